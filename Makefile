@@ -1,0 +1,98 @@
+# Everything lives in .venv of this checkout; `make setup` makes it, the other targets see to it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCKS := docker/requirements-dev.txt docker/requirements.txt
+
+# The first of these that is new enough; any other: make setup PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+PORT ?= 8088
+CELERY = $(BIN)/celery -A tasks
+comma := ,
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock worker beat flower sandbox clean
+.DELETE_ON_ERROR:
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## .venv/ with everything, again only when a lock file or pyproject.toml changed
+
+$(STAMP): $(LOCKS) pyproject.toml
+	@python='$(PYTHON)'; \
+	if ! "$${python:-none}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		echo "Python 3.11 or newer is needed. Found: $$("$${python:-python3}" --version 2>/dev/null || echo none)." >&2; \
+		echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python cannot make virtual environments: its modules venv and ensurepip are" \
+			"missing. On Debian or Ubuntu: apt-get install python3-venv" >&2; \
+		exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version): a minute or so"; \
+	"$$python" -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check \
+		--require-hashes -r docker/requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(STAMP) ## the whole way of an event, on servers it starts and stops itself
+	$(BIN)/wallarm-notify demo
+
+test: $(STAMP) ## every test, on a real PostgreSQL and a real broker
+	$(BIN)/pytest
+
+check: $(STAMP) ## format, lint, types, import contracts
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## put the code into its form
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Production takes its versions from the development lock, so both always agree.
+COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --universal \
+	--python-version 3.11 --no-header
+lock: $(STAMP) ## both lock files anew, with today's versions
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
+	$(BIN)/python -m venv "$$tools" && \
+	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv && \
+	PATH="$$tools/bin:$$PATH" && \
+	$(COMPILE) --upgrade --extra embedded --extra dev -o docker/requirements-dev.txt && \
+	$(COMPILE) --upgrade -c docker/requirements-dev.txt -o docker/requirements.txt
+
+# First attempts and retries on nodes of their own: retries cannot crowd out first attempts.
+worker: $(STAMP) ## both Celery nodes until Ctrl-C; QUEUES=events,celery: one node with just these
+ifdef QUEUES
+	$(CELERY) worker -n $(subst $(comma),-,$(QUEUES))@%h -Q $(QUEUES)
+else
+	@$(CELERY) worker -n first@%h -Q events,celery,notifications,upkeep & first=$$!; \
+	$(CELERY) worker -n retries@%h -Q retries & retries=$$!; \
+	asked=; trap 'asked=yes; kill -TERM $$first $$retries 2>/dev/null' INT TERM; \
+	while kill -0 $$first 2>/dev/null && kill -0 $$retries 2>/dev/null; do sleep 1; done; \
+	[ -n "$$asked" ] || kill -TERM $$first $$retries 2>/dev/null; \
+	while kill -0 $$first 2>/dev/null || kill -0 $$retries 2>/dev/null; do sleep 1; done; \
+	if [ -z "$$asked" ]; then echo "A worker node ended on its own; both are down." >&2; exit 1; fi
+endif
+
+beat: $(STAMP) ## Celery's clock: exactly one of these runs
+	$(CELERY) beat
+
+flower: $(STAMP) ## Celery's monitor, on this machine only
+	$(CELERY) flower --address=127.0.0.1
+
+sandbox: $(STAMP) ## a PagerDuty that is none; PORT=8088
+	$(BIN)/wallarm-notify sandbox --port $(PORT)
+
+clean: ## away with .venv and every cache
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f celerybeat-schedule*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

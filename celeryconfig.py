@@ -1,0 +1,77 @@
+"""Celery's settings, as flat names; each is chosen for not losing (docs/decisions/0002)."""
+
+from datetime import timedelta
+from typing import Any
+
+from kombu import Queue
+
+from wallarm_notify import task_names
+from wallarm_notify.settings import settings
+
+_settings = settings()
+_on_redis = not _settings.broker().startswith(("amqp", "pyamqp"))
+
+broker_url = _settings.broker()
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_pool_limit = 10
+broker_transport_options: dict[str, Any] = (
+    {
+        # What a killed worker held is back after this, plus a sweep of at most 2 s.
+        "visibility_timeout": _settings.visibility_timeout,
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
+    if _on_redis
+    # A publish that the broker refuses must be an error.
+    else {"confirm_publish": True}
+)
+
+task_queues = [Queue(name) for name in task_names.QUEUES]
+task_default_queue = task_names.DEFAULT_QUEUE
+task_create_missing_queues = True
+task_routes = {
+    task_names.INGEST: {"queue": task_names.EVENTS_QUEUE},
+    task_names.DELIVER: {"queue": task_names.NOTIFICATIONS_QUEUE},
+    task_names.SWEEP: {"queue": task_names.UPKEEP_QUEUE},
+    task_names.PRUNE: {"queue": task_names.UPKEEP_QUEUE},
+}
+task_serializer = "json"
+accept_content = ["json"]
+task_ignore_result = True
+task_store_eager_result = False
+# A message is acknowledged when its work is done, and handed back when its worker dies.
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_publish_retry = True
+task_publish_retry_policy = {
+    "max_retries": 2,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.5,
+}
+
+worker_prefetch_multiplier = 1
+worker_hijack_root_logger = False
+worker_cancel_long_running_tasks_on_connection_loss = False
+worker_consumer = "tasks.consumer:KeepingConsumer"
+
+beat_scheduler = "celery.beat:Scheduler"
+beat_max_loop_interval = 1
+beat_schedule = {
+    "sweep": {
+        "task": task_names.SWEEP,
+        "schedule": timedelta(seconds=_settings.sweep_seconds),
+        "options": {"argsrepr": "()", "kwargsrepr": "what is overdue"},
+    },
+    "prune": {
+        "task": task_names.PRUNE,
+        "schedule": timedelta(minutes=1),
+        "options": {"argsrepr": "()", "kwargsrepr": "what is past its retention"},
+    },
+}
+timezone = "UTC"

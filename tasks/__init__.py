@@ -1,0 +1,21 @@
+"""Celery's side: one envelope a task, which unpacks, calls one use case and says what came of it.
+
+``celery -A tasks worker`` consumes every queue; ``celery -A tasks beat`` runs the schedule. Bad
+settings stop either at once, with a sentence.
+"""
+
+import sys
+
+from wallarm_notify.settings import SettingsError, settings
+
+try:
+    settings().database()
+    settings().broker()
+    settings().fernet_keys()
+except SettingsError as error:
+    sys.exit(f"wallarm-notify: {error}")
+
+from tasks import delivery, process, routing, upkeep
+from wallarm_notify.adapters.queue import app
+
+__all__ = ["app", "delivery", "process", "routing", "upkeep"]

@@ -1,0 +1,30 @@
+"""Beat's errands: sweep and prune."""
+
+import logging
+
+from tasks.process import wiring
+from wallarm_notify import task_names
+from wallarm_notify.adapters.queue import app
+from wallarm_notify.domain.errors import NotifyError
+
+log = logging.getLogger(__name__)
+
+
+@app.task(name=task_names.SWEEP)
+def sweep() -> str:
+    """Enqueues again what is overdue and nobody is on."""
+    try:
+        return wiring().sweep.run().words
+    except NotifyError as error:
+        log.warning("sweep.not_now", extra={"error": str(error)})
+        return f"not now: {error}"
+
+
+@app.task(name=task_names.PRUNE)
+def prune() -> str:
+    """Deletes what ended longer ago than the retention."""
+    try:
+        return wiring().prune().words
+    except NotifyError as error:
+        log.warning("prune.not_now", extra={"error": str(error)})
+        return f"not now: {error}"

@@ -1,0 +1,19 @@
+"""What happens in a customer's account becomes PagerDuty alerts.
+
+The way of an event::
+
+    producer --events.ingest--> ROUTE --notifications.deliver--> DELIVER --> PagerDuty
+                                  |  one transaction                |  countdown: the next attempt
+                                  v                                 v
+                                     PostgreSQL, which is the truth
+                                  ^
+                 beat: SWEEP rings for what is overdue and nobody is on; PRUNE ends retention
+
+- an event comes in: ``schemas`` reads it, ``services.route`` stores and matches it
+- a notification goes out: ``services.deliver`` claims it, ``adapters.courier`` sends it,
+  ``domain.outcome`` judges the answer, ``domain.retry`` says when it is tried again
+- what was forgotten is found: ``services.sweep``; what balances: ``services.ledger``
+
+Imports run one way: ``tasks`` | ``entrypoints`` -> ``bootstrap`` -> ``adapters`` -> ``schemas``,
+``settings``, ``task_names`` -> ``services`` -> ``domain``. Contracts in ``pyproject.toml`` keep it so.
+"""

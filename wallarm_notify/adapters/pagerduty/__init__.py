@@ -1,0 +1,1 @@
+"""What PagerDuty is sent."""

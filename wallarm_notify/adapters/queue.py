@@ -1,0 +1,83 @@
+"""The broker: the Celery app, and sending tasks by name."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from wallarm_notify import task_names
+from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.message import Message
+
+log = logging.getLogger(__name__)
+
+app = Celery("wallarm_notify")
+app.config_from_object("celeryconfig")
+
+_NOWHERE = (OperationalError, OSError)
+"""What a publish raises when the broker is away or refuses."""
+
+
+class CeleryDoorbell:
+    """Enqueues ``notifications.deliver``; a refusal is logged, SWEEP finds what was not rung for."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+
+    def ring(self, messages: Sequence[Message]) -> None:
+        """Enqueues ``messages`` on one connection; see ``services.ports.Doorbell``."""
+        if not messages:
+            return
+        try:
+            with self._celery.producer_or_acquire() as producer:
+                for message in messages:
+                    self._send(message, producer)
+        except _NOWHERE as error:
+            log.warning(
+                "doorbell.refused",
+                extra={"messages": len(messages), "error": type(error).__name__},
+            )
+
+    def _send(self, message: Message, producer: Any) -> None:
+        self._celery.send_task(
+            task_names.DELIVER,
+            kwargs={"ids": list(message.ids)},
+            queue=task_names.NOTIFICATIONS_QUEUE if message.first else task_names.RETRIES_QUEUE,
+            countdown=None if message.countdown is None else message.countdown.total_seconds(),
+            argsrepr="()",
+            kwargsrepr=message.words,
+            producer=producer,
+        )
+
+    def length(self, *, first: bool) -> int | None:
+        """Messages waiting in a delivery queue; None: the broker does not say."""
+        name = task_names.NOTIFICATIONS_QUEUE if first else task_names.RETRIES_QUEUE
+        try:
+            with self._celery.connection_or_acquire() as connection:
+                queue = self._celery.amqp.queues[name].bind(connection.default_channel)
+                declared: Any = queue.queue_declare(passive=True)
+                return int(declared.message_count)
+        except connection_errors(self._celery) as error:
+            log.warning("doorbell.unknown_length", extra={"error": type(error).__name__})
+            return None
+
+
+def connection_errors(celery: Celery) -> tuple[type[BaseException], ...]:
+    """Whatever the broker's transport raises when it is away."""
+    with celery.connection_for_write() as connection:
+        return (*_NOWHERE, *connection.connection_errors, *connection.channel_errors)
+
+
+def check_broker(celery: Celery) -> None:
+    """Raises Unavailable where the broker cannot be reached now; its password is not repeated."""
+    with celery.connection_for_write() as connection:
+        where = connection.as_uri(include_password=False)
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+        except connection_errors(celery) as error:
+            raise Unavailable(
+                f"The broker at {where} does not answer ({error}); check that it runs and that "
+                "WALLARM_NOTIFY_BROKER_URL names it."
+            ) from None

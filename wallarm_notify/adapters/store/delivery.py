@@ -1,0 +1,234 @@
+"""Queries of delivery: claims, what they carry, and the record of attempts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from json import dumps
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from wallarm_notify.adapters.store.queries import (
+    NOTIFICATION_COLUMNS,
+    Queries,
+    notification_of,
+)
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.notification import Candidate, Notification
+from wallarm_notify.domain.outcome import Attempt
+from wallarm_notify.domain.pacing import Turns
+from wallarm_notify.services.deliver import Cargo
+
+_INSERT_ATTEMPTS = text("""
+    INSERT INTO attempts (notification_id, claim, run, number, at, duration_ms, status_code, error, response)
+    SELECT u.notification_id, u.claim, u.run, u.number, u.at, u.duration_ms, u.status_code, u.error, u.response
+    FROM unnest(
+        CAST(:notification_id AS bigint[]), CAST(:claim AS int[]), CAST(:run AS int[]),
+        CAST(:number AS int[]), CAST(:at AS timestamptz[]), CAST(:duration_ms AS int[]),
+        CAST(:status_code AS int[]), CAST(:error AS text[]), CAST(:response AS text[])
+    ) AS u(notification_id, claim, run, number, at, duration_ms, status_code, error, response)
+    ORDER BY u.notification_id, u.claim
+    ON CONFLICT DO NOTHING
+    RETURNING notification_id, claim
+""")
+
+
+class DeliveryQueries(Queries):
+    """Claims, lanes, turns, cargo and attempts."""
+
+    def candidates(self, ids: Sequence[int]) -> list[Candidate]:
+        """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}, i.enabled, i.disablings AS integration_disablings,
+                    i.slow_since IS NOT NULL AS slow, i.key_fingerprint
+                FROM notifications n JOIN integrations i ON i.id = n.integration_id
+                WHERE n.id = ANY(CAST(:ids AS bigint[]))
+                ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - a constant
+            ids=list(ids),
+        )
+        return [
+            Candidate(
+                notification_of(row),
+                enabled=row["enabled"],
+                disablings=row["integration_disablings"],
+                slow=row["slow"],
+                fingerprint=(
+                    None if row["key_fingerprint"] is None else bytes(row["key_fingerprint"])
+                ),
+            )
+            for row in rows
+        ]
+
+    def take_lanes(self, integration_ids: Iterable[int], lease: timedelta) -> set[int]:
+        """Takes the lanes of slow integrations that are free; returns those it got."""
+        rows = self._rows(
+            """WITH free AS MATERIALIZED (
+                   SELECT id FROM integrations
+                   WHERE id = ANY(CAST(:ids AS bigint[])) AND (lane_until IS NULL OR lane_until <= now())
+                   ORDER BY id FOR UPDATE
+               )
+               UPDATE integrations i SET lane_until = now() + :lease FROM free WHERE i.id = free.id
+               RETURNING i.id""",
+            ids=list(integration_ids),
+            lease=lease,
+        )
+        return {row["id"] for row in rows}
+
+    def free_lanes(self, integration_ids: Iterable[int], *, recovered: Iterable[int] = ()) -> None:
+        """Frees lanes; ``recovered`` ones answered in time and are slow no more."""
+        self._do(
+            """WITH mine AS MATERIALIZED (
+                   SELECT id FROM integrations WHERE id = ANY(CAST(:ids AS bigint[]))
+                   ORDER BY id FOR UPDATE
+               )
+               UPDATE integrations i SET lane_until = NULL,
+                   slow_since = CASE WHEN i.id = ANY(CAST(:recovered AS bigint[])) THEN NULL
+                                ELSE i.slow_since END
+               FROM mine WHERE i.id = mine.id""",
+            ids=list(integration_ids),
+            recovered=list(recovered),
+        )
+
+    def mark_slow(self, integration_ids: Iterable[int], lease: timedelta) -> None:
+        """An answer of these has been outstanding for a second: one send at a time from now on."""
+        self._do(
+            """WITH fast AS MATERIALIZED (
+                   SELECT id FROM integrations
+                   WHERE id = ANY(CAST(:ids AS bigint[])) AND slow_since IS NULL
+                   ORDER BY id FOR UPDATE
+               )
+               UPDATE integrations i SET slow_since = now(), lane_until = now() + :lease
+               FROM fast WHERE i.id = fast.id""",
+            ids=list(integration_ids),
+            lease=lease,
+        )
+
+    def waiting_behind(self, integration_id: int, limit: int) -> list[Notification]:
+        """Due notifications of one integration that no worker is on: most severe first, then oldest."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS} FROM notifications n
+                WHERE n.integration_id = :integration AND n.finished_at IS NULL
+                  AND n.due_at <= now() AND (n.lease_until IS NULL OR n.lease_until <= now())
+                ORDER BY n.severity DESC, n.id LIMIT :limit""",  # noqa: S608 - a constant
+            integration=integration_id,
+            limit=limit,
+        )
+        return [notification_of(row) for row in rows]
+
+    def ring_soon(self, integration_id: int) -> None:
+        """Lets SWEEP look at once at what waited behind this integration's lane."""
+        self._do(
+            """WITH waiting AS MATERIALIZED (
+                   SELECT id FROM notifications
+                   WHERE integration_id = :integration AND finished_at IS NULL
+                     AND due_at <= now() AND lease_until IS NULL
+                   ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED
+               )
+               UPDATE notifications n SET ring_at = now() FROM waiting WHERE n.id = waiting.id""",
+            integration=integration_id,
+        )
+
+    def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
+        """The turns of these keys, locked in their order; a key without any is made one."""
+        ordered = sorted(set(fingerprints))
+        if not ordered:
+            return {}
+        self._do(
+            """INSERT INTO pace (key_fingerprint, turns, touched_at)
+               SELECT u.f, '{}', now() FROM unnest(CAST(:keys AS bytea[])) AS u(f)
+               WHERE NOT EXISTS (SELECT FROM pace p WHERE p.key_fingerprint = u.f)
+               ORDER BY u.f ON CONFLICT DO NOTHING""",
+            keys=ordered,
+        )
+        rows = self._rows(
+            """SELECT key_fingerprint, turns FROM pace
+               WHERE key_fingerprint = ANY(CAST(:keys AS bytea[]))
+               ORDER BY key_fingerprint FOR UPDATE""",
+            keys=ordered,
+        )
+        return {bytes(row["key_fingerprint"]): _turns_of(row["turns"]) for row in rows}
+
+    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
+        """Writes the turns of keys that this transaction has locked."""
+        if turns:
+            self._do(
+                """UPDATE pace p SET turns = CAST(u.turns AS jsonb), touched_at = now()
+                   FROM unnest(CAST(:keys AS bytea[]), CAST(:turns AS text[])) AS u(f, turns)
+                   WHERE p.key_fingerprint = u.f""",
+                keys=list(turns),
+                turns=[
+                    dumps({"sent": t.sent, **{str(s): p for s, p in t.promised.items()}})
+                    for t in turns.values()
+                ],
+            )
+
+    def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
+        """What the sends of these notifications need, by notification id."""
+        rows = self._rows(
+            """SELECT n.id, n.origin, e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body,
+                   i.region, i.key_token, c.name, c.cloud, c.partner_name
+               FROM notifications n
+               JOIN events e ON e.id = n.event_id
+               JOIN integrations i ON i.id = n.integration_id
+               LEFT JOIN clients c ON c.id = n.client_id
+               WHERE n.id = ANY(CAST(:ids AS bigint[]))""",
+            ids=list(ids),
+        )
+        return {row["id"]: self._cargo_of(row) for row in rows}
+
+    def _cargo_of(self, row: Mapping[str, Any]) -> Cargo:
+        event = Event(
+            id=UUID(str(row["event_id"])),
+            client_id=row["client_id"],
+            type=row["type"],
+            occurred_at=row["occurred_at"],
+            body=row["body"],
+            body_hash=b"",
+        )
+        return Cargo(
+            event=event,
+            origin=row["origin"],
+            region=row["region"] or "us",
+            key=self.cipher.decrypt(bytes(row["key_token"])) if row["key_token"] else None,
+            client_name=row["name"],
+            cloud=row["cloud"],
+            partner_name=row["partner_name"],
+        )
+
+    def insert_attempts(self, attempts: Sequence[Attempt]) -> set[tuple[int, int]]:
+        """Stores attempts; returns the (notification, claim) of those that were new."""
+        if not attempts:
+            return set()
+        rows = self._rows(
+            _INSERT_ATTEMPTS,
+            notification_id=[a.notification_id for a in attempts],
+            claim=[a.claim for a in attempts],
+            run=[a.run for a in attempts],
+            number=[a.number for a in attempts],
+            at=[a.at for a in attempts],
+            duration_ms=[round(a.duration.total_seconds() * 1000) for a in attempts],
+            status_code=[a.answer.status for a in attempts],
+            error=[a.answer.reason for a in attempts],
+            response=[a.answer.response for a in attempts],
+        )
+        return {(row["notification_id"], row["claim"]) for row in rows}
+
+    def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
+        """Wipes the keys of deleted integrations whose last notification has ended; how many."""
+        return self._do(
+            """UPDATE integrations i
+               SET key_token = NULL, key_fingerprint = NULL, key_last4 = NULL, region = NULL
+               WHERE i.deleted_at IS NOT NULL AND i.key_token IS NOT NULL
+                 AND (CAST(:ids AS bigint[]) IS NULL OR i.id = ANY(CAST(:ids AS bigint[])))
+                 AND NOT EXISTS (
+                     SELECT FROM notifications n
+                     WHERE n.integration_id = i.id AND n.finished_at IS NULL AND n.last)""",
+            ids=None if integration_ids is None else list(integration_ids),
+        )
+
+
+def _turns_of(stored: dict[str, list[float]]) -> Turns:
+    return Turns(
+        sent=tuple(stored.get("sent", ())),
+        promised={int(s): tuple(t) for s, t in stored.items() if s != "sent"},
+    )

@@ -1,0 +1,142 @@
+"""Queries of listings: notifications, attempts and rejections as people see them; what a replay means."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from wallarm_notify.adapters.store.queries import Queries
+from wallarm_notify.domain.notification import OPEN, State
+from wallarm_notify.services.listings import (
+    Filter,
+    ShownAttempt,
+    ShownNotification,
+    ShownRejection,
+)
+from wallarm_notify.services.replay import Wanted
+
+_SHOWN = """n.id, n.client_id, n.event_id, e.type AS event_type, n.origin, n.integration_id, n.state,
+    n.run, n.attempts_made, n.due_at, n.created_at, n.finished_at, n.end_reason,
+    a.status_code AS last_status_code, a.error AS last_error"""
+
+_FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
+    LEFT JOIN LATERAL (
+        SELECT status_code, error FROM attempts a WHERE a.notification_id = n.id
+        ORDER BY a.claim DESC LIMIT 1) a ON true"""
+
+_REPLAYABLE = """integration_id = :integration AND state = :state
+    AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)"""
+
+
+class ListingQueries(Queries):
+    """The read side."""
+
+    def notifications(self, wanted: Filter) -> list[ShownNotification]:
+        """Notifications, newest first."""
+        conditions = ["true"]
+        if wanted.client_id is not None:
+            conditions.append("n.client_id = :client")
+        if wanted.integration_id is not None:
+            conditions.append("n.integration_id = :integration")
+        if wanted.state is not None:
+            conditions.append("n.state = :state")
+        if wanted.before is not None:
+            conditions.append("n.id < :before")
+        rows = self._rows(
+            f"""SELECT {_SHOWN} FROM {_FROM} WHERE {" AND ".join(conditions)}
+                ORDER BY n.id DESC LIMIT :limit""",  # noqa: S608 - constants only
+            client=wanted.client_id,
+            integration=wanted.integration_id,
+            state=wanted.state,
+            before=wanted.before,
+            limit=wanted.limit,
+        )
+        return [_shown(row) for row in rows]
+
+    def notification(self, notification_id: int) -> ShownNotification | None:
+        """One notification with its attempts, in the order they were made."""
+        rows = self._rows(
+            f"SELECT {_SHOWN} FROM {_FROM} WHERE n.id = :id",  # noqa: S608 - constants only
+            id=notification_id,
+        )
+        if not rows:
+            return None
+        attempts = self._rows(
+            """SELECT run, number, at, duration_ms, status_code, error, response FROM attempts
+               WHERE notification_id = :id ORDER BY claim""",
+            id=notification_id,
+        )
+        return _shown(rows[0], tuple(ShownAttempt(**row) for row in attempts))
+
+    def rejections(self, before: int | None, limit: int) -> list[ShownRejection]:
+        """What is rejected and was not re-submitted, newest first."""
+        rows = self._rows(
+            """SELECT id, reason, event_id, client_id, type, cut, received_at,
+                   left(body_text, 200) AS text
+               FROM rejected
+               WHERE resubmitted_as IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
+               ORDER BY id DESC LIMIT :limit""",
+            before=before,
+            limit=limit,
+        )
+        return [
+            ShownRejection(**{**row, "event_id": row["event_id"] and UUID(str(row["event_id"]))})
+            for row in rows
+        ]
+
+    def undecodable_count(self) -> int:
+        """How many messages are kept that no task could be made of."""
+        return int(self._rows("SELECT count(*) AS n FROM undecodable")[0]["n"])
+
+    def switches(self, integration_ids: Sequence[int]) -> Mapping[int, tuple[bool, int]]:
+        """Of integrations that are not deleted: enabled or not, and how often switched off."""
+        rows = self._rows(
+            """SELECT id, enabled, disablings FROM integrations
+               WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id""",
+            ids=list(integration_ids),
+        )
+        return {row["id"]: (row["enabled"], row["disablings"]) for row in rows}
+
+    def replayable(self, wanted: Wanted, after: int, limit: int) -> list[int]:
+        """The ids above ``after`` of what is wanted, ascending."""
+        rows = self._rows(
+            f"""SELECT id FROM notifications WHERE {_REPLAYABLE} AND id > :after
+                ORDER BY id LIMIT :limit""",  # noqa: S608 - a constant
+            integration=wanted.integration_id,
+            state=wanted.state,
+            since=wanted.since,
+            after=after,
+            limit=limit,
+        )
+        return [row["id"] for row in rows]
+
+    def count_replayable(self, wanted: Wanted) -> int:
+        """How many notifications ``wanted`` means."""
+        rows = self._rows(
+            f"SELECT count(*) AS n FROM notifications WHERE {_REPLAYABLE}",  # noqa: S608 - a constant
+            integration=wanted.integration_id,
+            state=wanted.state,
+            since=wanted.since,
+        )
+        return int(rows[0]["n"])
+
+
+def _shown(row: Mapping[str, Any], attempts: Sequence[ShownAttempt] = ()) -> ShownNotification:
+    state = State(row["state"])
+    return ShownNotification(
+        id=row["id"],
+        client_id=row["client_id"],
+        event_id=UUID(str(row["event_id"])),
+        event_type=row["event_type"] or "",
+        origin=row["origin"],
+        integration_id=row["integration_id"],
+        state=state,
+        run=row["run"],
+        attempts_made=row["attempts_made"],
+        next_attempt_at=row["due_at"] if state in OPEN else None,
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        end_reason=row["end_reason"],
+        last_status_code=row["last_status_code"],
+        last_error=row["last_error"],
+        attempts=attempts,
+    )

@@ -1,0 +1,224 @@
+"""Queries of ingest: events and rejections come in, notifications are made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from json import dumps
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from wallarm_notify.adapters.store.queries import Queries
+from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.integration import Subscriber
+from wallarm_notify.domain.notification import NewNotification, Notification, State
+
+_SHARDS = 8
+"""The ledger's counters are spread over so many rows each."""
+
+_INSERT_EVENTS = text("""
+    INSERT INTO events (id, client_id, type, occurred_at, body, body_hash, fan_out, received_at)
+    SELECT u.id, u.client_id, u.type, u.occurred_at, CAST(u.body AS jsonb), u.body_hash, u.fan_out, now()
+    FROM unnest(
+        CAST(:id AS uuid[]), CAST(:client_id AS bigint[]), CAST(:type AS text[]),
+        CAST(:occurred_at AS timestamptz[]), CAST(:body AS text[]), CAST(:body_hash AS bytea[]),
+        CAST(:fan_out AS int[])
+    ) AS u(id, client_id, type, occurred_at, body, body_hash, fan_out)
+    ORDER BY u.id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+""")
+
+_INSERT_NOTIFICATIONS = text("""
+    INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, last, state,
+        disablings, created_at, due_at, ring_at, finished_at)
+    SELECT u.client_id, u.integration_id, u.event_id, u.origin, u.severity, u.last, u.state,
+        u.disablings, now(), now(),
+        CASE WHEN u.state = 'pending' THEN now() + :ring END,
+        CASE WHEN u.state = 'skipped' THEN now() END
+    FROM unnest(
+        CAST(:client_id AS bigint[]), CAST(:integration_id AS bigint[]), CAST(:event_id AS uuid[]),
+        CAST(:origin AS text[]), CAST(:severity AS smallint[]), CAST(:last AS boolean[]),
+        CAST(:state AS text[]), CAST(:disablings AS int[])
+    ) AS u(client_id, integration_id, event_id, origin, severity, last, state, disablings)
+    ORDER BY u.event_id, u.origin, u.integration_id
+    ON CONFLICT (event_id, origin, integration_id) DO NOTHING
+    RETURNING id, event_id, integration_id, origin
+""")
+
+_INSERT_REJECTED = text("""
+    INSERT INTO rejected (body_hash, reason, body_text, cut, event_id, client_id, type, received_at)
+    SELECT u.body_hash, u.reason, u.body_text, u.cut, u.event_id, u.client_id, u.type, now()
+    FROM unnest(
+        CAST(:body_hash AS bytea[]), CAST(:reason AS text[]), CAST(:body_text AS text[]),
+        CAST(:cut AS boolean[]), CAST(:event_id AS uuid[]), CAST(:client_id AS bigint[]),
+        CAST(:type AS text[])
+    ) AS u(body_hash, reason, body_text, cut, event_id, client_id, type)
+    ORDER BY u.body_hash
+    ON CONFLICT (body_hash) DO NOTHING
+    RETURNING id
+""")
+
+
+class RoutingQueries(Queries):
+    """Events, rejections, new notifications and the ledger's counters."""
+
+    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
+        """The integrations, enabled or not, of ``client_ids``."""
+        rows = self._rows(
+            """SELECT id, client_id, subscriptions, enabled, disablings FROM integrations
+               WHERE client_id = ANY(CAST(:clients AS bigint[])) AND deleted_at IS NULL
+               ORDER BY id""",
+            clients=list(client_ids),
+        )
+        return [
+            Subscriber(
+                r["id"],
+                r["client_id"],
+                frozenset(r["subscriptions"]),
+                r["enabled"],
+                r["disablings"],
+            )
+            for r in rows
+        ]
+
+    def insert_events(self, events: Sequence[tuple[Event, int]]) -> set[UUID]:
+        """Stores events, each with its fan-out; returns the ids that were new."""
+        if not events:
+            return set()
+        rows = self._rows(
+            _INSERT_EVENTS,
+            id=[str(e.id) for e, _ in events],
+            client_id=[e.client_id for e, _ in events],
+            type=[e.type for e, _ in events],
+            occurred_at=[e.occurred_at for e, _ in events],
+            body=[dumps(e.body) for e, _ in events],
+            body_hash=[e.body_hash for e, _ in events],
+            fan_out=[fan_out for _, fan_out in events],
+        )
+        return {UUID(str(row["id"])) for row in rows}
+
+    def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
+        """The body hashes of the stored events among ``ids``."""
+        rows = self._rows(
+            "SELECT id, body_hash FROM events WHERE id = ANY(CAST(:ids AS uuid[]))",
+            ids=[str(i) for i in ids],
+        )
+        return {UUID(str(row["id"])): bytes(row["body_hash"]) for row in rows}
+
+    def insert_notifications(
+        self, new: Sequence[NewNotification], ring: timedelta
+    ) -> list[Notification]:
+        """Makes notifications; returns those that are to be sent, as they stand."""
+        if not new:
+            return []
+        rows = self._rows(
+            _INSERT_NOTIFICATIONS,
+            client_id=[n.client_id for n in new],
+            integration_id=[n.integration_id for n in new],
+            event_id=[str(n.event_id) for n in new],
+            origin=[n.origin for n in new],
+            severity=[int(n.severity) for n in new],
+            last=[n.last for n in new],
+            state=[State.SKIPPED if n.skipped else State.PENDING for n in new],
+            disablings=[n.disablings for n in new],
+            ring=ring,
+        )
+        by_identity = {(str(n.event_id), n.integration_id, n.origin): n for n in new}
+        pending = []
+        for row in rows:
+            n = by_identity[str(row["event_id"]), row["integration_id"], row["origin"]]
+            if not n.skipped:
+                pending.append(_as_made(row, n, self, ring))
+        return pending
+
+    def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
+        """Keeps rejections; returns how many were not there already."""
+        if not rejections:
+            return 0
+        rows = self._rows(
+            _INSERT_REJECTED,
+            body_hash=[r.body_hash for r in rejections],
+            reason=[r.reason for r in rejections],
+            body_text=[r.text for r in rejections],
+            cut=[r.cut for r in rejections],
+            event_id=[None if r.event_id is None else str(r.event_id) for r in rejections],
+            client_id=[r.client_id for r in rejections],
+            type=[r.type for r in rejections],
+        )
+        return len(rows)
+
+    def readmit(self, events: Iterable[Event]) -> int:
+        """Moves out of rejected what has come again and is valid now; returns how many."""
+        pairs = sorted((e.body_hash, str(e.id)) for e in events)
+        if not pairs:
+            return 0
+        return self._do(
+            """UPDATE rejected r SET resubmitted_as = u.event_id
+               FROM unnest(CAST(:hashes AS bytea[]), CAST(:ids AS uuid[])) AS u(body_hash, event_id)
+               WHERE r.body_hash = u.body_hash AND r.resubmitted_as IS NULL""",
+            hashes=[h for h, _ in pairs],
+            ids=[i for _, i in pairs],
+        )
+
+    def lock_rejected(self, rejected_id: int) -> Mapping[str, Any] | None:
+        """One rejection, locked; None: there is none."""
+        rows = self._rows(
+            "SELECT * FROM rejected WHERE id = :id FOR UPDATE",
+            id=rejected_id,
+        )
+        return rows[0] if rows else None
+
+    def mark_resubmitted(self, rejected_id: int, event_id: UUID) -> None:
+        """The rejection has become the event ``event_id``."""
+        self._do(
+            "UPDATE rejected SET resubmitted_as = :event WHERE id = :id",
+            event=str(event_id),
+            id=rejected_id,
+        )
+
+    def store_undecodable(self, reason: str, content_type: str | None, body: bytes) -> None:
+        """Keeps a message that no task could be made of."""
+        self._do(
+            "INSERT INTO undecodable (reason, content_type, body) VALUES (:reason, :type, :body)",
+            reason=reason,
+            type=content_type,
+            body=body,
+        )
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Adds ``changes`` to the ledger's counters: the last statement before the commit."""
+        moved = {kind: change for kind, change in sorted(changes.items()) if change}
+        if moved:
+            self._do(
+                """INSERT INTO counts (kind, shard, value)
+                   SELECT u.kind, pg_backend_pid() % :shards, u.change
+                   FROM unnest(CAST(:kinds AS text[]), CAST(:changes AS bigint[])) AS u(kind, change)
+                   ORDER BY u.kind
+                   ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value""",
+                shards=_SHARDS,
+                kinds=list(moved),
+                changes=list(moved.values()),
+            )
+
+
+def _as_made(
+    row: Mapping[str, Any], n: NewNotification, queries: Queries, ring: timedelta
+) -> Notification:
+    return Notification(
+        id=row["id"],
+        integration_id=n.integration_id,
+        state=State.PENDING,
+        run=1,
+        attempts_made=0,
+        claim=0,
+        lost_claims=0,
+        rings=0,
+        due_at=queries.now,
+        lease_until=None,
+        ring_at=queries.now + ring,
+        finished_at=None,
+        severity=n.severity,
+        disablings=n.disablings,
+        last=n.last,
+    )

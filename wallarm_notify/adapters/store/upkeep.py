@@ -1,0 +1,197 @@
+"""Queries of upkeep: what is overdue, what is past its retention, and the ledger's figures."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from wallarm_notify.adapters.store.queries import (
+    NOTIFICATION_COLUMNS,
+    Queries,
+    notification_of,
+)
+from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.pacing import WINDOW
+from wallarm_notify.services.ledger import Books
+from wallarm_notify.services.route import origin_kind
+
+
+class UpkeepQueries(Queries):
+    """SWEEP, PRUNE and the ledger."""
+
+    def may_run(self, name: str, interval: timedelta) -> bool:
+        """Whether no other run of ``name`` is under way or began within ``interval``; notes this one."""
+        got = self._rows(
+            "SELECT pg_try_advisory_xact_lock(hashtext('wallarm-notify'), hashtext(:name)) AS got",
+            name=name,
+        )
+        if not got[0]["got"]:
+            return False
+        return bool(
+            self._rows(
+                """INSERT INTO upkeep_runs (name, began_at) VALUES (:name, clock_timestamp())
+                   ON CONFLICT (name) DO UPDATE SET began_at = excluded.began_at
+                   WHERE upkeep_runs.began_at <= clock_timestamp() - :interval
+                   RETURNING name""",
+                name=name,
+                interval=interval,
+            )
+        )
+
+    def overdue(self, limit: int, *, first: bool, retries: bool) -> list[Notification]:
+        """Notifications whose ``ring_at`` has passed, locked, longest overdue first."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS} FROM notifications n
+                WHERE n.ring_at <= now()
+                  AND ((n.attempts_made = 0 AND :first) OR (n.attempts_made > 0 AND :retries))
+                ORDER BY n.ring_at LIMIT :limit FOR UPDATE SKIP LOCKED""",  # noqa: S608 - a constant
+            limit=limit,
+            first=first,
+            retries=retries,
+        )
+        return [notification_of(row) for row in rows]
+
+    def left_behind(self, limit: int) -> list[Notification]:
+        """Open notifications, locked, of integrations switched off since they were made."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}
+                FROM integrations i
+                JOIN notifications n ON n.integration_id = i.id AND n.finished_at IS NULL
+                WHERE i.switched_off_at > now() - interval '1 hour'
+                  AND n.disablings <> i.disablings
+                  AND (n.lease_until IS NULL OR n.lease_until <= now())
+                ORDER BY n.id LIMIT :limit FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - a constant
+            limit=limit,
+        )
+        return [notification_of(row) for row in rows]
+
+    def forget_turns(self) -> int:
+        """Drops the turns of keys whose window has passed."""
+        return self._do(
+            """DELETE FROM pace WHERE key_fingerprint IN (
+                   SELECT key_fingerprint FROM pace WHERE touched_at < now() - :window
+                   ORDER BY key_fingerprint LIMIT 1000 FOR UPDATE SKIP LOCKED)
+                 AND touched_at < now() - :window""",
+            window=timedelta(seconds=WINDOW * 2),
+        )
+
+    def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
+        """Deletes events whose end, the last of their notifications' ends, is past ``retention``.
+
+        With them go their notifications and attempts, so that an event's fan-out always equals its
+        rows. Returns how many events, and the counts by kind.
+        """
+        old = [
+            row["id"]
+            for row in self._rows(
+                """SELECT id FROM events e
+                   WHERE received_at < now() - :retention AND NOT EXISTS (
+                       SELECT FROM notifications n WHERE n.event_id = e.id
+                         AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention))
+                   ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
+                retention=retention,
+                limit=limit,
+            )
+        ]
+        # A replay may have come between; it holds the notification's row, not the event's.
+        rows = self._rows(
+            """SELECT id, event_id, finished_at < now() - :retention AS old FROM notifications
+               WHERE event_id = ANY(CAST(:events AS uuid[])) ORDER BY id FOR UPDATE""",
+            retention=retention,
+            events=[str(i) for i in old],
+        )
+        alive = {row["event_id"] for row in rows if not row["old"]}
+        events = [str(i) for i in old if i not in alive]
+        gone = [row["id"] for row in rows if row["event_id"] not in alive]
+        self._do(
+            "DELETE FROM attempts WHERE notification_id = ANY(CAST(:ids AS bigint[]))", ids=gone
+        )
+        counted: Counter[str] = Counter()
+        for row in self._rows(
+            """DELETE FROM notifications WHERE id = ANY(CAST(:ids AS bigint[]))
+               RETURNING origin, state""",
+            ids=gone,
+        ):
+            counted[f"pruned:{origin_kind(row['origin'])}:{row['state']}"] += 1
+        for row in self._rows(
+            """DELETE FROM events WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING fan_out > 0 AS matched""",
+            ids=events,
+        ):
+            counted["pruned:matched" if row["matched"] else "pruned:unmatched"] += 1
+        return len(events), counted
+
+    def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
+        """Deletes rejections past ``retention``, and undecodable messages with them; as above."""
+        self._do(
+            "DELETE FROM undecodable WHERE received_at < now() - :retention",
+            retention=retention,
+        )
+        rows = self._rows(
+            """WITH old AS MATERIALIZED (
+                   SELECT id FROM rejected WHERE received_at < now() - :retention
+                   ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED
+               )
+               DELETE FROM rejected r USING old WHERE r.id = old.id
+               RETURNING r.resubmitted_as IS NULL AS still""",
+            retention=retention,
+            limit=limit,
+        )
+        return len(rows), {"pruned:rejected": sum(row["still"] for row in rows)}
+
+    def books(self) -> Books:
+        """All figures of the ledger, from one snapshot."""
+        self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._do("SET LOCAL statement_timeout = '5min'")
+        counts = {
+            row["kind"]: int(row["value"])
+            for row in self._rows("SELECT kind, sum(value) AS value FROM counts GROUP BY kind")
+        }
+        held = self._rows(
+            """SELECT count(*) FILTER (WHERE fan_out > 0) AS matched,
+                      count(*) FILTER (WHERE fan_out = 0) AS unmatched FROM events"""
+        )[0]
+        rejected = self._rows("SELECT count(*) AS n FROM rejected WHERE resubmitted_as IS NULL")[0][
+            "n"
+        ]
+        notifications: Counter[str] = Counter()
+        for row in self._rows(
+            "SELECT origin, state, count(*) AS n FROM notifications GROUP BY origin, state"
+        ):
+            notifications[f"{origin_kind(row['origin'])}:{row['state']}"] += row["n"]
+        return Books(
+            counts=counts,
+            events_matched=held["matched"],
+            events_unmatched=held["unmatched"],
+            rejected=rejected,
+            notifications=notifications,
+            **self._oddities(),
+        )
+
+    def _oddities(self) -> dict[str, Any]:
+        """Rows that must not exist, counted by kind."""
+        row = self._rows(
+            """SELECT
+                 (SELECT count(*) FROM notifications
+                  WHERE finished_at IS NULL AND ring_at IS NULL) AS open_without_ring,
+                 (SELECT count(*) FROM notifications
+                  WHERE ring_at < now() - interval '5 minutes') AS ring_long_past,
+                 (SELECT count(*) FROM notifications
+                  WHERE lease_until < now() - interval '5 minutes') AS leases_long_dead,
+                 (SELECT count(*) FROM notifications
+                  WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
+                     OR (finished_at IS NOT NULL AND ring_at IS NOT NULL)) AS ended_with_ring,
+                 (SELECT count(*) FROM attempts a WHERE NOT EXISTS
+                    (SELECT FROM notifications n WHERE n.id = a.notification_id)
+                 ) AS attempts_without_notification,
+                 (SELECT count(*) FROM notifications n WHERE n.attempts_made >
+                    (SELECT count(*) FROM attempts a
+                     WHERE a.notification_id = n.id AND a.run = n.run)) AS attempts_short,
+                 (SELECT count(*) FROM notifications n WHERE NOT EXISTS
+                    (SELECT FROM events e WHERE e.id = n.event_id)) AS without_event,
+                 (SELECT count(*) FROM (
+                    SELECT e.fan_out, count(n.id) AS made
+                    FROM events e LEFT JOIN notifications n ON n.event_id = e.id
+                    GROUP BY e.id, e.fan_out) f
+                  WHERE f.made <> f.fan_out) AS fan_out_wrong"""
+        )[0]
+        return dict(row)

@@ -1,0 +1,259 @@
+"""The tables. What each column means is said here once; the queries are in ``store``.
+
+Times are ``timestamptz`` by the database's clock. Notifications and attempts carry no foreign
+keys: they are inserted by the hundred, a check for each row costs as much as the row, and the
+ledger finds an orphan (docs/decisions/0003).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+from sqlalchemy.schema import Identity
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(
+        name, DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    )
+
+
+clients = Table(
+    "clients",
+    metadata,
+    # The company's id; the record is optional (spec 0), every field of it too.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text),
+    Column("cloud", Text),
+    Column("partner_name", Text),
+    CheckConstraint("cloud IN ('us', 'eu', 'me')", name="cloud"),
+)
+
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("client_id", BigInteger, nullable=False),
+    # Null once deleted, like the other settings: only the id stays.
+    Column("name", Text),
+    Column("region", Text),
+    # Fernet token of the key; null once wiped.
+    Column("key_token", LargeBinary),
+    # HMAC of the key: tells keys apart for pacing and warnings without being one.
+    Column("key_fingerprint", LargeBinary),
+    Column("key_last4", Text),
+    Column("subscriptions", ARRAY(Text), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    # How often it was switched off: notifications made before the latest time are cancelled.
+    Column("disablings", Integer, nullable=False, server_default=text("0")),
+    _time("switched_off_at"),
+    _time("disabled_at"),
+    Column("disabled_by", Text),
+    Column("disabled_reason", Text),
+    # Set while an answer took a second or more and none under a second came since.
+    _time("slow_since"),
+    # A slow integration gets one send at a time: until when the lane is taken.
+    _time("lane_until"),
+    Column("created_by", Text),
+    _now("created_at"),
+    _time("deleted_at"),
+    CheckConstraint("region IN ('us', 'eu')", name="region"),
+)
+Index(
+    "ix_integrations_client_id",
+    integrations.c.client_id,
+    postgresql_where=integrations.c.deleted_at.is_(None),
+)
+Index("ix_integrations_key_fingerprint", integrations.c.key_fingerprint)
+Index(
+    "ix_integrations_switched_off_at",
+    integrations.c.switched_off_at,
+    postgresql_where=integrations.c.switched_off_at.is_not(None),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("client_id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    _time("occurred_at", nullable=False),
+    # The whole object as the producer sent it, unknown fields included.
+    Column("body", JSONB, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),
+    # How many notifications routing made of it: what the ledger holds the rows against.
+    Column("fan_out", Integer, nullable=False),
+    _now("received_at"),
+)
+Index("ix_events_received_at", events.c.received_at)
+
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    # Of the whole body: a batch that runs twice lists it once.
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    # Canonical JSON in ASCII; the first 64 kB where it is cut.
+    Column("body_text", Text, nullable=False),
+    Column("cut", Boolean, nullable=False),
+    Column("event_id", UUID(as_uuid=True)),
+    Column("client_id", BigInteger),
+    Column("type", Text),
+    # The event it became when it was re-submitted; null while it is rejected.
+    Column("resubmitted_as", UUID(as_uuid=True)),
+    _now("received_at"),
+    UniqueConstraint("body_hash"),
+)
+Index("ix_rejected_received_at", rejected.c.received_at)
+
+undecodable = Table(
+    "undecodable",
+    metadata,
+    # Messages that were no JSON or no task of ours: outside received (spec 2).
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("content_type", Text),
+    Column("body", LargeBinary, nullable=False),
+    _now("received_at"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("client_id", BigInteger, nullable=False),
+    Column("integration_id", BigInteger, nullable=False),
+    Column("event_id", UUID(as_uuid=True), nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    # An integration's notification of its own end: first cycle only.
+    Column("last", Boolean, nullable=False, server_default=false()),
+    _now("created_at"),
+    # What changes: see domain.notification.Notification.
+    Column("state", Text, nullable=False),
+    Column("run", Integer, nullable=False, server_default=text("1")),
+    Column("attempts_made", Integer, nullable=False, server_default=text("0")),
+    Column("claim", Integer, nullable=False, server_default=text("0")),
+    Column("lost_claims", Integer, nullable=False, server_default=text("0")),
+    Column("rings", Integer, nullable=False, server_default=text("0")),
+    Column("disablings", Integer, nullable=False),
+    _time("due_at", nullable=False),
+    _time("lease_until"),
+    _time("ring_at"),
+    _time("finished_at"),
+    # Why it ended where no attempt says so.
+    Column("end_reason", Text),
+    UniqueConstraint("event_id", "origin", "integration_id"),
+    CheckConstraint(
+        "state IN ('pending', 'retrying', 'delivered', 'failed', 'cancelled', 'skipped')",
+        name="state",
+    ),
+    # Every insert and every change touches few indexes; leave room in the page for it.
+    postgresql_with={"fillfactor": 80},
+)
+Index(
+    "ix_notifications_ring_at",
+    notifications.c.ring_at,
+    postgresql_where=notifications.c.ring_at.is_not(None),
+)
+Index(
+    "ix_notifications_open",
+    notifications.c.integration_id,
+    postgresql_where=notifications.c.finished_at.is_(None),
+)
+Index(
+    "ix_notifications_ended",
+    notifications.c.integration_id,
+    notifications.c.state,
+    notifications.c.finished_at,
+    postgresql_where=notifications.c.state.in_(["failed", "skipped", "cancelled"]),
+)
+Index(
+    "ix_notifications_finished_at",
+    notifications.c.finished_at,
+    postgresql_where=notifications.c.finished_at.is_not(None),
+)
+Index("ix_notifications_client_id_id", notifications.c.client_id, notifications.c.id)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    # One HTTP request; its identity is the claim under which it was made.
+    Column("notification_id", BigInteger, nullable=False),
+    Column("claim", Integer, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    _time("at", nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status_code", Integer),
+    Column("error", Text),
+    Column("response", Text, nullable=False),
+    PrimaryKeyConstraint("notification_id", "claim"),
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    # A key's turns within the window: see domain.pacing.Turns.
+    Column("key_fingerprint", LargeBinary, primary_key=True),
+    Column("turns", JSONB, nullable=False),
+    _time("touched_at", nullable=False),
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    # The ledger's counters, spread over shards so that workers do not queue for one row.
+    Column("kind", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    PrimaryKeyConstraint("kind", "shard"),
+)
+
+upkeep_runs = Table(
+    "upkeep_runs",
+    metadata,
+    # When each of beat's tasks last began, by the database's clock.
+    Column("name", Text, primary_key=True),
+    _time("began_at", nullable=False),
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    # One row: the secret of the key fingerprints, encrypted like the keys.
+    Column("one", Boolean, primary_key=True, server_default=true()),
+    Column("fingerprint_token", LargeBinary, nullable=False),
+    CheckConstraint("one", name="one"),
+)

@@ -1,0 +1,182 @@
+"""The only place where use cases meet the adapters."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final
+
+from wallarm_notify.adapters.courier import Courier
+from wallarm_notify.adapters.database import make_engine
+from wallarm_notify.adapters.pagerduty.body import encode, render, test_alerts
+from wallarm_notify.adapters.pagerduty.post import Poster, timed_out
+from wallarm_notify.adapters.secrets import KeyCipher
+from wallarm_notify.adapters.store import Store
+from wallarm_notify.domain.alert_identity import dedup_key
+from wallarm_notify.domain.client import Client
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.outcome import Answer, FailureReason
+from wallarm_notify.schemas import body_hash, canonical
+from wallarm_notify.services.deliver import Delivery, Knobs, Sending
+from wallarm_notify.services.manage_integrations import Management
+from wallarm_notify.services.prune import Pruned, prune
+from wallarm_notify.services.replay import Replay
+from wallarm_notify.services.resubmit import Resubmit
+from wallarm_notify.services.route import Router
+from wallarm_notify.services.sweep import Sweep
+from wallarm_notify.services.test_integration import Target, Testing
+from wallarm_notify.settings import Settings
+
+PRUNE_EVERY: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Everything a process of ours is made of, each part made at its first use.
+
+    Make one in each process, after the fork.
+    """
+
+    settings: Settings
+
+    @cached_property
+    def store(self) -> Store:
+        """The database, with keys."""
+        return Store(make_engine(self.settings.database()), KeyCipher(self.settings.fernet_keys()))
+
+    @cached_property
+    def plain_store(self) -> Store:
+        """The database for what handles no keys: it needs no WALLARM_NOTIFY_SECRET_KEYS."""
+        return Store(make_engine(self.settings.database(), pool_size=0))
+
+    @cached_property
+    def _bell(self) -> Any:
+        """The broker. Celery is imported only where messages are sent."""
+        from wallarm_notify.adapters.queue import CeleryDoorbell, app  # noqa: PLC0415 - see above
+
+        return CeleryDoorbell(app)
+
+    @cached_property
+    def router(self) -> Router:
+        """Ingest."""
+        return Router(self.store, self._bell, ring=self.settings.ring, as_text=_text_of)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """Claims and records."""
+        return Delivery(self.store, self._bell, knobs_of(self.settings))
+
+    @cached_property
+    def courier(self) -> Courier:
+        """The sends."""
+        return Courier(self._poster, self.delivery, url=self._url_of, pack=self._pack)
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """Beat's errand."""
+        return Sweep(
+            self.store,
+            self._bell,
+            self._bell,
+            ring=self.settings.ring,
+            interval=timedelta(seconds=self.settings.sweep_seconds),
+        )
+
+    def prune(self) -> Pruned:
+        """Ends retention."""
+        retention = timedelta(days=self.settings.retention_days)
+        return prune(self.store, retention=retention, interval=PRUNE_EVERY)
+
+    @cached_property
+    def management(self) -> Management:
+        """Administrators' changes."""
+        return Management(self.store, self._bell, ring=self.settings.ring, hash_body=hash_of)
+
+    @cached_property
+    def replay(self) -> Replay:
+        """Sending anew."""
+        return Replay(self.store, self._bell, ring=self.settings.ring)
+
+    @cached_property
+    def resubmit(self) -> Resubmit:
+        """Rejected events, taken in after all."""
+        return Resubmit(self.store, self._bell, ring=self.settings.ring, as_text=_text_of)
+
+    @cached_property
+    def testing(self) -> Testing:
+        """Test alerts."""
+        return Testing(
+            self.store,
+            default_cloud=self.settings.cloud,
+            alerts=test_alerts,
+            send=self._send_test,
+        )
+
+    @cached_property
+    def _poster(self) -> Poster:
+        return Poster(
+            connect_timeout=self.settings.connect_timeout,
+            request_timeout=self.settings.request_timeout,
+        )
+
+    def _url_of(self, sending: Sending) -> str:
+        return self.settings.pagerduty_url(sending.cargo.region)
+
+    def _pack(self, sending: Sending) -> bytes:
+        """The bytes of one alert."""
+        load = sending.cargo
+        client = Client.of(
+            load.event.client_id,
+            load.client_name,
+            load.cloud,
+            load.partner_name,
+            default_cloud=self.settings.cloud,
+        )
+        body = render(
+            load.event,
+            client,
+            dedup_key=dedup_key(
+                str(load.event.id), load.origin, sending.notification.integration_id
+            ),
+            console_host=self.settings.console_host(client.cloud),
+        )
+        return encode(body, sending.key)
+
+    def _send_test(self, alert: Mapping[str, Any], target: Target) -> Answer:
+        """One test alert, ended by a timer where it takes too long."""
+        flight = self._poster.flight()
+        timer = threading.Timer(self.settings.request_timeout, flight.abort)
+        timer.daemon = True
+        timer.start()
+        try:
+            answer = self._poster.post(
+                self.settings.pagerduty_url(target.region),
+                encode(dict(alert), target.key),
+                target.key,
+                flight,
+            )
+        finally:
+            timer.cancel()
+        if flight.is_aborted:
+            return timed_out(FailureReason.TIMEOUT, self.settings.request_timeout)
+        return answer
+
+
+def knobs_of(settings: Settings) -> Knobs:
+    """The settings that delivery goes by."""
+    return Knobs(
+        lease=settings.lease,
+        ring=settings.ring,
+        pace_per_minute=settings.pace_per_minute,
+        retry_time_scale=settings.retry_time_scale,
+    )
+
+
+def _text_of(event: Event) -> str:
+    return canonical(event.body)
+
+
+def hash_of(body: Mapping[str, Any]) -> bytes:
+    """The hash by which an event's body is known."""
+    return body_hash(canonical(body))

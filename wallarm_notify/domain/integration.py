@@ -1,0 +1,146 @@
+"""A client's PagerDuty: its key, its region, what it subscribes to (spec 1)."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.event import SECURITY_ISSUES, Event, Subscription
+
+REGIONS: Final = ("us", "eu")
+
+_KEY: Final = re.compile(r"[A-Za-z0-9]{32}")
+_REST_KEY_LENGTH: Final = 20
+_REST_KEY: Final = re.compile(r"[A-Za-z0-9_+\-]{20}")
+
+
+class IntegrationKey:
+    """A PagerDuty integration key that cannot be printed by accident: ``reveal`` is the only way out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @classmethod
+    def parse(cls, text: str) -> "IntegrationKey":
+        """The key in ``text``, surrounding white space stripped.
+
+        Raises Refused, which never repeats what was given.
+        """
+        stripped = text.strip()
+        if _KEY.fullmatch(stripped):
+            return cls(stripped)
+        if _REST_KEY.fullmatch(stripped):
+            raise Refused(
+                f"key: this looks like a PagerDuty REST API key ({_REST_KEY_LENGTH} characters); "
+                "give the 32-character Integration Key of an «Events API v2» integration of the "
+                "service instead."
+            )
+        raise Refused(
+            "key: an integration key is 32 letters and digits; what was given has "
+            f"{len(stripped)} characters{'' if stripped.isalnum() else ', not all of them letters or digits'}. "
+            "Copy the Integration Key of an «Events API v2» integration of the PagerDuty service."
+        )
+
+    def reveal(self) -> str:
+        """The key itself: only to be sent, encrypted or fingerprinted."""
+        return self._text
+
+    @property
+    def masked(self) -> str:
+        """The form people may see."""
+        return f"…{self._text[-4:]}"
+
+    def __repr__(self) -> str:
+        return self.masked
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(self.masked, spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IntegrationKey) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+def parse_subscriptions(words: Iterable[str]) -> tuple[Subscription, ...]:
+    """The subscriptions that ``words`` name, in the order of the card; ``security_issue`` is all five.
+
+    Raises Refused for an unknown word.
+    """
+    chosen: set[Subscription] = set()
+    for word in words:
+        if word == "security_issue":
+            chosen.update(SECURITY_ISSUES)
+        elif word in set(Subscription):
+            chosen.add(Subscription(word))
+        else:
+            known = ", ".join([*Subscription, "security_issue"])
+            raise Refused(f"subscriptions: there is no «{word}»; permitted are {known}.")
+    return tuple(s for s in Subscription if s in chosen)
+
+
+def parse_region(text: str) -> str:
+    """``us`` or ``eu``. Raises Refused for anything else."""
+    if text not in REGIONS:
+        raise Refused(f"region: there is no «{text}»; PagerDuty's service regions are us and eu.")
+    return text
+
+
+def default_name(user: str, today: datetime) -> str:
+    """The name of an integration that was given none (spec 1): ``… by <user>, <Mon D>``."""
+    return f"PagerDuty integration by {user}, {today:%b} {today.day}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """What routing needs to know of an integration.
+
+    ``disablings`` counts how often it was switched off: a notification made before the latest
+    time is cancelled (spec 1).
+    """
+
+    id: int
+    client_id: int
+    subscriptions: frozenset[str]
+    enabled: bool
+    disablings: int
+
+
+def subscribers(event: Event, integrations: Iterable[Subscriber]) -> list[Subscriber]:
+    """Those of ``integrations`` that ``event`` goes to, disabled ones included (theirs is skipped)."""
+    wanted = event.subscription
+    if wanted is None:
+        return []
+    return [i for i in integrations if i.client_id == event.client_id and wanted in i.subscriptions]
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """An integration as people see it: its key only by the last four characters."""
+
+    id: int
+    client_id: int
+    name: str
+    region: str
+    key_last4: str
+    subscriptions: Sequence[str]
+    enabled: bool
+    created_by: str
+    created_at: datetime
+    disabled_by: str | None = None
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+    failed_24h: int = 0
+    warnings: Sequence[str] = field(default=())
+
+    @property
+    def key(self) -> str:
+        """The masked key."""
+        return f"…{self.key_last4}"

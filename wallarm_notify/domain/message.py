@@ -1,0 +1,77 @@
+"""Which notifications travel together in one message, and when it is due (engine 2 and 3)."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Final
+
+from wallarm_notify.domain.notification import MESSAGE_SIZE, Notification
+from wallarm_notify.domain.retry import ATTEMPTS
+
+LONGEST_COUNTDOWN: Final = timedelta(seconds=60)
+"""No message waits longer in the broker; what is early is enqueued again with the rest (engine 2)."""
+
+_QUARTER: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One ``notifications.deliver``: the ids, and how long from now it waits.
+
+    ``first`` says that it is a first attempt: retries have a queue of their own. ``words`` tell
+    people what it is, without a key or a name.
+    """
+
+    ids: tuple[int, ...]
+    countdown: timedelta | None
+    first: bool
+    words: str
+
+
+def messages(
+    notifications: Iterable[Notification], now: datetime, *, size: int = MESSAGE_SIZE
+) -> list[Message]:
+    """The messages that carry ``notifications``: by queue and due quarter second, sent at its end."""
+    groups: dict[tuple[bool, float], list[Notification]] = defaultdict(list)
+    for n in notifications:
+        due = ceil(n.due_at.timestamp() / _QUARTER) * _QUARTER if n.due_at > now else 0.0
+        groups[n.attempts_made == 0, due].append(n)
+    return [
+        _message(group[start : start + size], due, now, first=first)
+        for (first, due), group in sorted(groups.items())
+        for start in range(0, len(group), size)
+    ]
+
+
+def _message(group: list[Notification], due: float, now: datetime, *, first: bool) -> Message:
+    wait = datetime.fromtimestamp(due, UTC) - now if due else timedelta()
+    return Message(
+        tuple(n.id for n in group),
+        min(wait, LONGEST_COUNTDOWN) if wait > timedelta() else None,
+        first,
+        _words(group),
+    )
+
+
+def _words(group: list[Notification]) -> str:
+    integrations = sorted({n.integration_id for n in group})
+    named = ", ".join(map(str, integrations[:5]))
+    if len(integrations) > 5:  # noqa: PLR2004 - so many fit a line
+        named += f" and {len(integrations) - 5} more"
+    return (
+        f"{counted(len(group), 'notification')} for integration{'s' if len(integrations) > 1 else ''} {named}, "
+        f"{attempt_words({n.attempts_made + 1 for n in group})} of {ATTEMPTS}"
+    )
+
+
+def attempt_words(numbers: Iterable[int]) -> str:
+    """The attempts in words: ``attempt 3``, or ``attempts 1 to 4``."""
+    low, high = min(known := set(numbers)), max(known)
+    return f"attempt {low}" if low == high else f"attempts {low} to {high}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 event``, ``2 events``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

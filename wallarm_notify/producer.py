@@ -1,0 +1,299 @@
+"""The client for Python services that enqueue events; needs only Celery and pydantic (spec 2).
+
+::
+
+    with Producer("redis://broker:6379/0") as producer:
+        producer.emit({"type": "rule.created", "client_id": 1, "rule_id": 7})
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from threading import local
+from time import monotonic, sleep
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from amqp.exceptions import MessageNacked
+from celery import Celery
+from kombu import Connection
+from kombu.exceptions import KombuError
+from kombu.utils.json import loads
+
+from wallarm_notify.domain.errors import Refused, Unavailable
+from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.message import counted
+from wallarm_notify.schemas import canonical, read_event
+from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
+
+MAX_BATCH: Final = 1000
+"""Events a message may carry; the workers cut longer lists into slices."""
+
+MESSAGE_BYTES: Final = 2_500_000
+"""Canonical JSON of a message's events: under 4 MB once in Redis' base64."""
+
+CONNECT_TIMEOUT: Final = 2.0
+ANSWER_TIMEOUT: Final = 4.0
+TRY_AGAIN_UNTIL: Final = 3.0
+"""Seconds: no try begins later, so that the last one is over within 10."""
+
+_PAUSE: Final = 0.2
+_NAMED_CLIENTS: Final = 5
+
+_TRANSPORT_OPTIONS: Final = {
+    # Where the URL names several brokers, each is tried once; kombu would try for ever.
+    "interval_start": 0,
+    "interval_step": 0,
+    # Redis:
+    "socket_connect_timeout": CONNECT_TIMEOUT,
+    "socket_timeout": ANSWER_TIMEOUT,
+    "socket_keepalive": True,
+    # RabbitMQ: without confirms it refuses a message silently.
+    "confirm_publish": True,
+    "connect_timeout": CONNECT_TIMEOUT,
+    "read_timeout": ANSWER_TIMEOUT,
+    "write_timeout": ANSWER_TIMEOUT,
+}
+
+
+class InvalidEvent(Refused):
+    """An event that the system would reject; it and what came after it was not sent.
+
+    ``number`` counts the events given, from 1; ``sent`` are the ids of those that the broker has.
+    """
+
+    def __init__(self, number: int, rejection: Rejection) -> None:
+        super().__init__(f"event {number}: {rejection.reason}")
+        self.number = number
+        self.rejection = rejection
+        self.sent: tuple[UUID, ...] = ()
+
+
+class NotSent(Unavailable):
+    """The broker did not confirm a message.
+
+    ``sent`` are the ids of the events that the broker has. ``events`` are those of the message,
+    complete with id and time: emitting them again is safe.
+    """
+
+    def __init__(
+        self, sentence: str, sent: Iterable[UUID], events: Iterable[Mapping[str, Any]]
+    ) -> None:
+        super().__init__(sentence)
+        self.sent = tuple(sent)
+        self.events = tuple(events)
+
+
+class Producer:
+    """Enqueues events for wallarm-notify; usable by several threads, and after a fork.
+
+    ``broker`` is the broker's URL as Celery writes it, or the Celery app of a service whose broker
+    is the same. ``batch_size`` is how many events travel in one message, 1 to 1000.
+    Raises Refused for a URL that is none; connects only when there is something to send.
+    """
+
+    def __init__(self, broker: str | Celery, *, batch_size: int = 100) -> None:
+        if not 1 <= batch_size <= MAX_BATCH:
+            raise Refused(f"batch_size: must be from 1 to {MAX_BATCH}, not {batch_size}.")
+        self._url: str | None = None
+        if isinstance(broker, str):
+            self._url = _checked(broker)
+            self._app = Celery("wallarm-notify-producer", set_as_current=False)
+        else:
+            self._app = broker
+        self._batch_size = batch_size
+        self._own = local()  # a connection for each thread
+
+    def emit(self, *events: Mapping[str, Any]) -> list[UUID]:
+        """Enqueue ``events`` and return their ids, once the broker has them.
+
+        An event without ``id`` or ``occurred_at`` is given them. Nothing is sent if one is wrong:
+        raises InvalidEvent, and NotSent where the broker does not do its part (within 10 s for
+        each message).
+        """
+        return self._send_all(list(_prepared(events)))
+
+    def emit_many(self, events: Iterable[Mapping[str, Any]]) -> list[UUID]:
+        """Enqueue ``events`` as they come, message by message, and return their ids.
+
+        Raises as ``emit`` does; messages that were full before a wrong event came were sent.
+        """
+        return self._send_all(_prepared(events))
+
+    def close(self) -> None:
+        """Close this thread's connection; the next ``emit`` opens another."""
+        connection: Connection | None = self._own.__dict__.pop("connection", None)
+        if connection is not None and self._own.pid == os.getpid():
+            connection.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send_all(self, events: Iterable[Event]) -> list[UUID]:
+        sent: list[UUID] = []
+        try:
+            for batch in _batches(events, self._batch_size):
+                self._send(batch, sent)
+                sent += [event.id for event in batch]
+        except InvalidEvent as error:
+            error.sent = tuple(sent)
+            raise
+        return sent
+
+    def _send(self, batch: list[Event], sent: list[UUID]) -> None:
+        began = monotonic()
+        while (error := self._try(batch)) is not None:
+            if monotonic() - began + _PAUSE > TRY_AGAIN_UNTIL:
+                raise NotSent(
+                    f"the broker {self._broker()} did not take a message of "
+                    f"{counted(len(batch), 'event')}: {error}.",
+                    sent,
+                    [event.body for event in batch],
+                )
+            sleep(_PAUSE)
+
+    def _try(self, batch: list[Event]) -> str | None:
+        """Send one message; return what went wrong, in words."""
+        connection = self._connection()
+        trouble: tuple[type[BaseException], ...] = (
+            KombuError,
+            MessageNacked,
+            OSError,
+            *connection.connection_errors,
+            *connection.channel_errors,
+        )
+        try:
+            self._app.send_task(
+                INGEST,
+                kwargs={"events": [event.body for event in batch]},
+                queue=EVENTS_QUEUE,
+                producer=self._app.amqp.Producer(connection.default_channel),
+                serializer="json",
+                delivery_mode="persistent",
+                ignore_result=True,
+                retry=False,
+                confirm_timeout=ANSWER_TIMEOUT,
+                argsrepr="()",
+                kwargsrepr=_words(batch),
+            )
+        except trouble as error:
+            # A confirm that comes late must not be taken for that of the next message.
+            self._drop(connection)
+            return _reason(error, str(connection.password or ""))
+        return None
+
+    def _connection(self) -> Connection:
+        if self._own.__dict__.get("pid") != os.getpid():
+            # A forked child must not touch its parent's socket.
+            self._own.__dict__.clear()
+        if "connection" not in self._own.__dict__:
+            self._own.pid = os.getpid()
+            self._own.connection = self._app.connection_for_write(
+                self._url,
+                connect_timeout=CONNECT_TIMEOUT,
+                heartbeat=0,
+                transport_options=_TRANSPORT_OPTIONS,
+            )
+            alternatives = len(self._own.connection.alt or ())
+            self._own.connection.transport_options["max_retries"] = max(alternatives - 1, 0)
+        connection: Connection = self._own.connection
+        return connection
+
+    def _drop(self, connection: Connection) -> None:
+        del self._own.connection
+        connection.collect(socket_timeout=_PAUSE)
+
+    def _broker(self) -> str:
+        connection = self._connection()
+        return f"{connection.transport_cls}://{connection.host}"
+
+
+def _checked(url: str) -> str:
+    """Return ``url``; raise Refused, without repeating it, for what is no broker's URL."""
+    for one in url.split(";"):
+        try:
+            parts = urlsplit(one)
+            _ = parts.port
+            # A password's / ? or # ends the host too early: the rest would be shown.
+            fine = bool(parts.scheme) and "@" not in parts.path + parts.query + parts.fragment
+            if fine:
+                Connection(one).get_transport_cls()
+        except (ValueError, KeyError, ImportError):
+            fine = False
+        if not fine:
+            raise Refused(
+                "broker: this is no URL of a broker that Celery knows, as redis://host:6379/0 or "
+                "amqp://user:password@host:5672/vhost; / ? # @ in a password are written %2F %3F "
+                "%23 %40."
+            ) from None
+    return url
+
+
+def _prepared(events: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
+    for number, given in enumerate(events, 1):
+        body = dict(given)
+        if body.get("id") is None:
+            body["id"] = str(uuid4())
+        if body.get("occurred_at") is None:
+            body["occurred_at"] = datetime.now(UTC).isoformat()
+        match read_event(body):
+            case Rejection() as rejection:
+                raise InvalidEvent(number, rejection)
+            case event if _is_misread(event):
+                raise InvalidEvent(
+                    number,
+                    Rejection(
+                        "an object of just __type__ and __value__ is Celery's own mark and would "
+                        "not arrive as it is.",
+                        canonical(event.body),
+                        event.body_hash,
+                        event_id=event.id,
+                        client_id=event.client_id,
+                        type=event.type,
+                    ),
+                )
+            case event:
+                yield event
+
+
+def _is_misread(event: Event) -> bool:
+    """Tell whether Celery would decode something else, or fail and lose the whole message."""
+    text = canonical(event.body)
+    if '"__type__"' not in text:
+        return False
+    try:
+        return canonical(loads(text)) != text
+    except Exception:  # noqa: BLE001 - any decoder that applications register may run here
+        return True
+
+
+def _batches(events: Iterable[Event], most: int) -> Iterator[list[Event]]:
+    batch: list[Event] = []
+    size = 0
+    for event in events:
+        length = len(canonical(event.body))
+        if batch and (len(batch) == most or size + length > MESSAGE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(event)
+        size += length
+    if batch:
+        yield batch
+
+
+def _words(batch: list[Event]) -> str:
+    clients = sorted({event.client_id for event in batch})
+    named = ", ".join(map(str, clients[:_NAMED_CLIENTS]))
+    if len(clients) > _NAMED_CLIENTS:
+        named += f" and {len(clients) - _NAMED_CLIENTS} more"
+    return f"{counted(len(batch), 'event')} of client{'s' if len(clients) > 1 else ''} {named}"
+
+
+def _reason(error: BaseException, password: str) -> str:
+    text = str(error).rstrip(".")
+    kind = type(error).__name__
+    return f"{kind}: {text}" if text and not (password and password in text) else kind

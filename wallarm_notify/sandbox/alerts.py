@@ -1,0 +1,110 @@
+"""What accepted events did to alerts: opened, repeated, acknowledged, resolved or nothing."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+
+class AlertStatus(StrEnum):
+    """Where an alert stands; a resolved one never opens again."""
+
+    TRIGGERED = "triggered"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+@dataclass(slots=True)
+class Alert:
+    """One alert, from the trigger that opened it to its resolve; `number` counts from 1."""
+
+    number: int
+    key: str
+    dedup_key: str
+    first_at: datetime
+    payload: Mapping[str, Any]
+    last_at: datetime
+    alert_id: str = field(default_factory=lambda: uuid4().hex)
+    status: AlertStatus = AlertStatus.TRIGGERED
+    notifications: int = 1
+    triggers: int = 0
+    log: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def note(self, action: str, now: datetime) -> None:
+        """Add `action` to the alert's log."""
+        self.log.append((now, action))
+        self.last_at = now
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the alert as the control route shows it."""
+        said = self.payload["payload"]
+        return {
+            "number": self.number,
+            "key": self.key,
+            "dedup_key": self.dedup_key,
+            "alert_id": self.alert_id,
+            "status": self.status.value,
+            "notifications": self.notifications,
+            "triggers": self.triggers,
+            "summary": said["summary"],
+            "severity": said["severity"],
+            "first_at": self.first_at.isoformat(timespec="microseconds"),
+            "last_at": self.last_at.isoformat(timespec="microseconds"),
+            "log": [
+                {"at": at.isoformat(timespec="microseconds"), "event_action": action}
+                for at, action in self.log
+            ],
+            "payload": self.payload,
+        }
+
+
+class Alerts:
+    """Every alert of every key, by PagerDuty's rules of deduplication.
+
+    The scope of a `dedup_key` is its routing key. `dropped` counts, by key, the acknowledgements
+    and resolves that found nothing open and the events told to vanish; `changes` counts change
+    events.
+    """
+
+    def __init__(self) -> None:
+        self._all: list[Alert] = []
+        self._open: dict[tuple[str, str], Alert] = {}
+        self.dropped: Counter[str] = Counter()
+        self.changes: Counter[str] = Counter()
+
+    @property
+    def all(self) -> Sequence[Alert]:
+        """Return the alerts in the order in which they were opened."""
+        return self._all
+
+    def take(self, key: str, dedup_key: str, body: Mapping[str, Any], now: datetime) -> None:
+        """Do what a valid alert event asks; it counts as dropped when there is nothing to do."""
+        alert = self._open.get((key, dedup_key))
+        action = body["event_action"]
+        if alert is None and action != "trigger":
+            self.dropped[key] += 1
+            return
+        if alert is None:
+            alert = Alert(len(self._all) + 1, key, dedup_key, now, body, now)
+            self._all.append(alert)
+            self._open[key, dedup_key] = alert
+        alert.note(action, now)
+        match action:
+            case "trigger":
+                alert.triggers += 1
+            case "acknowledge":
+                alert.status = AlertStatus.ACKNOWLEDGED
+            case "resolve":
+                alert.status = AlertStatus.RESOLVED
+                del self._open[key, dedup_key]
+
+    def drop(self, key: str) -> None:
+        """Count an event that was answered like any other and then came to nothing."""
+        self.dropped[key] += 1
+
+    def take_change(self, key: str) -> None:
+        """Count a change event; it never touches an alert."""
+        self.changes[key] += 1

@@ -1,0 +1,744 @@
+"""What producers may send: one model per event type, and the reading of events and whole calls.
+
+``read_event`` and ``read_call`` never raise: what cannot be taken in becomes a ``Rejection`` with
+one sentence for people (spec 2).
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection
+
+MAX_EVENT_BYTES: Final = 256_000
+"""Bytes of canonical JSON an event may have (spec 2: 256 kB)."""
+
+KEPT_BYTES: Final = 64_000
+"""Bytes kept of what is larger than that."""
+
+MAX_DEPTH: Final = 32
+"""Objects and lists within one another, the event itself included."""
+
+MAX_DIGITS: Final = 4_300
+"""Digits a number may have: what Python prints and reads back; jsonb would hold 131,072."""
+
+MAX_INT64: Final = 2**63 - 1
+
+EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
+"""What happened before is refused (spec 2)."""
+
+CONTRACT: Final = (
+    "events.ingest takes one argument, the keyword «events» (or the same as sole positional "
+    "argument): a list of event objects"
+)
+
+_NAMED_ERRORS: Final = 5
+_SHOWN_CHARACTERS: Final = 60
+
+
+# The fields' types.
+
+_AS_TIME: Final = "must be a date and time with a time zone, as 2026-03-01T09:30:00Z"
+
+
+# Without this pydantic takes seconds since 1970 too.
+_DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+
+
+def _written_time(value: Any) -> Any:
+    if not isinstance(value, str) or not _DATE_AND_TIME.match(value):
+        raise PydanticCustomError("time", _AS_TIME)
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)  # PostgreSQL takes no offset of 16 hours or more
+    except OverflowError:
+        raise PydanticCustomError("time", "must lie before the year 10000") from None
+
+
+def _not_before_2015(value: datetime) -> datetime:
+    if value < EARLIEST:
+        raise PydanticCustomError("time", "must not lie before 2015")
+    return value
+
+
+def _some_id(value: Any) -> int | str:
+    if type(value) is int and -MAX_INT64 - 1 <= value <= MAX_INT64:
+        return value
+    if isinstance(value, str) and value.strip():
+        return value
+    raise PydanticCustomError("id", "must be a whole number of at most 64 bits or a non-blank text")
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written_time), AfterValidator(_in_utc)]
+Whole = Annotated[int, Strict(), Field(ge=-MAX_INT64 - 1, le=MAX_INT64)]
+Count = Annotated[int, Strict(), Field(ge=0, le=MAX_INT64)]
+Words = Annotated[str, Field(pattern=r"\S")]
+Flag = Annotated[bool, Strict()]
+Id = Annotated[
+    int | str,
+    PlainValidator(_some_id),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": -MAX_INT64 - 1, "maximum": MAX_INT64},
+                {"type": "string", "pattern": r"\S"},
+            ]
+        }
+    ),
+]
+
+
+# The event types. Docstrings and fields are what ``json_schema`` shows to producers.
+
+
+class Actor(BaseModel):
+    """Who did it, where somebody did."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Id | None = None
+    name: str | None = None
+    email: str | None = None
+
+
+class EventObject(BaseModel):
+    """What every event has. Unknown fields are kept in the record and not sent."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: UUID
+    client_id: Annotated[int, Strict(), Field(ge=1, le=MAX_INT64)]
+    occurred_at: Annotated[Time, AfterValidator(_not_before_2015)]
+    actor: Actor | None = None
+
+
+class UserCreated(EventObject):
+    """A user was added to the company account."""
+
+    type: Literal["user.created"]
+    user_name: Words
+    user_email: Words
+    user_role: Words
+
+
+class UserDeleted(EventObject):
+    """A user was deleted from the company account."""
+
+    type: Literal["user.deleted"]
+    user_name: Words
+    user_email: Words
+    user_role: str | None = None
+
+
+class UserRoleChanged(EventObject):
+    """A user has another role now."""
+
+    type: Literal["user.role_changed"]
+    user_name: Words
+    user_email: Words
+    user_role: Words
+    previous_role: Words
+
+
+class _OfIntegration(EventObject):
+    integration_id: Id
+    integration_name: Words
+    integration_type: str | None = None
+    reason: str | None = None
+
+
+class IntegrationDisabled(_OfIntegration):
+    """An integration was disabled by somebody."""
+
+    type: Literal["integration.disabled"]
+
+
+class IntegrationDeleted(_OfIntegration):
+    """An integration was deleted."""
+
+    type: Literal["integration.deleted"]
+
+
+class IntegrationAutoDisabled(_OfIntegration):
+    """An integration was disabled because too many of its requests failed."""
+
+    type: Literal["integration.auto_disabled"]
+    failure_ratio: Annotated[float, Strict(), Field(ge=0, le=1)]
+    attempts: Count
+    failed: Count
+    last_error: str | None = None
+
+
+class _OfApplication(EventObject):
+    application_id: Whole
+    application_name: Words
+
+
+class ApplicationCreated(_OfApplication):
+    """An application was created."""
+
+    type: Literal["application.created"]
+
+
+class ApplicationDeleted(_OfApplication):
+    """An application was deleted."""
+
+    type: Literal["application.deleted"]
+
+
+class ApplicationRenamed(_OfApplication):
+    """An application has another name now."""
+
+    type: Literal["application.renamed"]
+    previous_name: Words
+
+
+class SpecificationUpdateFailed(EventObject):
+    """The regular update of an API specification failed."""
+
+    type: Literal["specification.update_failed"]
+    specification_id: Id
+    specification_title: Words
+    error: Words
+    url: str | None = None
+    used_for: Literal["rogue_api_detection", "specification_enforcement"] | None = None
+
+
+class _OfRule(EventObject):
+    rule_id: Id
+    name: str | None = None
+    rule_type: str | None = None
+    changes: dict[str, Any] | None = None
+
+
+class RuleCreated(_OfRule):
+    """A rule was created."""
+
+    type: Literal["rule.created"]
+
+
+class RuleUpdated(_OfRule):
+    """A rule was changed."""
+
+    type: Literal["rule.updated"]
+
+
+class RuleDeleted(_OfRule):
+    """A rule was deleted."""
+
+    type: Literal["rule.deleted"]
+
+
+class _OfTrigger(EventObject):
+    trigger_id: Id
+    name: Words
+    template_id: str | None = None
+    changes: dict[str, Any] | None = None
+
+
+class TriggerCreated(_OfTrigger):
+    """A trigger was created."""
+
+    type: Literal["trigger.created"]
+
+
+class TriggerUpdated(_OfTrigger):
+    """A trigger was changed, enabled or disabled."""
+
+    type: Literal["trigger.updated"]
+
+
+class TriggerDeleted(_OfTrigger):
+    """A trigger was deleted."""
+
+    type: Literal["trigger.deleted"]
+
+
+class SecurityIssueDetected(EventObject):
+    """A security issue was found, or found again."""
+
+    type: Literal["security_issue.detected"]
+    issue_id: Id
+    title: Words
+    risk: Literal["critical", "high", "medium", "low", "info"]
+    host: str | None = None
+    port: Annotated[int, Strict(), Field(ge=0, le=65_535)] | None = None
+    path: str | None = None
+    url: str | None = None
+    method: str | None = None
+    parameter: str | None = None
+    discovered_by: str | None = None
+    issue_type: str | None = None
+    reopened: Flag | None = None
+    link: str | None = None
+
+
+class _OfTraffic(EventObject):
+    attack_type: Words
+    ip: str | None = None
+    host: str | None = None
+    application_id: Whole | None = None
+    application_name: str | None = None
+    path: str | None = None
+    response_status: Annotated[int, Strict(), Field(ge=0, le=999)] | None = None
+    target: Literal["server", "client", "database"] | None = None
+    experimental: Flag | None = False
+
+
+class AttackDetected(_OfTraffic):
+    """An attack: hits of one type on one address."""
+
+    type: Literal["attack.detected"]
+    attack_id: Id
+
+
+class HitDetected(_OfTraffic):
+    """One malicious request."""
+
+    type: Literal["hit.detected"]
+    hit_id: Id
+    in_sample: Flag | None = True
+
+
+class IncidentDetected(_OfTraffic):
+    """An attack that exploited a security issue."""
+
+    type: Literal["incident.detected"]
+    incident_id: Id
+    issue_id: Id | None = None
+
+
+class ApiChanged(EventObject):
+    """An endpoint of the API is new, changed or unused."""
+
+    type: Literal["api.changed"]
+    method: Words
+    host: Words
+    path: Words
+    change_type: Literal["added", "changed", "unused"]
+    application_id: Whole | None = None
+    application_name: str | None = None
+    changed_parameters: list[Any] | None = None
+    sensitive_data: list[str] | None = None
+    link: str | None = None
+
+
+class IpDenylisted(EventObject):
+    """An address was put on the denylist; without ``expires_at`` it stays there for ever."""
+
+    type: Literal["ip.denylisted"]
+    ip: Words
+    reason: Words
+    expires_at: Time | None = None
+    application_id: Whole | None = None
+    application_name: str | None = None
+
+
+class RogueApiDetected(EventObject):
+    """An endpoint and the API's specification disagree."""
+
+    type: Literal["rogue_api.detected"]
+    method: Words
+    host: Words
+    path: Words
+    kind: Literal["shadow", "zombie", "orphan"]
+    application_id: Whole | None = None
+    application_name: str | None = None
+    specification_id: Id | None = None
+    specification_title: str | None = None
+    link: str | None = None
+
+
+AnyEvent = Annotated[
+    UserCreated
+    | UserDeleted
+    | UserRoleChanged
+    | IntegrationDisabled
+    | IntegrationDeleted
+    | IntegrationAutoDisabled
+    | ApplicationCreated
+    | ApplicationDeleted
+    | ApplicationRenamed
+    | SpecificationUpdateFailed
+    | RuleCreated
+    | RuleUpdated
+    | RuleDeleted
+    | TriggerCreated
+    | TriggerUpdated
+    | TriggerDeleted
+    | SecurityIssueDetected
+    | AttackDetected
+    | HitDetected
+    | IncidentDetected
+    | ApiChanged
+    | IpDenylisted
+    | RogueApiDetected,
+    Field(discriminator="type"),
+]
+
+_EVENT: Final[TypeAdapter[AnyEvent]] = TypeAdapter(AnyEvent)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one event, for producers in other languages."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Event",
+        "description": (
+            f"One event of a client's account. {CONTRACT}. It is a Celery task (JSON serializer), "
+            'sent to the queue «events»: the message\'s body is [[], {"events": [event, …]}, {}]. '
+            f"An event has at most {MAX_EVENT_BYTES} bytes and {MAX_DEPTH} levels; occurred_at is "
+            "neither before 2015 nor more than 5 minutes ahead. The same id with the same body is "
+            "a duplicate and harmless."
+        ),
+        **_EVENT.json_schema(),
+    }
+
+
+# Reading.
+
+
+def canonical(obj: Any) -> str:
+    """Return the canonical JSON of ``obj`` in ASCII: sorted keys, no spaces; never raises.
+
+    What is no JSON, as times or UUIDs that Celery made of its own marks, is written as text.
+    """
+    return _canonical(obj)[0]
+
+
+def body_hash(text: str) -> bytes:
+    """Return the SHA-256 of canonical JSON: tells duplicates from conflicts (spec 2)."""
+    return sha256(text.encode("ascii")).digest()
+
+
+def read_event(obj: Any) -> Event | Rejection:
+    """Return the event in ``obj``, or why it cannot be taken in; never raises.
+
+    Whether it claims to come from the future is for ``domain.event.is_too_far_ahead`` to say, by
+    the database's clock.
+    """
+    text, is_plain = _canonical(obj)
+    if len(text) > MAX_EVENT_BYTES:
+        return _rejection(
+            f"The event has {len(text)} bytes; permitted are {MAX_EVENT_BYTES}.", obj, text
+        )
+    body = obj if is_plain else _reread(obj, text)
+    if _is_suspect(text) and (trouble := _unstorable(body)):
+        return _rejection(trouble, body, text)
+    if not isinstance(body, dict):
+        return _rejection(f"The event must be an object, not {_shown(body)}.", body, text)
+    try:
+        read = _EVENT.validate_python(body)
+    except ValidationError as error:
+        return _rejection(_sentence(error), body, text)
+    return Event(
+        id=read.id,
+        client_id=read.client_id,
+        type=read.type,
+        occurred_at=read.occurred_at,
+        body=body,
+        body_hash=body_hash(text),
+    )
+
+
+def read_call(
+    args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[list[Event], list[Rejection]]:
+    """Return the events in the arguments of ``events.ingest``, in their order, duplicates included.
+
+    Wrong arguments make one rejection that keeps the whole call.
+    """
+    given = list(args[:2]) + [kwargs[name] for name in kwargs if name == "events"]
+    if len(given) != 1 or len(args) + len(kwargs) != 1 or not isinstance(given[0], list | tuple):
+        call = {"args": list(args), "kwargs": dict(kwargs)}
+        return [], [_rejection(_call_sentence(args, kwargs), call, canonical(call))]
+    events: list[Event] = []
+    rejections: list[Rejection] = []
+    for obj in given[0]:
+        match read_event(obj):
+            case Event() as event:
+                events.append(event)
+            case rejection:
+                rejections.append(rejection)
+    return events, rejections
+
+
+def _call_sentence(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    if len(args) + len(kwargs) == 1 and (args or "events" in kwargs):
+        given = args[0] if args else kwargs["events"]
+        return f"{CONTRACT}; «events» was {_shown(given)}."
+    names = ", ".join(_name(name) for name in list(kwargs)[:_NAMED_ERRORS]) or "none"
+    return f"{CONTRACT}; given were {len(args)} positional arguments and these keywords: {names}."
+
+
+def _rejection(reason: str, obj: Any, text: str) -> Rejection:
+    cut = len(text) > MAX_EVENT_BYTES
+    told = obj if isinstance(obj, dict) else {}
+    return Rejection(
+        reason=reason,
+        text=text[:KEPT_BYTES] if cut else text,
+        body_hash=body_hash(text),
+        cut=cut,
+        event_id=_told_id(told.get("id")),
+        client_id=_told_client(told.get("client_id")),
+        type=_told_type(told.get("type")),
+    )
+
+
+def _told_id(value: Any) -> UUID | None:
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _told_client(value: Any) -> int | None:
+    return value if type(value) is int and 1 <= value <= MAX_INT64 else None
+
+
+def _told_type(value: Any) -> str | None:
+    if not isinstance(value, str) or not value.isprintable():
+        return None
+    return value[:_SHOWN_CHARACTERS]
+
+
+# Canonical JSON.
+
+_ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _canonical(obj: Any) -> tuple[str, bool]:
+    """Canonical JSON, and whether ``obj`` was plain JSON of a usual depth."""
+    try:
+        return _ENCODE(obj), True
+    except (TypeError, ValueError, RecursionError):
+        return "".join(_written(obj)), False
+
+
+def _written(obj: Any) -> list[str]:
+    """Return the pieces of the canonical JSON of anything, however deep, without recursion."""
+    pieces: list[str] = []
+    rest: list[Any] = [_Value(obj)]
+    within: set[int] = set()
+    while rest:
+        match rest.pop():
+            case str(piece):
+                pieces.append(piece)
+            case int(left):
+                within.discard(left)
+            case _Value(value=dict() | list() | tuple() as value) if id(value) not in within:
+                within.add(id(value))
+                rest.append(id(value))
+                rest += reversed(_parts(value))
+            case _Value(value=value):
+                pieces.append(_scalar(value))
+    return pieces
+
+
+class _Value:
+    """Something still to be written, told apart from pieces that are."""
+
+    __match_args__ = ("value",)
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        keys = sorted(((_key(key), key) for key in value), key=lambda pair: pair[0])
+        fields = [[_ENCODE(name) + ":", _Value(value[key])] for name, key in keys]
+        opening, closing = "{", "}"
+    else:
+        fields = [[_Value(item)] for item in value]
+        opening, closing = "[", "]"
+    parts: list[Any] = [opening]
+    for number, field in enumerate(fields):
+        parts += [",", *field] if number else field
+    return [*parts, closing]
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else _scalar(key).strip('"')
+
+
+def _scalar(value: Any) -> str:
+    match value:
+        case datetime():
+            return _ENCODE(value.isoformat())
+        case UUID() | Decimal():
+            return _ENCODE(str(value))
+        case bytes():
+            return _ENCODE(value.decode("utf-8", "replace"))
+        case dict() | list() | tuple():
+            return "null"  # a container within itself
+        case _:
+            pass
+    try:
+        return _ENCODE(value)
+    except (TypeError, ValueError):
+        return _ENCODE(hex(value) if isinstance(value, int) else f"{type(value).__name__}")
+
+
+def _reread(obj: Any, text: str) -> Any:
+    """``obj`` as JSON values where it was not; what is too deep to be read stays, to be refused."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return obj
+
+
+# What passes JSON and fails jsonb (engine 20).
+
+
+def _is_suspect(text: str) -> bool:
+    """Tell whether a closer look is needed; the text alone clears all but a few events."""
+    return (
+        text.count("{") + text.count("[") > MAX_DEPTH
+        or "\\u0000" in text
+        or "\\ud" in text
+        or "NaN" in text
+        or "Infinity" in text
+        or (len(text) > MAX_DIGITS and re.search(rf"\d{{{MAX_DIGITS + 1}}}", text) is not None)
+    )
+
+
+def _unstorable(obj: Any) -> str | None:
+    """Say what in ``obj`` the database cannot hold, and where; None: nothing."""
+    rest: list[tuple[Any, str, int]] = [(obj, "", 1)]
+    while rest:
+        value, path, depth = rest.pop()
+        if isinstance(value, dict | list | tuple):
+            if depth > MAX_DEPTH:
+                return f"{_place(path)} is nested over {MAX_DEPTH} levels deep."
+            if isinstance(value, dict):
+                for key in value:
+                    if trouble := _trouble(key):
+                        return f"A field's name in {_place(path).lower()} {trouble}."
+                within = [(item, f"{path}.{_name(key)}", depth + 1) for key, item in value.items()]
+            else:
+                within = [(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
+            rest += reversed(within)
+        elif trouble := _trouble(value):
+            return f"{_place(path)} {trouble}."
+    return None
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def _trouble(value: Any) -> str | None:
+    if isinstance(value, str):
+        if "\0" in value:
+            return "holds a NUL character, which cannot be stored"
+        if not value.isascii() and _SURROGATE.search(value):
+            return "holds half of a surrogate pair, which is no character"
+    elif isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+            return "is NaN or infinite, which is no JSON number"
+    elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+        return f"is a number of over {MAX_DIGITS} digits"
+    return None
+
+
+# Sentences.
+
+
+def _sentence(error: ValidationError) -> str:
+    errors = error.errors(include_url=False)
+    said = "; ".join(_complaint(one) for one in errors[:_NAMED_ERRORS])
+    more = len(errors) - _NAMED_ERRORS
+    return f"{said}; and {more} more." if more > 0 else f"{said}."
+
+
+_RULES: Final = {
+    "string_type": "must be a text",
+    "string_pattern_mismatch": "must not be blank",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "timezone_aware": _AS_TIME,
+}
+
+
+def _complaint(error: ErrorDetails) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    permitted = ", ".join(EVENT_TYPES)
+    if kind == "union_tag_not_found":
+        return f"type is required; permitted are {permitted}"
+    if kind == "union_tag_invalid":
+        return f"type must be one of {permitted}, not {_shown(error['input']['type'])}"
+    # The first step of the place is the event's type, which chose the model.
+    place = _place("".join(_step(step) for step in error["loc"][1:]))
+    if kind == "missing":
+        return f"{place} is required"
+    if kind == "literal_error":
+        rule = f"must be {context['expected'].replace(chr(39), '')}"
+    elif kind == "greater_than_equal":
+        rule = f"must be at least {context['ge']}"
+    elif kind == "less_than_equal":
+        rule = f"must be at most {context['le']}"
+    elif kind.startswith(("datetime_", "date_")):
+        rule = _AS_TIME
+    else:
+        rule = _RULES.get(kind) or error["msg"]
+    return f"{place} {rule}, not {_shown(error['input'])}"
+
+
+def _step(step: int | str) -> str:
+    return f"[{step}]" if isinstance(step, int) else f".{_name(step)}"
+
+
+def _place(path: str) -> str:
+    return path.removeprefix(".") or "The event"
+
+
+def _name(name: str) -> str:
+    """Return a field's name as people can read it, however odd."""
+    shown = name if name.isprintable() else json.dumps(name)[1:-1]
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it can stand in a sentence: short, and storable."""
+    match value:
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case str():
+            return f"«{_name(value)}»"
+        case _:
+            return _name(_scalar(value))

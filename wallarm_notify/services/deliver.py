@@ -1,0 +1,418 @@
+"""Delivery: claim what is due, and record what came of it."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.message import Message, attempt_words, counted, messages
+from wallarm_notify.domain.notification import (
+    MESSAGE_SIZE,
+    WORKER_LOST,
+    Candidate,
+    Notification,
+    State,
+    claimed,
+    ended,
+    parked,
+    put_back,
+    recorded,
+    triage,
+    waiting_for_turn,
+)
+from wallarm_notify.domain.outcome import Attempt, outcome_of
+from wallarm_notify.domain.pacing import Turns, take_turns
+from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.services.ports import Doorbell, Store
+
+log = logging.getLogger(__name__)
+
+SLOW: timedelta = timedelta(seconds=1)
+"""An integration is slow from the moment an answer is outstanding so long (engine 11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """What one send needs beside its notification.
+
+    ``key`` is None where none of our Fernet keys opens it. Of the client's record, what is unset
+    is None.
+    """
+
+    event: Event
+    origin: str
+    region: str
+    key: IntegrationKey | None
+    client_name: str | None
+    cloud: str | None
+    partner_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One claimed notification, ready to be sent."""
+
+    notification: Notification
+    cargo: Cargo
+    key: IntegrationKey
+    slow: bool
+
+    @property
+    def number(self) -> int:
+        """Which attempt of the run this is, from 1."""
+        return self.notification.attempts_made + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one message came to: what is sent, and what is not now."""
+
+    now: datetime
+    sendings: tuple[Sending, ...] = ()
+    asked: int = 0
+    waiting: int = 0
+    cancelled: int = 0
+    lost: int = 0
+
+    @property
+    def words(self) -> str:
+        """The claim for people, and for Flower."""
+        if not self.sendings:
+            text = f"nothing to send of {counted(self.asked, 'notification')}"
+        else:
+            numbers = attempt_words({s.number for s in self.sendings})
+            text = f"{counted(len(self.sendings), 'notification')} sent, {numbers} of {ATTEMPTS}"
+        for number, word in (
+            (self.waiting, "waiting"),
+            (self.cancelled, "cancelled"),
+            (self.lost, "given up"),
+        ):
+            if number:
+                text += f", {number} {word}"
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """The settings that delivery goes by."""
+
+    lease: timedelta
+    ring: timedelta
+    pace_per_minute: int
+    retry_time_scale: float
+
+
+class DeliveryQueries(Protocol):
+    """What delivery asks of the database."""
+
+    @property
+    def now(self) -> datetime:
+        """The transaction's time by the database's clock."""
+        ...
+
+    def candidates(self, ids: Sequence[int]) -> list[Candidate]:
+        """The notifications that nobody else holds, locked, with their integrations."""
+        ...
+
+    def take_lanes(self, integration_ids: Iterable[int], lease: timedelta) -> set[int]:
+        """Takes free lanes of slow integrations; those it got."""
+        ...
+
+    def free_lanes(self, integration_ids: Iterable[int], *, recovered: Iterable[int] = ()) -> None:
+        """Frees lanes; the recovered are slow no more."""
+        ...
+
+    def mark_slow(self, integration_ids: Iterable[int], lease: timedelta) -> None:
+        """These are slow from now on."""
+        ...
+
+    def waiting_behind(self, integration_id: int, limit: int) -> list[Notification]:
+        """Due notifications of one integration that no worker is on."""
+        ...
+
+    def ring_soon(self, integration_id: int) -> None:
+        """Lets SWEEP look at once at what waited behind a lane."""
+        ...
+
+    def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
+        """The turns of keys, locked."""
+        ...
+
+    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
+        """Writes the turns of locked keys."""
+        ...
+
+    def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
+        """What the sends of these notifications need."""
+        ...
+
+    def insert_attempts(self, attempts: Sequence[Attempt]) -> set[tuple[int, int]]:
+        """Stores attempts; the (notification, claim) of the new ones."""
+        ...
+
+    def lock(self, ids: Sequence[int]) -> list[Notification]:
+        """The notifications, locked in the order of their ids."""
+        ...
+
+    def save(self, notifications: Sequence[Notification]) -> None:
+        """Writes what changes of locked notifications."""
+        ...
+
+    def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
+        """Wipes the keys of deleted integrations whose last notification has ended."""
+        ...
+
+
+class Delivery:
+    """Claims and records. The requests themselves are made elsewhere, between the two."""
+
+    def __init__(self, store: Store[DeliveryQueries], doorbell: Doorbell, knobs: Knobs) -> None:
+        self._store = store
+        self._doorbell = doorbell
+        self._knobs = knobs
+
+    def claim(self, ids: Sequence[int]) -> Claim:
+        """Takes what is due of ``ids``; enqueues again what is early. Raises Unavailable."""
+        claim, again = self._store.transact(lambda tx: take(tx, ids, self._knobs))
+        self._doorbell.ring(again)
+        return claim
+
+    def record(self, attempts: Sequence[Attempt], slow: Iterable[int] = ()) -> None:
+        """Stores ``attempts`` and what follows from them; enqueues the next links of the chain.
+
+        ``slow`` are the integrations among them that were slow when claimed, or are now. Raises
+        Unavailable; the same attempts again are harmless.
+        """
+        done = self._store.transact(lambda tx: write_down(tx, attempts, self._knobs))
+        self._doorbell.ring(messages([n for n in done.changed if n.is_open], done.now))
+        _log_attempts(attempts, done.integration_of)
+        _log_ends(done.changed)
+        ended_last = {n.integration_id for n in done.changed if n.last and not n.is_open}
+        if ended_last:
+            self._store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
+        if slow:
+            self._move_lanes(attempts, done.integration_of, set(slow))
+
+    def mark_slow(self, integration_ids: Iterable[int]) -> None:
+        """Sets integrations apart whose answer is outstanding for a second."""
+        ids = sorted(set(integration_ids))
+        self._store.transact(lambda tx: tx.mark_slow(ids, self._knobs.lease))
+        log.warning("integration.slow", extra={"integrations": ids})
+
+    def put_back(self, notifications: Sequence[Notification], *, behind_lane: bool) -> None:
+        """Gives back claims whose requests were not begun: for a lane to free, or to be sent at once."""
+
+        def work(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
+            held = {n.id: n.claim for n in notifications}
+            mine = [n for n in tx.lock(sorted(held)) if n.is_open and n.claim == held[n.id]]
+            rows = [
+                parked(put_back(n, tx.now, self._knobs.ring), tx.now)
+                if behind_lane
+                else put_back(n, tx.now, self._knobs.ring)
+                for n in mine
+            ]
+            tx.save(rows)
+            return rows, tx.now
+
+        rows, now = self._store.transact(work)
+        if not behind_lane:
+            self._doorbell.ring(messages(rows, now))
+
+    def _move_lanes(
+        self, attempts: Sequence[Attempt], integration_of: Mapping[int, int], slow: set[int]
+    ) -> None:
+        """Frees the lanes of what was answered and calls what waits there next."""
+        took: dict[int, timedelta] = {}
+        for a in attempts:
+            integration = integration_of.get(a.notification_id)
+            if integration is not None and integration in slow:
+                took[integration] = max(a.duration, took.get(integration, timedelta()))
+        recovered = {i for i, duration in took.items() if duration < SLOW}
+
+        def free(tx: DeliveryQueries) -> None:
+            tx.free_lanes(sorted(took), recovered=sorted(recovered))
+
+        def call(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
+            for i in sorted(recovered):
+                tx.ring_soon(i)
+            rows = [
+                n
+                for i in sorted(took)
+                for n in tx.waiting_behind(i, MESSAGE_SIZE if i in recovered else 1)
+            ]
+            return rows, tx.now
+
+        if took:
+            # Two transactions: nobody may hold an integration while it waits for notifications.
+            self._store.transact(free)
+            rows, now = self._store.transact(call)
+            self._doorbell.ring(messages(rows, now))
+
+
+def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, list[Message]]:
+    """The claim's transaction: see ``Delivery.claim``."""
+    now = tx.now
+    found = triage(tx.candidates(ids), now)
+    changed = [ended(n, State.CANCELLED, now) for n in found.cancel]
+    changed += [ended(n, State.FAILED, now, WORKER_LOST) for n in found.lost]
+    ready, behind = _in_lanes(tx, found.ready, knobs)
+    changed += [parked(n, now) for n in behind]
+    cargo = tx.cargo([c.notification.id for c in ready]) if ready else {}
+    ready, locked_up = _with_keys(ready, cargo)
+    changed += [parked(n, now) for n in locked_up]
+    granted, waiting = _with_turns(tx, ready, knobs)
+    changed += waiting
+    sendings = [
+        Sending(claimed(c.notification, now, knobs.lease), load, load.key, c.slow)
+        for c in granted
+        if (load := cargo[c.notification.id]).key is not None
+    ]
+    tx.save(changed + [s.notification for s in sendings])
+    _log_ends(changed)
+    claim = Claim(
+        now=now,
+        sendings=tuple(sendings),
+        asked=len(ids),
+        waiting=len(found.early) + len(waiting) + len(behind) + len(found.alone),
+        cancelled=len(found.cancel),
+        lost=len(found.lost),
+    )
+    again = messages([*found.early, *waiting], now)
+    return claim, again + messages(found.alone, now, size=1)
+
+
+def _in_lanes(
+    tx: DeliveryQueries, ready: Sequence[Candidate], knobs: Knobs
+) -> tuple[list[Candidate], list[Notification]]:
+    """Of each slow integration the first one, if its lane is free; the others wait behind it."""
+    by_integration: dict[int, list[Candidate]] = defaultdict(list)
+    for c in ready:
+        if c.slow:
+            by_integration[c.notification.integration_id].append(c)
+    if not by_integration:
+        return list(ready), []
+    taken = tx.take_lanes(sorted(by_integration), knobs.lease)
+    first = {by_integration[i][0].notification.id for i in taken}
+    return (
+        [c for c in ready if not c.slow or c.notification.id in first],
+        [c.notification for c in ready if c.slow and c.notification.id not in first],
+    )
+
+
+def _with_keys(
+    ready: Sequence[Candidate], cargo: Mapping[int, Cargo]
+) -> tuple[list[Candidate], list[Notification]]:
+    """Parts those whose key none of our Fernet keys opens: our trouble, so they wait."""
+    open_, locked_up = [], []
+    for c in ready:
+        load = cargo.get(c.notification.id)
+        if load is None or load.key is None:
+            locked_up.append(c.notification)
+        else:
+            open_.append(c)
+    if locked_up:
+        log.error(
+            "delivery.key_unreadable",
+            extra={
+                "integrations": sorted({n.integration_id for n in locked_up}),
+                "hint": "WALLARM_NOTIFY_SECRET_KEYS lacks the key these were encrypted with",
+            },
+        )
+    return open_, locked_up
+
+
+def _with_turns(
+    tx: DeliveryQueries, ready: Sequence[Candidate], knobs: Knobs
+) -> tuple[list[Candidate], list[Notification]]:
+    """Those whose turn is now, and the others with the turn they were promised (spec 5, pacing)."""
+    if knobs.pace_per_minute == 0 or not ready:
+        return list(ready), []
+    by_key: dict[bytes, list[Candidate]] = defaultdict(list)
+    for c in ready:
+        if c.fingerprint is not None:
+            by_key[c.fingerprint].append(c)
+    granted: list[Candidate] = []
+    waiting: list[Notification] = []
+    kept: dict[bytes, Turns] = {}
+    lanes_unused: list[int] = []
+    for key, turns in tx.turns(by_key).items():
+        answers, kept[key] = take_turns(
+            turns,
+            [c.notification.severity for c in by_key[key]],
+            limit=knobs.pace_per_minute,
+            now=tx.now.timestamp(),
+        )
+        for c, turn in zip(by_key[key], answers, strict=True):
+            if turn is None:
+                granted.append(c)
+                continue
+            due = datetime.fromtimestamp(turn, UTC)
+            waiting.append(waiting_for_turn(c.notification, due, knobs.ring))
+            if c.slow:
+                lanes_unused.append(c.notification.integration_id)
+    tx.save_turns(kept)
+    if lanes_unused:
+        tx.free_lanes(sorted(lanes_unused))
+    return granted, waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a record came to: the notifications it changed, and whose they all are."""
+
+    now: datetime
+    changed: tuple[Notification, ...]
+    integration_of: Mapping[int, int]
+
+
+def write_down(tx: DeliveryQueries, attempts: Sequence[Attempt], knobs: Knobs) -> Record:
+    """The record's transaction: see ``Delivery.record``."""
+    rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
+    stored = tx.insert_attempts(attempts)
+    changed = dict(rows)
+    for a in sorted(attempts, key=lambda a: a.claim):
+        n = changed.get(a.notification_id)
+        if n is None or (a.notification_id, a.claim) not in stored:
+            continue
+        stored.discard((a.notification_id, a.claim))
+        outcome = outcome_of(a.answer, number=a.number, last=n.last, scale=knobs.retry_time_scale)
+        changed[n.id] = recorded(
+            n,
+            outcome,
+            current=n.claim == a.claim,
+            answered_at=a.answered_at,
+            now=tx.now,
+            ring=knobs.ring,
+        )
+    different = tuple(n for i, n in changed.items() if n is not rows[i])
+    tx.save(different)
+    return Record(tx.now, different, {i: n.integration_id for i, n in rows.items()})
+
+
+def _log_attempts(attempts: Sequence[Attempt], integration_of: Mapping[int, int]) -> None:
+    reasons = Counter(a.answer.reason or "delivered" for a in attempts)
+    integrations = {
+        integration_of[a.notification_id] for a in attempts if a.notification_id in integration_of
+    }
+    log.info(
+        "delivery.recorded",
+        extra={"integrations": sorted(integrations), **{str(r): n for r, n in reasons.items()}},
+    )
+
+
+def _log_ends(notifications: Iterable[Notification]) -> None:
+    for n in notifications:
+        if n.state is State.FAILED:
+            log.error(
+                "notification.failed",
+                extra={
+                    "notification": n.id,
+                    "integration": n.integration_id,
+                    "attempts": n.attempts_made,
+                    "reason": n.end_reason or "every attempt of the schedule failed",
+                },
+            )

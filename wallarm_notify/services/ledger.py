@@ -1,0 +1,152 @@
+"""The ledger: proof that everything received has ended, or is on its way (spec 7)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from wallarm_notify.domain.notification import State
+from wallarm_notify.services.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything the ledger holds against each other, from one snapshot.
+
+    ``counts`` are the running counters by kind, pruned ones included; the rest is counted in the
+    rows themselves. ``notifications`` by ``origin:state``. ``fan_out`` is what routing noted down
+    for the events that are still stored; ``fan_out_rows`` the notifications that they have.
+    """
+
+    counts: Mapping[str, int]
+    events_matched: int
+    events_unmatched: int
+    rejected: int
+    notifications: Mapping[str, int]
+    fan_out_wrong: int
+    without_event: int
+    open_without_ring: int
+    ring_long_past: int
+    leases_long_dead: int
+    ended_with_ring: int
+    attempts_without_notification: int
+    attempts_short: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances."""
+
+    received: int
+    rejected: int
+    unmatched: int
+    matched: int
+    notifications: Mapping[State, int]
+    findings: Sequence[str]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is missing and nothing is too much."""
+        return not self.findings
+
+
+class LedgerQueries(Protocol):
+    """What the ledger asks of the database."""
+
+    def books(self) -> Books:
+        """All figures, from one snapshot."""
+        ...
+
+
+def draw_up(store: Store[LedgerQueries]) -> Ledger:
+    """The ledger as it stands. Raises Unavailable."""
+    return judge(store.transact(lambda tx: tx.books()))
+
+
+def judge(books: Books) -> Ledger:
+    """Holds the figures of ``books`` against each other."""
+    counts = books.counts
+    pruned_states = {
+        state: sum(
+            n
+            for kind, n in counts.items()
+            if kind.startswith("pruned:") and kind.endswith(f":{state}")
+        )
+        for state in State
+    }
+    by_state = {
+        state: pruned_states[state]
+        + sum(n for kind, n in books.notifications.items() if kind.endswith(f":{state}"))
+        for state in State
+    }
+    ledger = Ledger(
+        received=counts.get("received", 0),
+        rejected=counts.get("rejected", 0),
+        unmatched=counts.get("unmatched", 0),
+        matched=counts.get("matched", 0),
+        notifications=by_state,
+        findings=(),
+    )
+    return Ledger(
+        ledger.received,
+        ledger.rejected,
+        ledger.unmatched,
+        ledger.matched,
+        by_state,
+        [*_sums(ledger), *_rows(books), *_origins(books), *_forgotten(books)],
+    )
+
+
+def _sums(ledger: Ledger) -> list[str]:
+    parts = ledger.rejected + ledger.unmatched + ledger.matched
+    if ledger.received == parts:
+        return []
+    return [
+        (
+            f"received {ledger.received} is not rejected {ledger.rejected} + unmatched "
+            f"{ledger.unmatched} + matched {ledger.matched} = {parts}"
+        )
+    ]
+
+
+def _rows(books: Books) -> list[str]:
+    held = {
+        "rejected": books.rejected,
+        "unmatched": books.events_unmatched,
+        "matched": books.events_matched,
+    }
+    findings = []
+    for kind, rows in held.items():
+        counter = books.counts.get(kind, 0)
+        pruned = books.counts.get(f"pruned:{kind}", 0)
+        if counter != rows + pruned:
+            findings.append(f"{kind}: {counter} counted, but {rows} rows and {pruned} pruned")
+    return findings
+
+
+def _origins(books: Books) -> list[str]:
+    origins = {kind.split(":")[1] for kind in books.counts if kind.startswith("made:")}
+    origins |= {kind.split(":")[0] for kind in books.notifications}
+    findings = []
+    for origin in sorted(origins):
+        made = books.counts.get(f"made:{origin}", 0)
+        rows = sum(n for kind, n in books.notifications.items() if kind.startswith(f"{origin}:"))
+        pruned = sum(n for kind, n in books.counts.items() if kind.startswith(f"pruned:{origin}:"))
+        if made != rows + pruned:
+            findings.append(
+                f"notifications of origin {origin}: {made} made, but {rows} rows and {pruned} pruned"
+            )
+    return findings
+
+
+def _forgotten(books: Books) -> list[str]:
+    checks = (
+        (books.fan_out_wrong, "events whose notifications are not as many as routing noted down"),
+        (books.without_event, "notifications without their event"),
+        (books.open_without_ring, "open notifications without ring_at: nobody would look for them"),
+        (books.ring_long_past, "open notifications whose ring_at passed over 5 minutes ago"),
+        (books.leases_long_dead, "claims whose lease ended over 5 minutes ago"),
+        (books.ended_with_ring, "ended notifications that are still rung for"),
+        (books.attempts_without_notification, "attempts without their notification"),
+        (books.attempts_short, "notifications with fewer attempts recorded than made"),
+    )
+    return [f"{number} {what}" for number, what in checks if number]

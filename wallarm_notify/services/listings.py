@@ -1,0 +1,97 @@
+"""What people look at: notifications with their attempts, and rejected events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from wallarm_notify.domain.alert_identity import dedup_key
+from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.notification import State
+from wallarm_notify.services.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAttempt:
+    """One attempt: ``error`` is the closed word for its failure, None where it was delivered."""
+
+    run: int
+    number: int
+    at: datetime
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownNotification:
+    """A notification as people see it; ``attempts`` only where it is shown alone."""
+
+    id: int
+    client_id: int
+    event_id: UUID
+    event_type: str
+    origin: str
+    integration_id: int
+    state: State
+    run: int
+    attempts_made: int
+    next_attempt_at: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    end_reason: str | None
+    last_status_code: int | None
+    last_error: str | None
+    attempts: Sequence[ShownAttempt] = ()
+
+    @property
+    def dedup_key(self) -> str:
+        """What PagerDuty knows the alert by."""
+        return dedup_key(str(self.event_id), self.origin, self.integration_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRejection:
+    """A rejected event in a listing; ``text`` is the beginning of what was kept of it."""
+
+    id: int
+    reason: str
+    event_id: UUID | None
+    client_id: int | None
+    type: str | None
+    cut: bool
+    received_at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which notifications are listed; None lets all through. ``before`` is the cursor: newest first."""
+
+    client_id: int | None = None
+    integration_id: int | None = None
+    state: State | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+class ListingQueries(Protocol):
+    """What listings ask of the database."""
+
+    def notifications(self, wanted: Filter) -> list[ShownNotification]:
+        """Notifications, newest first."""
+        ...
+
+    def notification(self, notification_id: int) -> ShownNotification | None:
+        """One notification with its attempts."""
+        ...
+
+
+def show_notification(store: Store[ListingQueries], notification_id: int) -> ShownNotification:
+    """One notification with all its attempts. Raises NotFound, Unavailable."""
+    shown = store.transact(lambda tx: tx.notification(notification_id))
+    if shown is None:
+        raise NotFound(f"There is no notification {notification_id}.")
+    return shown

@@ -1,0 +1,28 @@
+"""What the use cases ask of the world beside their own queries."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from wallarm_notify.domain.message import Message
+
+T = TypeVar("T")
+QueriesT_co = TypeVar("QueriesT_co", covariant=True)
+
+
+class Store(Protocol[QueriesT_co]):
+    """The database."""
+
+    def transact(self, work: Callable[[QueriesT_co], T]) -> T:
+        """Runs ``work`` in one transaction and commits it.
+
+        A deadlock or serialization failure runs the whole of it again. Raises Unavailable or BadRow.
+        """
+        ...
+
+
+class Doorbell(Protocol):
+    """The broker, which only wakes somebody up: what is lost here, SWEEP finds."""
+
+    def ring(self, messages: Sequence[Message]) -> None:
+        """Enqueues ``messages``. Call it after the commit. A broker's refusal is logged, not raised."""
+        ...

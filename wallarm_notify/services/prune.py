@@ -1,0 +1,77 @@
+"""Prune: what ended longer ago than the retention is deleted, in slices, and counted (spec 5 and 7)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+
+from wallarm_notify.domain.message import counted
+from wallarm_notify.services.ports import Store
+
+SLICE: Final = 1000
+"""So many rows are deleted in one transaction."""
+
+SLICES: Final = 50
+"""So many slices of a kind one run deletes; the next run goes on."""
+
+
+class PruneQueries(Protocol):
+    """What PRUNE asks of the database."""
+
+    def may_run(self, name: str, interval: timedelta) -> bool:
+        """Whether no other run of ``name`` is under way or began within ``interval``."""
+        ...
+
+    def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
+        """Deletes ended events with all that was made of them; how many, and the counts by kind."""
+        ...
+
+    def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
+        """Deletes rejections and undecodable messages; how many, and the counts by kind."""
+        ...
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Adds to the ledger's counters."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How much a run deleted."""
+
+    events: int = 0
+    rejected: int = 0
+    ran: bool = True
+
+    @property
+    def words(self) -> str:
+        """For people, and for Flower."""
+        if not self.ran:
+            return "another run was there first"
+        return f"{counted(self.events, 'event')} deleted, {self.rejected} rejected ones"
+
+
+def prune(store: Store[PruneQueries], *, retention: timedelta, interval: timedelta) -> Pruned:
+    """Deletes what is past ``retention``; what waits is never touched. Raises Unavailable."""
+    if not store.transact(lambda tx: tx.may_run("prune", interval * 0.8)):
+        return Pruned(ran=False)
+    events = _all(store, lambda tx: tx.prune_events(retention, SLICE))
+    rejected = _all(store, lambda tx: tx.prune_rejected(retention, SLICE))
+    return Pruned(events, rejected)
+
+
+def _all(
+    store: Store[PruneQueries], one_slice: Callable[[PruneQueries], tuple[int, Mapping[str, int]]]
+) -> int:
+    def work(tx: PruneQueries) -> int:
+        rows, counts = one_slice(tx)
+        tx.count(counts)
+        return rows
+
+    deleted = 0
+    for _ in range(SLICES):
+        done = store.transact(work)
+        deleted += done
+        if done < SLICE:
+            break
+    return deleted

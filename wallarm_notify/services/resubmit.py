@@ -1,0 +1,93 @@
+"""Resubmit: a rejected event is taken in after all, as it is or mended (spec 2)."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.message import messages
+from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.services.route import AsText, Routed, RoutingQueries, route
+
+
+class ResubmitQueries(RoutingQueries, Protocol):
+    """What re-submitting asks of the database beside routing."""
+
+    def lock_rejected(self, rejected_id: int) -> Mapping[str, Any] | None:
+        """One rejection, locked."""
+        ...
+
+    def mark_resubmitted(self, rejected_id: int, event_id: UUID) -> None:
+        """The rejection has become an event."""
+        ...
+
+
+class _StillRejected(Refused):
+    """Routing rejected the event again: the transaction is given up, so that nothing has moved."""
+
+
+class Resubmit:
+    """Moves a rejection into the events in one transaction; received stays as it is."""
+
+    def __init__(
+        self,
+        store: Store[ResubmitQueries],
+        doorbell: Doorbell,
+        *,
+        ring: timedelta,
+        as_text: AsText,
+    ) -> None:
+        self._store = store
+        self._doorbell = doorbell
+        self._ring = ring
+        self._as_text = as_text
+
+    def body(self, rejected_id: int) -> str:
+        """The text that was kept. Raises NotFound, and Refused where it is cut or done already."""
+        row = self._store.transact(lambda tx: _standing(tx, rejected_id))
+        if row["cut"]:
+            raise Refused(
+                f"Of rejected event {rejected_id} only the first 64 kB were kept; give the whole event "
+                "with --file."
+            )
+        return str(row["body_text"])
+
+    def submit(self, rejected_id: int, event: Event) -> Routed:
+        """Takes ``event`` in the rejection's place. Raises NotFound, Refused, Unavailable."""
+
+        def work(tx: ResubmitQueries) -> Routed:
+            _standing(tx, rejected_id)
+            tx.mark_resubmitted(rejected_id, event.id)
+            # Out of rejected, and in again as an event: received does not move.
+            tx.count({"rejected": -1, "received": -1})
+            routed = route(tx, [event], (), ring=self._ring, as_text=self._as_text)
+            if routed.duplicates:
+                raise _StillRejected(
+                    f"Event {event.id} was taken in before with this very body; rejected event "
+                    f"{rejected_id} stays as it is."
+                )
+            if not routed.matched + routed.unmatched:
+                raise _StillRejected(
+                    f"Event {event.id} cannot be taken in: its time is more than 5 minutes ahead, or another "
+                    f"event has this id. Rejected event {rejected_id} stays as it is; mend it with --file."
+                )
+            return routed
+
+        routed = self._store.transact(work)
+        self._doorbell.ring(messages(routed.pending, routed.now))
+        return routed
+
+
+def _standing(tx: ResubmitQueries, rejected_id: int) -> Mapping[str, Any]:
+    row = tx.lock_rejected(rejected_id)
+    if row is None:
+        raise NotFound(
+            f"There is no rejected event {rejected_id}; see: wallarm-notify events rejected"
+        )
+    if row["resubmitted_as"] is not None:
+        raise Refused(
+            f"Rejected event {rejected_id} was re-submitted already, as event {row['resubmitted_as']}."
+        )
+    return row

@@ -1,0 +1,260 @@
+"""Routing: events in, one notification out for each integration that matches."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+from uuid import UUID
+
+from wallarm_notify.domain.errors import BadRow
+from wallarm_notify.domain.event import Event, Rejection, is_too_far_ahead
+from wallarm_notify.domain.integration import Subscriber, subscribers
+from wallarm_notify.domain.message import counted, messages
+from wallarm_notify.domain.notification import CARD, NewNotification, Notification
+from wallarm_notify.services.ports import Doorbell, Store
+
+SLICE: Final = 1000
+"""So many events are routed in one transaction at the most (spec 2)."""
+
+
+class RoutingQueries(Protocol):
+    """What routing asks of the database."""
+
+    @property
+    def now(self) -> datetime:
+        """The transaction's time by the database's clock."""
+        ...
+
+    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
+        """The integrations of these clients."""
+        ...
+
+    def insert_events(self, events: Sequence[tuple[Event, int]]) -> set[UUID]:
+        """Stores events with their fan-out; the ids that were new."""
+        ...
+
+    def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
+        """The body hashes of stored events."""
+        ...
+
+    def insert_notifications(
+        self, new: Sequence[NewNotification], ring: timedelta
+    ) -> list[Notification]:
+        """Makes notifications; those to be sent."""
+        ...
+
+    def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
+        """Keeps rejections; how many were new."""
+        ...
+
+    def readmit(self, events: Iterable[Event]) -> int:
+        """Moves out of rejected what is valid now; how many."""
+        ...
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Adds to the ledger's counters."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What became of a call: counts, and the notifications that are to be sent."""
+
+    now: datetime
+    matched: int = 0
+    unmatched: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    pending: tuple[Notification, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The counts for people, and for Flower."""
+        parts = [f"{counted(self.matched + self.unmatched, 'event')} taken in"]
+        parts.append(f"{counted(len(self.pending), 'notification')} made")
+        for number, word in (
+            (self.skipped, "skipped"),
+            (self.unmatched, "unmatched"),
+            (self.duplicates, "known already"),
+            (self.rejected, "rejected"),
+        ):
+            if number:
+                parts.append(f"{number} {word}")
+        return ", ".join(parts)
+
+
+def conflict(event: Event, text: str) -> Rejection:
+    """The rejection of an event whose id stands for another body already (spec 2)."""
+    return Rejection(
+        reason=f"conflict: another event with the id {event.id} was taken in before, with a different "
+        "body; the first stands.",
+        text=text,
+        body_hash=event.body_hash,
+        event_id=event.id,
+        client_id=event.client_id,
+        type=event.type,
+    )
+
+
+class Router:
+    """Stores and matches events, in a number of statements that does not grow with them."""
+
+    def __init__(
+        self,
+        store: Store[RoutingQueries],
+        doorbell: Doorbell,
+        *,
+        ring: timedelta,
+        as_text: "AsText",
+    ) -> None:
+        self._store = store
+        self._doorbell = doorbell
+        self._ring = ring
+        self._as_text = as_text
+
+    def ingest(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
+        """Routes ``events`` and keeps ``rejections``, slice by slice; rings after each commit.
+
+        What the database refuses is found by halving and kept as rejected. Raises Unavailable;
+        what was committed before it stays, and the same call again is harmless.
+        """
+        results = []
+        rejected = list(rejections)
+        for start in range(0, max(len(events), 1), SLICE):
+            results += self._slice(events[start : start + SLICE], rejected)
+            rejected = []
+        return results
+
+    def _slice(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
+        try:
+            routed = self._store.transact(
+                lambda tx: route(tx, events, rejections, ring=self._ring, as_text=self._as_text)
+            )
+        except BadRow as error:
+            return self._halve(events, rejections, error)
+        self._doorbell.ring(messages(routed.pending, routed.now))
+        return [routed]
+
+    def _halve(
+        self, events: Sequence[Event], rejections: Sequence[Rejection], error: BadRow
+    ) -> list[Routed]:
+        if rejections and events:
+            return self._slice((), rejections) + self._slice(events, ())
+        if len(events) > 1:
+            middle = len(events) // 2
+            return self._slice(events[:middle], ()) + self._slice(events[middle:], ())
+        if len(events) == 1:
+            return self._slice((), [self._refused(events[0], error)])
+        raise error
+
+    def _refused(self, event: Event, error: BadRow) -> Rejection:
+        return replace(conflict(event, self._as_text(event)), reason=str(error))
+
+
+class AsText(Protocol):
+    """The text under which an event's body is kept when it is rejected."""
+
+    def __call__(self, event: Event) -> str:
+        """The canonical JSON of ``event``'s body."""
+        ...
+
+
+def route(
+    tx: RoutingQueries,
+    events: Sequence[Event],
+    rejections: Sequence[Rejection],
+    *,
+    ring: timedelta,
+    as_text: AsText,
+) -> Routed:
+    """One transaction's worth of ingest: see ``Router``."""
+    now = tx.now
+    rejected = list(rejections)
+    first: dict[UUID, Event] = {}
+    duplicates = 0
+    for event in events:
+        if is_too_far_ahead(event, now):
+            rejected.append(_ahead(event, as_text(event)))
+        elif (stands := first.setdefault(event.id, event)) is event:
+            pass
+        elif stands.body_hash == event.body_hash:
+            duplicates += 1
+        else:
+            rejected.append(conflict(event, as_text(event)))
+    accepted = sorted(first.values(), key=lambda e: e.id)
+    integrations = _by_client(tx, accepted)
+    fan_out = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
+    inserted = tx.insert_events([(e, len(fan_out[e.id])) for e in accepted])
+    seen_before = [e for e in accepted if e.id not in inserted]
+    if seen_before:
+        hashes = tx.event_hashes([e.id for e in seen_before])
+        conflicts = [e for e in seen_before if hashes.get(e.id) != e.body_hash]
+        duplicates += len(seen_before) - len(conflicts)
+        rejected += [conflict(e, as_text(e)) for e in conflicts]
+    taken = [e for e in accepted if e.id in inserted]
+    new = [_made(e, i) for e in taken for i in fan_out[e.id]]
+    pending = tx.insert_notifications(new, ring)
+    kept = tx.insert_rejected(rejected)
+    readmitted = tx.readmit(taken)
+    matched = sum(1 for e in taken if fan_out[e.id])
+    tx.count(
+        counts_of(taken=len(taken), matched=matched, kept=kept, readmitted=readmitted, new=new)
+    )
+    return Routed(
+        now=now,
+        matched=matched,
+        unmatched=len(taken) - matched,
+        duplicates=duplicates,
+        rejected=kept,
+        skipped=sum(n.skipped for n in new),
+        pending=tuple(pending),
+    )
+
+
+def counts_of(
+    *, taken: int, matched: int, kept: int, readmitted: int, new: Sequence[NewNotification]
+) -> dict[str, int]:
+    """How the ledger's counters move: received counts every distinct (id, body hash) once (spec 7)."""
+    made = Counter(f"made:{origin_kind(n.origin)}" for n in new)
+    return {
+        "received": taken + kept - readmitted,
+        "rejected": kept - readmitted,
+        "matched": matched,
+        "unmatched": taken - matched,
+        **made,
+    }
+
+
+def origin_kind(origin: str) -> str:
+    """``card`` or ``trigger``: what the ledger tells apart."""
+    return CARD if origin == CARD else origin.partition(":")[0]
+
+
+def _by_client(tx: RoutingQueries, events: Sequence[Event]) -> dict[int, list[Subscriber]]:
+    clients = sorted({e.client_id for e in events if e.subscription is not None})
+    found: dict[int, list[Subscriber]] = {}
+    if clients:
+        for subscriber in tx.subscribers_of(clients):
+            found.setdefault(subscriber.client_id, []).append(subscriber)
+    return found
+
+
+def _made(event: Event, integration: Subscriber) -> NewNotification:
+    return NewNotification(
+        client_id=event.client_id,
+        integration_id=integration.id,
+        event_id=event.id,
+        severity=event.severity,
+        disablings=integration.disablings,
+        skipped=not integration.enabled,
+    )
+
+
+def _ahead(event: Event, text: str) -> Rejection:
+    return replace(
+        conflict(event, text),
+        reason=f"occurred_at: {event.occurred_at.isoformat()} is more than 5 minutes ahead of the time; "
+        "set the producer's clock.",
+    )

@@ -1,0 +1,149 @@
+"""Sweep: ring again for what is overdue and nobody is on, and end what its integration's end left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from wallarm_notify.domain.message import counted, messages
+from wallarm_notify.domain.notification import Notification, State, ended, rung
+from wallarm_notify.services.ports import Doorbell, Store
+
+AT_ONCE: Final = 1000
+"""So many notifications are rung for in one transaction."""
+
+ROUNDS: Final = 5
+"""So many transactions a run makes at the most; the next run goes on."""
+
+LONG_QUEUE: Final = 50
+"""A queue with so many messages is merely slow: ringing would only pile up more."""
+
+CANCEL_SLICE: Final = 500
+
+
+class SweepQueries(Protocol):
+    """What SWEEP asks of the database."""
+
+    @property
+    def now(self) -> datetime:
+        """The transaction's time by the database's clock."""
+        ...
+
+    def may_run(self, name: str, interval: timedelta) -> bool:
+        """Whether no other run of ``name`` is under way or began within ``interval``."""
+        ...
+
+    def overdue(self, limit: int, *, first: bool, retries: bool) -> list[Notification]:
+        """Notifications whose ``ring_at`` has passed, locked, longest overdue first."""
+        ...
+
+    def left_behind(self, limit: int) -> list[Notification]:
+        """Open notifications, locked, of integrations switched off since they were made."""
+        ...
+
+    def save(self, notifications: Sequence[Notification]) -> None:
+        """Writes what changes of locked notifications."""
+        ...
+
+    def wipe_ended_keys(self) -> int:
+        """Wipes the keys of deleted integrations whose last notification has ended."""
+        ...
+
+    def forget_turns(self) -> int:
+        """Drops the turns of keys that were not used lately."""
+        ...
+
+
+class Queues(Protocol):
+    """How long the delivery queues are."""
+
+    def length(self, *, first: bool) -> int | None:
+        """Messages waiting in the queue of first attempts, or of retries; None: it cannot be told."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a run did."""
+
+    rung: int = 0
+    cancelled: int = 0
+    ran: bool = True
+
+    @property
+    def words(self) -> str:
+        """For people, and for Flower."""
+        if not self.ran:
+            return "another run was there first"
+        return f"{counted(self.rung, 'notification')} rung for, {self.cancelled} cancelled"
+
+
+class Sweep:
+    """Beat's errand. Two at once harm nothing."""
+
+    def __init__(
+        self,
+        store: Store[SweepQueries],
+        doorbell: Doorbell,
+        queues: Queues,
+        *,
+        ring: timedelta,
+        interval: timedelta,
+    ) -> None:
+        self._store = store
+        self._doorbell = doorbell
+        self._queues = queues
+        self._ring = ring
+        self._interval = interval
+
+    def run(self) -> Swept:
+        """One run; ends at once where another is under way or has just been. Raises Unavailable."""
+        if not self._store.transact(lambda tx: tx.may_run("sweep", self._interval * 0.8)):
+            return Swept(ran=False)
+        cancelled = cancel_left_behind(self._store)
+        self._store.transact(lambda tx: tx.wipe_ended_keys())
+        self._store.transact(lambda tx: tx.forget_turns())
+        rung_for = 0
+        for _ in range(ROUNDS):
+            done = self._ring_round()
+            rung_for += done
+            if done < AT_ONCE:
+                break
+        return Swept(rung_for, cancelled)
+
+    def _ring_round(self) -> int:
+        first, retries = (self._has_room(first=True), self._has_room(first=False))
+        if not (first or retries):
+            return 0
+
+        def work(tx: SweepQueries) -> tuple[list[Notification], datetime]:
+            rows = [
+                rung(n, tx.now, self._ring)
+                for n in tx.overdue(AT_ONCE, first=first, retries=retries)
+            ]
+            tx.save(rows)
+            return rows, tx.now
+
+        rows, now = self._store.transact(work)
+        self._doorbell.ring(messages(rows, now))
+        return len(rows)
+
+    def _has_room(self, *, first: bool) -> bool:
+        length = self._queues.length(first=first)
+        return length is not None and length < LONG_QUEUE
+
+
+def cancel_left_behind(store: Store[SweepQueries]) -> int:
+    """Cancels, slice by slice, what waited for integrations that were switched off; how many."""
+
+    def work(tx: SweepQueries) -> int:
+        rows = [ended(n, State.CANCELLED, tx.now) for n in tx.left_behind(CANCEL_SLICE)]
+        tx.save(rows)
+        return len(rows)
+
+    cancelled = 0
+    while (done := store.transact(work)) > 0:
+        cancelled += done
+        if done < CANCEL_SLICE:
+            break
+    return cancelled

@@ -1,0 +1,111 @@
+"""Testing an integration: a few test alerts at once, and PagerDuty's answer to each (spec 1)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from wallarm_notify.domain.client import Client
+from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.outcome import Answer
+from wallarm_notify.services.manage_integrations import Stored
+from wallarm_notify.services.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One test alert: its summary, and what PagerDuty answered."""
+
+    summary: str
+    answer: Answer
+
+    @property
+    def passed(self) -> bool:
+        """Whether PagerDuty took it."""
+        return self.answer.reason is None
+
+
+class TestQueries(Protocol):
+    """What testing asks of the database."""
+
+    @property
+    def now(self) -> datetime:
+        """The transaction's time by the database's clock."""
+        ...
+
+    def lock_integration(self, integration_id: int) -> Stored | None:
+        """One integration, locked."""
+        ...
+
+    def integration_key(self, stored: Stored) -> IntegrationKey:
+        """Its key."""
+        ...
+
+    def note_turns(self, key: IntegrationKey, number: int) -> None:
+        """Counts the test alerts among the key's turns."""
+        ...
+
+    def client(self, client_id: int) -> tuple[str | None, str | None, str | None]:
+        """A client's name, cloud and partner name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where test alerts go."""
+
+    client: Client
+    region: str
+    key: IntegrationKey
+    now: datetime
+
+
+class Testing:
+    """Sends test alerts synchronously; they are no notifications and count in no ratio."""
+
+    def __init__(
+        self,
+        store: Store[TestQueries],
+        *,
+        default_cloud: str,
+        alerts: Callable[[Client, datetime], Sequence[Mapping[str, Any]]],
+        send: Callable[[Mapping[str, Any], Target], Answer],
+    ) -> None:
+        self._store = store
+        self._default_cloud = default_cloud
+        self._alerts = alerts
+        self._send = send
+
+    def saved(self, integration_id: int) -> list[Tested]:
+        """Tests an integration that is stored. Raises NotFound, Unavailable."""
+
+        def work(tx: TestQueries) -> Target:
+            stored = tx.lock_integration(integration_id)
+            if stored is None:
+                raise NotFound(f"There is no integration {integration_id}.")
+            key = tx.integration_key(stored)
+            return self._target(tx, stored.client_id, stored.region, key)
+
+        return self._test(self._store.transact(work))
+
+    def unsaved(self, client_id: int, region: str, key: IntegrationKey) -> list[Tested]:
+        """Tests a key before it is saved. Raises Unavailable."""
+        return self._test(self._store.transact(lambda tx: self._target(tx, client_id, region, key)))
+
+    def _target(self, tx: TestQueries, client_id: int, region: str, key: IntegrationKey) -> Target:
+        name, cloud, partner = tx.client(client_id)
+        client = Client.of(client_id, name, cloud, partner, default_cloud=self._default_cloud)
+        tx.note_turns(key, len(self._alerts(client, tx.now)))
+        return Target(client, region, key, tx.now)
+
+    def _test(self, target: Target) -> list[Tested]:
+        """All at once, so that three that hang take no longer than one."""
+        alerts = self._alerts(target.client, target.now)
+        with ThreadPoolExecutor(len(alerts), "test") as pool:
+            answers = list(pool.map(lambda alert: self._send(alert, target), alerts))
+        return [
+            Tested(str(alert["payload"]["summary"]), answer)
+            for alert, answer in zip(alerts, answers, strict=True)
+        ]

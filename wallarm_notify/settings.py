@@ -1,0 +1,206 @@
+"""Every knob, typed, and checked before anything starts."""
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import Final, Literal, Self
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from wallarm_notify.domain.errors import NotifyError
+
+PREFIX: Final = "WALLARM_NOTIFY_"
+
+LEASE_MARGIN: Final = 5.0
+"""Seconds a lease outlives the deadline of a request, at least: time to record the outcome."""
+
+
+class SettingsError(NotifyError):
+    """A setting is missing or wrong; the text names it and says what is permitted."""
+
+
+class Settings(BaseSettings):
+    """The settings, from environment variables named ``WALLARM_NOTIFY_`` and the field in capitals.
+
+    Times are in seconds.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    database_url: SecretStr | None = None
+    """PostgreSQL, as a URL of SQLAlchemy's psycopg2 dialect."""
+    broker_url: SecretStr | None = None
+    """Redis, Valkey or RabbitMQ, as Celery writes it."""
+    secret_keys: SecretStr | None = None
+    """Fernet keys for the integration keys at rest, separated by commas, newest first."""
+
+    pagerduty_us_url: HttpUrl = HttpUrl("https://events.pagerduty.com")
+    pagerduty_eu_url: HttpUrl = HttpUrl("https://events.eu.pagerduty.com")
+    console_us_url: HttpUrl | None = HttpUrl("https://us1.my.wallarm.com")
+    console_eu_url: HttpUrl | None = HttpUrl("https://my.wallarm.com")
+    console_me_url: HttpUrl | None = None
+    """Where links into the console lead, per cloud; no link where it is unset."""
+    cloud: Literal["us", "eu", "me"] = "us"
+    """The cloud of clients that have none of their own."""
+
+    connect_timeout: float = Field(5.0, gt=0, le=60)
+    request_timeout: float = Field(15.0, gt=0, le=300)
+    """The wall-clock deadline of a whole request, body included."""
+    pace_per_minute: int = Field(100, ge=0, le=1_000_000)
+    """Requests in any sliding 60 s for one key; 0 turns pacing off."""
+    retry_time_scale: float = Field(1.0, gt=0, le=1)
+    """Multiplies the waits of the retry cycles; for demos and tests."""
+    lease_seconds: float = Field(30.0, gt=0, le=3600)
+    """How long a worker may be on a notification before another takes over."""
+    ring_seconds: float = Field(15.0, gt=0, le=300)
+    """How long after its time a notification may rest before SWEEP enqueues it again."""
+    sweep_seconds: float = Field(5.0, gt=0, le=60)
+    """How often SWEEP looks."""
+    visibility_timeout: float = Field(120.0, ge=1, le=86400)
+    """How long Redis keeps an unacknowledged message from other workers."""
+    retention_days: float = Field(90.0, gt=0, le=36500)
+    """How long events, notifications, attempts and rejections are kept after their end."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_psycopg2(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            raise ValueError("is not a database URL, as postgresql://user@host/name") from None
+        if url.drivername not in {"postgresql", "postgresql+psycopg2"}:
+            raise ValueError(
+                f"speaks {url.drivername!r}; only postgresql:// or postgresql+psycopg2:// will do"
+            )
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp")
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in schemes:
+            raise ValueError("is not a broker URL, as redis://host:6379/0 or amqp://host//")
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _are_fernet_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        for number, key in enumerate(value.get_secret_value().split(","), start=1):
+            try:
+                Fernet(key.strip())
+            except ValueError:
+                raise ValueError(
+                    f"has no Fernet key in place {number}; make one with: wallarm-notify secrets generate"
+                ) from None
+        return value
+
+    @model_validator(mode="after")
+    def _tie(self) -> Self:
+        if self.lease_seconds < self.request_timeout + LEASE_MARGIN:
+            raise ValueError(
+                f"{PREFIX}LEASE_SECONDS ({self.lease_seconds:g}) must be at least "
+                f"{PREFIX}REQUEST_TIMEOUT ({self.request_timeout:g}) + {LEASE_MARGIN:g}, or two workers "
+                "send the same notification; raise the one or lower the other."
+            )
+        if self.connect_timeout > self.request_timeout:
+            raise ValueError(
+                f"{PREFIX}CONNECT_TIMEOUT ({self.connect_timeout:g}) must not be longer than "
+                f"{PREFIX}REQUEST_TIMEOUT ({self.request_timeout:g})."
+            )
+        for name, url in (("US", self.pagerduty_us_url), ("EU", self.pagerduty_eu_url)):
+            if self.retry_time_scale != 1 and (url.host or "").endswith("pagerduty.com"):
+                raise ValueError(
+                    f"{PREFIX}RETRY_TIME_SCALE is {self.retry_time_scale:g} and {PREFIX}PAGERDUTY_{name}_URL is "
+                    "PagerDuty itself: shortened waits are for demos and tests. Unset the one or point "
+                    "the other at a sandbox."
+                )
+        return self
+
+    def database(self) -> str:
+        """The database's URL. Raises SettingsError where it is not set."""
+        return _needed(self.database_url, "DATABASE_URL", "postgresql://user@host/name")
+
+    def broker(self) -> str:
+        """The broker's URL. Raises SettingsError where it is not set."""
+        return _needed(self.broker_url, "BROKER_URL", "redis://host:6379/0")
+
+    def fernet_keys(self) -> list[str]:
+        """The Fernet keys, newest first. Raises SettingsError where none is set."""
+        text = _needed(
+            self.secret_keys, "SECRET_KEYS", "a key made by «wallarm-notify secrets generate»"
+        )
+        return [key.strip() for key in text.split(",")]
+
+    def pagerduty_url(self, region: str) -> str:
+        """The base URL of a region's events host, without a slash at its end."""
+        url = self.pagerduty_eu_url if region == "eu" else self.pagerduty_us_url
+        return str(url).rstrip("/")
+
+    def console_host(self, cloud: str) -> str | None:
+        """The base URL of a cloud's console; None where links have nowhere to lead."""
+        url = {"us": self.console_us_url, "eu": self.console_eu_url}.get(cloud, self.console_me_url)
+        return None if url is None else str(url).rstrip("/")
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def ring(self) -> timedelta:
+        """How long SWEEP lets an overdue notification rest."""
+        return timedelta(seconds=self.ring_seconds)
+
+
+def _needed(value: SecretStr | None, name: str, example: str) -> str:
+    if value is None or not value.get_secret_value().strip():
+        raise SettingsError(f"{PREFIX}{name} is not set; set it to {example}.")
+    return value.get_secret_value()
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A warning for each variable with our prefix that is no setting, with the nearest known name."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    warnings = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            warnings.append(f"{name} is not a setting and is ignored; did you mean {near[0]}?")
+    return warnings
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    text = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return text
+    name = PREFIX + str(first["loc"][0]).upper()
+    return f"{name}: {text[0].lower()}{text[1:]}."
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment. Raises SettingsError that names the wrong one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings, read once; unknown variables are warned of on standard error."""
+    for warning in unknown_variables(os.environ):
+        print(f"wallarm-notify: {warning}", file=sys.stderr)  # noqa: T201 - before logging stands
+    return read_settings()
