@@ -52,5 +52,5 @@ def make_system(
 
 @pytest.fixture
 def system(make_system: Callable[..., System]) -> System:
-    """One with waits shortened a hundred times, a worker and beat to be started by the test."""
-    return make_system(retry_time_scale=0.01, sweep_seconds=1)
+    """One with waits shortened five hundred times; the test starts workers and beat."""
+    return make_system(retry_time_scale=0.002, sweep_seconds=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -86,7 +87,9 @@ class Process:
     def wait_for(self, words: str, within: float = 20) -> None:
         def seen() -> bool:
             if self.popen.poll() is not None:
-                raise AssertionError(f"it ended with {self.popen.returncode}:\n{self.text()[-3000:]}")
+                raise AssertionError(
+                    f"it ended with {self.popen.returncode}:\n{self.text()[-3000:]}"
+                )
             return words in self.text()
 
         eventually(seen, within, f"«{words}» in {self.log.name}")
@@ -133,10 +136,7 @@ class System:
         }
         self.processes: list[Process] = []
         self.settings = Settings.model_validate(
-            {
-                name.removeprefix(PREFIX).lower(): value
-                for name, value in self.environment.items()
-            }
+            {name.removeprefix(PREFIX).lower(): value for name, value in self.environment.items()}
         )
         assert isinstance(self.settings.broker_url, SecretStr)
         self.wiring = Wiring(self.settings)
@@ -201,9 +201,11 @@ class System:
         return draw_up(self.wiring.store)
 
     def wait_for_states(self, within: float, **states: int) -> None:
-        eventually(
-            lambda: dict(self.states()) == states, within, f"{states}, now {dict(self.states())}"
-        )
+        try:
+            eventually(lambda: dict(self.states()) == states, within, str(states))
+        except AssertionError as error:
+            logs = "\n".join(f"{p.log.name}: {p.text()[-1500:]}" for p in self.processes)
+            raise AssertionError(f"{error}; states are {dict(self.states())}\n{logs}") from None
 
     def ask_broker(self) -> redis.Redis:
         return redis.Redis.from_url(self.broker_url)
@@ -228,4 +230,4 @@ def sandbox_times(client: SandboxClient, key: IntegrationKey) -> list[float]:
 
 def pairs(times: list[float]) -> Iterator[float]:
     """The gaps between neighbours."""
-    return (b - a for a, b in zip(times, times[1:], strict=False))
+    return (b - a for a, b in itertools.pairwise(times))

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from wallarm_notify.adapters.pagerduty.post import Flight, Poster, timed_out
 from wallarm_notify.domain.errors import NotifyError
-from wallarm_notify.domain.notification import START_WITHIN, Notification
+from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason
 from wallarm_notify.services.deliver import SLOW, Claim, Sending
 
@@ -52,7 +52,7 @@ class Desk(Protocol):
         """Sets integrations apart."""
         ...
 
-    def put_back(self, notifications: Sequence[Notification], *, behind_lane: bool) -> None:
+    def put_back(self, sendings: Sequence[Sending], *, behind_lane: bool) -> None:
         """Gives back claims whose requests were not begun."""
         ...
 
@@ -314,9 +314,7 @@ class Courier:
             (desk.not_begun, False, "put back"),
         ):
             if trips:
-                self._desk.put_back(
-                    [t.sending.notification for t in trips], behind_lane=behind_lane
-                )
+                self._desk.put_back([t.sending for t in trips], behind_lane=behind_lane)
                 for trip in trips:
                     self._settle(trip, what)
                 trips.clear()

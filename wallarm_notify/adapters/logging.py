@@ -8,6 +8,9 @@ _STANDARD: Final = frozenset(
     (*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName")
 )
 
+_OURS: Final = ("wallarm_notify", "tasks")
+"""Only our own loggers mean fields by ``extra``; Celery puts whole messages there."""
+
 
 class LineFormatter(logging.Formatter):
     """``2026-01-01T00:00:00 INFO delivery.recorded integrations=[3] delivered=2``."""
@@ -18,6 +21,8 @@ class LineFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line, with what ``extra`` held behind it."""
         line = super().formatMessage(record)
+        if not record.name.startswith(_OURS):
+            return line
         fields = [
             f"{name}={_quoted(value)}"
             for name, value in vars(record).items()

@@ -57,7 +57,8 @@ class CeleryDoorbell:
         try:
             with self._celery.connection_or_acquire() as connection:
                 queue = self._celery.amqp.queues[name].bind(connection.default_channel)
-                declared: Any = queue.queue_declare(passive=True)
+                # Not passive: Redis knows no queue that is empty, and refuses to tell its length.
+                declared: Any = queue.queue_declare()
                 return int(declared.message_count)
         except connection_errors(self._celery) as error:
             log.warning("doorbell.unknown_length", extra={"error": type(error).__name__})

@@ -1,6 +1,6 @@
 """How many requests one key may have in a minute, and who goes first (spec 5)."""
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +27,16 @@ class Turns:
 
     sent: tuple[float, ...] = ()
     promised: dict[int, tuple[float, ...]] = field(default_factory=dict)
+
+
+def give_back(turns: Turns, number: int, *, granted: float) -> Turns:
+    """Takes back ``number`` turns granted at epoch second ``granted`` or later and not used.
+
+    Of those the earliest go: what stays counts a little longer than it must, never shorter.
+    """
+    before = turns.sent[: bisect_left(turns.sent, granted)]
+    after = turns.sent[len(before) :]
+    return Turns(before + after[number:], turns.promised)
 
 
 def take_turns(

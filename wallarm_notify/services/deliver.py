@@ -25,7 +25,7 @@ from wallarm_notify.domain.notification import (
     waiting_for_turn,
 )
 from wallarm_notify.domain.outcome import Attempt, outcome_of
-from wallarm_notify.domain.pacing import Turns, take_turns
+from wallarm_notify.domain.pacing import Turns, give_back, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.services.ports import Doorbell, Store
 
@@ -54,12 +54,17 @@ class Cargo:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One claimed notification, ready to be sent."""
+    """One claimed notification, ready to be sent.
+
+    ``claimed_at`` is the claim's time, and its turn's; ``fingerprint`` the key's.
+    """
 
     notification: Notification
     cargo: Cargo
     key: IntegrationKey
+    fingerprint: bytes
     slow: bool
+    claimed_at: datetime
 
     @property
     def number(self) -> int:
@@ -203,11 +208,14 @@ class Delivery:
         self._store.transact(lambda tx: tx.mark_slow(ids, self._knobs.lease))
         log.warning("integration.slow", extra={"integrations": ids})
 
-    def put_back(self, notifications: Sequence[Notification], *, behind_lane: bool) -> None:
-        """Gives back claims whose requests were not begun: for a lane to free, or to be sent at once."""
+    def put_back(self, sendings: Sequence[Sending], *, behind_lane: bool) -> None:
+        """Gives back claims, and their turns, whose requests were not begun.
+
+        They wait for a lane to free, or are sent at once. Raises Unavailable.
+        """
 
         def work(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
-            held = {n.id: n.claim for n in notifications}
+            held = {s.notification.id: s.notification.claim for s in sendings}
             mine = [n for n in tx.lock(sorted(held)) if n.is_open and n.claim == held[n.id]]
             rows = [
                 parked(put_back(n, tx.now, self._knobs.ring), tx.now)
@@ -216,6 +224,8 @@ class Delivery:
                 for n in mine
             ]
             tx.save(rows)
+            kept = {n.id for n in rows}
+            _give_turns_back(tx, [s for s in sendings if s.notification.id in kept], self._knobs)
             return rows, tx.now
 
         rows, now = self._store.transact(work)
@@ -267,9 +277,11 @@ def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, 
     granted, waiting = _with_turns(tx, ready, knobs)
     changed += waiting
     sendings = [
-        Sending(claimed(c.notification, now, knobs.lease), load, load.key, c.slow)
+        Sending(
+            claimed(c.notification, now, knobs.lease), load, load.key, c.fingerprint, c.slow, now
+        )
         for c in granted
-        if (load := cargo[c.notification.id]).key is not None
+        if (load := cargo[c.notification.id]).key is not None and c.fingerprint is not None
     ]
     tx.save(changed + [s.notification for s in sendings])
     _log_ends(changed)
@@ -358,6 +370,15 @@ def _with_turns(
     if lanes_unused:
         tx.free_lanes(sorted(lanes_unused))
     return granted, waiting
+
+
+def _give_turns_back(tx: DeliveryQueries, sendings: Sequence[Sending], knobs: Knobs) -> None:
+    if knobs.pace_per_minute == 0 or not sendings:
+        return
+    turns = tx.turns({s.fingerprint for s in sendings})
+    for (key, at), number in Counter((s.fingerprint, s.claimed_at) for s in sendings).items():
+        turns[key] = give_back(turns[key], number, granted=at.timestamp())
+    tx.save_turns(turns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""Integrations switched off, on again and deleted, while workers run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from system import System, a_key, an_event, eventually
+
+from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.retry import LAST_ATTEMPTS
+from wallarm_notify.services.manage_integrations import Change
+from wallarm_notify.services.replay import Wanted
+
+if TYPE_CHECKING:
+    from wallarm_notify.domain.integration import IntegrationKey
+
+
+def key_is_wiped(system: System, integration: int) -> bool:
+    with system.wiring.store._engine.connect() as connection:
+        row = connection.execute(
+            text(
+                "SELECT key_token, key_fingerprint, key_last4, name FROM integrations WHERE id = :id"
+            ),
+            {"id": integration},
+        ).one()
+    return row == (None, None, None, None)
+
+
+def summaries(system: System, key: IntegrationKey) -> list[str]:
+    return [r["body"]["payload"]["summary"] for r in system.sandbox.requests(key.reveal())]
+
+
+def test_disabling_cancels_what_waits_tells_the_others_and_itself_last(system: System) -> None:
+    broken, other = a_key("broken"), a_key("other")
+    integration = system.integration(broken, subscribe=("system", "security_issue"))
+    system.integration(other, subscribe=("system",))
+    system.sandbox.set_faults(
+        [{"key": broken.reveal(), "kind": "status", "status": 500, "retry_after": 60, "times": 3}]
+    )
+    system.start_worker()
+    system.start_beat()
+    system.emit(an_event(), an_event(), an_event())
+    eventually(lambda: system.states()["retrying"] == 3, 10, "three that wait")
+    done = system.wiring.management.disable(integration, user="ops", reason="maintenance")
+    assert (done.told, done.last) == (2, True)
+    system.wait_for_states(20, cancelled=3, delivered=2)
+    assert summaries(system, other) == ["[Wallarm] Integration was disabled"]
+    assert summaries(system, broken)[-1] == "[Wallarm] Integration was disabled"
+    assert system.ledger().findings == []
+
+
+def test_what_a_disabled_integration_missed_is_skipped_and_replayed_by_choice(
+    system: System,
+) -> None:
+    key = a_key()
+    integration = system.integration(key)
+    system.wiring.management.disable(integration, user="ops", reason="maintenance")
+    system.start_worker()
+    system.emit(an_event(), an_event())
+    system.wait_for_states(10, skipped=2)
+    assert system.sandbox.requests() == []
+    system.wiring.management.enable(integration)
+    wanted = Wanted(integration, State.SKIPPED)
+    assert system.wiring.replay.count(wanted) == 2
+    assert system.wiring.replay.one_slice(wanted, 0) == (2, None)
+    system.wait_for_states(10, delivered=2)
+    assert len(system.sandbox.alerts(key.reveal())) == 2
+    assert system.ledger().findings == []
+
+
+def test_a_deleted_integration_is_told_once_and_its_key_wiped_when_that_ends(
+    system: System,
+) -> None:
+    key = a_key()
+    integration = system.integration(key, subscribe=("system",))
+    system.start_worker()
+    system.start_beat()
+    system.wiring.management.delete(integration, user="ops", reason="moved")
+    system.wait_for_states(10, delivered=1)
+    assert summaries(system, key) == ["[Wallarm] Integration was deleted"]
+    eventually(lambda: key_is_wiped(system, integration), 10, "the key wiped")
+
+
+def test_the_last_notification_has_the_first_cycle_only(system: System) -> None:
+    key = a_key()
+    integration = system.integration(key, subscribe=("system",))
+    system.sandbox.set_faults([{"kind": "status", "status": 500}])
+    system.start_worker()
+    system.start_beat()
+    system.wiring.management.delete(integration, user="ops", reason="moved")
+    system.wait_for_states(20, failed=1)
+    assert len(system.show(system.notifications()[0].id).attempts) == LAST_ATTEMPTS
+    eventually(lambda: key_is_wiped(system, integration), 10, "the key wiped")
+    assert system.ledger().findings == []
+
+
+def test_what_waits_uses_a_new_key_at_once(system: System) -> None:
+    wrong, right = a_key("wrong"), a_key("right")
+    integration = system.integration(wrong)
+    system.sandbox.set_keys([right.reveal()])
+    system.start_worker()
+    system.start_beat()
+    system.emit(an_event())
+    eventually(lambda: system.states()["retrying"] == 1, 10, "one that waits")
+    system.wiring.management.update(integration, Change(key=right))
+    system.wait_for_states(20, delivered=1)
+    assert len(system.sandbox.alerts(right.reveal())) == 1

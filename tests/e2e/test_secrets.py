@@ -1,0 +1,188 @@
+"""A known key goes everywhere a key goes, and is found nowhere it must not be."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+from sqlalchemy import text
+from system import Process, System, an_event, eventually
+
+from wallarm_notify.domain.integration import IntegrationKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY = "KnownSecretKey0123456789abcdefXY"
+
+COMMAND = Path(sys.executable).with_name("wallarm-notify")
+
+
+def run(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> str:
+    """The command's whole output, both streams."""
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env={**os.environ, **environment},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def whole_database(system: System) -> str:
+    """Every row of every table, as text."""
+    with system.wiring.store._engine.connect() as connection:
+        tables = connection.execute(
+            text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+        ).scalars()
+        return "\n".join(
+            str(row)
+            for table in tables.all()
+            for row in connection.execute(text(f'SELECT t.*::text FROM "{table}" t'))
+        )
+
+
+def whole_broker(system: System) -> str:
+    """Everything the broker holds: lists, hashes and sorted sets."""
+    seen = []
+    with system.ask_broker() as broker:
+        for name in broker.scan_iter("*"):
+            match broker.type(name):
+                case b"list":
+                    seen.append(broker.lrange(name, 0, -1))
+                case b"hash":
+                    seen.append(broker.hgetall(name))
+                case b"zset":
+                    seen.append(broker.zrange(name, 0, -1))
+                case b"set":
+                    seen.append(broker.smembers(name))
+    return str(seen)
+
+
+def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
+    environment = system.environment
+    key = IntegrationKey(KEY)
+    said = [
+        run(environment, "integrations", "create", "--client", "1", "--key", "-", "--subscribe",
+            "security_issue,system", stdin=KEY),
+        run(environment, "integrations", "create", "--client", "1", "--key", KEY + "9"),
+        run(environment, "integrations", "test", "--client", "1", "--key", KEY, "--region", "us"),
+    ]  # fmt: skip
+    # PagerDuty echoes the key in what it answers, and the attempts fail.
+    system.sandbox.set_faults(
+        [{"kind": "status", "status": 400, "body": f"Invalid routing key {KEY} or {KEY.lower()}"}]
+    )
+    said.append(run(environment, "integrations", "test", "1", "--json"))
+    worker = system.start_worker()
+    beat = system.start_beat()
+    system.emit(an_event())
+    eventually(lambda: system.states()["retrying"] == 1, 15, "a failed attempt")
+    in_broker = whole_broker(system)
+    system.wait_for_states(40, failed=1)
+    notification = system.notifications()[0].id
+    system.sandbox.set_faults([])
+    said += [
+        run(environment, *line.split())
+        for line in (
+            "integrations list",
+            "integrations list --json",
+            "integrations show 1",
+            "integrations show 1 --json",
+            "notifications list",
+            f"notifications show {notification}",
+            f"notifications show {notification} --json",
+            f"notifications replay {notification}",
+            "integrations update 1 --name renamed --json",
+            "integrations disable 1 --user ops",
+            "integrations enable 1",
+            "secrets rotate",
+            "events rejected --json",
+            "ledger --json",
+            "integrations delete 1 --yes",
+        )
+    ]
+    system.wait_for_states(30, delivered=3)
+    for process in (worker, beat):
+        process.stop()
+    lowered = KEY.lower()
+    for place, content in (
+        ("a command's output", "\n".join(said)),
+        ("the worker's log", worker.text()),
+        ("beat's log", beat.text()),
+        ("the broker", in_broker + whole_broker(system)),
+        ("the database", whole_database(system)),
+    ):
+        assert lowered not in content.lower(), place
+    assert key.masked in said[0]
+    assert {r["key"] for r in system.sandbox.requests()} == {KEY}
+
+
+def test_flower_shows_tasks_in_words_and_no_key(system: System, tmp_path: Path) -> None:
+    system.integration(IntegrationKey(KEY))
+    flower = Flower(system, tmp_path / "flower.log")
+    try:
+        flower.wait_until_up()
+        system.start_worker("-E")
+        flower.wait_until_it_sees_workers()
+        system.emit(an_event())
+        system.wait_for_states(10, delivered=1)
+        tasks = eventually(flower.delivered, 20, "the delivery in Flower")
+    finally:
+        flower.process.kill()
+    (delivery,) = tasks
+    assert delivery["kwargs"] == "1 notification for integration 1, attempt 1 of 17"
+    assert "1 notification sent, attempt 1 of 17: 1 delivered" in delivery["result"]
+    assert KEY not in json.dumps(flower.tasks)
+
+
+class Flower:
+    """A real Flower on the system's broker."""
+
+    def __init__(self, system: System, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.tasks: dict[str, dict[str, str]] = {}
+        self.process = Process(
+            ["flower", "--address=127.0.0.1", f"--port={self.port}"],
+            {**os.environ, **system.environment, "FLOWER_UNAUTHENTICATED_API": "true"},
+            log,
+        )
+
+    def ask(self, path: str) -> requests.Response | None:
+        assert self.process.popen.poll() is None, self.process.text()
+        try:
+            return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+        except requests.ConnectionError:
+            return None
+
+    def wait_until_up(self) -> None:
+        eventually(lambda: self.ask("/healthcheck"), 20, "Flower up")
+
+    def wait_until_it_sees_workers(self) -> None:
+        def seen() -> bool:
+            answer = self.ask("/api/workers?refresh=1")
+            return answer is not None and answer.status_code == 200 and bool(answer.json())
+
+        eventually(seen, 30, "workers in Flower")
+
+    def delivered(self) -> list[dict[str, str]]:
+        answer = self.ask("/api/tasks")
+        if answer is None or answer.status_code != 200:
+            return []
+        self.tasks = answer.json()
+        return [
+            t
+            for t in self.tasks.values()
+            if t["name"] == "notifications.deliver" and t["state"] == "SUCCESS"
+        ]
