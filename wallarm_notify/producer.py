@@ -295,5 +295,7 @@ def _words(batch: list[Event]) -> str:
 
 def _reason(error: BaseException, password: str) -> str:
     text = str(error).rstrip(".")
-    kind = type(error).__name__
-    return f"{kind}: {text}" if text and not (password and password in text) else kind
+    if text and not (password and password in text):
+        return f"{type(error).__name__}: {text}"
+    # kombu hides what it was: MessageNacked for one that RabbitMQ refused.
+    return type(error.__cause__ or error).__name__

@@ -445,9 +445,11 @@ def read_event(obj: Any) -> Event | Rejection:
         return _rejection(
             f"The event has {len(text)} bytes; permitted are {MAX_EVENT_BYTES}.", obj, text
         )
-    body = obj if is_plain else _reread(obj, text)
-    if _is_suspect(text) and (trouble := _unstorable(body)):
-        return _rejection(trouble, body, text)
+    trouble, body = (None, obj) if is_plain else _reread(obj, text)
+    if trouble is None and _is_suspect(text):
+        trouble = _unstorable(body)
+    if trouble is not None:
+        return _rejection(trouble, obj, text)
     if not isinstance(body, dict):
         return _rejection(f"The event must be an object, not {_shown(body)}.", body, text)
     try:
@@ -490,7 +492,7 @@ def _call_sentence(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     if len(args) + len(kwargs) == 1 and (args or "events" in kwargs):
         given = args[0] if args else kwargs["events"]
         return f"{CONTRACT}; «events» was {_shown(given)}."
-    names = ", ".join(_name(name) for name in list(kwargs)[:_NAMED_ERRORS]) or "none"
+    names = ", ".join(_name(_key(name)) for name in list(kwargs)[:_NAMED_ERRORS]) or "none"
     return f"{CONTRACT}; given were {len(args)} positional arguments and these keywords: {names}."
 
 
@@ -606,12 +608,10 @@ def _scalar(value: Any) -> str:
         return _ENCODE(hex(value) if isinstance(value, int) else f"{type(value).__name__}")
 
 
-def _reread(obj: Any, text: str) -> Any:
-    """``obj`` as JSON values where it was not; what is too deep to be read stays, to be refused."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return obj
+def _reread(obj: Any, text: str) -> tuple[str | None, Any]:
+    """Return what is wrong with ``obj``, which is not plain JSON, else it as JSON values."""
+    trouble = _unstorable(obj)
+    return trouble, obj if trouble else json.loads(text)
 
 
 # What passes JSON and fails jsonb (engine 20).
@@ -641,7 +641,9 @@ def _unstorable(obj: Any) -> str | None:
                 for key in value:
                     if trouble := _trouble(key):
                         return f"A field's name in {_place(path).lower()} {trouble}."
-                within = [(item, f"{path}.{_name(key)}", depth + 1) for key, item in value.items()]
+                within = [
+                    (item, f"{path}.{_name(_key(key))}", depth + 1) for key, item in value.items()
+                ]
             else:
                 within = [(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
             rest += reversed(within)

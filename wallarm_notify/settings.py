@@ -33,7 +33,9 @@ class Settings(BaseSettings):
     Times are in seconds.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     database_url: SecretStr | None = None
     """PostgreSQL, as a URL of SQLAlchemy's psycopg2 dialect."""

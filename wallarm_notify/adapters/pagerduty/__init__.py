@@ -1,1 +1,1 @@
-"""What PagerDuty is sent."""
+"""PagerDuty: what it is sent."""
