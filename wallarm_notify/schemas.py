@@ -729,7 +729,7 @@ def _place(path: str) -> str:
 
 def _name(name: str) -> str:
     """Return a field's name as people can read it, however odd."""
-    shown = name if name.isprintable() else json.dumps(name)[1:-1]
+    shown = (name if name.isprintable() else json.dumps(name)[1:-1]) or '""'
     return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
 
 
