@@ -170,7 +170,6 @@ def test_a_given_directory_keeps_postgres_data(temporary: Path) -> None:
     assert list(temporary.iterdir()) == [kept]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
 def test_root_needs_to_open_no_closed_folder_for_postgres(temporary: Path) -> None:
     temporary.chmod(0o700)
     with EmbeddedPostgres() as postgres, connection(postgres.url) as opened:
@@ -276,7 +275,6 @@ def test_services_end_with_what_needed_them(temporary: Path, error: type[BaseExc
     assert not list(temporary.iterdir())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_servers_do_not_outlive_a_parent_that_is_killed(temporary: Path) -> None:
     script = """
 from wallarm_notify.embedded import services

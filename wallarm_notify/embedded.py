@@ -52,7 +52,7 @@ _STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 
 
-class CannotStart(NotifyError):  # noqa: N818 (errors are named for what happened, as in domain)
+class CannotStart(NotifyError):
     """A service of our own is not installed, or did not come up."""
 
 
