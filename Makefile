@@ -72,10 +72,10 @@ lock: $(STAMP) ## both lock files anew, with today's versions
 # First attempts and retries on nodes of their own: retries cannot crowd out first attempts.
 worker: $(STAMP) ## both Celery nodes until Ctrl-C; QUEUES=events,celery: one node with just these
 ifdef QUEUES
-	$(CELERY) worker -n $(subst $(comma),-,$(QUEUES))@%h -Q $(QUEUES)
+	$(CELERY) worker --loglevel INFO -n $(subst $(comma),-,$(QUEUES))@%h -Q $(QUEUES)
 else
-	@$(CELERY) worker -n first@%h -Q events,celery,notifications,upkeep & first=$$!; \
-	$(CELERY) worker -n retries@%h -Q retries & retries=$$!; \
+	@$(CELERY) worker --loglevel INFO -n first@%h -Q events,celery,notifications,upkeep & first=$$!; \
+	$(CELERY) worker --loglevel INFO -n retries@%h -Q retries & retries=$$!; \
 	asked=; trap 'asked=yes; kill -TERM $$first $$retries 2>/dev/null' INT TERM; \
 	while kill -0 $$first 2>/dev/null && kill -0 $$retries 2>/dev/null; do sleep 1; done; \
 	[ -n "$$asked" ] || kill -TERM $$first $$retries 2>/dev/null; \
@@ -84,7 +84,7 @@ else
 endif
 
 beat: $(STAMP) ## Celery's clock: exactly one of these runs
-	$(CELERY) beat
+	$(CELERY) beat --loglevel INFO
 
 flower: $(STAMP) ## Celery's monitor, on this machine only
 	$(CELERY) flower --address=127.0.0.1

@@ -35,14 +35,18 @@ PRUNE_EVERY: Final = timedelta(minutes=1)
 class Wiring:
     """Everything a process of ours is made of, each part made at its first use.
 
-    Make one in each process, after the fork.
+    Make one in each process, after the fork. A ``keyless`` one handles no integration keys and
+    needs no WALLARM_NOTIFY_SECRET_KEYS.
     """
 
     settings: Settings
+    keyless: bool = False
 
     @cached_property
     def store(self) -> Store:
         """The database, with keys."""
+        if self.keyless:
+            return self.plain_store
         return Store(make_engine(self.settings.database()), KeyCipher(self.settings.fernet_keys()))
 
     @cached_property

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
             return None
         try:
             url = make_url(value.get_secret_value())
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # ValueError: a port that is none, perhaps a password
             raise ValueError("is not a database URL, as postgresql://user@host/name") from None
         if url.drivername not in {"postgresql", "postgresql+psycopg2"}:
             raise ValueError(
@@ -122,7 +122,9 @@ class Settings(BaseSettings):
                 f"{PREFIX}REQUEST_TIMEOUT ({self.request_timeout:g})."
             )
         for name, url in (("US", self.pagerduty_us_url), ("EU", self.pagerduty_eu_url)):
-            if self.retry_time_scale != 1 and (url.host or "").endswith("pagerduty.com"):
+            if self.retry_time_scale != 1 and (url.host or "").rstrip(".").endswith(
+                "pagerduty.com"
+            ):
                 raise ValueError(
                     f"{PREFIX}RETRY_TIME_SCALE is {self.retry_time_scale:g} and {PREFIX}PAGERDUTY_{name}_URL is "
                     "PagerDuty itself: shortened waits are for demos and tests. Unset the one or point "

@@ -260,6 +260,7 @@ def replayed(n: Notification, disablings: int, now: datetime, ring: timedelta) -
         n,
         state=State.PENDING,
         run=n.run + 1,
+        claim=n.claim + 1,  # what is still under way belongs to the run before
         attempts_made=0,
         lost_claims=0,
         rings=0,

@@ -216,7 +216,7 @@ class Delivery:
 
         def work(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
             held = {s.notification.id: s.notification.claim for s in sendings}
-            mine = [n for n in tx.lock(sorted(held)) if n.is_open and n.claim == held[n.id]]
+            mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.claim == held[n.id]]
             rows = [
                 parked(put_back(n, tx.now, self._knobs.ring), tx.now)
                 if behind_lane

@@ -334,8 +334,8 @@ def _shown(tx: ManagementQueries, integration_id: int) -> Integration:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > LONGEST_NAME:
-        raise Refused(f"name: give 1 to {LONGEST_NAME} characters.")
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Refused(f"name: give 1 to {LONGEST_NAME} printable characters.")
 
 
 def _warnings(integration: Integration, twins: Sequence[int]) -> tuple[str, ...]:

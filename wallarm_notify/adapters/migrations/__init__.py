@@ -6,10 +6,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from wallarm_notify.adapters.database import make_engine, meaning
+from wallarm_notify.domain.errors import Unavailable
 
 _LOCK = 0x77616C6C
 """Two upgrades at once wait for each other on this advisory lock."""
@@ -38,7 +40,7 @@ def current(connection: Connection) -> str | None:
 def upgrade(url: str) -> tuple[str | None, str]:
     """Brings the database at ``url`` to the newest schema; returns the revisions before and after.
 
-    Raises Unavailable where the database cannot be reached.
+    Raises Unavailable where the database cannot be reached, or is newer than this program.
     """
     engine = make_engine(url, pool_size=0, bounded=False)
     try:
@@ -48,6 +50,10 @@ def upgrade(url: str) -> tuple[str | None, str]:
             command.upgrade(_config(connection), "head")
     except DBAPIError as error:
         raise meaning(error) from None
+    except CommandError as error:
+        raise Unavailable(
+            f"The database is at a version this program does not know ({error}); install the newer program."
+        ) from None
     finally:
         engine.dispose()
     return before, newest()

@@ -238,6 +238,20 @@ class IntegrationQueries(Queries):
         )
         return (rows[0]["name"], rows[0]["cloud"], rows[0]["partner_name"]) if rows else (None,) * 3
 
+    def clients(
+        self, after: int, limit: int
+    ) -> list[tuple[int, str | None, str | None, str | None]]:
+        """Clients with ids above ``after`` that have a record or ever had an integration, by id."""
+        rows = self._rows(
+            """SELECT k.id, c.name, c.cloud, c.partner_name
+               FROM (SELECT id FROM clients UNION SELECT client_id FROM integrations) k
+               LEFT JOIN clients c ON c.id = k.id
+               WHERE k.id > :after ORDER BY k.id LIMIT :limit""",
+            after=after,
+            limit=limit,
+        )
+        return [(row["id"], row["name"], row["cloud"], row["partner_name"]) for row in rows]
+
     def set_client(
         self, client_id: int, *, name: str | None, cloud: str | None, partner_name: str | None
     ) -> None:

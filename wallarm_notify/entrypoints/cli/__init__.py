@@ -1,0 +1,66 @@
+"""The command line: the operator's way in. Every command reads, calls one use case, prints."""
+
+import contextlib
+import io
+import sys
+
+import click
+
+from wallarm_notify.adapters.logging import set_up_logging
+from wallarm_notify.entrypoints.cli.clients import clients
+from wallarm_notify.entrypoints.cli.cloud_ips import cloud_ips
+from wallarm_notify.entrypoints.cli.database import db
+from wallarm_notify.entrypoints.cli.demo import demo
+from wallarm_notify.entrypoints.cli.events import events
+from wallarm_notify.entrypoints.cli.integrations import integrations
+from wallarm_notify.entrypoints.cli.ledger import ledger
+from wallarm_notify.entrypoints.cli.notifications import notifications
+from wallarm_notify.entrypoints.cli.options import example
+from wallarm_notify.entrypoints.cli.program import Program
+from wallarm_notify.entrypoints.cli.sandbox import sandbox
+from wallarm_notify.entrypoints.cli.secret_keys import secrets
+
+COMMANDS = (
+    db,
+    integrations,
+    events,
+    notifications,
+    clients,
+    ledger,
+    cloud_ips,
+    sandbox,
+    demo,
+    secrets,
+)
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example(
+        "wallarm-notify db upgrade",
+        "wallarm-notify integrations create --client 1 --key - --subscribe security_issue,system",
+        "wallarm-notify notifications list --state failed --json",
+    ),
+)
+@click.version_option(package_name="wallarm-notify", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Wallarm events as PagerDuty alerts.
+
+    Exit status 0: done, 1: refused or failed, 2: used wrongly. Settings are environment variables
+    that begin with WALLARM_NOTIFY_.
+    """
+    set_up_logging("WARNING")
+
+
+for command in COMMANDS:
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The program ``wallarm-notify``."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its number instead.
+        with contextlib.suppress(AttributeError, io.UnsupportedOperation):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # checked above
+    cli.main()

@@ -1,0 +1,59 @@
+"""How the answers to test alerts are shown."""
+
+import json
+from collections.abc import Sequence
+
+from wallarm_notify.domain.outcome import Answer
+from wallarm_notify.entrypoints.cli.output import fixed, number, print_json, print_table, say
+from wallarm_notify.services.test_integration import Tested
+
+
+def print_tested(tested: Sequence[Tested], *, as_json: bool) -> None:
+    """Prints what PagerDuty answered to each test alert, or the network error."""
+    if as_json:
+        alerts = [
+            {
+                "summary": one.summary,
+                "passed": one.passed,
+                "status_code": one.answer.status,
+                "error": one.answer.reason,
+                "response": one.answer.response,
+            }
+            for one in tested
+        ]
+        print_json({"passed": all(one.passed for one in tested), "tests": alerts})
+        return
+    print_table(
+        ["Test alert", fixed("Result"), number("Status"), "Answer"],
+        [
+            (
+                one.summary,
+                "passed" if one.passed else "failed",
+                one.answer.status,
+                _answer(one.answer),
+            )
+            for one in tested
+        ],
+        nothing="",
+    )
+    passed = sum(one.passed for one in tested)
+    say(f"{passed} of {len(tested)} test alerts were taken.")
+
+
+def message_of(response: str) -> str:
+    """PagerDuty's message and errors in the body of an answer; the body itself where it has none."""
+    try:
+        body = json.loads(response)
+    except (ValueError, RecursionError):
+        return response
+    if not isinstance(body, dict) or not isinstance(body.get("message"), str):
+        return response
+    errors = body.get("errors")
+    details = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
+    return f"{body['message']}: {details}" if details else str(body["message"])
+
+
+def _answer(answer: Answer) -> str:
+    if answer.status is None:
+        return f"{answer.reason}: {answer.response}"
+    return message_of(answer.response)

@@ -1,0 +1,102 @@
+"""``wallarm-notify clients``: the companies whose events come in."""
+
+from typing import Any
+
+import click
+
+from wallarm_notify.domain.client import CLOUDS, Client
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.entrypoints.cli.options import (
+    ID,
+    LINE,
+    example,
+    json_option,
+    paged,
+    read_cursor,
+)
+from wallarm_notify.entrypoints.cli.output import (
+    fixed,
+    number,
+    print_fields,
+    print_json,
+    print_listing,
+    print_more,
+    print_table,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+
+LONGEST_NAME = 200
+
+
+@click.group(epilog=example("wallarm-notify clients set 1 --name 'Example Corp' --cloud eu"))
+def clients() -> None:
+    """The companies whose events come in."""
+
+
+@clients.command("set", epilog=example("wallarm-notify clients set 1 --name 'Example Corp'"))
+@click.argument("client_id", metavar="ID", type=ID)
+@click.option("--name", type=LINE, help="Default: Client ID.")
+@click.option("--cloud", type=click.Choice(CLOUDS), help="Default: WALLARM_NOTIFY_CLOUD.")
+@click.option("--partner", type=LINE, help="The name in front of summaries; default: Wallarm.")
+@json_option
+def set_client(
+    client_id: int, name: str | None, cloud: str | None, partner: str | None, as_json: bool
+) -> None:
+    """Set what a client's alerts say of it."""
+    if name is None and cloud is None and partner is None:
+        raise click.UsageError("Give at least one of --name, --cloud and --partner.")
+    for option, text in (("name", name), ("partner", partner)):
+        if text is not None and (not text.strip() or len(text) > LONGEST_NAME):
+            raise Refused(f"{option}: give 1 to {LONGEST_NAME} characters.")
+    parts = wiring()
+
+    def work(tx: Any) -> tuple[str | None, str | None, str | None]:
+        tx.set_client(client_id, name=name, cloud=cloud, partner_name=partner)
+        record: tuple[str | None, str | None, str | None] = tx.client(client_id)
+        return record
+
+    record = parts.plain_store.transact(work)
+    client = Client.of(client_id, *record, default_cloud=parts.settings.cloud)
+    if as_json:
+        print_json(_document(client))
+    else:
+        print_fields(_row(client))
+
+
+@clients.command("list", epilog=example("wallarm-notify clients list --json"))
+@paged
+@json_option
+def list_clients(limit: int, cursor: str | None, as_json: bool) -> None:
+    """List the clients that have a record or had an integration."""
+    after = read_cursor(cursor) or 0
+    parts = wiring()
+    rows = parts.plain_store.transact(lambda tx: tx.clients(after, limit + 1))
+    shown = [Client.of(*row, default_cloud=parts.settings.cloud) for row in rows[:limit]]
+    following = str(shown[-1].id) if len(rows) > limit else None
+    if as_json:
+        print_listing([_document(client) for client in shown], following)
+        return
+    print_table(
+        [number("ID"), "Name", fixed("Cloud"), "Partner"],
+        [[value for _, value in _row(client)] for client in shown],
+        nothing="No clients.",
+    )
+    print_more(following)
+
+
+def _document(client: Client) -> dict[str, object]:
+    return {
+        "id": client.id,
+        "name": client.name,
+        "cloud": client.cloud,
+        "partner_name": client.partner_name,
+    }
+
+
+def _row(client: Client) -> list[tuple[str, object]]:
+    return [
+        ("ID", client.id),
+        ("Name", client.name),
+        ("Cloud", client.cloud.upper()),
+        ("Partner", client.partner_name),
+    ]

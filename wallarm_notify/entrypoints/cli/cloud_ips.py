@@ -1,0 +1,20 @@
+"""``wallarm-notify cloud-ips``: the addresses that alerts come from."""
+
+import click
+
+from wallarm_notify.domain.client import CLOUD_ADDRESSES, CLOUDS
+from wallarm_notify.entrypoints.cli.options import example, json_option
+from wallarm_notify.entrypoints.cli.output import fixed, print_listing, print_table
+
+
+@click.command("cloud-ips", epilog=example("wallarm-notify cloud-ips --cloud eu"))
+@click.option("--cloud", type=click.Choice(CLOUDS), help="Only this cloud's.")
+@json_option
+def cloud_ips(cloud: str | None, as_json: bool) -> None:
+    """List the clouds' public addresses, for allow-lists; needs no setting."""
+    chosen = CLOUDS if cloud is None else (cloud,)
+    if as_json:
+        print_listing([{"cloud": c, "addresses": CLOUD_ADDRESSES[c]} for c in chosen])
+        return
+    rows = [(c.upper(), address) for c in chosen for address in CLOUD_ADDRESSES[c]]
+    print_table([fixed("Cloud"), fixed("Address")], rows, nothing="")

@@ -1,0 +1,347 @@
+"""``wallarm-notify integrations``: the PagerDuty services that alerts go to."""
+
+from typing import Any
+
+import click
+
+from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.integration import Integration
+from wallarm_notify.entrypoints.cli.alert_tests import print_tested
+from wallarm_notify.entrypoints.cli.options import (
+    ID,
+    LINE,
+    example,
+    is_agreed,
+    json_option,
+    key_option,
+    paged,
+    read_cursor,
+    read_key,
+    read_region,
+    read_subscriptions,
+    region_option,
+    subscribe_option,
+    user_option,
+    yes_option,
+)
+from wallarm_notify.entrypoints.cli.output import (
+    complain,
+    counted,
+    fixed,
+    number,
+    print_fields,
+    print_json,
+    print_listing,
+    print_more,
+    print_table,
+    say,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.services.manage_integrations import Change, Draft, SwitchedOff
+
+DEFAULT_REGION = "us"
+NO_REASON = "no reason given"
+
+_id = click.argument("integration_id", metavar="ID", type=ID)
+_reason = click.option(
+    "--reason", type=LINE, default=NO_REASON, show_default=True, help="Told to subscribers."
+)
+
+
+@click.group(epilog=example("wallarm-notify integrations list"))
+def integrations() -> None:
+    """The PagerDuty services that alerts go to."""
+
+
+@integrations.command(
+    epilog=example(
+        "wallarm-notify integrations create --client 1 --key - --subscribe security_issue,system"
+    )
+)
+@click.option("--client", "client_id", type=ID, required=True, help="Whose it is.")
+@key_option
+@click.option("--name", type=LINE, help="Default: PagerDuty integration by USER, DATE.")
+@region_option
+@subscribe_option
+@user_option
+@click.option("--disabled", is_flag=True, help="Do not send yet.")
+@json_option
+def create(
+    *,
+    client_id: int,
+    key: str | None,
+    name: str | None,
+    region: str | None,
+    subscribe: str | None,
+    user: str,
+    disabled: bool,
+    as_json: bool,
+) -> None:
+    """Store a new integration."""
+    draft = Draft(
+        client_id=client_id,
+        region=read_region(region or DEFAULT_REGION),
+        subscriptions=read_subscriptions(subscribe or ""),
+        enabled=not disabled,
+        user=_named(user),
+        name=name,
+    )
+    secret = read_key(_needed(key))
+    made = wiring(keys=True).management.create(draft, secret)
+    _print_one(made, as_json=as_json)
+
+
+@integrations.command("list", epilog=example("wallarm-notify integrations list --client 1 --json"))
+@click.option("--client", "client_id", type=ID, help="Only this client's.")
+@paged
+@json_option
+def list_integrations(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List integrations, with what failed in the last 24 hours."""
+    after = read_cursor(cursor) or 0
+    rows = wiring().plain_store.transact(lambda tx: tx.integrations(client_id, after, limit + 1))
+    shown = rows[:limit]
+    following = str(shown[-1].id) if len(rows) > limit else None
+    if as_json:
+        print_listing([document(i) for i in shown], following)
+        return
+    print_table(
+        [
+            number("ID"),
+            number("Client"),
+            "Name",
+            fixed("Region"),
+            fixed("Key"),
+            "Subscriptions",
+            fixed("State"),
+            number("Failed 24 h"),
+        ],
+        [
+            (i.id, i.client_id, i.name, i.region, i.key, _listed(i), _state(i), i.failed_24h)
+            for i in shown
+        ],
+        nothing="No integrations.",
+    )
+    print_more(following)
+
+
+@integrations.command(epilog=example("wallarm-notify integrations show 3"))
+@_id
+@json_option
+def show(integration_id: int, as_json: bool) -> None:
+    """Show one integration."""
+    _print_one(_one(integration_id), as_json=as_json)
+
+
+@integrations.command(
+    epilog=example(
+        "wallarm-notify integrations update 3 --subscribe rules_and_triggers,system",
+        "wallarm-notify integrations update 3 --key -",
+    )
+)
+@_id
+@click.option("--name", type=LINE, help="A new name.")
+@region_option
+@subscribe_option
+@key_option
+@json_option
+def update(
+    *,
+    integration_id: int,
+    name: str | None,
+    region: str | None,
+    subscribe: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Change an integration; what waits uses a new key or region."""
+    if name is None and region is None and subscribe is None and key is None:
+        raise click.UsageError("Give at least one of --name, --region, --subscribe and --key.")
+    change = Change(
+        name=name,
+        region=None if region is None else read_region(region),
+        subscriptions=None if subscribe is None else read_subscriptions(subscribe),
+        key=None if key is None else read_key(key),
+    )
+    parts = wiring(keys=change.key is not None)
+    _print_one(parts.management.update(integration_id, change), as_json=as_json)
+
+
+@integrations.command(
+    epilog=example(
+        "wallarm-notify integrations test 3",
+        "wallarm-notify integrations test --client 1 --key - --region eu",
+    )
+)
+@click.argument("integration_id", metavar="[ID]", type=ID, required=False)
+@click.option("--client", "client_id", type=ID, help="Not saved yet: whose it is.")
+@key_option
+@region_option
+@json_option
+@click.pass_context
+def test(
+    ctx: click.Context,
+    *,
+    integration_id: int | None,
+    client_id: int | None,
+    key: str | None,
+    region: str | None,
+    as_json: bool,
+) -> None:
+    """Send three test alerts and show PagerDuty's answers; exit status 1 if one was not taken."""
+    if integration_id is not None:
+        if client_id is not None or key is not None or region is not None:
+            raise click.UsageError("Give either an ID or --client, --key and --region.")
+        tested = wiring(keys=True).testing.saved(integration_id)
+    else:
+        if client_id is None:
+            raise click.UsageError("Give either an ID or --client, --key and --region.")
+        where = read_region(region or DEFAULT_REGION)
+        secret = read_key(_needed(key))
+        tested = wiring(keys=True).testing.unsaved(client_id, where, secret)
+    print_tested(tested, as_json=as_json)
+    if not all(one.passed for one in tested):
+        ctx.exit(FAILED)
+
+
+@integrations.command(epilog=example("wallarm-notify integrations enable 3"))
+@_id
+@json_option
+def enable(integration_id: int, as_json: bool) -> None:
+    """Send again; what was not sent meanwhile can be replayed."""
+    enabled, ended = wiring().management.enable(integration_id)
+    unsent = {state: ended.get(state, 0) for state in ("skipped", "cancelled", "failed")}
+    if as_json:
+        print_json({**document(enabled), "unsent": unsent})
+        return
+    say(f"Integration {integration_id} is enabled.")
+    for state, figure in unsent.items():
+        if figure:
+            say(
+                f"{counted(figure, 'notification')} {state}; to send them: wallarm-notify notifications "
+                f"replay --integration {integration_id} --state {state}"
+            )
+
+
+@integrations.command(
+    epilog=example("wallarm-notify integrations disable 3 --reason 'maintenance until Friday'")
+)
+@_id
+@user_option
+@_reason
+@json_option
+def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
+    """Stop sending; every setting stays, what waits is cancelled."""
+    parts = wiring(rings=True)
+    done = parts.management.disable(integration_id, user=_named(user), reason=reason)
+    if as_json:
+        print_json({**document(_one(integration_id)), **_account(done)})
+    else:
+        say(f"Integration {integration_id} is disabled; {_told(done)}.")
+
+
+@integrations.command(epilog=example("wallarm-notify integrations delete 3 --yes"))
+@_id
+@user_option
+@_reason
+@yes_option
+@json_option
+def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool) -> None:
+    """Delete an integration with all its configuration, for ever."""
+    parts = wiring(rings=True)
+    name = _one(integration_id).name
+    if not is_agreed(
+        f"Delete integration {integration_id} ({name}) with its key, for ever?", yes=yes
+    ):
+        raise Refused(f"Integration {integration_id} was not deleted.")
+    done = parts.management.delete(integration_id, user=_named(user), reason=reason)
+    if as_json:
+        print_json({"id": integration_id, "deleted": True, **_account(done)})
+    else:
+        say(f"Integration {integration_id} is deleted; {_told(done)}.")
+
+
+def document(integration: Integration) -> dict[str, Any]:
+    """An integration in JSON; its keys are stable."""
+    return {
+        "id": integration.id,
+        "client_id": integration.client_id,
+        "name": integration.name,
+        "region": integration.region,
+        "key": integration.key,
+        "subscriptions": list(integration.subscriptions),
+        "enabled": integration.enabled,
+        "disabled_by": integration.disabled_by,
+        "disabled_at": integration.disabled_at,
+        "disabled_reason": integration.disabled_reason,
+        "failed_24h": integration.failed_24h,
+        "created_by": integration.created_by,
+        "created_at": integration.created_at,
+    }
+
+
+def _one(integration_id: int) -> Integration:
+    found = wiring().plain_store.transact(lambda tx: tx.integration(integration_id))
+    if found is None:
+        raise NotFound(f"There is no integration {integration_id}.")
+    return found
+
+
+def _print_one(integration: Integration, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document(integration))
+    else:
+        fields: dict[str, object] = {
+            "ID": integration.id,
+            "Client": integration.client_id,
+            "Name": integration.name,
+            "Region": integration.region,
+            "Key": integration.key,
+            "Subscriptions": ", ".join(integration.subscriptions) or "none",
+            "State": _state(integration),
+            "Disabled by": integration.disabled_by,
+            "Disabled at": integration.disabled_at,
+            "Reason": integration.disabled_reason,
+            "Failed in 24 h": integration.failed_24h,
+            "Created by": integration.created_by,
+            "Created at": integration.created_at,
+        }
+        print_fields((name, value) for name, value in fields.items() if value is not None)
+    for warning in integration.warnings:
+        complain(f"warning: {warning}")
+
+
+def _state(integration: Integration) -> str:
+    return "enabled" if integration.enabled else "disabled"
+
+
+def _listed(integration: Integration) -> str:
+    """The subscriptions, short: all five risks of security issues by their one word."""
+    words = [s for s in integration.subscriptions if not s.startswith("security_issue_")]
+    risks = [s for s in integration.subscriptions if s.startswith("security_issue_")]
+    every = set(risks) == set(read_subscriptions("security_issue"))
+    return ", ".join([*words, *(["security_issue"] if every else risks)]) or "none"
+
+
+def _account(done: SwitchedOff) -> dict[str, object]:
+    return {"told": done.told, "cancelled": done.cancelled, "last_notification": done.last}
+
+
+def _told(done: SwitchedOff) -> str:
+    itself = ", itself last" if done.last else ""
+    return (
+        f"{counted(done.cancelled, 'waiting notification')} cancelled, "
+        f"{counted(done.told, 'system subscriber')} told{itself}"
+    )
+
+
+def _named(user: str) -> str:
+    if not user.strip():
+        raise Refused("user: give a name.")
+    return user
+
+
+def _needed(key: str | None) -> str:
+    if key is None:
+        raise click.UsageError("Missing option '--key'; --key - reads it from standard input.")
+    return key

@@ -1,0 +1,60 @@
+"""``wallarm-notify ledger``: whether everything received is accounted for."""
+
+import click
+
+from wallarm_notify.entrypoints.cli.options import example, json_option
+from wallarm_notify.entrypoints.cli.output import (
+    complain,
+    number,
+    print_json,
+    print_table,
+    say,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.services.ledger import Ledger, draw_up
+
+
+@click.command(epilog=example("wallarm-notify ledger --json"))
+@json_option
+@click.pass_context
+def ledger(ctx: click.Context, as_json: bool) -> None:
+    """Show whether everything received has ended or is on its way; exit status 1 if not."""
+    drawn = draw_up(wiring().plain_store)
+    if as_json:
+        print_json(_document(drawn))
+        for finding in drawn.findings:
+            complain(f"the ledger does not balance: {finding}")
+    else:
+        _print(drawn)
+    if not drawn.balanced:
+        ctx.exit(FAILED)
+
+
+def _document(drawn: Ledger) -> dict[str, object]:
+    return {
+        "received": drawn.received,
+        "rejected": drawn.rejected,
+        "unmatched": drawn.unmatched,
+        "matched": drawn.matched,
+        "notifications": {str(state): n for state, n in drawn.notifications.items()},
+        "balanced": drawn.balanced,
+    }
+
+
+def _print(drawn: Ledger) -> None:
+    rows = [
+        ("events received", drawn.received),
+        ("  rejected", drawn.rejected),
+        ("  unmatched", drawn.unmatched),
+        ("  matched", drawn.matched),
+        ("notifications", sum(drawn.notifications.values())),
+        *((f"  {state}", n) for state, n in drawn.notifications.items()),
+    ]
+    print_table(["Ledger", number("Count")], rows, nothing="")
+    if drawn.balanced:
+        say("It balances.")
+        return
+    say("It does not balance:")
+    for finding in drawn.findings:
+        say(f"- {finding}")

@@ -1,0 +1,268 @@
+"""``wallarm-notify notifications``: what was sent, what was not, and sending it anew."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.notification import REPLAYABLE, State
+from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.entrypoints.cli.alert_tests import message_of
+from wallarm_notify.entrypoints.cli.options import (
+    ID,
+    LINE,
+    example,
+    is_agreed,
+    json_option,
+    paged,
+    read_cursor,
+    read_since,
+    yes_option,
+)
+from wallarm_notify.entrypoints.cli.output import (
+    counted,
+    errors,
+    fixed,
+    note,
+    number,
+    print_fields,
+    print_json,
+    print_listing,
+    print_more,
+    print_table,
+    say,
+    time_of,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.services.listings import (
+    Filter,
+    ShownAttempt,
+    ShownNotification,
+    show_notification,
+)
+from wallarm_notify.services.replay import Replay, Wanted
+
+
+@click.group(epilog=example("wallarm-notify notifications list --state failed"))
+def notifications() -> None:
+    """What was sent, what was not, and sending it anew."""
+
+
+@notifications.command(
+    "list",
+    epilog=example("wallarm-notify notifications list --integration 3 --state failed --limit 10"),
+)
+@click.option("--client", "client_id", type=ID, help="Only this client's.")
+@click.option("--integration", "integration_id", type=ID, help="Only to this integration.")
+@click.option("--state", type=click.Choice([str(s) for s in State]), help="Only in this state.")
+@paged
+@json_option
+def list_notifications(
+    *,
+    client_id: int | None,
+    integration_id: int | None,
+    state: str | None,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """List notifications, newest first."""
+    wanted = Filter(
+        client_id=client_id,
+        integration_id=integration_id,
+        state=None if state is None else State(state),
+        before=read_cursor(cursor),
+        limit=limit + 1,
+    )
+    rows = wiring().plain_store.transact(lambda tx: tx.notifications(wanted))
+    shown = rows[:limit]
+    following = str(shown[-1].id) if len(rows) > limit else None
+    if as_json:
+        print_listing([_item(n) for n in shown], following)
+        return
+    print_table(
+        [
+            number("ID"),
+            number("Client"),
+            number("Integration"),
+            "Event",
+            fixed("State"),
+            number("Attempts"),
+            "Next or end",
+            "Last answer",
+        ],
+        [
+            (
+                n.id,
+                n.client_id,
+                n.integration_id,
+                n.event_type,
+                str(n.state),
+                f"{n.attempts_made}" if n.run == 1 else f"run {n.run}: {n.attempts_made}",
+                n.next_attempt_at or n.finished_at,
+                n.last_status_code or n.last_error or n.end_reason,
+            )
+            for n in shown
+        ],
+        nothing="No notifications.",
+    )
+    print_more(following)
+
+
+@notifications.command(epilog=example("wallarm-notify notifications show 17"))
+@click.argument("notification_id", metavar="ID", type=ID)
+@json_option
+def show(notification_id: int, as_json: bool) -> None:
+    """Show one notification with all its attempts."""
+    shown = show_notification(wiring().plain_store, notification_id)
+    if as_json:
+        print_json({**_document(shown), "attempts": [_attempt(a) for a in shown.attempts]})
+        return
+    print_fields(
+        (name, value)
+        for name, value in (
+            ("ID", shown.id),
+            ("Client", shown.client_id),
+            ("Event", f"{shown.event_type} {shown.event_id}"),
+            ("Origin", shown.origin),
+            ("Integration", shown.integration_id),
+            ("State", str(shown.state)),
+            ("Run", shown.run),
+            ("Dedup key", shown.dedup_key),
+            ("Created at", shown.created_at),
+            ("Next attempt", shown.next_attempt_at),
+            ("Ended at", shown.finished_at),
+            ("Ended because", shown.end_reason),
+        )
+        if value is not None
+    )
+    print_table(
+        [number("Run"), number("Attempt"), fixed("At"), number("ms"), number("Status"), "Answer"],
+        [
+            (
+                a.run,
+                f"{a.number} of {ATTEMPTS}",
+                time_of(a.at),
+                a.duration_ms,
+                a.status_code,
+                _said(a),
+            )
+            for a in shown.attempts
+        ],
+        nothing="No attempts.",
+    )
+
+
+@notifications.command(
+    epilog=example(
+        "wallarm-notify notifications replay 17 18",
+        "wallarm-notify notifications replay --integration 3 --state skipped --since 2h --yes",
+    )
+)
+@click.argument("ids", metavar="[ID]...", type=ID, nargs=-1)
+@click.option("--integration", "integration_id", type=ID, help="All of this integration.")
+@click.option(
+    "--state", type=click.Choice([str(s) for s in REPLAYABLE]), help="Those that ended so."
+)
+@click.option("--since", type=LINE, help="Made since then: a time with zone, or 2h, 7d.")
+@yes_option
+@json_option
+def replay(
+    *,
+    ids: tuple[int, ...],
+    integration_id: int | None,
+    state: str | None,
+    since: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send anew what failed, was skipped or cancelled; PagerDuty still knows it as the same alert."""
+    if ids:
+        if integration_id is not None or state is not None or since is not None:
+            raise click.UsageError("Give either IDs or --integration and --state.")
+        done = wiring(rings=True).replay.by_id(ids)
+    else:
+        if integration_id is None or state is None:
+            raise click.UsageError("Give either IDs or --integration and --state.")
+        wanted = Wanted(integration_id, State(state), _moment(since))
+        done = _replay_many(wiring(rings=True).replay, wanted, yes=yes)
+    if as_json:
+        print_json({"replayed": done})
+    else:
+        say(f"{counted(done, 'notification')} replayed.")
+
+
+def _moment(since: str | None) -> datetime | None:
+    return None if since is None else read_since(since)
+
+
+def _replay_many(replaying: Replay, wanted: Wanted, *, yes: bool) -> int:
+    """Counts first, then replays slice by slice; how many."""
+    total = replaying.count(wanted)
+    what = (
+        f"{counted(total, f'{wanted.state} notification')} of integration {wanted.integration_id}"
+    )
+    note(f"{what} can be replayed.")
+    if total and not is_agreed("Replay them?", yes=yes):
+        raise Refused("Nothing was replayed.")
+    done = 0
+    after: int | None = 0
+    console = errors()
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("Replaying", total=total)
+        while after is not None:
+            replayed, after = replaying.one_slice(wanted, after)
+            done += replayed
+            progress.update(task, completed=done)
+    return done
+
+
+def _document(n: ShownNotification) -> dict[str, Any]:
+    return {
+        "id": n.id,
+        "client_id": n.client_id,
+        "event_id": n.event_id,
+        "firing_id": None,
+        "event_type": n.event_type,
+        "origin": n.origin,
+        "integration_id": n.integration_id,
+        "state": n.state,
+        "run": n.run,
+        "attempts": [],
+        "next_attempt_at": n.next_attempt_at,
+        "dedup_key": n.dedup_key,
+        "created_at": n.created_at,
+    }
+
+
+def _item(n: ShownNotification) -> dict[str, Any]:
+    """A notification in a listing: figures instead of the attempts themselves."""
+    item = _document(n)
+    del item["attempts"]
+    return {
+        **item,
+        "attempts_made": n.attempts_made,
+        "finished_at": n.finished_at,
+        "end_reason": n.end_reason,
+        "last_status_code": n.last_status_code,
+        "last_error": n.last_error,
+    }
+
+
+def _attempt(a: ShownAttempt) -> dict[str, Any]:
+    return {
+        "run": a.run,
+        "number": a.number,
+        "at": a.at,
+        "duration_ms": a.duration_ms,
+        "status_code": a.status_code,
+        "error": a.error,
+        "response": a.response,
+    }
+
+
+def _said(a: ShownAttempt) -> str:
+    message = message_of(a.response)
+    return message if a.error is None else f"{a.error}: {message}"

@@ -1,0 +1,143 @@
+"""What a command prints: tables for people, one JSON document for programs, notes on standard error."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+PROGRAM: Final = "wallarm-notify"
+
+_STYLES: Final = {
+    "delivered": "green",
+    "enabled": "green",
+    "passed": "green",
+    "retrying": "yellow",
+    "skipped": "yellow",
+    "failed": "bold red",
+    "disabled": "yellow",
+}
+
+
+def plain(value: object) -> str:
+    """``value`` as text that no terminal obeys: control characters and the like are spelt out."""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def errors() -> Console:
+    """Standard error, for notes and progress."""
+    return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Prints one line of an answer to people."""
+    _output().print(Text(plain(text)), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Prints one line on standard error, as it is."""
+    errors().print(Text(plain(text)), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Prints one line on standard error, under the program's name."""
+    note(f"{PROGRAM}: {text}")
+
+
+def print_json(document: Any) -> None:
+    """Prints the one JSON document of this command; times are ISO 8601 in UTC."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=_as_json)
+    # Outside of strings all of JSON is ASCII, so what is spelt out here stands within one.
+    click.echo("".join(c if c == "\n" or c.isprintable() else _escaped(c) for c in text))
+
+
+def print_listing(items: Sequence[Any], following: str | None = None) -> None:
+    """Prints a list as JSON; ``following`` is the cursor under which it goes on."""
+    print_json({"items": items, "next": following})
+
+
+def print_table(
+    columns: Iterable[str | Column], rows: Iterable[Sequence[object]], *, nothing: str
+) -> None:
+    """Prints a table to people, or the sentence ``nothing`` where it has no rows."""
+    wrapped = [Column(c, overflow="fold") if isinstance(c, str) else c for c in columns]
+    table = Table(*wrapped, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    if table.row_count:
+        _output().print(table)
+    else:
+        say(nothing)
+
+
+def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Prints names and values of one thing to people."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields:
+        table.add_row(name, _cell(value))
+    _output().print(table)
+
+
+def print_more(following: str | None) -> None:
+    """Tells people how a listing goes on."""
+    if following is not None:
+        note(f"There is more: --cursor {following}")
+
+
+def fixed(title: str) -> Column:
+    """A column that is never wrapped."""
+    return Column(title, no_wrap=True)
+
+
+def number(title: str) -> Column:
+    """A column of numbers."""
+    return Column(title, no_wrap=True, justify="right")
+
+
+def time_of(moment: datetime) -> str:
+    """``moment`` for people: UTC, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def counted(figure: int, noun: str) -> str:
+    """``1 event``, ``2 events``."""
+    return f"{figure} {noun}{'' if figure == 1 else 's'}"
+
+
+def _output() -> Console:
+    return Console(highlight=False)
+
+
+def _cell(value: object) -> Text:
+    match value:
+        case None:
+            return Text()
+        case Text():
+            return value
+        case bool():
+            return Text("yes" if value else "no")
+        case datetime():
+            return Text(time_of(value))
+        case _:
+            word = plain(value)
+            return Text(word, style=_STYLES.get(word, ""))
+
+
+def _as_json(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value)
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1]

@@ -1,0 +1,60 @@
+"""The program around the commands: what went wrong becomes a sentence and an exit status."""
+
+import io
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.entrypoints.cli.output import PROGRAM, complain, note
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+
+_SECRET: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+\-]{20,}")
+"""A word of the command line that may be a key, perhaps mistyped or in the wrong place."""
+
+
+class Program(click.Group):
+    """The outermost group. Exit status 0: done, 1: refused or failed, 2: used wrongly."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Runs a command and ends the process."""
+        words = list(sys.argv[1:] if args is None else args)
+        extra |= {"prog_name": PROGRAM, "standalone_mode": False}
+        try:
+            status = super().main(words, *rest, **extra)
+        except click.ClickException as error:
+            usage = io.StringIO()
+            error.show(usage)
+            for line in usage.getvalue().splitlines():
+                note(_masked(line, words))
+            status = error.exit_code
+        except click.Abort as error:
+            status = _status_of(error)
+        except NotifyError as error:
+            complain(_masked(str(error), words))
+            status = FAILED
+        except OSError as error:
+            complain(_masked(f"{error.strerror or error}: {error.filename or 'output'}", words))
+            status = FAILED
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _masked(text: str, words: Sequence[str]) -> str:
+    """``text`` without the words of the command line that may be keys."""
+    for word in words:
+        for part in word.split("="):
+            if _SECRET.fullmatch(part):
+                text = text.replace(part, f"…{part[-4:]}")
+    return text
+
+
+def _status_of(abort: click.Abort) -> int:
+    if isinstance(abort.__cause__ or abort.__context__, EOFError):
+        complain("nobody answered; nothing was done.")
+        return FAILED
+    return INTERRUPTED

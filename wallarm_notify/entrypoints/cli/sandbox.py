@@ -1,0 +1,42 @@
+"""``wallarm-notify sandbox``: a PagerDuty that is none."""
+
+import contextlib
+
+import click
+
+from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.entrypoints.cli.options import LINE, example
+from wallarm_notify.entrypoints.cli.output import note, say
+
+DEFAULT_PORT = 8088
+
+
+@click.command(epilog=example("wallarm-notify sandbox --port 8088 --rate-limit 0"))
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="0: a free one.",
+)
+@click.option("--host", type=LINE, default="127.0.0.1", show_default=True, help="Where it listens.")
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(0),
+    default=120,
+    show_default=True,
+    help="Events a minute for one key; 0: any number.",
+)
+def sandbox(port: int, host: str, rate_limit: int) -> None:
+    """Run a PagerDuty Events API v2 for tests until Ctrl-C; needs no setting."""
+    from wallarm_notify.sandbox.server import Sandbox  # noqa: PLC0415 - a server, only here
+
+    server = Sandbox(host, port, rate_limit)
+    try:
+        server.start()
+    except (OSError, UnicodeError) as error:
+        raise Unavailable(f"The sandbox cannot listen on {host}:{port}: {error}.") from None
+    say(server.url)
+    note(f"What arrives: {server.url}/sandbox/alerts; Ctrl-C stops.")
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()

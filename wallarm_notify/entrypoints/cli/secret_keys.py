@@ -1,0 +1,47 @@
+"""``wallarm-notify secrets``: the keys under which integration keys are stored."""
+
+import click
+
+from wallarm_notify.entrypoints.cli.options import example, json_option
+from wallarm_notify.entrypoints.cli.output import complain, counted, print_json, say
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.program import FAILED
+
+
+@click.group(epilog=example("wallarm-notify secrets generate", "wallarm-notify secrets rotate"))
+def secrets() -> None:
+    """The keys under which integration keys are stored."""
+
+
+@secrets.command(
+    epilog=example('export WALLARM_NOTIFY_SECRET_KEYS="$(wallarm-notify secrets generate)"')
+)
+@json_option
+def generate(as_json: bool) -> None:
+    """Make a new key for WALLARM_NOTIFY_SECRET_KEYS; needs no setting."""
+    from wallarm_notify.adapters import secrets as at_rest  # noqa: PLC0415 - cryptography, only here
+
+    key = at_rest.generate()
+    if as_json:
+        print_json({"secret_key": key})
+    else:
+        say(key)
+
+
+@secrets.command(epilog=example("WALLARM_NOTIFY_SECRET_KEYS=NEW,OLD wallarm-notify secrets rotate"))
+@json_option
+@click.pass_context
+def rotate(ctx: click.Context, as_json: bool) -> None:
+    """Encrypt everything with the first of WALLARM_NOTIFY_SECRET_KEYS."""
+    done, locked_up = wiring(keys=True).store.transact(lambda tx: tx.rotate_secrets())
+    if as_json:
+        print_json({"rotated": done, "unreadable": locked_up})
+    else:
+        say(f"{counted(done, 'secret')} encrypted with the newest key.")
+    if locked_up:
+        named = ", ".join(map(str, locked_up))
+        complain(
+            f"no key of WALLARM_NOTIFY_SECRET_KEYS opens what is stored of integration {named}; add "
+            "the old key after the newest one, or give the integration a new key."
+        )
+        ctx.exit(FAILED)
