@@ -212,7 +212,7 @@ class System:
 
     def queue_length(self, queue: str) -> int:
         with self.ask_broker() as client:
-            return int(client.llen(queue))  # type: ignore[arg-type]  # redis types an awaitable too
+            return int(client.llen(queue))
 
     def close(self) -> None:
         for process in self.processes:

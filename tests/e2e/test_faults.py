@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from celery import Celery
-from system import System, a_key, an_event, eventually
 
+from e2e.system import System, a_key, an_event, eventually
 from wallarm_notify.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from system import System, a_key, an_event, eventually, sandbox_times
+from e2e.system import System, a_key, an_event, eventually, sandbox_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable

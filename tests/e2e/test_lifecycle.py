@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
-from system import System, a_key, an_event, eventually
 
+from e2e.system import System, a_key, an_event, eventually
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.retry import LAST_ATTEMPTS
 from wallarm_notify.services.manage_integrations import Change

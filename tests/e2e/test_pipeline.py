@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from system import System, a_key, an_event
+from e2e.system import System, a_key, an_event
 
 
 def test_an_event_becomes_one_open_alert_at_every_subscribed_integration(system: System) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from system import System, a_key, an_event, eventually, pairs, sandbox_times
-
+from e2e.system import System, a_key, an_event, eventually, pairs, sandbox_times
 from wallarm_notify.domain.retry import ATTEMPTS, WAITS
 
 if TYPE_CHECKING:

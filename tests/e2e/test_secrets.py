@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import requests
 from sqlalchemy import text
-from system import Process, System, an_event, eventually
 
+from e2e.system import Process, System, an_event, eventually
 from wallarm_notify.domain.integration import IntegrationKey
 
 if TYPE_CHECKING:

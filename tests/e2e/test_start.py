@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
-from system import ROOT, System
+
+from e2e.system import ROOT, System
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
