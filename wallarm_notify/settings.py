@@ -89,9 +89,13 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _is_broker(cls, value: SecretStr | None) -> SecretStr | None:
-        schemes = ("redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp")
-        if value is not None and urlsplit(value.get_secret_value()).scheme not in schemes:
-            raise ValueError("is not a broker URL, as redis://host:6379/0 or amqp://host//")
+        if value is not None:
+            try:
+                scheme = urlsplit(value.get_secret_value()).scheme
+            except ValueError:  # its text repeats the URL, password included
+                scheme = ""
+            if scheme not in ("redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"):
+                raise ValueError("is not a broker URL, as redis://host:6379/0 or amqp://host//")
         return value
 
     @field_validator("secret_keys")

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from wallarm_notify.adapters.pagerduty.post import Flight, Poster, timed_out
-from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.domain.errors import BadRow, NotifyError
 from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason
 from wallarm_notify.services.deliver import SLOW, Claim, Sending
@@ -228,9 +228,9 @@ class Courier:
                 newly_slow.add(trip.integration_id)
             reason = flight.overdue(now)
             if reason is not None:
-                flight.abort()
                 self._flying.pop(trip, None)
                 self._land(trip, timed_out(reason, now - flight.began), now)
+                flight.abort()
         papers.slow.extend(sorted(newly_slow))
 
     # The senders' threads.
@@ -318,14 +318,24 @@ class Courier:
                 for trip in trips:
                     self._settle(trip, what)
                 trips.clear()
-        if desk.answered:
-            self._record(desk.answered)
-            desk.answered.clear()
+        while desk.answered:
+            self._record(desk.answered[:RECORD_AT_ONCE])
+            del desk.answered[:RECORD_AT_ONCE]
 
     def _record(self, trips: Sequence[Trip]) -> None:
         attempts = [t.attempt for t in trips if t.attempt is not None]
         slow = sorted({t.integration_id for t in trips if t.slow or t.sending.slow})
-        self._desk.record(attempts, slow)
+        try:
+            self._desk.record(attempts, slow)
+        except BadRow as error:
+            if len(trips) > 1:
+                for trip in trips:
+                    self._record([trip])
+                return
+            # One outcome must not keep all others from being recorded; its lease runs out.
+            log.error("delivery.not_recorded", extra={"error": str(error)})  # noqa: TRY400 - it says all
+            self._settle(trips[0], "not recorded")
+            return
         for trip in trips:
             if trip.attempt is not None:
                 self._settle(trip, _came_of(trip.attempt.answer))

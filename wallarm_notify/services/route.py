@@ -1,5 +1,6 @@
 """Routing: events in, one notification out for each integration that matches."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,12 +8,14 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
-from wallarm_notify.domain.errors import BadRow
+from wallarm_notify.domain.errors import BadRow, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_too_far_ahead
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import CARD, NewNotification, Notification
 from wallarm_notify.services.ports import Doorbell, Store
+
+log = logging.getLogger(__name__)
 
 SLICE: Final = 1000
 """So many events are routed in one transaction at the most (spec 2)."""
@@ -85,6 +88,12 @@ class Routed:
         return ", ".join(parts)
 
 
+def _plainly(rejection: Rejection) -> Rejection:
+    """``rejection`` without anything that a database might refuse: its text is ASCII already."""
+    reason = rejection.reason.encode("ascii", "backslashreplace").decode().replace("\0", "")
+    return replace(rejection, reason=reason, event_id=None, client_id=None, type=None)
+
+
 def conflict(event: Event, text: str) -> Rejection:
     """The rejection of an event whose id stands for another body already (spec 2)."""
     return Rejection(
@@ -132,8 +141,13 @@ class Router:
             routed = self._store.transact(
                 lambda tx: route(tx, events, rejections, ring=self._ring, as_text=self._as_text)
             )
+        except Unavailable:
+            raise
         except BadRow as error:
             return self._halve(events, rejections, error)
+        except Exception as error:  # a fault of ours must not lose the batch (engine 4)
+            log.exception("ingest.fault")
+            return self._halve(events, rejections, BadRow(f"internal error: {error!r}"))
         self._doorbell.ring(messages(routed.pending, routed.now))
         return [routed]
 
@@ -147,7 +161,12 @@ class Router:
             return self._slice(events[:middle], ()) + self._slice(events[middle:], ())
         if len(events) == 1:
             return self._slice((), [self._refused(events[0], error)])
-        raise error
+        if len(rejections) > 1:
+            middle = len(rejections) // 2
+            return self._slice((), rejections[:middle]) + self._slice((), rejections[middle:])
+        if len(rejections) == 1 and rejections[0] != (plain := _plainly(rejections[0])):
+            return self._slice((), [plain])
+        raise Unavailable(f"A rejected event cannot be kept: {error}")
 
     def _refused(self, event: Event, error: BadRow) -> Rejection:
         return replace(conflict(event, self._as_text(event)), reason=str(error))

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NameResolutionError, ProtocolError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError
 from urllib3.exceptions import SSLError as PoolSSLError
 from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
@@ -141,6 +141,10 @@ class _Fresh:
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
             conn.idle_since = time.monotonic()
+        # From here on the socket may be another flight's: this one must not break it any more.
+        flight: Flight | None = getattr(_aboard, "flight", None)
+        if flight is not None:
+            flight.landed()
         super()._put_conn(conn)  # type: ignore[misc]  # likewise
 
 
@@ -217,7 +221,7 @@ def timed_out(reason: FailureReason, seconds: float) -> Answer:
 
 
 def _answer_of(response: requests.Response, key: IntegrationKey) -> Answer:
-    raw = response.raw.read(RESPONSE_BYTES + 64, decode_content=True) or b""
+    raw = response.raw.read(RESPONSE_BYTES, decode_content=True) or b""
     return Answer(
         response.status_code,
         reason_of_status(response.status_code),
@@ -229,9 +233,17 @@ def _answer_of(response: requests.Response, key: IntegrationKey) -> Answer:
 
 
 def without_key(text: str, key: IntegrationKey) -> str:
-    """At most 2 kB of ``text``, the key cut out wherever it appears; storable."""
-    cleaned = re.sub(re.escape(key.reveal()), key.masked, text, flags=re.IGNORECASE)
-    return cleaned.replace("\0", "")[:RESPONSE_BYTES]
+    """``text``, of which only the beginning may have been read, with the key cut out; storable.
+
+    The end is cut too where it is the beginning of the key. At most 2 kB.
+    """
+    secret = key.reveal()
+    cleaned = re.sub(re.escape(secret), key.masked, text, flags=re.IGNORECASE).replace("\0", "")
+    for length in range(len(secret) - 1, 3, -1):
+        if cleaned.lower().endswith(secret[:length].lower()):
+            cleaned = cleaned[:-length]
+            break
+    return cleaned[:RESPONSE_BYTES]
 
 
 def retry_after(value: str | None, date: str | None, now: datetime) -> timedelta | None:
@@ -263,8 +275,9 @@ def reason_of_error(error: BaseException) -> FailureReason:
         ((requests.exceptions.SSLError, PoolSSLError), FailureReason.TLS),
         (requests.exceptions.ConnectTimeout, FailureReason.CONNECT_TIMEOUT),
         (Aborted, FailureReason.TIMEOUT),
-        ((requests.exceptions.Timeout, PoolTimeoutError, TimeoutError), FailureReason.TIMEOUT),
         (ConnectionRefusedError, FailureReason.REFUSED),
+        (NewConnectionError, FailureReason.NETWORK),  # which urllib3 counts among the time-outs
+        ((requests.exceptions.Timeout, PoolTimeoutError, TimeoutError), FailureReason.TIMEOUT),
         ((ConnectionError, ProtocolError), FailureReason.RESET),
     ):
         if any(isinstance(link, kind) for link in chain):
