@@ -15,13 +15,15 @@ broker_url = _settings.broker()
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_pool_limit = 10
-broker_transport_options: dict[str, Any] = (
+# How long a publish looks for a broker that is away: SWEEP makes up for what it gives up.
+_soon = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+broker_transport_options: dict[str, Any] = _soon | (
     {
         # What a killed worker held is back after this, plus a sweep of at most 2 s.
         "visibility_timeout": _settings.visibility_timeout,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
-        "socket_timeout": 10,
+        "socket_timeout": 5,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 25,

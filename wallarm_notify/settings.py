@@ -180,12 +180,15 @@ def _needed(value: SecretStr | None, name: str, example: str) -> str:
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """A warning for each variable with our prefix that is no setting, with the nearest known name."""
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known = [name.upper() for name in Settings.model_fields]
     warnings = []
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-            warnings.append(f"{name} is not a setting and is ignored; did you mean {near[0]}?")
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX)
+        if variable.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            warnings.append(
+                f"{variable} is not a setting and is ignored; did you mean {PREFIX}{near}?"
+            )
     return warnings
 
 

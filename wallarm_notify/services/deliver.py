@@ -269,11 +269,11 @@ def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, 
     found = triage(tx.candidates(ids), now)
     changed = [ended(n, State.CANCELLED, now) for n in found.cancel]
     changed += [ended(n, State.FAILED, now, WORKER_LOST) for n in found.lost]
-    ready, behind = _in_lanes(tx, found.ready, knobs)
-    changed += [parked(n, now) for n in behind]
-    cargo = tx.cargo([c.notification.id for c in ready]) if ready else {}
-    ready, locked_up = _with_keys(ready, cargo)
+    cargo = tx.cargo([c.notification.id for c in found.ready]) if found.ready else {}
+    ready, locked_up = _with_keys(found.ready, cargo)
     changed += [parked(n, now) for n in locked_up]
+    ready, behind = _in_lanes(tx, ready, knobs)
+    changed += [parked(n, now) for n in behind]
     granted, waiting = _with_turns(tx, ready, knobs)
     changed += waiting
     sendings = [

@@ -25,6 +25,8 @@ INTEGRATION_TYPE = "pager_duty"
 
 LONGEST_NAME = 200
 
+LONGEST_REASON = 500
+
 CANCEL_SLICE = 500
 
 
@@ -174,6 +176,7 @@ class Management:
 
     def create(self, draft: Draft, key: IntegrationKey) -> Integration:
         """Stores a new integration; its ``warnings`` tell what may surprise. Raises Refused, Unavailable."""
+        _check_said("user", draft.user)
         if draft.name is not None:
             _check_name(draft.name)
 
@@ -217,6 +220,8 @@ class Management:
 
     def disable(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
         """Switches off; tells the client's subscribers, this one last. Raises Refused, Unavailable."""
+        _check_said("user", user)
+        _check_said("reason", reason)
 
         def work(tx: ManagementQueries) -> tuple[Stored, list[Notification], datetime]:
             stored = _locked(tx, integration_id)
@@ -230,6 +235,8 @@ class Management:
 
     def delete(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
         """Deletes with all configuration; cannot be undone. Raises Refused, Unavailable."""
+        _check_said("user", user)
+        _check_said("reason", reason)
 
         def work(tx: ManagementQueries) -> tuple[Stored, list[Notification], datetime]:
             stored = _locked(tx, integration_id)
@@ -331,6 +338,11 @@ def _shown(tx: ManagementQueries, integration_id: int) -> Integration:
     if integration is None:
         raise NotFound(f"There is no integration {integration_id}.")
     return integration
+
+
+def _check_said(what: str, text: str) -> None:
+    if len(text) > LONGEST_REASON or not text.isprintable():
+        raise Refused(f"{what}: give at most {LONGEST_REASON} printable characters.")
 
 
 def _check_name(name: str) -> None:

@@ -206,7 +206,7 @@ class Poster:
                 allow_redirects=False,
                 proxies=self._proxies[url],
             ) as response:
-                return _answer_of(response, key)
+                return _answer_of(response, key, flight)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return _no_answer(error, key)
         finally:
@@ -220,8 +220,14 @@ def timed_out(reason: FailureReason, seconds: float) -> Answer:
     return Answer(None, reason, f"{what} within {seconds:g} s")
 
 
-def _answer_of(response: requests.Response, key: IntegrationKey) -> Answer:
-    raw = response.raw.read(RESPONSE_BYTES, decode_content=True) or b""
+def _answer_of(response: requests.Response, key: IntegrationKey, flight: Flight) -> Answer:
+    try:
+        raw = response.raw.read(RESPONSE_BYTES, decode_content=True) or b""
+    except (HTTPError, OSError):
+        if flight.is_aborted:
+            raise
+        # The status has come, and it is what counts: the first 2xx delivers (spec 5).
+        raw = b""
     return Answer(
         response.status_code,
         reason_of_status(response.status_code),

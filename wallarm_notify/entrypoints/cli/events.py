@@ -36,8 +36,6 @@ from wallarm_notify.services.listings import ShownRejection
 LONG_FILE = 200_000
 """Bytes from which on progress is shown."""
 
-SHOWN_TEXT = 80
-
 _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
@@ -132,18 +130,8 @@ def rejected(limit: int, cursor: str | None, as_json: bool) -> None:
         print_listing([_document(r) for r in shown], following)
     else:
         print_table(
-            [number("ID"), fixed("Received"), number("Client"), "Type", "Reason", "Text"],
-            [
-                (
-                    r.id,
-                    r.received_at,
-                    r.client_id,
-                    r.type,
-                    r.reason,
-                    _beginning(r),
-                )
-                for r in shown
-            ],
+            [number("ID"), fixed("Received"), number("Client"), fixed("Type"), "Reason"],
+            [(r.id, r.received_at, r.client_id, r.type, r.reason) for r in shown],
             nothing="No rejected events.",
         )
         print_more(following)
@@ -194,11 +182,6 @@ def _read(text: bytes) -> Event:
             raise Refused(rejection.reason)
         case event:
             return event
-
-
-def _beginning(r: ShownRejection) -> str:
-    is_whole = len(r.text) <= SHOWN_TEXT and not r.cut
-    return r.text if is_whole else f"{r.text[:SHOWN_TEXT]}…"
 
 
 def _document(r: ShownRejection) -> dict[str, Any]:

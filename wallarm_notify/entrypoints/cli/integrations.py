@@ -35,6 +35,7 @@ from wallarm_notify.entrypoints.cli.output import (
     print_more,
     print_table,
     say,
+    words,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
@@ -112,9 +113,9 @@ def list_integrations(client_id: int | None, limit: int, cursor: str | None, as_
             "Name",
             fixed("Region"),
             fixed("Key"),
-            "Subscriptions",
+            words("Subscriptions"),
             fixed("State"),
-            number("Failed 24 h"),
+            number("Failed\n24 h"),
         ],
         [
             (i.id, i.client_id, i.name, i.region, i.key, _listed(i), _state(i), i.failed_24h)

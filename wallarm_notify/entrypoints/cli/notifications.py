@@ -1,10 +1,12 @@
 """``wallarm-notify notifications``: what was sent, what was not, and sending it anew."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 from rich.progress import Progress
+from rich.text import Text
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.notification import REPLAYABLE, State
@@ -27,6 +29,7 @@ from wallarm_notify.entrypoints.cli.output import (
     fixed,
     note,
     number,
+    plain,
     print_fields,
     print_json,
     print_listing,
@@ -82,32 +85,7 @@ def list_notifications(
     if as_json:
         print_listing([_item(n) for n in shown], following)
         return
-    print_table(
-        [
-            number("ID"),
-            number("Client"),
-            number("Integration"),
-            "Event",
-            fixed("State"),
-            number("Attempts"),
-            "Next or end",
-            "Last answer",
-        ],
-        [
-            (
-                n.id,
-                n.client_id,
-                n.integration_id,
-                n.event_type,
-                str(n.state),
-                f"{n.attempts_made}" if n.run == 1 else f"run {n.run}: {n.attempts_made}",
-                n.next_attempt_at or n.finished_at,
-                n.last_status_code or n.last_error or n.end_reason,
-            )
-            for n in shown
-        ],
-        nothing="No notifications.",
-    )
+    _print_list(shown)
     print_more(following)
 
 
@@ -261,6 +239,44 @@ def _attempt(a: ShownAttempt) -> dict[str, Any]:
         "error": a.error,
         "response": a.response,
     }
+
+
+def _print_list(shown: Sequence[ShownNotification]) -> None:
+    print_table(
+        [
+            number("ID"),
+            number("Client"),
+            number("Integr."),
+            fixed("Event"),
+            fixed("State"),
+            number("Att."),
+            "Next or end",
+            "Last answer",
+        ],
+        [
+            (
+                n.id,
+                n.client_id,
+                n.integration_id,
+                _two_lines(n.event_type),
+                str(n.state),
+                f"{n.attempts_made}" if n.run == 1 else f"{n.attempts_made} (run {n.run})",
+                n.next_attempt_at or n.finished_at,
+                _last_answer(n),
+            )
+            for n in shown
+        ],
+        nothing="No notifications.",
+    )
+
+
+def _two_lines(event_type: str) -> Text:
+    return Text(plain(event_type).replace(".", ".\n"))
+
+
+def _last_answer(n: ShownNotification) -> object:
+    # Without underlines a narrow column breaks it between words.
+    return n.last_status_code or (n.last_error or n.end_reason or "").replace("_", " ")
 
 
 def _said(a: ShownAttempt) -> str:

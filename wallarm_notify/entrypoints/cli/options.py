@@ -128,7 +128,7 @@ def read_key(text: str) -> IntegrationKey:
 
 def read_region(text: str) -> str:
     """``us`` or ``eu``. Raises Refused."""
-    return parse_region(text.strip().lower())
+    return parse_region(text.strip())
 
 
 def read_subscriptions(text: str) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from rich.text import Text
 
 PROGRAM: Final = "wallarm-notify"
 
+_LONG_WORD: Final = 14
+
 _STYLES: Final = {
     "delivered": "green",
     "enabled": "green",
@@ -69,7 +71,7 @@ def print_table(
 ) -> None:
     """Prints a table to people, or the sentence ``nothing`` where it has no rows."""
     wrapped = [Column(c, overflow="fold") if isinstance(c, str) else c for c in columns]
-    table = Table(*wrapped, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(*wrapped, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for row in rows:
         table.add_row(*map(_cell, row))
     if table.row_count:
@@ -97,6 +99,11 @@ def print_more(following: str | None) -> None:
 def fixed(title: str) -> Column:
     """A column that is never wrapped."""
     return Column(title, no_wrap=True)
+
+
+def words(title: str) -> Column:
+    """A column of words that are not cut where that can be helped."""
+    return Column(title, overflow="fold", min_width=_LONG_WORD)
 
 
 def number(title: str) -> Column:

@@ -47,7 +47,7 @@ class Program(click.Group):
 def _masked(text: str, words: Sequence[str]) -> str:
     """``text`` without the words of the command line that may be keys."""
     for word in words:
-        for part in word.split("="):
+        for part in re.split(r"[=,\s]", word):
             if _SECRET.fullmatch(part):
                 text = text.replace(part, f"…{part[-4:]}")
     return text

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from wallarm_notify.adapters import migrations
+from wallarm_notify.adapters.database import make_engine
+from wallarm_notify.adapters.store import Store
+from wallarm_notify.adapters.tables import metadata
+from wallarm_notify.domain.errors import Unavailable
+
+
+def shape(url: str) -> tuple[object, ...]:
+    """Everything the catalogue says of columns, indexes and constraints."""
+    engine = make_engine(url, pool_size=0)
+    with engine.connect() as connection:
+        return tuple(
+            tuple(connection.exec_driver_sql(question).fetchall())
+            for question in (
+                """SELECT table_name, column_name, data_type, is_nullable, column_default
+                   FROM information_schema.columns WHERE table_schema = 'public'
+                     AND table_name <> 'alembic_version' ORDER BY 1, 2""",
+                """SELECT tablename, indexname, indexdef FROM pg_indexes
+                   WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1, 2""",
+                """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+                   FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+                     AND conrelid::regclass::text <> 'alembic_version' ORDER BY 1, 2""",
+                "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL ORDER BY 1",
+            )
+        )
+
+
+def test_migrations_make_the_tables(database_url: str) -> None:
+    engine = make_engine(database_url, pool_size=0)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrated_or_made_from_the_tables_the_catalogue_says_the_same(
+    database_url: str, empty_database: str
+) -> None:
+    engine = make_engine(empty_database, pool_size=0)
+    metadata.create_all(engine)
+    assert shape(empty_database) == shape(database_url)
+
+
+def test_upgrading_twice_is_upgrading_once(empty_database: str) -> None:
+    newest = migrations.newest()
+    assert migrations.upgrade(empty_database) == (None, newest)
+    before = shape(empty_database)
+    assert migrations.upgrade(empty_database) == (newest, newest)
+    assert shape(empty_database) == before
+
+
+def test_two_upgrades_at_once_wait_for_each_other(empty_database: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        befores = [before for before, _ in pool.map(migrations.upgrade, [empty_database] * 2)]
+    assert sorted(befores, key=str) == sorted([None, migrations.newest()], key=str)
+
+
+def test_a_database_that_is_not_migrated_is_told_from_one_that_is(
+    empty_database: str, database_url: str
+) -> None:
+    empty, ready = (Store(make_engine(url, pool_size=0)) for url in (empty_database, database_url))
+    with pytest.raises(
+        Unavailable, match=r"The database is empty, .* run: wallarm-notify db upgrade"
+    ):
+        empty.check()
+    with pytest.raises(Unavailable, match="has not been migrated to this version"):
+        empty.transact(lambda tx: tx.undecodable_count())
+    ready.check()
+    with make_engine(database_url, pool_size=0).begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(Unavailable, match="The database is at version 0000"):
+        ready.check()
+
+
+def test_a_server_that_is_away_cannot_be_migrated() -> None:
+    with pytest.raises(Unavailable, match="The database does not answer"):
+        migrations.upgrade("postgresql://127.0.0.1:1/nothing")

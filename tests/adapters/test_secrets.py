@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from build import Bench, a_key, an_event
+
+from wallarm_notify.adapters.secrets import KeyCipher, generate
+from wallarm_notify.adapters.store import Store
+from wallarm_notify.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = a_key()
+OLD, NEW = generate(), generate()
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Bench]:
+    bench = Bench(database_url, fernet=OLD)
+    yield bench
+    bench.close()
+
+
+def test_what_is_encrypted_comes_back_and_shows_nothing() -> None:
+    cipher = KeyCipher([OLD])
+    token = cipher.encrypt(KEY)
+    assert cipher.decrypt(token) == KEY
+    assert KEY.reveal().encode() not in token
+    assert cipher.encrypt(KEY) != token
+
+
+def test_any_of_our_keys_opens_and_a_wrong_one_says_none() -> None:
+    token = KeyCipher([OLD]).encrypt(KEY)
+    assert KeyCipher([NEW, OLD]).decrypt(token) == KEY
+    assert KeyCipher([NEW]).decrypt(token) is None
+    assert KeyCipher([OLD]).decrypt(b"no token") is None
+
+
+def test_rotated_only_the_newest_is_needed() -> None:
+    token = KeyCipher([OLD]).encrypt(KEY)
+    rotated = KeyCipher([NEW, OLD]).rotate(token)
+    assert rotated is not None
+    assert KeyCipher([NEW]).decrypt(rotated) == KEY
+    assert KeyCipher([OLD]).decrypt(rotated) is None
+    assert KeyCipher([NEW]).rotate(token) is None
+
+
+def test_fingerprints_tell_keys_apart_within_one_installation() -> None:
+    cipher = KeyCipher([OLD])
+    one, two = cipher.new_fingerprint_token(), cipher.new_fingerprint_token()
+    assert cipher.fingerprint(KEY, one) == cipher.fingerprint(KEY, one)
+    assert cipher.fingerprint(KEY, one) != cipher.fingerprint(a_key(), one)
+    assert cipher.fingerprint(KEY, one) != cipher.fingerprint(KEY, two)
+    assert KeyCipher([NEW]).fingerprint(KEY, one) is None
+
+
+def test_an_installations_secrets_are_rotated_and_fingerprints_stay(bench: Bench) -> None:
+    integrations = [bench.integration(KEY), bench.integration()]
+    ids = bench.made()
+    before = bench.sql("SELECT key_fingerprint FROM integrations ORDER BY id")
+    both = Store(bench.engine, KeyCipher([NEW, OLD]))
+    assert both.transact(lambda tx: tx.rotate_secrets()) == (3, [])
+    assert bench.sql("SELECT key_fingerprint FROM integrations ORDER BY id") == before
+    assert bench.claim(ids).sendings == ()
+    later = Bench(bench.url, fernet=NEW)
+    assert len(later.claim(ids).sendings) == 2
+    assert later.store.transact(lambda tx: tx.same_key(KEY, None)) == integrations[:1]
+    later.close()
+
+
+def test_rotating_without_the_old_key_changes_nothing(bench: Bench) -> None:
+    bench.integration()
+    before = bench.sql("SELECT key_token FROM integrations")
+    wrong = Store(bench.engine, KeyCipher([NEW]))
+    with pytest.raises(
+        Unavailable, match=r"nothing was changed. Add the old key after the new one"
+    ):
+        wrong.transact(lambda tx: tx.rotate_secrets())
+    assert bench.sql("SELECT key_token FROM integrations") == before
+
+
+def test_a_token_nobody_opens_is_named_and_the_others_are_rotated(bench: Bench) -> None:
+    lost, _ = bench.integration(), bench.integration()
+    token = KeyCipher([generate()]).encrypt(KEY)
+    bench.sql("UPDATE integrations SET key_token = :t WHERE id = :i", t=token, i=lost)
+    both = Store(bench.engine, KeyCipher([NEW, OLD]))
+    assert both.transact(lambda tx: tx.rotate_secrets()) == (2, [lost])
+
+
+def test_without_the_installations_key_nothing_new_is_stored(bench: Bench) -> None:
+    bench.integration()
+    wrong = Bench(bench.url, fernet=NEW)
+    with pytest.raises(Unavailable, match="WALLARM_NOTIFY_SECRET_KEYS lacks the key"):
+        wrong.integration()
+    wrong.close()
+    assert bench.value("SELECT count(*) FROM integrations") == 1
+
+
+def test_a_store_without_keys_routes_all_the_same(bench: Bench) -> None:
+    bench.integration()
+    plain = Store(bench.engine)
+    assert len(plain.transact(lambda tx: tx.subscribers_of([1]))) == 1
+    with pytest.raises(RuntimeError, match="without WALLARM_NOTIFY_SECRET_KEYS"):
+        plain.transact(lambda tx: tx.fingerprint(KEY))
+
+
+def test_no_key_is_in_any_row_but_as_a_token(bench: Bench) -> None:
+    bench.integration(KEY)
+    bench.sent([n.id for n in bench.ingest(an_event()).pending])
+    for table in ("integrations", "notifications", "attempts", "pace", "events", "installation"):
+        for row in bench.sql(f"SELECT t::text AS text FROM {table} t"):
+            assert KEY.reveal() not in row["text"]
+            assert KEY.reveal().encode().hex() not in row["text"]

@@ -1,0 +1,275 @@
+"""Builders: each makes a valid thing of ours, and hides what is not the point of a test."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from wallarm_notify.adapters.database import make_engine
+from wallarm_notify.adapters.secrets import KeyCipher, generate
+from wallarm_notify.adapters.store import Store
+from wallarm_notify.domain.event import Event, Severity
+from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
+from wallarm_notify.domain.notification import Notification, State
+from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
+from wallarm_notify.schemas import body_hash, canonical, read_event
+from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
+from wallarm_notify.services.ledger import Ledger, draw_up
+from wallarm_notify.services.manage_integrations import Draft, Management
+from wallarm_notify.services.prune import Pruned, prune
+from wallarm_notify.services.replay import Replay
+from wallarm_notify.services.resubmit import Resubmit
+from wallarm_notify.services.route import Routed, Router
+from wallarm_notify.services.sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from wallarm_notify.domain.event import Rejection
+    from wallarm_notify.domain.message import Message
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+RING = timedelta(seconds=15)
+LEASE = timedelta(seconds=30)
+RETENTION = timedelta(days=90)
+
+
+def eventually(condition: Callable[[], Any], within: float = 5.0) -> Any:
+    """Polls ``condition`` till it is true and returns its value."""
+    deadline = time.monotonic() + within
+    pause = threading.Event()
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not true within {within:g} s; last: {value!r}"
+        pause.wait(0.01)
+    return value
+
+
+def a_key(name: str = "") -> IntegrationKey:
+    """A well-formed key of its own; ``name`` is its beginning."""
+    return IntegrationKey((name + uuid4().hex)[:32])
+
+
+def an_event_object(**fields: Any) -> dict[str, Any]:
+    """A valid event as producers send it; a security issue of high risk unless told otherwise."""
+    return {
+        "id": str(uuid4()),
+        "client_id": 1,
+        "type": "security_issue.detected",
+        "occurred_at": "2026-03-01T12:00:00+00:00",
+        "issue_id": "7",
+        "title": "Vulnerable version of nginx",
+        "risk": "high",
+        **fields,
+    }
+
+
+def an_event(**fields: Any) -> Event:
+    """The same, accepted."""
+    event = read_event(an_event_object(**fields))
+    assert isinstance(event, Event), event.reason
+    return event
+
+
+def a_user_event(**fields: Any) -> Event:
+    """An accepted event of the subscription ``system``."""
+    return an_event(
+        **{
+            "type": "user.created",
+            "user_name": "Ann",
+            "user_email": "ann@example.com",
+            "user_role": "admin",
+            **fields,
+        }
+    )
+
+
+def an_attack(**fields: Any) -> Event:
+    """An accepted event that only triggers use."""
+    return an_event(**{"type": "attack.detected", "attack_id": "a", "attack_type": "xss", **fields})
+
+
+def a_rejection(**fields: Any) -> Rejection:
+    """What an invalid event comes to."""
+    rejection = read_event(an_event_object(**{"title": " ", **fields}))
+    assert not isinstance(rejection, Event)
+    return rejection
+
+
+def a_notification(**fields: Any) -> Notification:
+    """One that was just made, due at noon."""
+    made = Notification(
+        id=1,
+        integration_id=1,
+        state=State.PENDING,
+        run=1,
+        attempts_made=0,
+        claim=0,
+        lost_claims=0,
+        rings=0,
+        due_at=NOON,
+        lease_until=None,
+        ring_at=NOON + RING,
+        finished_at=None,
+        severity=Severity.INFO,
+        disablings=0,
+        last=False,
+    )
+    return replace(made, **fields)
+
+
+def an_integration_draft(**fields: Any) -> Draft:
+    """An enabled one of client 1 that subscribes to security issues."""
+    subscriptions = parse_subscriptions(fields.pop("subscribe", ("security_issue",)))
+    draft = Draft(
+        client_id=1, region="us", subscriptions=subscriptions, enabled=True, user="an administrator"
+    )
+    return replace(draft, **fields)
+
+
+def an_answer(status: int | None = 202, **fields: Any) -> Answer:
+    """PagerDuty's answer; without a status a connection that was reset."""
+    reason = FailureReason.RESET if status is None else reason_of_status(status)
+    return replace(Answer(status, reason, "an answer"), **fields)
+
+
+def an_attempt(
+    sending: Sending, claim: Claim, answer: Answer | None = None, *, took: float = 0.1
+) -> Attempt:
+    """What came of ``sending``: delivered unless told otherwise."""
+    n = sending.notification
+    return Attempt(
+        notification_id=n.id,
+        claim=n.claim,
+        run=n.run,
+        number=sending.number,
+        at=claim.now,
+        duration=timedelta(seconds=took),
+        answer=answer or an_answer(),
+    )
+
+
+class Bell:
+    """A doorbell that remembers; ``lengths`` is what its queues claim to hold."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.lengths: dict[bool, int | None] = {True: 0, False: 0}
+
+    def ring(self, messages: Sequence[Message]) -> None:
+        self.messages += messages
+
+    def length(self, *, first: bool) -> int | None:
+        return self.lengths[first]
+
+    def taken(self) -> list[Message]:
+        """What rang since the last look."""
+        messages, self.messages = self.messages, []
+        return messages
+
+    def ids(self) -> list[int]:
+        """The notifications rung for since the last look, in their order."""
+        return [i for message in self.taken() for i in message.ids]
+
+
+def hash_of(body: Mapping[str, Any]) -> bytes:
+    return body_hash(canonical(body))
+
+
+def text_of(event: Event) -> str:
+    return canonical(event.body)
+
+
+class Bench:
+    """The use cases over a real database, with a doorbell that remembers."""
+
+    def __init__(self, url: str, *, fernet: str | None = None, pace: int = 100) -> None:
+        self.url = url
+        self.fernet = fernet or generate()
+        self.engine = make_engine(url)
+        self.store = Store(self.engine, KeyCipher([self.fernet]))
+        self.bell = Bell()
+        knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=pace, retry_time_scale=1.0)
+        self.router = Router(self.store, self.bell, ring=RING, as_text=text_of)
+        self.resubmit = Resubmit(self.store, self.bell, ring=RING, as_text=text_of)
+        self.delivery = Delivery(self.store, self.bell, knobs)
+        self.management = Management(self.store, self.bell, ring=RING, hash_body=hash_of)
+        self.replay = Replay(self.store, self.bell, ring=RING)
+        self.sweep = Sweep(
+            self.store, self.bell, self.bell, ring=RING, interval=timedelta(seconds=5)
+        )
+
+    def prune(self) -> Pruned:
+        self.sql("DELETE FROM upkeep_runs")
+        return prune(self.store, retention=RETENTION, interval=timedelta(minutes=1))
+
+    def ledger(self) -> Ledger:
+        return draw_up(self.store)
+
+    def sql(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Runs one statement of the test's own and commits."""
+        with self.engine.begin() as connection:
+            result = connection.execute(sa.text(statement), parameters)
+            return [dict(row) for row in result.mappings()] if result.returns_rows else []
+
+    def value(self, statement: str, **parameters: Any) -> Any:
+        """The one value that ``statement`` answers with."""
+        (row,) = self.sql(statement, **parameters)
+        (value,) = row.values()
+        return value
+
+    def integration(self, key: IntegrationKey | None = None, **fields: Any) -> int:
+        """A new integration; its id."""
+        return self.management.create(an_integration_draft(**fields), key or a_key()).id
+
+    def ingest(self, *events: Event, rejections: Sequence[Rejection] = ()) -> Routed:
+        """Routes one slice of events."""
+        (routed,) = self.router.ingest(events, rejections)
+        return routed
+
+    def made(self, number: int = 1, **fields: Any) -> list[int]:
+        """The ids of the notifications made of so many new events."""
+        return [n.id for n in self.ingest(*(an_event(**fields) for _ in range(number))).pending]
+
+    def notification(self, notification_id: int) -> Notification:
+        (found,) = self.store.transact(lambda tx: tx.lock([notification_id]))
+        return found
+
+    def states(self) -> dict[str, int]:
+        rows = self.sql("SELECT state, count(*) AS n FROM notifications GROUP BY state")
+        return {row["state"]: row["n"] for row in rows}
+
+    def claim(self, ids: Iterable[int]) -> Claim:
+        return self.delivery.claim(list(ids))
+
+    def sent(
+        self, ids: Iterable[int], answer: Answer | None = None, *, took: float = 0.1
+    ) -> list[Attempt]:
+        """Claims ``ids``, and records ``answer`` for each of them that was to be sent."""
+        claim = self.claim(ids)
+        attempts = [an_attempt(s, claim, answer, took=took) for s in claim.sendings]
+        self.delivery.record(attempts)
+        return attempts
+
+    def replayed(self, *ids: int) -> int:
+        """Replays these and forgets their ring."""
+        number = self.replay.by_id(ids)
+        self.bell.taken()
+        return number
+
+    def make_due(self) -> None:
+        """The waits of everything open are over."""
+        self.sql("UPDATE notifications SET due_at = now() WHERE finished_at IS NULL")
+
+    def end_leases(self) -> None:
+        """Every worker died a lease ago."""
+        self.sql("UPDATE notifications SET lease_until = now() WHERE lease_until IS NOT NULL")
+
+    def close(self) -> None:
+        self.engine.dispose()

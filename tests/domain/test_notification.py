@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from build import LEASE, NOON, RING, a_notification
+
+from wallarm_notify.domain.event import Severity
+from wallarm_notify.domain.notification import (
+    Candidate,
+    Notification,
+    State,
+    Triage,
+    claimed,
+    ended,
+    parked,
+    put_back,
+    recorded,
+    replayed,
+    rung,
+    triage,
+    waiting_for_turn,
+)
+from wallarm_notify.domain.outcome import Delivered, GaveUp, Outcome, RetryLater
+
+SECOND = timedelta(seconds=1)
+LATER = NOON + 10 * SECOND
+
+AGAIN = RetryLater(5 * SECOND)
+ENDED = (State.DELIVERED, State.FAILED, State.CANCELLED, State.SKIPPED)
+
+
+def an_ended(state: State) -> Notification:
+    return ended(a_notification(claim=3, attempts_made=2, state=State.RETRYING), state, NOON)
+
+
+def record(n: Notification, outcome: Outcome, *, current: bool = True) -> Notification:
+    return recorded(n, outcome, current=current, answered_at=NOON, now=LATER, ring=RING)
+
+
+def changes(before: Notification, after: Notification) -> dict[str, Any]:
+    """What is different, by field."""
+    return {
+        name: getattr(after, name)
+        for name in Notification.__slots__
+        if getattr(after, name) != getattr(before, name)
+    }
+
+
+def test_a_claim_is_a_new_fence_and_holds_for_a_lease() -> None:
+    before = a_notification(claim=4, lost_claims=1, rings=3)
+    assert changes(before, claimed(before, LATER, LEASE)) == {
+        "claim": 5,
+        "lost_claims": 2,
+        "rings": 0,
+        "lease_until": LATER + LEASE,
+        "ring_at": LATER + LEASE,
+    }
+
+
+def test_put_back_gives_the_claim_back_as_if_it_had_not_been() -> None:
+    before = a_notification(lost_claims=1)
+    taken = claimed(before, NOON, LEASE)
+    assert changes(taken, put_back(taken, LATER, RING)) == {
+        "lost_claims": 1,
+        "lease_until": None,
+        "ring_at": LATER + RING,
+    }
+
+
+def test_put_back_never_counts_below_none() -> None:
+    assert put_back(a_notification(lost_claims=0), NOON, RING).lost_claims == 0
+
+
+def test_what_waits_behind_a_lane_is_looked_at_after_a_minute() -> None:
+    before = a_notification(lease_until=LATER)
+    after = parked(before, NOON)
+    assert changes(before, after) == {"lease_until": None, "ring_at": NOON + timedelta(minutes=1)}
+
+
+def test_a_promised_turn_is_when_it_is_due() -> None:
+    before = a_notification()
+    turn = NOON + timedelta(seconds=70)
+    assert changes(before, waiting_for_turn(before, turn, RING)) == {
+        "due_at": turn,
+        "ring_at": turn + RING,
+    }
+
+
+def test_sweep_rings_after_15_then_30_then_every_40_seconds() -> None:
+    n, now, pauses = a_notification(), NOON, []
+    for _ in range(12):
+        n = rung(n, now, RING)
+        assert n.ring_at is not None
+        pauses.append((n.ring_at - now).total_seconds())
+        now = n.ring_at
+    assert pauses == [15, 30, *[40] * 10]
+
+
+def test_sweep_rings_for_what_is_not_due_yet_after_it_is() -> None:
+    n = rung(a_notification(due_at=LATER), NOON, RING)
+    assert n.ring_at == LATER + RING
+
+
+def test_a_ring_longer_than_the_cap_stays_as_long() -> None:
+    n = rung(a_notification(rings=4), NOON, timedelta(minutes=2))
+    assert n.ring_at == NOON + timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("current", [True, False], ids=["current", "stale"])
+@pytest.mark.parametrize("state", [State.PENDING, State.RETRYING, *ENDED[1:]])
+def test_a_2xx_delivers_whatever_is_not_delivered(state: State, *, current: bool) -> None:
+    before = a_notification(state=state, claim=3, attempts_made=2, lost_claims=1)
+    after = record(before, Delivered(), current=current)
+    assert after.state is State.DELIVERED
+    assert (after.finished_at, after.ring_at, after.lease_until) == (LATER, None, None)
+    assert (after.lost_claims, after.end_reason) == (0, None)
+    assert after.attempts_made == (3 if current else 2)
+
+
+def test_a_second_2xx_changes_nothing() -> None:
+    delivered = an_ended(State.DELIVERED)
+    assert record(delivered, Delivered()) is delivered
+
+
+def test_a_failure_is_due_again_its_wait_after_the_answer() -> None:
+    before = claimed(a_notification(rings=2), NOON, LEASE)
+    assert changes(before, record(before, AGAIN)) == {
+        "state": State.RETRYING,
+        "attempts_made": 1,
+        "lost_claims": 0,
+        "due_at": NOON + AGAIN.wait,
+        "lease_until": None,
+        "ring_at": LATER + RING,
+    }
+
+
+def test_sweep_worries_a_ring_after_the_next_attempt_is_due() -> None:
+    after = record(a_notification(), RetryLater(timedelta(minutes=30)))
+    assert after.ring_at == NOON + timedelta(minutes=30) + RING
+
+
+def test_after_the_last_attempt_it_has_failed() -> None:
+    before = a_notification(state=State.RETRYING, attempts_made=16, lost_claims=1)
+    after = record(before, GaveUp())
+    assert (after.state, after.attempts_made, after.lost_claims) == (State.FAILED, 17, 0)
+    assert (after.finished_at, after.ring_at, after.end_reason) == (LATER, None, None)
+
+
+@pytest.mark.parametrize("outcome", [AGAIN, GaveUp()], ids=["failure", "gave up"])
+def test_a_failure_under_an_older_claim_changes_nothing(outcome: Outcome) -> None:
+    before = a_notification(state=State.RETRYING, claim=4)
+    assert record(before, outcome, current=False) is before
+
+
+@pytest.mark.parametrize("outcome", [AGAIN, GaveUp()], ids=["failure", "gave up"])
+@pytest.mark.parametrize("state", ENDED)
+def test_a_failure_changes_nothing_of_what_has_ended(state: State, outcome: Outcome) -> None:
+    before = an_ended(state)
+    assert record(before, outcome) is before
+
+
+@pytest.mark.parametrize("state", ENDED[1:])
+def test_a_replay_is_the_same_notification_from_its_first_attempt(state: State) -> None:
+    before = replace(
+        an_ended(state), run=2, disablings=1, last=True, end_reason="worker_lost", rings=2
+    )
+    after = replayed(before, 3, LATER, RING)
+    assert (after.id, after.state, after.run, after.attempts_made) == (1, State.PENDING, 3, 0)
+    assert (after.due_at, after.ring_at) == (LATER, LATER + RING)
+    assert (after.lease_until, after.finished_at, after.end_reason) == (None, None, None)
+    assert (after.lost_claims, after.rings, after.disablings, after.last) == (0, 0, 3, False)
+
+
+def test_what_was_still_under_way_before_a_replay_is_fenced_off() -> None:
+    before = an_ended(State.CANCELLED)
+    assert replayed(before, 1, LATER, RING).claim > before.claim
+
+
+def test_an_ended_one_is_nobodys_any_more() -> None:
+    n = ended(claimed(a_notification(), NOON, LEASE), State.FAILED, LATER, "worker_lost")
+    assert (n.state, n.end_reason) == (State.FAILED, "worker_lost")
+    assert (n.finished_at, n.ring_at, n.lease_until) == (LATER, None, None)
+
+
+def a_candidate(**fields: Any) -> Candidate:
+    own = {name: fields.pop(name) for name in list(fields) if name in Notification.__slots__}
+    state = {"enabled": True, "disablings": 0, "slow": False, "fingerprint": b"f"}
+    theirs = {
+        name.removeprefix("integration_"): value
+        for name, value in fields.items()
+        if name.removeprefix("integration_") in state
+    }
+    return Candidate(a_notification(**own), **{**state, **theirs})
+
+
+def fate(candidate: Candidate, *others: Candidate) -> str:
+    """In which heap of the triage a candidate landed."""
+    found = triage([candidate, *others], NOON)
+    heaps = {name: getattr(found, name) for name in Triage.__slots__}
+    mine = [
+        name for name, heap in heaps.items() if candidate in heap or candidate.notification in heap
+    ]
+    return mine[0] if mine else "left out"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "heap"),
+    [
+        pytest.param(a_candidate(), "ready", id="due just now"),
+        pytest.param(a_candidate(due_at=NOON + SECOND / 1000), "early", id="due in a moment"),
+        pytest.param(a_candidate(lease_until=NOON + SECOND), "left out", id="leased"),
+        pytest.param(a_candidate(lease_until=NOON), "ready", id="lease just over"),
+        pytest.param(a_candidate(state=State.RETRYING), "ready", id="retrying"),
+        pytest.param(a_candidate(enabled=False), "cancel", id="disabled"),
+        pytest.param(
+            a_candidate(integration_disablings=1), "cancel", id="disabled and enabled since"
+        ),
+        pytest.param(a_candidate(fingerprint=None), "cancel", id="key wiped"),
+        pytest.param(
+            a_candidate(enabled=False, due_at=NOON + SECOND), "cancel", id="disabled and early"
+        ),
+        pytest.param(
+            a_candidate(enabled=False, lease_until=NOON + SECOND),
+            "left out",
+            id="disabled while a worker is on it",
+        ),
+        pytest.param(
+            a_candidate(last=True, enabled=False, disablings=2, integration_disablings=2),
+            "ready",
+            id="last notification of a disabled one",
+        ),
+        pytest.param(
+            a_candidate(last=True, enabled=True, integration_disablings=1),
+            "cancel",
+            id="last notification of an earlier disabling",
+        ),
+        pytest.param(
+            a_candidate(last=True, enabled=False, fingerprint=None),
+            "cancel",
+            id="last notification with its key wiped",
+        ),
+        pytest.param(a_candidate(lost_claims=9), "ready", id="nine lost claims, by itself"),
+        pytest.param(a_candidate(lost_claims=10), "lost", id="ten lost claims"),
+        pytest.param(a_candidate(lost_claims=10, enabled=False), "cancel", id="lost and disabled"),
+        *(pytest.param(a_candidate(state=s), "left out", id=f"ended: {s}") for s in ENDED),
+    ],
+)
+def test_a_notification_of_a_message_is(candidate: Candidate, heap: str) -> None:
+    assert fate(candidate) == heap
+
+
+@pytest.mark.parametrize(
+    ("lost_claims", "heap"), [(0, "ready"), (1, "ready"), (2, "alone"), (9, "alone"), (10, "lost")]
+)
+def test_after_two_lost_claims_it_travels_alone(lost_claims: int, heap: str) -> None:
+    assert fate(a_candidate(lost_claims=lost_claims), a_candidate(id=2)) == heap
+
+
+def test_company_that_has_ended_is_no_company() -> None:
+    assert fate(a_candidate(lost_claims=2), a_candidate(id=2, state=State.FAILED)) == "ready"
+
+
+def test_the_most_severe_go_first_then_the_oldest() -> None:
+    order = [
+        (5, Severity.INFO),
+        (4, Severity.CRITICAL),
+        (3, Severity.WARNING),
+        (2, Severity.INFO),
+        (1, Severity.CRITICAL),
+        (6, Severity.ERROR),
+    ]
+    found = triage([a_candidate(id=i, severity=s) for i, s in order], NOON)
+    assert [c.notification.id for c in found.ready] == [1, 4, 6, 3, 2, 5]

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wallarm_notify.domain.event import Severity
+from wallarm_notify.domain.pacing import WINDOW, Turns, give_back, take_turns
+
+NOW = 1_800_000_000.0
+INFO, CRITICAL = Severity.INFO, Severity.CRITICAL
+
+
+def ask(turns: Turns, *severities: Severity, now: float = NOW, limit: int = 100) -> list[float]:
+    """The answers, 0 for a turn now."""
+    answers, _ = take_turns(turns, severities, limit=limit, now=now)
+    return [0.0 if a is None else a for a in answers]
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted"), [(1, 1), (99, 99), (100, 100), (101, 100), (250, 100)]
+)
+def test_a_hundred_at_once_go_and_the_rest_waits_a_window(asked: int, granted: int) -> None:
+    answers = ask(Turns(), *[INFO] * asked)
+    assert answers[:granted] == [0.0] * granted
+    later = answers[granted:]
+    assert later == [NOW + WINDOW * (1 + n // 100) for n in range(len(later))]
+
+
+@pytest.mark.parametrize(
+    ("sent", "granted"), [(0, 3), (97, 3), (98, 2), (99, 1), (100, 0), (150, 0)]
+)
+def test_what_was_sent_within_the_window_counts(sent: int, granted: int) -> None:
+    turns = Turns(sent=tuple(NOW - 30 + n / 1000 for n in range(sent)))
+    assert ask(turns, INFO, INFO, INFO).count(0.0) == granted
+
+
+@pytest.mark.parametrize(
+    ("age", "granted"),
+    [pytest.param(WINDOW, True, id="a window ago"), pytest.param(WINDOW - 0.001, False, id="less")],
+)
+def test_a_turn_is_free_again_a_window_after_it_was_granted(age: float, *, granted: bool) -> None:
+    turns = Turns(sent=(NOW - age,))
+    assert (ask(turns, INFO, limit=1) == [0.0]) is granted
+
+
+def test_the_window_is_60_s_and_as_long_as_a_request_may_take_to_start() -> None:
+    assert WINDOW == 62
+
+
+def test_a_later_more_severe_one_is_promised_the_turn_before_less_severe_ones() -> None:
+    _, turns = take_turns(Turns(), [INFO] * 6, limit=2, now=NOW)
+    assert ask(turns, CRITICAL, limit=2, now=NOW + 1) == [NOW + WINDOW]
+    assert ask(turns, INFO, limit=2, now=NOW + 1) == [NOW + 3 * WINDOW]
+
+
+def test_a_clock_that_steps_back_grants_nothing_more() -> None:
+    _, turns = take_turns(Turns(), [INFO] * 3, limit=3, now=NOW)
+    assert ask(turns, INFO, limit=3, now=NOW - 3600) == [NOW + WINDOW]
+
+
+def test_a_lower_limit_holds_for_what_was_sent_under_a_higher_one() -> None:
+    _, turns = take_turns(Turns(), [INFO] * 10, limit=10, now=NOW)
+    assert ask(turns, INFO, limit=2, now=NOW + 30) == [NOW + WINDOW]
+
+
+def test_a_turn_given_back_is_free_at_once() -> None:
+    _, turns = take_turns(Turns(), [INFO] * 3, limit=3, now=NOW)
+    assert ask(give_back(turns, 2, granted=NOW), *[INFO] * 3, limit=3, now=NOW + 1) == [
+        0,
+        0,
+        NOW + WINDOW,
+    ]
+
+
+def test_giving_back_leaves_what_was_granted_before() -> None:
+    turns = Turns(sent=(NOW - 2, NOW - 1, NOW, NOW + 1), promised={0: (NOW + 60,)})
+    assert give_back(turns, 1, granted=NOW) == Turns((NOW - 2, NOW - 1, NOW + 1), turns.promised)
+    assert give_back(turns, 9, granted=NOW) == Turns((NOW - 2, NOW - 1), turns.promised)
+    assert give_back(turns, 1, granted=NOW + 2) == turns
+
+
+def test_old_turns_and_kept_promises_are_forgotten() -> None:
+    _, turns = take_turns(Turns(), [INFO] * 5, limit=1, now=NOW)
+    _, turns = take_turns(turns, [], limit=1, now=NOW + 1000)
+    assert turns == Turns()
+
+
+@dataclass
+class Asker:
+    severity: Severity
+    comes_at: float
+
+
+waves = st.lists(
+    st.tuples(
+        st.floats(0, 90, allow_nan=False),
+        st.lists(st.sampled_from(Severity), min_size=1, max_size=8),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(
+    waves=waves,
+    limit=st.integers(1, 5),
+    late=st.lists(st.floats(0, 5), min_size=1, max_size=5),
+    start=st.lists(st.one_of(st.none(), st.floats(0, 2)), min_size=1, max_size=7),
+)
+def test_no_sliding_minute_holds_more_than_the_limit_and_everybody_has_a_turn(
+    waves: list[tuple[float, list[Severity]]],
+    limit: int,
+    late: list[float],
+    start: list[float | None],
+) -> None:
+    """Askers come, come back when told to or later, and start up to 2 s after their grant, or give it back."""
+    askers: list[Asker] = []
+    at = NOW
+    for pause, severities in waves:
+        at += pause
+        askers += [Asker(s, at) for s in severities]
+    turns, starts, total, asked = Turns(), [], len(askers), 0
+    while askers:
+        asked += 1
+        assert asked < 2000, "somebody waits for ever"
+        now = min(a.comes_at for a in askers)
+        here = sorted((a for a in askers if a.comes_at <= now), key=lambda a: -a.severity)
+        answers, turns = take_turns(turns, [a.severity for a in here], limit=limit, now=now)
+        for number, (asker, turn) in enumerate(zip(here, answers, strict=True)):
+            after = start[(asked + number) % len(start)]
+            if turn is None and after is None and asked < 20:
+                turns = give_back(turns, 1, granted=now)
+                asker.comes_at = now + 2
+            elif turn is None:
+                askers.remove(asker)
+                starts.append(now + (after or 0))
+            else:
+                assert turn > now
+                asker.comes_at = turn + late[(asked + number) % len(late)]
+    assert len(starts) == total
+    starts.sort()
+    for first, one_too_many in zip(starts, starts[limit:], strict=False):
+        assert one_too_many - first >= 60 - 1e-6
+
+
+@given(
+    before=st.lists(st.lists(st.sampled_from(Severity), max_size=6), max_size=4),
+    severities=st.lists(st.sampled_from(Severity), min_size=2, max_size=12),
+    limit=st.integers(1, 4),
+    pause=st.floats(0, 100),
+)
+def test_the_more_severe_is_never_promised_a_later_turn(
+    before: list[list[Severity]], severities: list[Severity], limit: int, pause: float
+) -> None:
+    turns, now = Turns(), NOW
+    for wave in before:
+        _, turns = take_turns(turns, sorted(wave, reverse=True), limit=limit, now=now)
+        now += pause
+    answers = ask(turns, *sorted(severities, reverse=True), limit=limit, now=now)
+    assert answers == sorted(answers)

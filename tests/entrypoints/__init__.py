@@ -1,0 +1,1 @@
+"""Ways in, as people and programs use them."""

@@ -1,0 +1,179 @@
+"""The operator's other commands: schema, ledger, clients, secrets, addresses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from build import a_rejection, a_user_event, an_attack, an_event
+from cryptography.fernet import Fernet
+
+from wallarm_notify.domain.client import CLOUD_ADDRESSES
+from wallarm_notify.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from entrypoints.command_line import CommandLine
+
+
+@pytest.fixture
+def empty(
+    line: CommandLine, database_server: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CommandLine]:
+    """The command line on a database that was never migrated."""
+    engine = sa.create_engine(database_server, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    name = f"wallarm_notify_empty_{uuid4().hex}"
+    url = sa.make_url(database_server).set(database=name)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        monkeypatch.setenv("WALLARM_NOTIFY_DATABASE_URL", url.render_as_string(hide_password=False))
+        settings.cache_clear()
+        yield line
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def test_upgrade_says_from_which_version_to_which(empty: CommandLine) -> None:
+    said = empty.ok("db", "upgrade")
+    assert said.startswith("The database is upgraded from empty to version ")
+    version = said.removesuffix(".\n").split()[-1]
+    assert empty.json("db", "upgrade") == {"from": version, "to": version}
+    assert empty.ok("db", "upgrade") == f"The database has version {version} already.\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["ledger", "clients list", "integrations show 1", "notifications list", "events rejected",
+     "notifications replay 1", "secrets rotate", "integrations enable 1"],
+)  # fmt: skip
+def test_a_database_that_is_not_migrated_is_told_of(empty: CommandLine, words: str) -> None:
+    assert empty.refusal(*words.split()) == (
+        "The database has not been migrated to this version; run: wallarm-notify db upgrade"
+    )
+
+
+def test_a_database_newer_than_the_program_is_left_alone(line: CommandLine) -> None:
+    line.sql("UPDATE alembic_version SET version_num = '9999'")
+    assert "install the newer program" in line.refusal("db", "upgrade")
+
+
+def test_the_ledger_balances(line: CommandLine) -> None:
+    line.integration()
+    line.wiring.router.ingest([an_event(), a_user_event(), an_attack()], [a_rejection()])
+    assert line.json("ledger") == {
+        "received": 4,
+        "rejected": 1,
+        "unmatched": 2,
+        "matched": 1,
+        "notifications": {
+            "pending": 1, "retrying": 0, "delivered": 0, "failed": 0, "cancelled": 0, "skipped": 0,
+        },
+        "balanced": True,
+    }  # fmt: skip
+    said = line.ok("ledger")
+    assert "It balances." in said
+    assert "events received" in said
+
+
+def test_a_ledger_that_does_not_balance_is_status_1_with_its_findings(line: CommandLine) -> None:
+    line.integration()
+    line.wiring.router.ingest([an_event()], ())
+    line.sql("DELETE FROM notifications")
+    result = line("ledger")
+    assert result.exit_code == 1
+    assert "It does not balance:" in result.stdout
+    finding = "notifications of origin card: 1 made, but 0 rows and 0 pruned"
+    assert f"- {finding}" in result.stdout
+    result = line("ledger", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["balanced"] is False
+    assert finding in result.stderr
+
+
+def test_clients_have_defaults_where_nothing_was_set(line: CommandLine) -> None:
+    line.integration()
+    named = line.json("clients", "set", 5, "--name", "Example Corp", "--cloud", "eu")
+    assert named == {"id": 5, "name": "Example Corp", "cloud": "eu", "partner_name": "Wallarm"}
+    assert "Reseller" in line.ok("clients", "set", 5, "--partner", "Reseller")
+    first = line.json("clients", "list", "--limit", 1)
+    assert first == {
+        "items": [{"id": 1, "name": "Client 1", "cloud": "us", "partner_name": "Wallarm"}],
+        "next": "1",
+    }
+    second = line.json("clients", "list", "--cursor", "1")
+    assert second == {"items": [{**named, "partner_name": "Reseller"}], "next": None}
+    said = line.ok("clients", "list")
+    assert "Example Corp" in said
+    assert "EU" in said
+
+
+def test_a_client_is_refused_what_it_cannot_have(line: CommandLine) -> None:
+    assert line("clients", "set", 5).exit_code == 2
+    assert line("clients", "set", 5, "--cloud", "mars").exit_code == 2
+    assert line("clients", "set", -5, "--name", "x").exit_code == 2
+    assert "partner: give 1 to 200" in line.refusal("clients", "set", 5, "--partner", " ")
+    assert "cursor" in line.refusal("clients", "list", "--cursor", "x")
+
+
+def test_rotate_encrypts_everything_with_the_newest_key(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = line.integration()
+    old = line.environment["WALLARM_NOTIFY_SECRET_KEYS"]
+    new = line.json("secrets", "generate")["secret_key"]
+    use(f"{new},{old}", monkeypatch)
+    assert line.json("secrets", "rotate") == {"rotated": 2, "unreadable": []}
+    use(new, monkeypatch)
+    assert line.ok("secrets", "rotate") == "2 secrets encrypted with the newest key.\n"
+    assert line.json("integrations", "test", number)["passed"] is True
+
+
+def test_rotate_without_the_old_key_changes_nothing(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.integration()
+    use(line.ok("secrets", "generate").strip(), monkeypatch)
+    assert "Add the old key after the new one" in line.refusal("secrets", "rotate")
+    assert "WALLARM_NOTIFY_SECRET_KEYS lacks the key" in line.refusal("integrations", "test", 1)
+
+
+def test_rotate_names_integrations_whose_key_nothing_opens(line: CommandLine) -> None:
+    number = line.integration()
+    line.sql("UPDATE integrations SET key_token = 'x'")
+    result = line("secrets", "rotate")
+    assert (result.exit_code, result.stdout) == (1, "1 secret encrypted with the newest key.\n")
+    assert f"stored of integration {number}; add" in result.stderr
+
+
+def test_generate_makes_a_fernet_key(bare: CommandLine) -> None:
+    Fernet(bare.ok("secrets", "generate").strip())
+
+
+def test_cloud_ips_need_no_setting(bare: CommandLine) -> None:
+    everything = bare.json("cloud-ips")["items"]
+    assert {i["cloud"]: tuple(i["addresses"]) for i in everything} == CLOUD_ADDRESSES
+    said = bare.ok("cloud-ips", "--cloud", "me")
+    assert "34.166.215.174" in said
+    assert "34.102.90.100" not in said
+    assert bare("cloud-ips", "--cloud", "mars").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["ledger", "clients list", "integrations list", "notifications list", "events rejected"],
+)
+def test_what_only_looks_needs_only_the_database(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.delenv("WALLARM_NOTIFY_SECRET_KEYS")
+    monkeypatch.delenv("WALLARM_NOTIFY_BROKER_URL")
+    settings.cache_clear()
+    line.json(*words.split())
+
+
+def use(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALLARM_NOTIFY_SECRET_KEYS", keys)
+    settings.cache_clear()

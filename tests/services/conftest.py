@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from build import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def make_bench(database_url: str) -> Iterator[Callable[..., Bench]]:
+    """Makes the use cases over this test's database, as often as asked."""
+    made: list[Bench] = []
+
+    def make(**knobs: object) -> Bench:
+        made.append(Bench(database_url, **knobs))  # type: ignore[arg-type]  # the knobs of Bench
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()

@@ -1,0 +1,583 @@
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from build import LEASE, Bench, a_key, an_answer, an_attempt, an_event
+
+from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.domain.notification import State
+from wallarm_notify.services.manage_integrations import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DELIVERED, FAILED = an_answer(202), an_answer(500)
+
+
+def sleep_through_waits(bench: Bench, number: int) -> None:
+    """Lets one notification fail so often."""
+    (notification_id,) = (row["id"] for row in bench.sql("SELECT id FROM notifications"))
+    for _ in range(number):
+        bench.make_due()
+        assert len(bench.sent([notification_id], FAILED)) == 1
+
+
+# Claims.
+
+
+def test_a_claim_takes_what_is_due_and_holds_it_for_a_lease(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(3)
+    claim = bench.claim(ids)
+    assert [s.notification.id for s in claim.sendings] == ids
+    assert claim.words == "3 notifications sent, attempt 1 of 17"
+    for sending in claim.sendings:
+        n = sending.notification
+        assert (n.claim, n.lost_claims, n.integration_id) == (1, 1, integration)
+        assert n.lease_until == n.ring_at == claim.now + LEASE
+        assert bench.notification(n.id) == n
+
+
+def test_a_claim_carries_event_key_and_client(bench: Bench) -> None:
+    key = a_key()
+    bench.integration(key, region="eu")
+    bench.store.transact(lambda tx: tx.set_client(1, name="ACME", cloud="eu", partner_name=None))
+    (sending,) = bench.claim(bench.made()).sendings
+    assert (sending.key, sending.cargo.region, sending.cargo.origin) == (key, "eu", "card")
+    cargo = sending.cargo
+    assert (cargo.client_name, cargo.cloud, cargo.partner_name) == ("ACME", "eu", None)
+    assert cargo.event.body["title"] == "Vulnerable version of nginx"
+
+
+def test_two_claims_at_once_take_each_notification_once(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(100)
+    start = threading.Barrier(4)
+
+    def claim(_: int) -> list[int]:
+        start.wait(10)
+        return [s.notification.id for s in bench.claim(ids).sendings]
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = [i for share in pool.map(claim, range(4)) for i in share]
+    assert sorted(taken) == ids
+    assert bench.value("SELECT max(claim) FROM notifications") == 1
+
+
+def test_what_a_worker_is_on_is_not_taken(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(2)
+    bench.claim(ids)
+    again = bench.claim(ids)
+    assert again.sendings == ()
+    assert again.words == "nothing to send of 2 notifications"
+
+
+def test_what_is_unknown_or_has_ended_is_not_taken(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    bench.sent(ids)
+    assert bench.claim([*ids, 10**12]).sendings == ()
+
+
+def test_when_a_lease_is_over_another_worker_takes_over_under_a_new_claim(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    bench.claim(ids)
+    bench.end_leases()
+    (sending,) = bench.claim(ids).sendings
+    assert (sending.notification.claim, sending.notification.lost_claims) == (2, 2)
+
+
+def test_what_is_early_is_enqueued_again_for_the_rest_of_its_wait(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    bench.sent(ids, an_answer(429, retry_after=timedelta(minutes=10)))
+    bench.bell.taken()
+    claim = bench.claim(ids)
+    assert (claim.sendings, claim.waiting) == ((), 1)
+    (message,) = bench.bell.taken()
+    assert (message.ids, message.countdown) == (tuple(ids), timedelta(seconds=60))
+
+
+def test_after_two_lost_claims_each_is_enqueued_alone(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(3)
+    for _ in range(2):
+        assert len(bench.claim(ids).sendings) == 3
+        bench.end_leases()
+    bench.bell.taken()
+    assert bench.claim(ids).sendings == ()
+    messages = bench.bell.taken()
+    assert [m.ids for m in messages] == [(i,) for i in ids]
+    assert len(bench.claim([ids[1]]).sendings) == 1
+
+
+def test_a_record_makes_it_welcome_company_again(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(2)
+    for _ in range(2):
+        bench.claim(ids)
+        bench.end_leases()
+    for i in ids:
+        bench.sent([i], FAILED)
+    bench.make_due()
+    assert len(bench.claim(ids).sendings) == 2
+
+
+def test_after_ten_lost_claims_it_has_failed_as_worker_lost(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.integration()
+    ids = bench.made()
+    for _ in range(10):
+        assert len(bench.claim(ids).sendings) == 1
+        bench.end_leases()
+    claim = bench.claim(ids)
+    assert (claim.sendings, claim.lost) == ((), 1)
+    n = bench.notification(ids[0])
+    assert (n.state, n.end_reason, n.ring_at) == (State.FAILED, "worker_lost", None)
+    assert [r.message for r in caplog.records if r.levelno == logging.ERROR] == [
+        "notification.failed"
+    ]
+    assert bench.ledger().findings == []
+
+
+def test_the_most_severe_go_first(bench: Bench) -> None:
+    bench.integration()
+    low, critical, medium = (bench.made(risk=r)[0] for r in ("low", "critical", "medium"))
+    claim = bench.claim([low, critical, medium])
+    assert [s.notification.id for s in claim.sendings] == [critical, medium, low]
+
+
+# Records.
+
+
+def test_a_2xx_delivers_and_a_failure_is_enqueued_again_with_its_wait(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(2)
+    claim = bench.claim(ids)
+    bench.bell.taken()
+    good, bad = claim.sendings
+    bench.delivery.record([an_attempt(good, claim), an_attempt(bad, claim, FAILED)])
+    assert bench.states() == {"delivered": 1, "retrying": 1}
+    (message,) = bench.bell.taken()
+    assert (message.ids, message.first) == ((bad.notification.id,), False)
+    assert message.countdown is not None
+    assert timedelta(seconds=0.9) < message.countdown <= timedelta(seconds=1.5)
+    assert bench.ledger().findings == []
+
+
+def test_waits_count_from_the_answer(bench: Bench) -> None:
+    bench.integration()
+    (sending,) = (claim := bench.claim(bench.made())).sendings
+    bench.delivery.record([an_attempt(sending, claim, FAILED, took=12)])
+    after = bench.notification(sending.notification.id)
+    assert after.due_at == claim.now + timedelta(seconds=12 + 1)
+    assert after.ring_at == after.due_at + timedelta(seconds=15)
+
+
+def test_every_attempt_is_kept_with_what_came_of_it(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    bench.sent(ids, an_answer(503, response="try later"))
+    bench.make_due()
+    bench.sent(ids, an_answer(None, response="connection reset"), took=2.5)
+    bench.make_due()
+    bench.sent(ids)
+    rows = bench.sql("SELECT * FROM attempts ORDER BY claim")
+    assert [(r["claim"], r["run"], r["number"]) for r in rows] == [(1, 1, 1), (2, 1, 2), (3, 1, 3)]
+    assert [(r["status_code"], r["error"]) for r in rows] == [
+        (503, "http_5xx"),
+        (None, "reset"),
+        (202, None),
+    ]
+    assert rows[1]["duration_ms"] == 2500
+    assert rows[0]["response"] == "try later"
+
+
+def test_after_17_failures_it_has_failed_and_the_log_says_so(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = bench.integration()
+    (notification_id,) = bench.made()
+    sleep_through_waits(bench, 16)
+    assert bench.states() == {"retrying": 1}
+    sleep_through_waits(bench, 1)
+    assert bench.states() == {"failed": 1}
+    n = bench.notification(notification_id)
+    assert (n.attempts_made, n.claim, n.end_reason) == (17, 17, None)
+    assert bench.value("SELECT count(*) FROM attempts") == 17
+    (record,) = [r for r in caplog.records if r.message == "notification.failed"]
+    assert record.levelno == logging.ERROR
+    assert vars(record)["integration"] == integration
+    shown = bench.store.transact(lambda tx: tx.integration(integration))
+    assert shown is not None
+    assert shown.failed_24h == 1
+    assert bench.ledger().findings == []
+
+
+def test_a_stale_failure_is_kept_as_an_attempt_and_changes_nothing(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    stale = bench.claim(ids)
+    bench.end_leases()
+    current = bench.claim(ids)
+    before = bench.notification(ids[0])
+    bench.delivery.record([an_attempt(stale.sendings[0], stale, FAILED)])
+    assert bench.notification(ids[0]) == before
+    assert bench.value("SELECT count(*) FROM attempts") == 1
+    bench.delivery.record([an_attempt(current.sendings[0], current, FAILED)])
+    assert bench.notification(ids[0]).attempts_made == 1
+    assert bench.value("SELECT count(*) FROM attempts") == 2
+    assert bench.ledger().findings == []
+
+
+def test_a_late_2xx_delivers_under_any_claim(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    stale = bench.claim(ids)
+    bench.end_leases()
+    current = bench.claim(ids)
+    bench.delivery.record([an_attempt(stale.sendings[0], stale, DELIVERED)])
+    assert bench.states() == {"delivered": 1}
+    bench.delivery.record([an_attempt(current.sendings[0], current, FAILED)])
+    assert bench.states() == {"delivered": 1}
+    assert bench.value("SELECT count(*) FROM attempts") == 2
+    assert bench.ledger().findings == []
+
+
+def test_a_late_2xx_delivers_what_was_cancelled_meanwhile(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made()
+    claim = bench.claim(ids)
+    bench.end_leases()
+    bench.management.disable(integration, user="Ann", reason="")
+    assert bench.states() == {"cancelled": 1}
+    bench.delivery.record([an_attempt(claim.sendings[0], claim)])
+    assert bench.states() == {"delivered": 1}
+    assert bench.ledger().findings == []
+
+
+@pytest.mark.parametrize("status", [500, 202])
+def test_a_late_answer_of_before_a_replay_does_not_count_in_the_new_run(
+    bench: Bench, status: int
+) -> None:
+    integration = bench.integration()
+    ids = bench.made()
+    claim = bench.claim(ids)
+    bench.end_leases()
+    bench.management.disable(integration, user="Ann", reason="")
+    bench.management.enable(integration)
+    bench.replayed(*ids)
+    bench.delivery.record([an_attempt(claim.sendings[0], claim, an_answer(status))])
+    assert bench.notification(ids[0]).attempts_made == 0
+    assert bench.states() == ({"delivered": 1} if status == 202 else {"pending": 1})
+    assert bench.ledger().findings == []
+
+
+def test_the_same_record_twice_changes_nothing(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    attempts = bench.sent(ids, FAILED)
+    before = bench.notification(ids[0])
+    bench.bell.taken()
+    bench.delivery.record(attempts)
+    bench.delivery.record(attempts * 2)
+    assert bench.notification(ids[0]) == before
+    assert bench.bell.taken() == []
+    assert bench.value("SELECT count(*) FROM attempts") == 1
+
+
+def test_an_attempt_of_nothing_we_know_is_no_trouble(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    claim = bench.claim(ids)
+    attempt = an_attempt(claim.sendings[0], claim)
+    bench.sql("DELETE FROM notifications")
+    bench.delivery.record([attempt])
+
+
+# Not begun.
+
+
+def test_what_was_not_begun_is_given_back_and_enqueued_at_once(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(2)
+    claim = bench.claim(ids)
+    bench.bell.taken()
+    bench.delivery.put_back(claim.sendings, behind_lane=False)
+    (message,) = bench.bell.taken()
+    assert (message.ids, message.countdown) == (tuple(ids), None)
+    again = bench.claim(ids)
+    assert [s.notification.lost_claims for s in again.sendings] == [1, 1]
+    assert [s.number for s in again.sendings] == [1, 1]
+    assert bench.value("SELECT count(*) FROM attempts") == 0
+
+
+def test_giving_back_under_an_old_claim_changes_nothing(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    stale = bench.claim(ids)
+    bench.end_leases()
+    bench.claim(ids)
+    before = bench.notification(ids[0])
+    bench.delivery.put_back(stale.sendings, behind_lane=False)
+    assert bench.notification(ids[0]) == before
+
+
+def test_a_turn_not_used_is_given_back_once(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(pace=3)
+    bench.integration()
+    ids = bench.made(6)
+    first, second = bench.claim(ids[:1]), bench.claim(ids[1:3])
+    assert len(first.sendings) + len(second.sendings) == 3
+    # The second time is what a clerk does who did not hear that the first was committed.
+    bench.delivery.put_back(first.sendings, behind_lane=False)
+    bench.delivery.put_back(first.sendings, behind_lane=False)
+    assert len(bench.claim(ids[3:]).sendings) == 1
+
+
+# Disabled meanwhile.
+
+
+def test_a_claim_cancels_what_belongs_to_an_earlier_switching_off(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(2)
+    # Routing read "enabled" before, and committed after.
+    bench.sql("UPDATE integrations SET disablings = disablings + 1 WHERE id = :i", i=integration)
+    claim = bench.claim(ids)
+    assert (claim.sendings, claim.cancelled) == ((), 2)
+    assert bench.states() == {"cancelled": 2}
+    assert bench.ledger().findings == []
+
+
+def test_what_waits_uses_a_new_key_and_region(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made()
+    key = a_key("new")
+    bench.management.update(integration, Change(key=key, region="eu"))
+    (sending,) = bench.claim(ids).sendings
+    assert (sending.key, sending.cargo.region) == (key, "eu")
+
+
+def test_a_key_that_cannot_be_opened_waits_and_is_logged(
+    make_bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    right, wrong = make_bench(), make_bench(fernet=generate())
+    integration = right.integration()
+    ids = right.made(2)
+    claim = wrong.claim(ids)
+    assert claim.sendings == ()
+    (record,) = caplog.records
+    assert (record.message, record.levelno) == ("delivery.key_unreadable", logging.ERROR)
+    assert vars(record)["integrations"] == [integration]
+    n = right.notification(ids[0])
+    assert (n.state, n.claim, n.lost_claims, n.attempts_made) == (State.PENDING, 0, 0, 0)
+    assert n.ring_at is not None
+    assert n.ring_at > claim.now + timedelta(seconds=30)
+    assert len(right.claim(ids).sendings) == 2
+
+
+# Pacing.
+
+
+def test_two_integrations_with_one_key_share_one_pace(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(pace=3)
+    key = a_key()
+    bench.integration(key)
+    bench.integration(key)
+    bench.integration(a_key())
+    ids = [n.id for n in bench.ingest(an_event(), an_event()).pending]
+    bench.bell.taken()
+    claim = bench.claim(ids)
+    assert len(claim.sendings) == 5
+    assert claim.waiting == 1
+    (waiting,) = set(ids) - {s.notification.id for s in claim.sendings}
+    n = bench.notification(waiting)
+    assert (n.claim, n.lost_claims, n.attempts_made, n.state) == (0, 0, 0, State.PENDING)
+    assert n.due_at - claim.now == timedelta(seconds=62)
+    assert n.ring_at == n.due_at + timedelta(seconds=15)
+    (message,) = bench.bell.taken()
+    assert message.ids == (waiting,)
+
+
+def test_turns_hold_across_claims_and_the_most_severe_take_them(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(pace=2)
+    bench.integration()
+    ids = bench.made(3, risk="low") + bench.made(1, risk="critical")
+    claim = bench.claim(ids)
+    assert [s.notification.id for s in claim.sendings] == [ids[3], ids[0]]
+    assert bench.claim(ids).sendings == ()
+    bench.sql("UPDATE pace SET turns = '{}'")
+    bench.make_due()
+    assert [s.notification.id for s in bench.claim(ids).sendings] == ids[1:3]
+
+
+def test_concurrent_claims_share_one_pace(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(pace=10)
+    bench.integration()
+    ids = bench.made(40)
+    with ThreadPoolExecutor(4) as pool:
+        claims = list(pool.map(lambda n: bench.claim(ids[n::4]), range(4)))
+    assert sum(len(c.sendings) for c in claims) == 10
+    assert sum(c.waiting for c in claims) == 30
+
+
+def test_pace_0_is_no_pace(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(pace=0)
+    bench.integration()
+    ids = bench.made(100) + bench.made(100)
+    assert len(bench.claim(ids).sendings) == 200
+    assert bench.sql("SELECT * FROM pace") == []
+
+
+# Lanes.
+
+
+def slow_with_waiting(bench: Bench, number: int) -> tuple[int, list[int]]:
+    """A slow integration whose lane is free, and so many that wait for it."""
+    integration = bench.integration()
+    ids = bench.made(number)
+    bench.delivery.mark_slow([integration])
+    bench.sql("UPDATE integrations SET lane_until = NULL")
+    bench.bell.taken()
+    return integration, ids
+
+
+def test_a_slow_integration_is_sent_one_at_a_time(bench: Bench) -> None:
+    _, ids = slow_with_waiting(bench, 3)
+    claim = bench.claim(ids)
+    assert [s.notification.id for s in claim.sendings] == ids[:1]
+    assert (claim.sendings[0].slow, claim.waiting) == (True, 2)
+    assert bench.bell.taken() == []
+    assert bench.claim(ids).sendings == ()
+    for i in ids[1:]:
+        n = bench.notification(i)
+        assert (n.claim, n.attempts_made, n.lease_until) == (0, 0, None)
+        assert n.ring_at is not None
+        assert n.ring_at > claim.now + timedelta(seconds=59)
+
+
+def test_the_requests_under_way_when_it_became_slow_hold_its_lane(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(2)
+    bench.delivery.mark_slow([integration])
+    assert bench.claim(ids).sendings == ()
+
+
+def test_a_slow_integration_does_not_hold_up_others(bench: Bench) -> None:
+    slow, _ = slow_with_waiting(bench, 1)
+    fast = bench.integration()
+    ids = bench.made(3)
+    claim = bench.claim(ids)
+    of = [s.notification.integration_id for s in claim.sendings]
+    assert (of.count(fast), of.count(slow)) == (3, 1)
+
+
+def test_a_slow_answer_frees_the_lane_and_calls_the_next_one(bench: Bench) -> None:
+    integration, ids = slow_with_waiting(bench, 3)
+    claim = bench.claim(ids)
+    attempt = an_attempt(claim.sendings[0], claim, took=4)
+    bench.delivery.record([attempt], [integration])
+    assert bench.bell.ids() == [ids[1]]
+    assert len(bench.claim(ids).sendings) == 1
+
+
+def test_a_quick_answer_ends_slowness_and_calls_everything_that_waited(bench: Bench) -> None:
+    integration, ids = slow_with_waiting(bench, 5)
+    claim = bench.claim(ids)
+    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
+    assert bench.bell.ids() == ids[1:]
+    assert bench.value("SELECT slow_since FROM integrations") is None
+    assert len(bench.claim(ids).sendings) == 4
+    overdue = bench.value("SELECT count(*) FROM notifications WHERE ring_at <= now()")
+    assert overdue == 0
+
+
+def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(2)
+    claim = bench.claim(ids)
+    bench.delivery.mark_slow([integration])
+    one, two = claim.sendings
+    bench.delivery.record(
+        [an_attempt(one, claim, took=5), an_attempt(two, claim, took=0.1)], [integration]
+    )
+    assert bench.value("SELECT slow_since FROM integrations") is not None
+
+
+def test_the_lane_of_a_dead_worker_is_free_when_its_lease_is_over(bench: Bench) -> None:
+    _, ids = slow_with_waiting(bench, 2)
+    bench.claim(ids)
+    assert bench.claim(ids).sendings == ()
+    bench.end_leases()
+    bench.sql("UPDATE integrations SET lane_until = now()")
+    assert len(bench.claim(ids).sendings) == 1
+
+
+def test_a_turn_that_is_not_now_leaves_the_lane_free(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(pace=1)
+    integration = bench.integration()
+    bench.sent(bench.made())
+    bench.delivery.mark_slow([integration])
+    bench.sql("UPDATE integrations SET lane_until = NULL")
+    assert bench.claim(bench.made()).waiting == 1
+    assert bench.value("SELECT lane_until FROM integrations") is None
+
+
+def test_given_back_behind_a_lane_it_waits_and_nobody_is_rung_for(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    claim = bench.claim(ids)
+    bench.bell.taken()
+    bench.delivery.put_back(claim.sendings, behind_lane=True)
+    assert bench.bell.taken() == []
+    n = bench.notification(ids[0])
+    assert (n.lost_claims, n.lease_until) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "change", [Change(region="eu"), Change(key=a_key())], ids=["region", "key"]
+)
+def test_a_new_key_or_region_is_not_slow_until_it_shows(bench: Bench, change: Change) -> None:
+    integration, ids = slow_with_waiting(bench, 3)
+    bench.management.update(integration, change)
+    assert len(bench.claim(ids).sendings) == 3
+
+
+def test_claims_and_records_at_once_lose_nothing(bench: Bench) -> None:
+    """Eight workers, each with every message, over three integrations of which one is slow."""
+    for _ in range(3):
+        bench.integration()
+    ids = [n.id for n in bench.ingest(*(an_event() for _ in range(40))).pending]
+    slow = [1]
+
+    def work(number: int) -> int:
+        mine = 0
+        for _ in range(4):
+            claim = bench.claim(ids[number * 7 :] + ids[: number * 7])
+            attempts = [an_attempt(s, claim) for s in claim.sendings]
+            bench.delivery.record(attempts, slow)
+            if number == 0:
+                bench.delivery.mark_slow(slow)
+            mine += len(attempts)
+        return mine
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = sum(pool.map(work, range(4)))
+    assert sent == bench.states().get("delivered", 0)
+    bench.sql("UPDATE integrations SET lane_until = NULL, slow_since = NULL")
+    bench.sql("UPDATE pace SET turns = '{}'")
+    bench.make_due()
+    bench.sent(ids)
+    assert bench.states() == {"delivered": 120}
+    assert bench.value("SELECT max(claim) FROM notifications") == 1
+    assert bench.ledger().findings == []

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from build import RETENTION, Bench, a_rejection, an_answer, an_attack, an_event
+
+from wallarm_notify.services.prune import prune
+
+SECOND = timedelta(seconds=1)
+
+
+def age(bench: Bench, by: timedelta = RETENTION + SECOND) -> None:
+    """Everything happened so much earlier."""
+    bench.sql("UPDATE events SET received_at = received_at - :by", by=by)
+    bench.sql("UPDATE rejected SET received_at = received_at - :by", by=by)
+    bench.sql("UPDATE notifications SET finished_at = finished_at - :by", by=by)
+
+
+def left(bench: Bench) -> dict[str, int]:
+    """How many rows each table has."""
+    tables = ("events", "notifications", "attempts", "rejected")
+    return {t: bench.value(f"SELECT count(*) FROM {t}") for t in tables}
+
+
+def test_what_ended_before_the_retention_goes_with_all_that_was_made_of_it(bench: Bench) -> None:
+    bench.integration()
+    bench.integration(enabled=False)
+    routed = bench.ingest(an_event(), an_attack(), rejections=[a_rejection()])
+    bench.sent([n.id for n in routed.pending])
+    before = bench.ledger()
+    age(bench)
+    done = bench.prune()
+    assert (done.events, done.rejected) == (2, 1)
+    assert done.words == "2 events deleted, 1 rejected ones"
+    assert left(bench) == {"events": 0, "notifications": 0, "attempts": 0, "rejected": 0}
+    after = bench.ledger()
+    assert after == before
+    assert after.findings == []
+
+
+@pytest.mark.parametrize(
+    ("beyond", "goes"),
+    [
+        pytest.param(timedelta(0), False, id="exactly the retention"),
+        pytest.param(timedelta(microseconds=1), True, id="a microsecond more"),
+    ],
+)
+def test_retention_is_kept_to_the_microsecond(
+    bench: Bench, beyond: timedelta, *, goes: bool
+) -> None:
+    bench.integration()
+    bench.sent(bench.made())
+
+    def work(tx: Any) -> int:
+        tx._do("UPDATE events SET received_at = now() - interval '200 days'")
+        tx._do("UPDATE notifications SET finished_at = now() - :age", age=RETENTION + beyond)
+        pruned: int = tx.prune_events(RETENTION, 10)[0]
+        return pruned
+
+    assert bench.store.transact(work) == int(goes)
+
+
+def test_what_waits_is_never_pruned(bench: Bench) -> None:
+    bench.integration()
+    pending, retrying = bench.made(2)
+    bench.sent([retrying], an_answer(500))
+    bench.claim([pending])
+    age(bench)
+    assert bench.prune().events == 0
+    assert left(bench)["notifications"] == 2
+
+
+def test_an_event_stays_whole_while_one_of_its_notifications_waits(bench: Bench) -> None:
+    bench.integration()
+    bench.integration()
+    done, _ = bench.made()
+    bench.sent([done])
+    age(bench)
+    assert bench.prune().events == 0
+    assert left(bench) == {"events": 1, "notifications": 2, "attempts": 1, "rejected": 0}
+    assert bench.ledger().findings == []
+
+
+def test_an_event_goes_when_its_last_notification_ended_long_enough_ago(bench: Bench) -> None:
+    bench.integration()
+    bench.integration()
+    early, late = bench.made()
+    bench.sent([early])
+    age(bench)
+    bench.sent([late])
+    assert bench.prune().events == 0
+    age(bench)
+    assert bench.prune().events == 1
+
+
+def test_one_that_is_replayed_survives_and_is_pruned_after_its_end(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made()
+    bench.management.disable(integration, user="Ann", reason="")
+    bench.management.enable(integration)
+    age(bench)
+    assert bench.replayed(*ids) == 1
+    assert bench.prune().events == 1  # that of the disabling
+    assert left(bench)["notifications"] == 1
+    bench.sent(ids)
+    age(bench)
+    assert bench.prune().events == 1
+    assert bench.ledger().findings == []
+
+
+def test_unmatched_events_go_by_when_they_came(bench: Bench) -> None:
+    bench.ingest(an_attack())
+    age(bench, RETENTION - timedelta(minutes=1))
+    assert bench.prune().events == 0
+    age(bench, timedelta(minutes=2))
+    assert bench.prune().events == 1
+    assert bench.ledger().findings == []
+
+
+def test_a_rejection_that_was_readmitted_is_pruned_without_being_counted_twice(
+    bench: Bench,
+) -> None:
+    rejection = a_rejection()
+    bench.ingest(rejections=[rejection, a_rejection()])
+    (first, _) = (row["id"] for row in bench.sql("SELECT id FROM rejected ORDER BY id"))
+    bench.resubmit.submit(first, an_event())
+    age(bench)
+    assert bench.prune().rejected == 2
+    ledger = bench.ledger()
+    assert (ledger.received, ledger.rejected, ledger.findings) == (2, 1, [])
+
+
+def test_undecodable_messages_go_too(bench: Bench) -> None:
+    for _ in range(2):
+        bench.store.transact(lambda tx: tx.store_undecodable("no JSON", "text/plain", b"\xff\0"))
+    bench.sql(
+        "UPDATE undecodable SET received_at = now() - interval '91 days' "
+        "WHERE id = (SELECT min(id) FROM undecodable)"
+    )
+    bench.prune()
+    assert bench.store.transact(lambda tx: tx.undecodable_count()) == 1
+
+
+def test_prune_works_in_slices_to_the_end(bench: Bench) -> None:
+    for _ in range(3):
+        bench.ingest(*(an_attack() for _ in range(700)))
+    age(bench)
+    assert bench.prune().events == 2100
+    assert bench.ledger().findings == []
+
+
+def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
+    assert bench.prune().ran
+    again = prune(bench.store, retention=RETENTION, interval=timedelta(minutes=1))
+    assert not again.ran
+    assert again.words == "another run was there first"

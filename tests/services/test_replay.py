@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from build import Bench, an_answer, an_event
+
+from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.notification import State
+from wallarm_notify.services.listings import show_notification
+from wallarm_notify.services.replay import SLICE, Wanted
+
+ANN = {"user": "Ann", "reason": ""}
+
+
+def skipped(bench: Bench, number: int = 1) -> tuple[int, list[int]]:
+    """An enabled integration with so many skipped notifications."""
+    integration = bench.integration(enabled=False)
+    bench.ingest(*(an_event() for _ in range(number)))
+    bench.management.enable(integration)
+    return integration, [r["id"] for r in bench.sql("SELECT id FROM notifications ORDER BY id")]
+
+
+def test_a_replayed_one_is_sent_from_its_first_attempt_under_the_same_dedup_key(
+    bench: Bench,
+) -> None:
+    _, (only,) = skipped(bench)
+    before = show_notification(bench.store, only)
+    assert bench.replay.by_id([only]) == 1
+    (message,) = bench.bell.taken()
+    assert (message.ids, message.first, message.countdown) == ((only,), True, None)
+    (attempt,) = bench.sent([only])
+    assert (attempt.run, attempt.number) == (2, 1)
+    after = show_notification(bench.store, only)
+    assert (after.state, after.run, after.dedup_key) == (State.DELIVERED, 2, before.dedup_key)
+    assert bench.ledger().findings == []
+
+
+def test_old_attempts_stay(bench: Bench) -> None:
+    integration = bench.integration()
+    (only,) = bench.made()
+    bench.sent([only], an_answer(500))
+    bench.management.disable(integration, **ANN)
+    bench.management.enable(integration)
+    bench.replayed(only)
+    bench.sent([only])
+    shown = show_notification(bench.store, only)
+    assert [(a.run, a.number) for a in shown.attempts] == [(1, 1), (2, 1)]
+    assert bench.ledger().findings == []
+
+
+def test_replayed_twice_by_id_in_one_call_is_replayed_once(bench: Bench) -> None:
+    _, (only,) = skipped(bench)
+    assert bench.replay.by_id([only, only]) == 1
+    assert bench.notification(only).run == 2
+
+
+@pytest.mark.parametrize("state", ["pending", "retrying", "delivered"])
+def test_what_is_open_or_delivered_is_refused(bench: Bench, state: str) -> None:
+    _, (only,) = skipped(bench)
+    bench.sql("UPDATE notifications SET state = :s", s=state)
+    with pytest.raises(Refused, match=f"is {state}; only failed, skipped, cancelled ones"):
+        bench.replay.by_id([only])
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "disabled"])
+def test_where_the_integration_is_disabled_or_gone_it_is_refused(
+    bench: Bench, *, gone: bool
+) -> None:
+    integration, (only,) = skipped(bench)
+    change = bench.management.delete if gone else bench.management.disable
+    change(integration, **ANN)
+    said = "does not exist any more" if gone else "is disabled; enable it first"
+    with pytest.raises(Refused, match=said):
+        bench.replay.by_id([only])
+    for ask in (
+        lambda: bench.replay.count(Wanted(integration, State.SKIPPED)),
+        lambda: bench.replay.one_slice(Wanted(integration, State.SKIPPED), 0),
+    ):
+        with pytest.raises(Refused, match=said):
+            ask()
+    assert bench.states() == {"skipped": 1}
+
+
+def test_by_id_it_is_all_or_none(bench: Bench) -> None:
+    _, (one, two) = skipped(bench, 2)
+    bench.replayed(one)
+    with pytest.raises(Refused):
+        bench.replay.by_id([two, one])
+    with pytest.raises(NotFound, match="There is no notification 4711, 4712"):
+        bench.replay.by_id([4712, two, 4711])
+    assert bench.notification(two).state is State.SKIPPED
+    assert bench.bell.taken() == []
+
+
+def test_many_are_replayed_slice_by_slice(bench: Bench) -> None:
+    integration, ids = skipped(bench, SLICE + 20)
+    wanted = Wanted(integration, State.SKIPPED)
+    assert bench.replay.count(wanted) == SLICE + 20
+    number, after = bench.replay.one_slice(wanted, 0)
+    assert (number, after) == (SLICE, ids[SLICE - 1])
+    assert bench.replay.one_slice(wanted, ids[SLICE - 1]) == (20, None)
+    assert bench.bell.ids() == ids
+    assert bench.states() == {"pending": SLICE + 20}
+    assert bench.ledger().findings == []
+
+
+def test_a_replay_of_many_means_one_state_one_integration_and_since_when(bench: Bench) -> None:
+    integration, ids = skipped(bench, 3)
+    other = bench.integration(enabled=False, client_id=2)
+    bench.ingest(an_event(client_id=2))
+    bench.management.enable(other)
+    bench.sql(
+        "UPDATE notifications SET created_at = now() - interval '2 days' WHERE id = :i", i=ids[0]
+    )
+    since = bench.value("SELECT now()") - timedelta(days=1)
+    assert bench.replay.count(Wanted(integration, State.SKIPPED, since)) == 2
+    assert bench.replay.count(Wanted(integration, State.CANCELLED)) == 0
+    assert bench.replay.one_slice(Wanted(integration, State.SKIPPED, since), 0) == (2, None)
+    assert bench.states() == {"pending": 2, "skipped": 2}
+
+
+def test_a_replayed_one_is_cancelled_by_the_next_disabling_and_can_be_replayed_again(
+    bench: Bench,
+) -> None:
+    integration, (only,) = skipped(bench)
+    bench.replayed(only)
+    bench.management.disable(integration, **ANN)
+    assert bench.notification(only).state is State.CANCELLED
+    bench.management.enable(integration)
+    bench.replayed(only)
+    assert len(bench.sent([only])) == 1
+    assert bench.notification(only).run == 3
+    assert bench.ledger().findings == []
+
+
+def test_there_is_nothing_to_show_of_an_unknown_notification(bench: Bench) -> None:
+    with pytest.raises(NotFound, match="There is no notification 4711"):
+        show_notification(bench.store, 4711)

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from build import NOON, a_key, a_notification
+from celery import Celery
+from kombu import Queue
+
+from wallarm_notify import task_names
+from wallarm_notify.adapters.queue import CeleryDoorbell, check_broker
+from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.message import LONGEST_COUNTDOWN, messages
+from wallarm_notify.domain.retry import WAITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+NAMES = [
+    value
+    for name, value in vars(task_names).items()
+    if name.isupper() and isinstance(value, str) and "." in value
+]
+
+# Celery's settings freeze at their first use in a process, so they are read in one of their own.
+ASK = """
+import json
+from tasks import app
+from wallarm_notify import task_names
+
+app.loader.import_default_modules()
+conf = app.conf
+print(json.dumps({
+    "tasks": sorted(name for name in app.tasks if not name.startswith("celery.")),
+    "modules": sorted({app.tasks[name].__module__ for name in app.tasks if not name.startswith("celery.")}),
+    "beat": {name: [entry["task"], entry["schedule"].total_seconds(), entry.get("options", {})]
+             for name, entry in conf.beat_schedule.items()},
+    "routes": {name: route["queue"] for name, route in conf.task_routes.items()},
+    "queues": [queue.name for queue in conf.task_queues],
+    "default_queue": conf.task_default_queue,
+    "transport": conf.broker_transport_options,
+    "acks_late": conf.task_acks_late,
+    "reject_on_worker_lost": conf.task_reject_on_worker_lost,
+    "prefetch": conf.worker_prefetch_multiplier,
+    "serializer": [conf.task_serializer, list(conf.accept_content)],
+    "consumer": conf.worker_consumer,
+}))
+"""
+
+
+def ask(broker: str = "redis://127.0.0.1:1/0", **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "WALLARM_NOTIFY_DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
+        "WALLARM_NOTIFY_BROKER_URL": broker,
+        "WALLARM_NOTIFY_SECRET_KEYS": generate(),
+        **more,
+    }
+    return subprocess.run(
+        [sys.executable, "-c", ASK],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def worker() -> dict[str, Any]:
+    """How a worker is set up, on Redis, with default settings."""
+    done = ask()
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_every_name_has_its_task_and_every_task_its_name(worker: dict[str, Any]) -> None:
+    assert len(NAMES) >= 4
+    assert worker["tasks"] == sorted(NAMES)
+
+
+def test_beat_runs_only_tasks_that_exist(worker: dict[str, Any]) -> None:
+    scheduled = {task for task, _, _ in worker["beat"].values()}
+    assert scheduled == {task_names.SWEEP, task_names.PRUNE}
+    assert worker["beat"]["sweep"][1] == 5
+    assert worker["beat"]["prune"][1] == 60
+
+
+def test_nothing_of_beats_expires(worker: dict[str, Any]) -> None:
+    assert all("expires" not in options for _, _, options in worker["beat"].values())
+
+
+def test_every_task_is_routed_to_a_queue_that_workers_consume(worker: dict[str, Any]) -> None:
+    assert set(worker["routes"]) == set(NAMES)
+    assert worker["queues"] == list(task_names.QUEUES)
+    assert set(worker["routes"].values()) < set(worker["queues"])
+    assert len(set(worker["queues"])) == len(worker["queues"])
+    assert worker["default_queue"] == "celery"
+    assert worker["default_queue"] in worker["queues"]
+    assert worker["routes"][task_names.INGEST] == "events"
+
+
+def test_beats_tasks_have_a_queue_of_their_own(worker: dict[str, Any]) -> None:
+    upkeep = {t for t, queue in worker["routes"].items() if queue == task_names.UPKEEP_QUEUE}
+    assert upkeep == {task for task, _, _ in worker["beat"].values()}
+
+
+def test_no_message_waits_as_long_as_redis_keeps_it_from_other_workers(
+    worker: dict[str, Any],
+) -> None:
+    assert max(WAITS) > LONGEST_COUNTDOWN
+    assert LONGEST_COUNTDOWN.total_seconds() < worker["transport"]["visibility_timeout"] == 120
+
+
+def test_nothing_is_acknowledged_before_its_work_is_done(worker: dict[str, Any]) -> None:
+    assert worker["acks_late"] is True
+    assert worker["reject_on_worker_lost"] is True
+    assert worker["prefetch"] == 1
+    assert worker["serializer"] == ["json", ["json"]]
+    assert worker["consumer"] == "tasks.consumer:KeepingConsumer"
+
+
+def test_on_amqp_a_publish_that_is_refused_is_an_error() -> None:
+    done = ask("amqp://127.0.0.1:1//")
+    assert json.loads(done.stdout)["transport"]["confirm_publish"] is True
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "BROKER_URL", "SECRET_KEYS"])
+def test_without_a_needed_setting_nothing_starts_and_one_sentence_says_why(name: str) -> None:
+    done = ask(**{f"WALLARM_NOTIFY_{name}": ""})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"wallarm-notify: WALLARM_NOTIFY_{name} is not set; set it to ")
+    assert done.stderr.count("\n") == 1
+
+
+# What travels.
+
+
+@pytest.fixture
+def celery(broker: str) -> Iterator[Celery]:
+    """An app of the test's own."""
+    with Celery("test", broker=broker, set_as_current=False) as app:
+        app.conf.task_queues = None
+        yield app
+
+
+def waiting(broker: str, queue: str) -> list[dict[str, Any]]:
+    """The messages that wait in a queue, as they travel."""
+    with redis.Redis.from_url(broker) as client:
+        raw: Any = client.lrange(queue, 0, -1)
+    return [json.loads(message) for message in raw]
+
+
+def test_a_message_carries_ids_and_words_and_no_more(celery: Celery, broker: str) -> None:
+    first = [a_notification(id=n, integration_id=7) for n in (1, 2)]
+    CeleryDoorbell(celery).ring(messages(first, NOON))
+    (message,) = waiting(broker, "notifications")
+    args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+    assert (args, kwargs) == ([], {"ids": [1, 2]})
+    headers = message["headers"]
+    assert headers["task"] == "notifications.deliver"
+    assert headers["argsrepr"] == "()"
+    assert headers["kwargsrepr"] == "2 notifications for integration 7, attempt 1 of 17"
+    assert headers["eta"] is None
+    assert a_key().reveal() not in json.dumps(message)
+
+
+def test_retries_travel_in_a_queue_of_their_own_with_their_countdown(
+    celery: Celery, broker: str
+) -> None:
+    retry = a_notification(id=3, attempts_made=1, due_at=NOON.replace(minute=30))
+    bell = CeleryDoorbell(celery)
+    bell.ring(messages([retry], NOON))
+    (message,) = waiting(broker, "retries")
+    assert message["headers"]["eta"] is not None
+    assert waiting(broker, "notifications") == []
+
+
+def test_the_length_of_a_queue_is_what_waits_in_it(celery: Celery) -> None:
+    bell = CeleryDoorbell(celery)
+    for name in task_names.QUEUES:
+        celery.amqp.queues.add(Queue(name))
+    assert (bell.length(first=True), bell.length(first=False)) == (0, 0)
+    bell.ring(messages([a_notification(id=n) for n in range(250)], NOON))
+    assert (bell.length(first=True), bell.length(first=False)) == (3, 0)
+
+
+def test_a_broker_that_is_away_is_logged_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with Celery("test", broker="redis://127.0.0.1:1/0", set_as_current=False) as app:
+        app.conf.task_publish_retry = False
+        app.conf.broker_transport_options = {"max_retries": 0}
+        for name in task_names.QUEUES:
+            app.amqp.queues.add(Queue(name))
+        bell = CeleryDoorbell(app)
+        bell.ring(messages([a_notification()], NOON))
+        assert bell.length(first=True) is None
+        assert [r.message for r in caplog.records if r.name.startswith("wallarm_notify")] == [
+            "doorbell.refused",
+            "doorbell.unknown_length",
+        ]
+
+
+def test_a_broker_that_is_away_is_named_without_its_password() -> None:
+    with (
+        Celery("test", broker="redis://:hunter2@127.0.0.1:1/0", set_as_current=False) as app,
+        pytest.raises(Unavailable, match="WALLARM_NOTIFY_BROKER_URL names it") as error,
+    ):
+        check_broker(app)
+    assert "hunter2" not in str(error.value)
+    assert "127.0.0.1:1" in str(error.value)
+
+
+def test_ringing_for_nothing_needs_no_broker() -> None:
+    with Celery("test", broker="redis://127.0.0.1:1/0", set_as_current=False) as app:
+        CeleryDoorbell(app).ring([])

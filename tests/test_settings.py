@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.settings import Settings, SettingsError, read_settings, unknown_variables
+from wallarm_notify.settings import settings as settings_of_this_process
+
+PREFIX = "WALLARM_NOTIFY_"
+
+DEFAULTS: dict[str, Any] = {
+    "database_url": None,
+    "broker_url": None,
+    "secret_keys": None,
+    "pagerduty_us_url": "https://events.pagerduty.com/",
+    "pagerduty_eu_url": "https://events.eu.pagerduty.com/",
+    "console_us_url": "https://us1.my.wallarm.com/",
+    "console_eu_url": "https://my.wallarm.com/",
+    "console_me_url": None,
+    "cloud": "us",
+    "connect_timeout": 5,
+    "request_timeout": 15,
+    "pace_per_minute": 100,
+    "retry_time_scale": 1,
+    "lease_seconds": 30,
+    "ring_seconds": 15,
+    "sweep_seconds": 5,
+    "visibility_timeout": 120,
+    "retention_days": 90,
+}
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, **values: str) -> Settings:
+    """The settings of an environment that holds just these."""
+    for name, value in values.items():
+        monkeypatch.setenv(PREFIX + name.upper(), value)
+    return read_settings()
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **values: str) -> str:
+    """The sentence by which these are refused."""
+    with pytest.raises(SettingsError) as error:
+        settings(monkeypatch, **values)
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__
+    said = str(error.value)
+    assert "\n" not in said
+    assert said.endswith(".")
+    return said
+
+
+@pytest.mark.parametrize(("name", "value"), list(DEFAULTS.items()), ids=list(DEFAULTS))
+def test_unset_a_setting_has_its_default(name: str, value: Any) -> None:
+    got = getattr(read_settings(), name)
+    assert (str(got) if name.endswith("_url") and got else got) == value
+
+
+@pytest.mark.parametrize("name", list(DEFAULTS))
+def test_a_setting_that_is_empty_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert getattr(settings(monkeypatch, **{name: ""}), name) == getattr(Settings(), name)
+
+
+def test_every_setting_has_its_default_tested() -> None:
+    assert set(DEFAULTS) == set(Settings.model_fields)
+
+
+def test_times_are_spans() -> None:
+    assert read_settings().lease == timedelta(seconds=30)
+    assert read_settings().ring == timedelta(seconds=15)
+
+
+@pytest.mark.parametrize("name", ["database", "broker", "fernet_keys"])
+def test_what_is_needed_and_not_set_is_named_with_an_example(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"^WALLARM_NOTIFY_\w+ is not set; set it to .+\.$"):
+        getattr(read_settings(), name)()
+
+
+@pytest.mark.parametrize(
+    ("lease", "request_timeout", "fits"),
+    [("20", "15", True), ("19.9", "15", False), ("30", "25", True), ("30", "25.1", False)],
+)
+def test_a_lease_outlives_a_request_by_5_seconds(
+    monkeypatch: pytest.MonkeyPatch, lease: str, request_timeout: str, *, fits: bool
+) -> None:
+    values = {"lease_seconds": lease, "request_timeout": request_timeout}
+    if fits:
+        assert settings(monkeypatch, **values).lease_seconds == float(lease)
+    else:
+        said = refusal(monkeypatch, **values)
+        assert f"LEASE_SECONDS ({lease}) must be at least" in said
+        assert f"REQUEST_TIMEOUT ({request_timeout}) + 5" in said
+
+
+def test_connecting_takes_no_longer_than_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch, connect_timeout="3", request_timeout="3")
+    assert "CONNECT_TIMEOUT (3.1) must not be longer than" in refusal(
+        monkeypatch, connect_timeout="3.1"
+    )
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        pytest.param({}, id="default"),
+        pytest.param({"pagerduty_us_url": "http://127.0.0.1:1"}, id="one region left"),
+        pytest.param({"pagerduty_eu_url": "http://127.0.0.1:1"}, id="the other left"),
+        pytest.param(
+            {
+                "pagerduty_us_url": "https://EVENTS.PagerDuty.com:443/x",
+                "pagerduty_eu_url": "http://127.0.0.1:1",
+            },
+            id="other case",
+        ),
+        pytest.param(
+            {
+                "pagerduty_us_url": "https://events.pagerduty.com./",
+                "pagerduty_eu_url": "http://127.0.0.1:1",
+            },
+            id="a dot at its end",
+        ),
+    ],
+)
+def test_shortened_waits_and_pagerduty_itself_do_not_go_together(
+    monkeypatch: pytest.MonkeyPatch, urls: dict[str, str]
+) -> None:
+    said = refusal(monkeypatch, retry_time_scale="0.01", **urls)
+    assert "RETRY_TIME_SCALE is 0.01" in said
+    assert "PagerDuty itself" in said
+
+
+def test_shortened_waits_and_a_sandbox_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = "http://127.0.0.1:8088"
+    got = settings(
+        monkeypatch, retry_time_scale="0.01", pagerduty_us_url=sandbox, pagerduty_eu_url=sandbox
+    )
+    assert got.retry_time_scale == 0.01
+
+
+def test_a_region_and_a_cloud_have_hosts_without_a_slash_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    got = settings(monkeypatch, pagerduty_us_url="http://127.0.0.1:1/sub/")
+    assert got.pagerduty_url("us") == "http://127.0.0.1:1/sub"
+    assert got.pagerduty_url("eu") == "https://events.eu.pagerduty.com"
+    assert got.console_host("us") == "https://us1.my.wallarm.com"
+    assert got.console_host("eu") == "https://my.wallarm.com"
+    assert got.console_host("me") is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me@host/name",
+        "postgresql+psycopg2://me:secret@host:5433/name",
+        "postgresql://me@/name?host=/var/run/postgresql",
+        "postgresql:///name?host=/a%20b&port=6543",
+    ],
+)
+def test_a_database_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert settings(monkeypatch, database_url=url).database() == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host:6379/0",
+        "redis://:secret@host/0",
+        "rediss://host",
+        "redis+socket:///run/redis.sock",
+        "amqp://me:secret@host//",
+        "amqps://host//",
+        "pyamqp://host//",
+    ],
+)
+def test_a_broker_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert settings(monkeypatch, broker_url=url).broker() == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("database_url", "hunter2"),
+        ("database_url", "mysql://me:hunter2@host/name"),
+        ("database_url", "postgresql+asyncpg://me:hunter2@host/name"),
+        ("database_url", "postgresql+psycopg://me:hunter2@host/name"),
+        ("database_url", "sqlite:///hunter2"),
+        ("database_url", "postgresql://me:hunter2/name"),
+        ("database_url", "postgresql://me@host:hunter2/name"),
+        ("broker_url", "hunter2"),
+        ("broker_url", "memory://hunter2"),
+        ("broker_url", "http://:hunter2@host"),
+        ("broker_url", "redis://:hunter2@[::1/0"),
+        ("broker_url", "redis://:hunter2@h\u2100st/0"),
+        ("secret_keys", "hunter2"),
+        ("secret_keys", "hunter2\u00e9"),
+        ("secret_keys", "hunter2" * 8),
+        ("pagerduty_us_url", "events.pagerduty.com"),
+        ("pagerduty_eu_url", "ftp://events.eu.pagerduty.com"),
+        ("pagerduty_eu_url", "https://"),
+        ("pagerduty_eu_url", "https://host:port"),
+        ("console_us_url", "my.wallarm.com"),
+        ("cloud", "asia"),
+        ("connect_timeout", "0"),
+        ("connect_timeout", "soon"),
+        ("request_timeout", "-1"),
+        ("request_timeout", "nan"),
+        ("pace_per_minute", "-1"),
+        ("pace_per_minute", "1.5"),
+        ("retry_time_scale", "0"),
+        ("retry_time_scale", "1.01"),
+        ("lease_seconds", "inf"),
+        ("ring_seconds", "0"),
+        ("sweep_seconds", "61"),
+        ("visibility_timeout", "0.5"),
+        ("retention_days", "0"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_sentence_that_repeats_no_secret(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    said = refusal(monkeypatch, **{name: value})
+    assert said.startswith(f"{PREFIX}{name.upper()}: ")
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("value", ["postgresql://me:hunter2/name", "postgresql://h:hunter2"])
+def test_a_port_that_is_none_is_called_a_bad_database_url(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    assert "is not a database URL, as postgresql://user@host/name" in refusal(
+        monkeypatch, database_url=value
+    )
+
+
+def test_fernet_keys_are_a_list_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [generate(), generate()]
+    assert settings(monkeypatch, secret_keys=f"{keys[0]} , {keys[1]}").fernet_keys() == keys
+
+
+def test_the_wrong_one_of_several_fernet_keys_is_told_by_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = refusal(monkeypatch, secret_keys=f"{generate()},hunter2")
+    assert "no Fernet key in place 2" in said
+    assert "wallarm-notify secrets generate" in said
+
+
+def test_secrets_are_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = generate()
+    got = settings(
+        monkeypatch,
+        database_url="postgresql://me:hunter2@host/name",
+        broker_url="redis://:hunter3@host/0",
+        secret_keys=key,
+    )
+    for shown in (repr(got), str(got), f"{got}", got.model_dump_json(), str(got.model_dump())):
+        assert not any(secret in shown for secret in ("hunter2", "hunter3", key))
+    secrets = (got.database_url, got.broker_url, got.secret_keys)
+    assert all(isinstance(value, SecretStr) for value in secrets)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("WALLARM_NOTIFY_DATABSE_URL", "WALLARM_NOTIFY_DATABASE_URL"),
+        ("WALLARM_NOTIFY_PACE_PER_MIN", "WALLARM_NOTIFY_PACE_PER_MINUTE"),
+        ("WALLARM_NOTIFY_LEASE", "WALLARM_NOTIFY_LEASE_SECONDS"),
+    ],
+)
+def test_an_unknown_variable_is_warned_of_with_the_nearest_name(name: str, nearest: str) -> None:
+    (warning,) = unknown_variables({name: "hunter2", "PATH": "/bin"})
+    assert warning == f"{name} is not a setting and is ignored; did you mean {nearest}?"
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_a_known_variable_is_not_warned_of(name: str) -> None:
+    assert unknown_variables({PREFIX + name.upper(): "x", "NOTIFY_X": "y"}) == []
+
+
+def test_the_settings_of_a_process_warn_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(PREFIX + "BROKER", "hunter2")
+    read_anew = settings_of_this_process.__wrapped__
+    assert read_anew().broker_url is None
+    said = capsys.readouterr().err
+    assert said == (
+        "wallarm-notify: WALLARM_NOTIFY_BROKER is not a setting and is ignored; "
+        "did you mean WALLARM_NOTIFY_BROKER_URL?\n"
+    )
