@@ -15,7 +15,7 @@ from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason
 from wallarm_notify.services.deliver import Cargo, Claim, Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from wallarm_notify.domain.integration import IntegrationKey
     from wallarm_notify.sandbox.client import SandboxClient
@@ -34,7 +34,12 @@ class Desk:
         self.slow: list[int] = []
         self.given_back: list[tuple[int, bool]] = []
 
-    def record(self, attempts: Sequence[Attempt], slow: Sequence[int] = ()) -> None:
+    def record(
+        self,
+        attempts: Sequence[Attempt],
+        slow: Sequence[int] = (),
+        lanes: Mapping[int, str] | None = None,
+    ) -> None:
         self._open()
         if self.refused & {a.notification_id for a in attempts}:
             raise BadRow("the database refuses the data")
@@ -93,7 +98,7 @@ def sendings(
             key,
             b"fingerprint",
             slow,
-            NOON,
+            None,
         )
         for i in ids
     )
@@ -125,6 +130,39 @@ def carry(courier: Courier, *groups: tuple[Sending, ...], late: float = 0) -> Ca
     """Hands a claim over; returns how its task waits for it."""
     tour = courier.carry(a_claim(*groups), time.monotonic() - late)
     return lambda: tour.wait(2)
+
+
+def test_without_a_free_sender_nothing_begins_and_nothing_is_recorded_as_a_failure(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wallarm_notify.adapters.courier.FAST_AT_ONCE", 2)
+    monkeypatch.setattr("wallarm_notify.adapters.courier.SLOW_AT_ONCE", 0)
+    gate = Gate()
+    courier = Courier(gate, desk, url=lambda s: str(s.notification.integration_id), pack=packed)
+    carry(courier, sendings([1], 1), sendings([2], 2), sendings([3], 3), sendings([4], 4))
+    eventually(lambda: len(desk.given_back) == 2)
+    assert desk.given_back == [(3, False), (4, False)]
+    gate.opened.set()
+    assert courier.drain(5)
+    assert sorted(desk.attempts) == [1, 2]
+    assert {a.answer.status for a in desk.attempts.values()} == {202}
+
+
+def test_where_the_system_allows_few_threads_everything_is_sent_once(
+    desk: Desk, sandbox: Sandbox, client: SandboxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, allowed = threading.Thread.start, iter(range(5))
+
+    def start_a_few(thread: threading.Thread) -> None:
+        if thread.name.startswith("send-") and next(allowed, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_a_few)
+    poster = Poster(connect_timeout=1, request_timeout=2)
+    courier = Courier(poster, desk, url=lambda _: sandbox.url, pack=packed)
+    assert carry(courier, sendings(range(30), 1))() == "30 delivered"
+    assert len(client.requests()) == 30
 
 
 def test_every_outcome_is_recorded_in_few_records(courier: Courier, desk: Desk) -> None:
@@ -270,20 +308,20 @@ def test_what_cannot_be_packed_is_settled_without_an_attempt(
 
     poster = Poster(connect_timeout=1, request_timeout=2)
     courier = Courier(poster, desk, url=lambda _: sandbox.url, pack=pack)
-    assert carry(courier, sendings([1, 2], 1))() == "1 delivered, 1 not packed"
+    assert carry(courier, sendings([1, 2], 1))() == "1 delivered, 1 not sent"
     assert list(desk.attempts) == [2]
-    assert [r.message for r in caplog.records] == ["delivery.not_packed"]
+    assert [r.message for r in caplog.records] == ["delivery.not_sent"]
     assert courier.drain(1)
 
 
-def test_a_sender_that_breaks_is_a_timeout_in_the_end(desk: Desk) -> None:
+def test_a_sender_that_breaks_is_no_attempt_and_sends_on(desk: Desk) -> None:
     class Broken(Poster):
         def post(self, *_: Any) -> Answer:
             raise ZeroDivisionError
 
     poster = Broken(connect_timeout=0.3, request_timeout=0.5)
     courier = Courier(poster, desk, url=lambda _: "", pack=packed)
-    assert carry(courier, sendings([1], 1))() == "1 failed (connect_timeout)"
+    assert carry(courier, sendings([1], 1))() == "1 not sent"
     assert courier.drain(1)
 
 

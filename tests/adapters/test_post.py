@@ -207,6 +207,16 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox, client: SandboxClient) -> 
     assert len(client.requests()) == 1
 
 
+@pytest.mark.parametrize("where", ["/v2/enqueue", "http://["], ids=["short", "malformed"])
+def test_a_redirect_s_body_is_kept_like_any_other_and_not_read_whole(
+    sandbox: Sandbox, client: SandboxClient, where: str
+) -> None:
+    body = "moved" + "x" * 1_000_000
+    fails(client, kind="status", status=302, headers={"Location": where}, body=body)
+    answer = send(sandbox.url)
+    assert (answer.status, answer.response) == (302, body[:RESPONSE_BYTES])
+
+
 def drip_headers(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 202 Accepted\r\nX-Slow: ")
     _drip(connection)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.event import Severity
-from wallarm_notify.domain.pacing import WINDOW, Turns, give_back, take_turns
+from wallarm_notify.domain.pacing import KEPT, WINDOW, Asking, Turns, give_back, take_turns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOW = 1_800_000_000.0
 INFO, CRITICAL = Severity.INFO, Severity.CRITICAL
@@ -15,8 +19,13 @@ INFO, CRITICAL = Severity.INFO, Severity.CRITICAL
 
 def ask(turns: Turns, *severities: Severity, now: float = NOW, limit: int = 100) -> list[float]:
     """The answers, 0 for a turn now."""
-    answers, _ = take_turns(turns, severities, limit=limit, now=now)
+    answers, _ = take_turns(turns, anew(severities), limit=limit, now=now)
     return [0.0 if a is None else a for a in answers]
+
+
+def anew(severities: Iterable[Severity]) -> list[Asking]:
+    """Who asks for the first time: without a promise."""
+    return [Asking(s, 0.0) for s in severities]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +42,7 @@ def test_a_hundred_at_once_go_and_the_rest_waits_a_window(asked: int, granted: i
     ("sent", "granted"), [(0, 3), (97, 3), (98, 2), (99, 1), (100, 0), (150, 0)]
 )
 def test_what_was_sent_within_the_window_counts(sent: int, granted: int) -> None:
-    turns = Turns(sent=tuple(NOW - 30 + n / 1000 for n in range(sent)))
+    turns = Turns(sent=tuple((NOW - 30 + n / 1000, 1) for n in range(sent)))
     assert ask(turns, INFO, INFO, INFO).count(0.0) == granted
 
 
@@ -42,7 +51,7 @@ def test_what_was_sent_within_the_window_counts(sent: int, granted: int) -> None
     [pytest.param(WINDOW, True, id="a window ago"), pytest.param(WINDOW - 0.001, False, id="less")],
 )
 def test_a_turn_is_free_again_a_window_after_it_was_granted(age: float, *, granted: bool) -> None:
-    turns = Turns(sent=(NOW - age,))
+    turns = Turns(sent=((NOW - age, 1),))
     assert (ask(turns, INFO, limit=1) == [0.0]) is granted
 
 
@@ -51,23 +60,23 @@ def test_the_window_is_60_s_and_as_long_as_a_request_may_take_to_start() -> None
 
 
 def test_a_later_more_severe_one_is_promised_the_turn_before_less_severe_ones() -> None:
-    _, turns = take_turns(Turns(), [INFO] * 6, limit=2, now=NOW)
+    _, turns = take_turns(Turns(), anew([INFO] * 6), limit=2, now=NOW)
     assert ask(turns, CRITICAL, limit=2, now=NOW + 1) == [NOW + WINDOW]
     assert ask(turns, INFO, limit=2, now=NOW + 1) == [NOW + 3 * WINDOW]
 
 
 def test_a_clock_that_steps_back_grants_nothing_more() -> None:
-    _, turns = take_turns(Turns(), [INFO] * 3, limit=3, now=NOW)
+    _, turns = take_turns(Turns(), anew([INFO] * 3), limit=3, now=NOW)
     assert ask(turns, INFO, limit=3, now=NOW - 3600) == [NOW + WINDOW]
 
 
 def test_a_lower_limit_holds_for_what_was_sent_under_a_higher_one() -> None:
-    _, turns = take_turns(Turns(), [INFO] * 10, limit=10, now=NOW)
+    _, turns = take_turns(Turns(), anew([INFO] * 10), limit=10, now=NOW)
     assert ask(turns, INFO, limit=2, now=NOW + 30) == [NOW + WINDOW]
 
 
 def test_a_turn_given_back_is_free_at_once() -> None:
-    _, turns = take_turns(Turns(), [INFO] * 3, limit=3, now=NOW)
+    _, turns = take_turns(Turns(), anew([INFO] * 3), limit=3, now=NOW)
     assert ask(give_back(turns, 2, granted=NOW), *[INFO] * 3, limit=3, now=NOW + 1) == [
         0,
         0,
@@ -75,15 +84,38 @@ def test_a_turn_given_back_is_free_at_once() -> None:
     ]
 
 
-def test_giving_back_leaves_what_was_granted_before() -> None:
-    turns = Turns(sent=(NOW - 2, NOW - 1, NOW, NOW + 1), promised={0: (NOW + 60,)})
-    assert give_back(turns, 1, granted=NOW) == Turns((NOW - 2, NOW - 1, NOW + 1), turns.promised)
-    assert give_back(turns, 9, granted=NOW) == Turns((NOW - 2, NOW - 1), turns.promised)
+def test_only_turns_granted_at_that_time_are_given_back() -> None:
+    turns = Turns(sent=((NOW - 1, 2), (NOW, 2), (NOW + 1, 1)), promised={0: ((NOW + 60, 1),)})
+    assert give_back(turns, 1, granted=NOW).sent == ((NOW - 1, 2), (NOW, 1), (NOW + 1, 1))
+    assert give_back(turns, 9, granted=NOW).sent == ((NOW - 1, 2), (NOW + 1, 1))
     assert give_back(turns, 1, granted=NOW + 2) == turns
+    assert give_back(turns, 1, granted=NOW).promised == turns.promised
+
+
+def test_a_promised_turn_is_kept_for_who_comes_back_and_not_given_to_a_newcomer() -> None:
+    _, turns = take_turns(Turns(), anew([CRITICAL] * 4), limit=2, now=NOW)
+    back = NOW + WINDOW
+    assert ask(turns, INFO, INFO, limit=2, now=back + 0.1) == [back + WINDOW] * 2
+    answers, _ = take_turns(turns, [Asking(CRITICAL, back)] * 2, limit=2, now=back + 0.2)
+    assert answers == [None, None]
+
+
+def test_what_is_more_severe_takes_a_kept_turn_and_who_held_it_has_the_next() -> None:
+    _, turns = take_turns(Turns(), anew([INFO] * 5), limit=1, now=NOW)
+    back = NOW + WINDOW
+    answers, turns = take_turns(turns, anew([CRITICAL]), limit=1, now=back + 0.1)
+    assert answers == [None]
+    answers, _ = take_turns(turns, [Asking(INFO, back)], limit=1, now=back + 0.2)
+    assert answers == [pytest.approx(back + 0.1 + WINDOW)]
+
+
+def test_a_promised_turn_that_nobody_comes_for_is_free_after_a_while() -> None:
+    _, turns = take_turns(Turns(), anew([INFO] * 2), limit=1, now=NOW)
+    assert ask(turns, INFO, limit=1, now=NOW + WINDOW + KEPT) == [0.0]
 
 
 def test_old_turns_and_kept_promises_are_forgotten() -> None:
-    _, turns = take_turns(Turns(), [INFO] * 5, limit=1, now=NOW)
+    _, turns = take_turns(Turns(), anew([INFO] * 5), limit=1, now=NOW)
     _, turns = take_turns(turns, [], limit=1, now=NOW + 1000)
     assert turns == Turns()
 
@@ -92,6 +124,7 @@ def test_old_turns_and_kept_promises_are_forgotten() -> None:
 class Asker:
     severity: Severity
     comes_at: float
+    due: float = 0.0
 
 
 waves = st.lists(
@@ -128,11 +161,14 @@ def test_no_sliding_minute_holds_more_than_the_limit_and_everybody_has_a_turn(
         assert asked < 2000, "somebody waits for ever"
         now = min(a.comes_at for a in askers)
         here = sorted((a for a in askers if a.comes_at <= now), key=lambda a: -a.severity)
-        answers, turns = take_turns(turns, [a.severity for a in here], limit=limit, now=now)
+        answers, turns = take_turns(
+            turns, [Asking(a.severity, a.due) for a in here], limit=limit, now=now
+        )
+        granted = turns.sent[-1][0] if turns.sent else now
         for number, (asker, turn) in enumerate(zip(here, answers, strict=True)):
             after = start[(asked + number) % len(start)]
             if turn is None and after is None and asked < 20:
-                turns = give_back(turns, 1, granted=now)
+                turns = give_back(turns, 1, granted=granted)
                 asker.comes_at = now + 2
             elif turn is None:
                 askers.remove(asker)
@@ -140,6 +176,7 @@ def test_no_sliding_minute_holds_more_than_the_limit_and_everybody_has_a_turn(
             else:
                 assert turn > now
                 asker.comes_at = turn + late[(asked + number) % len(late)]
+                asker.due = turn
     assert len(starts) == total
     starts.sort()
     for first, one_too_many in zip(starts, starts[limit:], strict=False):
@@ -157,7 +194,7 @@ def test_the_more_severe_is_never_promised_a_later_turn(
 ) -> None:
     turns, now = Turns(), NOW
     for wave in before:
-        _, turns = take_turns(turns, sorted(wave, reverse=True), limit=limit, now=now)
+        _, turns = take_turns(turns, anew(sorted(wave, reverse=True)), limit=limit, now=now)
         now += pause
     answers = ask(turns, *sorted(severities, reverse=True), limit=limit, now=now)
     assert answers == sorted(answers)

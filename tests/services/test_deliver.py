@@ -466,11 +466,33 @@ def test_a_slow_integration_is_sent_one_at_a_time(bench: Bench) -> None:
         assert n.ring_at > claim.now + timedelta(seconds=59)
 
 
-def test_the_requests_under_way_when_it_became_slow_hold_its_lane(bench: Bench) -> None:
+def test_from_the_moment_it_is_slow_one_is_sent_at_a_time(bench: Bench) -> None:
     integration = bench.integration()
-    ids = bench.made(2)
+    ids = bench.made(3)
     bench.delivery.mark_slow([integration])
+    assert len(bench.claim(ids).sendings) == 1
     assert bench.claim(ids).sendings == ()
+
+
+def test_an_answer_from_before_the_slowness_frees_no_lane_that_another_holds(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(4)
+    before = bench.claim(ids[:1])
+    bench.delivery.mark_slow([integration])
+    assert len(bench.claim(ids[1:]).sendings) == 1
+    attempt = an_attempt(before.sendings[0], before, took=4)
+    bench.delivery.record([attempt], [integration], {})
+    assert bench.claim(ids[1:]).sendings == ()
+    stale = {integration: before.sendings[0].notification.lane_token}
+    bench.delivery.record([attempt], [integration], stale)
+    assert bench.claim(ids[1:]).sendings == ()
+
+
+def test_a_lane_whose_request_was_not_begun_is_free_at_once(bench: Bench) -> None:
+    _, ids = slow_with_waiting(bench, 2)
+    claim = bench.claim(ids)
+    bench.delivery.put_back(claim.sendings, behind_lane=False)
+    assert len(bench.claim(ids).sendings) == 1
 
 
 def test_a_slow_integration_does_not_hold_up_others(bench: Bench) -> None:
@@ -486,7 +508,8 @@ def test_a_slow_answer_frees_the_lane_and_calls_the_next_one(bench: Bench) -> No
     integration, ids = slow_with_waiting(bench, 3)
     claim = bench.claim(ids)
     attempt = an_attempt(claim.sendings[0], claim, took=4)
-    bench.delivery.record([attempt], [integration])
+    token = claim.sendings[0].notification.lane_token
+    bench.delivery.record([attempt], [integration], {integration: token})
     assert bench.bell.ids() == [ids[1]]
     assert len(bench.claim(ids).sendings) == 1
 
@@ -533,13 +556,13 @@ def test_a_turn_that_is_not_now_leaves_the_lane_free(make_bench: Callable[..., B
     assert bench.value("SELECT lane_until FROM integrations") is None
 
 
-def test_given_back_behind_a_lane_it_waits_and_nobody_is_rung_for(bench: Bench) -> None:
+def test_given_back_behind_a_lane_they_wait_and_one_is_rung_for(bench: Bench) -> None:
     bench.integration()
-    ids = bench.made()
+    ids = bench.made(3)
     claim = bench.claim(ids)
     bench.bell.taken()
     bench.delivery.put_back(claim.sendings, behind_lane=True)
-    assert bench.bell.taken() == []
+    assert bench.bell.ids() == ids[:1]
     n = bench.notification(ids[0])
     assert (n.lost_claims, n.lease_until) == (0, None)
 

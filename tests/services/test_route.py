@@ -272,6 +272,17 @@ def test_what_the_database_refuses_is_found_and_its_batch_is_taken_in(
     assert ledger.findings == []
 
 
+def test_what_makes_too_many_notifications_for_one_transaction_is_routed_in_parts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 5)
+    for _ in range(3):
+        bench.integration()
+    results = bench.router.ingest([an_event() for _ in range(8)], [a_rejection()])
+    assert [len(r.pending) for r in results if r.pending] == [3] * 8
+    assert bench.ledger().findings == []
+
+
 def test_a_rejection_that_the_database_refuses_is_kept_plainly(bench: Bench) -> None:
     bench.ingest(rejections=[replace(a_rejection(), client_id=2**70)])
     (kept,) = bench.store.transact(lambda tx: tx.rejections(None, 10))

@@ -10,8 +10,7 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
@@ -44,7 +43,12 @@ _TICK: Final = 0.05
 class Desk(Protocol):
     """Where outcomes are handed in."""
 
-    def record(self, attempts: Sequence[Attempt], slow: Sequence[int] = ()) -> None:
+    def record(
+        self,
+        attempts: Sequence[Attempt],
+        slow: Sequence[int] = (),
+        lanes: Mapping[int, str] | None = None,
+    ) -> None:
         """Stores attempts and what follows from them."""
         ...
 
@@ -133,10 +137,11 @@ class Courier:
         self._desk = desk
         self._url = url
         self._pack = pack
-        self._pool = ThreadPoolExecutor(FAST_AT_ONCE + SLOW_AT_ONCE, "send")
+        self._jobs: queue.SimpleQueue[Trip] = queue.SimpleQueue()
         self._inbox: queue.SimpleQueue[Trip | None] = queue.SimpleQueue()
         self._waiting: deque[Trip] = deque()
         self._flying: dict[Trip, None] = {}
+        self._senders_busy = 0
         self._papers: queue.SimpleQueue[_Papers] = queue.SimpleQueue()
         self._idle = threading.Event()
         self._idle.set()
@@ -144,6 +149,8 @@ class Courier:
         self._count_lock = threading.Lock()
         for work in (self._dispatch, self._keep_books):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+        # All at once: a limit of the system's shows now, not in the middle of a batch.
+        self._senders = _start_senders(self._send, FAST_AT_ONCE + SLOW_AT_ONCE)
 
     def carry(self, claim: Claim, began: float) -> Tour:
         """Takes over a claim that was begun at ``began`` by the monotonic clock."""
@@ -185,6 +192,7 @@ class Courier:
                         self._waiting.append(trip)
                     else:
                         self._flying.pop(trip, None)
+                        self._senders_busy -= 1
                 trip = self._inbox.get_nowait()
         except queue.Empty:
             pass
@@ -196,13 +204,16 @@ class Courier:
         hanging = {t.integration_id for t in self._flying if t.slow and not t.sending.slow}
         late = START_WITHIN.total_seconds() * 0.95
         kept: deque[Trip] = deque()
-        for trip in self._waiting:
+        while self._waiting:
+            trip = self._waiting.popleft()
             if trip.integration_id in hanging:
                 papers.behind_lane.append(trip)
             elif now - trip.claim_began >= late:
                 papers.not_begun.append(trip)
-            elif same[trip.integration_id] >= SAME_AT_ONCE or (
-                slow >= SLOW_AT_ONCE if trip.slow else fast >= FAST_AT_ONCE
+            elif (
+                self._senders_busy >= self._senders
+                or same[trip.integration_id] >= SAME_AT_ONCE
+                or (slow >= SLOW_AT_ONCE if trip.slow else fast >= FAST_AT_ONCE)
             ):
                 kept.append(trip)
             else:
@@ -214,7 +225,8 @@ class Courier:
     def _begin(self, trip: Trip) -> None:
         trip.flight = self._poster.flight()
         self._flying[trip] = None
-        self._pool.submit(self._fly, trip)
+        self._senders_busy += 1
+        self._jobs.put(trip)
 
     def _watch(self, papers: _Papers, now: float) -> None:
         """Ends what is out of time, and sets apart whose answer is outstanding for a second."""
@@ -235,21 +247,26 @@ class Courier:
 
     # The senders' threads.
 
+    def _send(self) -> None:
+        while True:
+            trip = self._jobs.get()
+            try:
+                self._fly(trip)
+            except Exception:
+                # Ours, not PagerDuty's: the lease runs out, and after ten such claims it ends.
+                notification = trip.sending.notification.id
+                log.exception("delivery.not_sent", extra={"notification": notification})
+                self._settle(trip, "not sent")
+            finally:
+                self._inbox.put(trip)
+
     def _fly(self, trip: Trip) -> None:
         sending, flight = trip.sending, trip.flight
         if flight is None:
             raise AssertionError("a trip flies after it began")
-        try:
-            body = self._pack(sending)
-        except Exception:
-            # Ours, not PagerDuty's: the lease runs out, and after ten such claims it ends.
-            log.exception("delivery.not_packed", extra={"notification": sending.notification.id})
-            self._settle(trip, "not packed")
-            self._inbox.put(trip)
-            return
+        body = self._pack(sending)
         answer = self._poster.post(self._url(sending), body, sending.key, flight)
         self._land(trip, answer, time.monotonic())
-        self._inbox.put(trip)
 
     def _land(self, trip: Trip, answer: Answer, now: float) -> None:
         """The request is over: once, whoever says so first."""
@@ -325,8 +342,11 @@ class Courier:
     def _record(self, trips: Sequence[Trip]) -> None:
         attempts = [t.attempt for t in trips if t.attempt is not None]
         slow = sorted({t.integration_id for t in trips if t.slow or t.sending.slow})
+        lanes = {
+            t.integration_id: t.sending.notification.lane_token for t in trips if t.sending.slow
+        }
         try:
-            self._desk.record(attempts, slow)
+            self._desk.record(attempts, slow, lanes)
         except BadRow as error:
             if len(trips) > 1:
                 for trip in trips:
@@ -339,6 +359,19 @@ class Courier:
         for trip in trips:
             if trip.attempt is not None:
                 self._settle(trip, _came_of(trip.attempt.answer))
+
+
+def _start_senders(work: Callable[[], None], wanted: int) -> int:
+    """Starts the threads that send; how many there are, fewer where the system allows no more."""
+    for started in range(wanted):
+        try:
+            threading.Thread(target=work, name=f"send-{started}", daemon=True).start()
+        except RuntimeError as error:
+            if started == 0:
+                raise
+            log.warning("courier.few_threads", extra={"threads": started, "error": str(error)})
+            return started
+    return wanted
 
 
 def _attempt_of(trip: Trip, answer: Answer, now: float) -> Attempt:

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from wallarm_notify.domain.errors import BadRow, Unavailable
+from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 
 _SESSION: Final = (
     "-c statement_timeout=10s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s "
@@ -27,6 +27,7 @@ _CONNECT: Final[dict[str, Any]] = {
 _AGAIN: Final = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock timeout: the whole transaction is run again."""
 
+_STATEMENT_TIMEOUT: Final = "57014"
 _UNDEFINED_TABLE: Final = "42P01"
 _UNDEFINED_COLUMN: Final = "42703"
 
@@ -76,13 +77,18 @@ def meaning(error: Exception) -> Exception:
         return Unavailable("All connections to the database are in use; it may be overloaded.")
     if not isinstance(error, DBAPIError):
         return error
-    code = sqlstate(error)
+    return _meaning_of(error, sqlstate(error))
+
+
+def _meaning_of(error: DBAPIError, code: str) -> NotifyError:
     if code in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN):
         return Unavailable(
             "The database has not been migrated to this version; run: wallarm-notify db upgrade"
         )
     if code[:2] in ("22", "23"):
         return BadRow(f"The database refuses the data: {_first_line(error)}")
+    if code == _STATEMENT_TIMEOUT:
+        return TooMuch("The database did not get it done in time.")
     if isinstance(error, OperationalError | InterfaceError) and not code:
         return Unavailable(
             f"The database does not answer ({_first_line(error)}); check that it runs and that "

@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 app = Celery("wallarm_notify")
 app.config_from_object("celeryconfig")
 
+_CONFIRM_SECONDS = 5
+"""How long RabbitMQ may take to confirm; while it is short of memory it would not at all."""
+
 _NOWHERE = (OperationalError, OSError)
 """What a publish raises when the broker is away or refuses."""
 
@@ -49,6 +52,7 @@ class CeleryDoorbell:
             argsrepr="()",
             kwargsrepr=message.words,
             producer=producer,
+            confirm_timeout=_CONFIRM_SECONDS,
         )
 
     def length(self, *, first: bool) -> int | None:

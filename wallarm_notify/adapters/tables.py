@@ -84,6 +84,8 @@ integrations = Table(
     _time("slow_since"),
     # A slow integration gets one send at a time: until when the lane is taken.
     _time("lane_until"),
+    # Which claim holds it: only that one frees it.
+    Column("lane_token", Text),
     Column("created_by", Text),
     _now("created_at"),
     _time("deleted_at"),
@@ -147,6 +149,7 @@ undecodable = Table(
     Column("body", LargeBinary, nullable=False),
     _now("received_at"),
 )
+Index("ix_undecodable_received_at", undecodable.c.received_at)
 
 notifications = Table(
     "notifications",

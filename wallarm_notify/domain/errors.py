@@ -17,5 +17,9 @@ class Unavailable(NotifyError):
     """Database or broker did not do its part: our trouble, never PagerDuty's; may pass."""
 
 
+class TooMuch(Unavailable):
+    """It does not fit in one transaction; in smaller parts it may."""
+
+
 class BadRow(NotifyError):
     """The database refused the data itself: one row poisons its batch, waiting is of no use."""

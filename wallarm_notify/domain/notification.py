@@ -81,6 +81,11 @@ class Notification:
     end_reason: str | None = None
 
     @property
+    def lane_token(self) -> str:
+        """What a slow integration's lane is held under by the claim it is under."""
+        return f"{self.id}:{self.claim}"
+
+    @property
     def is_open(self) -> bool:
         """Whether it can still be sent without a replay."""
         return self.state in OPEN

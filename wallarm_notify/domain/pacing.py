@@ -1,7 +1,7 @@
 """How many requests one key may have in a minute, and who goes first (spec 5)."""
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -16,55 +16,106 @@ A request may begin up to ``START_WITHIN`` after its turn was granted; the windo
 that much, so that no sliding 60 s hold more requests than the limit, whenever they begin.
 """
 
+KEPT: Final = 2.0
+"""Seconds for which a promised turn is kept for whoever it was promised to."""
+
+Moments = tuple[tuple[float, int], ...]
+"""Turns in ascending order: an epoch second, to the microsecond, and how many turns it holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """One key's turns, as epoch seconds in ascending order.
+    """One key's turns.
 
     ``sent`` are those granted within the last window. ``promised`` holds per severity the turns to
-    come that a notification of that severity has before it: those of its own and of higher ones.
+    come, and those just come, that a notification of that severity has before it: of its own and
+    of higher ones.
     """
 
-    sent: tuple[float, ...] = ()
-    promised: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    sent: Moments = ()
+    promised: dict[int, Moments] = field(default_factory=dict)
 
 
-def give_back(turns: Turns, number: int, *, granted: float) -> Turns:
-    """Takes back ``number`` turns granted at epoch second ``granted`` or later and not used.
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks for a turn; ``due`` is when it was to ask, which tells a promise that it holds."""
 
-    Of those the earliest go: what stays counts a little longer than it must, never shorter.
-    """
-    before = turns.sent[: bisect_left(turns.sent, granted)]
-    after = turns.sent[len(before) :]
-    return Turns(before + after[number:], turns.promised)
+    severity: Severity
+    due: float
 
 
 def take_turns(
-    turns: Turns, severities: Sequence[Severity], *, limit: int, now: float
+    turns: Turns, asking: Sequence[Asking], *, limit: int, now: float
 ) -> tuple[list[float | None], Turns]:
-    """Grants or promises a turn to each of ``severities``, which come most severe first, then oldest.
+    """Grants or promises a turn to each of ``asking``, who come most severe first, then oldest.
 
-    Returns for each None (its turn is now) or the epoch second to come back at, and the key's
-    turns afterwards. A promise is not a grant: at its time it is asked for again, and if something
-    else took the turn meanwhile, the next one is promised. ``limit`` is at least 1.
+    Returns for each None (its turn is now) or the epoch second to come back at, and the key's turns
+    afterwards; what was granted now stands last in ``sent``. Who comes back at its promised time
+    finds its turn kept, unless something more severe has taken it: then the next one is its own.
+    ``limit`` is at least 1.
     """
-    if turns.sent:
-        now = max(now, turns.sent[-1])
-    sent = list(turns.sent[bisect_right(turns.sent, now - WINDOW) :])
+    now = round(max([now, *(moment for moment, _ in turns.sent[-1:])]), 6)
+    sent = turns.sent[bisect_right(turns.sent, now - WINDOW, key=_moment) :]
     promised = {
-        int(s): list(t[bisect_right(t, now) :])
+        int(s): known[bisect_right(known, now - KEPT, key=_moment) :]
         for s in Severity
-        for t in [turns.promised.get(s, ())]
+        for known in [turns.promised.get(s, ())]
     }
-    free = max(limit - len(sent), 0)
-    answers: list[float | None] = [None] * min(free, len(severities))
-    sent += [now] * len(answers)
-    for severity in severities[free:]:
-        ahead = sorted(sent + promised[severity])
-        turn = ahead[-limit] + WINDOW
+    answers: list[float | None] = []
+    for who in asking:
+        holds = who.due <= now and who.due in map(_moment, promised[who.severity])
+        if holds:
+            promised = _changed(promised, who.severity, who.due, -1)
+        before = () if holds else promised[who.severity]
+        kept = _number(before[: bisect_right(before, now, key=_moment)])
+        if _number(sent) + kept < limit:
+            sent = _added(sent, now, 1)
+            answers.append(None)
+            continue
+        above = promised.get(who.severity + 1, ()) if holds else before
+        turn = round(_free_after((*sent, *above), limit) + WINDOW, 6)
+        promised = _changed(promised, who.severity, turn, 1)
         answers.append(turn)
-        for s, known in promised.items():
-            if s <= severity:
-                insort(known, turn)
-                del known[:-limit]
-    return answers, Turns(tuple(sent), {s: tuple(t) for s, t in promised.items() if t})
+    return answers, Turns(sent, {s: known for s, known in promised.items() if known})
+
+
+def give_back(turns: Turns, number: int, *, granted: float) -> Turns:
+    """Takes back ``number`` of the turns granted at epoch second ``granted`` and not used."""
+    there = dict(turns.sent).get(granted, 0)
+    return Turns(_added(turns.sent, granted, -min(number, there)), turns.promised)
+
+
+def _moment(turn: tuple[float, int]) -> float:
+    return turn[0]
+
+
+def _number(moments: Moments) -> int:
+    return sum(number for _, number in moments)
+
+
+def _free_after(moments: Iterable[tuple[float, int]], limit: int) -> float:
+    """The moment of the turn that is the ``limit``-th from the end: a window after it one is free."""
+    left = limit
+    for moment, number in sorted(moments, reverse=True):
+        left -= number
+        if left <= 0:
+            return moment
+    raise ValueError(f"there are fewer than {limit} turns")
+
+
+def _added(moments: Moments, moment: float, number: int) -> Moments:
+    at = bisect_left(moments, moment, key=_moment)
+    there = moments[at][1] if at < len(moments) and moments[at][0] == moment else 0
+    rest = moments[at + bool(there) :]
+    now = there + number
+    return (*moments[:at], (moment, now), *rest) if now > 0 else (*moments[:at], *rest)
+
+
+def _changed(
+    promised: dict[int, Moments], severity: Severity, moment: float, number: int
+) -> dict[int, Moments]:
+    """``promised`` with turns added or taken, as everyone of ``severity`` and below sees them."""
+    return {
+        s: _added(known, moment, number) if s <= severity else known
+        for s, known in promised.items()
+    }

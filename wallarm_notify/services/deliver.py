@@ -3,7 +3,7 @@
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from wallarm_notify.domain.notification import (
     waiting_for_turn,
 )
 from wallarm_notify.domain.outcome import Attempt, outcome_of
-from wallarm_notify.domain.pacing import Turns, give_back, take_turns
+from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.services.ports import Doorbell, Store
 
@@ -56,7 +56,8 @@ class Cargo:
 class Sending:
     """One claimed notification, ready to be sent.
 
-    ``claimed_at`` is the claim's time, and its turn's; ``fingerprint`` the key's.
+    ``turn`` is the turn that pacing granted, in epoch seconds, None where it is off;
+    ``fingerprint`` is the key's.
     """
 
     notification: Notification
@@ -64,7 +65,7 @@ class Sending:
     key: IntegrationKey
     fingerprint: bytes
     slow: bool
-    claimed_at: datetime
+    turn: float | None
 
     @property
     def number(self) -> int:
@@ -123,15 +124,15 @@ class DeliveryQueries(Protocol):
         """The notifications that nobody else holds, locked, with their integrations."""
         ...
 
-    def take_lanes(self, integration_ids: Iterable[int], lease: timedelta) -> set[int]:
-        """Takes free lanes of slow integrations; those it got."""
+    def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
+        """Takes free lanes of slow integrations under these tokens; those it got."""
         ...
 
-    def free_lanes(self, integration_ids: Iterable[int], *, recovered: Iterable[int] = ()) -> None:
-        """Frees lanes; the recovered are slow no more."""
+    def free_lanes(self, tokens: Mapping[int, str], *, recovered: Iterable[int] = ()) -> None:
+        """Frees the lanes that these tokens hold; the recovered are slow no more."""
         ...
 
-    def mark_slow(self, integration_ids: Iterable[int], lease: timedelta) -> None:
+    def mark_slow(self, integration_ids: Iterable[int]) -> None:
         """These are slow from now on."""
         ...
 
@@ -186,11 +187,16 @@ class Delivery:
         self._doorbell.ring(again)
         return claim
 
-    def record(self, attempts: Sequence[Attempt], slow: Iterable[int] = ()) -> None:
+    def record(
+        self,
+        attempts: Sequence[Attempt],
+        slow: Iterable[int] = (),
+        lanes: Mapping[int, str] | None = None,
+    ) -> None:
         """Stores ``attempts`` and what follows from them; enqueues the next links of the chain.
 
-        ``slow`` are the integrations among them that were slow when claimed, or are now. Raises
-        Unavailable; the same attempts again are harmless.
+        ``slow`` are the integrations among them that were slow when claimed, or are now; ``lanes``
+        the tokens of the lanes that they held. Raises Unavailable; the same again is harmless.
         """
         done = self._store.transact(lambda tx: write_down(tx, attempts, self._knobs))
         self._doorbell.ring(messages([n for n in done.changed if n.is_open], done.now))
@@ -200,12 +206,12 @@ class Delivery:
         if ended_last:
             self._store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
         if slow:
-            self._move_lanes(attempts, done.integration_of, set(slow))
+            self._move_lanes(attempts, done.integration_of, set(slow), lanes or {})
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
         """Sets integrations apart whose answer is outstanding for a second."""
         ids = sorted(set(integration_ids))
-        self._store.transact(lambda tx: tx.mark_slow(ids, self._knobs.lease))
+        self._store.transact(lambda tx: tx.mark_slow(ids))
         log.warning("integration.slow", extra={"integrations": ids})
 
     def put_back(self, sendings: Sequence[Sending], *, behind_lane: bool) -> None:
@@ -229,11 +235,22 @@ class Delivery:
             return rows, tx.now
 
         rows, now = self._store.transact(work)
-        if not behind_lane:
-            self._doorbell.ring(messages(rows, now))
+        held = {
+            s.notification.integration_id: s.notification.lane_token for s in sendings if s.slow
+        }
+        if held:
+            self._store.transact(lambda tx: tx.free_lanes(held))
+        if behind_lane:
+            # One of each: it takes the lane if that is free, and its record calls the next.
+            rows = list({n.integration_id: n for n in reversed(rows)}.values())
+        self._doorbell.ring(messages(rows, now))
 
     def _move_lanes(
-        self, attempts: Sequence[Attempt], integration_of: Mapping[int, int], slow: set[int]
+        self,
+        attempts: Sequence[Attempt],
+        integration_of: Mapping[int, int],
+        slow: set[int],
+        lanes: Mapping[int, str],
     ) -> None:
         """Frees the lanes of what was answered and calls what waits there next."""
         took: dict[int, timedelta] = {}
@@ -244,7 +261,7 @@ class Delivery:
         recovered = {i for i, duration in took.items() if duration < SLOW}
 
         def free(tx: DeliveryQueries) -> None:
-            tx.free_lanes(sorted(took), recovered=sorted(recovered))
+            tx.free_lanes(lanes, recovered=sorted(recovered))
 
         def call(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
             for i in sorted(recovered):
@@ -278,9 +295,9 @@ def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, 
     changed += waiting
     sendings = [
         Sending(
-            claimed(c.notification, now, knobs.lease), load, load.key, c.fingerprint, c.slow, now
+            claimed(c.notification, now, knobs.lease), load, load.key, c.fingerprint, c.slow, turn
         )
-        for c in granted
+        for c, turn in granted
         if (load := cargo[c.notification.id]).key is not None and c.fingerprint is not None
     ]
     tx.save(changed + [s.notification for s in sendings])
@@ -307,12 +324,19 @@ def _in_lanes(
             by_integration[c.notification.integration_id].append(c)
     if not by_integration:
         return list(ready), []
-    taken = tx.take_lanes(sorted(by_integration), knobs.lease)
+    tokens = {i: _token_to_come(waiting[0]) for i, waiting in by_integration.items()}
+    taken = tx.take_lanes(tokens, knobs.lease)
     first = {by_integration[i][0].notification.id for i in taken}
     return (
         [c for c in ready if not c.slow or c.notification.id in first],
         [c.notification for c in ready if c.slow and c.notification.id not in first],
     )
+
+
+def _token_to_come(candidate: Candidate) -> str:
+    """The lane token of a notification that is about to be claimed."""
+    n = candidate.notification
+    return replace(n, claim=n.claim + 1).lane_token
 
 
 def _with_keys(
@@ -339,45 +363,49 @@ def _with_keys(
 
 def _with_turns(
     tx: DeliveryQueries, ready: Sequence[Candidate], knobs: Knobs
-) -> tuple[list[Candidate], list[Notification]]:
-    """Those whose turn is now, and the others with the turn they were promised (spec 5, pacing)."""
+) -> tuple[list[tuple[Candidate, float | None]], list[Notification]]:
+    """Those whose turn is now, with it, and the others, due at the turn they were promised (spec 5)."""
     if knobs.pace_per_minute == 0 or not ready:
-        return list(ready), []
+        return [(c, None) for c in ready], []
     by_key: dict[bytes, list[Candidate]] = defaultdict(list)
     for c in ready:
         if c.fingerprint is not None:
             by_key[c.fingerprint].append(c)
-    granted: list[Candidate] = []
+    granted: list[tuple[Candidate, float | None]] = []
     waiting: list[Notification] = []
     kept: dict[bytes, Turns] = {}
-    lanes_unused: list[int] = []
+    lanes_unused: dict[int, str] = {}
     for key, turns in tx.turns(by_key).items():
         answers, kept[key] = take_turns(
             turns,
-            [c.notification.severity for c in by_key[key]],
+            [
+                Asking(c.notification.severity, c.notification.due_at.timestamp())
+                for c in by_key[key]
+            ],
             limit=knobs.pace_per_minute,
             now=tx.now.timestamp(),
         )
         for c, turn in zip(by_key[key], answers, strict=True):
             if turn is None:
-                granted.append(c)
+                granted.append((c, kept[key].sent[-1][0]))
                 continue
             due = datetime.fromtimestamp(turn, UTC)
             waiting.append(waiting_for_turn(c.notification, due, knobs.ring))
             if c.slow:
-                lanes_unused.append(c.notification.integration_id)
+                lanes_unused[c.notification.integration_id] = _token_to_come(c)
     tx.save_turns(kept)
     if lanes_unused:
-        tx.free_lanes(sorted(lanes_unused))
+        tx.free_lanes(lanes_unused)
     return granted, waiting
 
 
 def _give_turns_back(tx: DeliveryQueries, sendings: Sequence[Sending], knobs: Knobs) -> None:
-    if knobs.pace_per_minute == 0 or not sendings:
+    unused = Counter((s.fingerprint, s.turn) for s in sendings if s.turn is not None)
+    if knobs.pace_per_minute == 0 or not unused:
         return
-    turns = tx.turns({s.fingerprint for s in sendings})
-    for (key, at), number in Counter((s.fingerprint, s.claimed_at) for s in sendings).items():
-        turns[key] = give_back(turns[key], number, granted=at.timestamp())
+    turns = tx.turns({key for key, _ in unused})
+    for (key, turn), number in unused.items():
+        turns[key] = give_back(turns[key], number, granted=turn)
     tx.save_turns(turns)
 
 

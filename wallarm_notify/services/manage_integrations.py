@@ -149,6 +149,10 @@ class ManagementQueries(Protocol):
         """Open notifications, locked, made before the integration was last switched off."""
         ...
 
+    def due_now(self, integration_id: int, limit: int) -> int:
+        """Lets first attempts that wait for a turn of the old key come at once; how many."""
+        ...
+
     def has_open_last(self, integration_id: int) -> bool:
         """Whether its last notification is still on its way, and needs the key."""
         ...
@@ -205,7 +209,11 @@ class Management:
             twins = [] if change.key is None else tx.same_key(change.key, integration_id)
             return replace(now, warnings=_warnings(now, twins))
 
-        return self._store.transact(work)
+        updated = self._store.transact(work)
+        if change.key is not None or change.region is not None:
+            while self._store.transact(lambda tx: tx.due_now(integration_id, CANCEL_SLICE)):
+                pass
+        return updated
 
     def enable(self, integration_id: int) -> tuple[Integration, Mapping[str, int]]:
         """Enables; with it come the counts of what ended unsent. Raises Refused, Unavailable."""

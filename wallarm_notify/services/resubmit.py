@@ -60,8 +60,6 @@ class Resubmit:
         def work(tx: ResubmitQueries) -> Routed:
             _standing(tx, rejected_id)
             tx.mark_resubmitted(rejected_id, event.id)
-            # Out of rejected, and in again as an event: received does not move.
-            tx.count({"rejected": -1, "received": -1})
             routed = route(tx, [event], (), ring=self._ring, as_text=self._as_text)
             if routed.duplicates:
                 raise _StillRejected(
@@ -73,6 +71,8 @@ class Resubmit:
                     f"Event {event.id} cannot be taken in: its time is more than 5 minutes ahead, or another "
                     f"event has this id. Rejected event {rejected_id} stays as it is; mend it with --file."
                 )
+            # Out of rejected, and in again as an event: received does not move.
+            tx.count({"rejected": -1, "received": -1})
             return routed
 
         routed = self._store.transact(work)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
-from wallarm_notify.domain.errors import BadRow, Unavailable
+from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_too_far_ahead
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.message import counted, messages
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 SLICE: Final = 1000
 """So many events are routed in one transaction at the most (spec 2)."""
+
+MOST_NOTIFICATIONS: Final = 20_000
+"""So many notifications are made in one transaction, unless a single event makes more."""
 
 
 class RoutingQueries(Protocol):
@@ -141,6 +144,10 @@ class Router:
             routed = self._store.transact(
                 lambda tx: route(tx, events, rejections, ring=self._ring, as_text=self._as_text)
             )
+        except TooMuch as error:
+            if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to halve
+                raise
+            return self._halve(events, rejections, error)
         except Unavailable:
             raise
         except BadRow as error:
@@ -152,7 +159,7 @@ class Router:
         return [routed]
 
     def _halve(
-        self, events: Sequence[Event], rejections: Sequence[Rejection], error: BadRow
+        self, events: Sequence[Event], rejections: Sequence[Rejection], error: NotifyError
     ) -> list[Routed]:
         if rejections and events:
             return self._slice((), rejections) + self._slice(events, ())
@@ -168,7 +175,7 @@ class Router:
             return self._slice((), [plain])
         raise Unavailable(f"A rejected event cannot be kept: {error}")
 
-    def _refused(self, event: Event, error: BadRow) -> Rejection:
+    def _refused(self, event: Event, error: NotifyError) -> Rejection:
         return replace(conflict(event, self._as_text(event)), reason=str(error))
 
 
@@ -205,6 +212,8 @@ def route(
     accepted = sorted(first.values(), key=lambda e: e.id)
     integrations = _by_client(tx, accepted)
     fan_out = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
+    if len(accepted) > 1 and sum(map(len, fan_out.values())) > MOST_NOTIFICATIONS:
+        raise TooMuch(f"{len(accepted)} events make more than {MOST_NOTIFICATIONS} notifications")
     inserted = tx.insert_events([(e, len(fan_out[e.id])) for e in accepted])
     seen_before = [e for e in accepted if e.id not in inserted]
     if seen_before:

@@ -169,6 +169,14 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
+class _Session(requests.Session):
+    """Follows no redirect, and does not read one's body to find out where it leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        del resp
+        return None
+
+
 class Poster:
     """Sends alerts to PagerDuty. One for a process; its threads share the connections."""
 
@@ -177,7 +185,7 @@ class Poster:
     ) -> None:
         self._connect_timeout = connect_timeout
         self._request_timeout = request_timeout
-        self._session = requests.Session()
+        self._session = _Session()
         # Neither .netrc nor a per-request look at the environment: proxies are read once for a URL.
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -59,37 +59,51 @@ class DeliveryQueries(Queries):
             for row in rows
         ]
 
-    def take_lanes(self, integration_ids: Iterable[int], lease: timedelta) -> set[int]:
-        """Takes the lanes of slow integrations that are free; returns those it got."""
+    def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
+        """Takes the lanes of slow integrations that are free, under a token each; those it got."""
         rows = self._rows(
             """WITH free AS MATERIALIZED (
                    SELECT id FROM integrations
                    WHERE id = ANY(CAST(:ids AS bigint[])) AND (lane_until IS NULL OR lane_until <= now())
                    ORDER BY id FOR UPDATE
                )
-               UPDATE integrations i SET lane_until = now() + :lease FROM free WHERE i.id = free.id
-               RETURNING i.id""",
-            ids=list(integration_ids),
+               UPDATE integrations i SET lane_until = now() + :lease, lane_token = u.token
+               FROM free JOIN unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS u(id, token)
+                 ON u.id = free.id
+               WHERE i.id = free.id RETURNING i.id""",
+            ids=list(tokens),
+            tokens=list(tokens.values()),
             lease=lease,
         )
         return {row["id"] for row in rows}
 
-    def free_lanes(self, integration_ids: Iterable[int], *, recovered: Iterable[int] = ()) -> None:
-        """Frees lanes; ``recovered`` ones answered in time and are slow no more."""
+    def free_lanes(self, tokens: Mapping[int, str], *, recovered: Iterable[int] = ()) -> None:
+        """Frees the lanes that these tokens hold; ``recovered`` integrations are slow no more.
+
+        A lane that another claim holds meanwhile is left alone.
+        """
+        back = sorted(set(recovered))
         self._do(
             """WITH mine AS MATERIALIZED (
-                   SELECT id FROM integrations WHERE id = ANY(CAST(:ids AS bigint[]))
-                   ORDER BY id FOR UPDATE
+                   SELECT i.id, i.lane_token = u.token AS held
+                   FROM integrations i
+                   LEFT JOIN unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS u(id, token)
+                     ON u.id = i.id
+                   WHERE i.id = ANY(CAST(:ids AS bigint[])) OR i.id = ANY(CAST(:back AS bigint[]))
+                   ORDER BY i.id FOR UPDATE OF i
                )
-               UPDATE integrations i SET lane_until = NULL,
-                   slow_since = CASE WHEN i.id = ANY(CAST(:recovered AS bigint[])) THEN NULL
+               UPDATE integrations i SET
+                   lane_until = CASE WHEN mine.held THEN NULL ELSE i.lane_until END,
+                   lane_token = CASE WHEN mine.held THEN NULL ELSE i.lane_token END,
+                   slow_since = CASE WHEN i.id = ANY(CAST(:back AS bigint[])) THEN NULL
                                 ELSE i.slow_since END
                FROM mine WHERE i.id = mine.id""",
-            ids=list(integration_ids),
-            recovered=list(recovered),
+            ids=list(tokens),
+            tokens=list(tokens.values()),
+            back=back,
         )
 
-    def mark_slow(self, integration_ids: Iterable[int], lease: timedelta) -> None:
+    def mark_slow(self, integration_ids: Iterable[int]) -> None:
         """An answer of these has been outstanding for a second: one send at a time from now on."""
         self._do(
             """WITH fast AS MATERIALIZED (
@@ -97,10 +111,8 @@ class DeliveryQueries(Queries):
                    WHERE id = ANY(CAST(:ids AS bigint[])) AND slow_since IS NULL
                    ORDER BY id FOR UPDATE
                )
-               UPDATE integrations i SET slow_since = now(), lane_until = now() + :lease
-               FROM fast WHERE i.id = fast.id""",
+               UPDATE integrations i SET slow_since = now() FROM fast WHERE i.id = fast.id""",
             ids=list(integration_ids),
-            lease=lease,
         )
 
     def waiting_behind(self, integration_id: int, limit: int) -> list[Notification]:
@@ -133,19 +145,21 @@ class DeliveryQueries(Queries):
         ordered = sorted(set(fingerprints))
         if not ordered:
             return {}
-        self._do(
-            """INSERT INTO pace (key_fingerprint, turns, touched_at)
-               SELECT u.f, '{}', now() FROM unnest(CAST(:keys AS bytea[])) AS u(f)
-               WHERE NOT EXISTS (SELECT FROM pace p WHERE p.key_fingerprint = u.f)
-               ORDER BY u.f ON CONFLICT DO NOTHING""",
-            keys=ordered,
-        )
-        rows = self._rows(
-            """SELECT key_fingerprint, turns FROM pace
-               WHERE key_fingerprint = ANY(CAST(:keys AS bytea[]))
-               ORDER BY key_fingerprint FOR UPDATE""",
-            keys=ordered,
-        )
+        rows: Sequence[Mapping[str, Any]] = ()
+        while len(rows) < len(ordered):  # SWEEP may drop an old one between the two statements
+            self._do(
+                """INSERT INTO pace (key_fingerprint, turns, touched_at)
+                   SELECT u.f, '{}', now() FROM unnest(CAST(:keys AS bytea[])) AS u(f)
+                   WHERE NOT EXISTS (SELECT FROM pace p WHERE p.key_fingerprint = u.f)
+                   ORDER BY u.f ON CONFLICT DO NOTHING""",
+                keys=ordered,
+            )
+            rows = self._rows(
+                """SELECT key_fingerprint, turns FROM pace
+                   WHERE key_fingerprint = ANY(CAST(:keys AS bytea[]))
+                   ORDER BY key_fingerprint FOR UPDATE""",
+                keys=ordered,
+            )
         return {bytes(row["key_fingerprint"]): _turns_of(row["turns"]) for row in rows}
 
     def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
@@ -216,19 +230,22 @@ class DeliveryQueries(Queries):
     def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
         """Wipes the keys of deleted integrations whose last notification has ended; how many."""
         return self._do(
-            """UPDATE integrations i
+            """WITH ended AS MATERIALIZED (
+                   SELECT i.id FROM integrations i
+                   WHERE i.deleted_at IS NOT NULL AND i.key_token IS NOT NULL
+                     AND (CAST(:ids AS bigint[]) IS NULL OR i.id = ANY(CAST(:ids AS bigint[])))
+                     AND NOT EXISTS (
+                         SELECT FROM notifications n
+                         WHERE n.integration_id = i.id AND n.finished_at IS NULL AND n.last)
+                   ORDER BY i.id FOR UPDATE
+               )
+               UPDATE integrations i
                SET key_token = NULL, key_fingerprint = NULL, key_last4 = NULL, region = NULL
-               WHERE i.deleted_at IS NOT NULL AND i.key_token IS NOT NULL
-                 AND (CAST(:ids AS bigint[]) IS NULL OR i.id = ANY(CAST(:ids AS bigint[])))
-                 AND NOT EXISTS (
-                     SELECT FROM notifications n
-                     WHERE n.integration_id = i.id AND n.finished_at IS NULL AND n.last)""",
+               FROM ended WHERE i.id = ended.id""",
             ids=None if integration_ids is None else list(integration_ids),
         )
 
 
-def _turns_of(stored: dict[str, list[float]]) -> Turns:
-    return Turns(
-        sent=tuple(stored.get("sent", ())),
-        promised={int(s): tuple(t) for s, t in stored.items() if s != "sent"},
-    )
+def _turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:
+    moments = {name: tuple((at, number) for at, number in turns) for name, turns in stored.items()}
+    return Turns(moments.pop("sent", ()), {int(s): turns for s, turns in moments.items()})

@@ -1,6 +1,7 @@
 """Queries of what administrators set up: clients, integrations and their keys."""
 
 from collections.abc import Mapping, Sequence
+from json import dumps
 from typing import Any
 
 from wallarm_notify.adapters.store.queries import (
@@ -126,7 +127,7 @@ class IntegrationQueries(Queries):
             )
         if key is not None or region is not None:
             self._do(
-                "UPDATE integrations SET slow_since = NULL, lane_until = NULL WHERE id = :id",
+                "UPDATE integrations SET slow_since = NULL, lane_until = NULL, lane_token = NULL WHERE id = :id",
                 id=integration_id,
             )
 
@@ -145,7 +146,7 @@ class IntegrationQueries(Queries):
         """Enables, with every setting as it was."""
         self._do(
             """UPDATE integrations SET enabled = true, disabled_at = NULL, disabled_by = NULL,
-                   disabled_reason = NULL, slow_since = NULL, lane_until = NULL WHERE id = :id""",
+                   disabled_reason = NULL, slow_since = NULL, lane_until = NULL, lane_token = NULL WHERE id = :id""",
             id=integration_id,
         )
 
@@ -195,6 +196,21 @@ class IntegrationQueries(Queries):
         )
         return {row["state"]: row["n"] for row in rows}
 
+    def due_now(self, integration_id: int, limit: int) -> int:
+        """Lets first attempts that wait for a turn of the old key come at once; how many."""
+        return self._do(
+            """WITH waiting AS MATERIALIZED (
+                   SELECT id FROM notifications
+                   WHERE integration_id = :id AND finished_at IS NULL AND state = 'pending'
+                     AND due_at > now() AND lease_until IS NULL
+                   ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+               )
+               UPDATE notifications n SET due_at = now(), ring_at = now()
+               FROM waiting WHERE n.id = waiting.id""",
+            id=integration_id,
+            limit=limit,
+        )
+
     def has_open_last(self, integration_id: int) -> bool:
         """Whether an integration's last notification is still on its way."""
         return bool(
@@ -228,7 +244,7 @@ class IntegrationQueries(Queries):
                    turns = jsonb_set(pace.turns, '{sent}',
                        coalesce(pace.turns -> 'sent', '[]') || CAST(:sent AS jsonb))""",
             f=self.fingerprint(key),
-            sent=str([self.now.timestamp()] * number),
+            sent=dumps([[self.now.timestamp(), number]]),
         )
 
     def client(self, client_id: int) -> tuple[str | None, str | None, str | None]:

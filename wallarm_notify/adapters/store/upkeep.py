@@ -32,6 +32,7 @@ class UpkeepQueries(Queries):
                 """INSERT INTO upkeep_runs (name, began_at) VALUES (:name, clock_timestamp())
                    ON CONFLICT (name) DO UPDATE SET began_at = excluded.began_at
                    WHERE upkeep_runs.began_at <= clock_timestamp() - :interval
+                      OR upkeep_runs.began_at > clock_timestamp()  -- the clock was set back
                    RETURNING name""",
                 name=name,
                 interval=interval,
@@ -123,8 +124,11 @@ class UpkeepQueries(Queries):
     def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
         """Deletes rejections past ``retention``, and undecodable messages with them; as above."""
         self._do(
-            "DELETE FROM undecodable WHERE received_at < now() - :retention",
+            """DELETE FROM undecodable WHERE id IN (
+                   SELECT id FROM undecodable WHERE received_at < now() - :retention
+                   ORDER BY received_at LIMIT :limit)""",
             retention=retention,
+            limit=limit,
         )
         rows = self._rows(
             """WITH old AS MATERIALIZED (

@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("disabled_reason", sa.Text(), nullable=True),
         sa.Column("slow_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lane_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lane_token", sa.Text(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=True),
         sa.Column(
             "created_at",
@@ -224,6 +225,9 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_undecodable")),
+    )
+    op.create_index(
+        op.f("ix_undecodable_received_at"), "undecodable", ["received_at"], unique=False
     )
     op.create_table(
         "upkeep_runs",
