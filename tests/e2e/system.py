@@ -144,7 +144,10 @@ class System:
     def start_worker(self, *arguments: str, concurrency: int = 2, **environment: str) -> Process:
         number = len(self.processes)
         process = Process(
-            ["worker", "-c", str(concurrency), "-n", f"w{number}@test", "-l", "INFO", *arguments],
+            [
+                *("worker", "-c", str(concurrency), "-n", f"w{number}@test", "-l", "INFO"),
+                *("--without-mingle", "--without-gossip", *arguments),
+            ],
             {**os.environ, **self.environment, **environment},
             self.folder / f"worker{number}.log",
         )
@@ -215,11 +218,9 @@ class System:
             return int(client.llen(queue))
 
     def close(self) -> None:
+        """Nothing to be gentle about: what a warm stop does is for the tests that stop warm."""
         for process in self.processes:
-            if process.popen.poll() is None:
-                process.popen.terminate()
-        for process in self.processes:
-            process.stop(within=20)
+            process.kill()
         self.wiring.store.close()
 
 

@@ -66,7 +66,10 @@ def test_killing_the_worker_mid_batch_loses_nothing_and_pages_once(
     assert system.ledger().findings == []
 
 
-def test_emptying_the_broker_after_ingest_loses_nothing(system: System) -> None:
+def test_emptying_the_broker_after_ingest_loses_nothing(
+    make_system: Callable[..., System],
+) -> None:
+    system = make_system(ring_seconds=3, sweep_seconds=1)
     key = a_key()
     system.integration(key)
     # Ingest only: what it enqueues for delivery is thrown away with the rest of the broker.

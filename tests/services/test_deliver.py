@@ -35,7 +35,7 @@ def test_a_claim_takes_what_is_due_and_holds_it_for_a_lease(bench: Bench) -> Non
     ids = bench.made(3)
     claim = bench.claim(ids)
     assert [s.notification.id for s in claim.sendings] == ids
-    assert claim.words == "3 notifications sent, attempt 1 of 17"
+    assert claim.words == f"3 notifications for integration {integration} sent, attempt 1 of 17"
     for sending in claim.sendings:
         n = sending.notification
         assert (n.claim, n.lost_claims, n.integration_id) == (1, 1, integration)

@@ -1,7 +1,7 @@
 """Which notifications travel together in one message, and when it is due (engine 2 and 3)."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -12,6 +12,9 @@ from wallarm_notify.domain.retry import ATTEMPTS
 
 LONGEST_COUNTDOWN: Final = timedelta(seconds=60)
 """No message waits longer in the broker; what is early is enqueued again with the rest (engine 2)."""
+
+_NAMED: Final = 5
+"""So many integrations are named in words."""
 
 _QUARTER: Final = 0.25
 
@@ -56,14 +59,18 @@ def _message(group: list[Notification], due: float, now: datetime, *, first: boo
 
 
 def _words(group: list[Notification]) -> str:
+    numbers = attempt_words({n.attempts_made + 1 for n in group})
+    return f"{notification_words(group)}, {numbers} of {ATTEMPTS}"
+
+
+def notification_words(group: Collection[Notification]) -> str:
+    """How many, and for which integrations: ``3 notifications for integrations 1, 7``."""
     integrations = sorted({n.integration_id for n in group})
-    named = ", ".join(map(str, integrations[:5]))
-    if len(integrations) > 5:  # noqa: PLR2004 - so many fit a line
-        named += f" and {len(integrations) - 5} more"
-    return (
-        f"{counted(len(group), 'notification')} for integration{'s' if len(integrations) > 1 else ''} {named}, "
-        f"{attempt_words({n.attempts_made + 1 for n in group})} of {ATTEMPTS}"
-    )
+    named = ", ".join(map(str, integrations[:_NAMED]))
+    if len(integrations) > _NAMED:
+        named += f" and {len(integrations) - _NAMED} more"
+    plural = "s" if len(integrations) > 1 else ""
+    return f"{counted(len(group), 'notification')} for integration{plural} {named}"
 
 
 def attempt_words(numbers: Iterable[int]) -> str:

@@ -9,7 +9,13 @@ from typing import Protocol
 
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import IntegrationKey
-from wallarm_notify.domain.message import Message, attempt_words, counted, messages
+from wallarm_notify.domain.message import (
+    Message,
+    attempt_words,
+    counted,
+    messages,
+    notification_words,
+)
 from wallarm_notify.domain.notification import (
     MESSAGE_SIZE,
     WORKER_LOST,
@@ -91,7 +97,8 @@ class Claim:
             text = f"nothing to send of {counted(self.asked, 'notification')}"
         else:
             numbers = attempt_words({s.number for s in self.sendings})
-            text = f"{counted(len(self.sendings), 'notification')} sent, {numbers} of {ATTEMPTS}"
+            group = [s.notification for s in self.sendings]
+            text = f"{notification_words(group)} sent, {numbers} of {ATTEMPTS}"
         for number, word in (
             (self.waiting, "waiting"),
             (self.cancelled, "cancelled"),
