@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,9 +64,9 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def all_end(processes: list[psutil.Process], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, threading.Event()
     while any(map(is_alive, processes)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        pause.wait(0.05)
     return not any(map(is_alive, processes))
 
 

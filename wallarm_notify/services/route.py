@@ -197,19 +197,8 @@ def route(
 ) -> Routed:
     """One transaction's worth of ingest: see ``Router``."""
     now = tx.now
-    rejected = list(rejections)
-    first: dict[UUID, Event] = {}
-    duplicates = 0
-    for event in events:
-        if is_too_far_ahead(event, now):
-            rejected.append(_ahead(event, as_text(event)))
-        elif (stands := first.setdefault(event.id, event)) is event:
-            pass
-        elif stands.body_hash == event.body_hash:
-            duplicates += 1
-        else:
-            rejected.append(conflict(event, as_text(event)))
-    accepted = sorted(first.values(), key=lambda e: e.id)
+    accepted, refused, duplicates = _sorted_out(events, now, as_text)
+    rejected = [*rejections, *refused]
     integrations = _by_client(tx, accepted)
     fan_out = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
     if len(accepted) > 1 and sum(map(len, fan_out.values())) > MOST_NOTIFICATIONS:
@@ -239,6 +228,25 @@ def route(
         skipped=sum(n.skipped for n in new),
         pending=tuple(pending),
     )
+
+
+def _sorted_out(
+    events: Sequence[Event], now: datetime, as_text: AsText
+) -> tuple[list[Event], list[Rejection], int]:
+    """Of a batch by itself: what may be taken in, by id; what is refused; how many stand twice."""
+    rejected = []
+    first: dict[UUID, Event] = {}
+    duplicates = 0
+    for event in events:
+        if is_too_far_ahead(event, now):
+            rejected.append(_ahead(event, as_text(event)))
+        elif (stands := first.setdefault(event.id, event)) is event:
+            pass
+        elif stands.body_hash == event.body_hash:
+            duplicates += 1
+        else:
+            rejected.append(conflict(event, as_text(event)))
+    return sorted(first.values(), key=lambda e: e.id), rejected, duplicates
 
 
 def counts_of(

@@ -98,34 +98,28 @@ def _tell(sock: socket.socket | None) -> None:
         flight.connected(sock)
 
 
-class _Connection(HTTPConnection):
-    """Tells the flight aboard its thread when it has a socket."""
+class _Watched:
+    """Tells the flight aboard its thread when it has a socket; mixed into urllib3's connections."""
 
     idle_since = 0.0
+    sock: socket.socket | None
 
     def connect(self) -> None:
-        super().connect()
+        super().connect()  # type: ignore[misc]  # the connection beside it has it
         _tell(self.sock)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
             _tell(self.sock)
-        super().request(*args, **kwargs)
+        super().request(*args, **kwargs)  # type: ignore[misc]  # likewise
 
 
-class _TLSConnection(HTTPSConnection):
-    """Likewise, over TLS."""
+class _Connection(_Watched, HTTPConnection):
+    """Plain."""
 
-    idle_since = 0.0
 
-    def connect(self) -> None:
-        super().connect()
-        _tell(self.sock)
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:
-            _tell(self.sock)
-        super().request(*args, **kwargs)
+class _TLSConnection(_Watched, HTTPSConnection):
+    """Over TLS."""
 
 
 class _Fresh:
