@@ -1,62 +1,103 @@
-"""A consumer that keeps what Celery would throw away: messages that are no task of ours (spec 2)."""
+"""A consumer that keeps what Celery would throw away, or stumble over (spec 2)."""
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from celery.worker.consumer import Consumer
 
+from tasks.soundness import fault_of
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.store import Store
-from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.settings import settings
 
 log = logging.getLogger(__name__)
 
 KEPT_BYTES: Final = 64_000
 
+AGAIN_AFTER: Final = 1.0
+"""Seconds after which a message that could not be kept is handed out again."""
+
 
 class KeepingConsumer(Consumer):
-    """Stores undecodable messages and unknown tasks before they are acknowledged.
+    """Stores messages that no task can be made of before they are acknowledged.
 
-    Where they cannot be stored they are left unacknowledged, and the broker hands them out again.
+    Where one cannot be stored it goes back to its queue: left alone, it would take a place among
+    what the worker may hold, for ever.
     """
 
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Celery's own, for messages that are sound."""
+        receive = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Any) -> None:
+            fault = fault_of(message, self.app)
+            if fault is None:
+                receive(message)
+            else:
+                self._set_aside(message, fault)
+
+        return on_message
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """The body is not what its content type says."""
-        if _keep(message, f"cannot be decoded: {exc}"):
-            super().on_decode_error(message, exc)
+        """Celery found a fault that we did not: the body is not what its content type says."""
+        self._set_aside(message, f"cannot be decoded: {exc}")
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        """It is not a task message."""
-        if _keep(message, "is not a task message"):
-            super().on_unknown_message(body, message)
+        """Likewise: it is not a task message."""
+        del body
+        self._set_aside(message, "is not a task message")
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """It names a task that we do not have."""
-        if _keep(message, f"names an unknown task: {exc}"):
-            super().on_unknown_task(body, message, exc)
+        """Likewise: it names a task that we do not have."""
+        del body
+        self._set_aside(message, f"names no task of ours: {exc}")
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """It is a task message, but not a sound one, or of a content type that is refused."""
-        if _keep(message, f"is not a valid task message: {exc}"):
-            super().on_invalid_task(body, message, exc)
+        """Likewise: it is not a sound one, or of a content type that is refused."""
+        del body
+        self._set_aside(message, f"is not a valid task message: {exc}")
+
+    def _set_aside(self, message: Any, reason: str) -> None:
+        if _keep(message, reason):
+            errors: tuple[type[BaseException], ...] = self.connection_errors  # type: ignore[attr-defined]  # its types lack it
+            message.ack_log_error(log, errors)
+        else:
+            self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
+
+
+def _hand_back(message: Any) -> None:
+    # Without a connection the broker has taken it back already.
+    with suppress(Exception):
+        message.requeue()
 
 
 def _keep(message: Any, reason: str) -> bool:
-    """Stores the first 64 kB of ``message``; whether it could.
+    """Stores the first 64 kB of ``message``; whether it could. Never raises.
 
     The consumer lives in the parent of the worker's processes, so it keeps no connection open.
     """
-    raw = message.body if isinstance(message.body, bytes) else str(message.body).encode()
-    store = Store(make_engine(settings().database(), pool_size=0))
     try:
+        raw = _bytes_of(message.body)
+        store = Store(make_engine(settings().database(), pool_size=0))
+        kind = _plain(message.content_type)
         store.transact(
-            lambda tx: tx.store_undecodable(
-                reason.replace("\0", "")[:500], message.content_type, raw[:KEPT_BYTES]
-            )
+            lambda tx: tx.store_undecodable(_plain(reason)[:500], kind, raw[:KEPT_BYTES])
         )
-    except NotifyError as error:
-        log.error("message.not_kept", extra={"error": str(error)})  # noqa: TRY400 - no traceback for what may pass
+    except Exception as error:  # noqa: BLE001 - whatever it is, the message goes back
+        log.error("message.not_kept", extra={"error": str(error)})  # noqa: TRY400 - it may pass
         return False
-    log.error("message.undecodable", extra={"reason": reason[:200], "bytes": len(raw)})
+    log.error("message.undecodable", extra={"reason": _plain(reason)[:200], "bytes": len(raw)})
     return True
+
+
+def _bytes_of(body: Any) -> bytes:
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    return str(body).encode("utf-8", "surrogatepass")
+
+
+def _plain(text: Any) -> str:
+    """``text`` in ASCII, storable."""
+    return str(text).encode("ascii", "backslashreplace").decode().replace("\0", "")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import redis
-from pydantic import SecretStr
 
 from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.bootstrap import Wiring
@@ -135,10 +134,14 @@ class System:
             **{PREFIX + name.upper(): str(value) for name, value in knobs.items()},
         }
         self.processes: list[Process] = []
+        self.move_to(database_url)
+
+    def move_to(self, database_url: str) -> None:
+        """Works on this database from now on."""
+        self.environment[PREFIX + "DATABASE_URL"] = database_url
         self.settings = Settings.model_validate(
             {name.removeprefix(PREFIX).lower(): value for name, value in self.environment.items()}
         )
-        assert isinstance(self.settings.broker_url, SecretStr)
         self.wiring = Wiring(self.settings)
 
     def start_worker(self, *arguments: str, concurrency: int = 2, **environment: str) -> Process:

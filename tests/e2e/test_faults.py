@@ -98,12 +98,7 @@ def test_ingest_waits_for_the_database_and_acknowledges_nothing_before_its_commi
     with EmbeddedPostgres(settings={"fsync": "off"}) as server:
         upgrade(server.url)
         system = make_system(retry_time_scale=0.01, sweep_seconds=1)
-        url = make_url(server.url).render_as_string(hide_password=False)
-        system.settings = system.settings.model_copy(
-            update={"database_url": type(system.settings.database_url)(url)}  # type: ignore[misc]  # it is set
-        )
-        system.wiring = type(system.wiring)(system.settings)
-        system.environment["WALLARM_NOTIFY_DATABASE_URL"] = url
+        system.move_to(make_url(server.url).render_as_string(hide_password=False))
         system.integration(a_key())
         system.start_worker()
         system.start_beat()

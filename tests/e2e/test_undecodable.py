@@ -1,0 +1,153 @@
+"""Whatever arrives, the worker lives, keeps it, and goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+from sqlalchemy import make_url
+
+from e2e.system import System, a_key, an_event, eventually
+from wallarm_notify.adapters.migrations import upgrade
+from wallarm_notify.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NO_ARGUMENTS: list[Any] = [[], {}, {}]
+
+
+def push(
+    system: System,
+    body: Any,
+    headers: Any = None,
+    content_type: str | None = "application/json",
+    **headers_too: Any,
+) -> None:
+    """Puts a message into the queue of events, as a client that goes its own ways would."""
+    if headers is None:
+        headers = {"task": "events.ingest", "id": str(uuid4()), "lang": "go", **headers_too}
+    raw = body if isinstance(body, str) else json.dumps(body)
+    properties = {
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": "events"},
+        "delivery_tag": str(uuid4()),
+        "priority": 0,
+        "body_encoding": None,
+    }
+    message = {
+        "body": raw,
+        "content-encoding": "utf-8",
+        "content-type": content_type,
+        "headers": headers,
+        "properties": properties,
+    }
+    with system.ask_broker() as broker:
+        broker.lpush("events", json.dumps(message))
+
+
+def kept(system: System) -> int:
+    return system.wiring.store.transact(lambda tx: tx.undecodable_count())
+
+
+MALFORMED: list[tuple[Any, dict[str, Any]]] = [
+    (5, {}),
+    (None, {}),
+    ("x", {}),
+    ([], {}),
+    ([1], {}),
+    ([[], {}], {}),
+    ({}, {}),
+    ([5, {}, {}], {}),
+    ([[], [1], {}], {}),
+    ([[], {}, "embed"], {}),
+    (NO_ARGUMENTS, {"content_type": None}),
+    (NO_ARGUMENTS, {"content_type": "application/json\0"}),
+    (NO_ARGUMENTS, {"content_type": "text/\ud800"}),
+    (NO_ARGUMENTS, {"task": ["events.ingest"]}),
+    (NO_ARGUMENTS, {"id": ["a"]}),
+    (NO_ARGUMENTS, {"eta": "never"}),
+    (NO_ARGUMENTS, {"task": "events.unknown"}),
+    (NO_ARGUMENTS, {"headers": {"task": "events.unknown"}}),
+    ({"task": "nope"}, {"headers": {}}),
+    ({"task": ["x"]}, {"headers": {}}),
+    ({"plain": "json"}, {"headers": {}}),
+    ('"\ud800 not json', {}),
+]
+
+
+def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) -> None:
+    system.integration(a_key())
+    worker = system.start_worker()
+    for body, how in MALFORMED:
+        push(system, body, **how)
+    system.emit(an_event())
+    system.wait_for_states(20, delivered=1)
+    eventually(lambda: kept(system) == len(MALFORMED), 20, f"{len(MALFORMED)} kept messages")
+    assert worker.popen.poll() is None
+    assert "Unrecoverable" not in worker.text()
+    with system.ask_broker() as broker:
+        assert broker.hlen("unacked") == 0
+    assert system.ledger().findings == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({"body": lambda e: [None, {"events": [e]}, None]}, id="null arguments"),
+        pytest.param(
+            {"body": lambda e: [[[e]], None, {}], "headers": {"task": "events.ingest"}},
+            id="no id, positional",
+        ),
+        pytest.param(
+            {
+                "body": lambda e: {
+                    "task": "events.ingest",
+                    "args": None,
+                    "kwargs": {"events": [e]},
+                },
+                "headers": {},
+            },
+            id="protocol 1 without id",
+        ),
+        pytest.param(
+            {
+                "body": lambda e: [[], {"events": [e]}, {}],
+                "timelimit": 5,
+                "stamps": 7,
+                "stamped_headers": "x",
+            },
+            id="odd time limits and stamps",
+        ),
+    ],
+)
+def test_what_other_clients_leave_out_loses_no_event(system: System, how: dict[str, Any]) -> None:
+    system.integration(a_key())
+    system.start_worker()
+    push(system, **{**how, "body": how["body"](an_event())})
+    system.wait_for_states(15, delivered=1)
+    assert kept(system) == 0
+
+
+def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
+    broker: str, make_system: Callable[..., System]
+) -> None:
+    with EmbeddedPostgres(settings={"fsync": "off"}) as server:
+        upgrade(server.url)
+        system = make_system(retry_time_scale=0.002, sweep_seconds=1)
+        system.move_to(make_url(server.url).render_as_string(hide_password=False))
+        system.integration(a_key())
+        worker = system.start_worker()
+        server.kill()
+        with Celery(broker=system.broker_url) as producer:
+            for _ in range(4):
+                producer.send_task("events.unknown", queue="events")
+        worker.wait_for("message.not_kept")
+        server.start()
+        system.emit(an_event())
+        system.wait_for_states(30, delivered=1)
+        eventually(lambda: kept(system) == 4, 15, "four kept messages")
+        system.close()
