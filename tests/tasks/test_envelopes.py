@@ -57,7 +57,24 @@ print(json.dumps({
 """
 
 
-def ask(broker: str = "redis://127.0.0.1:1/0", **more: str) -> subprocess.CompletedProcess[str]:
+# Ingest without a database, with less patience than in earnest.
+HAND_BACK = """
+import time
+from celery.exceptions import Reject
+from tasks import routing
+
+routing.PATIENCE = 1.0
+began = time.monotonic()
+try:
+    routing.ingest.run(events=[{"id": "not even valid"}])
+except Reject as rejection:
+    print("handed back" if rejection.requeue else "dropped", time.monotonic() - began < 10)
+"""
+
+
+def ask(
+    broker: str = "redis://127.0.0.1:1/0", script: str = ASK, **more: str
+) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "WALLARM_NOTIFY_DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
@@ -66,7 +83,7 @@ def ask(broker: str = "redis://127.0.0.1:1/0", **more: str) -> subprocess.Comple
         **more,
     }
     return subprocess.run(
-        [sys.executable, "-c", ASK],
+        [sys.executable, "-c", script],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -129,6 +146,12 @@ def test_nothing_is_acknowledged_before_its_work_is_done(worker: dict[str, Any])
     assert worker["prefetch"] == 1
     assert worker["serializer"] == ["json", ["json"]]
     assert worker["consumer"] == "tasks.consumer:KeepingConsumer"
+
+
+def test_without_a_database_ingest_waits_and_then_hands_its_message_back() -> None:
+    done = ask(script=HAND_BACK)
+    assert done.stdout.split() == ["handed", "back", "True"], done.stderr
+    assert done.stderr.count("ingest.waits_for_database") + done.stderr.count("handed_back") >= 1
 
 
 def test_on_amqp_a_publish_that_is_refused_is_an_error() -> None:
