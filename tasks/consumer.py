@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from celery.worker.consumer import Consumer
 
-from tasks.soundness import fault_of
+from tasks.soundness import fault_of, well_formed
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.settings import settings
@@ -27,18 +27,38 @@ class KeepingConsumer(Consumer):
     what the worker may hold, for ever.
     """
 
+    def connect(self) -> Any:
+        """Celery's own; on Redis what comes is put into a message's form before kombu reads it."""
+        connection = super().connect()
+        transport: Any = connection.transport
+        deliver: Any = getattr(transport, "_deliver", None)
+        if deliver is not None:
+            transport._deliver = lambda raw, queue: deliver(well_formed(raw, queue), queue)  # noqa: SLF001 - kombu has no other place for it
+        return connection
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Celery's own, for messages that are sound."""
         receive = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Any) -> None:
             fault = fault_of(message, self.app)
-            if fault is None:
-                receive(message)
-            else:
+            if fault is not None:
                 self._set_aside(message, fault)
+                return
+            try:
+                receive(message)
+            except Exception as error:
+                if self._is_of_the_connection(error):
+                    raise
+                log.exception("message.not_taken")
+                self._set_aside(message, f"no task could be made of it: {error!r}")
 
         return on_message
+
+    def _is_of_the_connection(self, error: Exception) -> bool:
+        # kombu counts KeyError in on Redis, which would have us reconnect for ever.
+        errors: tuple[type[BaseException], ...] = self.connection_errors  # type: ignore[attr-defined]  # its types lack it
+        return isinstance(error, errors) and not isinstance(error, KeyError)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Celery found a fault that we did not: the body is not what its content type says."""
@@ -60,9 +80,11 @@ class KeepingConsumer(Consumer):
         self._set_aside(message, f"is not a valid task message: {exc}")
 
     def _set_aside(self, message: Any, reason: str) -> None:
+        if message.acknowledged:
+            return
         if _keep(message, reason):
-            errors: tuple[type[BaseException], ...] = self.connection_errors  # type: ignore[attr-defined]  # its types lack it
-            message.ack_log_error(log, errors)
+            # Without a connection the broker hands it out again: kept twice is not lost.
+            message.ack_log_error(log, (Exception,))
         else:
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
 
@@ -81,12 +103,12 @@ def _keep(message: Any, reason: str) -> bool:
     try:
         raw = _bytes_of(message.body)
         store = Store(make_engine(settings().database(), pool_size=0))
-        kind = _plain(message.content_type)
+        kind = None if message.content_type is None else _plain(message.content_type)[:200]
         store.transact(
             lambda tx: tx.store_undecodable(_plain(reason)[:500], kind, raw[:KEPT_BYTES])
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, the message goes back
-        log.error("message.not_kept", extra={"error": str(error)})  # noqa: TRY400 - it may pass
+        log.error("message.not_kept", extra={"error": _plain(error)})  # noqa: TRY400 - it may pass
         return False
     log.error("message.undecodable", extra={"reason": _plain(reason)[:200], "bytes": len(raw)})
     return True

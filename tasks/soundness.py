@@ -1,12 +1,57 @@
 """Whether Celery can make a task of a message: what it cannot would end the worker (spec 2)."""
 
-import json
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from celery import Celery
 from celery.worker.request import Request
-from celery.worker.strategy import proto1_to_proto2  # type: ignore[attr-defined]  # its types lack it
+from kombu.transport.virtual import Base64
+from kombu.utils.json import dumps
+
+DEEPEST: Final = 256
+"""Lists and objects within one another; Celery pickles a call, and stalls on what is too deep."""
+
+
+def well_formed(raw: Any, queue: str) -> dict[str, Any]:
+    """What came out of ``queue`` on Redis, with what kombu needs to make any message of it.
+
+    Without it kombu raises before anyone sees the message, which by then is in no queue.
+    """
+    if not isinstance(raw, dict):
+        raw = {"body": dumps(raw)}
+    given = raw.get("properties")
+    properties = dict(given) if isinstance(given, dict) else {}
+    headers = raw.get("headers")
+    if not isinstance(properties.get("delivery_tag"), str):
+        properties["delivery_tag"] = str(uuid4())
+    info = properties.get("delivery_info")
+    if not (
+        isinstance(info, dict)
+        and isinstance(info.get("exchange"), str)
+        and isinstance(info.get("routing_key"), str)
+    ):
+        properties["delivery_info"] = {"exchange": "", "routing_key": queue}
+    body = raw.get("body")
+    if body is not None and not isinstance(body, str):
+        body, properties["body_encoding"] = dumps(body), None
+    elif not _is_encoded(body, properties.get("body_encoding")):
+        properties["body_encoding"] = None
+    return {
+        **raw,
+        "body": body,
+        "headers": headers if isinstance(headers, dict) else {},
+        "properties": properties,
+    }
+
+
+def _is_encoded(body: str | None, encoding: Any) -> bool:
+    if encoding != "base64":
+        return encoding in (None, "utf-8")
+    try:
+        Base64().decode(body or "")
+    except ValueError:
+        return False
+    return True
 
 
 def fault_of(message: Any, app: Celery) -> str | None:
@@ -21,61 +66,84 @@ def fault_of(message: Any, app: Celery) -> str | None:
 
 
 def _fault_of(message: Any, app: Celery) -> str | None:
-    fault = _mend_body(message) if "task" in message.headers else _mend_old(message.decode())
-    if fault is not None:
-        return fault
-    old = "task" not in message.headers
-    described = message.payload if old else message.headers
-    if not isinstance(described.setdefault("id", str(uuid4())), str):
-        return "its id is not a string"
-    name = described["task"]
+    payload, headers = message.decode(), message.headers
+    match payload:
+        case [args, kwargs, embed] if "task" in headers:
+            pass
+        case {"args": _} | {"task": _}:
+            # Protocol 1: the body is an object with everything in it.
+            headers = payload | headers if "task" in headers else payload
+            args, kwargs = payload.get("args"), payload.get("kwargs")
+            embed = payload
+        case _:
+            return "is not a task message"
+    parts = [[] if args is None else args, kwargs or {}, _embed(embed or {})]
+    if not isinstance(parts[0], list) or not isinstance(parts[1], dict):
+        return "its arguments are not a list and an object"
+    headers = _plain_headers(headers)
+    name = headers.get("task")
     if not isinstance(name, str) or name not in app.tasks:
         return f"names no task of ours: {name!r}"
-    _drop_limits(described)
-    if old:
-        body, headers, decoded, utc = proto1_to_proto2(message, dict(message.payload))
-    else:
-        body, headers, decoded, utc = message.body, message.headers, False, True
-    # Made once for nothing: everything that a header can spoil, it spoils here.
+    if not isinstance(headers["id"], str):
+        return "its id is not a string"
+    if _is_deep(parts):
+        return f"its arguments are nested more than {DEEPEST} deep"
+    if parts != payload:
+        message.body = dumps(parts)
+        message.content_type, message.content_encoding = "application/json", "utf-8"
+        message._decoded_cache = parts  # noqa: SLF001 - or the old body would be read again
+    message.headers, message.properties = headers, _scalars(message.properties)
+    # Made once for nothing: what is left that a header can spoil, it spoils here.
     Request(
-        message, app=app, task=app.tasks[name], body=body, headers=headers, decoded=decoded, utc=utc
+        message,
+        app=app,
+        task=app.tasks[name],
+        body=message.body,
+        headers=headers,
+        decoded=False,
+        utc=True,
     )
     return None
 
 
-def _drop_limits(described: dict[str, Any]) -> None:
-    """Our tasks bound their own time and wear no stamps: what a client says of either is not read."""
-    described["timelimit"] = [None, None]
-    for name in ("stamps", "stamped_headers"):
-        described.pop(name, None)
+def _plain_headers(headers: dict[str, Any]) -> dict[str, Any]:
+    """``headers`` without what Celery takes apart unseen; with an id, which some clients leave out.
+
+    Our tasks bound their own time and wear no stamps, and an event does not expire (spec 7): what
+    a client says of these is not read.
+    """
+    if headers.get("id") is None:
+        headers = headers | {"id": str(uuid4())}
+    nested = [name for name in ("id", "task") if isinstance(headers.get(name), list | dict)]
+    if nested:
+        raise ValueError(f"no string: {', '.join(nested)}")
+    unread = ("timelimit", "stamps", "stamped_headers", "expires")
+    return {name: value for name, value in _scalars(headers).items() if name not in unread}
 
 
-def _mend_body(message: Any) -> str | None:
-    """Protocol 2: the body is ``[args, kwargs, embed]``."""
-    payload = message.payload
-    if not isinstance(payload, list) or len(payload) != 3:  # noqa: PLR2004 - the protocol's
-        return "its body is not [args, kwargs, embed]"
-    mended = [[] if payload[0] is None else payload[0], payload[1] or {}, payload[2] or {}]
-    if not _are_arguments(mended[0], mended[1]) or not isinstance(mended[2], dict):
-        return "its arguments are not a list and an object"
-    if mended != payload:
-        message.body = json.dumps(mended)
-        message.content_type, message.content_encoding = "application/json", "utf-8"
-        message._decoded_cache = mended  # noqa: SLF001 - or the old body would be read again
-    return None
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [item for items in inner for item in items if isinstance(item, list | dict)]
+        if not level:
+            return False
+    return True
 
 
-def _mend_old(payload: Any) -> str | None:
-    """Protocol 1: the body is an object with everything in it."""
-    if not isinstance(payload, dict) or "task" not in payload:
-        return "is not a task message"
-    for name, nothing in (("args", []), ("kwargs", {})):
-        if payload.get(name) is None:
-            payload[name] = nothing
-    if not _are_arguments(payload["args"], payload["kwargs"]):
-        return "its arguments are not a list and an object"
-    return None
+def _scalars(fields: dict[str, Any]) -> dict[str, Any]:
+    """Nothing nested: however deep it is, it could not be handed to a child process."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is None or isinstance(value, str | int | float)
+    }
 
 
-def _are_arguments(args: Any, kwargs: Any) -> bool:
-    return isinstance(args, list) and isinstance(kwargs, dict)
+def _embed(given: dict[str, Any]) -> dict[str, Any]:
+    """What is to follow a task; anything else in there would replace the request's own fields."""
+    kinds: dict[str, type] = {"callbacks": list, "errbacks": list, "chain": list, "chord": dict}
+    return {
+        name: given[name] if isinstance(given.get(name), kind) else None
+        for name, kind in kinds.items()
+    }

@@ -69,6 +69,8 @@ MALFORMED: list[tuple[Any, dict[str, Any]]] = [
     (NO_ARGUMENTS, {"content_type": "text/\ud800"}),
     (NO_ARGUMENTS, {"task": ["events.ingest"]}),
     (NO_ARGUMENTS, {"id": ["a"]}),
+    (NO_ARGUMENTS, {"headers": [1]}),
+    (NO_ARGUMENTS, {"headers": "x"}),
     (NO_ARGUMENTS, {"eta": "never"}),
     (NO_ARGUMENTS, {"task": "events.unknown"}),
     (NO_ARGUMENTS, {"headers": {"task": "events.unknown"}}),
@@ -76,7 +78,12 @@ MALFORMED: list[tuple[Any, dict[str, Any]]] = [
     ({"task": ["x"]}, {"headers": {}}),
     ({"plain": "json"}, {"headers": {}}),
     ('"\ud800 not json', {}),
+    (f"[[{'[' * 800}{']' * 800}], {{}}, {{}}]", {}),
+    (f"[{'[' * 9000}{']' * 9000}, {{}}, {{}}]", {}),
 ]
+
+FORMLESS = ["5", "{}", '{"body": [1], "properties": {"body_encoding": "rot13"}}']
+"""JSON that is no message of any client."""
 
 
 def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) -> None:
@@ -84,9 +91,12 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
     worker = system.start_worker()
     for body, how in MALFORMED:
         push(system, body, **how)
+    with system.ask_broker() as broker:
+        broker.lpush("events", *FORMLESS)
     system.emit(an_event())
     system.wait_for_states(20, delivered=1)
-    eventually(lambda: kept(system) == len(MALFORMED), 20, f"{len(MALFORMED)} kept messages")
+    count = len(MALFORMED) + len(FORMLESS)
+    eventually(lambda: kept(system) == count, 20, f"{count} kept messages")
     assert worker.popen.poll() is None
     assert "Unrecoverable" not in worker.text()
     with system.ask_broker() as broker:
@@ -119,8 +129,13 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
                 "timelimit": 5,
                 "stamps": 7,
                 "stamped_headers": "x",
+                "expires": "2020-01-01T00:00:00+00:00",
             },
-            id="odd time limits and stamps",
+            id="odd time limits and stamps, and expired",
+        ),
+        pytest.param(
+            {"body": lambda e: [[], {"events": [e]}, {"delivery_info": 5, "callbacks": 5}]},
+            id="an embed that replaces fields",
         ),
     ],
 )
@@ -145,9 +160,10 @@ def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
         with Celery(broker=system.broker_url) as producer:
             for _ in range(4):
                 producer.send_task("events.unknown", queue="events")
+        push(system, NO_ARGUMENTS, headers=[1])
         worker.wait_for("message.not_kept")
         server.start()
         system.emit(an_event())
         system.wait_for_states(30, delivered=1)
-        eventually(lambda: kept(system) == 4, 15, "four kept messages")
+        eventually(lambda: kept(system) == 5, 15, "five kept messages")
         system.close()
