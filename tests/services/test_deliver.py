@@ -576,6 +576,15 @@ def test_a_new_key_or_region_is_not_slow_until_it_shows(bench: Bench, change: Ch
     assert len(bench.claim(ids).sendings) == 3
 
 
+def test_a_new_key_waits_for_no_turn_of_the_old_one(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(3)
+    bench.sql("UPDATE notifications SET due_at = now() + interval '10 minutes'")
+    assert bench.claim(ids).sendings == ()
+    bench.management.update(integration, Change(key=a_key()))
+    assert len(bench.claim(ids).sendings) == 3
+
+
 def test_claims_and_records_at_once_lose_nothing(bench: Bench) -> None:
     """Eight workers, each with every message, over three integrations of which one is slow."""
     for _ in range(3):

@@ -212,3 +212,9 @@ def test_sweep_forgets_turns_of_keys_not_used_lately(bench: Bench) -> None:
 
 def test_words_tell_what_a_run_did() -> None:
     assert Swept(2, 1).words == "2 notifications rung for, 1 cancelled"
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_sweep(bench: Bench) -> None:
+    assert bench.sweep.run().ran
+    bench.sql("UPDATE upkeep_runs SET began_at = now() + interval '1 hour'")
+    assert bench.sweep.run().ran
