@@ -66,11 +66,6 @@ def may_run_again(error: DBAPIError) -> bool:
     return sqlstate(error) in _AGAIN
 
 
-def is_dead_connection(error: DBAPIError) -> bool:
-    """Whether the connection broke before the statement reached a working server."""
-    return error.connection_invalidated
-
-
 def meaning(error: Exception) -> Exception:
     """The domain error that ``error`` of the driver stands for: BadRow or Unavailable; else itself."""
     if isinstance(error, PoolTimeout):

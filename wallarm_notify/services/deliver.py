@@ -143,12 +143,12 @@ class DeliveryQueries(Protocol):
         """These are slow from now on."""
         ...
 
-    def waiting_behind(self, integration_id: int, limit: int) -> list[Notification]:
-        """Due notifications of one integration that no worker is on."""
+    def waiting_behind(self, limits: Mapping[int, int]) -> list[Notification]:
+        """Due notifications that no worker is on, at most so many of each integration."""
         ...
 
-    def ring_soon(self, integration_id: int) -> None:
-        """Lets SWEEP look at once at what waited behind a lane."""
+    def ring_soon(self, integration_ids: Iterable[int]) -> None:
+        """Lets SWEEP look at once at what waited behind these lanes."""
         ...
 
     def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
@@ -271,14 +271,10 @@ class Delivery:
             tx.free_lanes(lanes, recovered=sorted(recovered))
 
         def call(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
-            for i in sorted(recovered):
-                tx.ring_soon(i)
-            rows = [
-                n
-                for i in sorted(took)
-                for n in tx.waiting_behind(i, MESSAGE_SIZE if i in recovered else 1)
-            ]
-            return rows, tx.now
+            if recovered:
+                tx.ring_soon(sorted(recovered))
+            limits = {i: MESSAGE_SIZE if i in recovered else 1 for i in sorted(took)}
+            return tx.waiting_behind(limits), tx.now
 
         if took:
             # Two transactions: nobody may hold an integration while it waits for notifications.

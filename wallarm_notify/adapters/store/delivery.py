@@ -115,29 +115,37 @@ class DeliveryQueries(Queries):
             ids=list(integration_ids),
         )
 
-    def waiting_behind(self, integration_id: int, limit: int) -> list[Notification]:
-        """Due notifications of one integration that no worker is on: most severe first, then oldest."""
+    def waiting_behind(self, limits: Mapping[int, int]) -> list[Notification]:
+        """Due notifications that no worker is on, of each integration at most as many as it says.
+
+        The most severe come first, then the oldest.
+        """
         rows = self._rows(
-            f"""SELECT {NOTIFICATION_COLUMNS} FROM notifications n
-                WHERE n.integration_id = :integration AND n.finished_at IS NULL
-                  AND n.due_at <= now() AND (n.lease_until IS NULL OR n.lease_until <= now())
-                ORDER BY n.severity DESC, n.id LIMIT :limit""",  # noqa: S608 - a constant
-            integration=integration_id,
-            limit=limit,
+            f"""SELECT {NOTIFICATION_COLUMNS}
+                FROM unnest(CAST(:ids AS bigint[]), CAST(:most AS int[])) AS u(integration_id, most)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM notifications w
+                    WHERE w.integration_id = u.integration_id AND w.finished_at IS NULL
+                      AND w.due_at <= now() AND (w.lease_until IS NULL OR w.lease_until <= now())
+                    ORDER BY w.severity DESC, w.id LIMIT u.most) n""",  # noqa: S608 - a constant
+            ids=list(limits),
+            most=list(limits.values()),
         )
         return [notification_of(row) for row in rows]
 
-    def ring_soon(self, integration_id: int) -> None:
-        """Lets SWEEP look at once at what waited behind this integration's lane."""
+    def ring_soon(self, integration_ids: Iterable[int]) -> None:
+        """Lets SWEEP look at once at what waited behind these lanes, a thousand of each at most."""
         self._do(
             """WITH waiting AS MATERIALIZED (
-                   SELECT id FROM notifications
-                   WHERE integration_id = :integration AND finished_at IS NULL
-                     AND due_at <= now() AND lease_until IS NULL
-                   ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED
+                   SELECT n.id FROM unnest(CAST(:ids AS bigint[])) AS u(integration_id)
+                   CROSS JOIN LATERAL (
+                       SELECT id FROM notifications w
+                       WHERE w.integration_id = u.integration_id AND w.finished_at IS NULL
+                         AND w.due_at <= now() AND w.lease_until IS NULL
+                       ORDER BY w.id LIMIT 1000 FOR UPDATE SKIP LOCKED) n
                )
                UPDATE notifications n SET ring_at = now() FROM waiting WHERE n.id = waiting.id""",
-            integration=integration_id,
+            ids=list(integration_ids),
         )
 
     def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
