@@ -40,6 +40,7 @@ task_routes = {
     task_names.INGEST: {"queue": task_names.EVENTS_QUEUE},
     task_names.DELIVER: {"queue": task_names.NOTIFICATIONS_QUEUE},
     task_names.SWEEP: {"queue": task_names.UPKEEP_QUEUE},
+    task_names.REVIEW: {"queue": task_names.UPKEEP_QUEUE},
     task_names.PRUNE: {"queue": task_names.UPKEEP_QUEUE},
 }
 task_serializer = "json"
@@ -69,6 +70,11 @@ beat_schedule = {
         "task": task_names.SWEEP,
         "schedule": timedelta(seconds=_settings.sweep_seconds),
         "options": {"argsrepr": "()", "kwargsrepr": "what is overdue"},
+    },
+    "review": {
+        "task": task_names.REVIEW,
+        "schedule": timedelta(seconds=_settings.review_seconds),
+        "options": {"argsrepr": "()", "kwargsrepr": "the failure ratios"},
     },
     "prune": {
         "task": task_names.PRUNE,

@@ -1,4 +1,4 @@
-"""Beat's errands: sweep and prune."""
+"""Beat's errands: sweep, review and prune."""
 
 import logging
 
@@ -17,6 +17,16 @@ def sweep() -> str:
         return wiring().sweep.run().words
     except NotifyError as error:
         log.warning("sweep.not_now", extra={"error": str(error)})
+        return f"not now: {error}"
+
+
+@app.task(name=task_names.REVIEW)
+def review() -> str:
+    """Disables integrations whose requests failed too often, and warns before that."""
+    try:
+        return wiring().review.run().words
+    except NotifyError as error:
+        log.warning("review.not_now", extra={"error": str(error)})
         return f"not now: {error}"
 
 

@@ -15,6 +15,7 @@ from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.secrets import KeyCipher, generate
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.event import Event, Severity
+from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
@@ -25,6 +26,7 @@ from wallarm_notify.services.manage_integrations import Draft, Management
 from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
+from wallarm_notify.services.review import Review, Reviewed
 from wallarm_notify.services.route import Routed, Router
 from wallarm_notify.services.sweep import Sweep
 
@@ -146,6 +148,8 @@ def an_attempt(
     n = sending.notification
     return Attempt(
         notification_id=n.id,
+        integration_id=n.integration_id,
+        generation=sending.generation,
         claim=n.claim,
         run=n.run,
         number=sending.number,
@@ -205,9 +209,24 @@ class Bench:
             self.store, self.bell, self.bell, ring=RING, interval=timedelta(seconds=5)
         )
 
+    def reviewed(self, policy: Policy | None = None) -> Reviewed:
+        """One review, a minute after the last one as far as it can tell."""
+        self.sql("DELETE FROM upkeep_runs")
+        review = Review(
+            self.store,
+            self.bell,
+            policy=policy or Policy(),
+            ring=RING,
+            interval=timedelta(minutes=1),
+            hash_body=hash_of,
+        )
+        return review.run()
+
     def prune(self) -> Pruned:
         self.sql("DELETE FROM upkeep_runs")
-        return prune(self.store, retention=RETENTION, interval=timedelta(minutes=1))
+        return prune(
+            self.store, retention=RETENTION, window=Policy().window, interval=timedelta(minutes=1)
+        )
 
     def ledger(self) -> Ledger:
         return draw_up(self.store)
@@ -255,6 +274,21 @@ class Bench:
         claim = self.claim(ids)
         attempts = [an_attempt(s, claim, answer, took=took) for s in claim.sendings]
         self.delivery.record(attempts)
+        return attempts
+
+    def attempted(
+        self, integration_id: int, *history: tuple[timedelta, Answer], client_id: int = 1
+    ) -> list[Attempt]:
+        """Attempts that began so long ago, each of a notification of its own."""
+        pending = self.ingest(*(an_event(client_id=client_id) for _ in history)).pending
+        claim = self.claim(n.id for n in pending if n.integration_id == integration_id)
+        assert len(claim.sendings) == len(history), "pacing or a slow integration is in the way"
+        attempts = [
+            replace(an_attempt(s, claim, answer), at=claim.now - ago)
+            for s, (ago, answer) in zip(claim.sendings, history, strict=True)
+        ]
+        self.delivery.record(attempts)
+        self.bell.taken()
         return attempts
 
     def replayed(self, *ids: int) -> int:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.bootstrap import policy_of
+from wallarm_notify.domain.health import Policy
 from wallarm_notify.settings import Settings, SettingsError, read_settings, unknown_variables
 from wallarm_notify.settings import settings as settings_of_this_process
 
@@ -29,6 +33,12 @@ DEFAULTS: dict[str, Any] = {
     "lease_seconds": 30,
     "ring_seconds": 15,
     "sweep_seconds": 5,
+    "failure_ratio": 60,
+    "failure_window": 12 * 3600,
+    "failure_min_attempts": 17,
+    "failure_min_span": 51 * 60 + 8,
+    "outage_guard": True,
+    "review_seconds": 60,
     "visibility_timeout": 120,
     "retention_days": 90,
 }
@@ -100,6 +110,64 @@ def test_connecting_takes_no_longer_than_the_whole_request(monkeypatch: pytest.M
     assert "CONNECT_TIMEOUT (3.1) must not be longer than" in refusal(
         monkeypatch, connect_timeout="3.1"
     )
+
+
+def test_unset_the_policy_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert policy_of(settings(monkeypatch)) == Policy()
+
+
+def test_the_span_is_scaled_with_the_waits_and_nothing_else_of_the_policy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox = "http://127.0.0.1:8088"
+    got = policy_of(
+        settings(
+            monkeypatch,
+            retry_time_scale="0.5",
+            pagerduty_us_url=sandbox,
+            pagerduty_eu_url=sandbox,
+            failure_min_span="90",
+        )
+    )
+    assert got == replace(Policy(), min_span=timedelta(seconds=45))
+
+
+def test_the_letter_of_the_rule_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    letter = {
+        "failure_ratio": "62.5",
+        "failure_window": "3600",
+        "failure_min_attempts": "0",
+        "failure_min_span": "0",
+        "outage_guard": "false",
+    }
+    assert policy_of(settings(monkeypatch, **letter)) == Policy(
+        ratio=Decimal("62.5"),
+        window=timedelta(hours=1),
+        min_attempts=0,
+        min_span=timedelta(),
+        outage_guard=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("failure_ratio", "0"),
+        ("failure_ratio", "100.1"),
+        ("failure_ratio", "nan"),
+        ("failure_window", "90"),
+        ("failure_window", "0"),
+        ("failure_window", "604860"),
+        ("failure_min_attempts", "-1"),
+        ("failure_min_span", "-1"),
+        ("review_seconds", "0"),
+        ("outage_guard", "sometimes"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    assert f"WALLARM_NOTIFY_{name.upper()}" in refusal(monkeypatch, **{name: value})
 
 
 @pytest.mark.parametrize(

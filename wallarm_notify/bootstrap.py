@@ -16,13 +16,16 @@ from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.outcome import Answer, FailureReason
 from wallarm_notify.schemas import body_hash, canonical
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
 from wallarm_notify.services.manage_integrations import Management
+from wallarm_notify.services.measure import Figures, measure
 from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
+from wallarm_notify.services.review import Review
 from wallarm_notify.services.route import Router
 from wallarm_notify.services.sweep import Sweep
 from wallarm_notify.services.test_integration import Target, Testing
@@ -87,10 +90,33 @@ class Wiring:
             interval=timedelta(seconds=self.settings.sweep_seconds),
         )
 
+    @cached_property
+    def policy(self) -> Policy:
+        """When an integration is switched off."""
+        return policy_of(self.settings)
+
+    @cached_property
+    def review(self) -> Review:
+        """Beat's errand: the failure ratio."""
+        return Review(
+            self.store,
+            self._bell,
+            policy=self.policy,
+            ring=self.settings.ring,
+            interval=timedelta(seconds=self.settings.review_seconds),
+            hash_body=hash_of,
+        )
+
+    def figures(self) -> Figures:
+        """What a monitoring system asks for."""
+        return measure(self.plain_store)
+
     def prune(self) -> Pruned:
         """Ends retention."""
         retention = timedelta(days=self.settings.retention_days)
-        return prune(self.store, retention=retention, interval=PRUNE_EVERY)
+        return prune(
+            self.store, retention=retention, window=self.policy.window, interval=PRUNE_EVERY
+        )
 
     @cached_property
     def management(self) -> Management:
@@ -173,6 +199,18 @@ def knobs_of(settings: Settings) -> Knobs:
         ring=settings.ring,
         pace_per_minute=settings.pace_per_minute,
         retry_time_scale=settings.retry_time_scale,
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The settings that the review goes by."""
+    span = timedelta(seconds=settings.failure_min_span) * settings.retry_time_scale
+    return Policy(
+        ratio=settings.failure_ratio,
+        window=timedelta(seconds=settings.failure_window),
+        min_attempts=settings.failure_min_attempts,
+        min_span=span,
+        outage_guard=settings.outage_guard,
     )
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.domain.retry import ATTEMPTS, SCHEDULE
 
 PREFIX: Final = "WALLARM_NOTIFY_"
 
@@ -66,6 +68,21 @@ class Settings(BaseSettings):
     """How long after its time a notification may rest before SWEEP enqueues it again."""
     sweep_seconds: float = Field(5.0, gt=0, le=60)
     """How often SWEEP looks."""
+    failure_ratio: Decimal = Field(Decimal(60), gt=0, le=100)
+    """Per cent of failed requests at which an integration is disabled."""
+    failure_window: int = Field(43_200, ge=60, le=604_800, multiple_of=60)
+    """The window of the failure ratio, in whole minutes (given in seconds, like all times)."""
+    failure_min_attempts: int = Field(ATTEMPTS, ge=0, le=1_000_000)
+    """The window must hold so many requests; 0 turns the guard off."""
+    failure_min_span: float = Field(SCHEDULE.total_seconds(), ge=0, le=604_800)
+    """First and last failure lie so far apart, and the last request failed; 0 turns the guard off.
+
+    It is scaled by ``retry_time_scale``.
+    """
+    outage_guard: bool = True
+    """Whether what fails while PagerDuty is down for most integrations is left out."""
+    review_seconds: float = Field(60.0, gt=0, le=3600)
+    """How often the failure ratios are reviewed."""
     visibility_timeout: float = Field(120.0, ge=1, le=86400)
     """How long Redis keeps an unacknowledged message from other workers."""
     retention_days: float = Field(90.0, gt=0, le=36500)

@@ -11,6 +11,9 @@ DELIVER: Final = "notifications.deliver"
 SWEEP: Final = "upkeep.sweep"
 """Beat: enqueues again what is overdue and nobody is on."""
 
+REVIEW: Final = "upkeep.review"
+"""Beat: disables integrations whose requests failed too often, and warns before that."""
+
 PRUNE: Final = "upkeep.prune"
 """Beat: deletes what ended longer ago than the retention."""
 

@@ -97,8 +97,9 @@ def sendings(
             cargo,
             key,
             b"fingerprint",
-            slow,
-            None,
+            generation=0,
+            slow=slow,
+            turn=None,
         )
         for i in ids
     )

@@ -187,7 +187,7 @@ def test_an_ended_one_is_nobodys_any_more() -> None:
 
 def a_candidate(**fields: Any) -> Candidate:
     own = {name: fields.pop(name) for name in list(fields) if name in Notification.__slots__}
-    state = {"enabled": True, "disablings": 0, "slow": False, "fingerprint": b"f"}
+    state = {"enabled": True, "disablings": 0, "generation": 0, "slow": False, "fingerprint": b"f"}
     theirs = {
         name.removeprefix("integration_"): value
         for name, value in fields.items()

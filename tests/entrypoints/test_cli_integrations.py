@@ -269,7 +269,7 @@ def test_disable_and_enable_in_json(line: CommandLine) -> None:
     )
     on = line.json("integrations", "enable", number)
     assert (on["enabled"], on["unsent"]) == (True, {"skipped": 0, "cancelled": 0, "failed": 0})
-    assert set(on) == FIELDS | {"unsent"}
+    assert set(on) == FIELDS | {"unsent", "unsent_since"}
 
 
 def test_what_is_so_already_is_refused(line: CommandLine) -> None:

@@ -29,10 +29,11 @@ def made(line: CommandLine, number: int) -> int:
 def attempted(line: CommandLine) -> None:
     """Two attempts of notification 1: PagerDuty refused the one, the network the other."""
     line.sql("""INSERT INTO attempts
-        (notification_id, claim, run, number, at, duration_ms, status_code, error, response) VALUES
-        (1, 1, 1, 1, '2026-03-01 12:00:00+00', 31, 400, 'http_4xx',
+        (notification_id, claim, integration_id, run, number, at, duration_ms, status_code, error,
+         response) VALUES
+        (1, 1, 1, 1, 1, '2026-03-01 12:00:00+00', 31, 400, 'http_4xx',
          '{"status"\\: "invalid event", "message"\\: "Event object is invalid", "errors"\\: ["too long"]}'),
-        (1, 2, 1, 2, '2026-03-01 12:00:01+00', 5000, NULL, 'connect_timeout', 'no [bold]answer')""")
+        (1, 2, 1, 1, 2, '2026-03-01 12:00:01+00', 5000, NULL, 'connect_timeout', 'no [bold]answer')""")
     line.sql("UPDATE notifications SET attempts_made = 2, state = 'retrying' WHERE id = 1")
 
 

@@ -126,7 +126,8 @@ CORRUPTIONS = {
         "1 ended notifications that are still rung for",
     ),
     "an attempt of nothing": (
-        "INSERT INTO attempts VALUES (4711, 1, 1, 1, now(), 1, 202, NULL, '')",
+        """INSERT INTO attempts (notification_id, claim, integration_id, run, number, at, duration_ms, response)
+           VALUES (4711, 1, 1, 1, 1, now(), 1, '')""",
         "1 attempts without their notification",
     ),
     "an attempt lost": (

@@ -10,7 +10,8 @@ from build import Bench, a_key, a_user_event, an_answer, an_event, an_integratio
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
 from wallarm_notify.domain.notification import State
-from wallarm_notify.services.manage_integrations import Change, SwitchedOff
+from wallarm_notify.services.manage_integrations import Change
+from wallarm_notify.services.switch_off import SwitchedOff
 
 ANN = {"user": "Ann", "reason": "a test"}
 
@@ -206,7 +207,7 @@ def test_what_comes_while_it_is_disabled_is_skipped_and_enabling_counts_it(bench
     assert bench.ingest(an_event(), an_event(), an_event()).skipped == 3
     after, ended = bench.management.enable(integration)
     assert after.enabled
-    assert ended == {"skipped": 3, "cancelled": 2}
+    assert ended.counts == {"skipped": 3, "cancelled": 2}
     assert len(bench.made()) == 1
 
 

@@ -153,6 +153,7 @@ def test_prune_works_in_slices_to_the_end(bench: Bench) -> None:
 
 def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
     assert bench.prune().ran
-    again = prune(bench.store, retention=RETENTION, interval=timedelta(minutes=1))
+    hours, minute = timedelta(hours=12), timedelta(minutes=1)
+    again = prune(bench.store, retention=RETENTION, window=hours, interval=minute)
     assert not again.ran
     assert again.words == "another run was there first"

@@ -109,8 +109,9 @@ def test_every_name_has_its_task_and_every_task_its_name(worker: dict[str, Any])
 
 def test_beat_runs_only_tasks_that_exist(worker: dict[str, Any]) -> None:
     scheduled = {task for task, _, _ in worker["beat"].values()}
-    assert scheduled == {task_names.SWEEP, task_names.PRUNE}
+    assert scheduled == {task_names.SWEEP, task_names.REVIEW, task_names.PRUNE}
     assert worker["beat"]["sweep"][1] == 5
+    assert worker["beat"]["review"][1] == 60
     assert worker["beat"]["prune"][1] == 60
 
 

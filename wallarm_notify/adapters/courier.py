@@ -379,6 +379,8 @@ def _attempt_of(trip: Trip, answer: Answer, now: float) -> Attempt:
     began = trip.flight.began if trip.flight else now
     return Attempt(
         notification_id=n.id,
+        integration_id=n.integration_id,
+        generation=trip.sending.generation,
         claim=n.claim,
         run=n.run,
         number=trip.sending.number,

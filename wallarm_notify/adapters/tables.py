@@ -76,6 +76,10 @@ integrations = Table(
     Column("enabled", Boolean, nullable=False),
     # How often it was switched off: notifications made before the latest time are cancelled.
     Column("disablings", Integer, nullable=False, server_default=text("0")),
+    # Numbers its clean failure windows: enabling, a new key and a new region begin one (spec 6).
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+    # The highest warning of its failure ratio that was given and still stands, in per cent.
+    Column("warned", SmallInteger, nullable=False, server_default=text("0")),
     _time("switched_off_at"),
     _time("disabled_at"),
     Column("disabled_by", Text),
@@ -215,6 +219,9 @@ attempts = Table(
     # One HTTP request; its identity is the claim under which it was made.
     Column("notification_id", BigInteger, nullable=False),
     Column("claim", Integer, nullable=False),
+    Column("integration_id", BigInteger, nullable=False),
+    # The clean failure window it counts in; null where it is outside of the ratio (spec 1).
+    Column("generation", Integer),
     Column("run", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     _time("at", nullable=False),
@@ -224,6 +231,78 @@ attempts = Table(
     Column("response", Text, nullable=False),
     PrimaryKeyConstraint("notification_id", "claim"),
 )
+# What one integration's window held, as explain shows it.
+Index("ix_attempts_integration_id_at", attempts.c.integration_id, attempts.c.at)
+# A time range of everybody's, as a policy is simulated over it; they come nearly in this order.
+Index("ix_attempts_at", attempts.c.at, postgresql_using="brin")
+
+health_minutes = Table(
+    "health_minutes",
+    metadata,
+    # An integration's attempts of one minute, counted in the transaction that records them: see
+    # domain.health.Counts. Kept as long as the failure window.
+    Column("integration_id", BigInteger, nullable=False),
+    Column("generation", Integer, nullable=False),
+    _time("minute", nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("network", Integer, nullable=False),
+    Column("server", Integer, nullable=False),
+    Column("throttled", Integer, nullable=False),
+    Column("client", Integer, nullable=False),
+    Column("other", Integer, nullable=False),
+    _time("excusable_first_at"),
+    _time("excusable_last_at"),
+    _time("own_first_at"),
+    _time("own_last_at"),
+    _time("succeeded_last_at"),
+    PrimaryKeyConstraint("integration_id", "generation", "minute"),
+    CheckConstraint(
+        "failed = network + server + throttled + client + other AND failed <= attempts",
+        name="failed",
+    ),
+    # A minute's row is written again and again while the minute lasts; leave room for it.
+    postgresql_with={"fillfactor": 70},
+)
+# Who fails at all: the review starts from these few, whatever the others have counted.
+Index(
+    "ix_health_minutes_failed",
+    health_minutes.c.integration_id,
+    health_minutes.c.generation,
+    health_minutes.c.minute,
+    postgresql_where=health_minutes.c.failed > 0,
+)
+# Everybody's last hour, and what has left the window.
+Index("ix_health_minutes_minute", health_minutes.c.minute)
+
+outages = Table(
+    "outages",
+    metadata,
+    # When PagerDuty was down for most of us: what fails then is nobody's fault (spec 6).
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _time("began_at", nullable=False),
+    _time("ended_at"),
+)
+# One at a time goes on.
+Index(
+    "ix_outages_going_on",
+    outages.c.ended_at.is_(None),
+    unique=True,
+    postgresql_where=outages.c.ended_at.is_(None),
+)
+
+switch_offs = Table(
+    "switch_offs",
+    metadata,
+    # An automatic disabling, with what it was judged by: see services.explain.
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("integration_id", BigInteger, nullable=False),
+    Column("generation", Integer, nullable=False),
+    _time("at", nullable=False),
+    Column("policy", JSONB, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+)
+Index("ix_switch_offs_integration_id_at", switch_offs.c.integration_id, switch_offs.c.at)
 
 pace = Table(
     "pace",

@@ -110,11 +110,13 @@ class Candidate:
     """A notification a delivery message names, beside how its integration stands.
 
     ``fingerprint`` tells keys apart for pacing without being one; None: the key is wiped.
+    ``generation`` numbers the integration's clean failure windows (spec 6).
     """
 
     notification: Notification
     enabled: bool
     disablings: int
+    generation: int
     slow: bool
     fingerprint: bytes | None
 

@@ -1,5 +1,6 @@
 """What one request to PagerDuty came to, and what follows from it (spec 5)."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -47,9 +48,13 @@ class Attempt:
     """One HTTP request made for a notification, under one claim.
 
     ``at`` is when it began and ``duration`` how long it took, by the database's clock.
+    ``generation`` is the integration's clean window in which it counts, None for what is outside
+    of the failure ratio (spec 6).
     """
 
     notification_id: int
+    integration_id: int
+    generation: int | None
     claim: int
     run: int
     number: int
@@ -107,3 +112,16 @@ def outcome_of(answer: Answer, *, number: int, last: bool = False, scale: float 
         return Delivered()
     wait = wait_after(number, last=last, retry_after=answer.retry_after, scale=scale)
     return GaveUp() if wait is None else RetryLater(wait)
+
+
+def message_of(response: str) -> str:
+    """PagerDuty's message and errors in the body of an answer; the body itself where it has none."""
+    try:
+        body = json.loads(response)
+    except (ValueError, RecursionError):
+        return response
+    if not isinstance(body, dict) or not isinstance(body.get("message"), str):
+        return response
+    errors = body.get("errors")
+    details = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
+    return f"{body['message']}: {details}" if details else str(body["message"])

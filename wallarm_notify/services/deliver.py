@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.health import Cell, Counts, by_minute
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.message import (
     Message,
@@ -63,13 +64,15 @@ class Sending:
     """One claimed notification, ready to be sent.
 
     ``turn`` is the turn that pacing granted, in epoch seconds, None where it is off;
-    ``fingerprint`` is the key's.
+    ``fingerprint`` is the key's. ``generation`` is the failure window in which the attempt will
+    count, None for an integration's last notification, which is outside of the ratio (spec 1).
     """
 
     notification: Notification
     cargo: Cargo
     key: IntegrationKey
     fingerprint: bytes
+    generation: int | None
     slow: bool
     turn: float | None
 
@@ -175,6 +178,10 @@ class DeliveryQueries(Protocol):
         """Writes what changes of locked notifications."""
         ...
 
+    def count_attempts(self, cells: Mapping[Cell, Counts]) -> None:
+        """Adds to the counters of the failure ratio."""
+        ...
+
     def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
         """Wipes the keys of deleted integrations whose last notification has ended."""
         ...
@@ -207,13 +214,13 @@ class Delivery:
         """
         done = self._store.transact(lambda tx: write_down(tx, attempts, self._knobs))
         self._doorbell.ring(messages([n for n in done.changed if n.is_open], done.now))
-        _log_attempts(attempts, done.integration_of)
+        _log_attempts(attempts)
         _log_ends(done.changed)
         ended_last = {n.integration_id for n in done.changed if n.last and not n.is_open}
         if ended_last:
             self._store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
         if slow:
-            self._move_lanes(attempts, done.integration_of, set(slow), lanes or {})
+            self._move_lanes(attempts, set(slow), lanes or {})
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
         """Sets integrations apart whose answer is outstanding for a second."""
@@ -255,16 +262,14 @@ class Delivery:
     def _move_lanes(
         self,
         attempts: Sequence[Attempt],
-        integration_of: Mapping[int, int],
         slow: set[int],
         lanes: Mapping[int, str],
     ) -> None:
         """Frees the lanes of what was answered and calls what waits there next."""
         took: dict[int, timedelta] = {}
         for a in attempts:
-            integration = integration_of.get(a.notification_id)
-            if integration is not None and integration in slow:
-                took[integration] = max(a.duration, took.get(integration, timedelta()))
+            if a.integration_id in slow:
+                took[a.integration_id] = max(a.duration, took.get(a.integration_id, timedelta()))
         recovered = {i for i, duration in took.items() if duration < SLOW}
 
         def free(tx: DeliveryQueries) -> None:
@@ -298,7 +303,13 @@ def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, 
     changed += waiting
     sendings = [
         Sending(
-            claimed(c.notification, now, knobs.lease), load, load.key, c.fingerprint, c.slow, turn
+            claimed(c.notification, now, knobs.lease),
+            load,
+            load.key,
+            c.fingerprint,
+            None if c.notification.last else c.generation,
+            c.slow,
+            turn,
         )
         for c, turn in granted
         if (load := cargo[c.notification.id]).key is not None and c.fingerprint is not None
@@ -414,23 +425,24 @@ def _give_turns_back(tx: DeliveryQueries, sendings: Sequence[Sending], knobs: Kn
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a record came to: the notifications it changed, and whose they all are."""
+    """What a record came to: the notifications it changed."""
 
     now: datetime
     changed: tuple[Notification, ...]
-    integration_of: Mapping[int, int]
 
 
 def write_down(tx: DeliveryQueries, attempts: Sequence[Attempt], knobs: Knobs) -> Record:
     """The record's transaction: see ``Delivery.record``."""
     rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
     stored = tx.insert_attempts(attempts)
+    new = []
     changed = dict(rows)
     for a in sorted(attempts, key=lambda a: a.claim):
         n = changed.get(a.notification_id)
         if n is None or (a.notification_id, a.claim) not in stored:
             continue
         stored.discard((a.notification_id, a.claim))
+        new.append(a)
         outcome = outcome_of(a.answer, number=a.number, last=n.last, scale=knobs.retry_time_scale)
         changed[n.id] = recorded(
             n,
@@ -442,14 +454,13 @@ def write_down(tx: DeliveryQueries, attempts: Sequence[Attempt], knobs: Knobs) -
         )
     different = tuple(n for i, n in changed.items() if n is not rows[i])
     tx.save(different)
-    return Record(tx.now, different, {i: n.integration_id for i, n in rows.items()})
+    tx.count_attempts(by_minute(new))
+    return Record(tx.now, different)
 
 
-def _log_attempts(attempts: Sequence[Attempt], integration_of: Mapping[int, int]) -> None:
+def _log_attempts(attempts: Sequence[Attempt]) -> None:
     reasons = Counter(a.answer.reason or "delivered" for a in attempts)
-    integrations = {
-        integration_of[a.notification_id] for a in attempts if a.notification_id in integration_of
-    }
+    integrations = {a.integration_id for a in attempts}
     log.info(
         "delivery.recorded",
         extra={"integrations": sorted(integrations), **{str(r): n for r, n in reasons.items()}},

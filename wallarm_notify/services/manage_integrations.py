@@ -1,33 +1,21 @@
 """Integrations, as administrators manage them: create, update, enable, disable, delete (spec 1)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from uuid import uuid4
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.integration import (
-    Integration,
-    IntegrationKey,
-    Subscriber,
-    default_name,
-    subscribers,
-)
-from wallarm_notify.domain.message import messages
-from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
+from wallarm_notify.domain.integration import Integration, IntegrationKey, default_name
+from wallarm_notify.domain.notification import Notification
 from wallarm_notify.services.ports import Doorbell, Store
-from wallarm_notify.services.route import counts_of
-
-INTEGRATION_TYPE = "pager_duty"
-"""What the original calls this kind of integration."""
+from wallarm_notify.services.switch_off import Stored, SwitchedOff, SwitchingOff, SwitchOffQueries
 
 LONGEST_NAME = 200
 
 LONGEST_REASON = 500
 
-CANCEL_SLICE = 500
+DUE_SLICE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +41,18 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """An integration's locked row."""
+class Unsent:
+    """How many of an integration's notifications ended undelivered ``since`` it broke, by state.
 
-    id: int
-    client_id: int
-    name: str
-    region: str
-    subscriptions: frozenset[str]
-    enabled: bool
-    disablings: int
-    key_token: bytes
+    It broke when the first of the failures happened that switched it off, or when somebody did.
+    """
+
+    since: datetime
+    counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchedOff:
-    """What disabling or deleting came to: how many were told, and what was cancelled."""
-
-    told: int
-    cancelled: int
-    last: bool
-
-
-class ManagementQueries(Protocol):
+class ManagementQueries(SwitchOffQueries, Protocol):
     """What managing integrations asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
 
     def insert_integration(self, draft: Draft, key: IntegrationKey) -> int:
         """Stores a new integration; its id."""
@@ -123,30 +94,12 @@ class ManagementQueries(Protocol):
         """One integration as people see it."""
         ...
 
-    def ended_meanwhile(self, integration_id: int) -> Mapping[str, int]:
-        """How many of its notifications are skipped, cancelled and failed."""
+    def broke_at(self, integration_id: int) -> datetime:
+        """When a disabled integration's failures began, or when it was disabled."""
         ...
 
-    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
-        """The integrations of clients."""
-        ...
-
-    def insert_events(self, events: Sequence[tuple[Event, int]]) -> Any:
-        """Stores events with their fan-out."""
-        ...
-
-    def insert_notifications(
-        self, new: Sequence[NewNotification], ring: timedelta
-    ) -> list[Notification]:
-        """Makes notifications; those to be sent."""
-        ...
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Adds to the ledger's counters."""
-        ...
-
-    def left_behind_by(self, integration_id: int, limit: int) -> list[Notification]:
-        """Open notifications, locked, made before the integration was last switched off."""
+    def ended_undelivered(self, integration_id: int, since: datetime) -> Mapping[str, int]:
+        """How many of its notifications were skipped, cancelled and failed since then."""
         ...
 
     def due_now(self, integration_id: int, limit: int) -> int:
@@ -155,10 +108,6 @@ class ManagementQueries(Protocol):
 
     def has_open_last(self, integration_id: int) -> bool:
         """Whether its last notification is still on its way, and needs the key."""
-        ...
-
-    def save(self, notifications: Sequence[Notification]) -> None:
-        """Writes what changes of locked notifications."""
         ...
 
 
@@ -174,9 +123,7 @@ class Management:
         hash_body: Callable[[Mapping[str, Any]], bytes],
     ) -> None:
         self._store = store
-        self._doorbell = doorbell
-        self._ring = ring
-        self._hash_body = hash_body
+        self._off = SwitchingOff(store, doorbell, ring=ring, hash_body=hash_body)
 
     def create(self, draft: Draft, key: IntegrationKey) -> Integration:
         """Stores a new integration; its ``warnings`` tell what may surprise. Raises Refused, Unavailable."""
@@ -211,18 +158,23 @@ class Management:
 
         updated = self._store.transact(work)
         if change.key is not None or change.region is not None:
-            while self._store.transact(lambda tx: tx.due_now(integration_id, CANCEL_SLICE)):
+            while self._store.transact(lambda tx: tx.due_now(integration_id, DUE_SLICE)):
                 pass
         return updated
 
-    def enable(self, integration_id: int) -> tuple[Integration, Mapping[str, int]]:
-        """Enables; with it come the counts of what ended unsent. Raises Refused, Unavailable."""
+    def enable(self, integration_id: int) -> tuple[Integration, Unsent]:
+        """Enables, with a clean failure window; tells what was not delivered meanwhile.
 
-        def work(tx: ManagementQueries) -> tuple[Integration, Mapping[str, int]]:
+        Raises Refused, Unavailable.
+        """
+
+        def work(tx: ManagementQueries) -> tuple[Integration, Unsent]:
             if _locked(tx, integration_id).enabled:
                 raise Refused(f"Integration {integration_id} is enabled already.")
+            since = tx.broke_at(integration_id)
             tx.switch_on(integration_id)
-            return _shown(tx, integration_id), tx.ended_meanwhile(integration_id)
+            unsent = Unsent(since, tx.ended_undelivered(integration_id, since))
+            return _shown(tx, integration_id), unsent
 
         return self._store.transact(work)
 
@@ -236,10 +188,12 @@ class Management:
             if not stored.enabled:
                 raise Refused(f"Integration {integration_id} is disabled already.")
             tx.switch_off(integration_id, by=user, reason=reason)
-            told = self._tell(tx, stored, "integration.disabled", user=user, reason=reason)
+            told = self._off.tell(
+                tx, stored, "integration.disabled", reason=reason, actor={"name": user}
+            )
             return stored, told, tx.now
 
-        return self._finish(*self._store.transact(work))
+        return self._off.finish(*self._store.transact(work))
 
     def delete(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
         """Deletes with all configuration; cannot be undone. Raises Refused, Unavailable."""
@@ -250,88 +204,16 @@ class Management:
             stored = _locked(tx, integration_id)
             if stored.enabled:
                 tx.switch_off(integration_id, by=user, reason=reason)
-            told = self._tell(tx, stored, "integration.deleted", user=user, reason=reason)
+            told = self._off.tell(
+                tx, stored, "integration.deleted", reason=reason, actor={"name": user}
+            )
             needs_key = any(n.integration_id == stored.id for n in told) or tx.has_open_last(
                 stored.id
             )
             tx.erase_integration(integration_id, keep_key=needs_key)
             return stored, told, tx.now
 
-        return self._finish(*self._store.transact(work))
-
-    def _tell(
-        self,
-        tx: ManagementQueries,
-        stored: Stored,
-        event_type: str,
-        *,
-        user: str,
-        reason: str,
-    ) -> list[Notification]:
-        """Routes our own event in the transaction that causes it (engine 5); the broken one comes last."""
-        event = self._event(stored, event_type, at=tx.now, user=user, reason=reason)
-        others = [i for i in tx.subscribers_of([stored.client_id]) if i.id != stored.id]
-        new = [
-            NewNotification(
-                client_id=stored.client_id,
-                integration_id=i.id,
-                event_id=event.id,
-                severity=event.severity,
-                disablings=i.disablings,
-                skipped=not i.enabled,
-            )
-            for i in subscribers(event, others)
-        ]
-        if stored.enabled and event.subscription in stored.subscriptions:
-            new.append(
-                NewNotification(
-                    client_id=stored.client_id,
-                    integration_id=stored.id,
-                    event_id=event.id,
-                    severity=event.severity,
-                    disablings=stored.disablings + 1,
-                    last=True,
-                )
-            )
-        tx.insert_events([(event, len(new))])
-        pending = tx.insert_notifications(new, self._ring)
-        tx.count(counts_of(taken=1, matched=int(bool(new)), kept=0, readmitted=0, new=new))
-        return sorted(pending, key=lambda n: n.last)
-
-    def _event(
-        self, stored: Stored, event_type: str, *, at: datetime, user: str, reason: str
-    ) -> Event:
-        event_id = uuid4()
-        body = {
-            "id": str(event_id),
-            "client_id": stored.client_id,
-            "type": event_type,
-            "occurred_at": at.isoformat(),
-            "integration_id": stored.id,
-            "integration_name": stored.name,
-            "integration_type": INTEGRATION_TYPE,
-            "reason": reason,
-            "actor": {"name": user},
-        }
-        return Event(event_id, stored.client_id, event_type, at, body, self._hash_body(body))
-
-    def _finish(self, stored: Stored, told: list[Notification], now: datetime) -> SwitchedOff:
-        """After the commit: rings, the last notification after the others, and cancels what waits."""
-        self._doorbell.ring(messages([n for n in told if not n.last], now))
-        self._doorbell.ring(messages([n for n in told if n.last], now))
-
-        def cancel(tx: ManagementQueries) -> int:
-            rows = [
-                ended(n, State.CANCELLED, tx.now)
-                for n in tx.left_behind_by(stored.id, CANCEL_SLICE)
-            ]
-            tx.save(rows)
-            return len(rows)
-
-        cancelled = 0
-        while (done := self._store.transact(cancel)) > 0:
-            cancelled += done
-        return SwitchedOff(len(told), cancelled, any(n.last for n in told))
+        return self._off.finish(*self._store.transact(work))
 
 
 def _locked(tx: ManagementQueries, integration_id: int) -> Stored:

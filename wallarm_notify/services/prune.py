@@ -30,6 +30,10 @@ class PruneQueries(Protocol):
         """Deletes rejections and undecodable messages; how many, and the counts by kind."""
         ...
 
+    def prune_health(self, window: timedelta, retention: timedelta, limit: int) -> int:
+        """Deletes counters that have left the failure window, and old decisions; how many counters."""
+        ...
+
     def count(self, changes: Mapping[str, int]) -> None:
         """Adds to the ledger's counters."""
         ...
@@ -51,12 +55,18 @@ class Pruned:
         return f"{counted(self.events, 'event')} deleted, {self.rejected} rejected ones"
 
 
-def prune(store: Store[PruneQueries], *, retention: timedelta, interval: timedelta) -> Pruned:
-    """Deletes what is past ``retention``; what waits is never touched. Raises Unavailable."""
+def prune(
+    store: Store[PruneQueries], *, retention: timedelta, window: timedelta, interval: timedelta
+) -> Pruned:
+    """Deletes what is past ``retention``, and counters that have left the failure ``window``.
+
+    What waits is never touched. Raises Unavailable.
+    """
     if not store.transact(lambda tx: tx.may_run("prune", interval * 0.8)):
         return Pruned(ran=False)
     events = _all(store, lambda tx: tx.prune_events(retention, SLICE))
     rejected = _all(store, lambda tx: tx.prune_rejected(retention, SLICE))
+    _all(store, lambda tx: (tx.prune_health(window, retention, SLICE), {}))
     return Pruned(events, rejected)
 
 

@@ -15,11 +15,17 @@ SLICE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which notifications of an integration are to be replayed; ``since`` is when they were made."""
+    """Which notifications of an integration are to be replayed.
+
+    ``since`` is when they were made, ``ended_since`` when they ended; ``event_type`` is of the
+    event that they are of.
+    """
 
     integration_id: int
     state: State
     since: datetime | None = None
+    ended_since: datetime | None = None
+    event_type: str | None = None
 
 
 class ReplayQueries(Protocol):

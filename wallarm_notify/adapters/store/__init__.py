@@ -12,6 +12,7 @@ from wallarm_notify.adapters.database import may_run_again, meaning
 from wallarm_notify.adapters.migrations import current, newest
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
+from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
 from wallarm_notify.adapters.store.listings import ListingQueries
 from wallarm_notify.adapters.store.routing import RoutingQueries
@@ -25,7 +26,12 @@ _RUNS: Final = 6
 
 
 class Transaction(
-    RoutingQueries, DeliveryQueries, UpkeepQueries, IntegrationQueries, ListingQueries
+    RoutingQueries,
+    DeliveryQueries,
+    HealthQueries,
+    UpkeepQueries,
+    IntegrationQueries,
+    ListingQueries,
 ):
     """One transaction, with every query; each use case names those it uses."""
 

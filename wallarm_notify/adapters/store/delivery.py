@@ -20,13 +20,17 @@ from wallarm_notify.domain.pacing import Turns
 from wallarm_notify.services.deliver import Cargo
 
 _INSERT_ATTEMPTS = text("""
-    INSERT INTO attempts (notification_id, claim, run, number, at, duration_ms, status_code, error, response)
-    SELECT u.notification_id, u.claim, u.run, u.number, u.at, u.duration_ms, u.status_code, u.error, u.response
+    INSERT INTO attempts (notification_id, claim, integration_id, generation, run, number, at, duration_ms,
+        status_code, error, response)
+    SELECT u.notification_id, u.claim, u.integration_id, u.generation, u.run, u.number, u.at, u.duration_ms,
+        u.status_code, u.error, u.response
     FROM unnest(
-        CAST(:notification_id AS bigint[]), CAST(:claim AS int[]), CAST(:run AS int[]),
+        CAST(:notification_id AS bigint[]), CAST(:claim AS int[]), CAST(:integration_id AS bigint[]),
+        CAST(:generation AS int[]), CAST(:run AS int[]),
         CAST(:number AS int[]), CAST(:at AS timestamptz[]), CAST(:duration_ms AS int[]),
         CAST(:status_code AS int[]), CAST(:error AS text[]), CAST(:response AS text[])
-    ) AS u(notification_id, claim, run, number, at, duration_ms, status_code, error, response)
+    ) AS u(notification_id, claim, integration_id, generation, run, number, at, duration_ms, status_code,
+           error, response)
     ORDER BY u.notification_id, u.claim
     ON CONFLICT DO NOTHING
     RETURNING notification_id, claim
@@ -40,7 +44,7 @@ class DeliveryQueries(Queries):
         """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}, i.enabled, i.disablings AS integration_disablings,
-                    i.slow_since IS NOT NULL AS slow, i.key_fingerprint
+                    i.generation, i.slow_since IS NOT NULL AS slow, i.key_fingerprint
                 FROM notifications n JOIN integrations i ON i.id = n.integration_id
                 WHERE n.id = ANY(CAST(:ids AS bigint[]))
                 ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - a constant
@@ -51,6 +55,7 @@ class DeliveryQueries(Queries):
                 notification_of(row),
                 enabled=row["enabled"],
                 disablings=row["integration_disablings"],
+                generation=row["generation"],
                 slow=row["slow"],
                 fingerprint=(
                     None if row["key_fingerprint"] is None else bytes(row["key_fingerprint"])
@@ -225,6 +230,8 @@ class DeliveryQueries(Queries):
             _INSERT_ATTEMPTS,
             notification_id=[a.notification_id for a in attempts],
             claim=[a.claim for a in attempts],
+            integration_id=[a.integration_id for a in attempts],
+            generation=[a.generation for a in attempts],
             run=[a.run for a in attempts],
             number=[a.number for a in attempts],
             at=[a.at for a in attempts],

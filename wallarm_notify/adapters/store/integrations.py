@@ -1,6 +1,7 @@
 """Queries of what administrators set up: clients, integrations and their keys."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from json import dumps
 from typing import Any
 
@@ -12,7 +13,8 @@ from wallarm_notify.adapters.store.queries import (
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.integration import Integration, IntegrationKey
 from wallarm_notify.domain.notification import Notification
-from wallarm_notify.services.manage_integrations import Draft, Stored
+from wallarm_notify.services.manage_integrations import Draft
+from wallarm_notify.services.switch_off import Stored
 
 _SHOWN = """i.id, i.client_id, i.name, i.region, i.key_last4, i.subscriptions, i.enabled,
     i.created_by, i.created_at, i.disabled_by, i.disabled_at, i.disabled_reason,
@@ -81,7 +83,7 @@ class IntegrationQueries(Queries):
     def lock_integration(self, integration_id: int) -> Stored | None:
         """One integration as routing and disabling see it, locked; None: there is none."""
         rows = self._rows(
-            """SELECT id, client_id, name, region, subscriptions, enabled, disablings, key_token
+            """SELECT id, client_id, name, region, subscriptions, enabled, disablings, generation, key_token
                FROM integrations WHERE id = :id AND deleted_at IS NULL FOR UPDATE""",
             id=integration_id,
         )
@@ -106,15 +108,24 @@ class IntegrationQueries(Queries):
         subscriptions: Sequence[str] | None,
         key: IntegrationKey | None,
     ) -> None:
-        """Changes what is not None; a new key or region is no longer slow until it shows to be."""
+        """Changes what is not None.
+
+        A new key or region starts a clean failure window, and is no longer slow until it shows to be.
+        """
+        fingerprint = None if key is None else self.fingerprint(key)
         self._do(
             """UPDATE integrations SET name = coalesce(:name, name), region = coalesce(:region, region),
-                   subscriptions = coalesce(CAST(:subscriptions AS text[]), subscriptions)
-               WHERE id = :id""",
+                   subscriptions = coalesce(CAST(:subscriptions AS text[]), subscriptions),
+                   generation = generation + CAST(u.is_new AS int), warned = CASE WHEN u.is_new THEN 0 ELSE warned END
+               FROM (SELECT id, region <> coalesce(:region, region)
+                       OR key_fingerprint <> coalesce(:fingerprint, key_fingerprint) AS is_new
+                     FROM integrations WHERE id = :id) u
+               WHERE integrations.id = u.id""",
             id=integration_id,
             name=name,
             region=region,
             subscriptions=None if subscriptions is None else list(subscriptions),
+            fingerprint=fingerprint,
         )
         if key is not None:
             self._do(
@@ -122,7 +133,7 @@ class IntegrationQueries(Queries):
                        key_last4 = :last4 WHERE id = :id""",
                 id=integration_id,
                 token=self.cipher.encrypt(key),
-                fingerprint=self.fingerprint(key),
+                fingerprint=fingerprint,
                 last4=key.reveal()[-4:],
             )
         if key is not None or region is not None:
@@ -143,10 +154,12 @@ class IntegrationQueries(Queries):
         )
 
     def switch_on(self, integration_id: int) -> None:
-        """Enables, with every setting as it was."""
+        """Enables, with every setting as it was and a clean failure window."""
         self._do(
-            """UPDATE integrations SET enabled = true, disabled_at = NULL, disabled_by = NULL,
-                   disabled_reason = NULL, slow_since = NULL, lane_until = NULL, lane_token = NULL WHERE id = :id""",
+            """UPDATE integrations SET enabled = true, generation = generation + 1, warned = 0,
+                   disabled_at = NULL, disabled_by = NULL, disabled_reason = NULL,
+                   slow_since = NULL, lane_until = NULL, lane_token = NULL
+               WHERE id = :id""",
             id=integration_id,
         )
 
@@ -186,13 +199,35 @@ class IntegrationQueries(Queries):
         )
         return [_integration_of(row) for row in rows]
 
-    def ended_meanwhile(self, integration_id: int) -> Mapping[str, int]:
-        """How many notifications of an integration are skipped, cancelled and failed."""
+    def integrations_by_switch(self) -> dict[bool, int]:
+        """How many integrations are enabled (True) and disabled (False); deleted ones are left out."""
+        rows = self._rows(
+            """SELECT enabled, count(*) AS n FROM integrations
+               WHERE deleted_at IS NULL GROUP BY enabled"""
+        )
+        return {row["enabled"]: row["n"] for row in rows}
+
+    def broke_at(self, integration_id: int) -> datetime:
+        """When a disabled integration's failures began, or when it was disabled."""
+        rows = self._rows(
+            """SELECT coalesce(CAST(s.evidence ->> 'first_failed_at' AS timestamptz), i.disabled_at, now()) AS at
+               FROM integrations i
+               LEFT JOIN switch_offs s ON s.integration_id = i.id AND s.at = i.disabled_at
+               WHERE i.id = :id""",
+            id=integration_id,
+        )
+        at: datetime = rows[0]["at"]
+        return at
+
+    def ended_undelivered(self, integration_id: int, since: datetime) -> Mapping[str, int]:
+        """How many notifications of an integration were skipped, cancelled and failed since then."""
         rows = self._rows(
             """SELECT state, count(*) AS n FROM notifications
                WHERE integration_id = :id AND state IN ('skipped', 'cancelled', 'failed')
+                 AND finished_at >= :since
                GROUP BY state""",
             id=integration_id,
+            since=since,
         )
         return {row["state"]: row["n"] for row in rows}
 
@@ -325,6 +360,7 @@ def _stored_of(row: Mapping[str, Any]) -> Stored:
         subscriptions=frozenset(row["subscriptions"]),
         enabled=row["enabled"],
         disablings=row["disablings"],
+        generation=row["generation"],
         key_token=bytes(row["key_token"]),
     )
 

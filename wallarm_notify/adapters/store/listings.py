@@ -1,6 +1,7 @@
 """Queries of listings: notifications, attempts and rejections as people see them; what a replay means."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,11 @@ _FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
         SELECT status_code, error FROM attempts a WHERE a.notification_id = n.id
         ORDER BY a.claim DESC LIMIT 1) a ON true"""
 
-_REPLAYABLE = """integration_id = :integration AND state = :state
-    AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)"""
+_REPLAYABLE = """n.integration_id = :integration_id AND n.state = :state
+    AND (CAST(:since AS timestamptz) IS NULL OR n.created_at >= :since)
+    AND (CAST(:ended_since AS timestamptz) IS NULL OR n.finished_at >= :ended_since)
+    AND (CAST(:event_type AS text) IS NULL
+         OR EXISTS (SELECT FROM events e WHERE e.id = n.event_id AND e.type = :event_type))"""
 
 
 class ListingQueries(Queries):
@@ -99,11 +103,9 @@ class ListingQueries(Queries):
     def replayable(self, wanted: Wanted, after: int, limit: int) -> list[int]:
         """The ids above ``after`` of what is wanted, ascending."""
         rows = self._rows(
-            f"""SELECT id FROM notifications WHERE {_REPLAYABLE} AND id > :after
-                ORDER BY id LIMIT :limit""",  # noqa: S608 - a constant
-            integration=wanted.integration_id,
-            state=wanted.state,
-            since=wanted.since,
+            f"""SELECT n.id FROM notifications n WHERE {_REPLAYABLE} AND n.id > :after
+                ORDER BY n.id LIMIT :limit""",  # noqa: S608 - a constant
+            **asdict(wanted),
             after=after,
             limit=limit,
         )
@@ -112,10 +114,8 @@ class ListingQueries(Queries):
     def count_replayable(self, wanted: Wanted) -> int:
         """How many notifications ``wanted`` means."""
         rows = self._rows(
-            f"SELECT count(*) AS n FROM notifications WHERE {_REPLAYABLE}",  # noqa: S608 - a constant
-            integration=wanted.integration_id,
-            state=wanted.state,
-            since=wanted.since,
+            f"SELECT count(*) AS n FROM notifications n WHERE {_REPLAYABLE}",  # noqa: S608 - a constant
+            **asdict(wanted),
         )
         return int(rows[0]["n"])
 

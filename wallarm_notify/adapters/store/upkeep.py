@@ -142,14 +142,16 @@ class UpkeepQueries(Queries):
         )
         return len(rows), {"pruned:rejected": sum(row["still"] for row in rows)}
 
+    def running_counts(self) -> dict[str, int]:
+        """The running counters by kind."""
+        rows = self._rows("SELECT kind, sum(value) AS value FROM counts GROUP BY kind")
+        return {row["kind"]: int(row["value"]) for row in rows}
+
     def books(self) -> Books:
         """All figures of the ledger, from one snapshot."""
         self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         self._do("SET LOCAL statement_timeout = '5min'")
-        counts = {
-            row["kind"]: int(row["value"])
-            for row in self._rows("SELECT kind, sum(value) AS value FROM counts GROUP BY kind")
-        }
+        counts = self.running_counts()
         held = self._rows(
             """SELECT count(*) FILTER (WHERE fan_out > 0) AS matched,
                       count(*) FILTER (WHERE fan_out = 0) AS unmatched FROM events"""

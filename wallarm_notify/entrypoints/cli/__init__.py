@@ -14,8 +14,10 @@ from wallarm_notify.entrypoints.cli.demo import demo
 from wallarm_notify.entrypoints.cli.events import events
 from wallarm_notify.entrypoints.cli.integrations import integrations
 from wallarm_notify.entrypoints.cli.ledger import ledger
+from wallarm_notify.entrypoints.cli.metrics import metrics
 from wallarm_notify.entrypoints.cli.notifications import notifications
 from wallarm_notify.entrypoints.cli.options import example
+from wallarm_notify.entrypoints.cli.policy import policy
 from wallarm_notify.entrypoints.cli.program import Program
 from wallarm_notify.entrypoints.cli.sandbox import sandbox
 from wallarm_notify.entrypoints.cli.secret_keys import secrets
@@ -26,7 +28,9 @@ COMMANDS = (
     events,
     notifications,
     clients,
+    policy,
     ledger,
+    metrics,
     cloud_ips,
     sandbox,
     demo,

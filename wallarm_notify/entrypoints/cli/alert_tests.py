@@ -1,9 +1,8 @@
 """How the answers to test alerts are shown."""
 
-import json
 from collections.abc import Sequence
 
-from wallarm_notify.domain.outcome import Answer
+from wallarm_notify.domain.outcome import Answer, message_of
 from wallarm_notify.entrypoints.cli.output import fixed, number, print_json, print_table, say
 from wallarm_notify.services.test_integration import Tested
 
@@ -38,19 +37,6 @@ def print_tested(tested: Sequence[Tested], *, as_json: bool) -> None:
     )
     passed = sum(one.passed for one in tested)
     say(f"{passed} of {len(tested)} test alerts were taken.")
-
-
-def message_of(response: str) -> str:
-    """PagerDuty's message and errors in the body of an answer; the body itself where it has none."""
-    try:
-        body = json.loads(response)
-    except (ValueError, RecursionError):
-        return response
-    if not isinstance(body, dict) or not isinstance(body.get("message"), str):
-        return response
-    errors = body.get("errors")
-    details = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
-    return f"{body['message']}: {details}" if details else str(body["message"])
 
 
 def _answer(answer: Answer) -> str:

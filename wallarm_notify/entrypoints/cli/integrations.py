@@ -1,5 +1,6 @@
 """``wallarm-notify integrations``: the PagerDuty services that alerts go to."""
 
+from datetime import UTC
 from typing import Any
 
 import click
@@ -7,6 +8,7 @@ import click
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.integration import Integration
 from wallarm_notify.entrypoints.cli.alert_tests import print_tested
+from wallarm_notify.entrypoints.cli.explanation import explanation_document, print_explanation
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -35,11 +37,14 @@ from wallarm_notify.entrypoints.cli.output import (
     print_more,
     print_table,
     say,
+    time_of,
     words,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
-from wallarm_notify.services.manage_integrations import Change, Draft, SwitchedOff
+from wallarm_notify.services.explain import explain as explanation_of
+from wallarm_notify.services.manage_integrations import Change, Draft
+from wallarm_notify.services.switch_off import SwitchedOff
 
 DEFAULT_REGION = "us"
 NO_REASON = "no reason given"
@@ -209,19 +214,38 @@ def test(
 @_id
 @json_option
 def enable(integration_id: int, as_json: bool) -> None:
-    """Send again; what was not sent meanwhile can be replayed."""
-    enabled, ended = wiring().management.enable(integration_id)
-    unsent = {state: ended.get(state, 0) for state in ("skipped", "cancelled", "failed")}
+    """Send again, with a clean failure window; what was not sent meanwhile can be replayed."""
+    enabled, unsent = wiring().management.enable(integration_id)
+    counts = {state: unsent.counts.get(state, 0) for state in ("skipped", "cancelled", "failed")}
     if as_json:
-        print_json({**document(enabled), "unsent": unsent})
+        print_json({**document(enabled), "unsent": counts, "unsent_since": unsent.since})
         return
     say(f"Integration {integration_id} is enabled.")
-    for state, figure in unsent.items():
+    for state, figure in counts.items():
         if figure:
             say(
-                f"{counted(figure, 'notification')} {state}; to send them: wallarm-notify notifications "
-                f"replay --integration {integration_id} --state {state}"
+                f"{counted(figure, 'notification')} {state} since {time_of(unsent.since)}; to send them: "
+                f"wallarm-notify notifications replay --integration {integration_id} --state {state} "
+                f"--ended-since {unsent.since.astimezone(UTC).isoformat()}"
             )
+    if any(counts.values()):
+        say(
+            "Only the latest: add --since 2h. Only of one type: add --type security_issue.detected."
+        )
+
+
+@integrations.command(epilog=example("wallarm-notify integrations explain 3"))
+@_id
+@json_option
+def explain(integration_id: int, as_json: bool) -> None:
+    """Show what an integration is judged by now, or was when it was switched off."""
+    parts = wiring()
+    found = explanation_of(parts.plain_store, integration_id, parts.policy)
+    if as_json:
+        shown = document(found.integration)
+        print_json({"integration": shown, **explanation_document(found)})
+    else:
+        print_explanation(found)
 
 
 @integrations.command(

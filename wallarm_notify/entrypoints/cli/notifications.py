@@ -9,9 +9,10 @@ from rich.progress import Progress
 from rich.text import Text
 
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.domain.notification import REPLAYABLE, State
+from wallarm_notify.domain.outcome import message_of
 from wallarm_notify.domain.retry import ATTEMPTS
-from wallarm_notify.entrypoints.cli.alert_tests import message_of
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -145,6 +146,8 @@ def show(notification_id: int, as_json: bool) -> None:
     "--state", type=click.Choice([str(s) for s in REPLAYABLE]), help="Those that ended so."
 )
 @click.option("--since", type=LINE, help="Made since then: a time with zone, or 2h, 7d.")
+@click.option("--ended-since", type=LINE, help="Ended since then, likewise.")
+@click.option("--type", "event_type", type=LINE, help="Only of this type of event.")
 @yes_option
 @json_option
 def replay(
@@ -153,18 +156,26 @@ def replay(
     integration_id: int | None,
     state: str | None,
     since: str | None,
+    ended_since: str | None,
+    event_type: str | None,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Send anew what failed, was skipped or cancelled; PagerDuty still knows it as the same alert."""
     if ids:
-        if integration_id is not None or state is not None or since is not None:
+        if any(x is not None for x in (integration_id, state, since, ended_since, event_type)):
             raise click.UsageError("Give either IDs or --integration and --state.")
         done = wiring(rings=True).replay.by_id(ids)
     else:
         if integration_id is None or state is None:
             raise click.UsageError("Give either IDs or --integration and --state.")
-        wanted = Wanted(integration_id, State(state), _moment(since))
+        wanted = Wanted(
+            integration_id,
+            State(state),
+            _moment("since", since),
+            _moment("ended-since", ended_since),
+            None if event_type is None else _known(event_type),
+        )
         done = _replay_many(wiring(rings=True).replay, wanted, yes=yes)
     if as_json:
         print_json({"replayed": done})
@@ -172,8 +183,14 @@ def replay(
         say(f"{counted(done, 'notification')} replayed.")
 
 
-def _moment(since: str | None) -> datetime | None:
-    return None if since is None else read_since(since)
+def _moment(option: str, text: str | None) -> datetime | None:
+    return None if text is None else read_since(text, option)
+
+
+def _known(event_type: str) -> str:
+    if event_type not in EVENT_TYPES:
+        raise Refused(f"type: there is no «{event_type}»; permitted are {', '.join(EVENT_TYPES)}.")
+    return event_type
 
 
 def _replay_many(replaying: Replay, wanted: Wanted, *, yes: bool) -> int:

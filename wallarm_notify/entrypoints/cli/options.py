@@ -21,7 +21,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 MOST_LISTED: Final = 1000
 LARGEST_ID: Final = 2**63 - 1
 
-_DURATION: Final = re.compile(r"(\d{1,9})([smhdw])")
+_DURATION: Final = re.compile(r"([0-9]{1,9}[smhdw])+")
 _UNITS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -138,20 +138,37 @@ def read_subscriptions(text: str) -> tuple[str, ...]:
     return parse_subscriptions(word.strip() for word in text.split(",") if word.strip())
 
 
-def read_since(text: str) -> datetime:
-    """A time with zone, or as long ago as ``2h`` says. Raises Refused."""
+def read_duration(text: str, option: str) -> timedelta:
+    """How long ``12h``, ``51m8s`` or ``0`` is. Raises Refused that names the ``option``."""
+    if text == "0":
+        return timedelta()
+    if not _DURATION.fullmatch(text):
+        raise Refused(f"{option}: «{text}» is no duration; give one as 30s, 10m, 6h or 51m8s.")
     try:
-        if ago := _DURATION.fullmatch(text):
-            return datetime.now(UTC) - int(ago[1]) * _UNITS[ago[2]]
+        return _duration_of(text)
+    except OverflowError:
+        raise Refused(f"{option}: {text} is too long.") from None
+
+
+def read_since(text: str, option: str = "since") -> datetime:
+    """A time with zone, or as long ago as ``2h`` says. Raises Refused that names the ``option``."""
+    try:
+        if _DURATION.fullmatch(text):
+            return datetime.now(UTC) - _duration_of(text)
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     raise Refused(
-        f"since: «{text}» is no time; give one with its zone, as 2026-03-01T09:30:00Z, or how long "
+        f"{option}: «{text}» is no time; give one with its zone, as 2026-03-01T09:30:00Z, or how long "
         "ago, as 2h or 7d."
     )
+
+
+def _duration_of(text: str) -> timedelta:
+    parts = re.findall(r"([0-9]+)([smhdw])", text)
+    return sum((int(number) * _UNITS[unit] for number, unit in parts), timedelta())
 
 
 def is_agreed(question: str, *, yes: bool) -> bool:

@@ -15,6 +15,9 @@ PROGRAM: Final = "wallarm-notify"
 
 _LONG_WORD: Final = 14
 
+_BARS: Final = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS: Final = "_.:-=+*#"
+
 _STYLES: Final = {
     "delivered": "green",
     "enabled": "green",
@@ -114,6 +117,31 @@ def number(title: str) -> Column:
 def time_of(moment: datetime) -> str:
     """``moment`` for people: UTC, to the second."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def duration_of(seconds: float) -> str:
+    """``12 h``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
+    if 0 < seconds < 1:
+        return f"{seconds:.2f} s"
+    hours, rest = divmod(round(seconds), 3600)
+    parts = [(hours, "h"), (rest // 60, "min"), (rest % 60, "s")]
+    return " ".join(f"{figure} {unit}" for figure, unit in parts if figure) or "0 s"
+
+
+def percent_of(ratio: float | None) -> str:
+    """A ratio from 0 to 1 for people."""
+    return "none" if ratio is None else f"{ratio:.1%}".replace("%", " %")
+
+
+def sparkline(ratios: Iterable[float | None]) -> str:
+    """Ratios from 0 to 1 as a row of bars; a gap where there is none."""
+    bars = _BARS
+    try:
+        bars.encode(_output().encoding)
+    except (UnicodeEncodeError, LookupError):
+        bars = _PLAIN_BARS
+    top = len(bars) - 1
+    return "".join(" " if r is None else bars[min(int(r * len(bars)), top)] for r in ratios)
 
 
 def counted(figure: int, noun: str) -> str:

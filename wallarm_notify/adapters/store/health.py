@@ -1,0 +1,356 @@
+"""Queries of the failure ratio: counters, what the review reads of them, outages and decisions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from json import dumps
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from wallarm_notify.adapters.store.queries import Queries
+from wallarm_notify.domain.health import (
+    COUNTED,
+    OUTAGE_WINDOW,
+    Cell,
+    Counts,
+    FailureClass,
+    Policy,
+    Window,
+    class_of,
+    minute_of,
+)
+from wallarm_notify.domain.outcome import FailureReason
+from wallarm_notify.services.explain import LastAnswer, Said, Slot
+from wallarm_notify.services.review import Crossing, Suspect, SwitchOff
+
+_NUMBERS: Final = tuple(f.name for f in fields(Counts) if f.type is int)
+_FIRSTS: Final = tuple(name for name in COUNTED if name.endswith("first_at"))
+_LASTS: Final = tuple(name for name in COUNTED if name.endswith("last_at"))
+
+_ADD: Final = text(f"""
+    INSERT INTO health_minutes AS m (integration_id, generation, minute, failed, {", ".join(COUNTED)})
+    SELECT u.integration_id, u.generation, u.minute,
+        u.network + u.server + u.throttled + u.client + u.other, {", ".join(f"u.{c}" for c in COUNTED)}
+    FROM unnest(
+        CAST(:integration_id AS bigint[]), CAST(:generation AS int[]), CAST(:minute AS timestamptz[]),
+        {", ".join(f"CAST(:{c} AS {'int' if c in _NUMBERS else 'timestamptz'}[])" for c in COUNTED)}
+    ) AS u(integration_id, generation, minute, {", ".join(COUNTED)})
+    ORDER BY u.integration_id, u.generation, u.minute
+    ON CONFLICT (integration_id, generation, minute) DO UPDATE SET failed = m.failed + excluded.failed,
+        {", ".join(f"{c} = m.{c} + excluded.{c}" for c in _NUMBERS)},
+        {", ".join(f"{c} = least(m.{c}, excluded.{c})" for c in _FIRSTS)},
+        {", ".join(f"{c} = greatest(m.{c}, excluded.{c})" for c in _LASTS)}
+""")  # noqa: S608 - names of our own
+
+_SUMS: Final = ", ".join(
+    [
+        *(f"coalesce(sum(m.{c}), 0) AS {c}" for c in _NUMBERS),
+        *(f"min(m.{c}) AS {c}" for c in _FIRSTS),
+        *(f"max(m.{c}) AS {c}" for c in _LASTS),
+    ]
+)
+"""The sum of counters ``m``."""
+
+_WITHIN: Final = "m.minute >= :start AND m.minute <= :now"
+
+_IN_OUTAGE: Final = """EXISTS (
+    SELECT FROM outages o WHERE {minute} >= o.began_at AND {minute} < coalesce(o.ended_at, 'infinity'))"""
+
+
+def _reasons(*kinds: FailureClass) -> str:
+    reasons = [f"'{r}'" for r in FailureReason if class_of(r) in kinds]
+    return f"a.error IN ({', '.join(reasons)})"
+
+
+_EXCUSABLE: Final = _reasons(FailureClass.NETWORK, FailureClass.SERVER, FailureClass.THROTTLED)
+_OWN: Final = _reasons(FailureClass.CLIENT, FailureClass.OTHER)
+
+_COUNTS_OF_ATTEMPTS: Final = ", ".join(
+    [
+        "count(*) AS attempts",
+        *(f"count(*) FILTER (WHERE {_reasons(kind)}) AS {kind}" for kind in FailureClass),
+        *(
+            f"{function}(a.at) FILTER (WHERE {which}) AS {name}_{end}_at"
+            for name, which in (("excusable", _EXCUSABLE), ("own", _OWN))
+            for end, function in (("first", "min"), ("last", "max"))
+        ),
+        "max(a.at) FILTER (WHERE a.error IS NULL) AS succeeded_last_at",
+    ]
+)
+"""The same, counted in the attempts ``a`` themselves."""
+
+
+class HealthQueries(Queries):
+    """Counters by the minute, the review's survey, evidence."""
+
+    def count_attempts(self, cells: Mapping[Cell, Counts]) -> None:
+        """Adds to the counters, in the transaction that records the attempts."""
+        if cells:
+            ordered = sorted(cells)
+            self._do(
+                _ADD,
+                integration_id=[c.integration_id for c in ordered],
+                generation=[c.generation for c in ordered],
+                minute=[c.minute for c in ordered],
+                **{name: [getattr(cells[c], name) for c in ordered] for name in COUNTED},
+            )
+
+    def last_hour(self) -> list[tuple[int, int]]:
+        """Of each integration's last hour: attempts, and failures that an outage would explain."""
+        rows = self._rows(
+            """SELECT sum(attempts) AS attempts, sum(network + server + throttled) AS excusable
+               FROM health_minutes WHERE minute >= :start AND minute <= :now GROUP BY integration_id""",
+            start=minute_of(self.now) - OUTAGE_WINDOW,
+            now=self.now,
+        )
+        return [(row["attempts"], row["excusable"]) for row in rows]
+
+    def begin_outage(self) -> bool:
+        """Notes that PagerDuty has been down for the last hour; whether that was not known."""
+        return bool(
+            self._do(
+                "INSERT INTO outages (began_at) VALUES (:began) ON CONFLICT DO NOTHING",
+                began=minute_of(self.now) - OUTAGE_WINDOW,
+            )
+        )
+
+    def end_outage(self) -> bool:
+        """Notes that the outage is over; whether there was one."""
+        return bool(self._do("UPDATE outages SET ended_at = now() WHERE ended_at IS NULL"))
+
+    def outage_goes_on(self) -> bool:
+        """Whether an outage of PagerDuty goes on, as far as the last review could tell."""
+        return bool(self._rows("SELECT FROM outages WHERE ended_at IS NULL"))
+
+    def survey(self, policy: Policy) -> list[Suspect]:
+        """Every enabled integration that may have reached something, with its window.
+
+        Those with enough failures come first, by a partial index, then all attempts of these.
+        With them come those whose last warning still stands.
+        """
+        # Its time grows with what fails, in the worst case with everything there is.
+        self._do("SET LOCAL statement_timeout = '50s'")
+        return self._suspects(
+            f"""SELECT m.integration_id, m.generation FROM health_minutes m
+                WHERE m.failed > 0 AND {_WITHIN}
+                GROUP BY 1, 2 HAVING sum(m.failed) >= :least
+                UNION SELECT id, generation FROM integrations WHERE warned > 0 AND enabled""",  # noqa: S608 - a constant
+            policy,
+            least=policy.least_failures,
+        )
+
+    def suspect(self, integration_id: int, generation: int, policy: Policy) -> Suspect | None:
+        """One integration with its window, as the survey finds it; None: disabled, or a newer window."""
+        found = self._suspects(
+            "SELECT CAST(:id AS bigint) AS integration_id, CAST(:generation AS int) AS generation",
+            policy,
+            id=integration_id,
+            generation=generation,
+        )
+        return found[0] if found else None
+
+    def _suspects(self, whose: str, policy: Policy, **parameters: Any) -> list[Suspect]:
+        rows = self._rows(
+            f"""WITH suspects AS MATERIALIZED ({whose})
+                SELECT i.id, i.generation, i.warned, coalesce(w.in_outage, false) AS in_outage,
+                    w.*
+                FROM suspects s
+                JOIN integrations i ON i.id = s.integration_id AND i.generation = s.generation
+                    AND i.enabled
+                LEFT JOIN LATERAL (
+                    SELECT {_IN_OUTAGE.format(minute="m.minute")} AS in_outage, {_SUMS}
+                    FROM health_minutes m
+                    WHERE m.integration_id = s.integration_id AND m.generation = s.generation
+                      AND {_WITHIN}
+                    GROUP BY 1) w ON true
+                ORDER BY i.id""",  # noqa: S608 - constants
+            start=policy.window_from(self.now),
+            now=self.now,
+            **parameters,
+        )
+        outage = self.outage_goes_on()
+        parts: dict[int, dict[bool, Counts]] = {}
+        for row in rows:
+            parts.setdefault(row["id"], {})[row["in_outage"]] = _counts_of(row)
+        warned = {row["id"]: (row["generation"], row["warned"]) for row in rows}
+        return [
+            Suspect(
+                i,
+                *warned[i],
+                Window(part.get(False, Counts()), part.get(True, Counts()), outage),
+            )
+            for i, part in parts.items()
+        ]
+
+    def move_warnings(self, crossings: Sequence[Crossing]) -> set[int]:
+        """Notes which warnings stand now; the integrations where that was still to be done."""
+        rows = self._rows(
+            """WITH moved AS MATERIALIZED (
+                   SELECT i.id, u.now FROM integrations i
+                   JOIN unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[]),
+                       CAST(:before AS int[]), CAST(:now AS int[])) AS u(id, generation, before, now)
+                     ON i.id = u.id AND i.generation = u.generation AND i.warned = u.before
+                   ORDER BY i.id FOR UPDATE OF i
+               )
+               UPDATE integrations i SET warned = moved.now FROM moved WHERE i.id = moved.id
+               RETURNING i.id""",
+            ids=[c.integration_id for c in crossings],
+            generations=[c.generation for c in crossings],
+            before=[c.before for c in crossings],
+            now=[c.now for c in crossings],
+        )
+        return {row["id"] for row in rows}
+
+    def keep_switch_off(self, done: SwitchOff) -> None:
+        """Keeps an automatic disabling with its evidence."""
+        self._do(
+            """INSERT INTO switch_offs (integration_id, generation, at, policy, evidence)
+               VALUES (:id, :generation, now(), CAST(:policy AS jsonb), CAST(:evidence AS jsonb))""",
+            id=done.integration_id,
+            generation=done.generation,
+            policy=dumps(done.policy),
+            evidence=dumps(done.evidence),
+        )
+
+    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The evidence of the integration's last automatic disabling, with its time and policy."""
+        rows = self._rows(
+            """SELECT at, policy, evidence FROM switch_offs WHERE integration_id = :id
+               ORDER BY at DESC LIMIT 1""",
+            id=integration_id,
+        )
+        return rows[0] if rows else None
+
+    def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
+        """An integration's window as it stood at ``until``, counted in its attempts."""
+        rows = self._rows(
+            f"""SELECT {_IN_OUTAGE.format(minute="date_trunc('minute', a.at)")} AS in_outage,
+                    {_COUNTS_OF_ATTEMPTS}
+                FROM attempts a JOIN integrations i ON i.id = a.integration_id
+                WHERE a.integration_id = :id AND a.generation = i.generation
+                  AND a.at >= :start AND a.at <= :until
+                GROUP BY 1""",  # noqa: S608 - constants
+            id=integration_id,
+            start=policy.window_from(until),
+            until=until,
+        )
+        parts = {row["in_outage"]: _counts_of(row) for row in rows}
+        outage = self._rows(f"SELECT {_IN_OUTAGE.format(minute=':at')} AS it_is", at=until)
+        return Window(
+            parts.get(False, Counts()), parts.get(True, Counts()), outage=outage[0]["it_is"]
+        )
+
+    def said(self, integration_id: int, start: datetime, until: datetime) -> list[Said]:
+        """How the failed attempts between were answered, by error class and status code."""
+        rows = self._rows(
+            """SELECT a.error, a.status_code, count(*) AS number
+               FROM attempts a JOIN integrations i ON i.id = a.integration_id
+               WHERE a.integration_id = :id AND a.generation = i.generation
+                 AND a.at >= :start AND a.at <= :until AND a.error IS NOT NULL
+               GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2""",
+            id=integration_id,
+            start=start,
+            until=until,
+        )
+        return [Said(FailureReason(r["error"]), r["status_code"], r["number"]) for r in rows]
+
+    def last_answer(
+        self, integration_id: int, until: datetime, *, failed: bool = False
+    ) -> LastAnswer | None:
+        """The last answer of the window that an integration is in; ``failed``: the last failure."""
+        rows = self._rows(
+            """SELECT a.notification_id, a.at, a.status_code, a.error, a.response
+               FROM attempts a JOIN integrations i ON i.id = a.integration_id
+               WHERE a.integration_id = :id AND a.generation = i.generation AND a.at <= :until
+                 AND (NOT :failed OR a.error IS NOT NULL)
+               ORDER BY a.at DESC LIMIT 1""",
+            id=integration_id,
+            until=until,
+            failed=failed,
+        )
+        return LastAnswer(**rows[0]) if rows else None
+
+    def slots(
+        self, integration_id: int, start: datetime, until: datetime, number: int
+    ) -> list[Slot]:
+        """Attempts and failures between, in ``number`` equal slots of time."""
+        step = (until - start) / number
+        rows = self._rows(
+            """SELECT least(floor(extract(epoch FROM a.at - :start) / :step)::int, :last) AS slot,
+                   count(*) AS attempts, count(a.error) AS failed
+               FROM attempts a JOIN integrations i ON i.id = a.integration_id
+               WHERE a.integration_id = :id AND a.generation = i.generation
+                 AND a.at >= :start AND a.at <= :until
+               GROUP BY 1""",
+            id=integration_id,
+            start=start,
+            until=until,
+            step=step.total_seconds(),
+            last=number - 1,
+        )
+        held = {row["slot"]: (row["attempts"], row["failed"]) for row in rows}
+        return [Slot(start + step * (n + 1), *held.get(n, (0, 0))) for n in range(number)]
+
+    def minutes_of_attempts(self, start: datetime, end: datetime) -> list[tuple[Cell, Counts]]:
+        """The attempts that began from ``start`` to before ``end``, counted by the minute."""
+        self._do("SET LOCAL statement_timeout = '5min'")
+        rows = self._rows(
+            f"""SELECT a.integration_id, a.generation, date_trunc('minute', a.at, 'UTC') AS minute,
+                    {_COUNTS_OF_ATTEMPTS}
+                FROM attempts a
+                WHERE a.at >= :start AND a.at < :end AND a.generation IS NOT NULL
+                GROUP BY 1, 2, 3 ORDER BY 3, 1, 2""",  # noqa: S608 - constants
+            start=start,
+            end=end,
+        )
+        return [
+            (Cell(row["integration_id"], row["generation"], row["minute"]), _counts_of(row))
+            for row in rows
+        ]
+
+    def healed_at(self, integration_id: int, generation: int, after: datetime) -> datetime | None:
+        """When the first attempt after ``after`` began that succeeded."""
+        rows = self._rows(
+            """SELECT min(at) AS at FROM attempts
+               WHERE integration_id = :id AND generation = :generation AND at > :after
+                 AND error IS NULL""",
+            id=integration_id,
+            generation=generation,
+            after=after,
+        )
+        at: datetime | None = rows[0]["at"]
+        return at
+
+    def names_of(self, integration_ids: Iterable[int]) -> dict[int, tuple[int, str | None]]:
+        """The clients and names of integrations; a deleted one has no name."""
+        rows = self._rows(
+            "SELECT id, client_id, name FROM integrations WHERE id = ANY(CAST(:ids AS bigint[]))",
+            ids=list(integration_ids),
+        )
+        return {row["id"]: (row["client_id"], row["name"]) for row in rows}
+
+    def prune_health(self, window: timedelta, retention: timedelta, limit: int) -> int:
+        """Deletes counters that have left the window; how many.
+
+        Outages and decisions go after the retention; a decision that still stands is kept.
+        """
+        self._do("DELETE FROM outages WHERE ended_at < now() - :retention", retention=retention)
+        self._do(
+            """DELETE FROM switch_offs s WHERE at < now() - :retention AND NOT EXISTS (
+                   SELECT FROM integrations i WHERE i.id = s.integration_id
+                     AND NOT i.enabled AND i.deleted_at IS NULL AND i.disabled_at = s.at)""",
+            retention=retention,
+        )
+        return self._do(
+            """DELETE FROM health_minutes WHERE ctid = ANY(ARRAY(
+                   SELECT ctid FROM health_minutes WHERE minute < :start
+                   ORDER BY minute LIMIT :limit FOR UPDATE SKIP LOCKED))""",
+            start=minute_of(self.now) - window,
+            limit=limit,
+        )
+
+
+def _counts_of(row: Mapping[str, Any]) -> Counts:
+    held: dict[str, Any] = {name: int(row[name] or 0) for name in _NUMBERS}
+    return Counts(**held, **{name: row[name] for name in (*_FIRSTS, *_LASTS)})

@@ -1,0 +1,124 @@
+"""How an explanation of the failure ratio is shown."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from wallarm_notify.domain.health import Guard
+from wallarm_notify.entrypoints.cli.output import (
+    counted,
+    duration_of,
+    number,
+    percent_of,
+    print_fields,
+    print_table,
+    say,
+    sparkline,
+    time_of,
+)
+from wallarm_notify.services.explain import Explanation, LastAnswer
+
+_GUARDS: Final = {
+    Guard.ATTEMPTS: "enough attempts",
+    Guard.SPAN: "first and last failure lie apart",
+    Guard.LAST_ATTEMPT: "the last attempt failed",
+}
+
+
+def explanation_document(found: Explanation) -> dict[str, Any]:
+    """An explanation in JSON, without the integration; its keys are stable."""
+    return {
+        "at": found.at,
+        "automatic": found.automatic,
+        "policy": dict(found.policy),
+        "evidence": dict(found.evidence),
+    }
+
+
+def print_explanation(found: Explanation) -> None:
+    """Prints an explanation to people."""
+    evidence, integration = found.evidence, found.integration
+    fields: dict[str, object] = {
+        "Integration": f"{integration.id} {integration.name}",
+        "State": "enabled" if integration.enabled else "disabled",
+        "Window": f"{_time(evidence['from'])} to {_time(evidence['until'])}",
+        "Attempts": f"{evidence['attempts']}, {evidence['failed']} of them failed",
+        "Failure ratio": f"{percent_of(evidence['ratio'])} (limit {found.policy['ratio']:g} %)",
+        "Over time": _line_of(evidence),
+        "Left out": _left_out(evidence),
+        "First failure": _time(evidence["first_failed_at"]),
+        "Last failure": _time(evidence["last_failed_at"]),
+        "Last answer": _last_answer(evidence["last_answer"]),
+    }
+    print_fields((name, value) for name, value in fields.items() if value)
+    print_table(
+        ["Guard", number("Needed"), number("Found"), "So"],
+        [
+            (
+                _GUARDS[Guard(g["guard"])],
+                _amount(g["guard"], g["needed"]),
+                _amount(g["guard"], g["found"]),
+                "keeps it enabled" if g["holds"] else "does not hold it",
+            )
+            for g in evidence["guards"]
+        ],
+        nothing="No guards: every one of them is turned off.",
+    )
+    print_table(
+        ["Failures", number("Status"), number("Attempts")],
+        [(a["error"], a["status_code"], a["count"]) for a in evidence["answers"]],
+        nothing="No failures.",
+    )
+    say(_verdict(found))
+
+
+def _verdict(found: Explanation) -> str:
+    evidence = found.evidence
+    if found.automatic:
+        return f"It was disabled automatically at {time_of(found.at)}."
+    if not found.integration.enabled:
+        return f"It was disabled by {found.integration.disabled_by} at {time_of(found.at)}."
+    if evidence["disables"]:
+        return "The next review disables it."
+    missing = evidence["failures_to_line"]
+    if missing == 0:
+        held = [_GUARDS[Guard(g["guard"])] for g in evidence["guards"] if g["holds"]]
+        return f"The ratio is over the limit; it stays enabled until: {'; '.join(held)}."
+    if missing is None:
+        return "It stays enabled: one attempt in the window succeeded, and all would have to fail."
+    return f"It stays enabled: {counted(missing, 'more failure')} in a row would reach the limit."
+
+
+def _line_of(evidence: Mapping[str, Any]) -> str | None:
+    ratios = [slot["ratio"] for slot in evidence["over_time"]]
+    if all(r is None for r in ratios):
+        return None
+    return f"{sparkline(ratios)}  (0 to 100 %, the window up to each moment)"
+
+
+def _left_out(evidence: Mapping[str, Any]) -> str | None:
+    if not evidence["left_out"]:
+        return None
+    when = "PagerDuty is down for most integrations" if evidence["outage"] else "an outage"
+    return f"{counted(evidence['left_out'], 'failure')} of {when}"
+
+
+def _last_answer(answer: Mapping[str, Any] | None) -> str | None:
+    if answer is None:
+        return None
+    said = LastAnswer(**{**answer, "at": datetime.fromisoformat(answer["at"])})
+    return f"{said.words} (notification {said.notification_id}, {time_of(said.at)})"
+
+
+def _amount(guard: str, amount: float | bool) -> str:
+    match guard:
+        case Guard.SPAN:
+            return duration_of(amount)
+        case Guard.LAST_ATTEMPT:
+            return "yes" if amount else "no"
+        case _:
+            return str(amount)
+
+
+def _time(text: str | None) -> str | None:
+    return None if text is None else time_of(datetime.fromisoformat(text))

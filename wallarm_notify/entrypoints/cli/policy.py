@@ -1,0 +1,215 @@
+"""``wallarm-notify policy``: what the failure ratio goes by, and what another policy would do."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.health import Policy
+from wallarm_notify.entrypoints.cli.options import (
+    LINE,
+    example,
+    json_option,
+    read_duration,
+    read_since,
+)
+from wallarm_notify.entrypoints.cli.output import (
+    counted,
+    duration_of,
+    errors,
+    fixed,
+    number,
+    percent_of,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+    time_of,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.services.explain import policy_document, ratio_of
+from wallarm_notify.services.simulate import Simulation, Verdict, simulate
+
+LONGEST_WINDOW = timedelta(days=7)
+LARGEST_MINIMUM = 1_000_000
+
+
+@click.group(epilog=example("wallarm-notify policy show"))
+def policy() -> None:
+    """When integrations are disabled automatically."""
+
+
+@policy.command(epilog=example("wallarm-notify policy show"))
+@json_option
+def show(as_json: bool) -> None:
+    """Show what the settings say."""
+    shown = wiring().policy
+    if as_json:
+        print_json(policy_document(shown))
+    else:
+        print_fields(_fields(shown))
+
+
+@policy.command(
+    "simulate",
+    epilog=example(
+        "wallarm-notify policy simulate --ratio 50 --window 6h --min-attempts 10 --min-span 10m --since 7d"
+    ),
+)
+@click.option("--ratio", type=LINE, help="Per cent of failed attempts; default: as set.")
+@click.option("--window", type=LINE, help="In whole minutes, as 6h or 90m; default: as set.")
+@click.option(
+    "--min-attempts",
+    type=click.IntRange(0, LARGEST_MINIMUM),
+    help="In the window; 0: no guard; default: as set.",
+)
+@click.option(
+    "--min-span", type=LINE, help="First to last failure, as 10m; 0: no guard; default: as set."
+)
+@click.option(
+    "--outage-guard/--no-outage-guard", default=None, help="Leave an outage out; default: as set."
+)
+@click.option(
+    "--since", type=LINE, default="7d", show_default=True, help="A time with zone, or 2h, 7d."
+)
+@json_option
+def simulate_command(
+    *,
+    ratio: str | None,
+    window: str | None,
+    min_attempts: int | None,
+    min_span: str | None,
+    outage_guard: bool | None,
+    since: str,
+    as_json: bool,
+) -> None:
+    """Replay recorded attempts: who would have been disabled, when, and who healed soon after."""
+    parts = wiring()
+    as_set = parts.policy
+    tried = replace(
+        as_set,
+        ratio=as_set.ratio if ratio is None else _ratio(ratio),
+        window=as_set.window if window is None else _window(window),
+        min_attempts=as_set.min_attempts if min_attempts is None else min_attempts,
+        min_span=as_set.min_span if min_span is None else read_duration(min_span, "min-span"),
+        outage_guard=as_set.outage_guard if outage_guard is None else outage_guard,
+    )
+    start = _start(since, parts.settings.retention_days)
+    console = errors()
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("Replaying attempts", total=1.0)
+        done = simulate(
+            parts.plain_store, tried, start, lambda share: progress.update(task, completed=share)
+        )
+    if as_json:
+        print_json(_document(done))
+    else:
+        _print(done)
+
+
+def _ratio(text: str) -> Decimal:
+    try:
+        ratio = Decimal(text.strip().removesuffix("%"))
+    except InvalidOperation:
+        ratio = Decimal(0)
+    if not (ratio.is_finite() and 0 < ratio <= 100):  # noqa: PLR2004 - per cent
+        raise Refused(f"ratio: «{text}» will not do; give per cent above 0 and up to 100, as 50.")
+    return ratio
+
+
+def _window(text: str) -> timedelta:
+    window = read_duration(text, "window")
+    if window % timedelta(minutes=1) or not timedelta(minutes=1) <= window <= LONGEST_WINDOW:
+        raise Refused(f"window: «{text}» will not do; give whole minutes, from 1m to 7d.")
+    return window
+
+
+def _start(text: str, retention_days: float) -> datetime:
+    start, now = read_since(text), datetime.now(UTC)
+    if start >= now:
+        raise Refused(f"since: {text} lies ahead; give a time that is past.")
+    if now - start > timedelta(days=retention_days, minutes=1):
+        raise Refused(f"since: attempts are kept {retention_days:g} days; give a later time.")
+    return start
+
+
+def _fields(shown: Policy) -> list[tuple[str, object]]:
+    span = shown.min_span.total_seconds()
+    return [
+        ("Failure ratio", f"{shown.ratio:g} % or more"),
+        ("Window", duration_of(shown.window.total_seconds())),
+        ("At least", counted(shown.min_attempts, "attempt") if shown.min_attempts else "no guard"),
+        (
+            "Failures apart",
+            f"{duration_of(span)}, and the last attempt failed" if span else "no guard",
+        ),
+        ("In an outage", "failures are left out" if shown.outage_guard else "no guard"),
+    ]
+
+
+def _document(done: Simulation) -> dict[str, Any]:
+    return {
+        "policy": policy_document(done.policy),
+        "since": done.since,
+        "until": done.until,
+        "integrations": done.integrations,
+        "attempts": done.attempts,
+        "items": [
+            {
+                "integration_id": v.integration_id,
+                "client_id": v.client_id,
+                "name": v.name,
+                "at": v.at,
+                "attempts": v.judgement.counts.attempts,
+                "failed": v.judgement.counts.failed,
+                "ratio": ratio_of(v.judgement),
+                "healed_at": v.healed_at,
+                "healed_soon": v.healed_soon,
+            }
+            for v in done.verdicts
+        ],
+    }
+
+
+def _print(done: Simulation) -> None:
+    print_fields([("From", done.since), ("To", done.until), *_fields(done.policy)])
+    print_table(
+        [
+            number("ID"),
+            number("Client"),
+            "Name",
+            fixed("Disabled at"),
+            number("Ratio"),
+            number("Failed"),
+            "Healed after",
+        ],
+        [
+            (
+                v.integration_id,
+                v.client_id,
+                v.name,
+                time_of(v.at),
+                percent_of(ratio_of(v.judgement)),
+                f"{v.judgement.counts.failed} of {v.judgement.counts.attempts}",
+                _healed(v),
+            )
+            for v in done.verdicts
+        ],
+        nothing="Nobody would have been disabled.",
+    )
+    soon = sum(v.healed_soon for v in done.verdicts)
+    say(
+        f"{len(done.verdicts)} of {counted(done.integrations, 'integration')} with "
+        f"{counted(done.attempts, 'attempt')} would have been disabled; {soon} of them healed within "
+        "one schedule of retries."
+    )
+
+
+def _healed(verdict: Verdict) -> str:
+    if verdict.healed_at is None:
+        return "never"
+    return duration_of((verdict.healed_at - verdict.at).total_seconds())

@@ -1,0 +1,237 @@
+"""Explain: what an integration is judged by now, or was when it was switched off (spec 6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.health import (
+    FailureClass,
+    Guard,
+    Judgement,
+    Policy,
+    Window,
+    failures_to_line,
+    judge,
+)
+from wallarm_notify.domain.integration import Integration
+from wallarm_notify.domain.outcome import FailureReason, message_of
+from wallarm_notify.services.ports import Store
+
+SLOTS: Final = 48
+"""So many points has the ratio over time, one each quarter of an hour in a window of 12 hours."""
+
+LONGEST_ERROR: Final = 300
+"""Characters of an answer that are repeated to subscribers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How many failed attempts were answered alike; ``status_code`` None: not at all."""
+
+    error: FailureReason
+    status_code: int | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """What came of one attempt."""
+
+    notification_id: int
+    at: datetime
+    status_code: int | None
+    error: str | None
+    response: str
+
+    @property
+    def words(self) -> str:
+        """For people: the status code, or the network error, and what was said."""
+        said = " ".join(message_of(self.response).split())[:LONGEST_ERROR]
+        printable = "".join(c if c.isprintable() else "?" for c in said)
+        return f"{self.status_code or self.error} {printable}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The attempts up to ``at`` from the slot before."""
+
+    at: datetime
+    attempts: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an integration is, or is not, switched off.
+
+    ``evidence`` and ``policy`` are the documents that ``evidence_of`` and ``policy_document`` make;
+    ``automatic``: they are those that it was switched off by.
+    """
+
+    integration: Integration
+    at: datetime
+    automatic: bool
+    policy: Mapping[str, Any]
+    evidence: Mapping[str, Any]
+
+
+class EvidenceQueries(Protocol):
+    """What evidence is made of. All of it is of the integration's present clean window."""
+
+    def said(self, integration_id: int, start: datetime, until: datetime) -> list[Said]:
+        """How failed attempts were answered, by error class and status code."""
+        ...
+
+    def last_answer(
+        self, integration_id: int, until: datetime, *, failed: bool = False
+    ) -> LastAnswer | None:
+        """The last answer, or the last failure."""
+        ...
+
+    def slots(
+        self, integration_id: int, start: datetime, until: datetime, number: int
+    ) -> list[Slot]:
+        """Attempts and failures in equal slots of time."""
+        ...
+
+
+class ExplainQueries(EvidenceQueries, Protocol):
+    """What explaining asks of the database."""
+
+    @property
+    def now(self) -> datetime:
+        """The transaction's time by the database's clock."""
+        ...
+
+    def integration(self, integration_id: int) -> Integration | None:
+        """One integration as people see it."""
+        ...
+
+    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The time, policy and evidence of the last automatic disabling."""
+        ...
+
+    def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
+        """The window as it stood, counted in the attempts."""
+        ...
+
+
+def explain(store: Store[ExplainQueries], integration_id: int, policy: Policy) -> Explanation:
+    """The window as it stands, or as it was when it was switched off. Raises NotFound, Unavailable."""
+
+    def work(tx: ExplainQueries) -> Explanation:
+        integration = tx.integration(integration_id)
+        if integration is None:
+            raise NotFound(f"There is no integration {integration_id}.")
+        off = None if integration.enabled else tx.last_switch_off(integration_id)
+        if off is not None and off["at"] == integration.disabled_at:
+            return Explanation(integration, off["at"], True, off["policy"], off["evidence"])
+        until = integration.disabled_at or tx.now
+        window = tx.window_of(integration_id, policy, until)
+        evidence = evidence_of(tx, integration_id, window, policy, until)
+        return Explanation(integration, until, False, policy_document(policy), evidence)
+
+    return store.transact(work)
+
+
+def evidence_of(
+    tx: EvidenceQueries, integration_id: int, window: Window, policy: Policy, until: datetime
+) -> dict[str, Any]:
+    """The document of what ``window`` is judged by; its times are ISO 8601."""
+    judgement = judge(window, policy)
+    start = policy.window_from(until)
+    last = tx.last_answer(integration_id, until)
+    everything = window.all
+    return {
+        "from": start.isoformat(),
+        "until": until.isoformat(),
+        "attempts": judgement.counts.attempts,
+        "failed": judgement.counts.failed,
+        "ratio": ratio_of(judgement),
+        "left_out": judgement.left_out,
+        "outage": window.outage,
+        "failures": {str(kind): getattr(everything, kind) for kind in FailureClass},
+        "answers": [
+            {"error": s.error, "status_code": s.status_code, "count": s.number}
+            for s in tx.said(integration_id, start, until)
+        ],
+        "first_failed_at": _iso(judgement.counts.first_failed_at),
+        "last_failed_at": _iso(judgement.counts.last_failed_at),
+        "last_answer": None
+        if last is None
+        else {
+            "notification_id": last.notification_id,
+            "at": last.at.isoformat(),
+            "status_code": last.status_code,
+            "error": last.error,
+            "response": last.response,
+        },
+        "guards": _guards(judgement, policy),
+        "failures_to_line": failures_to_line(judgement.counts, policy),
+        "disables": judgement.switches_off,
+        "over_time": _over_time(tx, integration_id, policy.window, until),
+    }
+
+
+def policy_document(policy: Policy) -> dict[str, Any]:
+    """A policy in JSON."""
+    return {
+        "ratio": float(policy.ratio),
+        "window_seconds": policy.window.total_seconds(),
+        "min_attempts": policy.min_attempts,
+        "min_span_seconds": policy.min_span.total_seconds(),
+        "outage_guard": policy.outage_guard,
+    }
+
+
+def ratio_of(judgement: Judgement) -> float | None:
+    """The failure ratio from 0 to 1, as events and documents have it; None: no attempts."""
+    share = judgement.counts.share
+    return None if share is None else round(float(share) / 100, 4)
+
+
+def _guards(judgement: Judgement, policy: Policy) -> list[dict[str, Any]]:
+    """Every guard that is on: what it asks for, what there is, and whether it stands in the way."""
+    counts = judgement.counts
+    asked: list[tuple[Guard, float | bool, float | bool]] = []
+    if policy.min_attempts:
+        asked.append((Guard.ATTEMPTS, policy.min_attempts, counts.attempts))
+    if policy.min_span:
+        asked += [
+            (Guard.SPAN, policy.min_span.total_seconds(), counts.span.total_seconds()),
+            (Guard.LAST_ATTEMPT, True, counts.last_attempt_failed),
+        ]
+    return [
+        {"guard": guard, "needed": needed, "found": found, "holds": guard in judgement.guards}
+        for guard, needed, found in asked
+    ]
+
+
+def _over_time(
+    tx: EvidenceQueries, integration_id: int, window: timedelta, until: datetime
+) -> list[dict[str, Any]]:
+    """The ratio of the window that ended at each point, with the attempts since the point before.
+
+    It is the bare ratio: what an outage excuses is in it.
+    """
+    slots = tx.slots(integration_id, until - 2 * window, until, 2 * SLOTS)
+    return [
+        {
+            "at": slot.at.isoformat(),
+            "attempts": slot.attempts,
+            "failed": slot.failed,
+            "ratio": _rolling(slots[n + 1 : n + 1 + SLOTS]),
+        }
+        for n, slot in enumerate(slots[SLOTS:])
+    ]
+
+
+def _rolling(slots: Sequence[Slot]) -> float | None:
+    attempts = sum(s.attempts for s in slots)
+    return round(sum(s.failed for s in slots) / attempts, 4) if attempts else None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,52 @@
+"""Measure: the figures of the failure ratio that a monitoring system asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from wallarm_notify.domain.health import WARNINGS
+from wallarm_notify.services.ports import Store
+from wallarm_notify.services.review import AUTO_DISABLED, warning_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """``warnings`` by their level in per cent and ``auto_disabled`` only grow; the rest is as it stands."""
+
+    warnings: Mapping[int, int]
+    auto_disabled: int
+    enabled: int
+    disabled: int
+    outage: bool
+
+
+class MeasureQueries(Protocol):
+    """What measuring asks of the database."""
+
+    def running_counts(self) -> Mapping[str, int]:
+        """The running counters by kind."""
+        ...
+
+    def integrations_by_switch(self) -> Mapping[bool, int]:
+        """How many integrations are enabled (True) and disabled (False)."""
+        ...
+
+    def outage_goes_on(self) -> bool:
+        """Whether PagerDuty is down for most integrations."""
+        ...
+
+
+def measure(store: Store[MeasureQueries]) -> Figures:
+    """The figures as they stand. Raises Unavailable."""
+
+    def work(tx: MeasureQueries) -> Figures:
+        counts, switches = tx.running_counts(), tx.integrations_by_switch()
+        return Figures(
+            warnings={level: counts.get(warning_kind(level), 0) for level in WARNINGS},
+            auto_disabled=counts.get(AUTO_DISABLED, 0),
+            enabled=switches.get(True, 0),
+            disabled=switches.get(False, 0),
+            outage=tx.outage_goes_on(),
+        )
+
+    return store.transact(work)
