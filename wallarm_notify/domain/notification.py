@@ -25,6 +25,9 @@ LOST_AFTER: Final = 10
 START_WITHIN: Final = timedelta(seconds=2)
 """A request starts so long after its claim at the latest, or not at all."""
 
+LAST_AFTER: Final = timedelta(seconds=1)
+"""An integration's notification of its own end waits so long: the others are told first (spec 6)."""
+
 RING_CAP: Final = timedelta(seconds=40)
 """SWEEP rings again for the same row this often at the most."""
 

@@ -100,7 +100,7 @@ class SwitchingOff:
         """Routes our own event, with what is ``told``, in the transaction that causes it.
 
         ``stored`` is the integration before it was switched off; if it was enabled and subscribes,
-        its own notification comes last.
+        its own notification comes a moment after the others.
         """
         event = self._event(stored, event_type, at=tx.now, told=told)
         others = [i for i in tx.subscribers_of([stored.client_id]) if i.id != stored.id]
@@ -127,14 +127,13 @@ class SwitchingOff:
                 )
             )
         tx.insert_events([(event, len(new))])
-        pending = tx.insert_notifications(new, self._ring)
+        told_of_it = tx.insert_notifications(new, self._ring)
         tx.count(counts_of(taken=1, matched=int(bool(new)), kept=0, readmitted=0, new=new))
-        return sorted(pending, key=lambda n: n.last)
+        return told_of_it
 
     def finish(self, stored: Stored, told: Sequence[Notification], now: datetime) -> SwitchedOff:
-        """After the commit: rings, the last notification after the others, and cancels what waits."""
-        self._doorbell.ring(messages([n for n in told if not n.last], now))
-        self._doorbell.ring(messages([n for n in told if n.last], now))
+        """After the commit: rings, and cancels what waits."""
+        self._doorbell.ring(messages(told, now))
 
         def cancel(tx: SwitchOffQueries) -> int:
             rows = [

@@ -11,7 +11,12 @@ from sqlalchemy import text
 from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.integration import Subscriber
-from wallarm_notify.domain.notification import NewNotification, Notification, State
+from wallarm_notify.domain.notification import (
+    LAST_AFTER,
+    NewNotification,
+    Notification,
+    State,
+)
 
 _SHARDS = 8
 """The ledger's counters are spread over so many rows each."""
@@ -33,14 +38,14 @@ _INSERT_NOTIFICATIONS = text("""
     INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, last, state,
         disablings, created_at, due_at, ring_at, finished_at)
     SELECT u.client_id, u.integration_id, u.event_id, u.origin, u.severity, u.last, u.state,
-        u.disablings, now(), now(),
-        CASE WHEN u.state = 'pending' THEN now() + :ring END,
+        u.disablings, now(), now() + u.after,
+        CASE WHEN u.state = 'pending' THEN now() + u.after + :ring END,
         CASE WHEN u.state = 'skipped' THEN now() END
     FROM unnest(
         CAST(:client_id AS bigint[]), CAST(:integration_id AS bigint[]), CAST(:event_id AS uuid[]),
         CAST(:origin AS text[]), CAST(:severity AS smallint[]), CAST(:last AS boolean[]),
-        CAST(:state AS text[]), CAST(:disablings AS int[])
-    ) AS u(client_id, integration_id, event_id, origin, severity, last, state, disablings)
+        CAST(:state AS text[]), CAST(:disablings AS int[]), CAST(:after AS interval[])
+    ) AS u(client_id, integration_id, event_id, origin, severity, last, state, disablings, after)
     ORDER BY u.event_id, u.origin, u.integration_id
     ON CONFLICT (event_id, origin, integration_id) DO NOTHING
     RETURNING id, event_id, integration_id, origin
@@ -122,6 +127,7 @@ class RoutingQueries(Queries):
             last=[n.last for n in new],
             state=[State.SKIPPED if n.skipped else State.PENDING for n in new],
             disablings=[n.disablings for n in new],
+            after=[_after(n) for n in new],
             ring=ring,
         )
         by_identity = {(str(n.event_id), n.integration_id, n.origin): n for n in new}
@@ -202,6 +208,10 @@ class RoutingQueries(Queries):
             )
 
 
+def _after(n: NewNotification) -> timedelta:
+    return LAST_AFTER if n.last else timedelta()
+
+
 def _as_made(
     row: Mapping[str, Any], n: NewNotification, queries: Queries, ring: timedelta
 ) -> Notification:
@@ -214,9 +224,9 @@ def _as_made(
         claim=0,
         lost_claims=0,
         rings=0,
-        due_at=queries.now,
+        due_at=queries.now + _after(n),
         lease_until=None,
-        ring_at=queries.now + ring,
+        ring_at=queries.now + _after(n) + ring,
         finished_at=None,
         severity=n.severity,
         disablings=n.disablings,

@@ -1,0 +1,149 @@
+"""The 12-hour failure ratio with real processes, its span shortened like the waits."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from e2e.system import System, a_key, an_event, eventually
+from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.retry import LAST_ATTEMPTS
+from wallarm_notify.services.explain import explain
+from wallarm_notify.services.measure import measure
+from wallarm_notify.services.replay import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wallarm_notify.domain.integration import IntegrationKey
+
+DISABLED = "[Wallarm] Integration was disabled automatically"
+
+
+@pytest.fixture
+def system(make_system: Callable[..., System]) -> System:
+    return make_system(retry_time_scale=0.002, sweep_seconds=1, review_seconds=1)
+
+
+def running(system: System) -> System:
+    system.start_worker()
+    system.start_beat()
+    return system
+
+
+def last_review(system: System) -> Any:
+    with system.wiring.store._engine.connect() as connection:
+        asked = text("SELECT began_at FROM upkeep_runs WHERE name = 'review'")
+        return connection.execute(asked).scalar()
+
+
+def is_later_review(system: System, before: Any) -> bool:
+    return bool(last_review(system) != before)
+
+
+def wait_for_reviews(system: System, number: int) -> None:
+    """Waits until so many reviews began after now."""
+    for _ in range(number):
+        before = last_review(system)
+        eventually(partial(is_later_review, system, before), 10, "a review")
+
+
+def is_enabled(system: System, integration: int) -> bool:
+    found = system.wiring.store.transact(lambda tx: tx.integration(integration))
+    assert found is not None
+    return found.enabled
+
+
+def attempts_of(system: System, notification_id: int) -> int:
+    return len(system.show(notification_id).attempts)
+
+
+def told(system: System, key: IntegrationKey) -> list[float]:
+    """When requests that tell of the automatic disabling arrived, in epoch seconds."""
+    return [
+        request["at_epoch"]
+        for request in system.sandbox.requests(key.reveal())
+        if request["body"]["payload"]["summary"] == DISABLED
+    ]
+
+
+def test_what_always_fails_is_disabled_and_what_it_missed_can_be_delivered(system: System) -> None:
+    wrong, other = a_key("wrong"), a_key("other")
+    broken = system.integration(wrong, subscribe=("system", "security_issue"))
+    system.integration(other, subscribe=("system",))
+    system.sandbox.set_keys([other.reveal()])
+    running(system).emit(an_event())
+    (first,) = eventually(system.notifications, 10, "a notification")
+    eventually(lambda: attempts_of(system, first.id) >= 14, 20, "14 attempts")
+    system.emit(an_event(), an_event())
+    eventually(lambda: not is_enabled(system, broken), 30, "disabled")
+    eventually(lambda: not {"pending", "retrying"} & set(system.states()), 20, "all ended")
+
+    last, *waited, tried = (n.state for n in system.notifications(integration_id=broken))
+    assert waited == ["cancelled", "cancelled"]
+    assert last == "failed"  # nobody took the news of its own end
+    assert tried in {"failed", "cancelled"}  # its 17th attempt, or the review, was there first
+    assert len(told(system, other)) == 1
+    assert len(told(system, wrong)) == LAST_ATTEMPTS
+    assert told(system, other)[0] < told(system, wrong)[0]
+    found = explain(system.wiring.store, broken, system.wiring.policy)
+    assert found.automatic
+    assert found.evidence["ratio"] == 1
+    assert found.evidence["answers"][0]["status_code"] == 400
+
+    system.emit(an_event(), an_event())
+    eventually(lambda: system.states()["skipped"] == 2, 10, "what came later skipped")
+    system.sandbox.set_keys([other.reveal(), wrong.reveal()])
+    _, unsent = system.wiring.management.enable(broken)
+    assert unsent.counts["skipped"] == 2
+    assert sum(unsent.counts.values()) == 6
+    for state, number in unsent.counts.items():
+        wanted = Wanted(broken, State(state), ended_since=unsent.since)
+        assert system.wiring.replay.one_slice(wanted, 0) == (number, None)
+    system.wait_for_states(20, delivered=7)
+    assert len(system.sandbox.alerts(wrong.reveal())) == 6
+    wait_for_reviews(system, 1)
+    assert is_enabled(system, broken)
+    assert system.ledger().findings == []
+
+
+def test_a_blip_of_a_minute_with_three_in_flight_disables_nobody(system: System) -> None:
+    key = a_key()
+    integration = system.integration(key)
+    system.sandbox.set_faults([{"kind": "status", "status": 500, "times": 30}])
+    running(system).emit(an_event(), an_event(), an_event())
+    system.wait_for_states(20, delivered=3)
+    wait_for_reviews(system, 2)
+    assert is_enabled(system, integration)
+    evidence = explain(system.wiring.store, integration, system.wiring.policy).evidence
+    assert (evidence["attempts"], evidence["failed"]) == (33, 30)
+    assert {g["guard"] for g in evidence["guards"] if g["holds"]} == {"span", "last_attempt"}
+
+
+def test_an_outage_over_twenty_disables_nobody_but_whose_key_is_wrong(system: System) -> None:
+    keys, wrong = [a_key() for _ in range(20)], a_key("wrong")
+    ours = [system.integration(key) for key in keys]
+    broken = system.integration(wrong)
+    system.sandbox.set_keys([key.reveal() for key in keys])
+    system.sandbox.set_faults(
+        [{"key": key.reveal(), "kind": "status", "status": 503} for key in keys]
+    )
+    running(system).emit(an_event())
+    first = eventually(lambda: system.notifications(integration_id=broken), 10, "made")[0]
+    eventually(lambda: attempts_of(system, first.id) >= 15, 30, "15 attempts")
+    system.emit(an_event())
+    eventually(lambda: not is_enabled(system, broken), 30, "the wrong key disabled")
+    wait_for_reviews(system, 2)
+    assert all(is_enabled(system, integration) for integration in ours)
+    assert measure(system.wiring.store).outage
+    system.sandbox.set_faults([])
+    eventually(lambda: system.states()["delivered"] == 20, 30, "what waits delivered")
+    assert all(is_enabled(system, integration) for integration in ours)
+    eventually(lambda: "retrying" not in system.states(), 20, "all ended")
+    ends = system.states()
+    assert ends["failed"] + ends["cancelled"] == 22
+    assert ends["cancelled"] >= 1
+    assert system.ledger().findings == []

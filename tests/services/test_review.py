@@ -1,0 +1,408 @@
+"""The review over a real database: who is switched off, who is told, who is warned."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from build import RING, a_key, an_answer, an_event, hash_of
+from freezegun import freeze_time
+
+from wallarm_notify.domain.health import Policy
+from wallarm_notify.services.explain import explain
+from wallarm_notify.services.manage_integrations import Change
+from wallarm_notify.services.measure import measure
+from wallarm_notify.services.review import Review, Suspect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from build import Bench
+
+    from wallarm_notify.domain.outcome import Answer
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+REFUSED = an_answer(
+    400,
+    response='{"status":"invalid event","message":"Event object is invalid","errors":["Invalid routing key"]}',
+)
+DOWN = an_answer(503)
+TAKEN = an_answer(202)
+POLICY = Policy()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench(pace=0)
+
+
+def spread(
+    number: int, answer: Answer, *, over: timedelta = HOUR, until: timedelta = MINUTE
+) -> Any:
+    """So many attempts answered alike, evenly over the time up to ``until`` ago."""
+    step = over / max(number - 1, 1)
+    return [(until + step * n, answer) for n in reversed(range(number))]
+
+
+def failing(bench: Bench, answer: Answer = REFUSED, number: int = 17, **fields: Any) -> int:
+    """An integration whose attempts all failed, one schedule long."""
+    fields.setdefault("client_id", 1)
+    integration = bench.integration(**fields)
+    bench.attempted(integration, *spread(number, answer), client_id=fields["client_id"])
+    return integration
+
+
+def enabled(bench: Bench, *integrations: int) -> list[bool]:
+    return [
+        bench.value("SELECT enabled FROM integrations WHERE id = :i", i=i) for i in integrations
+    ]
+
+
+def lines(caplog: pytest.LogCaptureFixture, name: str) -> Sequence[Any]:
+    return [record for record in caplog.records if record.getMessage() == name]
+
+
+def test_what_always_fails_is_switched_off_and_what_waits_is_cancelled(bench: Bench) -> None:
+    broken = failing(bench)
+    healthy = bench.integration(client_id=2)
+    bench.attempted(healthy, *spread(17, TAKEN), client_id=2)
+    assert bench.reviewed().disabled == (broken,)
+    assert enabled(bench, broken, healthy) == [False, True]
+    assert bench.states() == {"cancelled": 17, "delivered": 17}
+    assert bench.reviewed().disabled == ()
+    assert bench.ledger().findings == []
+
+
+def test_every_system_subscriber_is_told_with_figures_the_broken_one_last(bench: Bench) -> None:
+    broken = failing(bench, subscribe=("system", "security_issue"), name="On call")
+    other = bench.integration(subscribe=("system",))
+    bench.integration(subscribe=("system",), client_id=2)
+    bench.integration(subscribe=("rules_and_triggers",))
+    bench.reviewed()
+    told = [bench.notification(i) for message in bench.bell.taken() for i in message.ids]
+    assert [(n.integration_id, n.last) for n in told] == [(other, False), (broken, True)]
+    assert told[1].due_at - told[0].due_at == timedelta(seconds=1)
+    body = bench.value("SELECT body FROM events WHERE type = 'integration.auto_disabled'")
+    assert {
+        name: body[name] for name in ("integration_id", "integration_name", "failure_ratio")
+    } == {
+        "integration_id": broken,
+        "integration_name": "On call",
+        "failure_ratio": 1.0,
+    }
+    assert (body["attempts"], body["failed"]) == (17, 17)
+    assert body["last_error"] == "400 Event object is invalid: Invalid routing key"
+    assert body["reason"].startswith("17 of 17 requests within 12 h failed (100.0 %")
+    shown = bench.store.transact(lambda tx: tx.integration(broken))
+    assert shown is not None
+    assert shown.disabled_by == "failure ratio"
+    assert (shown.disabled_reason or "").endswith("last error: " + body["last_error"])
+
+
+def test_where_nobody_else_is_told_the_log_says_so_as_an_error(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing(bench, subscribe=("system", "security_issue"))
+    bench.integration(subscribe=("system",), enabled=False)
+    heard = failing(bench, client_id=2)
+    bench.integration(subscribe=("system",), client_id=2)
+    caplog.set_level(logging.INFO, "wallarm_notify")
+    bench.reviewed()
+    alone, told = lines(caplog, "integration.auto_disabled")
+    assert (alone.levelname, alone.hint) == ("ERROR", "nobody else is told")
+    assert (told.levelname, told.integration, told.failed) == ("WARNING", heard, 17)
+
+
+@pytest.mark.parametrize(
+    ("history", "off"),
+    [
+        pytest.param(spread(17, REFUSED), True, id="17 attempts"),
+        pytest.param(spread(16, REFUSED), False, id="16 attempts"),
+        pytest.param(
+            spread(17, REFUSED, over=timedelta(minutes=51, seconds=8)), True, id="the whole span"
+        ),
+        pytest.param(
+            spread(17, REFUSED, over=timedelta(minutes=51, seconds=7)), False, id="a second short"
+        ),
+        pytest.param(
+            [*spread(17, REFUSED), (timedelta(), TAKEN)], False, id="the last attempt succeeded"
+        ),
+        pytest.param([*spread(8, TAKEN, until=2 * HOUR), *spread(12, REFUSED)], True, id="60.0 %"),
+        pytest.param([*spread(8, TAKEN, until=2 * HOUR), *spread(11, REFUSED)], False, id="57.9 %"),
+        pytest.param(
+            [*spread(16, TAKEN, until=13 * HOUR), *spread(17, REFUSED)],
+            True,
+            id="successes before the window",
+        ),
+        pytest.param(
+            [*spread(17, REFUSED, until=13 * HOUR), (MINUTE, REFUSED)],
+            False,
+            id="failures before the window",
+        ),
+    ],
+)
+def test_the_rule_and_its_guards(bench: Bench, history: Any, *, off: bool) -> None:
+    integration = bench.integration()
+    bench.attempted(integration, *history)
+    assert bench.reviewed().disabled == ((integration,) if off else ())
+
+
+def test_the_letter_of_the_rule_needs_one_failed_attempt(bench: Bench) -> None:
+    integration = bench.integration()
+    bench.attempted(integration, (MINUTE, REFUSED))
+    letter = replace(POLICY, min_attempts=0, min_span=timedelta())
+    assert bench.reviewed(letter).disabled == (integration,)
+
+
+def test_the_decision_is_kept_with_its_evidence(bench: Bench) -> None:
+    integration = failing(bench, DOWN, 9)
+    bench.attempted(integration, *spread(9, REFUSED), (timedelta(), an_answer(None)))
+    bench.reviewed()
+    found = explain(bench.store, integration, replace(POLICY, ratio=Decimal(99)))
+    assert found.automatic
+    assert found.policy["ratio"] == 60
+    evidence = found.evidence
+    assert (evidence["attempts"], evidence["failed"], evidence["ratio"]) == (19, 19, 1.0)
+    assert evidence["failures"] == {
+        "network": 1, "server": 9, "throttled": 0, "client": 9, "other": 0,
+    }  # fmt: skip
+    assert evidence["answers"] == [
+        {"error": "http_4xx", "status_code": 400, "count": 9},
+        {"error": "http_5xx", "status_code": 503, "count": 9},
+        {"error": "reset", "status_code": None, "count": 1},
+    ]
+    assert evidence["last_answer"]["error"] == "reset"
+    assert not any(guard["holds"] for guard in evidence["guards"])
+    assert [slot["failed"] for slot in evidence["over_time"]][-5:] != [0] * 5
+    assert sum(slot["failed"] for slot in evidence["over_time"]) == 19
+    # What comes later changes nothing of it.
+    bench.management.enable(integration)
+    bench.attempted(integration, *spread(3, TAKEN))
+    bench.management.disable(integration, user="Ann", reason="a test")
+    by_hand = explain(bench.store, integration, POLICY)
+    assert not by_hand.automatic
+    assert (by_hand.evidence["attempts"], by_hand.evidence["failed"]) == (3, 0)
+    assert by_hand.evidence["last_answer"]["status_code"] == 202
+
+
+# Against each other, and against administrators.
+
+
+def a_review(bench: Bench) -> Review:
+    return Review(
+        bench.store, bench.bell, policy=POLICY, ring=RING, interval=MINUTE, hash_body=hash_of
+    )
+
+
+def surveyed(bench: Bench) -> Suspect:
+    (suspect,) = bench.store.transact(lambda tx: tx.survey(POLICY))
+    return suspect
+
+
+def test_a_review_too_soon_after_another_ends_at_once(bench: Bench) -> None:
+    assert a_review(bench).run().ran
+    second = a_review(bench).run()
+    assert (second.ran, second.words) == (False, "another run was there first")
+
+
+def test_reviews_at_once_that_saw_the_same_switch_off_once(bench: Bench) -> None:
+    failing(bench, subscribe=("system", "security_issue"))
+    suspect, start = surveyed(bench), threading.Barrier(4)
+
+    def judge_at_once(_: int) -> bool:
+        start.wait()
+        return a_review(bench)._disable(suspect)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(judge_at_once, range(4))) == [False, False, False, True]
+    assert bench.value("SELECT count(*) FROM switch_offs") == 1
+    assert bench.value("SELECT count(*) FROM events WHERE type LIKE 'integration.%'") == 1
+    assert bench.value("SELECT disablings FROM integrations") == 1
+    assert bench.ledger().findings == []
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        pytest.param(
+            lambda b, i: (b.management.disable(i, user="Ann", reason=""), b.management.enable(i)),
+            id="enabled anew",
+        ),
+        pytest.param(lambda b, i: b.management.update(i, Change(key=a_key())), id="a new key"),
+        pytest.param(lambda b, i: b.management.update(i, Change(region="eu")), id="a new region"),
+        pytest.param(lambda b, i: b.attempted(i, (timedelta(), TAKEN)), id="a success"),
+    ],
+)
+def test_what_changed_since_the_survey_stays_enabled(
+    bench: Bench, meanwhile: Callable[[Bench, int], Any]
+) -> None:
+    integration = failing(bench)
+    suspect = surveyed(bench)
+    meanwhile(bench, integration)
+    assert not a_review(bench)._disable(suspect)
+    assert enabled(bench, integration) == [True]
+    assert bench.reviewed().disabled == ()
+
+
+@pytest.mark.parametrize("by_hand", ["disable", "delete"])
+def test_what_somebody_switched_off_first_is_not_switched_off_again(
+    bench: Bench, by_hand: str
+) -> None:
+    integration = failing(bench)
+    suspect = surveyed(bench)
+    getattr(bench.management, by_hand)(integration, user="Ann", reason="a test")
+    assert not a_review(bench)._disable(suspect)
+    assert bench.value("SELECT count(*) FROM switch_offs") == 0
+
+
+# Warnings.
+
+
+def test_each_warning_is_given_once_for_each_crossing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = bench.integration()
+    caplog.set_level(logging.INFO, "wallarm_notify")
+
+    def given() -> list[int]:
+        caplog.clear()
+        bench.reviewed()
+        return [line.level for line in lines(caplog, "integration.failing")]
+
+    bench.attempted(integration, *spread(12, TAKEN, until=2 * HOUR), *spread(5, REFUSED))
+    assert given() == []  # 29.4 %
+    bench.attempted(integration, (timedelta(), REFUSED))
+    assert given() == [30]
+    assert given() == []
+    bench.attempted(integration, *spread(8, REFUSED, until=timedelta(), over=MINUTE))
+    assert given() == [45]  # 53.8 %
+    bench.attempted(integration, *spread(20, TAKEN, until=2 * HOUR))
+    assert given() == []  # 30.4 %, so that 45 can be crossed again
+    bench.attempted(integration, *spread(14, REFUSED, until=timedelta(), over=MINUTE))
+    assert given() == [45]
+    bench.attempted(integration, *spread(12, REFUSED, until=timedelta(), over=MINUTE))
+    assert given() == [55]  # 55.6 %
+    assert enabled(bench, integration) == [True]
+    assert measure(bench.store).warnings == {30: 1, 45: 2, 55: 1}
+
+
+def test_a_success_between_two_failures_does_not_repeat_a_warning(bench: Bench) -> None:
+    integration = bench.integration()
+    bench.attempted(integration, *spread(8, TAKEN, until=2 * HOUR), *spread(9, REFUSED))
+    assert bench.reviewed().warned == 2
+    bench.attempted(integration, (timedelta(), TAKEN))
+    assert bench.reviewed().warned == 0
+    bench.attempted(integration, (timedelta(), REFUSED))
+    assert bench.reviewed().warned == 0
+
+
+def test_no_warning_where_a_guard_holds(bench: Bench) -> None:
+    integration = bench.integration()
+    bench.attempted(integration, *spread(8, TAKEN), *spread(8, REFUSED))
+    assert bench.reviewed().warned == 0
+
+
+def test_a_warning_stands_no_more_when_its_window_is_empty_or_clean(bench: Bench) -> None:
+    old, renewed = bench.integration(), bench.integration(client_id=2)
+    for client, integration in ((1, old), (2, renewed)):
+        history = [*spread(9, TAKEN, until=2 * HOUR), *spread(9, REFUSED)]
+        bench.attempted(integration, *history, client_id=client)
+    assert bench.reviewed().warned == 4
+    bench.sql("DELETE FROM health_minutes WHERE integration_id = :i", i=old)
+    bench.management.update(renewed, Change(key=a_key()))
+    bench.reviewed()
+    assert {row["warned"] for row in bench.sql("SELECT warned FROM integrations")} == {0}
+
+
+# An outage of PagerDuty.
+
+
+def outage(
+    bench: Bench, number: int, *, since: timedelta = HOUR, until: timedelta = MINUTE
+) -> list[int]:
+    """So many integrations that got nothing but 503 for as long as ``since``."""
+    ours = [bench.integration(client_id=n + 1) for n in range(number)]
+    for client, integration in enumerate(ours, 1):
+        history = spread(17, DOWN, over=since, until=until)
+        bench.attempted(integration, *history, client_id=client)
+    return ours
+
+
+def test_an_outage_switches_off_nobody_but_whose_key_is_wrong(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    down = outage(bench, 10)
+    wrong = failing(bench, client_id=99)
+    caplog.set_level(logging.INFO, "wallarm_notify")
+    first, second = bench.reviewed(), bench.reviewed()
+    assert (first.disabled, first.outage, second.disabled) == ((wrong,), True, ())
+    assert enabled(bench, *down) == [True] * 10
+    (said,) = lines(caplog, "pagerduty.outage")
+    assert (said.levelname, said.attempted, said.affected) == ("ERROR", 11, 10)
+    assert measure(bench.store).outage
+
+
+def test_fewer_than_ten_integrations_are_no_outage(bench: Bench) -> None:
+    assert len(bench.reviewed().disabled) == len(outage(bench, 9)) - 9
+    assert len(bench.reviewed().disabled) == 9
+
+
+def test_the_outage_guard_can_be_turned_off(bench: Bench) -> None:
+    down = outage(bench, 10)
+    assert list(bench.reviewed(replace(POLICY, outage_guard=False)).disabled) == down
+    assert not measure(bench.store).outage
+
+
+def test_an_outages_failures_stay_left_out_when_it_is_over(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    down = outage(bench, 10, since=timedelta(minutes=55))
+    assert bench.reviewed().outage
+    # Three hours later nobody has sent anything more: the last hour shows no outage.
+    for table, column in (
+        ("health_minutes", "minute"), ("health_minutes", "excusable_first_at"),
+        ("health_minutes", "excusable_last_at"), ("outages", "began_at"), ("attempts", "at"),
+    ):  # fmt: skip
+        bench.sql(f"UPDATE {table} SET {column} = {column} - interval '3 hours'")
+    caplog.set_level(logging.INFO, "wallarm_notify")
+    later = bench.reviewed()
+    assert (later.disabled, later.outage) == ((), False)
+    assert len(lines(caplog, "pagerduty.outage_over")) == 1
+    assert enabled(bench, *down) == [True] * 10
+    found = explain(bench.store, down[0], POLICY)
+    assert (found.evidence["attempts"], found.evidence["left_out"]) == (0, 17)
+    # What fails from now on counts again.
+    bench.sql("UPDATE outages SET ended_at = now() - interval '2 hours'")
+    bench.attempted(down[0], *spread(17, DOWN))
+    assert bench.reviewed().disabled == (down[0],)
+    assert bench.value("SELECT evidence -> 'left_out' FROM switch_offs") == 17
+
+
+@pytest.mark.parametrize("ours", ["2001-02-03 04:05:06", "2099-12-31 23:59:59"])
+def test_a_workers_own_clock_decides_nothing(bench: Bench, ours: str) -> None:
+    integration = failing(bench)
+    with freeze_time(ours):
+        assert bench.reviewed().disabled == (integration,)
+    shown = bench.store.transact(lambda tx: tx.integration(integration))
+    assert shown is not None
+    assert shown.disabled_at is not None
+    assert abs(shown.disabled_at - bench.value("SELECT now()")) < MINUTE
+
+
+def test_events_while_it_is_off_are_skipped_and_a_clean_window_follows(bench: Bench) -> None:
+    integration = failing(bench)
+    bench.reviewed()
+    assert bench.ingest(an_event(), an_event()).skipped == 2
+    after, unsent = bench.management.enable(integration)
+    assert after.enabled
+    assert unsent.counts == {"skipped": 2, "cancelled": 17}
+    assert bench.reviewed().disabled == ()
+    found = explain(bench.store, integration, POLICY)
+    assert (found.automatic, found.evidence["attempts"]) == (False, 0)
