@@ -1,0 +1,199 @@
+"""A policy over recorded attempts comes to what reviews would have come to, minute by minute."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from build import NOON, a_key, an_answer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wallarm_notify.domain.health import (
+    MINUTE,
+    OUTAGE_WINDOW,
+    Cell,
+    Counts,
+    Policy,
+    Window,
+    counts_of,
+    judge,
+    minute_of,
+    outage_of,
+)
+from wallarm_notify.domain.outcome import FailureReason
+from wallarm_notify.services.manage_integrations import Change
+from wallarm_notify.services.simulate import Replayed, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from build import Bench
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+REFUSED = an_answer(400)
+DOWN = an_answer(503)
+TAKEN = an_answer(202)
+
+At = tuple[int, int, FailureReason | None]
+"""An attempt: the integration, seconds since noon, and why it failed."""
+
+
+def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int, datetime]:
+    """When each integration is switched off first: everything counted anew at every minute."""
+    off: dict[int, datetime] = {}
+    down: set[datetime] = set()  # the minutes of outages
+    for n in range(1, minutes + 1):
+        now = NOON + n * MINUTE
+        past = [
+            (i, NOON + timedelta(seconds=s), counts_of(NOON + timedelta(seconds=s), r))
+            for i, s, r in attempts
+            if s < n * 60
+        ]
+        hour: dict[int, Counts] = defaultdict(Counts)
+        for i, at, counts in past:
+            if at >= now - OUTAGE_WINDOW:
+                hour[i] += counts
+        outage = outage_of((c.attempts, c.excusable) for c in hour.values()).on
+        if outage and policy.outage_guard:
+            # The hour that was looked at, and the minute until the next review.
+            down |= {now - k * MINUTE for k in range(61)}
+        for i in {i for i, _, _ in past} - set(off):
+            parts = {False: Counts(), True: Counts()}
+            for whose, at, counts in past:
+                if whose == i and at >= now - policy.window:
+                    parts[minute_of(at) in down] += counts
+            window = Window(parts[False], parts[True], outage and policy.outage_guard)
+            if judge(window, policy).switches_off:
+                off[i] = now
+    return off
+
+
+REASONS = [None, FailureReason.CLIENT, FailureReason.SERVER, FailureReason.TIMEOUT]
+Attempts = st.lists(
+    st.tuples(st.integers(1, 12), st.integers(0, 3 * 3600 - 1), st.sampled_from(REASONS)),
+    max_size=120,
+)
+Policies = st.builds(
+    Policy,
+    ratio=st.sampled_from([Decimal(40), Decimal(60), Decimal(100)]),
+    window=st.sampled_from([10 * MINUTE, HOUR, 2 * HOUR]),
+    min_attempts=st.sampled_from([0, 3]),
+    min_span=st.sampled_from([timedelta(), 5 * MINUTE]),
+    outage_guard=st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(policy=Policies, attempts=Attempts)
+def test_a_replay_switches_off_whom_and_when_reviews_would_have(
+    policy: Policy, attempts: list[At]
+) -> None:
+    minutes = 200
+    replayed = Replayed(policy)
+    off: dict[int, datetime] = {}
+    for n in range(minutes):
+        minute = NOON + n * MINUTE
+        cells: dict[Cell, Counts] = {}
+        for i, second, reason in attempts:
+            if second // 60 == n:
+                cell = Cell(i, 0, minute)
+                at = NOON + timedelta(seconds=second)
+                cells[cell] = cells.get(cell, Counts()) + counts_of(at, reason)
+        replayed.take(minute, cells.items())
+        off |= {i: minute + MINUTE for i, _, _ in replayed.review(minute + MINUTE)}
+    assert off == by_brute_force(policy, attempts, minutes)
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench(pace=0)
+
+
+def failing(bench: Bench, *, until: timedelta = timedelta(minutes=2), client_id: int = 1) -> int:
+    """An integration whose 17 attempts of an hour failed."""
+    integration = bench.integration(client_id=client_id, name="On call")
+    step = HOUR / 16
+    history = [(until + step * n, REFUSED) for n in reversed(range(17))]
+    bench.attempted(integration, *history, client_id=client_id)
+    return integration
+
+
+def run(bench: Bench, since: timedelta = DAY, **policy: Any) -> Any:
+    start = bench.value("SELECT now()") - since
+    return simulate(bench.store, replace(Policy(), **policy), start)
+
+
+def test_it_says_who_when_and_with_which_figures(bench: Bench) -> None:
+    integration = failing(bench)
+    healthy = bench.integration(client_id=2)
+    bench.attempted(healthy, (MINUTE * 5, TAKEN), client_id=2)
+    done = run(bench)
+    (verdict,) = done.verdicts
+    assert (verdict.integration_id, verdict.client_id, verdict.name) == (integration, 1, "On call")
+    assert (verdict.judgement.counts.attempts, verdict.judgement.counts.failed) == (17, 17)
+    last = bench.value("SELECT max(at) FROM attempts WHERE integration_id = :i", i=integration)
+    assert timedelta() <= verdict.at - last <= MINUTE
+    assert (done.integrations, done.attempts) == (2, 18)
+    assert (verdict.healed_at, verdict.healed_soon) == (None, False)
+
+
+def test_another_policy_comes_to_another_end(bench: Bench) -> None:
+    failing(bench)
+    assert run(bench, min_attempts=18).verdicts == []
+    (sooner,) = run(bench, min_attempts=5, min_span=10 * MINUTE).verdicts
+    assert sooner.judgement.counts.attempts == 5
+
+
+@pytest.mark.parametrize(
+    ("later", "soon"), [(timedelta(minutes=50), True), (timedelta(minutes=53), False)]
+)
+def test_who_got_through_within_one_schedule_healed_soon(
+    bench: Bench, later: timedelta, *, soon: bool
+) -> None:
+    integration = failing(bench, until=2 * HOUR)
+    bench.attempted(integration, (2 * HOUR - later, TAKEN))
+    (verdict,) = run(bench).verdicts
+    assert verdict.healed_at is not None
+    assert verdict.healed_soon is soon
+
+
+def test_a_clean_window_is_judged_by_itself(bench: Bench) -> None:
+    integration = failing(bench, until=3 * HOUR)
+    bench.management.update(integration, Change(key=a_key()))
+    bench.attempted(integration, *[(MINUTE * (60 - n), REFUSED) for n in range(16)])
+    assert len(run(bench).verdicts) == 1
+    bench.attempted(integration, (MINUTE, REFUSED))
+    assert [v.integration_id for v in run(bench).verdicts] == [integration] * 2
+
+
+def test_what_was_over_the_line_before_the_time_asked_for_shows_at_its_beginning(
+    bench: Bench,
+) -> None:
+    failing(bench, until=3 * HOUR)
+    (verdict,) = run(bench, since=HOUR).verdicts
+    assert abs(bench.value("SELECT now()") - HOUR - verdict.at) <= 2 * MINUTE
+    assert run(bench, since=HOUR, window=2 * HOUR).verdicts == []
+
+
+def test_an_outage_is_left_out_of_the_past_too(bench: Bench) -> None:
+    for client in range(1, 11):
+        integration = bench.integration(client_id=client)
+        history = [(3 * HOUR - MINUTE * 4 * n, DOWN) for n in range(17)]
+        bench.attempted(integration, *history, client_id=client)
+    assert run(bench).verdicts == []
+    assert len(run(bench, outage_guard=False).verdicts) == 10
+
+
+def test_progress_goes_from_nothing_to_all(bench: Bench) -> None:
+    shares: list[float] = []
+    simulate(bench.store, Policy(), bench.value("SELECT now()") - DAY, shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(shares) >= 37
