@@ -112,6 +112,12 @@ def test_connecting_takes_no_longer_than_the_whole_request(monkeypatch: pytest.M
     )
 
 
+def test_the_retention_holds_the_failure_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch, retention_days="0.5")
+    said = refusal(monkeypatch, retention_days="0.49")
+    assert "RETENTION_DAYS (0.49) must hold WALLARM_NOTIFY_FAILURE_WINDOW (43200 s)" in said
+
+
 def test_unset_the_policy_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy_of(settings(monkeypatch)) == Policy()
 

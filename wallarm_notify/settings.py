@@ -142,6 +142,11 @@ class Settings(BaseSettings):
                 f"{PREFIX}CONNECT_TIMEOUT ({self.connect_timeout:g}) must not be longer than "
                 f"{PREFIX}REQUEST_TIMEOUT ({self.request_timeout:g})."
             )
+        if self.retention_days * 86_400 < self.failure_window:
+            raise ValueError(
+                f"{PREFIX}RETENTION_DAYS ({self.retention_days:g}) must hold {PREFIX}FAILURE_WINDOW "
+                f"({self.failure_window} s), or the window loses the attempts it is judged by."
+            )
         for name, url in (("US", self.pagerduty_us_url), ("EU", self.pagerduty_eu_url)):
             if self.retry_time_scale != 1 and (url.host or "").rstrip(".").endswith(
                 "pagerduty.com"

@@ -11,14 +11,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import RING, a_key, an_answer, an_event, hash_of
+from build import RETENTION, RING, a_key, an_answer, an_event, hash_of
 from freezegun import freeze_time
 
+from wallarm_notify.adapters.store import Transaction
+from wallarm_notify.domain.errors import TooMuch, Unavailable
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.measure import measure
+from wallarm_notify.services.prune import prune
 from wallarm_notify.services.review import Review, Suspect
+from wallarm_notify.services.switch_off import SwitchingOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,15 +113,16 @@ def test_every_system_subscriber_is_told_with_figures_the_broken_one_last(bench:
 def test_where_nobody_else_is_told_the_log_says_so_as_an_error(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failing(bench, subscribe=("system", "security_issue"))
+    alone = failing(bench, subscribe=("system", "security_issue"))
     bench.integration(subscribe=("system",), enabled=False)
     heard = failing(bench, client_id=2)
     bench.integration(subscribe=("system",), client_id=2)
     caplog.set_level(logging.INFO, "wallarm_notify")
     bench.reviewed()
-    alone, told = lines(caplog, "integration.auto_disabled")
-    assert (alone.levelname, alone.hint) == ("ERROR", "nobody else is told")
-    assert (told.levelname, told.integration, told.failed) == ("WARNING", heard, 17)
+    off = lines(caplog, "integration.auto_disabled")
+    assert [(line.integration, line.failed) for line in off] == [(alone, 17), (heard, 17)]
+    (said,) = lines(caplog, "integration.nobody_else_told")
+    assert (said.levelname, said.integration) == ("ERROR", alone)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +223,7 @@ def test_reviews_at_once_that_saw_the_same_switch_off_once(bench: Bench) -> None
 
     def judge_at_once(_: int) -> bool:
         start.wait()
-        return a_review(bench)._disable(suspect)
+        return a_review(bench)._disable(suspect) is not None
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(judge_at_once, range(4))) == [False, False, False, True]
@@ -246,7 +251,7 @@ def test_what_changed_since_the_survey_stays_enabled(
     integration = failing(bench)
     suspect = surveyed(bench)
     meanwhile(bench, integration)
-    assert not a_review(bench)._disable(suspect)
+    assert a_review(bench)._disable(suspect) is None
     assert enabled(bench, integration) == [True]
     assert bench.reviewed().disabled == ()
 
@@ -258,8 +263,90 @@ def test_what_somebody_switched_off_first_is_not_switched_off_again(
     integration = failing(bench)
     suspect = surveyed(bench)
     getattr(bench.management, by_hand)(integration, user="Ann", reason="a test")
-    assert not a_review(bench)._disable(suspect)
+    assert a_review(bench)._disable(suspect) is None
     assert bench.value("SELECT count(*) FROM switch_offs") == 0
+
+
+# Trouble of our own.
+
+
+def test_one_that_cannot_be_switched_off_keeps_no_other_from_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck, other = failing(bench), failing(bench, client_id=2)
+    whole = Transaction.switch_off
+
+    def switch_off(tx: Transaction, integration_id: int, *, by: str, reason: str) -> None:
+        if integration_id == stuck:
+            raise Unavailable("somebody holds its row")
+        whole(tx, integration_id, by=by, reason=reason)
+
+    monkeypatch.setattr(Transaction, "switch_off", switch_off)
+    assert bench.reviewed().disabled == (other,)
+    (said,) = lines(caplog, "review.not_disabled")
+    assert (said.levelname, said.integration) == ("ERROR", stuck)
+    monkeypatch.undo()
+    assert bench.reviewed().disabled == (stuck,)
+
+
+def test_a_database_that_is_away_ends_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for client in range(1, 6):
+        failing(bench, client_id=client)
+    asked: list[int] = []
+
+    def lock_integration(_: Transaction, integration_id: int) -> None:
+        asked.append(integration_id)
+        raise Unavailable("the database is away")
+
+    monkeypatch.setattr(Transaction, "lock_integration", lock_integration)
+    with pytest.raises(Unavailable):
+        bench.reviewed()
+    assert len(asked) == 3
+
+
+def test_evidence_that_takes_too_long_does_not_prevent_the_decision(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = failing(bench)
+
+    def slots(*_: Any) -> None:
+        raise TooMuch("it did not get done in time")
+
+    monkeypatch.setattr(Transaction, "slots", slots)
+    assert bench.reviewed().disabled == (integration,)
+    assert len(lines(caplog, "review.without_details")) == 1
+    evidence = explain(bench.store, integration, POLICY).evidence
+    assert (evidence["attempts"], evidence["failures"]["client"]) == (17, 17)
+    assert (evidence["answers"], evidence["over_time"]) == ([], [])
+
+
+def test_what_fails_after_the_commit_is_left_to_sweep_and_still_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = failing(bench), failing(bench, client_id=2)
+
+    def finish(*_: Any) -> None:
+        raise Unavailable("the database is away")
+
+    monkeypatch.setattr(SwitchingOff, "finish", finish)
+    assert bench.reviewed().disabled == (first, second)
+    said = [line.integration for line in lines(caplog, "integration.auto_disabled")]
+    assert said == [first, second]
+    monkeypatch.undo()
+    bench.sweep.run()
+    assert bench.states() == {"cancelled": 34}
+
+
+def test_two_of_a_client_that_break_at_once_told_nobody(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = [failing(bench, subscribe=("system", "security_issue")) for _ in range(2)]
+    bench.attempted(ours[0], (timedelta(), REFUSED))
+    bench.reviewed()
+    said = [line.integration for line in lines(caplog, "integration.nobody_else_told")]
+    assert said == ours
 
 
 # Warnings.
@@ -383,6 +470,43 @@ def test_an_outages_failures_stay_left_out_when_it_is_over(
     bench.attempted(down[0], *spread(17, DOWN))
     assert bench.reviewed().disabled == (down[0],)
     assert bench.value("SELECT evidence -> 'left_out' FROM switch_offs") == 17
+
+
+def test_an_outage_that_no_review_watched_does_not_go_on_for_ever(bench: Bench) -> None:
+    integration = failing(bench, DOWN)
+    bench.sql(
+        """INSERT INTO outages (began_at, seen_at)
+           VALUES (now() - interval '12 hours', now() - interval '11 hours')"""
+    )
+    assert bench.reviewed().disabled == (integration,)
+    ended = bench.value("SELECT ended_at - seen_at FROM outages")
+    assert ended == 2 * MINUTE
+
+
+def test_an_outage_after_one_that_nobody_watched_is_another(bench: Bench) -> None:
+    outage(bench, 10)
+    bench.sql(
+        """INSERT INTO outages (began_at, seen_at)
+           VALUES (now() - interval '9 hours', now() - interval '8 hours')"""
+    )
+    bench.reviewed()
+    bench.reviewed()
+    rows = bench.sql("SELECT ended_at = seen_at AS over FROM outages ORDER BY id")
+    assert [row["over"] for row in rows] == [True, None]
+
+
+def test_with_a_short_window_the_hour_that_tells_an_outage_is_kept(bench: Bench) -> None:
+    for client in range(1, 13):
+        integration = bench.integration(client_id=client)
+        history = [
+            *spread(30, TAKEN, over=20 * MINUTE, until=30 * MINUTE),
+            *spread(6, DOWN, over=MINUTE),
+        ]
+        bench.attempted(integration, *history, client_id=client)
+    short = replace(POLICY, window=10 * MINUTE)
+    assert not bench.reviewed(short).outage
+    prune(bench.store, retention=RETENTION, window=short.window, interval=timedelta())
+    assert not bench.reviewed(short).outage
 
 
 @pytest.mark.parametrize("ours", ["2001-02-03 04:05:06", "2099-12-31 23:59:59"])

@@ -233,8 +233,8 @@ attempts = Table(
 )
 # What one integration's window held, as explain shows it.
 Index("ix_attempts_integration_id_at", attempts.c.integration_id, attempts.c.at)
-# A time range of everybody's, as a policy is simulated over it; they come nearly in this order.
-Index("ix_attempts_at", attempts.c.at, postgresql_using="brin")
+# A time range of everybody's, as a policy is simulated over it.
+Index("ix_attempts_at", attempts.c.at)
 
 health_minutes = Table(
     "health_minutes",
@@ -271,6 +271,7 @@ Index(
     health_minutes.c.generation,
     health_minutes.c.minute,
     postgresql_where=health_minutes.c.failed > 0,
+    postgresql_include=["failed", "network", "server", "throttled"],
 )
 # Everybody's last hour, and what has left the window.
 Index("ix_health_minutes_minute", health_minutes.c.minute)
@@ -281,6 +282,8 @@ outages = Table(
     # When PagerDuty was down for most of us: what fails then is nobody's fault (spec 6).
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     _time("began_at", nullable=False),
+    # When a review found it going on last: one that nobody watched does not go on for ever.
+    _time("seen_at", nullable=False),
     _time("ended_at"),
 )
 # One at a time goes on.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound
@@ -77,15 +77,29 @@ class Explanation:
     evidence: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What evidence tells beside the judgement: see ``evidence_of``."""
+
+    answers: Sequence[Said] = ()
+    last: LastAnswer | None = None
+    last_failure: LastAnswer | None = None
+    slots: Sequence[Slot] = ()
+
+
 class EvidenceQueries(Protocol):
     """What evidence is made of. All of it is of the integration's present clean window."""
+
+    def read_one_snapshot(self) -> None:
+        """Lets all that follows see the same state."""
+        ...
 
     def said(self, integration_id: int, start: datetime, until: datetime) -> list[Said]:
         """How failed attempts were answered, by error class and status code."""
         ...
 
     def last_answer(
-        self, integration_id: int, until: datetime, *, failed: bool = False
+        self, integration_id: int, start: datetime, until: datetime, *, failed: bool = False
     ) -> LastAnswer | None:
         """The last answer, or the last failure."""
         ...
@@ -109,8 +123,8 @@ class ExplainQueries(EvidenceQueries, Protocol):
         """One integration as people see it."""
         ...
 
-    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
-        """The time, policy and evidence of the last automatic disabling."""
+    def switch_off_of(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The policy and evidence by which it is disabled."""
         ...
 
     def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
@@ -122,30 +136,43 @@ def explain(store: Store[ExplainQueries], integration_id: int, policy: Policy) -
     """The window as it stands, or as it was when it was switched off. Raises NotFound, Unavailable."""
 
     def work(tx: ExplainQueries) -> Explanation:
+        tx.read_one_snapshot()
         integration = tx.integration(integration_id)
         if integration is None:
             raise NotFound(f"There is no integration {integration_id}.")
-        off = None if integration.enabled else tx.last_switch_off(integration_id)
-        if off is not None and off["at"] == integration.disabled_at:
-            return Explanation(integration, off["at"], True, off["policy"], off["evidence"])
         until = integration.disabled_at or tx.now
+        off = tx.switch_off_of(integration_id)
+        if off is not None:
+            return Explanation(integration, until, True, off["policy"], off["evidence"])
         window = tx.window_of(integration_id, policy, until)
-        evidence = evidence_of(tx, integration_id, window, policy, until)
+        details = details_of(tx, integration_id, policy, until)
+        evidence = evidence_of(window, policy, until, details)
         return Explanation(integration, until, False, policy_document(policy), evidence)
 
     return store.transact(work)
 
 
+def details_of(
+    tx: EvidenceQueries, integration_id: int, policy: Policy, until: datetime
+) -> Details:
+    """What the attempts of the window at ``until`` tell."""
+    start = policy.window_from(until)
+    return Details(
+        answers=tx.said(integration_id, start, until),
+        last=tx.last_answer(integration_id, start, until),
+        last_failure=tx.last_answer(integration_id, start, until, failed=True),
+        slots=tx.slots(integration_id, until - 2 * policy.window, until, 2 * SLOTS),
+    )
+
+
 def evidence_of(
-    tx: EvidenceQueries, integration_id: int, window: Window, policy: Policy, until: datetime
+    window: Window, policy: Policy, until: datetime, details: Details
 ) -> dict[str, Any]:
     """The document of what ``window`` is judged by; its times are ISO 8601."""
     judgement = judge(window, policy)
-    start = policy.window_from(until)
-    last = tx.last_answer(integration_id, until)
-    everything = window.all
+    everything, last = window.all, details.last
     return {
-        "from": start.isoformat(),
+        "from": policy.window_from(until).isoformat(),
         "until": until.isoformat(),
         "attempts": judgement.counts.attempts,
         "failed": judgement.counts.failed,
@@ -155,7 +182,7 @@ def evidence_of(
         "failures": {str(kind): getattr(everything, kind) for kind in FailureClass},
         "answers": [
             {"error": s.error, "status_code": s.status_code, "count": s.number}
-            for s in tx.said(integration_id, start, until)
+            for s in details.answers
         ],
         "first_failed_at": _iso(judgement.counts.first_failed_at),
         "last_failed_at": _iso(judgement.counts.last_failed_at),
@@ -171,7 +198,7 @@ def evidence_of(
         "guards": _guards(judgement, policy),
         "failures_to_line": failures_to_line(judgement.counts, policy),
         "disables": judgement.switches_off,
-        "over_time": _over_time(tx, integration_id, policy.window, until),
+        "over_time": _over_time(details.slots),
     }
 
 
@@ -209,14 +236,11 @@ def _guards(judgement: Judgement, policy: Policy) -> list[dict[str, Any]]:
     ]
 
 
-def _over_time(
-    tx: EvidenceQueries, integration_id: int, window: timedelta, until: datetime
-) -> list[dict[str, Any]]:
+def _over_time(slots: Sequence[Slot]) -> list[dict[str, Any]]:
     """The ratio of the window that ended at each point, with the attempts since the point before.
 
     It is the bare ratio: what an outage excuses is in it.
     """
-    slots = tx.slots(integration_id, until - 2 * window, until, 2 * SLOTS)
     return [
         {
             "at": slot.at.isoformat(),

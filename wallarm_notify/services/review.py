@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from wallarm_notify.domain.errors import NotifyError, TooMuch
 from wallarm_notify.domain.health import (
     WARNINGS,
     Judgement,
@@ -19,7 +20,9 @@ from wallarm_notify.domain.health import (
 from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.services.explain import (
+    Details,
     EvidenceQueries,
+    details_of,
     evidence_of,
     policy_document,
     ratio_of,
@@ -31,6 +34,9 @@ log = logging.getLogger(__name__)
 
 BY: Final = "failure ratio"
 """Who disabled an integration that nobody disabled."""
+
+FAILURES_IN_A_ROW: Final = 3
+"""So many integrations that cannot be switched off, one after the other, end a run."""
 
 AUTO_DISABLED: Final = "auto_disabled"
 """The counter of automatic disablings."""
@@ -71,6 +77,31 @@ class SwitchOff:
     evidence: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What an integration is judged by at one moment."""
+
+    window: Window
+    policy: Policy
+    at: datetime
+    details: Details
+
+    @property
+    def judgement(self) -> Judgement:
+        """The rule's word."""
+        return judge(self.window, self.policy)
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The document that is kept."""
+        return evidence_of(self.window, self.policy, self.at, self.details)
+
+    @property
+    def last_error(self) -> str | None:
+        """The last failure in words."""
+        return None if self.details.last_failure is None else self.details.last_failure.words
+
+
 class ReviewQueries(SwitchOffQueries, EvidenceQueries, Protocol):
     """What the review asks of the database."""
 
@@ -82,11 +113,11 @@ class ReviewQueries(SwitchOffQueries, EvidenceQueries, Protocol):
         """Of each integration's last hour: attempts, and failures that an outage would explain."""
         ...
 
-    def begin_outage(self) -> bool:
+    def see_outage(self) -> bool:
         """Notes that PagerDuty is down; whether that was not known."""
         ...
 
-    def end_outage(self) -> bool:
+    def end_outage(self, grace: timedelta) -> bool:
         """Notes that it is not; whether it was."""
         ...
 
@@ -160,20 +191,17 @@ class Review:
             (suspect, judge(suspect.window, self._policy))
             for suspect in self._store.transact(lambda tx: tx.survey(self._policy))
         ]
+        disabled = self._disable_all([s for s, j in found if j.switches_off])
         warned = self._warn([(s, j) for s, j in found if not j.switches_off])
-        disabled = [
-            suspect.integration_id
-            for suspect, judgement in found
-            if judgement.switches_off and self._disable(suspect)
-        ]
-        return Reviewed(tuple(disabled), warned, outage)
+        return Reviewed(disabled, warned, outage)
 
     def _look_for_outage(self) -> bool:
         """Notes whether PagerDuty is down for most of us; one error says so."""
 
         def work(tx: ReviewQueries) -> tuple[Outage, bool]:
             hour = outage_of(tx.last_hour() if self._policy.outage_guard else ())
-            return hour, tx.begin_outage() if hour.on else tx.end_outage()
+            news = tx.see_outage() if hour.on else tx.end_outage(2 * self._interval)
+            return hour, news
 
         hour, news = self._store.transact(work)
         fields = {"attempted": hour.attempted, "affected": hour.affected}
@@ -210,37 +238,85 @@ class Review:
                 )
         return warnings
 
-    def _disable(self, suspect: Suspect) -> bool:
-        """Switches off, unless it stands otherwise by now; whether it did (engine 12 and 13)."""
-        off = self._store.transact(lambda tx: self._switch_off(tx, suspect))
-        if off is None:
-            return False
-        stored, told, judgement, now = off
-        self._off.finish(stored, told, now)
-        fields = {"integration": stored.id, "client": stored.client_id, **_figures(judgement)}
-        if any(n.integration_id != stored.id for n in told):
-            log.warning("integration.auto_disabled", extra=fields)
-        else:
-            log.error("integration.auto_disabled", extra={**fields, "hint": "nobody else is told"})
-        return True
+    def _disable_all(self, suspects: Sequence[Suspect]) -> tuple[int, ...]:
+        """Switches them off, each by itself: one that cannot be keeps no other from it.
+
+        Raises Unavailable after some failures in a row: it is the database then.
+        """
+        told: dict[int, set[int]] = {}
+        failures = 0
+        for suspect in suspects:
+            try:
+                others = self._disable(suspect)
+                failures = 0
+            except NotifyError as error:
+                failures += 1
+                log.error(  # noqa: TRY400 - it says all
+                    "review.not_disabled",
+                    extra={"integration": suspect.integration_id, "error": str(error)},
+                )
+                if failures == FAILURES_IN_A_ROW:
+                    raise
+                continue
+            if others is not None:
+                told[suspect.integration_id] = others
+        for integration, others in told.items():
+            # One that was switched off in the same run is sent nothing of another.
+            if not others - told.keys():
+                log.error("integration.nobody_else_told", extra={"integration": integration})
+        return tuple(told)
+
+    def _disable(self, suspect: Suspect) -> set[int] | None:
+        """Switches off and says so; the other integrations told, None where it stands otherwise by now."""
+        case = self._case_against(suspect)
+        off = None
+        if case is not None:
+            off = self._store.transact(lambda tx: self._switch_off(tx, suspect, case))
+        if off is None or case is None:
+            return None
+        stored, told, now = off
+        fields = {"integration": stored.id, "client": stored.client_id}
+        log.warning("integration.auto_disabled", extra={**fields, **_figures(case.judgement)})
+        try:
+            self._off.finish(stored, told, now)
+        except NotifyError as error:
+            # It is off; SWEEP rings and cancels.
+            log.warning("review.left_to_sweep", extra={**fields, "error": str(error)})
+        return {n.integration_id for n in told} - {stored.id}
+
+    def _case_against(self, suspect: Suspect) -> Case | None:
+        """What it is judged by, all of one moment; None where it is not to be switched off any more."""
+
+        def work(tx: ReviewQueries) -> Case | None:
+            tx.read_one_snapshot()
+            found = tx.suspect(suspect.integration_id, suspect.generation, self._policy)
+            if found is None:
+                return None
+            details = details_of(tx, suspect.integration_id, self._policy, tx.now)
+            return Case(found.window, self._policy, tx.now, details)
+
+        try:
+            case = self._store.transact(work)
+        except TooMuch as error:
+            # So many attempts that nobody can list them: the counters decide alone.
+            extra = {"integration": suspect.integration_id, "error": str(error)}
+            log.warning("review.without_details", extra=extra)
+            now = self._store.transact(lambda tx: tx.now)
+            case = Case(suspect.window, self._policy, now, Details())
+        return case if case is not None and case.judgement.switches_off else None
 
     def _switch_off(
-        self, tx: ReviewQueries, suspect: Suspect
-    ) -> tuple[Stored, list[Notification], Judgement, datetime] | None:
-        """The transaction: what the survey saw is looked at again under the integration's lock."""
+        self, tx: ReviewQueries, suspect: Suspect, case: Case
+    ) -> tuple[Stored, list[Notification], datetime] | None:
+        """The small transaction of engine 12: under the integration's lock all is looked at again."""
         stored = tx.lock_integration(suspect.integration_id)
         again = tx.suspect(suspect.integration_id, suspect.generation, self._policy)
-        if stored is None or again is None:
+        if stored is None or again is None or not judge(again.window, self._policy).switches_off:
             return None
-        judgement = judge(again.window, self._policy)
-        if not judgement.switches_off:
-            return None
-        last = tx.last_answer(stored.id, tx.now, failed=True)
-        last_error = None if last is None else last.words
-        evidence = evidence_of(tx, stored.id, again.window, self._policy, tx.now)
+        judgement, last_error = case.judgement, case.last_error
         tx.switch_off(stored.id, by=BY, reason=_reason(judgement, self._policy, last_error))
         tx.keep_switch_off(
-            SwitchOff(stored.id, stored.generation, policy_document(self._policy), evidence)
+            SwitchOff(stored.id, stored.generation, policy_document(self._policy), case.evidence)
         )
         told = self._off.tell(
             tx,
@@ -253,7 +329,7 @@ class Review:
             last_error=last_error,
         )
         tx.count({AUTO_DISABLED: 1})
-        return stored, told, judgement, tx.now
+        return stored, told, tx.now
 
 
 def warning_kind(level: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -21,6 +21,9 @@ from wallarm_notify.domain.health import (
 )
 from wallarm_notify.domain.retry import SCHEDULE
 from wallarm_notify.services.ports import Store
+
+_NUMBERS: Final = ("attempts", "network", "server", "throttled", "client", "other")
+"""What a sum of Counts is made of, in its order."""
 
 SLICE: Final = timedelta(hours=1)
 """So much of the past is read at once."""
@@ -51,7 +54,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What a policy would have come to between two moments."""
+    """What a policy would have come to between two moments.
+
+    ``integrations`` had ``attempts`` between them.
+    """
 
     policy: Policy
     since: datetime
@@ -82,37 +88,78 @@ class SimulateQueries(Protocol):
         ...
 
 
-@dataclass(slots=True)
 class _Rolling:
-    """One integration's clean window as it rolls."""
+    """One integration's clean window as it rolls, in the two parts that a Window has."""
 
-    generation: int
-    cells: deque[tuple[datetime, Counts]] = field(default_factory=deque)
-    attempts: int = 0
-    failed: int = 0
-    excusable: int = 0
-    off: bool = False
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.off = False
+        self._cells: deque[tuple[datetime, Counts, bool]] = deque()
+        self._sums = {False: [0] * len(_NUMBERS), True: [0] * len(_NUMBERS)}
 
-    def add(self, minute: datetime, counts: Counts) -> None:
-        self.cells.append((minute, counts))
-        self._move(counts, 1)
+    def add(self, minute: datetime, counts: Counts, *, in_outage: bool) -> None:
+        """The attempts of one more minute."""
+        self._cells.append((minute, counts, in_outage))
+        self._move(counts, 1, in_outage=in_outage)
 
     def drop(self, before: datetime) -> None:
-        while self.cells and self.cells[0][0] < before:
-            self._move(self.cells.popleft()[1], -1)
+        """What lies before has left the window."""
+        while self._cells and self._cells[0][0] < before:
+            _, counts, in_outage = self._cells.popleft()
+            self._move(counts, -1, in_outage=in_outage)
 
-    def may_reach(self, policy: Policy) -> bool:
-        """Whether it is worth adding everything up: with the excusable failures or without."""
-        own, others = self.failed - self.excusable, self.attempts - self.excusable
-        return (
-            100 * self.failed >= policy.ratio * self.attempts
-            or 100 * own >= policy.ratio * others > 0
+    def excuse(self, since: datetime) -> None:
+        """It turns out that there has been an outage since then."""
+        for n in range(len(self._cells) - 1, -1, -1):
+            minute, counts, in_outage = self._cells[n]
+            if minute < since:
+                return
+            if not in_outage:
+                self._cells[n] = (minute, counts, True)
+                self._move(counts, -1, in_outage=False)
+                self._move(counts, 1, in_outage=True)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether any attempt of the window failed."""
+        return any(any(numbers[1:]) for numbers in self._sums.values())
+
+    def may_be_off(self, policy: Policy, *, outage: bool) -> bool:
+        """Whether ratio and attempts suffice; the times are dearer to find."""
+        sums = Window(self._sum(in_outage=False), self._sum(in_outage=True), outage)
+        counts = sums.counted(policy)
+        return counts.attempts >= policy.min_attempts and counts.reaches(policy.ratio)
+
+    def window(self, *, outage: bool) -> Window:
+        """The window as the review has it."""
+        return Window(self._part(in_outage=False), self._part(in_outage=True), outage)
+
+    def _part(self, *, in_outage: bool) -> Counts:
+        sums = self._sum(in_outage=in_outage)
+
+        def edge(name: str, number: int, *, last: bool = False) -> datetime | None:
+            cells = reversed(self._cells) if last else iter(self._cells)
+            times = (getattr(counts, name) for _, counts, part in cells if part is in_outage)
+            return next((at for at in times if at is not None), None) if number else None
+
+        own = sums.client + sums.other
+        return replace(
+            sums,
+            excusable_first_at=edge("excusable_first_at", sums.excusable),
+            excusable_last_at=edge("excusable_last_at", sums.excusable, last=True),
+            own_first_at=edge("own_first_at", own),
+            own_last_at=edge("own_last_at", own, last=True),
+            succeeded_last_at=edge("succeeded_last_at", sums.attempts - sums.failed, last=True),
         )
 
-    def _move(self, counts: Counts, sign: int) -> None:
-        self.attempts += sign * counts.attempts
-        self.failed += sign * counts.failed
-        self.excusable += sign * counts.excusable
+    def _sum(self, *, in_outage: bool) -> Counts:
+        attempts, network, server, throttled, client, other = self._sums[in_outage]
+        return Counts(attempts, network, server, throttled, client, other)
+
+    def _move(self, counts: Counts, sign: int, *, in_outage: bool) -> None:
+        numbers = self._sums[in_outage]
+        for n, name in enumerate(_NUMBERS):
+            numbers[n] += sign * getattr(counts, name)
 
 
 class _Hours:
@@ -153,23 +200,16 @@ class Replayed:
     """A policy's reviews, one at the end of each minute, over attempts given minute by minute."""
 
     def __init__(self, policy: Policy) -> None:
-        self.attempts = 0
         self._policy = policy
         self._windows: dict[int, _Rolling] = {}
         self._failing: dict[int, _Rolling] = {}
         self._hours = _Hours()
-        self._outages: list[tuple[datetime, datetime | None]] = []
-
-    @property
-    def integrations(self) -> int:
-        """How many integrations had attempts."""
-        return len(self._windows)
+        self._outage = False
 
     def take(self, minute: datetime, cells: Iterable[tuple[Cell, Counts]]) -> None:
         """The attempts of ``minute``, the next one."""
         for cell, counts in cells:
             i = cell.integration_id
-            self.attempts += counts.attempts
             self._hours.add(minute, i, counts)
             window = self._windows.get(i)
             if window is None or window.generation < cell.generation:
@@ -177,45 +217,36 @@ class Replayed:
                 self._failing.pop(i, None)
             if window.generation == cell.generation:
                 window.drop(self._policy.window_from(minute))
-                window.add(minute, counts)
+                window.add(minute, counts, in_outage=self._outage)
                 if counts.failed and not window.off:
                     self._failing[i] = window
 
+    def look_for_outage(self, now: datetime) -> None:
+        """Notes whether PagerDuty was down for most at ``now``, a whole minute."""
+        since = now - OUTAGE_WINDOW
+        self._hours.drop(since)
+        on = self._policy.outage_guard and self._hours.outage.on
+        if on and not self._outage:
+            for window in self._windows.values():
+                window.excuse(since)
+        self._outage = on
+
     def review(self, now: datetime) -> list[tuple[int, int, Judgement]]:
         """Who is switched off at ``now``, a whole minute: integration, generation, judgement."""
-        outage = self.look_for_outage(now)
+        self.look_for_outage(now)
         start = self._policy.window_from(now)
         off = []
         for i, window in list(self._failing.items()):
             window.drop(start)
-            if not window.failed:
+            if not window.has_failures:
                 del self._failing[i]
-            elif window.may_reach(self._policy):
-                judgement = judge(self._window_of(window, outage=outage), self._policy)
+            elif window.may_be_off(self._policy, outage=self._outage):
+                judgement = judge(window.window(outage=self._outage), self._policy)
                 if judgement.switches_off:
                     window.off = True
                     del self._failing[i]
                     off.append((i, window.generation, judgement))
         return off
-
-    def look_for_outage(self, now: datetime) -> bool:
-        """Whether PagerDuty was down for most at ``now``; remembers it."""
-        start = now - OUTAGE_WINDOW
-        self._hours.drop(start)
-        on = self._policy.outage_guard and self._hours.outage.on
-        goes_on = bool(self._outages) and self._outages[-1][1] is None
-        if on and not goes_on:
-            self._outages.append((start, None))
-        elif goes_on and not on:
-            self._outages[-1] = (self._outages[-1][0], now)
-        return on
-
-    def _window_of(self, window: _Rolling, *, outage: bool) -> Window:
-        parts = {False: Counts(), True: Counts()}
-        for minute, counts in window.cells:
-            excused = any(b <= minute and (e is None or minute < e) for b, e in self._outages)
-            parts[excused] += counts
-        return Window(parts[False], parts[True], outage)
 
 
 def simulate(
@@ -232,7 +263,8 @@ def simulate(
     """
     until = minute_of(store.transact(lambda tx: tx.now))
     since = minute_of(since)
-    replayed = Replayed(policy)
+    replayed, attempts = Replayed(policy), 0
+    integrations: set[int] = set()
     off: list[tuple[datetime, int, int, Judgement]] = []
     begin = start = since - policy.window - OUTAGE_WINDOW
     while start < until:
@@ -243,6 +275,9 @@ def simulate(
             while found and found[0][0].minute == start:
                 of_minute.append(found.popleft())
             replayed.take(start, of_minute)
+            if start >= since:
+                attempts += sum(counts.attempts for _, counts in of_minute)
+                integrations |= {cell.integration_id for cell, _ in of_minute}
             start += MINUTE
             if start > since:
                 off += [(start, *one) for one in replayed.review(start)]
@@ -250,7 +285,7 @@ def simulate(
                 replayed.look_for_outage(start)
         progress((start - begin) / (until - begin))
     verdicts = _verdicts(store, off)
-    return Simulation(policy, since, until, replayed.integrations, replayed.attempts, verdicts)
+    return Simulation(policy, since, until, len(integrations), attempts, verdicts)
 
 
 def _reading(

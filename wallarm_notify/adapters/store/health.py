@@ -54,8 +54,13 @@ _SUMS: Final = ", ".join(
 
 _WITHIN: Final = "m.minute >= :start AND m.minute <= :now"
 
-_IN_OUTAGE: Final = """EXISTS (
-    SELECT FROM outages o WHERE {minute} >= o.began_at AND {minute} < coalesce(o.ended_at, 'infinity'))"""
+_IN_OUTAGE: Final = """{moment} <@ (
+    SELECT coalesce(range_agg(tstzrange(began_at, ended_at)), '{{}}') FROM outages)"""
+"""Whether an outage covers ``moment``; the outages are read once, whatever the number of rows."""
+
+_LEFT_OUT: Final = f"""CASE WHEN :guard AND (:outage OR {_IN_OUTAGE.format(moment="m.minute")})
+    THEN m.network + m.server + m.throttled ELSE 0 END"""
+"""How many failures of counters ``m`` the rule does not go by: see domain.health.Window."""
 
 
 def _reasons(*kinds: FailureClass) -> str:
@@ -106,18 +111,36 @@ class HealthQueries(Queries):
         )
         return [(row["attempts"], row["excusable"]) for row in rows]
 
-    def begin_outage(self) -> bool:
-        """Notes that PagerDuty has been down for the last hour; whether that was not known."""
+    def see_outage(self) -> bool:
+        """Notes that PagerDuty has been down for the last hour; whether that was not known.
+
+        An outage that no review has seen for longer is another one, and over.
+        """
+        self._do(
+            """UPDATE outages SET ended_at = seen_at
+               WHERE ended_at IS NULL AND seen_at < now() - :hour""",
+            hour=OUTAGE_WINDOW,
+        )
+        rows = self._rows(
+            """INSERT INTO outages (began_at, seen_at) VALUES (:began, now())
+               ON CONFLICT ((ended_at IS NULL)) WHERE ended_at IS NULL DO UPDATE SET seen_at = now()
+               RETURNING xmax = 0 AS news""",
+            began=minute_of(self.now) - OUTAGE_WINDOW,
+        )
+        return bool(rows[0]["news"])
+
+    def end_outage(self, grace: timedelta) -> bool:
+        """Notes that the outage is over; whether there was one.
+
+        Where no review looked for longer than ``grace``, it ended that long after the last one saw it.
+        """
         return bool(
             self._do(
-                "INSERT INTO outages (began_at) VALUES (:began) ON CONFLICT DO NOTHING",
-                began=minute_of(self.now) - OUTAGE_WINDOW,
+                """UPDATE outages SET ended_at = greatest(began_at, least(now(), seen_at + :grace))
+                   WHERE ended_at IS NULL""",
+                grace=grace,
             )
         )
-
-    def end_outage(self) -> bool:
-        """Notes that the outage is over; whether there was one."""
-        return bool(self._do("UPDATE outages SET ended_at = now() WHERE ended_at IS NULL"))
 
     def outage_goes_on(self) -> bool:
         """Whether an outage of PagerDuty goes on, as far as the last review could tell."""
@@ -126,18 +149,20 @@ class HealthQueries(Queries):
     def survey(self, policy: Policy) -> list[Suspect]:
         """Every enabled integration that may have reached something, with its window.
 
-        Those with enough failures come first, by a partial index, then all attempts of these.
-        With them come those whose last warning still stands.
+        Those with enough failures come first, by a partial index that holds all it takes; with
+        them those whose last warning still stands. Only of these all attempts are added up.
         """
         # Its time grows with what fails, in the worst case with everything there is.
         self._do("SET LOCAL statement_timeout = '50s'")
+        self._do("SET LOCAL work_mem = '64MB'")
         return self._suspects(
             f"""SELECT m.integration_id, m.generation FROM health_minutes m
                 WHERE m.failed > 0 AND {_WITHIN}
-                GROUP BY 1, 2 HAVING sum(m.failed) >= :least
+                GROUP BY 1, 2 HAVING sum(m.failed - {_LEFT_OUT}) >= :least
                 UNION SELECT id, generation FROM integrations WHERE warned > 0 AND enabled""",  # noqa: S608 - a constant
             policy,
             least=policy.least_failures,
+            guard=policy.outage_guard,
         )
 
     def suspect(self, integration_id: int, generation: int, policy: Policy) -> Suspect | None:
@@ -151,6 +176,7 @@ class HealthQueries(Queries):
         return found[0] if found else None
 
     def _suspects(self, whose: str, policy: Policy, **parameters: Any) -> list[Suspect]:
+        outage = self.outage_goes_on()
         rows = self._rows(
             f"""WITH suspects AS MATERIALIZED ({whose})
                 SELECT i.id, i.generation, i.warned, coalesce(w.in_outage, false) AS in_outage,
@@ -159,7 +185,7 @@ class HealthQueries(Queries):
                 JOIN integrations i ON i.id = s.integration_id AND i.generation = s.generation
                     AND i.enabled
                 LEFT JOIN LATERAL (
-                    SELECT {_IN_OUTAGE.format(minute="m.minute")} AS in_outage, {_SUMS}
+                    SELECT {_IN_OUTAGE.format(moment="m.minute")} AS in_outage, {_SUMS}
                     FROM health_minutes m
                     WHERE m.integration_id = s.integration_id AND m.generation = s.generation
                       AND {_WITHIN}
@@ -167,9 +193,9 @@ class HealthQueries(Queries):
                 ORDER BY i.id""",  # noqa: S608 - constants
             start=policy.window_from(self.now),
             now=self.now,
+            outage=outage,
             **parameters,
         )
-        outage = self.outage_goes_on()
         parts: dict[int, dict[bool, Counts]] = {}
         for row in rows:
             parts.setdefault(row["id"], {})[row["in_outage"]] = _counts_of(row)
@@ -213,19 +239,25 @@ class HealthQueries(Queries):
             evidence=dumps(done.evidence),
         )
 
-    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
-        """The evidence of the integration's last automatic disabling, with its time and policy."""
+    def switch_off_of(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The policy and evidence by which the integration is disabled; None: it is not, or by hand."""
         rows = self._rows(
-            """SELECT at, policy, evidence FROM switch_offs WHERE integration_id = :id
-               ORDER BY at DESC LIMIT 1""",
+            """SELECT s.policy, s.evidence FROM switch_offs s
+               JOIN integrations i ON i.id = s.integration_id AND i.disabled_at = s.at
+               WHERE i.id = :id AND NOT i.enabled""",
             id=integration_id,
         )
         return rows[0] if rows else None
 
+    def read_one_snapshot(self) -> None:
+        """Lets all that follows see the same state, however long it takes; it may only read."""
+        self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._do("SET LOCAL statement_timeout = '50s'")
+
     def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
         """An integration's window as it stood at ``until``, counted in its attempts."""
         rows = self._rows(
-            f"""SELECT {_IN_OUTAGE.format(minute="date_trunc('minute', a.at)")} AS in_outage,
+            f"""SELECT {_IN_OUTAGE.format(moment="date_trunc('minute', a.at)")} AS in_outage,
                     {_COUNTS_OF_ATTEMPTS}
                 FROM attempts a JOIN integrations i ON i.id = a.integration_id
                 WHERE a.integration_id = :id AND a.generation = i.generation
@@ -236,7 +268,9 @@ class HealthQueries(Queries):
             until=until,
         )
         parts = {row["in_outage"]: _counts_of(row) for row in rows}
-        outage = self._rows(f"SELECT {_IN_OUTAGE.format(minute=':at')} AS it_is", at=until)
+        outage = self._rows(
+            f"SELECT {_IN_OUTAGE.format(moment='CAST(:at AS timestamptz)')} AS it_is", at=until
+        )
         return Window(
             parts.get(False, Counts()), parts.get(True, Counts()), outage=outage[0]["it_is"]
         )
@@ -256,16 +290,17 @@ class HealthQueries(Queries):
         return [Said(FailureReason(r["error"]), r["status_code"], r["number"]) for r in rows]
 
     def last_answer(
-        self, integration_id: int, until: datetime, *, failed: bool = False
+        self, integration_id: int, start: datetime, until: datetime, *, failed: bool = False
     ) -> LastAnswer | None:
-        """The last answer of the window that an integration is in; ``failed``: the last failure."""
+        """The last answer between; ``failed``: of those that failed."""
         rows = self._rows(
             """SELECT a.notification_id, a.at, a.status_code, a.error, a.response
                FROM attempts a JOIN integrations i ON i.id = a.integration_id
-               WHERE a.integration_id = :id AND a.generation = i.generation AND a.at <= :until
-                 AND (NOT :failed OR a.error IS NOT NULL)
+               WHERE a.integration_id = :id AND a.generation = i.generation
+                 AND a.at >= :start AND a.at <= :until AND (NOT :failed OR a.error IS NOT NULL)
                ORDER BY a.at DESC LIMIT 1""",
             id=integration_id,
+            start=start,
             until=until,
             failed=failed,
         )
@@ -331,7 +366,7 @@ class HealthQueries(Queries):
         return {row["id"]: (row["client_id"], row["name"]) for row in rows}
 
     def prune_health(self, window: timedelta, retention: timedelta, limit: int) -> int:
-        """Deletes counters that have left the window; how many.
+        """Deletes counters that have left the window, and the hour that tells an outage; how many.
 
         Outages and decisions go after the retention; a decision that still stands is kept.
         """
@@ -346,7 +381,7 @@ class HealthQueries(Queries):
             """DELETE FROM health_minutes WHERE ctid = ANY(ARRAY(
                    SELECT ctid FROM health_minutes WHERE minute < :start
                    ORDER BY minute LIMIT :limit FOR UPDATE SKIP LOCKED))""",
-            start=minute_of(self.now) - window,
+            start=minute_of(self.now) - max(window, OUTAGE_WINDOW),
             limit=limit,
         )
 

@@ -29,10 +29,11 @@ def _widen_integrations_and_attempts() -> None:
         """UPDATE attempts a SET integration_id = n.integration_id
            FROM notifications n WHERE n.id = a.notification_id"""
     )
-    op.execute("DELETE FROM attempts WHERE integration_id IS NULL")
+    # An attempt of nothing stays what it is: a finding of the ledger.
+    op.execute("UPDATE attempts SET integration_id = 0 WHERE integration_id IS NULL")
     op.alter_column("attempts", "integration_id", nullable=False)
     op.create_index("ix_attempts_integration_id_at", "attempts", ["integration_id", "at"])
-    op.create_index("ix_attempts_at", "attempts", ["at"], postgresql_using="brin")
+    op.create_index("ix_attempts_at", "attempts", ["at"])
 
 
 def _make_counters() -> None:
@@ -62,6 +63,7 @@ def _make_counters() -> None:
         "health_minutes",
         ["integration_id", "generation", "minute"],
         postgresql_where=sa.text("failed > 0"),
+        postgresql_include=["failed", "network", "server", "throttled"],
     )
     op.create_index("ix_health_minutes_minute", "health_minutes", ["minute"])
 
@@ -71,6 +73,7 @@ def _make_decisions() -> None:
         "outages",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outages")),
     )

@@ -1,0 +1,1 @@
+"""How fast it is: figures for docs, never limits in a test."""

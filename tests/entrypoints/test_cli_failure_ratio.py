@@ -1,0 +1,487 @@
+"""The failure ratio on the command line: explain, policy, enable and replay, metrics."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+from build import a_user_event, an_answer, an_attempt, an_event
+from prometheus_client.parser import text_string_to_metric_families
+
+from entrypoints.command_line import COMMAND, KEY
+from wallarm_notify.settings import settings
+
+if TYPE_CHECKING:
+    from entrypoints.command_line import CommandLine
+    from wallarm_notify.domain.outcome import Answer
+    from wallarm_notify.sandbox.client import SandboxClient
+    from wallarm_notify.sandbox.server import Sandbox
+    from wallarm_notify.services.deliver import Claim
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+REFUSED = an_answer(400, response='{"message": "Event object is invalid", "errors": ["bad key"]}')
+TAKEN = an_answer(202)
+
+POLICY = {"ratio", "window_seconds", "min_attempts", "min_span_seconds", "outage_guard"}
+EVIDENCE = {
+    "from", "until", "attempts", "failed", "ratio", "left_out", "outage", "failures", "answers",
+    "first_failed_at", "last_failed_at", "last_answer", "guards", "failures_to_line", "disables",
+    "over_time",
+}  # fmt: skip
+FAILURES = {"network", "server", "throttled", "client", "other"}
+LAST_ANSWER = {"notification_id", "at", "status_code", "error", "response"}
+VERDICT = {
+    "integration_id", "client_id", "name", "at", "attempts", "failed", "ratio", "healed_at",
+    "healed_soon",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def unpaced(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All integrations here have one key, whose turns are not the point."""
+    set_to("PACE_PER_MINUTE", "0", monkeypatch)
+
+
+def set_to(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"WALLARM_NOTIFY_{name}", value)
+    settings.cache_clear()
+
+
+def spread(
+    number: int, answer: Answer, *, over: timedelta = HOUR, until: timedelta = 2 * MINUTE
+) -> list[tuple[timedelta, Answer]]:
+    """So many attempts answered alike, evenly over the time up to ``until`` ago."""
+    step = over / (number - 1)
+    return [(until + step * n, answer) for n in reversed(range(number))]
+
+
+def claimed(line: CommandLine, integration: int, number: int = 1) -> Claim:
+    """New notifications that a worker is about to send."""
+    client = line.json("integrations", "show", integration)["client_id"]
+    events = [an_event(client_id=client) for _ in range(number)]
+    (routed,) = line.wiring.router.ingest(events, ())
+    mine = [n.id for n in routed.pending if n.integration_id == integration]
+    return line.wiring.delivery.claim(mine)
+
+
+def record(line: CommandLine, claim: Claim, *history: tuple[timedelta, Answer]) -> None:
+    """What came of a claim, by attempts that began so long ago."""
+    pairs = zip(claim.sendings, history, strict=True)
+    attempts = [
+        replace(an_attempt(s, claim, answer), at=claim.now - ago) for s, (ago, answer) in pairs
+    ]
+    line.wiring.delivery.record(attempts)
+
+
+def attempted(line: CommandLine, integration: int, *history: tuple[timedelta, Answer]) -> None:
+    record(line, claimed(line, integration, len(history)), *history)
+
+
+def failing(line: CommandLine) -> int:
+    """An integration of client 1 that is over the line."""
+    integration = line.integration()
+    attempted(line, integration, *spread(17, REFUSED))
+    return integration
+
+
+def reviewed(line: CommandLine) -> tuple[int, ...]:
+    """Who is switched off by a review, a minute after the last one as far as it can tell."""
+    line.sql("DELETE FROM upkeep_runs")
+    return tuple(line.wiring.review.run().disabled)
+
+
+def explained(line: CommandLine, integration: int) -> Any:
+    return line.json("integrations", "explain", integration)
+
+
+def simulated(line: CommandLine, *options: object) -> Any:
+    return line.json("policy", "simulate", "--since", "6h", *options)
+
+
+def test_an_integration_without_attempts_has_no_ratio(line: CommandLine) -> None:
+    number = line.integration()
+    shown = explained(line, number)
+    evidence = shown["evidence"]
+    assert (shown["automatic"], evidence["disables"], evidence["attempts"]) == (False, False, 0)
+    assert (evidence["ratio"], evidence["last_answer"], evidence["answers"]) == (None, None, [])
+    assert [slot["ratio"] for slot in evidence["over_time"]] == [None] * 48
+    said = line.ok("integrations", "explain", number)
+    assert "No failures." in said
+    assert not set("▁▂▃▄▅▆▇█") & set(said)
+
+
+@pytest.mark.parametrize(
+    ("guard", "words", "history"),
+    [
+        ("attempts", "enough attempts", spread(16, REFUSED)),
+        ("span", "first and last failure lie apart", spread(17, REFUSED, over=51 * MINUTE)),
+        ("last_attempt", "the last attempt failed", [*spread(17, REFUSED), (MINUTE, TAKEN)]),
+    ],
+)
+def test_each_guard_that_holds_is_named_and_the_review_obeys_it(
+    line: CommandLine, guard: str, words: str, history: list[tuple[timedelta, Answer]]
+) -> None:
+    number = line.integration()
+    attempted(line, number, *history)
+    evidence = explained(line, number)["evidence"]
+    assert [g["guard"] for g in evidence["guards"] if g["holds"]] == [guard]
+    assert (evidence["failures_to_line"], evidence["disables"]) == (0, False)
+    said = line.ok("integrations", "explain", number)
+    assert re.search(rf"{words} .* keeps it enabled", said)
+    assert said.count("keeps it enabled") == 1
+    assert said.splitlines()[-1].endswith(f"it stays enabled until: {words}.")
+    assert reviewed(line) == ()
+
+
+def test_over_the_line_the_next_review_disables_it(line: CommandLine) -> None:
+    number = failing(line)
+    evidence = explained(line, number)["evidence"]
+    assert (evidence["disables"], evidence["failed"], evidence["ratio"]) == (True, 17, 1.0)
+    assert evidence["answers"] == [{"error": "http_4xx", "status_code": 400, "count": 17}]
+    said = line.ok("integrations", "explain", number)
+    assert said.splitlines()[-1] == "The next review disables it."
+    assert "17, 17 of them failed" in said
+    assert "400 Event object is invalid: bad key" in said
+    assert reviewed(line) == (number,)
+
+
+def test_as_many_more_failures_as_it_says_reach_the_line(line: CommandLine) -> None:
+    number = line.integration()
+    attempted(line, number, *spread(10, TAKEN, until=2 * HOUR), *spread(10, REFUSED))
+    assert explained(line, number)["evidence"]["failures_to_line"] == 5
+    said = line.ok("integrations", "explain", number)
+    assert "5 more failures in a row would reach the limit" in said
+    attempted(line, number, *[(MINUTE, REFUSED)] * 4)
+    assert explained(line, number)["evidence"]["disables"] is False
+    attempted(line, number, (MINUTE, REFUSED))
+    assert explained(line, number)["evidence"]["disables"] is True
+
+
+def test_after_an_automatic_disabling_the_evidence_stays_as_it_was(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = failing(line)
+    late, later = claimed(line, number), claimed(line, number)
+    assert reviewed(line) == (number,)
+    shown = explained(line, number)
+    assert (shown["automatic"], shown["at"]) == (True, shown["integration"]["disabled_at"])
+    assert (shown["evidence"]["attempts"], shown["evidence"]["failed"]) == (17, 17)
+    record(line, late, (timedelta(), TAKEN))
+    line.sql("UPDATE attempts SET at = at - interval '2 days'")
+    set_to("FAILURE_RATIO", "90", monkeypatch)
+    assert explained(line, number) == shown
+    said = line.ok("integrations", "explain", number)
+    assert "(limit 60 %)" in said
+    assert "It was disabled automatically at " in said.splitlines()[-1]
+    on = line.json("integrations", "enable", number)
+    assert on["unsent"] == {"skipped": 0, "cancelled": 17, "failed": 0}
+    assert on["unsent_since"] == shown["evidence"]["first_failed_at"]
+    record(line, later, (timedelta(), REFUSED))
+    clean = explained(line, number)
+    assert (clean["automatic"], clean["policy"]["ratio"]) == (False, 90)
+    assert (clean["evidence"]["attempts"], clean["evidence"]["last_answer"]) == (0, None)
+
+
+def test_what_was_disabled_by_hand_shows_its_window_up_to_then(line: CommandLine) -> None:
+    number = failing(line)
+    reviewed(line)
+    line.ok("integrations", "enable", number)
+    attempted(line, number, (MINUTE, REFUSED), (MINUTE, TAKEN))
+    line.ok("integrations", "disable", number, "--user", "ann")
+    shown = explained(line, number)
+    assert (shown["automatic"], shown["at"]) == (False, shown["integration"]["disabled_at"])
+    assert shown["evidence"]["until"] == shown["at"]
+    assert (shown["evidence"]["attempts"], shown["evidence"]["ratio"]) == (2, 0.5)
+    last = line.ok("integrations", "explain", number).splitlines()[-1]
+    assert last.startswith("It was disabled by ann at ")
+
+
+def test_what_does_not_exist_is_not_explained(line: CommandLine) -> None:
+    assert line.refusal("integrations", "explain", 9) == "There is no integration 9."
+    line.ok("integrations", "delete", line.integration())
+    assert line.refusal("integrations", "explain", 1) == "There is no integration 1."
+    assert line("integrations", "explain", "x").exit_code == 2
+
+
+def test_an_explanation_has_stable_keys_before_a_disabling_and_after(line: CommandLine) -> None:
+    number = failing(line)
+    before = explained(line, number)
+    reviewed(line)
+    for shown in (before, explained(line, number)):
+        assert set(shown) == {"integration", "at", "automatic", "policy", "evidence"}
+        assert set(shown["integration"]) == set(line.json("integrations", "show", number))
+        evidence = shown["evidence"]
+        assert (set(shown["policy"]), set(evidence)) == (POLICY, EVIDENCE)
+        assert set(evidence["failures"]) == FAILURES
+        assert set(evidence["last_answer"]) == LAST_ANSWER
+        assert [g["guard"] for g in evidence["guards"]] == ["attempts", "span", "last_attempt"]
+        for rows, keys in (
+            (evidence["guards"], {"guard", "needed", "found", "holds"}),
+            (evidence["answers"], {"error", "status_code", "count"}),
+            (evidence["over_time"], {"at", "attempts", "failed", "ratio"}),
+        ):
+            assert [set(row) for row in rows] == [keys] * len(rows)
+        for name in ("from", "until", "first_failed_at", "last_failed_at"):
+            assert evidence[name].endswith("+00:00")
+
+
+def test_the_ratio_over_time_has_48_points_up_to_now_and_bars_for_people(line: CommandLine) -> None:
+    number = line.integration()
+    attempted(line, number, *spread(10, TAKEN, until=6 * HOUR), *spread(17, REFUSED))
+    evidence = explained(line, number)["evidence"]
+    slots = evidence["over_time"]
+    at = [datetime.fromisoformat(slot["at"]) for slot in slots]
+    assert (len(slots), slots[-1]["at"]) == (48, evidence["until"])
+    assert {b - a for a, b in pairwise(at)} == {15 * MINUTE}
+    assert sum(slot["attempts"] for slot in slots) == evidence["attempts"] == 27
+    ratios = [slot["ratio"] for slot in slots]
+    assert (ratios[0], ratios[30], ratios[-1]) == (None, 0.0, evidence["ratio"])
+    assert "▁▁▁▁▁▁▁▁▁▁" in line.ok("integrations", "explain", number)
+    done = line.process("integrations", "explain", str(number), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout.isascii()) == (0, True)
+    assert re.search(r"Over time +_+[-:.=+*#]+ ", done.stdout)
+
+
+def test_pagerdutys_answer_is_shown_without_the_key_and_what_a_terminal_obeys(
+    line: CommandLine, sandbox: SandboxClient
+) -> None:
+    number = line.integration()
+    message = f"no such key {KEY} \\u001b[31m\\u0007 \u202e\u009b"
+    body = f'{{"message": "{message}", "errors": ["{KEY.lower()}"]}}'
+    sandbox.set_faults([{"kind": "status", "status": 400, "body": body}])
+    courier = line.wiring.courier
+    courier.carry(claimed(line, number), time.monotonic())
+    assert courier.drain(10)
+    for words in ((), ("--json",)):
+        said = line.ok("integrations", "explain", number, *words)
+        assert "no such key" in said
+        assert not {"\x1b", "\x07", "\u202e", "\u009b"} & set(said)
+        assert not re.search(r"[A-Za-z0-9]{32}", said)
+
+
+def test_policy_show_is_what_the_settings_say(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert line.json("policy", "show") == {
+        "ratio": 60, "window_seconds": 12 * 3600, "min_attempts": 17,
+        "min_span_seconds": 51 * 60 + 8, "outage_guard": True,
+    }  # fmt: skip
+    said = line.ok("policy", "show")
+    for words in ("60 % or more", "12 h", "17 attempts", "51 min 8 s"):
+        assert words in said
+    set_to("FAILURE_RATIO", "12.5", monkeypatch)
+    set_to("FAILURE_MIN_SPAN", "0", monkeypatch)
+    said = line.ok("policy", "show")
+    assert "12.5 % or more" in said
+    assert said.count("no guard") == 1
+
+
+def test_a_simulation_finds_whom_and_when_with_figures_and_when_it_healed(
+    line: CommandLine,
+) -> None:
+    number = line.integration("--subscribe", "security_issue", "--name", "Ops")
+    healed = (5 * MINUTE, TAKEN)
+    attempted(line, number, *spread(17, REFUSED, until=20 * MINUTE), healed)
+    line.integration("--client", 2, "--subscribe", "security_issue")
+    attempted(line, 2, *spread(17, TAKEN))
+    last_failure = datetime.fromisoformat(explained(line, number)["evidence"]["last_failed_at"])
+    found = simulated(line)
+    assert set(found) == {"policy", "since", "until", "integrations", "attempts", "items"}
+    assert (found["policy"], found["integrations"]) == (line.json("policy", "show"), 2)
+    (item,) = found["items"]
+    assert set(item) == VERDICT
+    assert (item["integration_id"], item["client_id"], item["name"]) == (number, 1, "Ops")
+    assert (item["attempts"], item["failed"], item["ratio"]) == (17, 17, 1.0)
+    at = datetime.fromisoformat(item["at"])
+    assert at == last_failure.replace(second=0, microsecond=0) + MINUTE
+    assert timedelta() < datetime.fromisoformat(item["healed_at"]) - at <= 15 * MINUTE
+    assert item["healed_soon"] is True
+    said = line.ok("policy", "simulate", "--since", "6h")
+    assert re.search(rf" Ops +{at:%Y-%m-%d %H:%M:%S}Z +100\.0 % +17 of 17 +14 min", said)
+    assert "1 of 2 integrations with 35 attempts would have been disabled; 1 of them" in said
+    line.ok("integrations", "delete", number)
+    assert simulated(line)["items"] == [{**item, "name": None}]
+
+
+def test_an_integration_that_would_break_twice_counts_as_one(line: CommandLine) -> None:
+    number = line.integration()
+    attempted(line, number, *spread(17, REFUSED, until=4 * HOUR))
+    line.ok("integrations", "disable", number)
+    line.ok("integrations", "enable", number)
+    attempted(line, number, *spread(17, REFUSED))
+    assert [v["integration_id"] for v in simulated(line)["items"]] == [number] * 2
+    assert "2 of 1 integration" not in line.ok("policy", "simulate", "--since", "6h")
+
+
+def test_another_policy_comes_to_other_disablings(line: CommandLine) -> None:
+    attempted(line, line.integration(), *spread(10, TAKEN, until=4 * HOUR), *spread(17, REFUSED))
+    for options, off, policy in (
+        ("--ratio 62.9", 1, {"ratio": 62.9}),
+        ("--ratio 63", 0, {"ratio": 63}),
+        ("--ratio 100% --window 3h", 1, {"ratio": 100, "window_seconds": 3 * 3600}),
+        ("--window 30m", 0, {"window_seconds": 1800}),
+        ("--min-attempts 27", 1, {"min_attempts": 27}),
+        ("--min-attempts 28", 0, {"min_attempts": 28}),
+        ("--min-span 1h", 1, {"min_span_seconds": 3600}),
+        ("--min-span 1h1s", 0, {"min_span_seconds": 3601}),
+        ("--window 90m --min-attempts 0 --min-span 0", 1, {"min_attempts": 0}),
+        ("--no-outage-guard", 1, {"outage_guard": False}),
+    ):
+        found = simulated(line, *options.split())
+        assert len(found["items"]) == off, options
+        assert {name: found["policy"][name] for name in policy} == policy
+    assert "Nobody would have been disabled." in line.ok("policy", "simulate", "--ratio", 63)
+
+
+def test_what_no_policy_can_be_is_refused_in_one_sentence(line: CommandLine) -> None:
+    for option, values in (
+        ("ratio", ["0", "-1", "101", "abc", "nan", "inf", ""]),
+        ("window", ["90s", "0", "8d", "abc", "999999999w"]),
+        ("min-span", ["abc", "-1m", "999999999w"]),
+        ("since", ["2999-01-01T00:00:00Z", "200d", "nonsense", "2026-03-01T09:30:00", ""]),
+    ):
+        for value in values:
+            said = line.refusal("policy", "simulate", f"--{option}={value}")
+            assert said.startswith(f"{option}: ")
+    for value in ("-1", "abc", "1.5", "9999999"):
+        assert line("policy", "simulate", f"--min-attempts={value}").exit_code == 2
+
+
+def test_enable_counts_what_ended_since_the_failures_began_and_its_commands_replay_it(
+    line: CommandLine,
+) -> None:
+    number = line.integration()
+    line.wiring.router.ingest([an_event() for _ in range(3)], ())
+    line.sql("""UPDATE notifications SET state = (ARRAY['failed', 'skipped', 'cancelled'])[id],
+        finished_at = now() - interval '2 hours', ring_at = NULL""")
+    attempted(line, number, *spread(17, REFUSED))
+    line.sql("""UPDATE notifications SET state = 'failed', finished_at = now(), ring_at = NULL
+        WHERE id IN (4, 5)""")
+    assert reviewed(line) == (number,)
+    line.wiring.router.ingest([an_event() for _ in range(4)], ())
+    said = line.ok("integrations", "enable", number)
+    commands = re.findall(r"(\d+) notifications (\w+) since .*; to send them: (.+)", said)
+    assert {state: int(n) for n, state, _ in commands} == {
+        "skipped": 4, "cancelled": 15, "failed": 2,
+    }  # fmt: skip
+    for n, _, command in commands:
+        program, *words = shlex.split(command)
+        assert program == "wallarm-notify"
+        assert line.json(*words, "--yes") == {"replayed": int(n)}
+        assert line.json(*words, "--yes") == {"replayed": 0}
+    left = line.json("notifications", "list")["items"]
+    assert {n["id"] for n in left if n["state"] != "pending"} == {1, 2, 3}
+
+
+def test_replay_is_limited_by_age_and_type(line: CommandLine) -> None:
+    many = ("--integration", line.integration("--subscribe", "security_issue,system"))
+    for event in (an_event(), a_user_event(), an_event(), a_user_event()):
+        line.wiring.router.ingest([event], ())
+    hours_ago = (datetime.now(UTC) - 3 * HOUR).isoformat()
+    for options, ids in (
+        ((), {1, 2, 3, 4}),
+        (("--since", "3h"), {3, 4}),
+        (("--since", hours_ago), {3, 4}),
+        (("--ended-since", "3h"), {2, 3, 4}),
+        (("--ended-since", hours_ago, "--since", "3h"), {3, 4}),
+        (("--type", "user.created"), {2, 4}),
+        (("--type", "user.created", "--since", "3h"), {4}),
+        (("--type", "rule.created"), set()),
+    ):
+        line.sql("""UPDATE notifications SET state = 'skipped', ring_at = NULL,
+            created_at = now() - interval '1 hour' * CASE WHEN id < 3 THEN 8 ELSE 2 END,
+            finished_at = now() - interval '1 hour' * CASE WHEN id < 2 THEN 6 ELSE 1 END""")
+        done = line.json("notifications", "replay", *many, "--state", "skipped", *options, "--yes")
+        again = line.json("notifications", "list", "--state", "pending")["items"]
+        assert (done["replayed"], {n["id"] for n in again}) == (len(ids), ids), options
+
+
+def test_replay_refuses_types_that_are_none_and_limits_beside_ids(line: CommandLine) -> None:
+    many = ("--integration", line.integration(), "--state", "failed")
+    said = line.refusal("notifications", "replay", *many, "--type", "user.invented")
+    assert "there is no «user.invented»; permitted are user.created, " in said
+    said = line.refusal("notifications", "replay", *many, "--ended-since", "yesterday")
+    assert said.startswith("ended-since: «yesterday» is no time")
+    for option in (
+        "--integration=1", "--state=failed", "--since=2h", "--ended-since=2h", "--type=user.created",
+    ):  # fmt: skip
+        assert line("notifications", "replay", 1, option).exit_code == 2
+        assert line("notifications", "replay", option).exit_code == 2
+
+
+def measured(text: str) -> dict[str, float]:
+    """The samples of a page of metrics, by name and label."""
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    names = ["_".join([s.name, *s.labels.values()]) for s in samples]
+    return {n.removeprefix("wallarm_notify_"): s.value for n, s in zip(names, samples, strict=True)}
+
+
+def test_metrics_count_warnings_and_automatic_disablings(line: CommandLine) -> None:
+    number = failing(line)
+    warned = line.integration("--client", 2, "--subscribe", "security_issue")
+    attempted(line, warned, *spread(10, TAKEN, until=2 * HOUR), *spread(10, REFUSED))
+    zero = {
+        "up": 1, "failure_ratio_warnings_total_30": 0, "failure_ratio_warnings_total_45": 0,
+        "failure_ratio_warnings_total_55": 0, "integrations_auto_disabled_total": 0,
+        "integrations_enabled": 2, "integrations_disabled": 0, "pagerduty_outage": 0,
+    }  # fmt: skip
+    assert measured(line.ok("metrics")) == zero
+    assert (reviewed(line), reviewed(line)) == ((number,), ())
+    assert measured(line.ok("metrics")) == {
+        **zero,
+        "failure_ratio_warnings_total_30": 1, "failure_ratio_warnings_total_45": 1,
+        "integrations_auto_disabled_total": 1,
+        "integrations_enabled": 1, "integrations_disabled": 1,
+    }  # fmt: skip
+    line.ok("integrations", "enable", number)
+    assert measured(line.ok("metrics"))["integrations_auto_disabled_total"] == 1
+
+
+def test_metrics_without_a_database_say_only_that(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to("DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/x", monkeypatch)
+    said = line.ok("metrics")
+    assert measured(said) == {"up": 0}
+    assert "wallarm_notify_up 0.0\n" in said
+
+
+def test_metrics_are_served_on_the_port_it_names_until_ctrl_c(line: CommandLine) -> None:
+    process = subprocess.Popen(
+        [COMMAND, "metrics", "--port", "0"],
+        env={**os.environ, **line.environment},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    (url,) = re.findall(r"http://127\.0\.0\.1:\d+/metrics", process.stderr.readline())
+    for enabled in (0, 1):
+        with urlopen(url, timeout=10) as answer:
+            assert measured(answer.read().decode())["integrations_enabled"] == enabled
+        line.integration()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert (process.stdout.read(), process.stderr.read().strip()) == ("", "")
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_metrics_refuse_a_port_that_is_taken_or_none(line: CommandLine, pagerduty: Sandbox) -> None:
+    port = pagerduty.url.rpartition(":")[2]
+    said = line.refusal("metrics", "--port", port)
+    assert said.startswith(f"Cannot serve at 127.0.0.1, port {port}: ")
+    elsewhere = line.refusal("metrics", "--port", 0, "--address", "203.0.113.1")
+    assert elsewhere.startswith("Cannot serve at 203.0.113.1, port 0: ")
+    for wrong in ("-1", "65536", "http"):
+        assert line("metrics", f"--port={wrong}").exit_code == 2
