@@ -97,7 +97,7 @@ def failing(number: int, attempts: int, policy: Policy = SPEC) -> Judgement:
 
 
 def test_unless_set_otherwise_the_policy_is_the_specs() -> None:
-    assert (SPEC.ratio, SPEC.window, SPEC.outage_guard) == (60, 12 * HOUR, True)
+    assert (SPEC.ratio, SPEC.window, SPEC.outage_guard) == (Decimal(60), 12 * HOUR, True)
     assert (SPEC.min_attempts, SPEC.min_span) == (17, SCHEDULE)
 
 
@@ -399,7 +399,7 @@ def test_a_warning_is_given_once_for_each_crossing() -> None:
 
 policies = st.builds(
     Policy,
-    ratio=st.decimals("0.1", 100, places=1),
+    ratio=st.sampled_from([Decimal(60), Decimal(100)]) | st.decimals("0.1", 100, places=1),
     min_attempts=st.integers(0, 60),
     min_span=st.just(NONE),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
@@ -77,7 +77,7 @@ class Policy:
     def least_failures(self) -> int:
         """With fewer failed attempts nothing is reached, neither the line nor a warning."""
         lowest = min([self.ratio, *map(Decimal, self.warnings)])
-        needed = lowest * max(self.min_attempts, 1) / 100
+        needed = lowest * self.min_attempts / 100
         return max(int(needed.to_integral_value(rounding="ROUND_CEILING")), 1)
 
 
@@ -311,8 +311,8 @@ def outage_of(hour: Iterable[tuple[int, int]]) -> Outage:
 
 
 def minute_of(moment: datetime) -> datetime:
-    """The minute that ``moment`` lies in, by its beginning."""
-    return moment.replace(second=0, microsecond=0)
+    """The minute that ``moment`` lies in, by its beginning in UTC: a window has no summer time."""
+    return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def counts_of(at: datetime, reason: FailureReason | None) -> Counts:

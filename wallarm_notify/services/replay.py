@@ -18,7 +18,7 @@ class Wanted:
     """Which notifications of an integration are to be replayed.
 
     ``since`` is when they were made, ``ended_since`` when they ended; ``event_type`` is of the
-    event that they are of.
+    event that they are of. An integration's notification of its own end is not among them.
     """
 
     integration_id: int

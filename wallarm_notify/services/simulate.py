@@ -26,7 +26,11 @@ _NUMBERS: Final = ("attempts", "network", "server", "throttled", "client", "othe
 """What a sum of Counts is made of, in its order."""
 
 SLICE: Final = timedelta(hours=1)
-"""So much of the past is read at once."""
+"""So much of the past is read at once, where it is full."""
+
+LONGEST_SLICE: Final = timedelta(days=1)
+
+MANY_CELLS: Final = 50_000
 
 SOON: Final = SCHEDULE
 """Healed within a whole schedule: the retries alone would have got through."""
@@ -267,9 +271,12 @@ def simulate(
     integrations: set[int] = set()
     off: list[tuple[datetime, int, int, Judgement]] = []
     begin = start = since - policy.window - OUTAGE_WINDOW
+    step = SLICE
     while start < until:
-        end = min(start + SLICE, until)
+        end = min(start + step, until)
         found = deque(store.transact(_reading(start, end)))
+        # Where there is little to read, reading it at once saves the asking.
+        step = min(2 * step, LONGEST_SLICE) if len(found) < MANY_CELLS else SLICE
         while start < end:
             of_minute = []
             while found and found[0][0].minute == start:

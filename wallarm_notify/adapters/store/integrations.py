@@ -220,11 +220,14 @@ class IntegrationQueries(Queries):
         return at
 
     def ended_undelivered(self, integration_id: int, since: datetime) -> Mapping[str, int]:
-        """How many notifications of an integration were skipped, cancelled and failed since then."""
+        """How many notifications of an integration were skipped, cancelled and failed since then.
+
+        The one of its own end is left out: it would be untrue by now.
+        """
         rows = self._rows(
             """SELECT state, count(*) AS n FROM notifications
                WHERE integration_id = :id AND state IN ('skipped', 'cancelled', 'failed')
-                 AND finished_at >= :since
+                 AND finished_at >= :since AND NOT last
                GROUP BY state""",
             id=integration_id,
             since=since,

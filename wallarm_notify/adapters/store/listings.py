@@ -24,7 +24,7 @@ _FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
         SELECT status_code, error FROM attempts a WHERE a.notification_id = n.id
         ORDER BY a.claim DESC LIMIT 1) a ON true"""
 
-_REPLAYABLE = """n.integration_id = :integration_id AND n.state = :state
+_REPLAYABLE = """n.integration_id = :integration_id AND n.state = :state AND NOT n.last
     AND (CAST(:since AS timestamptz) IS NULL OR n.created_at >= :since)
     AND (CAST(:ended_since AS timestamptz) IS NULL OR n.finished_at >= :ended_since)
     AND (CAST(:event_type AS text) IS NULL

@@ -19,8 +19,8 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.services.explain import Explanation, LastAnswer
 
 _GUARDS: Final = {
-    Guard.ATTEMPTS: "enough attempts",
-    Guard.SPAN: "first and last failure lie apart",
+    Guard.ATTEMPTS: "attempts",
+    Guard.SPAN: "from the first failure to the last",
     Guard.LAST_ATTEMPT: "the last attempt failed",
 }
 
@@ -44,7 +44,7 @@ def print_explanation(found: Explanation) -> None:
         "Window": f"{_time(evidence['from'])} to {_time(evidence['until'])}",
         "Attempts": f"{evidence['attempts']}, {evidence['failed']} of them failed",
         "Failure ratio": f"{percent_of(evidence['ratio'])} (limit {found.policy['ratio']:g} %)",
-        "Over time": _line_of(evidence),
+        "0 to 100 %": _line_of(evidence),
         "Left out": _left_out(evidence),
         "First failure": _time(evidence["first_failed_at"]),
         "Last failure": _time(evidence["last_failed_at"]),
@@ -52,13 +52,13 @@ def print_explanation(found: Explanation) -> None:
     }
     print_fields((name, value) for name, value in fields.items() if value)
     print_table(
-        ["Guard", number("Needed"), number("Found"), "So"],
+        ["Guard", number("Needed"), number("Found"), "It"],
         [
             (
                 _GUARDS[Guard(g["guard"])],
                 _amount(g["guard"], g["needed"]),
                 _amount(g["guard"], g["found"]),
-                "keeps it enabled" if g["holds"] else "does not hold it",
+                "holds" if g["holds"] else "is met",
             )
             for g in evidence["guards"]
         ],
@@ -73,27 +73,42 @@ def print_explanation(found: Explanation) -> None:
 
 
 def _verdict(found: Explanation) -> str:
-    evidence = found.evidence
     if found.automatic:
         return f"It was disabled automatically at {time_of(found.at)}."
     if not found.integration.enabled:
         return f"It was disabled by {found.integration.disabled_by} at {time_of(found.at)}."
+    return _outlook(found.evidence)
+
+
+def _outlook(evidence: Mapping[str, Any]) -> str:
+    """What an enabled integration has to expect."""
     if evidence["disables"]:
         return "The next review disables it."
+    if not evidence["attempts"]:
+        return "It stays enabled: nothing was attempted that counts."
+    asked = " and ".join(_asked(g) for g in evidence["guards"] if g["holds"])
     missing = evidence["failures_to_line"]
     if missing == 0:
-        held = [_GUARDS[Guard(g["guard"])] for g in evidence["guards"] if g["holds"]]
-        return f"The ratio is over the limit; it stays enabled until: {'; '.join(held)}."
+        return f"The ratio is over the limit, and yet it stays enabled: the rule asks for {asked}."
     if missing is None:
         return "It stays enabled: one attempt in the window succeeded, and all would have to fail."
-    return f"It stays enabled: {counted(missing, 'more failure')} in a row would reach the limit."
+    text = f"It stays enabled: {counted(missing, 'more failure')} in a row would reach the limit"
+    return f"{text}, and the rule asks for {asked}." if asked else f"{text}."
+
+
+def _asked(guard: Mapping[str, Any]) -> str:
+    needed = _amount(guard["guard"], guard["needed"])
+    match guard["guard"]:
+        case Guard.LAST_ATTEMPT:
+            return "a last attempt that failed"
+        case kind:
+            return f"{needed} {_GUARDS[Guard(kind)]}"
 
 
 def _line_of(evidence: Mapping[str, Any]) -> str | None:
+    """The ratio of the window that ended at each moment."""
     ratios = [slot["ratio"] for slot in evidence["over_time"]]
-    if all(r is None for r in ratios):
-        return None
-    return f"{sparkline(ratios)}  (0 to 100 %, the window up to each moment)"
+    return None if all(r is None for r in ratios) else sparkline(ratios)
 
 
 def _left_out(evidence: Mapping[str, Any]) -> str | None:

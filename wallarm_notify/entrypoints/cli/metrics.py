@@ -1,5 +1,6 @@
 """``wallarm-notify metrics``: figures for a monitoring system."""
 
+import contextlib
 import threading
 
 import click
@@ -10,6 +11,7 @@ from wallarm_notify.entrypoints.cli.output import note
 from wallarm_notify.entrypoints.cli.parts import wiring
 
 HIGHEST_PORT = 65_535
+HOST = "127.0.0.1"
 
 
 @click.command(
@@ -20,10 +22,8 @@ HIGHEST_PORT = 65_535
     type=click.IntRange(0, HIGHEST_PORT),
     help="Serve them at /metrics until Ctrl-C; 0 takes a free port.",
 )
-@click.option(
-    "--address", type=LINE, default="127.0.0.1", show_default=True, help="Where to serve."
-)
-def metrics(port: int | None, address: str) -> None:
+@click.option("--address", type=LINE, help="Where to serve; default: 127.0.0.1.")
+def metrics(port: int | None, address: str | None) -> None:
     """Print metrics in Prometheus' text form, or serve them; whoever reaches the port may read them."""
     from prometheus_client import start_http_server  # noqa: PLC0415 - only this command needs it
 
@@ -31,15 +31,18 @@ def metrics(port: int | None, address: str) -> None:
 
     figures = wiring().figures
     if port is None:
+        if address is not None:
+            raise click.UsageError("--address goes with --port.")
         click.echo(exposition(figures), nl=False)
         return
+    host = address or HOST
     try:
-        server, thread = start_http_server(port, address, registry_of(figures))
+        server, thread = start_http_server(port, host, registry_of(figures))
     except (OSError, UnicodeError) as error:
-        raise Unavailable(f"Cannot serve at {address}, port {port}: {error}") from None
-    note(f"Metrics at http://{address}:{server.server_port}/metrics until Ctrl-C.")
-    try:
+        raise Unavailable(f"Cannot serve at {host}, port {port}: {error}.") from None
+    shown = f"[{host}]" if ":" in host else host
+    note(f"Metrics at http://{shown}:{server.server_port}/metrics until Ctrl-C.")
+    with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
-    finally:
-        server.shutdown()
-        thread.join()
+    server.shutdown()
+    thread.join()

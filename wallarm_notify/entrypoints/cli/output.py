@@ -120,11 +120,16 @@ def time_of(moment: datetime) -> str:
 
 
 def duration_of(seconds: float) -> str:
-    """``12 h``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
+    """``7 d``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
     if 0 < seconds < 1:
         return f"{seconds:.2f} s"
-    hours, rest = divmod(round(seconds), 3600)
-    parts = [(hours, "h"), (rest // 60, "min"), (rest % 60, "s")]
+    whole = round(seconds)
+    parts = [
+        (whole // 86_400, "d"),
+        (whole // 3600 % 24, "h"),
+        (whole // 60 % 60, "min"),
+        (whole % 60, "s"),
+    ]
     return " ".join(f"{figure} {unit}" for figure, unit in parts if figure) or "0 s"
 
 

@@ -32,10 +32,11 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.services.explain import policy_document, ratio_of
-from wallarm_notify.services.simulate import Simulation, Verdict, simulate
+from wallarm_notify.services.simulate import SOON, Simulation, Verdict, simulate
 
 LONGEST_WINDOW = timedelta(days=7)
 LARGEST_MINIMUM = 1_000_000
+LEAST_RATIO = Decimal("0.01")
 
 
 @click.group(epilog=example("wallarm-notify policy show"))
@@ -87,7 +88,10 @@ def simulate_command(
     since: str,
     as_json: bool,
 ) -> None:
-    """Replay recorded attempts: who would have been disabled, when, and who healed soon after."""
+    """Replay recorded attempts: who would have been disabled, when, and who healed soon after.
+
+    It sees attempts only: after a disabling that really happened there are none.
+    """
     parts = wiring()
     as_set = parts.policy
     tried = replace(
@@ -95,7 +99,7 @@ def simulate_command(
         ratio=as_set.ratio if ratio is None else _ratio(ratio),
         window=as_set.window if window is None else _window(window),
         min_attempts=as_set.min_attempts if min_attempts is None else min_attempts,
-        min_span=as_set.min_span if min_span is None else read_duration(min_span, "min-span"),
+        min_span=as_set.min_span if min_span is None else _span(min_span),
         outage_guard=as_set.outage_guard if outage_guard is None else outage_guard,
     )
     start = _start(since, parts.settings.retention_days)
@@ -116,9 +120,16 @@ def _ratio(text: str) -> Decimal:
         ratio = Decimal(text.strip().removesuffix("%"))
     except InvalidOperation:
         ratio = Decimal(0)
-    if not (ratio.is_finite() and 0 < ratio <= 100):  # noqa: PLR2004 - per cent
-        raise Refused(f"ratio: «{text}» will not do; give per cent above 0 and up to 100, as 50.")
+    if not (ratio.is_finite() and LEAST_RATIO <= ratio <= 100):  # noqa: PLR2004 - per cent
+        raise Refused(f"ratio: «{text}» will not do; give per cent from 0.01 to 100, as 50.")
     return ratio
+
+
+def _span(text: str) -> timedelta:
+    span = read_duration(text, "min-span")
+    if span > LONGEST_WINDOW:
+        raise Refused(f"min-span: «{text}» will not do; no window holds more than 7d.")
+    return span
 
 
 def _window(text: str) -> timedelta:
@@ -140,7 +151,7 @@ def _start(text: str, retention_days: float) -> datetime:
 def _fields(shown: Policy) -> list[tuple[str, object]]:
     span = shown.min_span.total_seconds()
     return [
-        ("Failure ratio", f"{shown.ratio:g} % or more"),
+        ("Failure ratio", f"{float(shown.ratio):g} % or more"),
         ("Window", duration_of(shown.window.total_seconds())),
         ("At least", counted(shown.min_attempts, "attempt") if shown.min_attempts else "no guard"),
         (
@@ -201,12 +212,14 @@ def _print(done: Simulation) -> None:
         ],
         nothing="Nobody would have been disabled.",
     )
-    soon = sum(v.healed_soon for v in done.verdicts)
-    say(
-        f"{len(done.verdicts)} of {counted(done.integrations, 'integration')} with "
-        f"{counted(done.attempts, 'attempt')} would have been disabled; {soon} of them healed within "
-        "one schedule of retries."
-    )
+    integrations = counted(done.integrations, "integration")
+    say(f"{integrations} made {counted(done.attempts, 'attempt')} in this time.")
+    if done.verdicts:
+        soon = sum(v.healed_soon for v in done.verdicts)
+        say(
+            f"{counted(len(done.verdicts), 'disabling')} in all; after {soon} of them the next success "
+            f"came within one schedule of retries, {duration_of(SOON.total_seconds())}."
+        )
 
 
 def _healed(verdict: Verdict) -> str:
