@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
@@ -56,6 +57,27 @@ def test_upgrading_twice_is_upgrading_once(empty_database: str) -> None:
     before = shape(empty_database)
     assert migrations.upgrade(empty_database) == (newest, newest)
     assert shape(empty_database) == before
+
+
+def test_attempts_recorded_before_the_failure_ratio_are_kept_and_outside_of_it(
+    empty_database: str,
+) -> None:
+    engine = make_engine(empty_database, pool_size=0)
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0001")
+        connection.exec_driver_sql(
+            """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
+                   disablings, due_at) VALUES (1, 7, gen_random_uuid(), 'card', 0, 'delivered', 0, now())"""
+        )
+        connection.exec_driver_sql(
+            """INSERT INTO attempts (notification_id, claim, run, number, at, duration_ms, response)
+               SELECT n, 1, 1, 1, now(), 1, '' FROM (VALUES (1), (4711)) v (n)"""
+        )
+    assert migrations.upgrade(empty_database) == ("0001", migrations.newest())
+    with engine.connect() as connection:
+        asked = "SELECT notification_id, integration_id, generation FROM attempts ORDER BY 1"
+        rows = connection.exec_driver_sql(asked).fetchall()
+    assert [tuple(row) for row in rows] == [(1, 7, None), (4711, 0, None)]
 
 
 def test_two_upgrades_at_once_wait_for_each_other(empty_database: str) -> None:

@@ -253,7 +253,7 @@ def test_the_ratio_over_time_has_48_points_up_to_now_and_bars_for_people(line: C
     assert "▁▁▁▁▁▁▁▁▁▁" in line.ok("integrations", "explain", number)
     done = line.process("integrations", "explain", str(number), PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout.isascii()) == (0, True)
-    assert re.search(r"0 to 100 % +_+[-:.=+*#]+", done.stdout)
+    assert re.search(r"Over time, 0-100 % +_+[-:.=+*#]+", done.stdout)
 
 
 def test_pagerdutys_answer_is_shown_without_the_key_and_what_a_terminal_obeys(

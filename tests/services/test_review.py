@@ -21,7 +21,7 @@ from wallarm_notify.services.explain import explain
 from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.measure import measure
 from wallarm_notify.services.prune import prune
-from wallarm_notify.services.review import Review, Suspect
+from wallarm_notify.services.review import Review, Reviewed, Suspect
 from wallarm_notify.services.switch_off import SwitchingOff
 
 if TYPE_CHECKING:
@@ -108,6 +108,21 @@ def test_every_system_subscriber_is_told_with_figures_the_broken_one_last(bench:
     assert shown is not None
     assert shown.disabled_by == "failure ratio"
     assert (shown.disabled_reason or "").endswith("last error: " + body["last_error"])
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "words"),
+    [
+        (Reviewed(), "0 integrations disabled, 0 warnings"),
+        (Reviewed((7,), 1), "1 integration disabled, 1 warning"),
+        (
+            Reviewed((7, 8), 0, outage=True),
+            "2 integrations disabled, 0 warnings; PagerDuty is down for most integrations",
+        ),
+    ],
+)
+def test_a_review_says_in_words_what_it_did(reviewed: Reviewed, words: str) -> None:
+    assert reviewed.words == words
 
 
 def test_where_nobody_else_is_told_the_log_says_so_as_an_error(

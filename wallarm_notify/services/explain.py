@@ -50,7 +50,9 @@ class LastAnswer:
         """For people: the status code, or the network error, and what was said."""
         said = " ".join(message_of(self.response).split())[:LONGEST_ERROR]
         printable = "".join(c if c.isprintable() else "?" for c in said)
-        return f"{self.status_code or self.error} {printable}".rstrip()
+        if self.status_code is None:
+            return f"{self.error}: {printable}" if printable else f"{self.error}"
+        return f"{self.status_code} {printable}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def print_explanation(found: Explanation) -> None:
         "Window": f"{_time(evidence['from'])} to {_time(evidence['until'])}",
         "Attempts": f"{evidence['attempts']}, {evidence['failed']} of them failed",
         "Failure ratio": f"{percent_of(evidence['ratio'])} (limit {found.policy['ratio']:g} %)",
-        "0 to 100 %": _line_of(evidence),
+        "Over time, 0-100 %": _line_of(evidence),
         "Left out": _left_out(evidence),
         "First failure": _time(evidence["first_failed_at"]),
         "Last failure": _time(evidence["last_failed_at"]),
