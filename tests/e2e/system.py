@@ -131,6 +131,8 @@ class System:
             PREFIX + "PAGERDUTY_US_URL": sandbox_url,
             PREFIX + "PAGERDUTY_EU_URL": sandbox_url,
             PREFIX + "SECRET_KEYS": generate(),
+            # With shortened waits whole schedules fail in seconds; tests of the review set it.
+            PREFIX + "REVIEW_SECONDS": "3600",
             **{PREFIX + name.upper(): str(value) for name, value in knobs.items()},
         }
         self.processes: list[Process] = []

@@ -37,6 +37,15 @@ def busy(bench: Bench) -> Bench:
         "WHERE event_id = (SELECT event_id FROM notifications WHERE id = :i)",
         i=old[0],
     )
+    bench.sql(
+        """WITH old AS (UPDATE attempts SET at = at - interval '91 days'
+               WHERE notification_id = ANY(CAST(:ids AS bigint[]))
+               RETURNING integration_id, generation, date_trunc('minute', at + interval '91 days') AS minute)
+           UPDATE health_minutes m SET attempts = attempts - 1 FROM old
+           WHERE (old.integration_id, old.generation, old.minute) = (m.integration_id, m.generation, m.minute)""",
+        ids=old,
+    )
+    bench.sql("DELETE FROM health_minutes WHERE attempts = 0")
     assert bench.prune().events >= 2
     bench.ingest(an_attack())
     bench.sent(bench.made()[:1], an_answer(500))
@@ -134,8 +143,20 @@ CORRUPTIONS = {
         f"DELETE FROM attempts WHERE notification_id = {DELIVERED}",
         "1 notifications with fewer attempts recorded than made",
     ),
+    "a counter lost": (
+        "DELETE FROM health_minutes",
+        "minutes of the last hour whose counters are not their attempts",
+    ),
+    "an attempt counted twice": (
+        "UPDATE health_minutes SET attempts = attempts + 1",
+        "minutes of the last hour whose counters are not their attempts",
+    ),
+    "an attempt not counted": (
+        f"UPDATE attempts SET generation = 7 WHERE notification_id = {DELIVERED}",
+        "minutes of the last hour whose counters are not their attempts",
+    ),
 }
-TABLES = ("events", "notifications", "attempts", "rejected", "counts")
+TABLES = ("events", "notifications", "attempts", "health_minutes", "rejected", "counts")
 
 
 def test_it_finds_and_names_every_corruption(busy: Bench, subtests: pytest.Subtests) -> None:

@@ -16,6 +16,8 @@ def age(bench: Bench, by: timedelta = RETENTION + SECOND) -> None:
     bench.sql("UPDATE events SET received_at = received_at - :by", by=by)
     bench.sql("UPDATE rejected SET received_at = received_at - :by", by=by)
     bench.sql("UPDATE notifications SET finished_at = finished_at - :by", by=by)
+    bench.sql("UPDATE attempts SET at = at - :by", by=by)
+    bench.sql("UPDATE health_minutes SET minute = minute - :by", by=by)
 
 
 def left(bench: Bench) -> dict[str, int]:

@@ -30,6 +30,7 @@ class Books:
     ended_with_ring: int
     attempts_without_notification: int
     attempts_short: int
+    counters_wrong: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,5 +149,6 @@ def _forgotten(books: Books) -> list[str]:
         (books.ended_with_ring, "ended notifications that are still rung for"),
         (books.attempts_without_notification, "attempts without their notification"),
         (books.attempts_short, "notifications with fewer attempts recorded than made"),
+        (books.counters_wrong, "minutes of the last hour whose counters are not their attempts"),
     )
     return [f"{number} {what}" for number, what in checks if number]

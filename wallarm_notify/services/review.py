@@ -245,25 +245,25 @@ class Review:
         """
         told: dict[int, set[int]] = {}
         failures = 0
-        for suspect in suspects:
-            try:
-                others = self._disable(suspect)
-                failures = 0
-            except NotifyError as error:
-                failures += 1
-                log.error(  # noqa: TRY400 - it says all
-                    "review.not_disabled",
-                    extra={"integration": suspect.integration_id, "error": str(error)},
-                )
-                if failures == FAILURES_IN_A_ROW:
-                    raise
-                continue
-            if others is not None:
-                told[suspect.integration_id] = others
-        for integration, others in told.items():
-            # One that was switched off in the same run is sent nothing of another.
-            if not others - told.keys():
-                log.error("integration.nobody_else_told", extra={"integration": integration})
+        try:
+            for suspect in suspects:
+                try:
+                    others = self._disable(suspect)
+                    failures = 0
+                except NotifyError as error:
+                    failures += 1
+                    said = {"integration": suspect.integration_id, "error": str(error)}
+                    log.error("review.not_disabled", extra=said)  # noqa: TRY400 - it says all
+                    if failures == FAILURES_IN_A_ROW:
+                        raise
+                    continue
+                if others is not None:
+                    told[suspect.integration_id] = others
+        finally:
+            for integration, others in told.items():
+                # One that was switched off in the same run is sent nothing of another.
+                if not others - told.keys():
+                    log.error("integration.nobody_else_told", extra={"integration": integration})
         return tuple(told)
 
     def _disable(self, suspect: Suspect) -> set[int] | None:

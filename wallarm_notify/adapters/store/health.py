@@ -11,6 +11,7 @@ from sqlalchemy import text
 from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.domain.health import (
     COUNTED,
+    EXCUSABLE,
     OUTAGE_WINDOW,
     Cell,
     Counts,
@@ -58,8 +59,10 @@ _IN_OUTAGE: Final = """{moment} <@ (
     SELECT coalesce(range_agg(tstzrange(began_at, ended_at)), '{{}}') FROM outages)"""
 """Whether an outage covers ``moment``; the outages are read once, whatever the number of rows."""
 
+_EXCUSABLE_FAILURES: Final = " + ".join(f"m.{kind}" for kind in EXCUSABLE)
+
 _LEFT_OUT: Final = f"""CASE WHEN :guard AND (:outage OR {_IN_OUTAGE.format(moment="m.minute")})
-    THEN m.network + m.server + m.throttled ELSE 0 END"""
+    THEN {_EXCUSABLE_FAILURES} ELSE 0 END"""
 """How many failures of counters ``m`` the rule does not go by: see domain.health.Window."""
 
 
@@ -68,16 +71,16 @@ def _reasons(*kinds: FailureClass) -> str:
     return f"a.error IN ({', '.join(reasons)})"
 
 
-_EXCUSABLE: Final = _reasons(FailureClass.NETWORK, FailureClass.SERVER, FailureClass.THROTTLED)
-_OWN: Final = _reasons(FailureClass.CLIENT, FailureClass.OTHER)
-
 _COUNTS_OF_ATTEMPTS: Final = ", ".join(
     [
         "count(*) AS attempts",
         *(f"count(*) FILTER (WHERE {_reasons(kind)}) AS {kind}" for kind in FailureClass),
         *(
             f"{function}(a.at) FILTER (WHERE {which}) AS {name}_{end}_at"
-            for name, which in (("excusable", _EXCUSABLE), ("own", _OWN))
+            for name, which in (
+                ("excusable", _reasons(*EXCUSABLE)),
+                ("own", _reasons(*(set(FailureClass) - set(EXCUSABLE)))),
+            )
             for end, function in (("first", "min"), ("last", "max"))
         ),
         "max(a.at) FILTER (WHERE a.error IS NULL) AS succeeded_last_at",
@@ -104,8 +107,8 @@ class HealthQueries(Queries):
     def last_hour(self) -> list[tuple[int, int]]:
         """Of each integration's last hour: attempts, and failures that an outage would explain."""
         rows = self._rows(
-            """SELECT sum(attempts) AS attempts, sum(network + server + throttled) AS excusable
-               FROM health_minutes WHERE minute >= :start AND minute <= :now GROUP BY integration_id""",
+            f"""SELECT sum(m.attempts) AS attempts, sum({_EXCUSABLE_FAILURES}) AS excusable
+                FROM health_minutes m WHERE {_WITHIN} GROUP BY m.integration_id""",  # noqa: S608 - constants
             start=minute_of(self.now) - OUTAGE_WINDOW,
             now=self.now,
         )
@@ -180,7 +183,7 @@ class HealthQueries(Queries):
         rows = self._rows(
             f"""WITH suspects AS MATERIALIZED ({whose})
                 SELECT i.id, i.generation, i.warned, coalesce(w.in_outage, false) AS in_outage,
-                    w.*
+                    {", ".join(f"w.{c}" for c in COUNTED)}
                 FROM suspects s
                 JOIN integrations i ON i.id = s.integration_id AND i.generation = s.generation
                     AND i.enabled
@@ -312,7 +315,7 @@ class HealthQueries(Queries):
         """Attempts and failures between, in ``number`` equal slots of time."""
         step = (until - start) / number
         rows = self._rows(
-            """SELECT least(floor(extract(epoch FROM a.at - :start) / :step)::int, :last) AS slot,
+            """SELECT least(CAST(floor(extract(epoch FROM a.at - :start) / :step) AS int), :last) AS slot,
                    count(*) AS attempts, count(a.error) AS failed
                FROM attempts a JOIN integrations i ON i.id = a.integration_id
                WHERE a.integration_id = :id AND a.generation = i.generation

@@ -192,6 +192,18 @@ class UpkeepQueries(Queries):
                  (SELECT count(*) FROM notifications n WHERE n.attempts_made >
                     (SELECT count(*) FROM attempts a
                      WHERE a.notification_id = n.id AND a.run = n.run)) AS attempts_short,
+                 (SELECT count(*) FROM (
+                    SELECT integration_id, generation, date_trunc('minute', at, 'UTC') AS minute,
+                        count(*) AS attempts, count(error) AS failed
+                    FROM attempts WHERE generation IS NOT NULL
+                      AND at >= date_trunc('minute', now()) - interval '1 hour'
+                    GROUP BY 1, 2, 3) a
+                  FULL JOIN (
+                    SELECT integration_id, generation, minute, attempts, failed FROM health_minutes
+                    WHERE minute >= date_trunc('minute', now()) - interval '1 hour') m
+                  USING (integration_id, generation, minute)
+                  WHERE (a.attempts, a.failed) IS DISTINCT FROM (m.attempts, m.failed)
+                 ) AS counters_wrong,
                  (SELECT count(*) FROM notifications n WHERE NOT EXISTS
                     (SELECT FROM events e WHERE e.id = n.event_id)) AS without_event,
                  (SELECT count(*) FROM (

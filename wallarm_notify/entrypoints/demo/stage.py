@@ -87,6 +87,8 @@ def _own_settings(database_url: str, broker_url: str, pagerduty_url: str) -> dic
         "secret_keys": generate(),
         "retry_time_scale": str(1 / SHORTENED),
         "pace_per_minute": str(PACE_PER_MINUTE),
+        # The wrong key is shown to the end of its schedule, not switched off before.
+        "review_seconds": "3600",
     }
 
 
