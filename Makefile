@@ -15,7 +15,7 @@ CELERY = $(BIN)/celery -A tasks
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock worker beat flower sandbox clean
+.PHONY: help setup demo test check bench format lock worker beat flower sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -53,6 +53,9 @@ check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(STAMP) ## how long a review takes over 12 hours of 10,000 integrations; some minutes
+	$(BIN)/python -m benchmarks.review
 
 format: $(STAMP) ## put the code into its form
 	$(BIN)/ruff format

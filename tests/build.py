@@ -33,6 +33,7 @@ from wallarm_notify.services.sweep import Sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
     from wallarm_notify.domain.message import Message
 
@@ -159,6 +160,76 @@ def an_attempt(
     )
 
 
+REFUSED = an_answer(
+    400,
+    response='{"status":"invalid event","message":"Event object is invalid","errors":["bad key"]}',
+)
+DOWN = an_answer(503)
+TAKEN = an_answer(202)
+
+History = tuple[timedelta, Answer]
+"""How long ago an attempt began, and what came of it."""
+
+
+def spread(
+    number: int,
+    answer: Answer,
+    *,
+    over: timedelta = timedelta(hours=1),
+    until: timedelta = timedelta(minutes=2),
+) -> list[History]:
+    """So many attempts answered alike, evenly over the time up to ``until`` ago."""
+    step = over / max(number - 1, 1)
+    return [(until + step * n, answer) for n in reversed(range(number))]
+
+
+def moved(claim: Claim, *history: History) -> list[Attempt]:
+    """What came of a claim, by attempts that began so long ago."""
+    assert len(claim.sendings) == len(history), "pacing or a slow integration is in the way"
+    return [
+        replace(an_attempt(s, claim, answer), at=claim.now - ago)
+        for s, (ago, answer) in zip(claim.sendings, history, strict=True)
+    ]
+
+
+class Stumbling:
+    """A store whose transactions raise ``error`` where ``query`` is asked, for ``only`` one if given."""
+
+    def __init__(
+        self, store: Store, query: str, error: NotifyError, *, only: int | None = None
+    ) -> None:
+        self._store = store
+        self._query = query
+        self._error = error
+        self._only = only
+        self.asked: list[Any] = []
+
+    def transact(self, work: Callable[[Any], Any]) -> Any:
+        return self._store.transact(lambda tx: work(_Tripped(tx, self)))
+
+    def stumble(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if name == self._query and self._only in (None, *arguments):
+            self.asked.append(arguments)
+            raise self._error
+
+
+class _Tripped:
+    def __init__(self, tx: Any, by: Stumbling) -> None:
+        self._tx = tx
+        self._by = by
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._tx, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._by.stumble(name, arguments)
+            return found(*arguments, **named)
+
+        return call
+
+
 class Bell:
     """A doorbell that remembers; ``lengths`` is what its queues claim to hold."""
 
@@ -209,11 +280,11 @@ class Bench:
             self.store, self.bell, self.bell, ring=RING, interval=timedelta(seconds=5)
         )
 
-    def reviewed(self, policy: Policy | None = None) -> Reviewed:
+    def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:
         """One review, a minute after the last one as far as it can tell."""
         self.sql("DELETE FROM upkeep_runs")
         review = Review(
-            self.store,
+            store or self.store,
             self.bell,
             policy=policy or Policy(),
             ring=RING,
@@ -277,16 +348,12 @@ class Bench:
         return attempts
 
     def attempted(
-        self, integration_id: int, *history: tuple[timedelta, Answer], client_id: int = 1
+        self, integration_id: int, *history: History, client_id: int = 1
     ) -> list[Attempt]:
         """Attempts that began so long ago, each of a notification of its own."""
         pending = self.ingest(*(an_event(client_id=client_id) for _ in history)).pending
         claim = self.claim(n.id for n in pending if n.integration_id == integration_id)
-        assert len(claim.sendings) == len(history), "pacing or a slow integration is in the way"
-        attempts = [
-            replace(an_attempt(s, claim, answer), at=claim.now - ago)
-            for s, (ago, answer) in zip(claim.sendings, history, strict=True)
-        ]
+        attempts = moved(claim, *history)
         self.delivery.record(attempts)
         self.bell.taken()
         return attempts

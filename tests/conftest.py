@@ -54,7 +54,9 @@ def migrated_database(database_server: str) -> Iterator[str]:
 def database_url(database_server: str, migrated_database: str) -> Iterator[str]:
     """URL of a migrated database that is this test's own."""
     name = f"wallarm_notify_test_{uuid4().hex}"
-    execute(database_server, f"CREATE DATABASE {name} TEMPLATE {migrated_database}")
+    # Copying the files is three times as fast where nothing is synced to the disk.
+    copied = "" if GIVEN_DATABASE else "STRATEGY file_copy"
+    execute(database_server, f"CREATE DATABASE {name} TEMPLATE {migrated_database} {copied}")
     try:
         yield sibling(database_server, name)
     finally:

@@ -112,6 +112,13 @@ def test_connecting_takes_no_longer_than_the_whole_request(monkeypatch: pytest.M
     )
 
 
+def test_the_span_fits_into_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch, failure_window="3120")
+    said = refusal(monkeypatch, failure_window="3060")
+    assert "FAILURE_MIN_SPAN (3068 s) must fit into WALLARM_NOTIFY_FAILURE_WINDOW (3060 s)" in said
+    settings(monkeypatch, failure_window="60", failure_min_span="0")
+
+
 def test_the_retention_holds_the_failure_window(monkeypatch: pytest.MonkeyPatch) -> None:
     settings(monkeypatch, retention_days="0.5")
     said = refusal(monkeypatch, retention_days="0.49")
@@ -161,7 +168,7 @@ def test_the_letter_of_the_rule_can_be_had(monkeypatch: pytest.MonkeyPatch) -> N
         ("failure_ratio", "0"),
         ("failure_ratio", "100.1"),
         ("failure_ratio", "nan"),
-        ("failure_window", "90"),
+        ("failure_window", "43230"),
         ("failure_window", "0"),
         ("failure_window", "604860"),
         ("failure_min_attempts", "-1"),

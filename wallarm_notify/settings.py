@@ -17,9 +17,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW
 from wallarm_notify.domain.retry import ATTEMPTS, SCHEDULE
 
 PREFIX: Final = "WALLARM_NOTIFY_"
+
+_LONGEST_WINDOW: Final = int(LONGEST_WINDOW.total_seconds())
 
 LEASE_MARGIN: Final = 5.0
 """Seconds a lease outlives the deadline of a request, at least: time to record the outcome."""
@@ -69,18 +72,18 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(5.0, gt=0, le=60)
     """How often SWEEP looks."""
     failure_ratio: Decimal = Field(Decimal(60), gt=0, le=100)
-    """Per cent of failed requests at which an integration is disabled."""
-    failure_window: int = Field(43_200, ge=60, le=604_800, multiple_of=60)
+    """Per cent of failed attempts at which an integration is disabled."""
+    failure_window: int = Field(43_200, ge=60, le=_LONGEST_WINDOW, multiple_of=60)
     """The window of the failure ratio, in whole minutes (given in seconds, like all times)."""
-    failure_min_attempts: int = Field(ATTEMPTS, ge=0, le=1_000_000)
-    """The window must hold so many requests; 0 turns the guard off."""
-    failure_min_span: float = Field(SCHEDULE.total_seconds(), ge=0, le=604_800)
-    """First and last failure lie so far apart, and the last request failed; 0 turns the guard off.
+    failure_min_attempts: int = Field(ATTEMPTS, ge=0, le=LARGEST_MINIMUM)
+    """The window must hold so many attempts; 0 turns the guard off."""
+    failure_min_span: float = Field(SCHEDULE.total_seconds(), ge=0, le=_LONGEST_WINDOW)
+    """First and last failure lie so far apart, and the last attempt failed; 0 turns the guard off.
 
     It is scaled by ``retry_time_scale``.
     """
     outage_guard: bool = True
-    """Whether what fails while PagerDuty is down for most integrations is left out."""
+    """Whether what fails while PagerDuty is down for at least half of the integrations is left out."""
     review_seconds: float = Field(60.0, gt=0, le=3600)
     """How often the failure ratios are reviewed."""
     visibility_timeout: float = Field(120.0, ge=1, le=86400)
@@ -141,6 +144,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}CONNECT_TIMEOUT ({self.connect_timeout:g}) must not be longer than "
                 f"{PREFIX}REQUEST_TIMEOUT ({self.request_timeout:g})."
+            )
+        if self.failure_min_span * self.retry_time_scale > self.failure_window:
+            raise ValueError(
+                f"{PREFIX}FAILURE_MIN_SPAN ({self.failure_min_span:g} s) must fit into {PREFIX}FAILURE_WINDOW "
+                f"({self.failure_window} s), or nothing is ever disabled; 0 turns the guard off."
             )
         if self.retention_days * 86_400 < self.failure_window:
             raise ValueError(

@@ -405,6 +405,8 @@ def test_the_key_is_cut_out_of_an_errors_text() -> None:
 
 
 def test_an_answer_that_is_no_utf8_is_kept_as_far_as_it_can_be_read() -> None:
+    spelt = "".join(f"\\u{ord(c):04X}" if n % 3 else c for n, c in enumerate(KEY.reveal()))
+    assert without_key(f'{{"message":"no {spelt}"}}', KEY) == f'{{"message":"no {KEY.masked}"}}'
     assert without_key(b"\xff\xfe ok".decode("utf-8", "replace"), KEY) == "\ufffd\ufffd ok"
 
 

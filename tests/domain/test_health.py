@@ -22,7 +22,7 @@ from wallarm_notify.domain.health import (
     Window,
     by_minute,
     class_of,
-    failures_to_line,
+    failures_to_limit,
     is_in_outage,
     judge,
     outage_of,
@@ -120,15 +120,15 @@ def test_the_ratio_is_reached_by_exactly_so_many_and_not_by_one_fewer(
 ) -> None:
     policy = replace(LETTER, ratio=Decimal(ratio))
     reach, miss = failing(number, attempts, policy), failing(number - 1, attempts, policy)
-    assert (reach.reached, reach.switches_off) == (True, True)
-    assert (miss.reached, miss.switches_off) == (False, False)
+    assert (reach.reached, reach.disables) == (True, True)
+    assert (miss.reached, miss.disables) == (False, False)
     assert reach.counts.share == Decimal(100 * number) / attempts
 
 
 @pytest.mark.parametrize("policy", [SPEC, LETTER])
 def test_without_attempts_nothing_is_reached(policy: Policy) -> None:
     judgement = judge(Window(), policy)
-    assert (judgement.reached, judgement.switches_off, judgement.level) == (False, False, 0)
+    assert (judgement.reached, judgement.disables, judgement.level) == (False, False, 0)
     assert judgement.counts.share is None
 
 
@@ -155,7 +155,7 @@ def test_a_window_needs_17_attempts_failures_a_schedule_apart_and_a_failed_last_
     judgement = judged(failed(attempts - 1, span=span) + succeeded(1, NOON + success))
     assert judgement.reached
     assert set(judgement.guards) == guards
-    assert judgement.switches_off is (not guards)
+    assert judgement.disables is (not guards)
 
 
 def test_failures_of_all_kinds_make_one_span_and_successes_none() -> None:
@@ -181,7 +181,7 @@ def test_the_guards_are_settings_and_0_gives_the_letter_of_the_rule(
     judgement = judged(failed(3, span=SECOND) + succeeded(2, NOON + SECOND), policy)
     assert judgement.reached
     assert set(judgement.guards) == guards
-    assert judgement.switches_off is (not guards)
+    assert judgement.disables is (not guards)
 
 
 @pytest.mark.parametrize("reason", FailureReason)
@@ -189,16 +189,16 @@ def test_a_notification_that_fails_all_its_17_attempts_switches_off_and_not_befo
     reason: FailureReason,
 ) -> None:
     words = [judged(counts(an_attempt(at, reason) for at in TIMES[:n])) for n in range(18)]
-    assert [word.switches_off for word in words] == [False] * 17 + [True]
+    assert [word.disables for word in words] == [False] * 17 + [True]
 
 
 def test_a_blip_of_a_minute_with_three_notifications_in_flight_heals() -> None:
     down = [an_attempt(at, R.REFUSED) for at in TIMES if at < NOON + MINUTE] * 3
     blip = counts([*down, *[an_attempt(TIMES[len(down) // 3])] * 3])
     assert round(blip.share or 0) == 91
-    assert not judged(counts(down)).switches_off
-    assert not judged(blip).switches_off
-    assert judged(blip, LETTER).switches_off
+    assert not judged(counts(down)).disables
+    assert not judged(blip).disables
+    assert judged(blip, LETTER).disables
 
 
 def utc(moment: str) -> datetime:
@@ -321,8 +321,8 @@ def test_an_outages_failures_are_in_neither_side_of_the_ratio_nor_of_the_17(
     part = failed(number, own) + succeeded(well) + failed(100, reason)
     judgement = judged(part, outage=True)
     assert (judgement.counts.attempts, judgement.left_out) == (number + well, 100)
-    assert judgement.switches_off is off
-    assert judged(part).switches_off
+    assert judgement.disables is off
+    assert judged(part).disables
 
 
 @pytest.mark.parametrize("reason", EXPLAINED)
@@ -424,7 +424,7 @@ def test_the_line_is_reached_after_exactly_so_many_more_failures_and_never_only_
     def reached(more: int) -> bool:
         return failing(number + more, number + well + more, policy).reached
 
-    more = failures_to_line(Counts(attempts=number + well, client=number), policy)
+    more = failures_to_limit(Counts(attempts=number + well, client=number), policy)
     assert (more is None) is (policy.ratio == 100 and well > 0)
     if more is not None:
         assert reached(more)
@@ -435,7 +435,7 @@ def test_the_line_is_reached_after_exactly_so_many_more_failures_and_never_only_
     ("number", "attempts", "more"), [(0, 0, 1), (0, 2, 3), (1, 2, 1), (599, 1000, 3), (3, 5, 0)]
 )
 def test_so_many_failures_are_missing_to_60_per_cent(number: int, attempts: int, more: int) -> None:
-    assert failures_to_line(Counts(attempts=attempts, client=number), SPEC) == more
+    assert failures_to_limit(Counts(attempts=attempts, client=number), SPEC) == more
 
 
 attempt_lists = st.lists(

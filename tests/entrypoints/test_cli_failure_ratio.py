@@ -8,17 +8,21 @@ import shlex
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import pytest
-from build import a_user_event, an_answer, an_attempt, an_event
+from build import REFUSED, TAKEN, a_user_event, an_answer, an_event, moved, spread
+from freezegun import freeze_time
 from prometheus_client.parser import text_string_to_metric_families
 
 from entrypoints.command_line import COMMAND, KEY
+from wallarm_notify.adapters.metrics import exposition
+from wallarm_notify.domain.errors import Refused, Unavailable
+from wallarm_notify.entrypoints.cli.options import read_duration, read_since
+from wallarm_notify.entrypoints.cli.output import percent_of
 from wallarm_notify.settings import settings
 
 if TYPE_CHECKING:
@@ -27,16 +31,14 @@ if TYPE_CHECKING:
     from wallarm_notify.sandbox.client import SandboxClient
     from wallarm_notify.sandbox.server import Sandbox
     from wallarm_notify.services.deliver import Claim
+    from wallarm_notify.services.measure import Figures
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-REFUSED = an_answer(400, response='{"message": "Event object is invalid", "errors": ["bad key"]}')
-TAKEN = an_answer(202)
-
 POLICY = {"ratio", "window_seconds", "min_attempts", "min_span_seconds", "outage_guard"}
 EVIDENCE = {
     "from", "until", "attempts", "failed", "ratio", "left_out", "outage", "failures", "answers",
-    "first_failed_at", "last_failed_at", "last_answer", "guards", "failures_to_line", "disables",
+    "first_failed_at", "last_failed_at", "last_answer", "guards", "failures_to_limit", "disables",
     "over_time",
 }  # fmt: skip
 FAILURES = {"network", "server", "throttled", "client", "other"}
@@ -58,14 +60,6 @@ def set_to(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
 
 
-def spread(
-    number: int, answer: Answer, *, over: timedelta = HOUR, until: timedelta = 2 * MINUTE
-) -> list[tuple[timedelta, Answer]]:
-    """So many attempts answered alike, evenly over the time up to ``until`` ago."""
-    step = over / (number - 1)
-    return [(until + step * n, answer) for n in reversed(range(number))]
-
-
 def claimed(line: CommandLine, integration: int, number: int = 1) -> Claim:
     """New notifications that a worker is about to send."""
     client = line.json("integrations", "show", integration)["client_id"]
@@ -75,17 +69,8 @@ def claimed(line: CommandLine, integration: int, number: int = 1) -> Claim:
     return line.wiring.delivery.claim(mine)
 
 
-def record(line: CommandLine, claim: Claim, *history: tuple[timedelta, Answer]) -> None:
-    """What came of a claim, by attempts that began so long ago."""
-    pairs = zip(claim.sendings, history, strict=True)
-    attempts = [
-        replace(an_attempt(s, claim, answer), at=claim.now - ago) for s, (ago, answer) in pairs
-    ]
-    line.wiring.delivery.record(attempts)
-
-
 def attempted(line: CommandLine, integration: int, *history: tuple[timedelta, Answer]) -> None:
-    record(line, claimed(line, integration, len(history)), *history)
+    line.wiring.delivery.record(moved(claimed(line, integration, len(history)), *history))
 
 
 def failing(line: CommandLine) -> int:
@@ -103,6 +88,10 @@ def reviewed(line: CommandLine) -> tuple[int, ...]:
 
 def explained(line: CommandLine, integration: int) -> Any:
     return line.json("integrations", "explain", integration)
+
+
+def said_of(line: CommandLine, integration: int) -> str:
+    return line.ok("integrations", "explain", integration)
 
 
 def simulated(line: CommandLine, *options: object) -> Any:
@@ -140,14 +129,90 @@ def test_each_guard_that_holds_is_named_and_the_review_obeys_it(
     attempted(line, number, *history)
     evidence = explained(line, number)["evidence"]
     assert [g["guard"] for g in evidence["guards"] if g["holds"]] == [guard]
-    assert (evidence["failures_to_line"], evidence["disables"]) == (0, False)
+    assert (evidence["failures_to_limit"], evidence["disables"]) == (0, False)
     said = line.ok("integrations", "explain", number)
     assert len(re.findall(r" holds *$", said, re.MULTILINE)) == 1
     assert said.splitlines()[-1].endswith(f"it stays enabled: the rule asks for {words}.")
     assert reviewed(line) == ()
 
 
-def test_over_the_line_the_next_review_disables_it(line: CommandLine) -> None:
+def test_what_an_outage_excuses_is_told(line: CommandLine) -> None:
+    number = line.integration()
+    attempted(line, number, *spread(5, an_answer(503)))
+    asked = "INSERT INTO outages (began_at, seen_at, ended_at) VALUES (now() - interval '2 h', now(), {})"
+    line.sql(asked.format("now()"))
+    assert re.search(
+        r"Left out +5 failures in an outage of PagerDuty *$", said_of(line, number), re.MULTILINE
+    )
+    assert "nothing was attempted that counts" in said_of(line, number)
+    line.sql(asked.format("NULL"))
+    assert "5 failures in an outage of PagerDuty that goes on" in said_of(line, number)
+
+
+def test_the_last_automatic_disabling_can_be_shown_after_enabling(line: CommandLine) -> None:
+    number = failing(line)
+    said = line.refusal("integrations", "explain", number, "--last-disabling")
+    assert "was not disabled automatically" in said
+    reviewed(line)
+    then = explained(line, number)
+    line.ok("integrations", "enable", number)
+    assert explained(line, number)["automatic"] is False
+    again = line.json("integrations", "explain", number, "--last-disabling")
+    assert (again["evidence"], again["automatic"]) == (then["evidence"], True)
+    said = line.ok("integrations", "explain", number, "--last-disabling")
+    assert said.splitlines()[-1].endswith("and enabled again since.")
+
+
+@pytest.mark.parametrize(
+    ("failed", "attempts", "shown"), [(3, 5, "60.0 %"), (59, 100, "59.0 %"), (599, 1000, "59.9 %")]
+)
+def test_a_ratio_is_rounded_down(failed: int, attempts: int, shown: str) -> None:
+    assert percent_of(10_000 * failed // attempts / 10_000) == shown
+    assert percent_of(10_000 * 59_999 // 100_000 / 10_000) == "59.9 %"
+
+
+@freeze_time("2026-12-31T23:59:59Z")
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2h", datetime(2026, 12, 31, 21, 59, 59, tzinfo=UTC)),
+        ("1d30m", datetime(2026, 12, 30, 23, 29, 59, tzinfo=UTC)),
+        ("0s", datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2026-10-25T02:30:00+02:00", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+    ],
+)
+def test_how_long_ago_is_counted_from_our_own_clock(text: str, moment: datetime) -> None:
+    assert read_since(text) == moment
+
+
+def test_a_simulation_begins_within_the_retention_and_before_now(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with freeze_time("2026-12-31T23:59:59Z"):
+        ahead = "2027-01-01T00:00:00Z"
+        assert "lies ahead" in line.refusal("policy", "simulate", "--since", ahead)
+        assert "attempts are kept 90 days" in line.refusal("policy", "simulate", "--since", "91d")
+
+
+@pytest.mark.parametrize(
+    ("text", "long"),
+    [
+        ("0", timedelta()),
+        ("51m8s", timedelta(minutes=51, seconds=8)),
+        ("1d2h", timedelta(hours=26)),
+    ],
+)
+def test_a_duration_is_read_as_people_write_it(text: str, long: timedelta) -> None:
+    assert read_duration(text, "window") == long
+
+
+@pytest.mark.parametrize("text", ["", "h", "1.5h", "-1h", "1h ", "999999999w", "1y"])
+def test_what_is_no_duration_is_refused_by_the_name_of_its_option(text: str) -> None:
+    with pytest.raises(Refused, match=r"^window: "):
+        read_duration(text, "window")
+
+
+def test_over_the_limit_the_next_review_disables_it(line: CommandLine) -> None:
     number = failing(line)
     evidence = explained(line, number)["evidence"]
     assert (evidence["disables"], evidence["failed"], evidence["ratio"]) == (True, 17, 1.0)
@@ -162,7 +227,7 @@ def test_over_the_line_the_next_review_disables_it(line: CommandLine) -> None:
 def test_as_many_more_failures_as_it_says_reach_the_line(line: CommandLine) -> None:
     number = line.integration()
     attempted(line, number, *spread(10, TAKEN, until=2 * HOUR), *spread(10, REFUSED))
-    assert explained(line, number)["evidence"]["failures_to_line"] == 5
+    assert explained(line, number)["evidence"]["failures_to_limit"] == 5
     said = line.ok("integrations", "explain", number)
     assert "5 more failures in a row would reach the limit" in said
     attempted(line, number, *[(MINUTE, REFUSED)] * 4)
@@ -180,7 +245,7 @@ def test_after_an_automatic_disabling_the_evidence_stays_as_it_was(
     shown = explained(line, number)
     assert (shown["automatic"], shown["at"]) == (True, shown["integration"]["disabled_at"])
     assert (shown["evidence"]["attempts"], shown["evidence"]["failed"]) == (17, 17)
-    record(line, late, (timedelta(), TAKEN))
+    line.wiring.delivery.record(moved(late, (timedelta(), TAKEN)))
     line.sql("UPDATE attempts SET at = at - interval '2 days'")
     set_to("FAILURE_RATIO", "90", monkeypatch)
     assert explained(line, number) == shown
@@ -190,7 +255,7 @@ def test_after_an_automatic_disabling_the_evidence_stays_as_it_was(
     on = line.json("integrations", "enable", number)
     assert on["unsent"] == {"skipped": 0, "cancelled": 17, "failed": 0}
     assert on["unsent_since"] == shown["evidence"]["first_failed_at"]
-    record(line, later, (timedelta(), REFUSED))
+    line.wiring.delivery.record(moved(later, (timedelta(), REFUSED)))
     clean = explained(line, number)
     assert (clean["automatic"], clean["policy"]["ratio"]) == (False, 90)
     assert (clean["evidence"]["attempts"], clean["evidence"]["last_answer"]) == (0, None)
@@ -336,7 +401,7 @@ def test_another_policy_comes_to_other_disablings(line: CommandLine) -> None:
         ("--ratio 62.9", 1, {"ratio": 62.9}),
         ("--ratio 63", 0, {"ratio": 63}),
         ("--ratio 100% --window 3h", 1, {"ratio": 100, "window_seconds": 3 * 3600}),
-        ("--window 30m", 0, {"window_seconds": 1800}),
+        ("--window 30m --min-span 0", 0, {"window_seconds": 1800}),
         ("--min-attempts 27", 1, {"min_attempts": 27}),
         ("--min-attempts 28", 0, {"min_attempts": 28}),
         ("--min-span 1h", 1, {"min_span_seconds": 3600}),
@@ -454,33 +519,38 @@ def test_metrics_count_warnings_and_automatic_disablings(line: CommandLine) -> N
     assert measured(line.ok("metrics"))["integrations_auto_disabled_total"] == 1
 
 
-def test_metrics_without_a_database_say_only_that(
+def test_metrics_without_a_database_are_refused_and_served_as_down(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_to("DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/x", monkeypatch)
-    said = line.ok("metrics")
-    assert measured(said) == {"up": 0}
-    assert "wallarm_notify_up 0.0\n" in said
+    assert "The database does not answer" in line.refusal("metrics")
+
+    def away() -> Figures:
+        raise Unavailable("the database is away")
+
+    page = exposition(away)
+    assert measured(page) == {"up": 0}
+    assert "wallarm_notify_up 0.0\n" in page
 
 
 def test_metrics_are_served_on_the_port_it_names_until_ctrl_c(line: CommandLine) -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [COMMAND, "metrics", "--port", "0"],
         env={**os.environ, **line.environment},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stderr is not None
-    (url,) = re.findall(r"http://127\.0\.0\.1:\d+/metrics", process.stderr.readline())
-    for enabled in (0, 1):
-        with urlopen(url, timeout=10) as answer:
-            assert measured(answer.read().decode())["integrations_enabled"] == enabled
-        line.integration()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    assert (process.stdout.read(), process.stderr.read().strip()) == ("", "")
-    process.stdout.close()
-    process.stderr.close()
+    ) as process:  # fmt: skip
+        try:
+            assert process.stderr is not None
+            (url,) = re.findall(r"http://127\.0\.0\.1:\d+/metrics", process.stderr.readline())
+            for enabled in (0, 1):
+                with urlopen(url, timeout=10) as answer:
+                    assert measured(answer.read().decode())["integrations_enabled"] == enabled
+                line.integration()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, *said) == (0, "", "")
 
 
 def test_metrics_refuse_a_port_that_is_taken_or_none(line: CommandLine, pagerduty: Sandbox) -> None:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import a_key, an_answer, an_attempt
+from build import DOWN, REFUSED, TAKEN, a_key, an_answer, an_attempt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wallarm_notify.domain.health import COUNTED, Cell, Counts, Policy, counts_of, minute_of
+from wallarm_notify.domain.health import COUNTED, Cell, Counts, Policy, counts_of_attempt, minute_of
 from wallarm_notify.domain.outcome import Answer, FailureReason
 from wallarm_notify.services.manage_integrations import Change
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from build import Bench
 
 MINUTE = timedelta(minutes=1)
-REFUSED = an_answer(400)
-DOWN = an_answer(503)
-TAKEN = an_answer(202)
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def counted_in_attempts(bench: Bench) -> dict[Cell, Counts]:
     cells: dict[Cell, Counts] = defaultdict(Counts)
     for a in bench.sql("SELECT * FROM attempts WHERE generation IS NOT NULL"):
         reason = None if a["error"] is None else FailureReason(a["error"])
-        cells[Cell(a["integration_id"], a["generation"], minute_of(a["at"]))] += counts_of(
+        cells[Cell(a["integration_id"], a["generation"], minute_of(a["at"]))] += counts_of_attempt(
             a["at"], reason
         )
     return dict(cells)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import NOON, a_key, an_answer
+from build import DOWN, NOON, REFUSED, TAKEN, a_key, spread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ from wallarm_notify.domain.health import (
     Counts,
     Policy,
     Window,
-    counts_of,
+    counts_of_attempt,
     judge,
     minute_of,
     outage_of,
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-REFUSED = an_answer(400)
-DOWN = an_answer(503)
-TAKEN = an_answer(202)
 
 At = tuple[int, int, FailureReason | None]
 """An attempt: the integration, seconds since noon, and why it failed."""
@@ -52,7 +49,7 @@ def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int
     for n in range(1, minutes + 1):
         now = NOON + n * MINUTE
         past = [
-            (i, NOON + timedelta(seconds=s), counts_of(NOON + timedelta(seconds=s), r))
+            (i, NOON + timedelta(seconds=s), counts_of_attempt(NOON + timedelta(seconds=s), r))
             for i, s, r in attempts
             if s < n * 60
         ]
@@ -70,7 +67,7 @@ def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int
                 if whose == i and at >= now - policy.window:
                     parts[minute_of(at) in down] += counts
             window = Window(parts[False], parts[True], outage and policy.outage_guard)
-            if judge(window, policy).switches_off:
+            if judge(window, policy).disables:
                 off[i] = now
     return off
 
@@ -105,7 +102,7 @@ def test_a_replay_switches_off_whom_and_when_reviews_would_have(
             if second // 60 == n:
                 cell = Cell(i, 0, minute)
                 at = NOON + timedelta(seconds=second)
-                cells[cell] = cells.get(cell, Counts()) + counts_of(at, reason)
+                cells[cell] = cells.get(cell, Counts()) + counts_of_attempt(at, reason)
         replayed.take(minute, cells.items())
         off |= {i: minute + MINUTE for i, _, _ in replayed.review(minute + MINUTE)}
     assert off == by_brute_force(policy, attempts, minutes)
@@ -119,9 +116,7 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
 def failing(bench: Bench, *, until: timedelta = timedelta(minutes=2), client_id: int = 1) -> int:
     """An integration whose 17 attempts of an hour failed."""
     integration = bench.integration(client_id=client_id, name="On call")
-    step = HOUR / 16
-    history = [(until + step * n, REFUSED) for n in reversed(range(17))]
-    bench.attempted(integration, *history, client_id=client_id)
+    bench.attempted(integration, *spread(17, REFUSED, until=until), client_id=client_id)
     return integration
 
 

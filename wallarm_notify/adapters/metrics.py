@@ -64,7 +64,8 @@ def _of(figures: Figures) -> Iterator[Metric]:
     integrations.add_metric(["disabled"], figures.disabled)
     yield integrations
     outage = GaugeMetricFamily(
-        f"{PREFIX}pagerduty_outage", "1 while PagerDuty is down for most integrations."
+        f"{PREFIX}pagerduty_outage",
+        "1 while PagerDuty is down for at least half of the integrations.",
     )
     outage.add_metric([], float(figures.outage))
     yield outage

@@ -1,7 +1,7 @@
 """Health: from an integration's attempts of the last hours to whether it is switched off (spec 6)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -12,8 +12,11 @@ from wallarm_notify.domain.retry import ATTEMPTS, SCHEDULE
 
 MINUTE: Final = timedelta(minutes=1)
 
+LONGEST_WINDOW: Final = timedelta(days=7)
+LARGEST_MINIMUM: Final = 1_000_000
+
 WARNINGS: Final = (30, 45, 55)
-"""Per cent of failed attempts at which a warning is given, long before the line."""
+"""Per cent of failed attempts at which a warning is given, long before the limit."""
 
 OUTAGE_WINDOW: Final = timedelta(hours=1)
 OUTAGE_SHARE: Final = 60
@@ -70,12 +73,12 @@ class Policy:
 
     @property
     def warnings(self) -> tuple[int, ...]:
-        """The warnings that lie below the line."""
+        """The warnings that lie below the limit."""
         return tuple(level for level in WARNINGS if level < self.ratio)
 
     @property
     def least_failures(self) -> int:
-        """With fewer failed attempts nothing is reached, neither the line nor a warning."""
+        """With fewer failed attempts nothing is reached, neither the limit nor a warning."""
         lowest = min([self.ratio, *map(Decimal, self.warnings)])
         needed = lowest * self.min_attempts / 100
         return max(int(needed.to_integral_value(rounding="ROUND_CEILING")), 1)
@@ -172,8 +175,16 @@ class Counts:
         )
 
 
-COUNTED: Final = tuple(f.name for f in fields(Counts))
-"""The names of what is counted, in their order."""
+NUMBERS: Final = ("attempts", "network", "server", "throttled", "client", "other")
+TIMES: Final = (
+    "excusable_first_at",
+    "excusable_last_at",
+    "own_first_at",
+    "own_last_at",
+    "succeeded_last_at",
+)
+COUNTED: Final = (*NUMBERS, *TIMES)
+"""The names of what Counts holds, in their order."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -223,7 +234,7 @@ class Judgement:
     """What the rule says of one window.
 
     ``counts`` are the attempts that it went by, ``left_out`` how many an outage excused.
-    ``guards`` are those that stand in the way; ``reached``: the ratio is over the line.
+    ``guards`` are those that stand in the way; ``reached``: the ratio is over the limit.
     ``level`` is the highest warning that the ratio reached, 0 for none.
     """
 
@@ -234,7 +245,7 @@ class Judgement:
     level: int
 
     @property
-    def switches_off(self) -> bool:
+    def disables(self) -> bool:
         """Whether the integration is to be disabled."""
         return self.reached and not self.guards
 
@@ -267,7 +278,7 @@ def judge(window: Window, policy: Policy) -> Judgement:
     )
 
 
-def failures_to_line(counts: Counts, policy: Policy) -> int | None:
+def failures_to_limit(counts: Counts, policy: Policy) -> int | None:
     """How many more attempts in a row must fail until the ratio is reached.
 
     0: it is reached. None: never, as all must fail and one succeeded.
@@ -315,7 +326,7 @@ def minute_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
-def counts_of(at: datetime, reason: FailureReason | None) -> Counts:
+def counts_of_attempt(at: datetime, reason: FailureReason | None) -> Counts:
     """One attempt, counted; ``reason`` None: it succeeded."""
     if reason is None:
         return Counts(attempts=1, succeeded_last_at=at)
@@ -333,7 +344,7 @@ def by_minute(attempts: Iterable[Attempt]) -> Mapping[Cell, Counts]:
     for a in attempts:
         if a.generation is not None:
             cell = Cell(a.integration_id, a.generation, minute_of(a.at))
-            cells[cell] = cells.get(cell, Counts()) + counts_of(a.at, a.answer.reason)
+            cells[cell] = cells.get(cell, Counts()) + counts_of_attempt(a.at, a.answer.reason)
     return cells
 
 

@@ -12,7 +12,7 @@ from wallarm_notify.domain.health import (
     Judgement,
     Policy,
     Window,
-    failures_to_line,
+    failures_to_limit,
     judge,
 )
 from wallarm_notify.domain.integration import Integration
@@ -125,8 +125,8 @@ class ExplainQueries(EvidenceQueries, Protocol):
         """One integration as people see it."""
         ...
 
-    def switch_off_of(self, integration_id: int) -> Mapping[str, Any] | None:
-        """The policy and evidence by which it is disabled."""
+    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The time, policy and evidence of its last automatic disabling."""
         ...
 
     def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
@@ -134,18 +134,28 @@ class ExplainQueries(EvidenceQueries, Protocol):
         ...
 
 
-def explain(store: Store[ExplainQueries], integration_id: int, policy: Policy) -> Explanation:
-    """The window as it stands, or as it was when it was switched off. Raises NotFound, Unavailable."""
+def explain(
+    store: Store[ExplainQueries], integration_id: int, policy: Policy, *, last_time: bool = False
+) -> Explanation:
+    """The window as it stands, or as it was when the integration was switched off.
+
+    ``last_time``: as it was at the last automatic disabling, enabled again or not. Raises NotFound,
+    Unavailable.
+    """
 
     def work(tx: ExplainQueries) -> Explanation:
         tx.read_one_snapshot()
         integration = tx.integration(integration_id)
         if integration is None:
             raise NotFound(f"There is no integration {integration_id}.")
+        off = tx.last_switch_off(integration_id)
+        if off is not None and (last_time or off["at"] == integration.disabled_at):
+            return Explanation(integration, off["at"], True, off["policy"], off["evidence"])
+        if last_time:
+            raise NotFound(
+                f"Integration {integration_id} was not disabled automatically in the time that is kept."
+            )
         until = integration.disabled_at or tx.now
-        off = tx.switch_off_of(integration_id)
-        if off is not None:
-            return Explanation(integration, until, True, off["policy"], off["evidence"])
         window = tx.window_of(integration_id, policy, until)
         details = details_of(tx, integration_id, policy, until)
         evidence = evidence_of(window, policy, until, details)
@@ -198,8 +208,8 @@ def evidence_of(
             "response": last.response,
         },
         "guards": _guards(judgement, policy),
-        "failures_to_line": failures_to_line(judgement.counts, policy),
-        "disables": judgement.switches_off,
+        "failures_to_limit": failures_to_limit(judgement.counts, policy),
+        "disables": judgement.disables,
         "over_time": _over_time(details.slots),
     }
 
@@ -216,9 +226,12 @@ def policy_document(policy: Policy) -> dict[str, Any]:
 
 
 def ratio_of(judgement: Judgement) -> float | None:
-    """The failure ratio from 0 to 1, as events and documents have it; None: no attempts."""
-    share = judgement.counts.share
-    return None if share is None else round(float(share) / 100, 4)
+    """The failure ratio from 0 to 1, as events and documents have it; None: no attempts.
+
+    Rounded down, so that what is under the limit never looks as if it were not.
+    """
+    counts = judgement.counts
+    return 10_000 * counts.failed // counts.attempts / 10_000 if counts.attempts else None
 
 
 def _guards(judgement: Judgement, policy: Policy) -> list[dict[str, Any]]:

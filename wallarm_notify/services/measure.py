@@ -32,7 +32,7 @@ class MeasureQueries(Protocol):
         ...
 
     def outage_goes_on(self) -> bool:
-        """Whether PagerDuty is down for most integrations."""
+        """Whether an outage of PagerDuty goes on."""
         ...
 
 

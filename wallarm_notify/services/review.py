@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from wallarm_notify.domain.errors import NotifyError, TooMuch
+from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.health import (
     WARNINGS,
     Judgement,
@@ -17,7 +17,7 @@ from wallarm_notify.domain.health import (
     judge,
     outage_of,
 )
-from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.message import counted, duration_of
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.services.explain import (
     Details,
@@ -113,7 +113,7 @@ class ReviewQueries(SwitchOffQueries, EvidenceQueries, Protocol):
         """Of each integration's last hour: attempts, and failures that an outage would explain."""
         ...
 
-    def see_outage(self) -> bool:
+    def see_outage(self, grace: timedelta) -> bool:
         """Notes that PagerDuty is down; whether that was not known."""
         ...
 
@@ -161,7 +161,7 @@ class Reviewed:
         if not self.ran:
             return "another run was there first"
         text = f"{counted(len(self.disabled), 'integration')} disabled, {counted(self.warned, 'warning')}"
-        return f"{text}; PagerDuty is down for most integrations" if self.outage else text
+        return f"{text}; PagerDuty is down" if self.outage else text
 
 
 class Review:
@@ -183,7 +183,7 @@ class Review:
         self._off = SwitchingOff(store, doorbell, ring=ring, hash_body=hash_body)
 
     def run(self) -> Reviewed:
-        """One run; ends at once where another is under way or has just been. Raises Unavailable."""
+        """One run; ends at once where another began a moment ago. Raises NotifyError."""
         if not self._store.transact(lambda tx: tx.may_run("review", self._interval * 0.8)):
             return Reviewed(ran=False)
         outage = self._look_for_outage()
@@ -191,8 +191,10 @@ class Review:
             (suspect, judge(suspect.window, self._policy))
             for suspect in self._store.transact(lambda tx: tx.survey(self._policy))
         ]
-        disabled = self._disable_all([s for s, j in found if j.switches_off])
-        warned = self._warn([(s, j) for s, j in found if not j.switches_off])
+        try:
+            disabled = self._disable_all([s for s, j in found if j.disables])
+        finally:  # neither keeps the other from being done
+            warned = self._warn([(s, j) for s, j in found if not j.disables])
         return Reviewed(disabled, warned, outage)
 
     def _look_for_outage(self) -> bool:
@@ -200,8 +202,8 @@ class Review:
 
         def work(tx: ReviewQueries) -> tuple[Outage, bool]:
             hour = outage_of(tx.last_hour() if self._policy.outage_guard else ())
-            news = tx.see_outage() if hour.on else tx.end_outage(2 * self._interval)
-            return hour, news
+            grace = 2 * self._interval
+            return hour, tx.see_outage(grace) if hour.on else tx.end_outage(grace)
 
         hour, news = self._store.transact(work)
         fields = {"attempted": hour.attempted, "affected": hour.affected}
@@ -241,7 +243,7 @@ class Review:
     def _disable_all(self, suspects: Sequence[Suspect]) -> tuple[int, ...]:
         """Switches them off, each by itself: one that cannot be keeps no other from it.
 
-        Raises Unavailable after some failures in a row: it is the database then.
+        Raises Unavailable where the database did not do its part some times in a row.
         """
         told: dict[int, set[int]] = {}
         failures = 0
@@ -251,7 +253,7 @@ class Review:
                     others = self._disable(suspect)
                     failures = 0
                 except NotifyError as error:
-                    failures += 1
+                    failures += isinstance(error, Unavailable)
                     said = {"integration": suspect.integration_id, "error": str(error)}
                     log.error("review.not_disabled", extra=said)  # noqa: TRY400 - it says all
                     if failures == FAILURES_IN_A_ROW:
@@ -303,7 +305,7 @@ class Review:
             log.warning("review.without_details", extra=extra)
             now = self._store.transact(lambda tx: tx.now)
             case = Case(suspect.window, self._policy, now, Details())
-        return case if case is not None and case.judgement.switches_off else None
+        return case if case is not None and case.judgement.disables else None
 
     def _switch_off(
         self, tx: ReviewQueries, suspect: Suspect, case: Case
@@ -311,7 +313,7 @@ class Review:
         """The small transaction of engine 12: under the integration's lock all is looked at again."""
         stored = tx.lock_integration(suspect.integration_id)
         again = tx.suspect(suspect.integration_id, suspect.generation, self._policy)
-        if stored is None or again is None or not judge(again.window, self._policy).switches_off:
+        if stored is None or again is None or not judge(again.window, self._policy).disables:
             return None
         judgement, last_error = case.judgement, case.last_error
         tx.switch_off(stored.id, by=BY, reason=_reason(judgement, self._policy, last_error))
@@ -349,9 +351,10 @@ def _figures(judgement: Judgement) -> dict[str, object]:
 
 def _reason(judgement: Judgement, policy: Policy, last_error: str | None) -> str:
     counts = judgement.counts
-    hours = policy.window / timedelta(hours=1)
+    share = 100 * 100 * counts.failed // max(counts.attempts, 1) / 100
     text = (
-        f"{counts.failed} of {counts.attempts} requests within {hours:g} h failed "
-        f"({counts.share or 0:.1f} %, the limit is {policy.ratio:g} %)"
+        f"{counts.failed} of {counts.attempts} attempts within "
+        f"{duration_of(policy.window.total_seconds())} failed ({share:g} %, the limit is "
+        f"{float(policy.ratio):g} %)"
     )
     return text if last_error is None else f"{text}; last error: {last_error}"

@@ -1,13 +1,14 @@
 """Simulate: what another policy would have switched off, over the attempts that are recorded (spec 6)."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from wallarm_notify.domain.health import (
     MINUTE,
+    NUMBERS,
     OUTAGE_WINDOW,
     Cell,
     Counts,
@@ -21,9 +22,6 @@ from wallarm_notify.domain.health import (
 )
 from wallarm_notify.domain.retry import SCHEDULE
 from wallarm_notify.services.ports import Store
-
-_NUMBERS: Final = ("attempts", "network", "server", "throttled", "client", "other")
-"""What a sum of Counts is made of, in its order."""
 
 SLICE: Final = timedelta(hours=1)
 """So much of the past is read at once, where it is full."""
@@ -83,12 +81,10 @@ class SimulateQueries(Protocol):
         """Recorded attempts, counted by the minute, by minute and integration."""
         ...
 
-    def healed_at(self, integration_id: int, generation: int, after: datetime) -> datetime | None:
-        """When the first attempt after ``after`` began that succeeded."""
-        ...
-
-    def names_of(self, integration_ids: Iterable[int]) -> Mapping[int, tuple[int, str | None]]:
-        """The clients and names of integrations."""
+    def healed_at(
+        self, disabled: Sequence[tuple[int, int, datetime]]
+    ) -> Sequence[tuple[int, str | None, datetime | None]]:
+        """Of integrations, each with generation and a moment: client, name, and the next success."""
         ...
 
 
@@ -99,7 +95,7 @@ class _Rolling:
         self.generation = generation
         self.off = False
         self._cells: deque[tuple[datetime, Counts, bool]] = deque()
-        self._sums = {False: [0] * len(_NUMBERS), True: [0] * len(_NUMBERS)}
+        self._sums = {False: [0] * len(NUMBERS), True: [0] * len(NUMBERS)}
 
     def add(self, minute: datetime, counts: Counts, *, in_outage: bool) -> None:
         """The attempts of one more minute."""
@@ -162,7 +158,7 @@ class _Rolling:
 
     def _move(self, counts: Counts, sign: int, *, in_outage: bool) -> None:
         numbers = self._sums[in_outage]
-        for n, name in enumerate(_NUMBERS):
+        for n, name in enumerate(NUMBERS):
             numbers[n] += sign * getattr(counts, name)
 
 
@@ -246,7 +242,7 @@ class Replayed:
                 del self._failing[i]
             elif window.may_be_off(self._policy, outage=self._outage):
                 judgement = judge(window.window(outage=self._outage), self._policy)
-                if judgement.switches_off:
+                if judgement.disables:
                     window.off = True
                     del self._failing[i]
                     off.append((i, window.generation, judgement))
@@ -304,10 +300,9 @@ def _reading(
 def _verdicts(
     store: Store[SimulateQueries], off: Sequence[tuple[datetime, int, int, Judgement]]
 ) -> list[Verdict]:
-    names = store.transact(lambda tx: tx.names_of({i for _, i, _, _ in off}))
-
-    def verdict(at: datetime, i: int, generation: int, judgement: Judgement) -> Verdict:
-        healed = store.transact(lambda tx: tx.healed_at(i, generation, at))
-        return Verdict(i, *names.get(i, (0, None)), at, judgement, healed)
-
-    return [verdict(*one) for one in off]
+    asked = [(i, generation, at) for at, i, generation, _ in off]
+    healed = store.transact(lambda tx: tx.healed_at(asked)) if asked else ()
+    return [
+        Verdict(i, client, name, at, judgement, healed_at)
+        for (at, i, _, judgement), (client, name, healed_at) in zip(off, healed, strict=True)
+    ]

@@ -246,7 +246,9 @@ def without_key(text: str, key: IntegrationKey) -> str:
     The end is cut too where it is the beginning of the key. At most 2 kB.
     """
     secret = key.reveal()
-    cleaned = re.sub(re.escape(secret), key.masked, text, flags=re.IGNORECASE).replace("\0", "")
+    # In JSON any character may be spelt out, and whoever reads the JSON has the key again.
+    spelt = "".join(rf"(?:{c}|\\u00{ord(c):02x})" for c in secret)
+    cleaned = re.sub(spelt, key.masked, text, flags=re.IGNORECASE).replace("\0", "")
     for length in range(len(secret) - 1, 3, -1):
         if cleaned.lower().endswith(secret[:length].lower()):
             cleaned = cleaned[:-length]

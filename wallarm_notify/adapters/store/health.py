@@ -1,7 +1,6 @@
 """Queries of the failure ratio: counters, what the review reads of them, outages and decisions."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from json import dumps
 from typing import Any, Final
@@ -12,7 +11,9 @@ from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.domain.health import (
     COUNTED,
     EXCUSABLE,
+    NUMBERS,
     OUTAGE_WINDOW,
+    TIMES,
     Cell,
     Counts,
     FailureClass,
@@ -25,9 +26,8 @@ from wallarm_notify.domain.outcome import FailureReason
 from wallarm_notify.services.explain import LastAnswer, Said, Slot
 from wallarm_notify.services.review import Crossing, Suspect, SwitchOff
 
-_NUMBERS: Final = tuple(f.name for f in fields(Counts) if f.type is int)
-_FIRSTS: Final = tuple(name for name in COUNTED if name.endswith("first_at"))
-_LASTS: Final = tuple(name for name in COUNTED if name.endswith("last_at"))
+_FIRSTS: Final = tuple(name for name in TIMES if name.endswith("first_at"))
+_LASTS: Final = tuple(name for name in TIMES if name.endswith("last_at"))
 
 _ADD: Final = text(f"""
     INSERT INTO health_minutes AS m (integration_id, generation, minute, failed, {", ".join(COUNTED)})
@@ -35,18 +35,18 @@ _ADD: Final = text(f"""
         u.network + u.server + u.throttled + u.client + u.other, {", ".join(f"u.{c}" for c in COUNTED)}
     FROM unnest(
         CAST(:integration_id AS bigint[]), CAST(:generation AS int[]), CAST(:minute AS timestamptz[]),
-        {", ".join(f"CAST(:{c} AS {'int' if c in _NUMBERS else 'timestamptz'}[])" for c in COUNTED)}
+        {", ".join(f"CAST(:{c} AS {'int' if c in NUMBERS else 'timestamptz'}[])" for c in COUNTED)}
     ) AS u(integration_id, generation, minute, {", ".join(COUNTED)})
     ORDER BY u.integration_id, u.generation, u.minute
     ON CONFLICT (integration_id, generation, minute) DO UPDATE SET failed = m.failed + excluded.failed,
-        {", ".join(f"{c} = m.{c} + excluded.{c}" for c in _NUMBERS)},
+        {", ".join(f"{c} = m.{c} + excluded.{c}" for c in NUMBERS)},
         {", ".join(f"{c} = least(m.{c}, excluded.{c})" for c in _FIRSTS)},
         {", ".join(f"{c} = greatest(m.{c}, excluded.{c})" for c in _LASTS)}
 """)  # noqa: S608 - names of our own
 
 _SUMS: Final = ", ".join(
     [
-        *(f"coalesce(sum(m.{c}), 0) AS {c}" for c in _NUMBERS),
+        *(f"coalesce(sum(m.{c}), 0) AS {c}" for c in NUMBERS),
         *(f"min(m.{c}) AS {c}" for c in _FIRSTS),
         *(f"max(m.{c}) AS {c}" for c in _LASTS),
     ]
@@ -70,6 +70,11 @@ def _reasons(*kinds: FailureClass) -> str:
     reasons = [f"'{r}'" for r in FailureReason if class_of(r) in kinds]
     return f"a.error IN ({', '.join(reasons)})"
 
+
+_OF_WINDOW: Final = """attempts a JOIN integrations i ON i.id = a.integration_id
+    WHERE a.integration_id = :id AND a.generation = i.generation
+      AND a.at >= :start AND a.at <= :until"""
+"""The attempts between two moments of the clean window that an integration is in."""
 
 _COUNTS_OF_ATTEMPTS: Final = ", ".join(
     [
@@ -114,14 +119,15 @@ class HealthQueries(Queries):
         )
         return [(row["attempts"], row["excusable"]) for row in rows]
 
-    def see_outage(self) -> bool:
+    def see_outage(self, grace: timedelta) -> bool:
         """Notes that PagerDuty has been down for the last hour; whether that was not known.
 
-        An outage that no review has seen for longer is another one, and over.
+        An outage that no review saw for that hour and ``grace`` is another one, and over.
         """
         self._do(
-            """UPDATE outages SET ended_at = seen_at
-               WHERE ended_at IS NULL AND seen_at < now() - :hour""",
+            """UPDATE outages SET ended_at = greatest(began_at, seen_at + :grace)
+               WHERE ended_at IS NULL AND seen_at + :grace < now() - :hour""",
+            grace=grace,
             hour=OUTAGE_WINDOW,
         )
         rows = self._rows(
@@ -242,12 +248,11 @@ class HealthQueries(Queries):
             evidence=dumps(done.evidence),
         )
 
-    def switch_off_of(self, integration_id: int) -> Mapping[str, Any] | None:
-        """The policy and evidence by which the integration is disabled; None: it is not, or by hand."""
+    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The time, policy and evidence of the integration's last automatic disabling."""
         rows = self._rows(
-            """SELECT s.policy, s.evidence FROM switch_offs s
-               JOIN integrations i ON i.id = s.integration_id AND i.disabled_at = s.at
-               WHERE i.id = :id AND NOT i.enabled""",
+            """SELECT at, policy, evidence FROM switch_offs WHERE integration_id = :id
+               ORDER BY id DESC LIMIT 1""",
             id=integration_id,
         )
         return rows[0] if rows else None
@@ -262,9 +267,7 @@ class HealthQueries(Queries):
         rows = self._rows(
             f"""SELECT {_IN_OUTAGE.format(moment="date_trunc('minute', a.at)")} AS in_outage,
                     {_COUNTS_OF_ATTEMPTS}
-                FROM attempts a JOIN integrations i ON i.id = a.integration_id
-                WHERE a.integration_id = :id AND a.generation = i.generation
-                  AND a.at >= :start AND a.at <= :until
+                FROM {_OF_WINDOW}
                 GROUP BY 1""",  # noqa: S608 - constants
             id=integration_id,
             start=policy.window_from(until),
@@ -281,11 +284,9 @@ class HealthQueries(Queries):
     def said(self, integration_id: int, start: datetime, until: datetime) -> list[Said]:
         """How the failed attempts between were answered, by error class and status code."""
         rows = self._rows(
-            """SELECT a.error, a.status_code, count(*) AS number
-               FROM attempts a JOIN integrations i ON i.id = a.integration_id
-               WHERE a.integration_id = :id AND a.generation = i.generation
-                 AND a.at >= :start AND a.at <= :until AND a.error IS NOT NULL
-               GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2""",
+            f"""SELECT a.error, a.status_code, count(*) AS number
+                FROM {_OF_WINDOW} AND a.error IS NOT NULL
+                GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2""",  # noqa: S608 - a constant
             id=integration_id,
             start=start,
             until=until,
@@ -297,11 +298,9 @@ class HealthQueries(Queries):
     ) -> LastAnswer | None:
         """The last answer between; ``failed``: of those that failed."""
         rows = self._rows(
-            """SELECT a.notification_id, a.at, a.status_code, a.error, a.response
-               FROM attempts a JOIN integrations i ON i.id = a.integration_id
-               WHERE a.integration_id = :id AND a.generation = i.generation
-                 AND a.at >= :start AND a.at <= :until AND (NOT :failed OR a.error IS NOT NULL)
-               ORDER BY a.at DESC LIMIT 1""",
+            f"""SELECT a.notification_id, a.at, a.status_code, a.error, a.response
+                FROM {_OF_WINDOW} AND (NOT :failed OR a.error IS NOT NULL)
+                ORDER BY a.at DESC, a.notification_id DESC, a.claim DESC LIMIT 1""",  # noqa: S608 - a constant
             id=integration_id,
             start=start,
             until=until,
@@ -315,12 +314,10 @@ class HealthQueries(Queries):
         """Attempts and failures between, in ``number`` equal slots of time."""
         step = (until - start) / number
         rows = self._rows(
-            """SELECT least(CAST(floor(extract(epoch FROM a.at - :start) / :step) AS int), :last) AS slot,
+            f"""SELECT least(CAST(floor(extract(epoch FROM a.at - :start) / :step) AS int), :last) AS slot,
                    count(*) AS attempts, count(a.error) AS failed
-               FROM attempts a JOIN integrations i ON i.id = a.integration_id
-               WHERE a.integration_id = :id AND a.generation = i.generation
-                 AND a.at >= :start AND a.at <= :until
-               GROUP BY 1""",
+               FROM {_OF_WINDOW}
+               GROUP BY 1""",  # noqa: S608 - a constant
             id=integration_id,
             start=start,
             until=until,
@@ -347,26 +344,27 @@ class HealthQueries(Queries):
             for row in rows
         ]
 
-    def healed_at(self, integration_id: int, generation: int, after: datetime) -> datetime | None:
-        """When the first attempt after ``after`` began that succeeded."""
-        rows = self._rows(
-            """SELECT min(at) AS at FROM attempts
-               WHERE integration_id = :id AND generation = :generation AND at > :after
-                 AND error IS NULL""",
-            id=integration_id,
-            generation=generation,
-            after=after,
-        )
-        at: datetime | None = rows[0]["at"]
-        return at
+    def healed_at(
+        self, disabled: Sequence[tuple[int, int, datetime]]
+    ) -> list[tuple[int, str | None, datetime | None]]:
+        """Of integrations, each with generation and a moment: client, name, and the next success.
 
-    def names_of(self, integration_ids: Iterable[int]) -> dict[int, tuple[int, str | None]]:
-        """The clients and names of integrations; a deleted one has no name."""
+        A deleted integration has no name; None: no later attempt of that generation succeeded.
+        """
         rows = self._rows(
-            "SELECT id, client_id, name FROM integrations WHERE id = ANY(CAST(:ids AS bigint[]))",
-            ids=list(integration_ids),
+            """SELECT i.client_id, i.name, (
+                   SELECT min(a.at) FROM attempts a
+                   WHERE a.integration_id = u.id AND a.generation = u.generation AND a.at > u.at
+                     AND a.error IS NULL) AS healed_at
+               FROM unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[]),
+                   CAST(:moments AS timestamptz[])) WITH ORDINALITY AS u(id, generation, at, place)
+               JOIN integrations i ON i.id = u.id
+               ORDER BY u.place""",
+            ids=[i for i, _, _ in disabled],
+            generations=[g for _, g, _ in disabled],
+            moments=[at for _, _, at in disabled],
         )
-        return {row["id"]: (row["client_id"], row["name"]) for row in rows}
+        return [(row["client_id"], row["name"], row["healed_at"]) for row in rows]
 
     def prune_health(self, window: timedelta, retention: timedelta, limit: int) -> int:
         """Deletes counters that have left the window, and the hour that tells an outage; how many.
@@ -390,5 +388,5 @@ class HealthQueries(Queries):
 
 
 def _counts_of(row: Mapping[str, Any]) -> Counts:
-    held: dict[str, Any] = {name: int(row[name] or 0) for name in _NUMBERS}
-    return Counts(**held, **{name: row[name] for name in (*_FIRSTS, *_LASTS)})
+    held: dict[str, Any] = {name: int(row[name] or 0) for name in NUMBERS}
+    return Counts(**held, **{name: row[name] for name in TIMES})

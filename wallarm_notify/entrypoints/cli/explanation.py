@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from wallarm_notify.domain.health import Guard
+from wallarm_notify.domain.message import duration_of
 from wallarm_notify.entrypoints.cli.output import (
     counted,
-    duration_of,
     number,
     percent_of,
     print_fields,
@@ -74,7 +74,8 @@ def print_explanation(found: Explanation) -> None:
 
 def _verdict(found: Explanation) -> str:
     if found.automatic:
-        return f"It was disabled automatically at {time_of(found.at)}."
+        since = ", and enabled again since" if found.integration.enabled else ""
+        return f"It was disabled automatically at {time_of(found.at)}{since}."
     if not found.integration.enabled:
         return f"It was disabled by {found.integration.disabled_by} at {time_of(found.at)}."
     return _outlook(found.evidence)
@@ -87,11 +88,11 @@ def _outlook(evidence: Mapping[str, Any]) -> str:
     if not evidence["attempts"]:
         return "It stays enabled: nothing was attempted that counts."
     asked = " and ".join(_asked(g) for g in evidence["guards"] if g["holds"])
-    missing = evidence["failures_to_line"]
+    missing = evidence["failures_to_limit"]
     if missing == 0:
         return f"The ratio is over the limit, and yet it stays enabled: the rule asks for {asked}."
     if missing is None:
-        return "It stays enabled: one attempt in the window succeeded, and all would have to fail."
+        return "It stays enabled: not all attempts in the window failed, and the rule asks for all."
     text = f"It stays enabled: {counted(missing, 'more failure')} in a row would reach the limit"
     return f"{text}, and the rule asks for {asked}." if asked else f"{text}."
 
@@ -114,8 +115,8 @@ def _line_of(evidence: Mapping[str, Any]) -> str | None:
 def _left_out(evidence: Mapping[str, Any]) -> str | None:
     if not evidence["left_out"]:
         return None
-    when = "PagerDuty is down for most integrations" if evidence["outage"] else "an outage"
-    return f"{counted(evidence['left_out'], 'failure')} of {when}"
+    when = "an outage of PagerDuty that goes on" if evidence["outage"] else "an outage of PagerDuty"
+    return f"{counted(evidence['left_out'], 'failure')} in {when}"
 
 
 def _last_answer(answer: Mapping[str, Any] | None) -> str | None:

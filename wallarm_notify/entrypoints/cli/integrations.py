@@ -234,13 +234,23 @@ def enable(integration_id: int, as_json: bool) -> None:
         )
 
 
-@integrations.command(epilog=example("wallarm-notify integrations explain 3"))
+@integrations.command(
+    epilog=example(
+        "wallarm-notify integrations explain 3",
+        "wallarm-notify integrations explain 3 --last-disabling",
+    )
+)
 @_id
+@click.option(
+    "--last-disabling", is_flag=True, help="As it was when it was last disabled automatically."
+)
 @json_option
-def explain(integration_id: int, as_json: bool) -> None:
+def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
     """Show what an integration is judged by now, or was when it was switched off."""
     parts = wiring()
-    found = explanation_of(parts.plain_store, integration_id, parts.policy)
+    found = explanation_of(
+        parts.plain_store, integration_id, parts.policy, last_time=last_disabling
+    )
     if as_json:
         shown = document(found.integration)
         print_json({"integration": shown, **explanation_document(found)})

@@ -33,7 +33,8 @@ def metrics(port: int | None, address: str | None) -> None:
     if port is None:
         if address is not None:
             raise click.UsageError("--address goes with --port.")
-        click.echo(exposition(figures), nl=False)
+        found = figures()
+        click.echo(exposition(lambda: found), nl=False)
         return
     host = address or HOST
     try:

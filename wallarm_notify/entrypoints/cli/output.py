@@ -119,23 +119,9 @@ def time_of(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
-def duration_of(seconds: float) -> str:
-    """``7 d``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
-    if 0 < seconds < 1:
-        return f"{seconds:.2f} s"
-    whole = round(seconds)
-    parts = [
-        (whole // 86_400, "d"),
-        (whole // 3600 % 24, "h"),
-        (whole // 60 % 60, "min"),
-        (whole % 60, "s"),
-    ]
-    return " ".join(f"{figure} {unit}" for figure, unit in parts if figure) or "0 s"
-
-
 def percent_of(ratio: float | None) -> str:
-    """A ratio from 0 to 1 for people."""
-    return "none" if ratio is None else f"{ratio:.1%}".replace("%", " %")
+    """A ratio from 0 to 1 for people, rounded down like the ratio itself."""
+    return "none" if ratio is None else f"{round(ratio * 10_000) // 10 / 10:.1f} %"
 
 
 def sparkline(ratios: Iterable[float | None]) -> str:

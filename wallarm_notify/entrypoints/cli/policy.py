@@ -9,7 +9,8 @@ import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.health import Policy
+from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy
+from wallarm_notify.domain.message import duration_of
 from wallarm_notify.entrypoints.cli.options import (
     LINE,
     example,
@@ -19,7 +20,6 @@ from wallarm_notify.entrypoints.cli.options import (
 )
 from wallarm_notify.entrypoints.cli.output import (
     counted,
-    duration_of,
     errors,
     fixed,
     number,
@@ -34,8 +34,6 @@ from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.services.explain import policy_document, ratio_of
 from wallarm_notify.services.simulate import SOON, Simulation, Verdict, simulate
 
-LONGEST_WINDOW = timedelta(days=7)
-LARGEST_MINIMUM = 1_000_000
 LEAST_RATIO = Decimal("0.01")
 
 
@@ -102,6 +100,12 @@ def simulate_command(
         min_span=as_set.min_span if min_span is None else _span(min_span),
         outage_guard=as_set.outage_guard if outage_guard is None else outage_guard,
     )
+    if tried.min_span > tried.window:
+        raise Refused(
+            f"min-span: {duration_of(tried.min_span.total_seconds())} do not fit into a window of "
+            f"{duration_of(tried.window.total_seconds())}; nobody would ever be disabled. Give a "
+            "shorter one; 0 turns the guard off."
+        )
     start = _start(since, parts.settings.retention_days)
     console = errors()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
