@@ -12,7 +12,7 @@ SWEEP: Final = "upkeep.sweep"
 """Beat: enqueues again what is overdue and nobody is on."""
 
 REVIEW: Final = "upkeep.review"
-"""Beat: disables integrations whose requests failed too often, and warns before that."""
+"""Beat: disables integrations whose attempts failed too often, and warns before that."""
 
 PRUNE: Final = "upkeep.prune"
 """Beat: deletes what ended longer ago than the retention."""

@@ -26,6 +26,7 @@ from build import (
 )
 from freezegun import freeze_time
 
+from wallarm_notify.adapters.store import health
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.services.explain import explain
@@ -195,6 +196,24 @@ def test_the_decision_is_kept_with_its_evidence(bench: Bench) -> None:
     assert not by_hand.automatic
     assert (by_hand.evidence["attempts"], by_hand.evidence["failed"]) == (3, 0)
     assert by_hand.evidence["last_answer"]["status_code"] == 202
+
+
+def test_few_suspects_and_many_are_added_up_alike(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = outage(bench, 3, since=2 * HOUR)
+    failing(bench, client_id=4)
+    bench.sql("UPDATE integrations SET warned = 30 WHERE id = :i", i=bench.integration(client_id=5))
+    bench.sql(
+        """INSERT INTO outages (began_at, seen_at, ended_at)
+           VALUES (now() - interval '1 hour', now(), now())"""
+    )
+    few = bench.store.transact(lambda tx: tx.survey(POLICY))
+    monkeypatch.setattr(health, "MANY_SUSPECTS", 0)
+    assert bench.store.transact(lambda tx: tx.survey(POLICY)) == few
+    assert len(few) == 5
+    assert few[0].window.normal.server + few[0].window.in_outage.server == 17
+    assert few[0].integration_id == down[0]
 
 
 # Against each other, and against administrators.

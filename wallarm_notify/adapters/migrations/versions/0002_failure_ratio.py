@@ -24,7 +24,7 @@ def _widen_integrations_and_attempts() -> None:
         )
     op.add_column("attempts", sa.Column("integration_id", sa.BigInteger(), nullable=True))
     op.add_column("attempts", sa.Column("generation", sa.Integer(), nullable=True))
-    # What was recorded before nothing was counted stays outside of the ratio.
+    # What was recorded before anything was counted stays outside of the ratio.
     op.execute(
         """UPDATE attempts a SET integration_id = n.integration_id
            FROM notifications n WHERE n.id = a.notification_id"""
