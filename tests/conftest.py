@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import pytest
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from wallarm_notify.embedded import BROKER_URL, DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 GIVEN_DATABASE = os.environ.get(DATABASE_URL)
 GIVEN_BROKER = os.environ.get(BROKER_URL)
@@ -36,31 +36,80 @@ def database_server() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture(scope="session")
-def migrated_database(database_server: str) -> Iterator[str]:
-    """Name of a database migrated once; the others are copies of it."""
-    from wallarm_notify.adapters import migrations  # noqa: PLC0415 (only for tests that ask)
+class Databases:
+    """Migrated databases of a server, emptied and used again where a test left them as they were made."""
 
-    name = f"wallarm_notify_template_{uuid4().hex}"
-    execute(database_server, f"CREATE DATABASE {name}")
-    try:
-        migrations.upgrade(sibling(database_server, name))
-        yield name
-    finally:
-        execute(database_server, f"DROP DATABASE {name} WITH (FORCE)")
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._template = f"wallarm_notify_template_{uuid4().hex}"
+        self._spare: list[str] = []
+
+    def __enter__(self) -> Self:
+        from wallarm_notify.adapters import migrations  # noqa: PLC0415 (only for tests that ask)
+
+        execute(self._server, f"CREATE DATABASE {self._template}")
+        migrations.upgrade(sibling(self._server, self._template))
+        self._as_made = self._shape(self._template)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in (*self._spare, self._template):
+            execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+
+    def take(self) -> str:
+        """The name of an empty one."""
+        if self._spare:
+            return self._spare.pop()
+        name = f"wallarm_notify_test_{uuid4().hex}"
+        execute(self._server, f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Ends its connections, and empties or drops it."""
+        url = sibling(self._server, name)
+        execute(
+            url,
+            """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+        )
+        if self._shape(name) == self._as_made:
+            tables = ", ".join(self._as_made[0][0].split())
+            execute(url, f"TRUNCATE {tables} RESTART IDENTITY")
+            self._spare.append(name)
+        else:
+            execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _shape(self, name: str) -> Sequence[sa.Row[Any]]:
+        """Its tables, everything it has, its version, and settings of its own."""
+        return execute(
+            sibling(self._server, name),
+            """SELECT
+                 (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+                  WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+                    AND relname <> 'alembic_version'),
+                 (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+                  WHERE relnamespace = 'public'::regnamespace),
+                 (SELECT string_agg(version_num, ' ') FROM alembic_version),
+                 (SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+                  WHERE d.datname = current_database())""",
+        )
+
+
+@pytest.fixture(scope="session")
+def databases(database_server: str) -> Iterator[Databases]:
+    """Where this run's databases come from."""
+    with Databases(database_server) as made:
+        yield made
 
 
 @pytest.fixture
-def database_url(database_server: str, migrated_database: str) -> Iterator[str]:
-    """URL of a migrated database that is this test's own."""
-    name = f"wallarm_notify_test_{uuid4().hex}"
-    # Copying the files is three times as fast where nothing is synced to the disk.
-    copied = "" if GIVEN_DATABASE else "STRATEGY file_copy"
-    execute(database_server, f"CREATE DATABASE {name} TEMPLATE {migrated_database} {copied}")
+def database_url(database_server: str, databases: Databases) -> Iterator[str]:
+    """URL of a migrated, empty database that is this test's own."""
+    name = databases.take()
     try:
         yield sibling(database_server, name)
     finally:
-        execute(database_server, f"DROP DATABASE {name} WITH (FORCE)")
+        databases.give_back(name)
 
 
 @pytest.fixture(scope="session")
@@ -81,11 +130,12 @@ def broker(broker_url: str) -> str:
     return broker_url
 
 
-def execute(url: str, statement: str) -> None:
-    """Run one statement outside a transaction, as PostgreSQL wants it for whole databases."""
+def execute(url: str, statement: str) -> Sequence[sa.Row[Any]]:
+    """Run one statement outside a transaction, as PostgreSQL wants it for whole databases; its rows."""
     engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text(statement))
+        result = connection.execute(sa.text(statement))
+        return result.fetchall() if result.returns_rows else ()
 
 
 def sibling(url: str, database: str) -> str:
