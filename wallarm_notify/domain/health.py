@@ -139,11 +139,6 @@ class Counts:
         return self.succeeded_last_at is None or self.last_failed_at > self.succeeded_last_at
 
     @property
-    def share(self) -> Decimal | None:
-        """The failed attempts in per cent of all; None: there were no attempts."""
-        return Decimal(100 * self.failed) / self.attempts if self.attempts else None
-
-    @property
     def without_excusable(self) -> "Counts":
         """What is left when the failures that an outage explains are taken out of both sides."""
         return Counts(
