@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,24 @@ import sqlalchemy as sa
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.secrets import KeyCipher, generate
 from wallarm_notify.adapters.store import Store
+from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.event import Event, Severity
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
+from wallarm_notify.domain.trigger import Criteria, Firing, Trigger, check_criteria
+from wallarm_notify.domain.window import Crossing
+from wallarm_notify.entrypoints.cli.criteria import (
+    read_condition_option,
+    read_filters,
+    read_threshold,
+)
 from wallarm_notify.schemas import body_hash, canonical, read_event
 from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
 from wallarm_notify.services.ledger import Ledger, draw_up
 from wallarm_notify.services.manage_integrations import Draft, Management
+from wallarm_notify.services.manage_triggers import TriggerDraft, TriggerManagement
 from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
@@ -96,6 +106,58 @@ def a_user_event(**fields: Any) -> Event:
 def an_attack(**fields: Any) -> Event:
     """An accepted event that only triggers use."""
     return an_event(**{"type": "attack.detected", "attack_id": "a", "attack_type": "xss", **fields})
+
+
+TRIGGER_EVENTS = {
+    "attack.detected": {"attack_id": "a", "attack_type": "xss"},
+    "hit.detected": {"hit_id": "h", "attack_type": "xss"},
+    "incident.detected": {"incident_id": "i", "attack_type": "xss"},
+    "api.changed": {
+        "method": "GET",
+        "host": "shop.example.com",
+        "path": "/users",
+        "change_type": "added",
+    },
+    "ip.denylisted": {"ip": "203.0.113.7", "reason": "Produces many attacks"},
+    "rogue_api.detected": {
+        "method": "GET",
+        "host": "shop.example.com",
+        "path": "/users",
+        "kind": "shadow",
+    },
+    "user.created": {"user_name": "Ann", "user_email": "ann@example.com", "user_role": "admin"},
+}
+
+
+def an_event_for(condition: str, at: datetime | None = None, /, **fields: Any) -> Event:
+    """An accepted event of the type that ``condition`` looks at; it happened now unless told otherwise."""
+    kind = Condition(condition).terms.event_type
+    moment = at or datetime.now(UTC)
+    return an_event(
+        **{"type": kind, "occurred_at": moment.isoformat(), **TRIGGER_EVENTS[kind], **fields}
+    )
+
+
+def criteria_of(condition: str, *filters: str, threshold: str | None = None) -> Criteria:
+    """Criteria as the command line reads them."""
+    asked = read_condition_option(condition)
+    return check_criteria(
+        asked,
+        read_filters(asked, filters),
+        None if threshold is None else read_threshold(threshold),
+    )
+
+
+def a_trigger_draft(*integration_ids: int, **fields: Any) -> TriggerDraft:
+    """One of client 1 that fires on more than 2 attacks in an hour."""
+    draft = TriggerDraft(
+        client_id=1,
+        criteria=criteria_of("attacks_exceeded", threshold="2 in 1h"),
+        integration_ids=integration_ids,
+        user="an administrator",
+        name="Many attacks",
+    )
+    return replace(draft, **fields)
 
 
 def a_rejection(**fields: Any) -> Rejection:
@@ -192,6 +254,22 @@ def moved(claim: Claim, *history: History) -> list[Attempt]:
     ]
 
 
+def crossings_worked_out(
+    cells: Sequence[int], counts: Mapping[int, int], fired: Sequence[int], limit: int, quiet: int
+) -> list[Crossing]:
+    """Which events fire by the words of the spec: every window is added up anew for every event."""
+    held, ends, found = Counter(counts), list(fired), []
+    for position, cell in enumerate(cells):
+        held[cell] += 1
+        for end in range(cell, cell + 60):
+            total = sum(held[c] for c in range(end - 59, end + 1))
+            if held[end] and total > limit and all(abs(end - one) >= quiet for one in ends):
+                found.append(Crossing(position, end, total))
+                ends.append(end)
+                break
+    return found
+
+
 class Stumbling:
     """A store whose transactions raise ``error`` where ``query`` is asked, for ``only`` one if given."""
 
@@ -275,6 +353,7 @@ class Bench:
         self.resubmit = Resubmit(self.store, self.bell, ring=RING, as_text=text_of)
         self.delivery = Delivery(self.store, self.bell, knobs)
         self.management = Management(self.store, self.bell, ring=RING, hash_body=hash_of)
+        self.triggers = TriggerManagement(self.store, self.bell, ring=RING, hash_body=hash_of)
         self.replay = Replay(self.store, self.bell, ring=RING)
         self.sweep = Sweep(
             self.store, self.bell, self.bell, ring=RING, interval=timedelta(seconds=5)
@@ -317,6 +396,29 @@ class Bench:
     def integration(self, key: IntegrationKey | None = None, **fields: Any) -> int:
         """A new integration; its id."""
         return self.management.create(an_integration_draft(**fields), key or a_key()).id
+
+    def trigger(
+        self,
+        *integration_ids: int,
+        condition: str = "attacks_exceeded",
+        filters: Sequence[str] = (),
+        threshold: str | None = None,
+        **fields: Any,
+    ) -> Trigger:
+        """A new trigger, for a new integration unless told which; its creation is forgotten."""
+        ids = integration_ids or (
+            self.integration(subscribe=(), client_id=fields.get("client_id", 1)),
+        )
+        criteria = criteria_of(condition, *filters, threshold=threshold)
+        made = self.triggers.create(a_trigger_draft(*ids, criteria=criteria, **fields))
+        self.bell.taken()
+        return made
+
+    def firings(self, trigger: Trigger | int) -> list[Firing]:
+        """A trigger's firings, the oldest first."""
+        number = trigger if isinstance(trigger, int) else trigger.id
+        shown = self.store.transact(lambda tx: tx.firings(number, 10_000))
+        return [one.firing for one in reversed(shown)]
 
     def ingest(self, *events: Event, rejections: Sequence[Rejection] = ()) -> Routed:
         """Routes one slice of events."""

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from wallarm_notify.adapters.courier import Courier
 from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.pagerduty.body import encode, render, test_alerts
+from wallarm_notify.adapters.pagerduty.body import render, test_alerts
+from wallarm_notify.adapters.pagerduty.encode import encode
 from wallarm_notify.adapters.pagerduty.post import Poster, timed_out
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store import Store
@@ -21,6 +22,7 @@ from wallarm_notify.domain.outcome import Answer, FailureReason
 from wallarm_notify.schemas import body_hash, canonical
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
 from wallarm_notify.services.manage_integrations import Management
+from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.measure import Figures, measure
 from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
@@ -124,6 +126,11 @@ class Wiring:
         return Management(self.store, self._bell, ring=self.settings.ring, hash_body=hash_of)
 
     @cached_property
+    def triggers(self) -> TriggerManagement:
+        """Administrators' changes of triggers."""
+        return TriggerManagement(self.store, self._bell, ring=self.settings.ring, hash_body=hash_of)
+
+    @cached_property
     def replay(self) -> Replay:
         """Sending anew."""
         return Replay(self.store, self._bell, ring=self.settings.ring)
@@ -166,9 +173,8 @@ class Wiring:
         body = render(
             load.event,
             client,
-            dedup_key=dedup_key(
-                str(load.event.id), load.origin, sending.notification.integration_id
-            ),
+            firing=load.firing,
+            dedup_key=dedup_key(load.occurrence, load.origin, sending.notification.integration_id),
             console_host=self.settings.console_host(client.cloud),
         )
         return encode(body, sending.key)

@@ -90,7 +90,7 @@ def sendings(
     ids: Iterable[int], integration: int, key: IntegrationKey | None = None, *, slow: bool = False
 ) -> tuple[Sending, ...]:
     key = key or a_key()
-    cargo = Cargo(an_event(), "card", "us", key, None, None, None)
+    cargo = Cargo(an_event(), None, "card", "us", key, None, None, None)
     return tuple(
         Sending(
             a_notification(id=i, integration_id=integration, claim=1, attempts_made=2),

@@ -54,6 +54,7 @@ def a_notification(state: State, attempts: list[ShownAttempt], **other: Any) -> 
         id=1,
         client_id=1,
         event_id=uuid4(),
+        firing_id=None,
         event_type="user.created",
         origin="card",
         integration_id=1,

@@ -161,7 +161,10 @@ notifications = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("client_id", BigInteger, nullable=False),
     Column("integration_id", BigInteger, nullable=False),
+    # The event it is of, or the event that made its firing: with origin and integration its identity.
     Column("event_id", UUID(as_uuid=True), nullable=False),
+    # Null where it is of the event itself.
+    Column("firing_id", UUID(as_uuid=True)),
     Column("origin", Text, nullable=False),
     Column("severity", SmallInteger, nullable=False),
     # An integration's notification of its own end: first cycle only.
@@ -342,3 +345,100 @@ installation = Table(
     Column("fingerprint_token", LargeBinary, nullable=False),
     CheckConstraint("one", name="one"),
 )
+
+triggers = Table(
+    "triggers",
+    metadata,
+    # A client's rule over events: see domain.trigger.Trigger. Its row is the lock of its counting.
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("client_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("condition", Text, nullable=False),
+    # A list of {id, operator, values}.
+    Column("filters", JSONB, nullable=False),
+    # More than so many in so many seconds; null where each event fires.
+    Column("threshold_count", BigInteger),
+    Column("threshold_period", Integer),
+    Column("integration_ids", ARRAY(BigInteger), nullable=False),
+    # Numbers what its cells belong to: another one with other criteria, and with enabling.
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("created_by", Text, nullable=False),
+    _now("created_at"),
+    # The row goes when its rogue endpoints have gone: see PRUNE.
+    _time("deleted_at"),
+    CheckConstraint("(threshold_count IS NULL) = (threshold_period IS NULL)", name="threshold"),
+)
+Index(
+    "ix_triggers_client_id",
+    triggers.c.client_id,
+    postgresql_where=triggers.c.deleted_at.is_(None),
+)
+Index(
+    "ix_triggers_deleted_at",
+    triggers.c.deleted_at,
+    postgresql_where=triggers.c.deleted_at.is_not(None),
+)
+
+trigger_cells = Table(
+    "trigger_cells",
+    metadata,
+    # What a trigger counted in one cell of event time: see domain.window.
+    Column("trigger_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("cell", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    # Whether the window that ends here made it fire: it is quiet to both sides.
+    Column("fired", Boolean, nullable=False),
+    # The first 100 events counted here: a firing names those of its window.
+    Column("event_ids", ARRAY(UUID(as_uuid=True)), nullable=False),
+    # From then on nothing is judged by it.
+    _time("expires_at", nullable=False),
+    PrimaryKeyConstraint("trigger_id", "version", "cell"),
+    # A cell's row is written again and again while the cell lasts; leave room for it.
+    postgresql_with={"fillfactor": 50},
+)
+Index(
+    "ix_trigger_cells_fired",
+    trigger_cells.c.trigger_id,
+    trigger_cells.c.version,
+    trigger_cells.c.cell,
+    postgresql_where=trigger_cells.c.fired,
+)
+Index("ix_trigger_cells_expires_at", trigger_cells.c.expires_at)
+
+trigger_things = Table(
+    "trigger_things",
+    metadata,
+    # Rogue endpoints that a trigger has fired for, by a hash of method, host, path and kind: each
+    # once, however often it is found (spec 3). Kept as long as the trigger.
+    Column("trigger_id", BigInteger, nullable=False),
+    Column("thing", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("trigger_id", "thing"),
+)
+
+firings = Table(
+    "firings",
+    metadata,
+    # A trigger that was met, with its lineage: see domain.trigger.Firing. It goes with its event.
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("trigger_id", BigInteger, nullable=False),
+    Column("client_id", BigInteger, nullable=False),
+    # The event that met it.
+    Column("event_id", UUID(as_uuid=True), nullable=False),
+    _time("fired_at", nullable=False),
+    # The trigger as it was then: its alert says the same at every attempt.
+    Column("trigger_name", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("filters", JSONB, nullable=False),
+    Column("threshold_count", BigInteger),
+    Column("threshold_period", Integer),
+    Column("integration_ids", ARRAY(BigInteger), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    _time("window_start"),
+    _time("window_end"),
+    Column("event_ids", ARRAY(UUID(as_uuid=True)), nullable=False),
+    UniqueConstraint("event_id", "trigger_id"),
+)
+Index("ix_firings_trigger_id_fired_at", firings.c.trigger_id, firings.c.fired_at)

@@ -96,7 +96,11 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class NewNotification:
-    """A notification as routing makes it: ``skipped`` where its integration is switched off."""
+    """A notification as routing makes it: ``skipped`` where its integration is switched off.
+
+    ``event_id`` is the event it is of, or the one that made its firing. A trigger fires at most once
+    for an event, so with origin and integration it is the identity either way.
+    """
 
     client_id: int
     integration_id: int
@@ -106,6 +110,7 @@ class NewNotification:
     skipped: bool = False
     last: bool = False
     origin: str = CARD
+    firing_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

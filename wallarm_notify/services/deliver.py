@@ -34,6 +34,7 @@ from wallarm_notify.domain.notification import (
 from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.trigger import Firing
 from wallarm_notify.services.ports import Doorbell, Store
 
 log = logging.getLogger(__name__)
@@ -46,17 +47,23 @@ SLOW: timedelta = timedelta(seconds=1)
 class Cargo:
     """What one send needs beside its notification.
 
-    ``key`` is None where none of our Fernet keys opens it. Of the client's record, what is unset
-    is None.
+    ``firing`` is what ``event`` made where it is of a trigger. ``key`` is None where none of our
+    Fernet keys opens it. Of the client's record, what is unset is None.
     """
 
     event: Event
+    firing: Firing | None
     origin: str
     region: str
     key: IntegrationKey | None
     client_name: str | None
     cloud: str | None
     partner_name: str | None
+
+    @property
+    def occurrence(self) -> str:
+        """The id of the event or firing: a part of the notification's identity."""
+        return str(self.event.id if self.firing is None else self.firing.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ class Books:
     events_matched: int
     events_unmatched: int
     rejected: int
+    firings: int
     notifications: Mapping[str, int]
     fan_out_wrong: int
     without_event: int
+    without_firing: int
     open_without_ring: int
     ring_long_past: int
     leases_long_dead: int
@@ -114,6 +116,7 @@ def _rows(books: Books) -> list[str]:
         "rejected": books.rejected,
         "unmatched": books.events_unmatched,
         "matched": books.events_matched,
+        "fired": books.firings,
     }
     findings = []
     for kind, rows in held.items():
@@ -143,6 +146,7 @@ def _forgotten(books: Books) -> list[str]:
     checks = (
         (books.fan_out_wrong, "events whose notifications are not as many as routing noted down"),
         (books.without_event, "notifications without their event"),
+        (books.without_firing, "notifications of a trigger without their firing"),
         (books.open_without_ring, "open notifications without ring_at: nobody would look for them"),
         (books.ring_long_past, "open notifications whose ring_at passed over 5 minutes ago"),
         (books.leases_long_dead, "claims whose lease ended over 5 minutes ago"),

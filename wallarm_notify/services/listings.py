@@ -27,11 +27,16 @@ class ShownAttempt:
 
 @dataclass(frozen=True, slots=True)
 class ShownNotification:
-    """A notification as people see it; ``attempts`` only where it is shown alone."""
+    """A notification as people see it; ``attempts`` only where it is shown alone.
+
+    It is of an event or of a firing: the other's id is None. ``event_type`` is also that of the event
+    which made the firing.
+    """
 
     id: int
     client_id: int
-    event_id: UUID
+    event_id: UUID | None
+    firing_id: UUID | None
     event_type: str
     origin: str
     integration_id: int
@@ -49,7 +54,7 @@ class ShownNotification:
     @property
     def dedup_key(self) -> str:
         """What PagerDuty knows the alert by."""
-        return dedup_key(str(self.event_id), self.origin, self.integration_id)
+        return dedup_key(str(self.firing_id or self.event_id), self.origin, self.integration_id)
 
 
 @dataclass(frozen=True, slots=True)

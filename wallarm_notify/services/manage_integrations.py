@@ -1,19 +1,20 @@
 """Integrations, as administrators manage them: create, update, enable, disable, delete (spec 1)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Integration, IntegrationKey, default_name
 from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.said import check_name, check_said
+from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.services.announce import HashBody, announce
+from wallarm_notify.services.manage_triggers import updated_event
 from wallarm_notify.services.ports import Doorbell, Store
 from wallarm_notify.services.switch_off import Stored, SwitchedOff, SwitchingOff, SwitchOffQueries
-
-LONGEST_NAME = 200
-
-LONGEST_REASON = 500
 
 DUE_SLICE = 500
 
@@ -106,6 +107,10 @@ class ManagementQueries(SwitchOffQueries, Protocol):
         """Lets first attempts that wait for a turn of the old key come at once; how many."""
         ...
 
+    def take_off_triggers(self, client_id: int, integration_id: int) -> list[Trigger]:
+        """Takes an integration off its client's triggers; those it was taken off, as they are now."""
+        ...
+
     def has_open_last(self, integration_id: int) -> bool:
         """Whether its last notification is still on its way, and needs the key."""
         ...
@@ -120,16 +125,18 @@ class Management:
         doorbell: Doorbell,
         *,
         ring: timedelta,
-        hash_body: Callable[[Mapping[str, Any]], bytes],
+        hash_body: HashBody,
     ) -> None:
         self._store = store
+        self._ring = ring
+        self._hash_body = hash_body
         self._off = SwitchingOff(store, doorbell, ring=ring, hash_body=hash_body)
 
     def create(self, draft: Draft, key: IntegrationKey) -> Integration:
         """Stores a new integration; its ``warnings`` tell what may surprise. Raises Refused, Unavailable."""
-        _check_said("user", draft.user)
+        check_said("user", draft.user)
         if draft.name is not None:
-            _check_name(draft.name)
+            check_name(draft.name)
 
         def work(tx: ManagementQueries) -> Integration:
             named = replace(draft, name=draft.name or default_name(draft.user, tx.now))
@@ -141,7 +148,7 @@ class Management:
     def update(self, integration_id: int, change: Change) -> Integration:
         """Changes an integration; what waits uses the new key or region. Raises Refused, Unavailable."""
         if change.name is not None:
-            _check_name(change.name)
+            check_name(change.name)
 
         def work(tx: ManagementQueries) -> Integration:
             _locked(tx, integration_id)
@@ -180,8 +187,8 @@ class Management:
 
     def disable(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
         """Switches off; tells the client's subscribers, this one last. Raises Refused, Unavailable."""
-        _check_said("user", user)
-        _check_said("reason", reason)
+        check_said("user", user)
+        check_said("reason", reason)
 
         def work(tx: ManagementQueries) -> tuple[Stored, list[Notification], datetime]:
             stored = _locked(tx, integration_id)
@@ -197,23 +204,45 @@ class Management:
 
     def delete(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
         """Deletes with all configuration; cannot be undone. Raises Refused, Unavailable."""
-        _check_said("user", user)
-        _check_said("reason", reason)
+        check_said("user", user)
+        check_said("reason", reason)
 
-        def work(tx: ManagementQueries) -> tuple[Stored, list[Notification], datetime]:
+        def work(tx: ManagementQueries) -> _Deleted:
             stored = _locked(tx, integration_id)
             if stored.enabled:
                 tx.switch_off(integration_id, by=user, reason=reason)
+            losing = tx.take_off_triggers(stored.client_id, integration_id)
             told = self._off.tell(
                 tx, stored, "integration.deleted", reason=reason, actor={"name": user}
             )
+            lost = [self._lost(t, integration_id, user, tx.now) for t in losing]
+            further = announce(tx, lost, self._ring, but=integration_id) if lost else []
             needs_key = any(n.integration_id == stored.id for n in told) or tx.has_open_last(
                 stored.id
             )
             tx.erase_integration(integration_id, keep_key=needs_key)
-            return stored, told, tx.now
+            return _Deleted(stored, told, further, losing, tx.now)
 
-        return self._off.finish(*self._store.transact(work))
+        d = self._store.transact(work)
+        done = self._off.finish(d.stored, d.told, d.now, d.further)
+        return replace(done, triggers={t.id: bool(t.integration_ids) for t in d.losing})
+
+    def _lost(self, trigger: Trigger, integration_id: int, user: str, now: datetime) -> Event:
+        """The event that ``trigger`` has lost a deleted integration."""
+        kept = list(trigger.integration_ids)
+        changes = {"integration_ids": {"before": sorted([*kept, integration_id]), "after": kept}}
+        return updated_event(trigger, changes, user=user, at=now, hash_body=self._hash_body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    """What the transaction of a deletion came to."""
+
+    stored: Stored
+    told: list[Notification]
+    further: list[Notification]
+    losing: list[Trigger]
+    now: datetime
 
 
 def _locked(tx: ManagementQueries, integration_id: int) -> Stored:
@@ -228,16 +257,6 @@ def _shown(tx: ManagementQueries, integration_id: int) -> Integration:
     if integration is None:
         raise NotFound(f"There is no integration {integration_id}.")
     return integration
-
-
-def _check_said(what: str, text: str) -> None:
-    if len(text) > LONGEST_REASON or not text.isprintable():
-        raise Refused(f"{what}: give at most {LONGEST_REASON} printable characters.")
-
-
-def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise Refused(f"name: give 1 to {LONGEST_NAME} printable characters.")
 
 
 def _warnings(integration: Integration, twins: Sequence[int]) -> tuple[str, ...]:

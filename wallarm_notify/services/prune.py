@@ -34,6 +34,10 @@ class PruneQueries(Protocol):
         """Deletes counters that have left the failure window, and old decisions; how many counters."""
         ...
 
+    def prune_triggers(self, limit: int) -> int:
+        """Deletes cells that nothing is judged by any more, and what deleted triggers left; how many rows."""
+        ...
+
     def count(self, changes: Mapping[str, int]) -> None:
         """Adds to the ledger's counters."""
         ...
@@ -58,7 +62,9 @@ class Pruned:
 def prune(
     store: Store[PruneQueries], *, retention: timedelta, window: timedelta, interval: timedelta
 ) -> Pruned:
-    """Deletes what is past ``retention``, and counters that have left the failure ``window``.
+    """Deletes what is past ``retention``, counters that have left their windows, and what deleted triggers left.
+
+    ``window`` is that of the failure ratio.
 
     What waits is never touched. Raises Unavailable.
     """
@@ -67,6 +73,7 @@ def prune(
     events = _all(store, lambda tx: tx.prune_events(retention, SLICE))
     rejected = _all(store, lambda tx: tx.prune_rejected(retention, SLICE))
     _all(store, lambda tx: (tx.prune_health(window, retention, SLICE), {}))
+    _all(store, lambda tx: (tx.prune_triggers(SLICE), {}))
     return Pruned(events, rejected)
 
 

@@ -1,4 +1,4 @@
-"""Routing: events in, one notification out for each integration that matches."""
+"""Routing: events in, one notification out for each integration that matches, or that a firing names."""
 
 import logging
 from collections import Counter
@@ -13,6 +13,8 @@ from wallarm_notify.domain.event import Event, Rejection, is_too_far_ahead
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import CARD, NewNotification, Notification
+from wallarm_notify.domain.trigger import Firing
+from wallarm_notify.services.fire import FiringQueries, fire
 from wallarm_notify.services.ports import Doorbell, Store
 
 log = logging.getLogger(__name__)
@@ -24,8 +26,8 @@ MOST_NOTIFICATIONS: Final = 20_000
 """So many notifications are made in one transaction, unless a single event makes more."""
 
 
-class RoutingQueries(Protocol):
-    """What routing asks of the database."""
+class RoutingQueries(FiringQueries, Protocol):
+    """What routing asks of the database beside firing."""
 
     @property
     def now(self) -> datetime:
@@ -36,8 +38,16 @@ class RoutingQueries(Protocol):
         """The integrations of these clients."""
         ...
 
+    def subscribers_by_id(self, ids: Iterable[int]) -> list[Subscriber]:
+        """These integrations, deleted ones left out."""
+        ...
+
     def insert_events(self, events: Sequence[tuple[Event, int]]) -> set[UUID]:
         """Stores events with their fan-out; the ids that were new."""
+        ...
+
+    def add_fan_out(self, more: Mapping[UUID, int]) -> None:
+        """Adds to the fan-out of events that this transaction stored."""
         ...
 
     def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
@@ -73,6 +83,7 @@ class Routed:
     duplicates: int = 0
     rejected: int = 0
     skipped: int = 0
+    fired: int = 0
     pending: tuple[Notification, ...] = ()
 
     @property
@@ -80,6 +91,8 @@ class Routed:
         """The counts for people, and for Flower."""
         parts = [f"{counted(self.matched + self.unmatched, 'event')} taken in"]
         parts.append(f"{counted(len(self.pending), 'notification')} made")
+        if self.fired:
+            parts.append(counted(self.fired, "firing"))
         for number, word in (
             (self.skipped, "skipped"),
             (self.unmatched, "unmatched"),
@@ -200,10 +213,8 @@ def route(
     accepted, refused, duplicates = _sorted_out(events, now, as_text)
     rejected = [*rejections, *refused]
     integrations = _by_client(tx, accepted)
-    fan_out = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
-    if len(accepted) > 1 and sum(map(len, fan_out.values())) > MOST_NOTIFICATIONS:
-        raise TooMuch(f"{len(accepted)} events make more than {MOST_NOTIFICATIONS} notifications")
-    inserted = tx.insert_events([(e, len(fan_out[e.id])) for e in accepted])
+    cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
+    inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
     seen_before = [e for e in accepted if e.id not in inserted]
     if seen_before:
         hashes = tx.event_hashes([e.id for e in seen_before])
@@ -211,13 +222,21 @@ def route(
         duplicates += len(seen_before) - len(conflicts)
         rejected += [conflict(e, as_text(e)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
-    new = [_made(e, i) for e in taken for i in fan_out[e.id]]
-    pending = tx.insert_notifications(new, ring)
     kept = tx.insert_rejected(rejected)
     readmitted = tx.readmit(taken)
-    matched = sum(1 for e in taken if fan_out[e.id])
+    # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
+    firings = fire(tx, taken, now)
+    told = _of_firings(tx, firings)
+    new = [made(e, i) for e in taken for i in cards[e.id]] + told
+    if len(accepted) > 1 and len(new) > MOST_NOTIFICATIONS:
+        raise TooMuch(f"{len(accepted)} events make more than {MOST_NOTIFICATIONS} notifications")
+    pending = tx.insert_notifications(new, ring)
+    if told:
+        tx.add_fan_out(Counter(n.event_id for n in told))
+    matched = len({n.event_id for n in new})
     tx.count(
         counts_of(taken=len(taken), matched=matched, kept=kept, readmitted=readmitted, new=new)
+        | {"fired": len(firings)}
     )
     return Routed(
         now=now,
@@ -226,6 +245,7 @@ def route(
         duplicates=duplicates,
         rejected=kept,
         skipped=sum(n.skipped for n in new),
+        fired=len(firings),
         pending=tuple(pending),
     )
 
@@ -277,7 +297,8 @@ def _by_client(tx: RoutingQueries, events: Sequence[Event]) -> dict[int, list[Su
     return found
 
 
-def _made(event: Event, integration: Subscriber) -> NewNotification:
+def made(event: Event, integration: Subscriber) -> NewNotification:
+    """The notification of ``event`` to an integration that subscribes to it."""
     return NewNotification(
         client_id=event.client_id,
         integration_id=integration.id,
@@ -286,6 +307,27 @@ def _made(event: Event, integration: Subscriber) -> NewNotification:
         disablings=integration.disablings,
         skipped=not integration.enabled,
     )
+
+
+def _of_firings(tx: RoutingQueries, firings: Sequence[Firing]) -> list[NewNotification]:
+    """One for each integration that a firing's trigger names and that is still there."""
+    named = {i for f in firings for i in f.integration_ids}
+    integrations = {i.id: i for i in tx.subscribers_by_id(sorted(named))} if named else {}
+    return [
+        NewNotification(
+            client_id=f.client_id,
+            integration_id=i.id,
+            event_id=f.event_id,
+            firing_id=f.id,
+            origin=f.origin,
+            severity=f.criteria.condition.terms.severity,
+            disablings=i.disablings,
+            skipped=not i.enabled,
+        )
+        for f in firings
+        for integration_id in f.integration_ids
+        if (i := integrations.get(integration_id)) is not None
+    ]
 
 
 def _ahead(event: Event, text: str) -> Rejection:

@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wallarm_notify.adapters.pagerduty import body as pagerduty
-from wallarm_notify.adapters.pagerduty.body import encode, render
+from wallarm_notify.adapters.pagerduty.body import render
+from wallarm_notify.adapters.pagerduty.encode import encode
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import EVENT_TYPES, Event
@@ -85,9 +86,9 @@ def test_there_is_no_golden_file_too_many() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(RENDERED)
 
 
-@pytest.mark.parametrize("event_type", sorted(set(EVENT_TYPES) - set(RENDERED)))
-def test_types_that_only_triggers_use_have_no_alert_of_their_own(event_type: str) -> None:
-    with pytest.raises(ValueError, match="only triggers use it"):
+@pytest.mark.parametrize("event_type", ["attack.detected", "hit.detected", "incident.detected"])
+def test_types_that_are_only_counted_have_no_alert_of_their_own(event_type: str) -> None:
+    with pytest.raises(ValueError, match="triggers only count it"):
         rendered(sample(event_type))
 
 

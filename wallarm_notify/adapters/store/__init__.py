@@ -16,6 +16,7 @@ from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
 from wallarm_notify.adapters.store.listings import ListingQueries
 from wallarm_notify.adapters.store.routing import RoutingQueries
+from wallarm_notify.adapters.store.triggers import TriggerQueries
 from wallarm_notify.adapters.store.upkeep import UpkeepQueries
 from wallarm_notify.domain.errors import Unavailable
 
@@ -27,6 +28,7 @@ _RUNS: Final = 6
 
 class Transaction(
     RoutingQueries,
+    TriggerQueries,
     DeliveryQueries,
     HealthQueries,
     UpkeepQueries,

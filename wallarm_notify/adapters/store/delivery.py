@@ -13,6 +13,7 @@ from wallarm_notify.adapters.store.queries import (
     Queries,
     notification_of,
 )
+from wallarm_notify.adapters.store.triggers import FIRING_COLUMNS, firing_of
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.notification import Candidate, Notification
 from wallarm_notify.domain.outcome import Attempt
@@ -192,13 +193,14 @@ class DeliveryQueries(Queries):
     def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
         """What the sends of these notifications need, by notification id."""
         rows = self._rows(
-            """SELECT n.id, n.origin, e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body,
-                   i.region, i.key_token, c.name, c.cloud, c.partner_name
+            f"""SELECT n.id, n.origin, e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body,
+                   i.region, i.key_token, c.name, c.cloud, c.partner_name, {FIRING_COLUMNS}
                FROM notifications n
                JOIN events e ON e.id = n.event_id
                JOIN integrations i ON i.id = n.integration_id
                LEFT JOIN clients c ON c.id = n.client_id
-               WHERE n.id = ANY(CAST(:ids AS bigint[]))""",
+               LEFT JOIN firings f ON f.id = n.firing_id
+               WHERE n.id = ANY(CAST(:ids AS bigint[]))""",  # noqa: S608 - a constant
             ids=list(ids),
         )
         return {row["id"]: self._cargo_of(row) for row in rows}
@@ -214,6 +216,7 @@ class DeliveryQueries(Queries):
         )
         return Cargo(
             event=event,
+            firing=None if row["firing_id"] is None else firing_of(row),
             origin=row["origin"],
             region=row["region"] or "us",
             key=self.cipher.decrypt(bytes(row["key_token"])) if row["key_token"] else None,

@@ -15,7 +15,7 @@ from wallarm_notify.services.listings import (
 )
 from wallarm_notify.services.replay import Wanted
 
-_SHOWN = """n.id, n.client_id, n.event_id, e.type AS event_type, n.origin, n.integration_id, n.state,
+_SHOWN = """n.id, n.client_id, n.event_id, n.firing_id, e.type AS event_type, n.origin, n.integration_id, n.state,
     n.run, n.attempts_made, n.due_at, n.created_at, n.finished_at, n.end_reason,
     a.status_code AS last_status_code, a.error AS last_error"""
 
@@ -125,7 +125,8 @@ def _shown(row: Mapping[str, Any], attempts: Sequence[ShownAttempt] = ()) -> Sho
     return ShownNotification(
         id=row["id"],
         client_id=row["client_id"],
-        event_id=UUID(str(row["event_id"])),
+        event_id=row["event_id"] if row["firing_id"] is None else None,
+        firing_id=row["firing_id"],
         event_type=row["event_type"] or "",
         origin=row["origin"],
         integration_id=row["integration_id"],

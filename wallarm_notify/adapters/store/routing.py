@@ -35,17 +35,18 @@ _INSERT_EVENTS = text("""
 """)
 
 _INSERT_NOTIFICATIONS = text("""
-    INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, last, state,
+    INSERT INTO notifications (client_id, integration_id, event_id, firing_id, origin, severity, last, state,
         disablings, created_at, due_at, ring_at, finished_at)
-    SELECT u.client_id, u.integration_id, u.event_id, u.origin, u.severity, u.last, u.state,
+    SELECT u.client_id, u.integration_id, u.event_id, u.firing_id, u.origin, u.severity, u.last, u.state,
         u.disablings, now(), now() + u.after,
         CASE WHEN u.state = 'pending' THEN now() + u.after + :ring END,
         CASE WHEN u.state = 'skipped' THEN now() END
     FROM unnest(
         CAST(:client_id AS bigint[]), CAST(:integration_id AS bigint[]), CAST(:event_id AS uuid[]),
-        CAST(:origin AS text[]), CAST(:severity AS smallint[]), CAST(:last AS boolean[]),
-        CAST(:state AS text[]), CAST(:disablings AS int[]), CAST(:after AS interval[])
-    ) AS u(client_id, integration_id, event_id, origin, severity, last, state, disablings, after)
+        CAST(:firing_id AS uuid[]), CAST(:origin AS text[]), CAST(:severity AS smallint[]),
+        CAST(:last AS boolean[]), CAST(:state AS text[]), CAST(:disablings AS int[]),
+        CAST(:after AS interval[])
+    ) AS u(client_id, integration_id, event_id, firing_id, origin, severity, last, state, disablings, after)
     ORDER BY u.event_id, u.origin, u.integration_id
     ON CONFLICT (event_id, origin, integration_id) DO NOTHING
     RETURNING id, event_id, integration_id, origin
@@ -70,11 +71,19 @@ class RoutingQueries(Queries):
 
     def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
         """The integrations, enabled or not, of ``client_ids``."""
+        return self._subscribers(
+            "client_id = ANY(CAST(:clients AS bigint[]))", clients=list(client_ids)
+        )
+
+    def subscribers_by_id(self, ids: Iterable[int]) -> list[Subscriber]:
+        """The integrations of ``ids``, enabled or not; deleted ones are left out."""
+        return self._subscribers("id = ANY(CAST(:ids AS bigint[]))", ids=list(ids))
+
+    def _subscribers(self, condition: str, **parameters: Any) -> list[Subscriber]:
         rows = self._rows(
-            """SELECT id, client_id, subscriptions, enabled, disablings FROM integrations
-               WHERE client_id = ANY(CAST(:clients AS bigint[])) AND deleted_at IS NULL
-               ORDER BY id""",
-            clients=list(client_ids),
+            f"""SELECT id, client_id, subscriptions, enabled, disablings FROM integrations
+                WHERE {condition} AND deleted_at IS NULL ORDER BY id""",  # noqa: S608 - a constant
+            **parameters,
         )
         return [
             Subscriber(
@@ -103,6 +112,15 @@ class RoutingQueries(Queries):
         )
         return {UUID(str(row["id"])) for row in rows}
 
+    def add_fan_out(self, more: Mapping[UUID, int]) -> None:
+        """Adds to the fan-out of events that this transaction stored."""
+        self._do(
+            """UPDATE events e SET fan_out = e.fan_out + u.more
+               FROM unnest(CAST(:ids AS uuid[]), CAST(:more AS int[])) AS u(id, more) WHERE e.id = u.id""",
+            ids=[str(i) for i in more],
+            more=list(more.values()),
+        )
+
     def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
         """The body hashes of the stored events among ``ids``."""
         rows = self._rows(
@@ -122,6 +140,7 @@ class RoutingQueries(Queries):
             client_id=[n.client_id for n in new],
             integration_id=[n.integration_id for n in new],
             event_id=[str(n.event_id) for n in new],
+            firing_id=[None if n.firing_id is None else str(n.firing_id) for n in new],
             origin=[n.origin for n in new],
             severity=[int(n.severity) for n in new],
             last=[n.last for n in new],

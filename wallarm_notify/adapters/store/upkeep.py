@@ -79,8 +79,8 @@ class UpkeepQueries(Queries):
     def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
         """Deletes events whose end, the last of their notifications' ends, is past ``retention``.
 
-        With them go their notifications and attempts, so that an event's fan-out always equals its
-        rows. Returns how many events, and the counts by kind.
+        With them go their notifications, attempts and firings, so that an event's fan-out always equals
+        its rows. Returns how many events, and the counts by kind.
         """
         old = [
             row["id"]
@@ -114,6 +114,9 @@ class UpkeepQueries(Queries):
             ids=gone,
         ):
             counted[f"pruned:{origin_kind(row['origin'])}:{row['state']}"] += 1
+        counted["pruned:fired"] += self._do(
+            "DELETE FROM firings WHERE event_id = ANY(CAST(:ids AS uuid[]))", ids=events
+        )
         for row in self._rows(
             """DELETE FROM events WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING fan_out > 0 AS matched""",
             ids=events,
@@ -169,6 +172,7 @@ class UpkeepQueries(Queries):
             events_matched=held["matched"],
             events_unmatched=held["unmatched"],
             rejected=rejected,
+            firings=self._rows("SELECT count(*) AS n FROM firings")[0]["n"],
             notifications=notifications,
             **self._oddities(),
         )
@@ -206,6 +210,9 @@ class UpkeepQueries(Queries):
                  ) AS counters_wrong,
                  (SELECT count(*) FROM notifications n WHERE NOT EXISTS
                     (SELECT FROM events e WHERE e.id = n.event_id)) AS without_event,
+                 (SELECT count(*) FROM notifications n WHERE n.firing_id IS NOT NULL AND NOT EXISTS
+                    (SELECT FROM firings f WHERE f.id = n.firing_id AND f.event_id = n.event_id
+                       AND n.origin = 'trigger:' || f.trigger_id)) AS without_firing,
                  (SELECT count(*) FROM (
                     SELECT e.fan_out, count(n.id) AS made
                     FROM events e LEFT JOIN notifications n ON n.event_id = e.id

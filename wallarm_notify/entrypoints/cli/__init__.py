@@ -21,10 +21,12 @@ from wallarm_notify.entrypoints.cli.policy import policy
 from wallarm_notify.entrypoints.cli.program import Program
 from wallarm_notify.entrypoints.cli.sandbox import sandbox
 from wallarm_notify.entrypoints.cli.secret_keys import secrets
+from wallarm_notify.entrypoints.cli.triggers import triggers
 
 COMMANDS = (
     db,
     integrations,
+    triggers,
     events,
     notifications,
     clients,

@@ -16,6 +16,7 @@ from wallarm_notify.entrypoints.cli.options import (
     is_agreed,
     json_option,
     key_option,
+    named,
     paged,
     read_cursor,
     read_key,
@@ -90,7 +91,7 @@ def create(
         region=read_region(region or DEFAULT_REGION),
         subscriptions=read_subscriptions(subscribe or ""),
         enabled=not disabled,
-        user=_named(user),
+        user=named(user),
         name=name,
     )
     secret = read_key(_needed(key))
@@ -268,7 +269,7 @@ def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
 def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
     """Stop sending; every setting stays, what waits is cancelled."""
     parts = wiring(rings=True)
-    done = parts.management.disable(integration_id, user=_named(user), reason=reason)
+    done = parts.management.disable(integration_id, user=named(user), reason=reason)
     if as_json:
         print_json({**document(_one(integration_id)), **_account(done)})
     else:
@@ -289,11 +290,19 @@ def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool
         f"Delete integration {integration_id} ({name}) with its key, for ever?", yes=yes
     ):
         raise Refused(f"Integration {integration_id} was not deleted.")
-    done = parts.management.delete(integration_id, user=_named(user), reason=reason)
+    done = parts.management.delete(integration_id, user=named(user), reason=reason)
     if as_json:
-        print_json({"id": integration_id, "deleted": True, **_account(done)})
-    else:
-        say(f"Integration {integration_id} is deleted; {_told(done)}.")
+        lost = {"triggers": sorted(done.triggers)}
+        print_json({"id": integration_id, "deleted": True, **_account(done), **lost})
+        return
+    say(f"Integration {integration_id} is deleted; {_told(done)}.")
+    if done.triggers:
+        say(f"It was taken off trigger {', '.join(map(str, sorted(done.triggers)))}.")
+    for trigger_id in sorted(t for t, has_others in done.triggers.items() if not has_others):
+        complain(
+            f"warning: trigger {trigger_id} notifies nobody any more; give it another: "
+            f"wallarm-notify triggers update {trigger_id} --integration ID"
+        )
 
 
 def document(integration: Integration) -> dict[str, Any]:
@@ -368,12 +377,6 @@ def _told(done: SwitchedOff) -> str:
         f"{counted(done.cancelled, 'waiting notification')} cancelled, "
         f"{counted(done.told, 'system subscriber')} told{itself}"
     )
-
-
-def _named(user: str) -> str:
-    if not user.strip():
-        raise Refused("user: give a name.")
-    return user
 
 
 def _needed(key: str | None) -> str:

@@ -126,6 +126,22 @@ def read_key(text: str) -> IntegrationKey:
     return IntegrationKey.parse(text)
 
 
+def read_ids(text: str, option: str) -> tuple[int, ...]:
+    """The ids in an option, separated by commas. Raises Refused that names the ``option``."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if not re.fullmatch(r"[0-9]{1,19}", word, re.ASCII) or not 1 <= int(word) <= LARGEST_ID:
+            raise Refused(f"{option}: «{word}» is no id; give whole numbers, as 1,2.")
+    return tuple(map(int, words))
+
+
+def named(user: str) -> str:
+    """The user in an option. Raises Refused for a blank one."""
+    if not user.strip():
+        raise Refused("user: give a name.")
+    return user
+
+
 def read_region(text: str) -> str:
     """``us`` or ``eu``. Raises Refused."""
     return parse_region(text.strip())

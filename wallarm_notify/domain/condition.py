@@ -1,0 +1,431 @@
+"""What a trigger can ask of an event: conditions, the filters each permits, and their values (spec 3)."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final
+
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.event import EVENT_TYPES, Event, EventType, Severity
+from wallarm_notify.domain.roles import role_name
+
+MOST_FILTERS: Final = 6
+"""Filters a trigger may have (spec 3)."""
+
+MOST_VALUES: Final = 100
+"""Values a filter may have."""
+
+LONGEST_VALUE: Final = 255
+
+DEFAULT_APPLICATION: Final = -1
+"""The id of the application that everything without one belongs to."""
+
+_ROGUE_UNLESS_ASKED: Final = ("shadow", "zombie")
+"""Without a filter of its kind a rogue endpoint is one of these (spec 3)."""
+
+FilterValue = int | str
+
+
+class Condition(StrEnum):
+    """When a trigger fires, by the original's template ids."""
+
+    ATTACKS_EXCEEDED = "attacks_exceeded"
+    HITS_EXCEEDED = "hits_exceeded"
+    INCIDENTS_EXCEEDED = "incidents_exceeded"
+    API_STRUCTURE_CHANGED = "api_structure_changed"
+    BLACKLIST_IP_ADDED = "blacklist_ip_added"
+    ROGUE_API_DETECTED = "rogue_api_detected"
+    USER_CREATED = "user_created"
+
+    @property
+    def terms(self) -> "Terms":
+        """What belongs to it."""
+        return TERMS[self]
+
+    @property
+    def event_type(self) -> EventType:
+        """The type of event it looks at."""
+        return EVENT_TYPES[self.terms.event_type]
+
+
+class Operator(StrEnum):
+    """How a filter's values are meant: any of them, or none of them."""
+
+    EQ = "eq"
+    NE = "ne"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One row of the table of spec 3: what a condition looks at and which filters it permits.
+
+    ``counted`` names what is counted where the condition has a threshold; None: each event fires.
+    """
+
+    event_type: str
+    filters: tuple[str, ...]
+    severity: Severity
+    counted: str | None = None
+
+
+_TRAFFIC: Final = ("attack_type", "pool", "ip_address", "domain", "response_status", "target")
+
+TERMS: Final[Mapping[Condition, Terms]] = {
+    Condition.ATTACKS_EXCEEDED: Terms("attack.detected", _TRAFFIC, Severity.WARNING, "attacks"),
+    Condition.HITS_EXCEEDED: Terms("hit.detected", _TRAFFIC[:-1], Severity.WARNING, "hits"),
+    Condition.INCIDENTS_EXCEEDED: Terms(
+        "incident.detected", _TRAFFIC, Severity.CRITICAL, "incidents"
+    ),
+    Condition.API_STRUCTURE_CHANGED: Terms(
+        "api.changed", ("pool", "domain", "change_type", "pii"), Severity.INFO
+    ),
+    Condition.BLACKLIST_IP_ADDED: Terms("ip.denylisted", ("pool",), Severity.WARNING),
+    Condition.ROGUE_API_DETECTED: Terms(
+        "rogue_api.detected",
+        ("pool", "domain", "deviation_type", "api_spec_ids"),
+        Severity.WARNING,
+    ),
+    Condition.USER_CREATED: Terms("user.created", ("user_role",), Severity.INFO),
+}
+
+CONDITIONS_OF: Final[Mapping[str, Condition]] = {t.event_type: c for c, t in TERMS.items()}
+"""The condition that looks at a type of event; types that are missing here no trigger looks at."""
+
+_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "graphql_attacks": (
+        "gql_doc_size",
+        "gql_value_size",
+        "gql_depth",
+        "gql_aliases",
+        "gql_docs_per_batch",
+        "gql_introspection",
+        "gql_debug",
+    ),
+    "api_specification": (
+        "undefined_endpoint",
+        "undefined_parameter",
+        "invalid_parameter_value",
+        "missing_parameter",
+        "missing_auth",
+        "invalid_request",
+    ),
+}
+"""Attack types that stand for several others, and for themselves."""
+
+_GROUP_OF: Final = {member: group for group, members in _GROUPS.items() for member in members}
+
+ATTACK_TYPES: Final = (
+    *("sqli", "nosqli", "rce", "ssi", "ssti", "ldapi", "mail_injection", "ssrf", "ptrav", "xxe"),
+    *("scanner", "xss", "redir", "crlf", "mass_assignment", "data_bomb", "invalid_xml"),
+    *("processing_overlimit", "overlimit_res", "vpatch"),
+    *("enum", "brute", "bola", "dirbust", "credential_stuffing", "api_abuse", "account_takeover"),
+    *("security_crawlers", "scraping", "resource_consumption"),
+    *(word for group, members in _GROUPS.items() for word in (group, *members)),
+    *("ai_prompt_retrieval", "ai_prompt_injection", "query_anomaly"),
+    *("blocked_source", "file_upload_violation"),
+)
+"""The attack types that a filter can name; events may have others, which no value matches."""
+
+_ATTACK_NAMES: Final = {
+    "sqli": "SQLi",
+    "nosqli": "NoSQLi",
+    "rce": "RCE",
+    "ssi": "SSI",
+    "ssti": "SSTI",
+    "ldapi": "LDAPi",
+    "ssrf": "SSRF",
+    "ptrav": "Path traversal",
+    "xxe": "XXE",
+    "xss": "XSS",
+    "redir": "Open redirect",
+    "crlf": "CRLF",
+    "vpatch": "Virtual patch",
+    "overlimit_res": "Resource overlimit",
+    "invalid_xml": "Invalid XML",
+    "enum": "Enumeration",
+    "brute": "Brute force",
+    "bola": "BOLA",
+    "dirbust": "Forced browsing",
+    "api_abuse": "API abuse",
+    "graphql_attacks": "GraphQL attacks",
+    "api_specification": "API specification violations",
+}
+
+
+# The values: how each is read, and what of an event it is held against.
+
+
+def _choice(*words: str) -> Callable[[object], FilterValue]:
+    def read(value: object) -> FilterValue:
+        word = value.strip().lower() if isinstance(value, str) else value
+        if not isinstance(word, str) or word not in words:
+            raise ValueError(f"permitted are {', '.join(words)}")
+        return word
+
+    return read
+
+
+def _number(value: object) -> FilterValue:
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
+        return int(value)
+    if type(value) is int and abs(value) < 10**18:
+        return value
+    raise ValueError("give whole numbers")
+
+
+def _application(value: object) -> FilterValue:
+    try:
+        number = _number(value)
+    except ValueError:
+        number = 0
+    if number != DEFAULT_APPLICATION and (not isinstance(number, int) or number < 1):
+        raise ValueError("give ids of applications, whole numbers from 1; -1 is the default one")
+    return number
+
+
+def _address(value: object) -> FilterValue:
+    address = _same_address(value) if isinstance(value, str) else None
+    if address is None:
+        raise ValueError("give single IP addresses, as 203.0.113.7; no networks, no ranges")
+    return address
+
+
+def _same_address(text: str) -> str | None:
+    """``text`` in the one form of its address; None: it is none."""
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def _status(value: object) -> FilterValue:
+    word = str(value).strip().lower() if type(value) in (int, str) else ""
+    if re.fullmatch(r"[1-9]xx", word):
+        return word
+    if re.fullmatch(r"[1-9][0-9][0-9]", word, re.ASCII):
+        return int(word)
+    raise ValueError("give status codes, as 404, or classes of them, as 5xx")
+
+
+def _words(value: object) -> FilterValue:
+    if not isinstance(value, str) or not value.strip() or not value.strip().isprintable():
+        raise ValueError("give a text")
+    if len(value) > LONGEST_VALUE:
+        raise ValueError(f"give at most {LONGEST_VALUE} characters")
+    return value.strip()
+
+
+def _host(value: object) -> FilterValue:
+    word = _words(value)
+    if not isinstance(word, str) or re.search(r"[\s/]", word):
+        raise ValueError("give hosts, as shop.example.com, without scheme and path")
+    return word.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterKind:
+    """A filter as such: its name for people, how a value is read, and what it finds in an event.
+
+    ``read`` raises ValueError that says what is permitted. ``found`` gives what an event has, as
+    values are kept by ``key``; nothing where the field is absent.
+    """
+
+    label: str
+    read: Callable[[object], FilterValue]
+    found: Callable[[Mapping[str, Any]], Iterable[FilterValue]]
+    key: Callable[[FilterValue], FilterValue] = lambda value: value
+    shown: Callable[[FilterValue], str] = str
+    operators: tuple[Operator, ...] = (Operator.EQ,)
+
+
+def _field(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
+    def found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+        value = body.get(name)
+        return () if value is None else (value,)
+
+    return found
+
+
+def _lowered(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
+    def found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+        value = body.get(name)
+        return () if value is None else (value.lower(),)
+
+    return found
+
+
+def _attack_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+    word = body["attack_type"].lower()
+    return (word, _GROUP_OF[word]) if word in _GROUP_OF else (word,)
+
+
+def _application_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+    application = body.get("application_id")
+    return (DEFAULT_APPLICATION if application is None else application,)
+
+
+def _address_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+    text = body.get("ip")
+    return () if text is None else (_same_address(text) or text,)
+
+
+def _status_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+    status = body.get("response_status")
+    return () if status is None else (status, f"{status // 100}xx")
+
+
+def _sensitive_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+    return [word.casefold() for word in body.get("sensitive_data") or ()]
+
+
+def _specification_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
+    given = body.get("specification_id")
+    return () if given is None else (str(given),)
+
+
+def attack_name(code: FilterValue) -> str:
+    """What people call an attack type: ``SQLi`` for ``sqli``."""
+    word = str(code)
+    return _ATTACK_NAMES.get(word, word.replace("_", " ").capitalize())
+
+
+def _application_name(value: FilterValue) -> str:
+    return "default" if value == DEFAULT_APPLICATION else str(value)
+
+
+def _change_key(value: FilterValue) -> FilterValue:
+    return "unused" if value == "excluded" else value
+
+
+_EITHER: Final = (Operator.EQ, Operator.NE)
+
+FILTERS: Final[Mapping[str, FilterKind]] = {
+    "attack_type": FilterKind(
+        "Attack type",
+        _choice(*ATTACK_TYPES),
+        _attack_found,
+        shown=attack_name,
+        operators=_EITHER,
+    ),
+    "pool": FilterKind(
+        "Application",
+        _application,
+        _application_found,
+        shown=_application_name,
+        operators=_EITHER,
+    ),
+    "ip_address": FilterKind("IP address", _address, _address_found, operators=_EITHER),
+    "domain": FilterKind("Domain", _host, _lowered("host"), operators=_EITHER),
+    "response_status": FilterKind("Response status", _status, _status_found, operators=_EITHER),
+    "target": FilterKind(
+        "Target", _choice("server", "client", "database"), _field("target"), operators=_EITHER
+    ),
+    "change_type": FilterKind(
+        "Change type",
+        _choice("added", "changed", "excluded"),
+        _field("change_type"),
+        key=_change_key,
+        shown=lambda value: str(_change_key(value)),
+    ),
+    "pii": FilterKind(
+        "Sensitive data", _words, _sensitive_found, key=lambda value: str(value).casefold()
+    ),
+    "deviation_type": FilterKind(
+        "Type of rogue API", _choice("shadow", "zombie", "orphan"), _field("kind")
+    ),
+    "api_spec_ids": FilterKind("Specification", _number, _specification_found, key=str),
+    "user_role": FilterKind(
+        "User role", _words, _field("user_role"), shown=lambda value: role_name(str(value))
+    ),
+}
+
+
+# The filters of a trigger.
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter of a trigger: its values are alternatives."""
+
+    id: str
+    operator: Operator
+    values: tuple[FilterValue, ...]
+
+    @property
+    def words(self) -> str:
+        """The clause as people read it: ``Attack type: SQLi, XSS``."""
+        kind = FILTERS[self.id]
+        named = ", ".join(kind.shown(value) for value in self.values)
+        return f"{kind.label}: {'' if self.operator is Operator.EQ else 'any but '}{named}"
+
+
+def read_condition(text: str) -> Condition:
+    """The condition that ``text`` names. Raises Refused with those that are permitted."""
+    try:
+        return Condition(text)
+    except ValueError:
+        raise Refused(
+            f"condition: «{text}» is none of those that notify; permitted are {', '.join(Condition)}."
+        ) from None
+
+
+def read_filter(
+    condition: Condition, filter_id: str, operator: str, values: Sequence[object]
+) -> Filter:
+    """A filter of ``condition``. Raises Refused that says what is permitted."""
+    if filter_id not in condition.terms.filters:
+        raise Refused(
+            f"filter: {condition} takes no «{filter_id}»; permitted are {', '.join(condition.terms.filters)}."
+        )
+    kind = FILTERS[filter_id]
+    if operator not in kind.operators:
+        raise Refused(
+            f"filter {filter_id}: there is no operator «{operator}» for it; permitted: "
+            f"{', '.join(kind.operators)}."
+        )
+    if not 1 <= len(values) <= MOST_VALUES:
+        raise Refused(f"filter {filter_id}: give 1 to {MOST_VALUES} values, not {len(values)}.")
+    read = []
+    for value in values:
+        try:
+            read.append(kind.read(value))
+        except ValueError as error:
+            raise Refused(f"filter {filter_id}: «{value}» will not do; {error}.") from None
+    return Filter(filter_id, Operator(operator), tuple(dict.fromkeys(read)))
+
+
+Matcher = Callable[[Event], bool]
+
+
+def matcher(condition: Condition, filters: Sequence[Filter]) -> Matcher:
+    """What tells whether an event of the condition's type passes every filter, and counts at all."""
+    asked = list(filters)
+    if condition is Condition.ROGUE_API_DETECTED and all(f.id != "deviation_type" for f in asked):
+        asked.append(Filter("deviation_type", Operator.EQ, _ROGUE_UNLESS_ASKED))
+    tests = [_test(one) for one in asked]
+
+    def matches(event: Event) -> bool:
+        return is_counted(event) and all(test(event.body) for test in tests)
+
+    return matches
+
+
+def _test(one: Filter) -> Callable[[Mapping[str, Any]], bool]:
+    kind = FILTERS[one.id]
+    keys = frozenset(map(kind.key, one.values))
+    found = kind.found
+    if one.operator is Operator.EQ:
+        return lambda body: not keys.isdisjoint(found(body))
+    return lambda body: keys.isdisjoint(found(body))
+
+
+def is_counted(event: Event) -> bool:
+    """Whether a trigger may look at ``event``: not at what is experimental or not in the sample (spec 3)."""
+    if event.type in ("attack.detected", "hit.detected") and event.body.get("experimental"):
+        return False
+    return event.type != "hit.detected" or event.body.get("in_sample") is not False

@@ -1,0 +1,106 @@
+"""A trigger's criteria as options of a command give them, and as people read them."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+
+from wallarm_notify.domain.condition import (
+    FILTERS,
+    MOST_FILTERS,
+    Condition,
+    Filter,
+    Operator,
+    read_condition,
+    read_filter,
+)
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.trigger import Criteria, Threshold, check_threshold
+from wallarm_notify.entrypoints.cli.options import LINE, read_duration
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+_FILTER: Final = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*(!=|=)(.*)", re.DOTALL)
+_THRESHOLD: Final = re.compile(r"\s*(-?[0-9]{1,18})\s+in\s+(\S+)\s*", re.ASCII)
+_OPERATORS: Final = {"=": Operator.EQ, "!=": Operator.NE}
+
+
+def criteria_options(command: CommandT) -> CommandT:
+    """Adds --condition, --filter and --threshold."""
+    for option in (
+        click.option(
+            "--threshold", type=LINE, help="More than so many in a time, as '30 in 1h', fires."
+        ),
+        click.option(
+            "--filter",
+            "filters",
+            type=LINE,
+            multiple=True,
+            help="As 'attack_type=sqli,xss' or 'pool!=3'; several must all hold.",
+        ),
+        click.option("--condition", type=LINE, help=f"One of {', '.join(Condition)}."),
+    ):
+        command = option(command)
+    return command
+
+
+def read_condition_option(text: str) -> Condition:
+    """The condition in an option. Raises Refused."""
+    return read_condition(text.strip())
+
+
+def read_filters(condition: Condition, texts: Sequence[str]) -> tuple[Filter, ...]:
+    """The filters in options, for ``condition``. Raises Refused."""
+    if len(texts) > MOST_FILTERS:
+        raise Refused(f"filter: a trigger has at most {MOST_FILTERS}, not {len(texts)}.")
+    return tuple(_read_filter(condition, text) for text in texts)
+
+
+def _read_filter(condition: Condition, text: str) -> Filter:
+    parts = _FILTER.fullmatch(text)
+    if parts is None:
+        raise Refused(f"filter: «{text}» is none; give it as 'attack_type=sqli,xss' or 'pool!=3'.")
+    filter_id, sign, values = parts.groups()
+    return read_filter(
+        condition, filter_id, _OPERATORS[sign], [value.strip() for value in values.split(",")]
+    )
+
+
+def read_threshold(text: str) -> Threshold:
+    """The threshold in an option. Raises Refused."""
+    parts = _THRESHOLD.fullmatch(text)
+    if parts is None:
+        raise Refused(f"threshold: «{text}» is none; give it as '30 in 1h'.")
+    return check_threshold(int(parts[1]), read_duration(parts[2], "threshold"))
+
+
+def filters_text(criteria: Criteria) -> str:
+    """The filters for people, as the option takes them."""
+    return "; ".join(_filter_text(one) for one in criteria.filters) or "none"
+
+
+def _filter_text(one: Filter) -> str:
+    sign = "=" if one.operator is Operator.EQ else "!="
+    return f"{one.id}{sign}{','.join(map(str, one.values))}"
+
+
+def threshold_text(criteria: Criteria) -> str:
+    """The threshold for people."""
+    return f"more than {criteria.threshold.words}" if criteria.threshold else "each event"
+
+
+def condition_rows() -> list[tuple[str, str, str, str]]:
+    """Each condition with the event type it looks at, when it fires, and the filters it takes."""
+    return [
+        (
+            str(condition),
+            condition.terms.event_type,
+            "threshold" if condition.terms.counted else "each event",
+            ", ".join(
+                f"{one}{'' if Operator.NE in FILTERS[one].operators else ' (= only)'}"
+                for one in condition.terms.filters
+            ),
+        )
+        for condition in Condition
+    ]

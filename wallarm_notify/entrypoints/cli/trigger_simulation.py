@@ -1,0 +1,188 @@
+"""``wallarm-notify triggers simulate``: when a trigger would have fired."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.trigger import Criteria, Trigger, check_criteria
+from wallarm_notify.entrypoints.cli.criteria import (
+    criteria_options,
+    filters_text,
+    read_condition_option,
+    read_filters,
+    read_threshold,
+    threshold_text,
+)
+from wallarm_notify.entrypoints.cli.options import ID, LINE, example, json_option, read_since
+from wallarm_notify.entrypoints.cli.output import (
+    counted,
+    errors,
+    fixed,
+    note,
+    number,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+    time_of,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.services.manage_triggers import criteria_fields
+from wallarm_notify.services.simulate_trigger import TriggerSimulation, WouldFire, simulate_trigger
+
+SHOWN = 100
+"""So many firings are printed to people."""
+
+
+@click.command(
+    epilog=example(
+        "wallarm-notify triggers simulate 3 --since 7d",
+        "wallarm-notify triggers simulate 3 --threshold '50 in 1h'",
+        "wallarm-notify triggers simulate --client 1 --condition attacks_exceeded --threshold '30 in 1h'",
+    )
+)
+@click.argument("trigger_id", metavar="[ID]", type=ID, required=False)
+@click.option("--client", "client_id", type=ID, help="Not saved yet: whose it is.")
+@criteria_options
+@click.option(
+    "--since", type=LINE, default="7d", show_default=True, help="A time with zone, or 2h, 7d."
+)
+@click.option("--until", type=LINE, help="Likewise; default: now.")
+@json_option
+def simulate(
+    *,
+    trigger_id: int | None,
+    client_id: int | None,
+    condition: str | None,
+    filters: tuple[str, ...],
+    threshold: str | None,
+    since: str,
+    until: str | None,
+    as_json: bool,
+) -> None:
+    """Say when a trigger would have fired on the events that came in between two times; sends nothing.
+
+    Of a saved one, --filter and --threshold try others. It begins with nothing counted.
+    """
+    if trigger_id is not None:
+        if client_id is not None or condition is not None:
+            raise click.UsageError("Give either an ID or --client and --condition.")
+        trigger = _saved(trigger_id, filters, threshold)
+    elif client_id is None or condition is None:
+        raise click.UsageError("Give either an ID or --client and --condition.")
+    else:
+        trigger = _unsaved(client_id, condition, filters, threshold)
+    now = datetime.now(UTC)
+    start, end = read_since(since), now if until is None else read_since(until, "until")
+    if start >= end:
+        raise Refused(f"since: {since} is not before {until or 'now'}.")
+    console = errors()
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("Counting stored events", total=1.0)
+        done = simulate_trigger(
+            wiring().plain_store,
+            trigger,
+            start,
+            end,
+            lambda share: progress.update(task, completed=share),
+        )
+    if as_json:
+        print_json(_document(done, trigger_id))
+    else:
+        _print(done)
+
+
+def _saved(trigger_id: int, filters: tuple[str, ...], threshold: str | None) -> Trigger:
+    found = wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id))
+    if found is None:
+        raise NotFound(f"There is no trigger {trigger_id}.")
+    as_set = found.criteria
+    return replace(
+        found,
+        criteria=check_criteria(
+            as_set.condition,
+            read_filters(as_set.condition, filters) if filters else as_set.filters,
+            as_set.threshold if threshold is None else read_threshold(threshold),
+        ),
+    )
+
+
+def _unsaved(
+    client_id: int, condition: str, filters: tuple[str, ...], threshold: str | None
+) -> Trigger:
+    asked = read_condition_option(condition)
+    criteria = check_criteria(
+        asked,
+        read_filters(asked, filters),
+        None if threshold is None else read_threshold(threshold),
+    )
+    return Trigger(
+        id=0,
+        client_id=client_id,
+        name="",
+        comment="",
+        enabled=True,
+        criteria=criteria,
+        integration_ids=(),
+        version=0,
+        created_at=datetime.now(UTC),
+    )
+
+
+def _document(done: TriggerSimulation, trigger_id: int | None) -> dict[str, Any]:
+    return {
+        "trigger_id": trigger_id,
+        **criteria_fields(done.trigger.criteria),
+        "since": done.since,
+        "until": done.until,
+        "events": done.events,
+        "matched": done.matched,
+        "items": [_item(one) for one in done.firings],
+    }
+
+
+def _item(one: WouldFire) -> dict[str, Any]:
+    window = one.firing.window
+    return {
+        "at": one.at,
+        "occurred_at": one.occurred_at,
+        "window": None if window is None else {"from": window.start, "to": window.end},
+        "count": one.firing.count,
+        "event_id": one.firing.event_id,
+    }
+
+
+def _print(done: TriggerSimulation) -> None:
+    criteria: Criteria = done.trigger.criteria
+    print_fields(
+        [
+            ("From", done.since),
+            ("To", done.until),
+            ("Condition", str(criteria.condition)),
+            ("Fires on", threshold_text(criteria)),
+            ("Filters", filters_text(criteria)),
+        ]
+    )
+    print_table(
+        [fixed("Would have fired"), "Window", number("Counted"), "Met by event"],
+        [
+            (time_of(o.at), _window(o), o.firing.count, o.firing.event_id)
+            for o in done.firings[:SHOWN]
+        ],
+        nothing="It would not have fired.",
+    )
+    if len(done.firings) > SHOWN:
+        note(f"And {len(done.firings) - SHOWN} more times; --json lists them all.")
+    say(
+        f"{counted(done.events, 'event')} of its kind came in, {done.matched} passed its filters; "
+        f"it would have fired {counted(len(done.firings), 'time')}."
+    )
+
+
+def _window(one: WouldFire) -> str:
+    window = one.firing.window
+    return "" if window is None else f"{time_of(window.start)} to {time_of(window.end)}"

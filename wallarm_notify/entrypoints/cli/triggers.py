@@ -1,0 +1,415 @@
+"""``wallarm-notify triggers``: rules over events, and what they fired."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.trigger import Trigger, check_criteria
+from wallarm_notify.entrypoints.cli.criteria import (
+    condition_rows,
+    criteria_options,
+    filters_text,
+    read_condition_option,
+    read_filters,
+    read_threshold,
+    threshold_text,
+)
+from wallarm_notify.entrypoints.cli.options import (
+    ID,
+    LINE,
+    example,
+    is_agreed,
+    json_option,
+    named,
+    paged,
+    read_cursor,
+    read_ids,
+    user_option,
+    yes_option,
+)
+from wallarm_notify.entrypoints.cli.output import (
+    complain,
+    fixed,
+    number,
+    print_fields,
+    print_json,
+    print_listing,
+    print_more,
+    print_table,
+    say,
+    time_of,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.trigger_simulation import simulate
+from wallarm_notify.services.manage_triggers import TriggerChange, TriggerDraft, fields_of
+from wallarm_notify.services.trigger_listings import FIRINGS_SHOWN, ShownFiring, show_trigger
+
+if TYPE_CHECKING:
+    from wallarm_notify.domain.condition import Filter
+
+MOST_FIRINGS_SHOWN = 100
+
+Switches = Mapping[int, tuple[bool, int]]
+
+_id = click.argument("trigger_id", metavar="ID", type=ID)
+_integration = click.option(
+    "--integration", "integrations", type=LINE, help="Whom to notify: ids, separated by commas."
+)
+
+
+@click.group(epilog=example("wallarm-notify triggers list --client 1"))
+def triggers() -> None:
+    """Rules over events, and what they fired."""
+
+
+triggers.add_command(simulate)
+
+
+@triggers.command(
+    epilog=example(
+        "wallarm-notify triggers create --client 1 --condition attacks_exceeded \\",
+        "    --filter 'attack_type=sqli,xss' --filter 'pool!=3' --threshold '10000 in 1d' --integration 1,2",
+        "wallarm-notify triggers create --client 1 --condition user_created --integration 1",
+    )
+)
+@click.option("--client", "client_id", type=ID, required=True, help="Whose it is.")
+@criteria_options
+@_integration
+@click.option("--name", type=LINE, help="Default: New trigger by USER, DATE.")
+@click.option("--comment", type=LINE, default="", help="For colleagues; it is not sent.")
+@click.option("--disabled", is_flag=True, help="Do not fire yet.")
+@user_option
+@json_option
+def create(
+    *,
+    client_id: int,
+    condition: str | None,
+    filters: tuple[str, ...],
+    threshold: str | None,
+    integrations: str | None,
+    name: str | None,
+    comment: str,
+    disabled: bool,
+    user: str,
+    as_json: bool,
+) -> None:
+    """Store a new trigger; it counts what is ingested from now on."""
+    if condition is None:
+        raise click.UsageError(
+            "Missing option '--condition'; see: wallarm-notify triggers conditions"
+        )
+    if integrations is None:
+        raise click.UsageError("Missing option '--integration'.")
+    asked = read_condition_option(condition)
+    criteria = check_criteria(
+        asked,
+        read_filters(asked, filters),
+        None if threshold is None else read_threshold(threshold),
+    )
+    draft = TriggerDraft(
+        client_id=client_id,
+        criteria=criteria,
+        integration_ids=read_ids(integrations, "integration"),
+        user=named(user),
+        name=name,
+        comment=comment,
+        enabled=not disabled,
+    )
+    _print_one(wiring(rings=True).triggers.create(draft), as_json=as_json)
+
+
+@triggers.command("list", epilog=example("wallarm-notify triggers list --client 1 --json"))
+@click.option("--client", "client_id", type=ID, help="Only this client's.")
+@paged
+@json_option
+def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List triggers; one that nobody is told of says so."""
+    after = read_cursor(cursor) or 0
+    rows = wiring().plain_store.transact(lambda tx: tx.triggers(client_id, after, limit + 1))
+    shown = rows[:limit]
+    following = str(shown[-1].id) if len(rows) > limit else None
+    if as_json:
+        print_listing([document(t) for t in shown], following)
+        return
+    switches = _switches(shown)
+    print_table(
+        [
+            number("ID"),
+            number("Client"),
+            "Name",
+            "Fires on",
+            "Filters",
+            "Notifies",
+            fixed("State"),
+            "Last fired",
+        ],
+        [
+            (
+                t.id,
+                t.client_id,
+                t.name,
+                f"{t.criteria.condition}: {threshold_text(t.criteria)}",
+                filters_text(t.criteria),
+                _notified(t, switches),
+                _state(t),
+                t.last_fired_at,
+            )
+            for t in shown
+        ],
+        nothing="No triggers.",
+    )
+    print_more(following)
+
+
+@triggers.command(epilog=example("wallarm-notify triggers show 3"))
+@_id
+@click.option(
+    "--firings",
+    "limit",
+    type=click.IntRange(0, MOST_FIRINGS_SHOWN),
+    default=FIRINGS_SHOWN,
+    show_default=True,
+    help="So many of the last firings.",
+)
+@json_option
+def show(trigger_id: int, limit: int, as_json: bool) -> None:
+    """Show one trigger with its last firings: window, count, events and notifications of each."""
+    trigger, firings = show_trigger(wiring().plain_store, trigger_id, limit)
+    if as_json:
+        print_json({**document(trigger), "firings": [_firing(f) for f in firings]})
+        return
+    _print_fields(trigger)
+    print_table(
+        [fixed("Fired at"), "Window", number("Counted"), "Met by event", "Notifications"],
+        [
+            (
+                time_of(f.fired_at),
+                _window_text(f),
+                f.firing.count,
+                f.firing.event_id,
+                ", ".join(f"{n.notification_id} {n.state}" for n in f.notifications) or "none",
+            )
+            for f in firings
+        ],
+        nothing="It has not fired.",
+    )
+
+
+@triggers.command(
+    epilog=example(
+        "wallarm-notify triggers update 3 --threshold '30 in 1h'",
+        "wallarm-notify triggers update 3 --integration 1,2 --name 'SQL injections'",
+    )
+)
+@_id
+@criteria_options
+@click.option("--no-filters", is_flag=True, help="Take all filters away.")
+@_integration
+@click.option("--name", type=LINE, help="A new name.")
+@click.option("--comment", type=LINE, help="A new comment.")
+@user_option
+@json_option
+def update(
+    *,
+    trigger_id: int,
+    condition: str | None,
+    filters: tuple[str, ...],
+    threshold: str | None,
+    no_filters: bool,
+    integrations: str | None,
+    name: str | None,
+    comment: str | None,
+    user: str,
+    as_json: bool,
+) -> None:
+    """Change a trigger; another condition, filter or threshold starts counting afresh."""
+    if filters and no_filters:
+        raise click.UsageError("Give either --filter or --no-filters.")
+    if not (filters or no_filters) and all(
+        option is None for option in (condition, threshold, integrations, name, comment)
+    ):
+        raise click.UsageError(
+            "Give at least one of --condition, --filter, --no-filters, --threshold, --integration, "
+            "--name and --comment."
+        )
+    asked = None if condition is None else read_condition_option(condition)
+    others: tuple[Filter, ...] | None = () if no_filters else None
+    if filters:
+        others = read_filters(asked or _one(trigger_id).criteria.condition, filters)
+    change = TriggerChange(
+        name=name,
+        comment=comment,
+        condition=asked,
+        filters=others,
+        threshold=None if threshold is None else read_threshold(threshold),
+        integration_ids=None if integrations is None else read_ids(integrations, "integration"),
+    )
+    changed = wiring(rings=True).triggers.update(trigger_id, change, user=named(user))
+    _print_one(changed, as_json=as_json)
+
+
+@triggers.command(epilog=example("wallarm-notify triggers enable 3"))
+@_id
+@user_option
+@json_option
+def enable(trigger_id: int, user: str, as_json: bool) -> None:
+    """Let a trigger fire again; it starts counting afresh."""
+    done = wiring(rings=True).triggers.enable(trigger_id, user=named(user))
+    _print_done(done, "is enabled and counts afresh", as_json=as_json)
+
+
+@triggers.command(epilog=example("wallarm-notify triggers disable 3"))
+@_id
+@user_option
+@json_option
+def disable(trigger_id: int, user: str, as_json: bool) -> None:
+    """Let a trigger fire no more; every setting stays."""
+    done = wiring(rings=True).triggers.disable(trigger_id, user=named(user))
+    _print_done(done, "is disabled", as_json=as_json)
+
+
+@triggers.command(epilog=example("wallarm-notify triggers duplicate 3 --name 'The same for XSS'"))
+@_id
+@click.option("--name", type=LINE, help="Default: Copy of NAME.")
+@user_option
+@json_option
+def duplicate(trigger_id: int, name: str | None, user: str, as_json: bool) -> None:
+    """Store a copy of a trigger, enabled if that is."""
+    copy = wiring(rings=True).triggers.duplicate(trigger_id, user=named(user), name=name)
+    _print_one(copy, as_json=as_json)
+    if copy.enabled:
+        complain(
+            f"warning: triggers {trigger_id} and {copy.id} both fire now; change or disable one of them."
+        )
+
+
+@triggers.command(epilog=example("wallarm-notify triggers delete 3 --yes"))
+@_id
+@user_option
+@yes_option
+@json_option
+def delete(trigger_id: int, user: str, yes: bool, as_json: bool) -> None:
+    """Delete a trigger, for ever; what it fired already is still sent."""
+    parts = wiring(rings=True)
+    name = _one(trigger_id).name
+    if not is_agreed(f"Delete trigger {trigger_id} ({name}), for ever?", yes=yes):
+        raise Refused(f"Trigger {trigger_id} was not deleted.")
+    parts.triggers.delete(trigger_id, user=named(user))
+    if as_json:
+        print_json({"id": trigger_id, "deleted": True})
+    else:
+        say(f"Trigger {trigger_id} is deleted.")
+
+
+@triggers.command(epilog=example("wallarm-notify triggers conditions"))
+@json_option
+def conditions(as_json: bool) -> None:
+    """List the conditions and the filters of each; needs no setting."""
+    rows = condition_rows()
+    if as_json:
+        names = ("condition", "event_type", "fires", "filters")
+        print_listing([dict(zip(names, row, strict=True)) for row in rows])
+        return
+    print_table(
+        [fixed("Condition"), fixed("Event"), fixed("Fires"), "Filters"],
+        rows,
+        nothing="",
+    )
+
+
+def document(trigger: Trigger) -> dict[str, Any]:
+    """A trigger in JSON; its keys are stable."""
+    return {
+        "id": trigger.id,
+        "client_id": trigger.client_id,
+        **fields_of(trigger),
+        "created_at": trigger.created_at,
+        "last_fired_at": trigger.last_fired_at,
+    }
+
+
+def _firing(shown: ShownFiring) -> dict[str, Any]:
+    window = shown.firing.window
+    return {
+        "id": shown.firing.id,
+        "fired_at": shown.fired_at,
+        "window": None if window is None else {"from": window.start, "to": window.end},
+        "count": shown.firing.count,
+        "event_id": shown.firing.event_id,
+        "event_ids": list(shown.firing.event_ids),
+        "notifications": [
+            {"id": n.notification_id, "integration_id": n.integration_id, "state": n.state}
+            for n in shown.notifications
+        ],
+    }
+
+
+def _window_text(shown: ShownFiring) -> str:
+    window = shown.firing.window
+    return "" if window is None else f"{time_of(window.start)} to {time_of(window.end)}"
+
+
+def _one(trigger_id: int) -> Trigger:
+    found = wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id))
+    if found is None:
+        raise NotFound(f"There is no trigger {trigger_id}.")
+    return found
+
+
+def _switches(shown: Sequence[Trigger]) -> Switches:
+    ids = sorted({i for t in shown for i in t.integration_ids})
+    return wiring().plain_store.transact(lambda tx: tx.switches(ids)) if ids else {}
+
+
+def _print_one(trigger: Trigger, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document(trigger))
+    else:
+        _print_fields(trigger)
+    off = [i for i, (enabled, _) in sorted(_switches([trigger]).items()) if not enabled]
+    if off:
+        complain(
+            f"warning: integration {', '.join(map(str, off))} is disabled; what it would be told is "
+            "recorded as skipped."
+        )
+    if not trigger.integration_ids:
+        complain("warning: it notifies nobody; give it integrations: --integration")
+
+
+def _print_fields(trigger: Trigger) -> None:
+    fields: dict[str, object] = {
+        "ID": trigger.id,
+        "Client": trigger.client_id,
+        "Name": trigger.name,
+        "Comment": trigger.comment or None,
+        "State": _state(trigger),
+        "Condition": str(trigger.criteria.condition),
+        "Fires on": threshold_text(trigger.criteria),
+        "Filters": filters_text(trigger.criteria),
+        "Notifies": _notified(trigger, _switches([trigger])),
+        "Created at": trigger.created_at,
+        "Last fired": trigger.last_fired_at,
+    }
+    print_fields((name, value) for name, value in fields.items() if value is not None)
+
+
+def _print_done(trigger: Trigger, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document(trigger))
+    else:
+        say(f"Trigger {trigger.id} {what}.")
+
+
+def _notified(trigger: Trigger, switches: Switches) -> str:
+    """Its integrations, the disabled ones marked."""
+    named_ones = [
+        f"{i}{'' if switches.get(i, (True, 0))[0] else ' (disabled)'}"
+        for i in trigger.integration_ids
+    ]
+    return ", ".join(named_ones) or "NOBODY"
+
+
+def _state(trigger: Trigger) -> str:
+    return "enabled" if trigger.enabled else "disabled"

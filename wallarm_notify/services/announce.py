@@ -1,0 +1,79 @@
+"""Announcing: events this system makes itself, routed in the transaction that causes them (engine 5)."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import uuid4
+
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.integration import Subscriber, subscribers
+from wallarm_notify.domain.notification import NewNotification, Notification
+from wallarm_notify.services.route import counts_of, made
+
+HashBody = Callable[[Mapping[str, Any]], bytes]
+"""Gives the hash by which an event's body is known."""
+
+
+class AnnounceQueries(Protocol):
+    """What announcing asks of the database."""
+
+    @property
+    def now(self) -> datetime:
+        """The transaction's time by the database's clock."""
+        ...
+
+    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
+        """The integrations of clients."""
+        ...
+
+    def insert_events(self, events: Sequence[tuple[Event, int]]) -> Any:
+        """Stores events with their fan-out."""
+        ...
+
+    def insert_notifications(
+        self, new: Sequence[NewNotification], ring: timedelta
+    ) -> list[Notification]:
+        """Makes notifications; those to be sent."""
+        ...
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Adds to the ledger's counters."""
+        ...
+
+
+def own_event(
+    client_id: int, event_type: str, *, at: datetime, told: Mapping[str, Any], hash_body: HashBody
+) -> Event:
+    """A new event of ours, with what is ``told`` as its fields."""
+    event_id = uuid4()
+    body = {
+        "id": str(event_id),
+        "client_id": client_id,
+        "type": event_type,
+        "occurred_at": at.isoformat(),
+        **told,
+    }
+    return Event(event_id, client_id, event_type, at, body, hash_body(body))
+
+
+def announce(
+    tx: AnnounceQueries,
+    events: Sequence[Event],
+    ring: timedelta,
+    *,
+    but: int | None = None,
+    also: Sequence[NewNotification] = (),
+) -> list[Notification]:
+    """Stores ``events`` of one client and tells its subscribers, integration ``but`` left out.
+
+    ``also`` are notifications of these events that come on top. Returns those to be sent: ring for
+    them after the commit. No trigger looks at events of ours.
+    """
+    integrations = [i for i in tx.subscribers_of({e.client_id for e in events}) if i.id != but]
+    new = [made(e, i) for e in events for i in subscribers(e, integrations)] + list(also)
+    fan_out = [(e, sum(n.event_id == e.id for n in new)) for e in events]
+    tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id))
+    told = tx.insert_notifications(new, ring)
+    matched = sum(1 for _, number in fan_out if number)
+    tx.count(counts_of(taken=len(events), matched=matched, kept=0, readmitted=0, new=new))
+    return told

@@ -1,0 +1,270 @@
+"""Firing: which triggers are met by events that were just stored, counted under each trigger's lock.
+
+Everything here belongs to routing's transaction. Triggers with a threshold are locked in the order
+of their ids, then their cells are read, then written: a second batch reads what the first one wrote
+(engine 15). Triggers that each event fires are not locked. The same code simulates a trigger.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+from wallarm_notify.domain.condition import CONDITIONS_OF, Condition
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.trigger import (
+    MOST_EVENTS_NAMED,
+    Firing,
+    Threshold,
+    Trigger,
+    fired,
+    thing_of,
+)
+from wallarm_notify.domain.window import (
+    CELLS,
+    Crossing,
+    Near,
+    Stretch,
+    cell_of,
+    crossings,
+    expiry_of,
+    is_late,
+    quiet_of,
+    stretches,
+    window_of,
+)
+
+CellKey = tuple[int, int]
+"""A trigger's id and version: what its cells belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellChange:
+    """What a batch adds to one cell: so many events, some of their ids, and whether a firing ends there."""
+
+    key: CellKey
+    cell: int
+    added: int
+    event_ids: tuple[UUID, ...]
+    fired: bool
+    expires_at: datetime
+
+
+Reach = Mapping[CellKey, Sequence[Stretch]]
+"""Stretches of cells, by trigger and version."""
+
+
+class FiringQueries(Protocol):
+    """What firing asks of the database."""
+
+    def triggers_of(
+        self, client_ids: Collection[int], conditions: Collection[Condition]
+    ) -> list[Trigger]:
+        """The enabled triggers of these clients with one of these conditions."""
+        ...
+
+    def lock_triggers(self, ids: Sequence[int]) -> list[Trigger]:
+        """Those of these triggers that are enabled still, locked in the order of their ids."""
+        ...
+
+    def cells(self, counts: Reach, firings: Reach) -> dict[CellKey, Near]:
+        """What was counted in the one reach, and the firings that end in the other."""
+        ...
+
+    def counted_events(self, windows: Sequence[tuple[CellKey, int]]) -> list[tuple[UUID, ...]]:
+        """For each window, by its last cell: ids of what was counted in it, the newest first."""
+        ...
+
+    def add_cells(self, changes: Sequence[CellChange]) -> None:
+        """Writes what was counted."""
+        ...
+
+    def insert_things(self, things: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
+        """Notes down rogue endpoints by trigger; those that were new."""
+        ...
+
+    def insert_firings(self, firings: Sequence[Firing]) -> None:
+        """Keeps firings with their lineage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A trigger and the events that pass its filters, in the order in which they are applied."""
+
+    trigger: Trigger
+    events: tuple[Event, ...]
+
+
+TRIGGERS_LOOK_AT: Final = frozenset(CONDITIONS_OF)
+"""The types of events that triggers look at."""
+
+
+def fire(tx: FiringQueries, events: Iterable[Event], now: datetime) -> list[Firing]:
+    """The firings of ``events``, which were stored in this transaction; counts what did not fire."""
+    looked_at = [e for e in events if e.type in TRIGGERS_LOOK_AT]
+    if not looked_at:
+        return []
+    triggers = tx.triggers_of(
+        sorted({e.client_id for e in looked_at}), sorted({CONDITIONS_OF[e.type] for e in looked_at})
+    )
+    found = matches(triggers, looked_at)
+    firings = _each(tx, [m for m in found if m.trigger.criteria.threshold is None])
+    counted = [m for m in found if m.trigger.criteria.threshold is not None]
+    firings += _counted(tx, counted, looked_at, now)
+    if firings:
+        tx.insert_firings(firings)
+    return firings
+
+
+def matches(triggers: Iterable[Trigger], events: Iterable[Event]) -> list[Match]:
+    """Which events pass the filters of which triggers; triggers that no event passes are left out."""
+    by_kind: dict[tuple[int, str], list[Event]] = defaultdict(list)
+    for event in sorted(events, key=lambda e: (e.occurred_at, e.id)):
+        by_kind[event.client_id, event.type].append(event)
+    found = []
+    for trigger in triggers:
+        passes = trigger.criteria.matcher()
+        kind = trigger.criteria.condition.terms.event_type
+        passed = tuple(e for e in by_kind.get((trigger.client_id, kind), ()) if passes(e))
+        if passed:
+            found.append(Match(trigger, passed))
+    return found
+
+
+def _each(tx: FiringQueries, found: Sequence[Match]) -> list[Firing]:
+    """Triggers that each event fires; rogue endpoints once each."""
+    firings = [
+        (m.trigger, e)
+        for m in found
+        if m.trigger.criteria.condition is not Condition.ROGUE_API_DETECTED
+        for e in m.events
+    ]
+    first: dict[tuple[int, bytes], tuple[Trigger, Event]] = {}
+    for m in found:
+        if m.trigger.criteria.condition is Condition.ROGUE_API_DETECTED:
+            for e in m.events:
+                first.setdefault((m.trigger.id, thing_of(e)), (m.trigger, e))
+    if first:
+        new = tx.insert_things(sorted(first))
+        firings += [first[thing] for thing in sorted(new)]
+    return [fired(t, e, count=1, window=None, event_ids=(e.id,)) for t, e in firings]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """One trigger's share of a batch: its events that are not too old, with the cells they are in."""
+
+    trigger: Trigger
+    events: tuple[Event, ...]
+    cells: tuple[int, ...]
+
+    @property
+    def key(self) -> CellKey:
+        return self.trigger.id, self.trigger.version
+
+    @property
+    def quiet(self) -> int:
+        return quiet_of(_threshold(self.trigger).period)
+
+
+def _threshold(trigger: Trigger) -> Threshold:
+    threshold = trigger.criteria.threshold
+    if threshold is None:
+        raise ValueError(f"trigger {trigger.id} has no threshold")
+    return threshold
+
+
+def _counted(
+    tx: FiringQueries, found: Sequence[Match], events: Sequence[Event], now: datetime
+) -> list[Firing]:
+    """Triggers with a threshold: everything from the lock on is read and written once for all of them."""
+    asked = [c for m in found if (c := _counting(m, now)).events]
+    counting = _locked(tx, asked, events, now) if asked else []
+    if not counting:
+        return []
+    near = tx.cells(
+        {c.key: stretches(c.cells, CELLS - 1, CELLS - 1) for c in counting},
+        {c.key: stretches(c.cells, c.quiet, CELLS + c.quiet) for c in counting},
+    )
+    crossed = [
+        (c, one)
+        for c in counting
+        for one in crossings(
+            c.cells, near.get(c.key) or Near(), _threshold(c.trigger).count, c.quiet
+        )
+    ]
+    before = tx.counted_events([(c.key, one.end) for c, one in crossed]) if crossed else []
+    firings = [_fired(c, one, ids) for (c, one), ids in zip(crossed, before, strict=True)]
+    ends = {(c.key, one.end) for c, one in crossed}
+    tx.add_cells([change for c in counting for change in _changes(c, near.get(c.key), ends)])
+    return firings
+
+
+def _counting(match: Match, now: datetime) -> _Counting:
+    period = _threshold(match.trigger).period
+    fresh = tuple(e for e in match.events if not is_late(e.occurred_at, period, now))
+    cells = tuple(cell_of(e.occurred_at, period) for e in fresh)
+    return _Counting(match.trigger, fresh, cells)
+
+
+def _locked(
+    tx: FiringQueries, asked: Sequence[_Counting], events: Sequence[Event], now: datetime
+) -> list[_Counting]:
+    """The same under the triggers' locks; one that was changed meanwhile is matched anew."""
+    before = {c.trigger.id: c for c in asked}
+    counting = []
+    for trigger in tx.lock_triggers(sorted(before)):
+        if trigger.criteria.threshold is None:
+            continue  # it looks at other events by now
+        known = before[trigger.id]
+        if trigger.version == known.trigger.version:
+            counting.append(_Counting(trigger, known.events, known.cells))
+        else:
+            anew = (_counting(m, now) for m in matches([trigger], events))
+            counting += [c for c in anew if c.events]
+    return counting
+
+
+def _fired(counting: _Counting, crossing: Crossing, before: Sequence[UUID]) -> Firing:
+    """The firing of one crossing; ``before`` are ids of what earlier batches counted in its window."""
+    position, end = crossing.position, crossing.end
+    here = [
+        e.id
+        for e, cell in zip(counting.events[position::-1], counting.cells[position::-1], strict=True)
+        if end - CELLS < cell <= end
+    ]
+    return fired(
+        counting.trigger,
+        counting.events[position],
+        count=crossing.count,
+        window=window_of(end, _threshold(counting.trigger).period),
+        event_ids=[*here, *before],
+    )
+
+
+def _changes(
+    counting: _Counting, near: Near | None, ends: Collection[tuple[CellKey, int]]
+) -> list[CellChange]:
+    """What this batch writes into a trigger's cells: those with new events, those where a firing ends."""
+    key, period = counting.key, _threshold(counting.trigger).period
+    counted = near.counts if near else {}
+    added: dict[int, list[UUID]] = defaultdict(list)
+    for event, cell in zip(counting.events, counting.cells, strict=True):
+        added[cell].append(event.id)
+    touched = sorted(added.keys() | {end for k, end in ends if k == key})
+    return [
+        CellChange(
+            key=key,
+            cell=cell,
+            added=len(added.get(cell, ())),
+            event_ids=tuple(added.get(cell, ())[: MOST_EVENTS_NAMED - counted.get(cell, 0)])
+            if counted.get(cell, 0) < MOST_EVENTS_NAMED
+            else (),
+            fired=(key, cell) in ends,
+            expires_at=expiry_of(cell, period),
+        )
+        for cell in touched
+    ]

@@ -1,0 +1,322 @@
+"""Managing triggers: create, update, enable, disable, duplicate, delete (spec 3)."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from wallarm_notify.domain.condition import Condition, Filter
+from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.message import messages
+from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.said import LONGEST_NAME, check_name, check_said
+from wallarm_notify.domain.trigger import (
+    Criteria,
+    Threshold,
+    Trigger,
+    check_criteria,
+    default_name,
+)
+from wallarm_notify.services.announce import AnnounceQueries, HashBody, announce, own_event
+from wallarm_notify.services.ports import Doorbell, Store
+
+MOST_INTEGRATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDraft:
+    """A new trigger, before it has an id; ``name`` None takes the default."""
+
+    client_id: int
+    criteria: Criteria
+    integration_ids: tuple[int, ...]
+    user: str
+    name: str | None = None
+    comment: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerChange:
+    """What an update sets; None leaves it as it is.
+
+    A condition that has no threshold drops the one there was.
+    """
+
+    name: str | None = None
+    comment: str | None = None
+    condition: Condition | None = None
+    filters: tuple[Filter, ...] | None = None
+    threshold: Threshold | None = None
+    integration_ids: tuple[int, ...] | None = None
+
+
+class TriggerQueries(AnnounceQueries, Protocol):
+    """What managing triggers asks of the database beside announcing."""
+
+    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, tuple[int, bool]]:
+        """Client and switch of integrations that are there; none of them can be deleted meanwhile."""
+        ...
+
+    def insert_trigger(self, draft: TriggerDraft, name: str) -> Trigger:
+        """Stores a new trigger."""
+        ...
+
+    def trigger(self, trigger_id: int) -> Trigger | None:
+        """One trigger as it stands."""
+        ...
+
+    def lock_trigger(self, trigger_id: int) -> Trigger | None:
+        """One trigger, locked: nothing is counted meanwhile."""
+        ...
+
+    def save_trigger(self, trigger: Trigger) -> None:
+        """Writes a locked trigger."""
+        ...
+
+    def erase_trigger(self, trigger_id: int) -> None:
+        """Deletes a locked trigger."""
+        ...
+
+
+class TriggerManagement:
+    """Administrators' changes of triggers; each is one small transaction, the event of it included."""
+
+    def __init__(
+        self,
+        store: Store[TriggerQueries],
+        doorbell: Doorbell,
+        *,
+        ring: timedelta,
+        hash_body: HashBody,
+    ) -> None:
+        self._store = store
+        self._doorbell = doorbell
+        self._ring = ring
+        self._hash_body = hash_body
+
+    def create(self, draft: TriggerDraft) -> Trigger:
+        """Stores a new trigger. Raises Refused, Unavailable."""
+        check_said("user", draft.user)
+        check_said("comment", draft.comment)
+        if draft.name is not None:
+            check_name(draft.name)
+
+        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+            _check_integrations(tx, draft.client_id, draft.integration_ids)
+            name = draft.name or default_name(draft.user, tx.now)[:LONGEST_NAME]
+            made = tx.insert_trigger(draft, name)
+            return made, [self._event(made, "trigger.created", draft.user, tx.now)]
+
+        return self._do(work)
+
+    def update(self, trigger_id: int, change: TriggerChange, *, user: str) -> Trigger:
+        """Changes a trigger; other criteria start counting afresh. Raises Refused, Unavailable."""
+        check_said("user", user)
+        check_said("comment", change.comment or "")
+        if change.name is not None:
+            check_name(change.name)
+
+        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+            standing = _found(trigger_id, tx.trigger(trigger_id))
+            if change.integration_ids is not None:
+                # Before the trigger: whoever deletes an integration holds it before its triggers.
+                _check_integrations(tx, standing.client_id, change.integration_ids)
+            before = _found(trigger_id, tx.lock_trigger(trigger_id))
+            return self._changed(tx, before, _with(before, change), user)
+
+        return self._do(work)
+
+    def enable(self, trigger_id: int, *, user: str) -> Trigger:
+        """Lets it fire; it counts afresh. Raises Refused, Unavailable."""
+        return self._switch(trigger_id, user, enabled=True)
+
+    def disable(self, trigger_id: int, *, user: str) -> Trigger:
+        """Lets it fire no more; what it fired already is sent. Raises Refused, Unavailable."""
+        return self._switch(trigger_id, user, enabled=False)
+
+    def duplicate(self, trigger_id: int, *, user: str, name: str | None = None) -> Trigger:
+        """Stores a copy that counts for itself. Raises Refused, Unavailable."""
+        check_said("user", user)
+        if name is not None:
+            check_name(name)
+
+        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+            original = _found(trigger_id, tx.trigger(trigger_id))
+            draft = TriggerDraft(
+                client_id=original.client_id,
+                criteria=original.criteria,
+                integration_ids=tuple(sorted(tx.hold_integrations(original.integration_ids))),
+                user=user,
+                comment=original.comment,
+                enabled=original.enabled,
+            )
+            made = tx.insert_trigger(draft, name or f"Copy of {original.name}"[:LONGEST_NAME])
+            return made, [self._event(made, "trigger.created", user, tx.now)]
+
+        return self._do(work)
+
+    def delete(self, trigger_id: int, *, user: str) -> Trigger:
+        """Deletes it, for ever; what it fired already is sent. Raises Refused, Unavailable."""
+        check_said("user", user)
+
+        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+            trigger = _found(trigger_id, tx.lock_trigger(trigger_id))
+            tx.erase_trigger(trigger_id)
+            return trigger, [self._event(trigger, "trigger.deleted", user, tx.now)]
+
+        return self._do(work)
+
+    def _switch(self, trigger_id: int, user: str, *, enabled: bool) -> Trigger:
+        check_said("user", user)
+
+        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+            before = _found(trigger_id, tx.lock_trigger(trigger_id))
+            if before.enabled is enabled:
+                word = "enabled" if enabled else "disabled"
+                raise Refused(f"Trigger {trigger_id} is {word} already.")
+            return self._changed(tx, before, replace(before, enabled=enabled), user)
+
+        return self._do(work)
+
+    def _changed(
+        self, tx: TriggerQueries, before: Trigger, after: Trigger, user: str
+    ) -> tuple[Trigger, Sequence[Event]]:
+        """Writes what differs and tells of it; nothing is done where nothing does."""
+        changes = differences(before, after)
+        if not changes:
+            return before, []
+        afresh = before.criteria != after.criteria or (after.enabled and not before.enabled)
+        after = replace(after, version=before.version + afresh)
+        tx.save_trigger(after)
+        event = updated_event(after, changes, user=user, at=tx.now, hash_body=self._hash_body)
+        return after, [event]
+
+    def _event(self, trigger: Trigger, event_type: str, user: str, at: datetime) -> Event:
+        return _event(trigger, event_type, {}, user=user, at=at, hash_body=self._hash_body)
+
+    def _do(self, work: Callable[[TriggerQueries], tuple[Trigger, Sequence[Event]]]) -> Trigger:
+        """Runs ``work`` in a transaction that announces its events, and rings after it."""
+
+        def announcing(tx: TriggerQueries) -> tuple[Trigger, list[Notification], datetime]:
+            trigger, events = work(tx)
+            told = announce(tx, events, self._ring) if events else []
+            return trigger, told, tx.now
+
+        trigger, told, now = self._store.transact(announcing)
+        self._doorbell.ring(messages(told, now))
+        return trigger
+
+
+def updated_event(
+    trigger: Trigger,
+    changes: Mapping[str, Any],
+    *,
+    user: str,
+    at: datetime,
+    hash_body: HashBody,
+) -> Event:
+    """The event that ``trigger`` was changed: ``changes`` by field, each with before and after."""
+    told = {"changes": dict(changes)}
+    return _event(trigger, "trigger.updated", told, user=user, at=at, hash_body=hash_body)
+
+
+def _event(
+    trigger: Trigger,
+    event_type: str,
+    told: Mapping[str, Any],
+    *,
+    user: str,
+    at: datetime,
+    hash_body: HashBody,
+) -> Event:
+    standing = {
+        "trigger_id": trigger.id,
+        "name": trigger.name,
+        "template_id": str(trigger.criteria.condition),
+        "actor": {"name": user},
+    }
+    return own_event(
+        trigger.client_id, event_type, at=at, told={**standing, **told}, hash_body=hash_body
+    )
+
+
+def differences(before: Trigger, after: Trigger) -> dict[str, Any]:
+    """What differs, by field, as JSON has it."""
+    old, new = fields_of(before), fields_of(after)
+    return {
+        name: {"before": old[name], "after": value}
+        for name, value in new.items()
+        if old[name] != value
+    }
+
+
+def fields_of(trigger: Trigger) -> dict[str, Any]:
+    """What an administrator sets of a trigger, as JSON has it; its keys are stable."""
+    return {
+        "name": trigger.name,
+        "comment": trigger.comment,
+        "enabled": trigger.enabled,
+        **criteria_fields(trigger.criteria),
+        "integration_ids": list(trigger.integration_ids),
+    }
+
+
+def criteria_fields(criteria: Criteria) -> dict[str, Any]:
+    """Criteria as JSON has them: periods in seconds; its keys are stable."""
+    threshold = criteria.threshold
+    return {
+        "condition": str(criteria.condition),
+        "filters": [
+            {"id": one.id, "operator": str(one.operator), "values": list(one.values)}
+            for one in criteria.filters
+        ],
+        "threshold": None
+        if threshold is None
+        else {
+            "count": threshold.count,
+            "period": int(threshold.period.total_seconds()),
+            "operator": "gt",
+        },
+    }
+
+
+def _with(trigger: Trigger, change: TriggerChange) -> Trigger:
+    """``trigger`` after ``change``. Raises Refused where its parts do not go together."""
+    condition = change.condition or trigger.criteria.condition
+    threshold = change.threshold
+    if threshold is None and condition.terms.counted is not None:
+        threshold = trigger.criteria.threshold
+    filters = trigger.criteria.filters if change.filters is None else change.filters
+    ids = trigger.integration_ids if change.integration_ids is None else change.integration_ids
+    return replace(
+        trigger,
+        name=trigger.name if change.name is None else change.name,
+        comment=trigger.comment if change.comment is None else change.comment,
+        criteria=check_criteria(condition, filters, threshold),
+        integration_ids=tuple(sorted(set(ids))),
+    )
+
+
+def _found(trigger_id: int, trigger: Trigger | None) -> Trigger:
+    if trigger is None:
+        raise NotFound(f"There is no trigger {trigger_id}.")
+    return trigger
+
+
+def _check_integrations(tx: TriggerQueries, client_id: int, ids: Iterable[int]) -> None:
+    wanted = sorted(set(ids))
+    if not wanted:
+        raise Refused("integration: a trigger notifies one integration or more.")
+    if len(wanted) > MOST_INTEGRATIONS:
+        raise Refused(f"integration: a trigger notifies at most {MOST_INTEGRATIONS}.")
+    there = tx.hold_integrations(wanted)
+    for one in wanted:
+        if one not in there:
+            raise Refused(f"integration: there is no integration {one}.")
+        if there[one][0] != client_id:
+            raise Refused(
+                f"integration: {one} belongs to another client; a trigger notifies integrations of its own "
+                f"client, here {client_id}."
+            )

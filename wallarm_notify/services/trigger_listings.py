@@ -1,0 +1,57 @@
+"""What people look at: a trigger's last firings, and what became of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.trigger import Firing, Trigger
+from wallarm_notify.services.ports import Store
+
+FIRINGS_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ToldOf:
+    """A notification that a firing made, and its state."""
+
+    notification_id: int
+    integration_id: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFiring:
+    """A firing, when it was made, and its notifications."""
+
+    firing: Firing
+    fired_at: datetime
+    notifications: Sequence[ToldOf]
+
+
+class TriggerListingQueries(Protocol):
+    """What showing a trigger asks of the database."""
+
+    def trigger(self, trigger_id: int) -> Trigger | None:
+        """One trigger as it stands."""
+        ...
+
+    def firings(self, trigger_id: int, limit: int) -> list[ShownFiring]:
+        """A trigger's last firings, the newest first."""
+        ...
+
+
+def show_trigger(
+    store: Store[TriggerListingQueries], trigger_id: int, limit: int = FIRINGS_SHOWN
+) -> tuple[Trigger, list[ShownFiring]]:
+    """One trigger with its last firings. Raises NotFound, Unavailable."""
+
+    def work(tx: TriggerListingQueries) -> tuple[Trigger | None, list[ShownFiring]]:
+        return tx.trigger(trigger_id), tx.firings(trigger_id, limit)
+
+    trigger, firings = store.transact(work)
+    if trigger is None:
+        raise NotFound(f"There is no trigger {trigger_id}.")
+    return trigger, firings
