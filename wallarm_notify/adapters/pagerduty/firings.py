@@ -32,7 +32,7 @@ def _counted(firing: Firing, threshold: Threshold, window: Window, console: str 
     return Alert(
         (
             f"The number of detected {what} exceeded {threshold.words}.",
-            f"Counted were {firing.count} from {_shown(start)} to {_shown(end)}.",
+            f"Counted: {firing.count}, from {_shown(start)} to {_shown(end)}.",
         ),
         {
             "trigger_name": firing.trigger_name,

@@ -1,0 +1,298 @@
+"""Conditions and filters: what each permits, what it refuses, and which events pass it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from build import an_event_for, criteria_of
+
+from wallarm_notify.domain.condition import (
+    ATTACK_TYPES,
+    CONDITIONS_OF,
+    FILTERS,
+    MOST_VALUES,
+    TERMS,
+    Condition,
+    Operator,
+    read_condition,
+    read_filter,
+)
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.event import EVENT_TYPES, Severity
+
+# As spec 3 has it.
+TABLE = {
+    "attacks_exceeded": (
+        True,
+        "attack_type pool ip_address domain response_status target",
+        Severity.WARNING,
+    ),
+    "hits_exceeded": (True, "attack_type pool ip_address domain response_status", Severity.WARNING),
+    "incidents_exceeded": (
+        True,
+        "attack_type pool ip_address domain response_status target",
+        Severity.CRITICAL,
+    ),
+    "api_structure_changed": (False, "pool domain change_type pii", Severity.INFO),
+    "blacklist_ip_added": (False, "pool", Severity.WARNING),
+    "rogue_api_detected": (False, "pool domain deviation_type api_spec_ids", Severity.WARNING),
+    "user_created": (False, "user_role", Severity.INFO),
+}
+EQUALITY_ONLY = {"change_type", "pii", "deviation_type", "api_spec_ids", "user_role"}
+THRESHOLD = "0 in 1h"
+
+
+def test_the_conditions_are_those_of_the_spec() -> None:
+    assert {
+        str(c): (t.counted is not None, " ".join(t.filters), t.severity) for c, t in TERMS.items()
+    } == TABLE
+    assert {f for f, kind in FILTERS.items() if kind.operators == (Operator.EQ,)} == EQUALITY_ONLY
+
+
+def test_each_type_that_triggers_look_at_has_one_condition() -> None:
+    only_triggers = {
+        n
+        for n, t in EVENT_TYPES.items()
+        if t.subscription is None and n != "security_issue.detected"
+    }
+    assert set(CONDITIONS_OF) == only_triggers | {"user.created"}
+    assert sorted(CONDITIONS_OF.values()) == sorted(Condition)
+
+
+def passes(condition: str, filters: list[str], fields: dict[str, Any]) -> bool:
+    threshold = THRESHOLD if TABLE[condition][0] else None
+    criteria = criteria_of(condition, *filters, threshold=threshold)
+    return criteria.matcher()(an_event_for(condition, **fields))
+
+
+@pytest.mark.parametrize(
+    ("condition", "one", "fields", "expected"),
+    [
+        ("attacks_exceeded", "attack_type=sqli,xss", {"attack_type": "xss"}, True),
+        ("attacks_exceeded", "attack_type=sqli,xss", {"attack_type": "XSS"}, True),
+        ("attacks_exceeded", "attack_type=sqli", {"attack_type": "xss"}, False),
+        ("attacks_exceeded", "attack_type!=sqli", {"attack_type": "something new"}, True),
+        ("attacks_exceeded", "attack_type=graphql_attacks", {"attack_type": "gql_depth"}, True),
+        ("attacks_exceeded", "attack_type!=graphql_attacks", {"attack_type": "gql_depth"}, False),
+        ("attacks_exceeded", "attack_type=gql_depth", {"attack_type": "graphql_attacks"}, False),
+        ("attacks_exceeded", "attack_type=Enum", {"attack_type": "enum"}, True),
+        ("attacks_exceeded", "pool=3,4", {"application_id": 4}, True),
+        ("attacks_exceeded", "pool=3", {"application_id": 4}, False),
+        ("attacks_exceeded", "pool=-1", {}, True),
+        ("attacks_exceeded", "pool=-1", {"application_id": None}, True),
+        ("attacks_exceeded", "pool=-1", {"application_id": -1}, True),
+        ("attacks_exceeded", "pool!=-1", {}, False),
+        ("attacks_exceeded", "pool!=3", {}, True),
+        ("attacks_exceeded", "ip_address=203.0.113.7", {"ip": "203.0.113.7"}, True),
+        ("attacks_exceeded", "ip_address=203.0.113.7", {"ip": "::ffff:203.0.113.7"}, True),
+        ("attacks_exceeded", "ip_address=2001:db8::1", {"ip": "2001:0DB8:0::0001"}, True),
+        ("attacks_exceeded", "ip_address=203.0.113.7", {"ip": "no address"}, False),
+        ("attacks_exceeded", "ip_address=203.0.113.7", {}, False),
+        ("attacks_exceeded", "ip_address!=203.0.113.7", {}, True),
+        ("attacks_exceeded", "ip_address!=203.0.113.7", {"ip": "203.0.113.7"}, False),
+        ("attacks_exceeded", "domain=Shop.example.com", {"host": "shop.EXAMPLE.com"}, True),
+        ("attacks_exceeded", "domain=example.com", {"host": "shop.example.com"}, False),
+        ("attacks_exceeded", "domain!=example.com", {"host": None}, True),
+        ("attacks_exceeded", "response_status=5xx", {"response_status": 503}, True),
+        ("attacks_exceeded", "response_status=404,5xx", {"response_status": 404}, True),
+        ("attacks_exceeded", "response_status=5xx", {"response_status": 404}, False),
+        ("attacks_exceeded", "response_status!=5xx", {"response_status": 503}, False),
+        ("attacks_exceeded", "response_status!=5xx", {}, True),
+        ("attacks_exceeded", "target=server,client", {"target": "client"}, True),
+        ("attacks_exceeded", "target=server", {}, False),
+        ("attacks_exceeded", "target!=server", {}, True),
+        ("api_structure_changed", "change_type=excluded", {"change_type": "unused"}, True),
+        ("api_structure_changed", "change_type=added,changed", {"change_type": "unused"}, False),
+        ("api_structure_changed", "pii=email", {"sensitive_data": ["phone", "Email"]}, True),
+        ("api_structure_changed", "pii=email,SSN", {"sensitive_data": ["phone"]}, False),
+        ("api_structure_changed", "pii=email", {}, False),
+        ("blacklist_ip_added", "pool=8", {"application_id": 8}, True),
+        ("rogue_api_detected", "deviation_type=orphan", {"kind": "orphan"}, True),
+        ("rogue_api_detected", "deviation_type=orphan", {"kind": "shadow"}, False),
+        ("rogue_api_detected", "pool=-1", {"kind": "orphan"}, False),
+        ("rogue_api_detected", "pool=-1", {"kind": "zombie"}, True),
+        ("rogue_api_detected", "api_spec_ids=12", {"specification_id": 12}, True),
+        ("rogue_api_detected", "api_spec_ids=12", {"specification_id": "12"}, True),
+        ("rogue_api_detected", "api_spec_ids=12", {}, False),
+        ("user_created", "user_role=admin,analytic", {"user_role": "admin"}, True),
+        ("user_created", "user_role=admin", {"user_role": "Robot"}, False),
+        ("user_created", "user_role=Robot", {"user_role": "Robot"}, True),
+    ],
+)
+def test_which_events_pass(
+    condition: str, one: str, fields: dict[str, Any], *, expected: bool
+) -> None:
+    assert passes(condition, [one], fields) is expected
+
+
+def test_filters_combine_with_and() -> None:
+    both = ["attack_type=xss", "pool!=3"]
+    assert passes("attacks_exceeded", both, {"application_id": 4})
+    assert not passes("attacks_exceeded", both, {"application_id": 3})
+    assert not passes("attacks_exceeded", both, {"attack_type": "rce"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("shadow", True), ("zombie", True), ("orphan", False)]
+)
+def test_without_a_filter_of_its_kind_an_orphan_does_not_fire(kind: str, *, expected: bool) -> None:
+    assert passes("rogue_api_detected", [], {"kind": kind}) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "one", "sentence"),
+    [
+        (
+            "attacks_exceeded",
+            "url=/",
+            (
+                "filter: attacks_exceeded takes no «url»; permitted are attack_type, pool, ip_address, domain, "
+                "response_status, target."
+            ),
+        ),
+        (
+            "hits_exceeded",
+            "target=server",
+            (
+                "filter: hits_exceeded takes no «target»; permitted are attack_type, pool, ip_address, domain, "
+                "response_status."
+            ),
+        ),
+        (
+            "user_created",
+            "pool=1",
+            "filter: user_created takes no «pool»; permitted are user_role.",
+        ),
+        (
+            "api_structure_changed",
+            "change_type!=added",
+            "filter change_type: there is no operator «ne» for it; permitted: eq.",
+        ),
+        (
+            "api_structure_changed",
+            "change_type=unused",
+            "filter change_type: «unused» will not do; permitted are added, changed, excluded.",
+        ),
+        (
+            "attacks_exceeded",
+            "target=everything",
+            "filter target: «everything» will not do; permitted are server, client, database.",
+        ),
+        (
+            "attacks_exceeded",
+            "pool=shop",
+            (
+                "filter pool: «shop» will not do; give ids of applications, whole numbers from 1; -1 is the "
+                "default one."
+            ),
+        ),
+        ("attacks_exceeded", "pool=0", "filter pool: «0» will not do; give ids of applications"),
+        (
+            "attacks_exceeded",
+            "ip_address=10.0.0.0/8",
+            "filter ip_address: «10.0.0.0/8» will not do; give single IP addresses",
+        ),
+        (
+            "attacks_exceeded",
+            "domain=https://example.com/",
+            "filter domain: «https://example.com/» will not do; give hosts",
+        ),
+        (
+            "attacks_exceeded",
+            "response_status=6x",
+            "filter response_status: «6x» will not do; give status codes, as 404, or classes of them",
+        ),
+        ("attacks_exceeded", "response_status=99", "filter response_status: «99» will not do"),
+        (
+            "attacks_exceeded",
+            "attack_type=all",
+            "filter attack_type: «all» will not do; permitted are sqli",
+        ),
+        ("attacks_exceeded", "attack_type=", "filter attack_type: «» will not do"),
+        (
+            "rogue_api_detected",
+            "api_spec_ids=v1",
+            "filter api_spec_ids: «v1» will not do; give whole",
+        ),
+        ("user_created", "user_role= ", "filter user_role: «» will not do; give a text."),
+        ("attacks_exceeded", "attack_type", "filter: «attack_type» is none; give it as"),
+        ("attacks_exceeded", "attack_type>xss", "filter: «attack_type>xss» is none; give it as"),
+    ],
+)
+def test_what_is_not_permitted_is_refused_with_what_is(
+    condition: str, one: str, sentence: str
+) -> None:
+    threshold = THRESHOLD if TABLE[condition][0] else None
+    with pytest.raises(Refused) as refusal:
+        criteria_of(condition, one, threshold=threshold)
+    assert str(refusal.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "template", ["vector_attack", "bruteforce_started", "", "ATTACKS_EXCEEDED"]
+)
+def test_other_template_ids_are_refused_with_those_that_notify(template: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        read_condition(template)
+    assert str(refusal.value) == (
+        f"condition: «{template}» is none of those that notify; permitted are {', '.join(TABLE)}."
+    )
+
+
+def test_seven_filters_are_refused_and_six_are_not() -> None:
+    many = [f"ip_address!=203.0.113.{n}" for n in range(7)]
+    assert len(criteria_of("attacks_exceeded", *many[:6], threshold=THRESHOLD).filters) == 6
+    with pytest.raises(Refused, match="a trigger has at most 6, not 7"):
+        criteria_of("attacks_exceeded", *many, threshold=THRESHOLD)
+
+
+@pytest.mark.parametrize(("number", "refused"), [(0, True), (1, False), (100, False), (101, True)])
+def test_a_filter_has_1_to_100_values(number: int, *, refused: bool) -> None:
+    values = list(range(1, number + 1))
+    if refused:
+        with pytest.raises(Refused, match=f"give 1 to {MOST_VALUES} values, not {number}"):
+            read_filter(Condition.HITS_EXCEEDED, "pool", "eq", values)
+    else:
+        read = read_filter(Condition.HITS_EXCEEDED, "pool", "eq", values)
+        assert read.values == tuple(values)
+
+
+@pytest.mark.parametrize("value", [True, None, 1.5, [], {}, "1.5", 10**30])
+@pytest.mark.parametrize("filter_id", sorted(FILTERS))
+def test_values_of_a_wrong_kind_are_refused_and_never_break(filter_id: str, value: object) -> None:
+    condition = next(c for c in Condition if filter_id in c.terms.filters)
+    if isinstance(value, str) and filter_id in ("pii", "user_role", "domain"):
+        assert read_filter(condition, filter_id, "eq", [value]).values == (value,)
+        return
+    with pytest.raises(Refused, match=f"filter {filter_id}: "):
+        read_filter(condition, filter_id, "eq", [value])
+
+
+def test_values_are_kept_as_json_has_them_and_once() -> None:
+    read = read_filter(Condition.ATTACKS_EXCEEDED, "response_status", "eq", ["404", 404, "5XX"])
+    assert read.values == (404, "5xx")
+
+
+@pytest.mark.parametrize(
+    ("condition", "one", "words"),
+    [
+        ("attacks_exceeded", "attack_type=sqli,xss", "Attack type: SQLi, XSS"),
+        (
+            "attacks_exceeded",
+            "attack_type!=mass_assignment",
+            "Attack type: any but Mass assignment",
+        ),
+        ("attacks_exceeded", "pool=-1,3", "Application: default, 3"),
+        ("incidents_exceeded", "target=server,database", "Target: server, database"),
+        ("api_structure_changed", "change_type=excluded", "Change type: unused"),
+        ("user_created", "user_role=auditor,Robot", "User role: Read Only, Robot"),
+    ],
+)
+def test_clauses_in_words(condition: str, one: str, words: str) -> None:
+    threshold = THRESHOLD if TABLE[condition][0] else None
+    assert criteria_of(condition, one, threshold=threshold).clauses == (words,)
+
+
+def test_attack_types_stand_once_each() -> None:
+    assert len(set(ATTACK_TYPES)) == len(ATTACK_TYPES) > 40

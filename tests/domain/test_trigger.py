@@ -1,0 +1,137 @@
+"""Thresholds, criteria and the identity of firings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from build import NOON, an_event_for, criteria_of
+
+from wallarm_notify.domain.condition import Condition
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.trigger import (
+    Threshold,
+    Trigger,
+    check_threshold,
+    default_name,
+    fired,
+    period_words,
+    thing_of,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("period", "permitted"),
+    [
+        (timedelta(0), False),
+        (timedelta(milliseconds=999), False),
+        (SECOND, True),
+        (timedelta(seconds=1.5), False),
+        (timedelta(days=30), True),
+        (timedelta(days=30) + SECOND, False),
+        (-SECOND, False),
+    ],
+)
+def test_a_period_is_whole_seconds_up_to_30_days(period: timedelta, *, permitted: bool) -> None:
+    if permitted:
+        assert check_threshold(0, period) == Threshold(0, period)
+    else:
+        with pytest.raises(Refused, match="threshold: the period is 1 second to 30 days"):
+            check_threshold(0, period)
+
+
+@pytest.mark.parametrize(
+    ("count", "permitted"), [(-1, False), (0, True), (10**12, True), (10**12 + 1, False)]
+)
+def test_a_count_is_not_negative(count: int, *, permitted: bool) -> None:
+    if permitted:
+        assert check_threshold(count, SECOND).count == count
+    else:
+        with pytest.raises(Refused, match=f"threshold: the count is .* not {count}"):
+            check_threshold(count, SECOND)
+
+
+@pytest.mark.parametrize("condition", Condition)
+def test_a_threshold_stands_exactly_where_something_is_counted(condition: Condition) -> None:
+    counts = condition.terms.counted is not None
+    criteria_of(condition, threshold="1 in 1h" if counts else None)
+    sentence = "needs one, as '30 in 1h'" if counts else "takes none; it fires on each event"
+    with pytest.raises(Refused, match=f"threshold: {condition} {sentence}"):
+        criteria_of(condition, threshold=None if counts else "1 in 1h")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("30", "threshold: «30» is none; give it as '30 in 1h'."),
+        ("30 in", "threshold: «30 in» is none"),
+        ("many in 1h", "threshold: «many in 1h» is none"),
+        ("1.5 in 1h", "threshold: «1.5 in 1h» is none"),
+        ("-1 in 1h", "threshold: the count is a whole number from 0"),
+        ("1 in 0", "threshold: the period is 1 second to 30 days"),
+        ("1 in 31d", "threshold: the period is 1 second to 30 days"),
+        ("1 in 1.5s", "threshold: «1.5s» is no duration"),
+        ("1 in an hour", "threshold: «1 in an hour» is none"),
+    ],
+)
+def test_a_threshold_that_will_not_do_gets_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        criteria_of("attacks_exceeded", threshold=text)
+    assert str(refusal.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "1 second"),
+        (60, "1 minute"),
+        (90, "1 minute 30 seconds"),
+        (3600, "1 hour"),
+        (7200, "2 hours"),
+        (86_400, "1 day"),
+        (2_592_000, "30 days"),
+        (90_061, "1 day 1 hour 1 minute 1 second"),
+    ],
+)
+def test_periods_in_words(seconds: int, words: str) -> None:
+    assert period_words(timedelta(seconds=seconds)) == words
+
+
+def a_trigger(number: int) -> Trigger:
+    return Trigger(
+        id=number,
+        client_id=1,
+        name="Users",
+        comment="",
+        enabled=True,
+        criteria=criteria_of("user_created"),
+        integration_ids=(1,),
+        version=1,
+        created_at=NOON,
+    )
+
+
+def test_a_trigger_and_an_event_are_one_firing() -> None:
+    event, other = an_event_for("user_created"), an_event_for("user_created")
+    ids = [
+        fired(a_trigger(n), e, count=1, window=None, event_ids=()).id
+        for n, e in ((1, event), (1, event), (2, event), (1, other))
+    ]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+def test_a_rogue_endpoint_is_method_host_path_and_kind_and_nothing_else() -> None:
+    one = an_event_for("rogue_api_detected")
+    same = an_event_for("rogue_api_detected", application_id=3, specification_id=9, link="x")
+    assert thing_of(one) == thing_of(same)
+    parts = {"method": "PUT", "host": "x", "path": "/x", "kind": "orphan"}
+    others = {thing_of(an_event_for("rogue_api_detected", **{k: v})) for k, v in parts.items()}
+    shifted = an_event_for("rogue_api_detected", host="shop.example.co", path="m/users")
+    assert len(others | {thing_of(one), thing_of(shifted)}) == 6
+
+
+def test_the_default_name() -> None:
+    assert default_name("Ann", NOON) == "New trigger by Ann, 2026-03-01"
