@@ -1,9 +1,12 @@
 """``wallarm-notify triggers``: rules over events, and what they fired."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.table import Column
+from rich.text import Text
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.trigger import Trigger, check_criteria
@@ -33,6 +36,7 @@ from wallarm_notify.entrypoints.cli.output import (
     complain,
     fixed,
     number,
+    plain,
     print_fields,
     print_json,
     print_listing,
@@ -50,6 +54,9 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.condition import Filter
 
 MOST_FIRINGS_SHOWN = 100
+
+_CRITERIA = 24
+"""Characters that most conditions, thresholds and filters fit into."""
 
 Switches = Mapping[int, tuple[bool, int]]
 
@@ -139,22 +146,20 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
             number("ID"),
             number("Client"),
             "Name",
-            "Fires on",
-            "Filters",
+            Column("Fires on", overflow="fold", min_width=_CRITERIA),
             "Notifies",
             fixed("State"),
-            "Last fired",
+            fixed("Last fired"),
         ],
         [
             (
                 t.id,
                 t.client_id,
                 t.name,
-                f"{t.criteria.condition}: {threshold_text(t.criteria)}",
-                filters_text(t.criteria),
+                _fires_on(t),
                 _notified(t, switches),
                 _state(t),
-                t.last_fired_at,
+                _two_lines(t.last_fired_at),
             )
             for t in shown
         ],
@@ -405,10 +410,21 @@ def _print_done(trigger: Trigger, what: str, *, as_json: bool) -> None:
 def _notified(trigger: Trigger, switches: Switches) -> str:
     """Its integrations, the disabled ones marked."""
     named_ones = [
-        f"{i}{'' if switches.get(i, (True, 0))[0] else ' (disabled)'}"
-        for i in trigger.integration_ids
+        f"{i}{'' if switches.get(i, (True, 0))[0] else ' (off)'}" for i in trigger.integration_ids
     ]
     return ", ".join(named_ones) or "NOBODY"
+
+
+def _fires_on(trigger: Trigger) -> Text:
+    """Condition, threshold and filters, a line each."""
+    criteria = trigger.criteria
+    filters = [] if not criteria.filters else filters_text(criteria).split("; ")
+    lines = [str(criteria.condition), threshold_text(criteria), *filters]
+    return Text("\n".join(map(plain, lines)))
+
+
+def _two_lines(moment: datetime | None) -> Text | None:
+    return None if moment is None else Text(time_of(moment).replace(" ", "\n"))
 
 
 def _state(trigger: Trigger) -> str:

@@ -1,0 +1,335 @@
+"""``wallarm-notify triggers`` as people and programs use it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from build import an_event_for
+
+from wallarm_notify.domain.condition import Condition
+
+if TYPE_CHECKING:
+    from entrypoints.command_line import CommandLine
+
+KEYS = [
+    "id",
+    "client_id",
+    "name",
+    "comment",
+    "enabled",
+    "condition",
+    "filters",
+    "threshold",
+    "integration_ids",
+    "created_at",
+    "last_fired_at",
+]
+
+
+def created(line: CommandLine, *arguments: object, integration: int | None = None) -> Any:
+    """A new trigger of client 1 on attacks, unless told otherwise."""
+    number = line.integration() if integration is None else integration
+    given = arguments or ("--condition", "attacks_exceeded", "--threshold", "1 in 1h")
+    return line.json("triggers", "create", "--client", 1, "--integration", number, *given)
+
+
+def ingest(line: CommandLine, *conditions: str) -> None:
+    line.wiring.router.ingest([an_event_for(c) for c in conditions], [])
+
+
+def test_everything_that_can_be_given_is_kept(line: CommandLine) -> None:
+    one, two = line.integration(), line.integration()
+    made = line.json(
+        *("triggers", "create", "--client", 1, "--condition", "attacks_exceeded"),
+        *("--filter", "attack_type=sqli,xss", "--filter", "pool!=3", "--threshold", "10000 in 1d"),
+        *("--integration", f"{one},{two}", "--name", "Injections", "--comment", "by request"),
+        "--disabled",
+    )
+    assert list(made) == KEYS
+    at = made.pop("created_at")
+    assert datetime.now(UTC) - datetime.fromisoformat(at) < timedelta(minutes=1)
+    assert made == {
+        "id": 1,
+        "client_id": 1,
+        "name": "Injections",
+        "comment": "by request",
+        "enabled": False,
+        "condition": "attacks_exceeded",
+        "filters": [
+            {"id": "attack_type", "operator": "eq", "values": ["sqli", "xss"]},
+            {"id": "pool", "operator": "ne", "values": [3]},
+        ],
+        "threshold": {"count": 10000, "period": 86400, "operator": "gt"},
+        "integration_ids": [one, two],
+        "last_fired_at": None,
+    }
+    shown = line.json("triggers", "show", 1)
+    assert shown == {**made, "created_at": at, "firings": []}
+    assert line.json("triggers", "list") == {"items": [{**made, "created_at": at}], "next": None}
+
+
+def test_without_name_and_threshold(line: CommandLine) -> None:
+    made = created(line, "--condition", "user_created", "--user", "Ann")
+    assert made["name"] == f"New trigger by Ann, {datetime.now(UTC):%Y-%m-%d}"
+    assert (made["threshold"], made["filters"]) == (None, [])
+
+
+def test_a_person_sees_what_it_does_and_whom_it_notifies(line: CommandLine) -> None:
+    off = line.integration("--disabled")
+    created(
+        line,
+        *(
+            "--condition",
+            "hits_exceeded",
+            "--filter",
+            "response_status=5xx",
+            "--threshold",
+            "30 in 90m",
+        ),
+        integration=off,
+    )
+    for text in (line.ok("triggers", "show", 1), line.ok("triggers", "list")):
+        assert "more than 30 in 1 hour" in " ".join(text.split())
+        assert "response_status=5xx" in text
+        assert f"{off} (off)" in text
+    warned = line(
+        "triggers", "create", "--client", 1, "--condition", "user_created", "--integration", off
+    )
+    assert f"warning: integration {off} is disabled" in warned.stderr
+
+
+def test_a_firing_is_shown_with_its_events_and_notifications(line: CommandLine) -> None:
+    trigger = created(line)
+    ingest(line, "attacks_exceeded", "attacks_exceeded")
+    shown = line.json("triggers", "show", trigger["id"])
+    (firing,) = shown["firings"]
+    assert list(firing) == [
+        "id",
+        "fired_at",
+        "window",
+        "count",
+        "event_id",
+        "event_ids",
+        "notifications",
+    ]
+    assert shown["last_fired_at"] == firing["fired_at"]
+    assert firing["count"] == 2
+    start, end = (datetime.fromisoformat(firing["window"][k]) for k in ("from", "to"))
+    assert end - start == timedelta(hours=1)
+    assert firing["event_ids"][0] == firing["event_id"]
+    assert len(firing["event_ids"]) == 2
+    (notification,) = firing["notifications"]
+    assert notification["state"] == "pending"
+    one = line.json("notifications", "show", notification["id"])
+    assert (one["firing_id"], one["event_id"]) == (firing["id"], None)
+    assert one["origin"] == f"trigger:{trigger['id']}"
+    listed = line.json("notifications", "list")["items"][0]
+    assert (listed["firing_id"], listed["event_id"]) == (firing["id"], None)
+    text = line.ok("triggers", "show", trigger["id"])
+    assert f"{notification['id']} pending" in text
+    assert firing["id"] in line.ok("notifications", "show", notification["id"])
+    assert "trigger:1" in "".join(line.ok("notifications", "list").split())
+    assert line.json("triggers", "show", trigger["id"], "--firings", 0)["firings"] == []
+
+
+def test_what_each_event_fires_has_no_window(line: CommandLine) -> None:
+    created(line, "--condition", "blacklist_ip_added")
+    ingest(line, "blacklist_ip_added")
+    (firing,) = line.json("triggers", "show", 1)["firings"]
+    assert (firing["window"], firing["count"]) == (None, 1)
+
+
+def test_the_life_of_a_trigger(line: CommandLine) -> None:
+    trigger = created(line)
+    other = line.integration()
+    changed = line.json(
+        *("triggers", "update", 1, "--name", "Fewer", "--threshold", "5 in 10m"),
+        *("--filter", "target=server", "--integration", other),
+    )
+    assert (changed["name"], changed["threshold"]["period"]) == ("Fewer", 600)
+    assert (changed["filters"][0]["values"], changed["integration_ids"]) == (["server"], [other])
+    assert line.json("triggers", "update", 1, "--no-filters")["filters"] == []
+    assert line.json("triggers", "disable", 1)["enabled"] is False
+    assert line.ok("triggers", "enable", 1) == "Trigger 1 is enabled and counts afresh.\n"
+    copied = line("triggers", "duplicate", 1, "--name", "Again", "--json")
+    assert "warning: triggers 1 and 2 both fire now" in copied.stderr
+    copy = line.json("triggers", "show", 2)
+    same = ("condition", "filters", "threshold", "integration_ids", "enabled", "client_id")
+    assert {k: copy[k] for k in same} == {**{k: changed[k] for k in same}, "filters": []}
+    assert line.json("triggers", "delete", 1, "--yes") == {"id": 1, "deleted": True}
+    assert [t["id"] for t in line.json("triggers", "list")["items"]] == [2]
+    assert line.refusal("triggers", "show", trigger["id"]) == "There is no trigger 1."
+    assert line.ok("triggers", "list", "--client", 2) == "No triggers.\n"
+
+
+def test_a_listing_goes_on_where_it_ended(line: CommandLine) -> None:
+    number = line.integration()
+    for _ in range(3):
+        created(line, integration=number)
+    first = line.json("triggers", "list", "--limit", 2)
+    assert [t["id"] for t in first["items"]] == [1, 2]
+    rest = line.json("triggers", "list", "--limit", 2, "--cursor", first["next"])
+    assert ([t["id"] for t in rest["items"]], rest["next"]) == ([3], None)
+
+
+def test_deleting_an_integration_says_which_triggers_lost_it(line: CommandLine) -> None:
+    gone, kept = line.integration(), line.integration()
+    created(line, integration=gone)
+    line.json(
+        *("triggers", "create", "--client", 1, "--condition", "user_created"),
+        *("--integration", f"{gone},{kept}"),
+    )
+    done = line("integrations", "delete", gone, "--yes")
+    assert "It was taken off trigger 1, 2.\n" in done.stdout
+    (warning,) = done.stderr.splitlines()
+    assert warning.startswith(
+        "wallarm-notify: warning: trigger 1 notifies nobody any more; give it another"
+    )
+    assert [t["integration_ids"] for t in line.json("triggers", "list")["items"]] == [[], [kept]]
+    assert "NOBODY" in line.ok("triggers", "list")
+    assert line.json("integrations", "delete", kept, "--yes")["triggers"] == [2]
+
+
+ATTACKS = ("--condition", "attacks_exceeded")
+THRESHOLD = ("--threshold", "1 in 1h")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((*ATTACKS, "--threshold", "-1 in 1h"), "threshold: the count is a whole number from 0"),
+        ((*ATTACKS, "--threshold", "1 in 31d"), "threshold: the period is 1 second to 30 days"),
+        ((*ATTACKS, "--threshold", "1 in 0s"), "threshold: the period is 1 second to 30 days"),
+        (ATTACKS, "threshold: attacks_exceeded needs one, as '30 in 1h'."),
+        (
+            ("--condition", "user_created", *THRESHOLD),
+            "threshold: user_created takes none; it fires on each event.",
+        ),
+        (
+            ("--condition", "vector_attack"),
+            "condition: «vector_attack» is none of those that notify; ",
+        ),
+        (
+            (*ATTACKS, *THRESHOLD, *("--filter", "pool!=1") * 7),
+            "filter: a trigger has at most 6, not 7.",
+        ),
+        ((*ATTACKS, *THRESHOLD, "--filter", "pool=x"), "filter pool: «x» will not do; give ids"),
+        (
+            (*ATTACKS, *THRESHOLD, "--filter", "hint_tag=b"),
+            "filter: attacks_exceeded takes no «hint_tag»",
+        ),
+        ((*ATTACKS, *THRESHOLD, "--name", " "), "name: give 1 to 200 printable characters."),
+        ((*ATTACKS, *THRESHOLD, "--user", " "), "user: give a name."),
+        ((*ATTACKS, *THRESHOLD, "--integration", "99"), "integration: there is no integration 99."),
+        (
+            (*ATTACKS, *THRESHOLD, "--integration", "a"),
+            "integration: «a» is no id; give whole numbers",
+        ),
+        (
+            (*ATTACKS, *THRESHOLD, "--integration", ","),
+            "integration: a trigger notifies one integration",
+        ),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    line: CommandLine, arguments: tuple[str, ...], sentence: str
+) -> None:
+    number = line.integration()
+    said = line.refusal("triggers", "create", "--client", 1, "--integration", number, *arguments)
+    assert said.startswith(sentence)
+    assert line.json("triggers", "list")["items"] == []
+
+
+def test_another_clients_integration_is_refused(line: CommandLine) -> None:
+    others = line.integration("--client", 2)
+    said = line.refusal(
+        "triggers", "create", "--client", 1, "--integration", others, *ATTACKS, *THRESHOLD
+    )
+    assert said.startswith(f"integration: {others} belongs to another client")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create", "--client", "1", "--integration", "1"),
+        ("create", "--client", "1", *ATTACKS, *THRESHOLD),
+        ("create", *ATTACKS, *THRESHOLD, "--integration", "1"),
+        ("update", "1"),
+        ("update", "1", "--no-filters", "--filter", "pool=1"),
+        ("simulate",),
+        ("simulate", "1", "--client", "1"),
+        ("simulate", "1", *ATTACKS),
+        ("simulate", "--client", "1"),
+    ],
+)
+def test_a_wrong_use_has_status_2(line: CommandLine, arguments: tuple[str, ...]) -> None:
+    assert line("triggers", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", 7),
+        ("update", 7, "--name", "x"),
+        ("update", 7, "--filter", "pool=1"),
+        ("enable", 7),
+        ("disable", 7),
+        ("duplicate", 7),
+        ("delete", 7, "--yes"),
+        ("simulate", 7),
+    ],
+)
+def test_what_is_not_there_is_said_so(line: CommandLine, arguments: tuple[object, ...]) -> None:
+    assert line.refusal("triggers", *arguments) == "There is no trigger 7."
+
+
+def test_a_simulation_says_when_it_would_have_fired_and_sends_nothing(line: CommandLine) -> None:
+    created(line, *ATTACKS, "--threshold", "99 in 1h")
+    ingest(line, *["attacks_exceeded"] * 5)
+    assert line.json("triggers", "simulate", 1)["items"] == []
+    done = line.json("triggers", "simulate", 1, "--threshold", "3 in 1h", "--since", "1h")
+    (item,) = done["items"]
+    assert list(item) == ["at", "occurred_at", "window", "count", "event_id"]
+    assert (done["events"], done["matched"], item["count"]) == (5, 5, 4)
+    assert (done["trigger_id"], done["threshold"]["count"]) == (1, 3)
+    unsaved = line.json(
+        "triggers",
+        "simulate",
+        "--client",
+        1,
+        *ATTACKS,
+        "--threshold",
+        "4 in 1h",
+        "--filter",
+        "pool=-1",
+    )
+    assert (unsaved["trigger_id"], [i["count"] for i in unsaved["items"]]) == (None, [5])
+    text = line.ok("triggers", "simulate", 1, "--threshold", "3 in 1h")
+    assert "5 events of its kind came in, 5 passed its filters; it would have fired 1 time." in text
+    assert "It would not have fired." in line.ok("triggers", "simulate", 1, "--filter", "pool=5")
+    assert line.json("triggers", "show", 1)["firings"] == []
+    assert line.json("notifications", "list")["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--since", "yesterday"), "since: «yesterday» is no time"),
+        (("--since", "1h", "--until", "2h"), "since: 1h is not before 2h."),
+        (("--threshold", "x"), "threshold: «x» is none"),
+        (("--filter", "target=x"), "filter target: «x» will not do"),
+    ],
+)
+def test_a_simulation_refuses_what_makes_no_sense(
+    line: CommandLine, arguments: tuple[str, ...], sentence: str
+) -> None:
+    created(line)
+    assert line.refusal("triggers", "simulate", 1, *arguments).startswith(sentence)
+
+
+def test_the_conditions_are_listed_without_any_setting(bare: CommandLine) -> None:
+    items = bare.json("triggers", "conditions")["items"]
+    assert [item["condition"] for item in items] == list(Condition)
+    assert "change_type (= only)" in bare.ok("triggers", "conditions")
