@@ -16,20 +16,26 @@ from uuid import UUID, uuid4
 
 import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
+from build import an_event_for, criteria_of
 
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.trigger import Trigger, Window, fired
 from wallarm_notify.entrypoints.demo.scenario import (
+    ATTACKS,
     ROLES,
     Expected,
     Part,
+    attack_events,
     expected_of,
     sample_events,
+    with_trigger,
 )
 from wallarm_notify.entrypoints.demo.standing import telling, words_of
-from wallarm_notify.entrypoints.demo.verdict import Ending, judge
+from wallarm_notify.entrypoints.demo.verdict import Ending, judge, judge_trigger
 from wallarm_notify.services.ledger import Ledger
 from wallarm_notify.services.listings import ShownAttempt, ShownNotification
+from wallarm_notify.services.trigger_listings import ShownFiring, ToldOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -224,6 +230,54 @@ def test_the_samples_show_every_event_type_to_somebody_or_to_triggers() -> None:
     assert min(expected.notifications[role.part] for role in ROLES) > 0
 
 
+def a_firing(count: int = ATTACKS, state: State = State.DELIVERED) -> ShownFiring:
+    event = an_event_for("attacks_exceeded")
+    made = fired(
+        Trigger(
+            id=1,
+            client_id=1,
+            name="SQL injections",
+            comment="",
+            enabled=True,
+            criteria=criteria_of("attacks_exceeded", threshold="4 in 1h"),
+            integration_ids=(1,),
+            version=1,
+            created_at=NOON,
+        ),
+        event,
+        count=count,
+        window=Window(NOON, NOON),
+        event_ids=(event.id,),
+    )
+    return ShownFiring(made, NOON, (ToldOf(1, 1, state),))
+
+
+@pytest.mark.parametrize(
+    ("firings", "findings"),
+    [
+        ([a_firing()], []),
+        ([], ["The trigger made 0 firings, not 1."]),
+        ([a_firing()] * 2, ["The trigger made 2 firings, not 1."]),
+        ([a_firing(count=4)], ["The trigger fired at 4 attacks, not at 5."]),
+        (
+            [a_firing(state=State.FAILED)],
+            ["The firing's notifications are failed, not one delivered."],
+        ),
+    ],
+)
+def test_a_broken_expectation_of_the_trigger_is_named(
+    firings: list[ShownFiring], findings: list[str]
+) -> None:
+    assert judge_trigger(firings) == findings
+
+
+def test_the_trigger_adds_its_creation_its_attacks_and_one_firing() -> None:
+    added = with_trigger(EXPECTED)
+    assert (added.events, added.unmatched) == (EXPECTED.events + 6, EXPECTED.unmatched + 4)
+    assert added.notifications == {Part.HEALTHY: 4, Part.HEALS: 3, Part.WRONG_KEY: 1}
+    assert len(attack_events(NOON)) == 5
+
+
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
@@ -292,7 +346,15 @@ def test_the_demo_ends_well_shows_no_key_and_leaves_nothing(
     assert demo.returncode == 0, output
     assert time.monotonic() - began < 90
     assert "shortened 120 times by WALLARM_NOTIFY_RETRY_TIME_SCALE" in output
-    for shown in ("Summary", "Ledger", "Notification type: ", "All as it should be"):
+    for shown in (
+        "Summary",
+        "Ledger",
+        "Notification type: ",
+        "$ wallarm-notify triggers create --client 1 --condition attacks_exceeded",
+        "Trigger 1, “SQL injections”: attacks_exceeded, more than 4 in 1 hour",
+        'This notification was triggered by the "SQL injections" trigger.',
+        "All as it should be",
+    ):
         assert shown in output
     assert not re.search(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32}(?![A-Za-z0-9])", output)
     assert stray() == []

@@ -4,7 +4,9 @@
 what must come of it; ``standing`` and ``screen`` show it; ``verdict`` judges the end.
 """
 
+import json
 import secrets
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,25 +22,30 @@ from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Integration, IntegrationKey
 from wallarm_notify.entrypoints.demo import screen
 from wallarm_notify.entrypoints.demo.scenario import (
+    ATTACKS,
     CLIENT,
     OUTAGE_ATTEMPTS,
     PACE_PER_MINUTE,
     ROLES,
     SHORTENED,
+    TRIGGER,
     WHOLE_SCHEDULE,
     Expected,
     Part,
     Role,
+    attack_events,
     expected_of,
     sample_events,
+    with_trigger,
 )
 from wallarm_notify.entrypoints.demo.stage import Stage, ending_in_order, stage
 from wallarm_notify.entrypoints.demo.standing import Standing, standing_of, telling
-from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, judge
+from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, judge, judge_trigger
 from wallarm_notify.producer import Producer
 from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.services.listings import Filter, ShownNotification
 from wallarm_notify.services.manage_integrations import Draft
+from wallarm_notify.services.trigger_listings import show_trigger
 
 TIME_LIMIT: Final = 75.0
 """Seconds from the start, after which what is still open counts as broken."""
@@ -70,7 +77,7 @@ def _play(console: Console, began: float) -> int:
 
     console.print(Text("wallarm-notify: events become PagerDuty alerts", style="bold"))
     events = sample_events()
-    expected = expected_of(events)
+    expected = with_trigger(expected_of(events))
     with stage(say) as parts:
         try:
             findings = _perform(console, parts, events, expected, began=began)
@@ -90,12 +97,15 @@ def _perform(
     made = _create(parts, keys)
     console.print(screen.integrations(made))
     console.print(Text(_about_time()))
-    console.print(Text(screen.promised(len(events))))
+    trigger_id = _create_trigger(console, parts, made)
+    console.print(Text(screen.promised(len(events), ATTACKS)))
+    attacks = attack_events(datetime.now(UTC))
     with Producer(parts.broker_url, batch_size=_BATCH) as producer:
-        producer.emit(*[event.body for event in events])
+        producer.emit(*[event.body for event in (*events, *attacks)])
     findings = _watch(console, parts, made, expected, began=began)
     parts.crew.stop()
-    return findings + _report(console, parts, keys, made, expected)
+    findings += _report(console, parts, keys, made, expected)
+    return findings + _report_trigger(console, parts, trigger_id)
 
 
 def _about_time() -> str:
@@ -133,6 +143,15 @@ def _create(parts: Stage, keys: Mapping[Role, IntegrationKey]) -> dict[Role, Int
         )
         for role, key in keys.items()
     }
+
+
+def _create_trigger(console: Console, parts: Stage, made: Mapping[Role, Integration]) -> int:
+    """By the command that administrators use; its id."""
+    healthy = next(one.id for role, one in made.items() if role.part is Part.HEALTHY)
+    words = (*TRIGGER, "--integration", str(healthy))
+    console.print(Text(f"$ wallarm-notify {shlex.join(words)}"), soft_wrap=True)
+    document = json.loads(parts.crew.run_command(*words, "--json"))
+    return int(document["id"])
 
 
 def _watch(
@@ -215,9 +234,20 @@ def _report(
     alerts = parts.sandbox.alerts()
     if alerts:
         worst = [one for one in alerts if one["severity"] == "critical"] or alerts
-        console.print(screen.alert(worst[0]))
+        console.print(screen.alert(worst[0], "One alert, as PagerDuty got it"))
     console.print(Text(screen.seen(parts.sandbox.requests(brief=True), alerts)))
     return judge(endings, ledger, expected)
+
+
+def _report_trigger(console: Console, parts: Stage, trigger_id: int) -> list[str]:
+    """Show what the trigger fired and its alert; what is not as it should be."""
+    trigger, firings = show_trigger(parts.wiring.store, trigger_id)
+    console.print(screen.trigger(trigger, firings))
+    fired = [str(f.firing.id) for f in firings]
+    for alert in parts.sandbox.alerts():
+        if alert["payload"]["payload"]["custom_details"].get("firing_id") in fired:
+            console.print(screen.alert(alert, "The trigger's alert"))
+    return judge_trigger(firings)
 
 
 def _verdict(console: Console, findings: Sequence[str], expected: Expected, seconds: float) -> int:

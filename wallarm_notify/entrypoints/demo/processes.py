@@ -1,4 +1,4 @@
-"""A real worker and a real beat, as processes that never outlive the demo."""
+"""A real worker, a real beat, and commands, as processes that never outlive the demo."""
 
 import importlib.util
 import os
@@ -20,6 +20,8 @@ _COMMANDS: Final = {
 }
 _PATIENCE: Final = 6.0
 """Seconds between asking a process to end and killing it."""
+_PROGRAM: Final = "from wallarm_notify.entrypoints.cli import main; main()"
+_COMMAND_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
 _TAIL_LINES: Final = 15
 
@@ -52,6 +54,22 @@ class Crew:
                     env=self._environ,
                     start_new_session=True,
                 )
+
+    def run_command(self, *words: str) -> str:
+        """What the command ``wallarm-notify`` prints. Raises NotifyError where it fails."""
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [sys.executable, "-c", _PROGRAM, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=_folder_of_tasks(),
+            env=self._environ,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise NotifyError(f"wallarm-notify {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
 
     def stop(self) -> None:
         """End both: ask, then kill. Nothing happens where they ended already."""

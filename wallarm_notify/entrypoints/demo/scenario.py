@@ -1,12 +1,13 @@
-"""What the demo plays: the sample events, the three integrations, and how many go where."""
+"""What the demo plays: the sample events, the integrations, a trigger, and how many go where."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection, Subscription
@@ -24,6 +25,16 @@ PACE_PER_MINUTE: Final = 600
 
 OUTAGE_ATTEMPTS: Final = 14
 """So many attempts a notification fail, on average, before the failing PagerDuty heals."""
+
+ATTACKS: Final = 5
+"""So many attacks happen while the demo runs: one more than its trigger's threshold."""
+
+TRIGGER: Final = (
+    *("triggers", "create", "--client", str(CLIENT), "--condition", "attacks_exceeded"),
+    *("--filter", "attack_type=sqli", "--threshold", f"{ATTACKS - 1} in 1h"),
+    *("--name", "SQL injections", "--user", "demo"),
+)
+"""The command that makes the demo's trigger, but for the integration that it notifies."""
 
 WHOLE_SCHEDULE: Final = sum(WAITS, timedelta())
 
@@ -85,14 +96,51 @@ class Expected:
 def sample_events() -> list[Event]:
     """The events shipped with the package. Raises Refused for a wrong one."""
     text = (files("wallarm_notify") / "samples" / "events.jsonl").read_text(encoding="utf-8")
-    events = []
-    for number, line in enumerate(text.splitlines(), 1):
-        match read_event(json.loads(line)):
-            case Rejection(reason=reason):
-                raise Refused(f"sample events, line {number}: {reason}")
-            case event:
-                events.append(event)
-    return events
+    return [_accepted(json.loads(line)) for line in text.splitlines()]
+
+
+def attack_events(now: datetime) -> list[Event]:
+    """The attacks that the demo's trigger counts: they have to happen now, what is old is not counted."""
+    return [
+        _accepted(
+            {
+                "id": str(uuid4()),
+                "client_id": CLIENT,
+                "type": "attack.detected",
+                "occurred_at": now.isoformat(),
+                "attack_id": number,
+                "attack_type": "sqli",
+                "ip": f"203.0.113.{number}",
+                "host": "shop.example.com",
+                "path": "/login",
+                "target": "database",
+            }
+        )
+        for number in range(1, ATTACKS + 1)
+    ]
+
+
+def _accepted(obj: Mapping[str, Any]) -> Event:
+    match read_event(obj):
+        case Rejection(reason=reason):
+            raise Refused(f"demo event: {reason}")
+        case event:
+            return event
+
+
+def with_trigger(expected: Expected, roles: Sequence[Role] = ROLES) -> Expected:
+    """``expected`` and what the trigger adds: its creation, its attacks, and one firing for the healthy."""
+    told = {role.part: Subscription.RULES_AND_TRIGGERS in role.subscriptions for role in roles}
+    fired = {Part.HEALTHY: 1}
+    return replace(
+        expected,
+        events=expected.events + 1 + ATTACKS,
+        unmatched=expected.unmatched + ATTACKS - 1,
+        notifications={
+            part: number + told[part] + fired.get(part, 0)
+            for part, number in expected.notifications.items()
+        },
+    )
 
 
 def expected_of(events: Iterable[Event], roles: Sequence[Role] = ROLES) -> Expected:

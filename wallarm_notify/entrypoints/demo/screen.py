@@ -17,10 +17,12 @@ from rich.text import Text
 from wallarm_notify.domain.integration import Integration
 from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.notification import OPEN, State
+from wallarm_notify.domain.trigger import Trigger
 from wallarm_notify.entrypoints.demo.scenario import ROLES, Role
 from wallarm_notify.entrypoints.demo.standing import Standing
 from wallarm_notify.entrypoints.demo.verdict import Ending
 from wallarm_notify.services.ledger import Ledger
+from wallarm_notify.services.trigger_listings import ShownFiring
 
 LINE_SECONDS: Final = 4.0
 """How often a line is printed where there is no terminal to draw on."""
@@ -139,13 +141,36 @@ def books(ledger: Ledger) -> Table:
     return table
 
 
-def alert(one: Mapping[str, Any]) -> Panel:
+def trigger(one: Trigger, firings: Sequence[ShownFiring]) -> Table:
+    """What a trigger fired."""
+    threshold = one.criteria.threshold
+    asked = f"more than {threshold.words}" if threshold else "each event"
+    table = Table(
+        title=f"Trigger {one.id}, “{one.name}”: {one.criteria.condition}, {asked}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    for column in ("Fired at", "Window", "Counted", "Events", "Notifications"):
+        table.add_column(column)
+    for shown in firings:
+        window = shown.firing.window
+        table.add_row(
+            f"{shown.fired_at:%H:%M:%S}",
+            f"{window.start:%H:%M:%S} to {window.end:%H:%M:%S}" if window else "",
+            str(shown.firing.count),
+            str(len(shown.firing.event_ids)),
+            ", ".join(f"{n.notification_id} {n.state}" for n in shown.notifications),
+        )
+    return table
+
+
+def alert(one: Mapping[str, Any], title: str) -> Panel:
     """One alert, as PagerDuty got it."""
     text = Text()
     text.append(f"{one['summary']}\n", style="bold")
     text.append(f"Severity: {one['severity']}\n\n")
     text.append(str(one["payload"]["payload"]["custom_details"]["description"]).strip())
-    return Panel(text, title="One alert, as PagerDuty got it", title_align="left")
+    return Panel(text, title=title, title_align="left")
 
 
 def seen(requests: Sequence[Mapping[str, Any]], alerts: Sequence[Mapping[str, Any]]) -> str:
@@ -159,9 +184,9 @@ def seen(requests: Sequence[Mapping[str, Any]], alerts: Sequence[Mapping[str, An
     )
 
 
-def promised(number_of_events: int) -> str:
+def promised(number_of_events: int, attacks: int) -> str:
     """What is about to happen."""
     return (
-        f"{counted(number_of_events, 'event')}, every type at least once, handed to Celery by the "
-        f"producer for {len(ROLES)} integrations:"
+        f"{counted(number_of_events, 'event')}, every type at least once, and {counted(attacks, 'attack')} "
+        f"that happen now, handed to Celery by the producer for {len(ROLES)} integrations:"
     )

@@ -8,9 +8,10 @@ from typing import Any, Final
 from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
-from wallarm_notify.entrypoints.demo.scenario import Expected, Part
+from wallarm_notify.entrypoints.demo.scenario import ATTACKS, Expected, Part
 from wallarm_notify.services.ledger import Ledger
 from wallarm_notify.services.listings import ShownAttempt, ShownNotification
+from wallarm_notify.services.trigger_listings import ShownFiring
 
 OUTAGE_STATUS: Final = 503
 REFUSAL_STATUS: Final = 400
@@ -36,6 +37,22 @@ def judge(endings: Iterable[Ending], ledger: Ledger, expected: Expected) -> list
             for finding in _of_one(ending, expected.notifications[ending.part])
         ]
     return [*findings, *_of_ledger(ledger, expected)]
+
+
+def judge_trigger(firings: Sequence[ShownFiring]) -> list[str]:
+    """What is wrong with the trigger's firings: there must be one, of all attacks, that was delivered."""
+    if len(firings) != 1:
+        return [f"The trigger made {counted(len(firings), 'firing')}, not 1."]
+    (shown,) = firings
+    findings = []
+    if shown.firing.count != ATTACKS:
+        findings.append(f"The trigger fired at {shown.firing.count} attacks, not at {ATTACKS}.")
+    states = [n.state.value for n in shown.notifications]
+    if states != [State.DELIVERED]:
+        findings.append(
+            f"The firing's notifications are {', '.join(states) or 'none'}, not one delivered."
+        )
+    return findings
 
 
 def _of_one(ending: Ending, expected: int) -> Iterator[str]:
