@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import an_event_for
 
-from wallarm_notify.domain.condition import Condition
+from wallarm_notify.domain.condition import FILTERS, Condition
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
@@ -333,3 +335,24 @@ def test_the_conditions_are_listed_without_any_setting(bare: CommandLine) -> Non
     items = bare.json("triggers", "conditions")["items"]
     assert [item["condition"] for item in items] == list(Condition)
     assert "change_type (= only)" in bare.ok("triggers", "conditions")
+
+
+def test_the_tables_in_the_docs_are_what_the_program_does() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "triggers.md").read_text("utf-8")
+    rows = [
+        [cell.strip().strip("`") for cell in row.strip("|").split(" | ")]
+        for row in re.findall(r"^\| `.*\|$", text, re.MULTILINE)
+    ]
+    conditions, filters = rows[: len(Condition)], rows[len(Condition) :]
+    for (name, event_type, fires, taken, severity), condition in zip(
+        conditions, Condition, strict=True
+    ):
+        terms = condition.terms
+        assert (name, event_type) == (condition, terms.event_type)
+        assert ("threshold" in fires) is (terms.counted is not None)
+        assert severity.strip(" |") == terms.severity.word
+        if not taken.startswith("the same"):
+            assert tuple(re.findall(r"\w+", taken)) == terms.filters
+    assert [name for name, *_ in filters] == list(FILTERS)
+    for name, _, _, operators in filters:
+        assert ("!=" in operators) is (len(FILTERS[name].operators) == 2)
