@@ -506,6 +506,7 @@ def test_metrics_count_warnings_and_automatic_disablings(line: CommandLine) -> N
         "up": 1, "failure_ratio_warnings_total_30": 0, "failure_ratio_warnings_total_45": 0,
         "failure_ratio_warnings_total_55": 0, "integrations_auto_disabled_total": 0,
         "integrations_enabled": 2, "integrations_disabled": 0, "pagerduty_outage": 0,
+        "trigger_firings_total": 0,
     }  # fmt: skip
     assert measured(line.ok("metrics")) == zero
     assert (reviewed(line), reviewed(line)) == ((number,), ())

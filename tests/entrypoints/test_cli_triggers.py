@@ -136,6 +136,13 @@ def test_a_firing_is_shown_with_its_events_and_notifications(line: CommandLine) 
     assert line.json("triggers", "show", trigger["id"], "--firings", 0)["firings"] == []
 
 
+def test_firings_are_a_metric(line: CommandLine) -> None:
+    created(line, "--condition", "blacklist_ip_added")
+    assert "wallarm_notify_trigger_firings_total 0.0\n" in line.ok("metrics")
+    ingest(line, "blacklist_ip_added", "blacklist_ip_added")
+    assert "wallarm_notify_trigger_firings_total 2.0\n" in line.ok("metrics")
+
+
 def test_what_each_event_fires_has_no_window(line: CommandLine) -> None:
     created(line, "--condition", "blacklist_ip_added")
     ingest(line, "blacklist_ip_added")

@@ -57,6 +57,9 @@ def _of(figures: Figures) -> Iterator[Metric]:
     )
     off.add_metric([], figures.auto_disabled)
     yield off
+    fired = CounterMetricFamily(f"{PREFIX}trigger_firings", "Times that a trigger fired.")
+    fired.add_metric([], figures.fired)
+    yield fired
     integrations = GaugeMetricFamily(
         f"{PREFIX}integrations", "Integrations by their switch.", labels=["state"]
     )

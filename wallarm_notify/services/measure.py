@@ -1,4 +1,4 @@
-"""Measure: the figures of the failure ratio that a monitoring system asks for."""
+"""Measure: the figures that a monitoring system asks for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,16 @@ from typing import Protocol
 from wallarm_notify.domain.health import WARNINGS
 from wallarm_notify.services.ports import Store
 from wallarm_notify.services.review import AUTO_DISABLED, warning_kind
+from wallarm_notify.services.route import FIRED
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """``warnings`` by their level in per cent and ``auto_disabled`` only grow; the rest is as it stands."""
+    """``warnings`` by their level in per cent, ``auto_disabled`` and ``fired`` only grow; the rest is as it stands."""
 
     warnings: Mapping[int, int]
     auto_disabled: int
+    fired: int
     enabled: int
     disabled: int
     outage: bool
@@ -44,6 +46,7 @@ def measure(store: Store[MeasureQueries]) -> Figures:
         return Figures(
             warnings={level: counts.get(warning_kind(level), 0) for level in WARNINGS},
             auto_disabled=counts.get(AUTO_DISABLED, 0),
+            fired=counts.get(FIRED, 0),
             enabled=switches.get(True, 0),
             disabled=switches.get(False, 0),
             outage=tx.outage_goes_on(),

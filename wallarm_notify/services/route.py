@@ -26,6 +26,10 @@ MOST_NOTIFICATIONS: Final = 20_000
 """So many notifications are made in one transaction, unless a single event makes more."""
 
 
+FIRED: Final = "fired"
+"""The counter of firings."""
+
+
 class RoutingQueries(FiringQueries, Protocol):
     """What routing asks of the database beside firing."""
 
@@ -236,7 +240,7 @@ def route(
     matched = len({n.event_id for n in new})
     tx.count(
         counts_of(taken=len(taken), matched=matched, kept=kept, readmitted=readmitted, new=new)
-        | {"fired": len(firings)}
+        | {FIRED: len(firings)}
     )
     return Routed(
         now=now,
