@@ -1,7 +1,8 @@
-"""A trigger's criteria as options of a command give them, and as people read them."""
+"""A trigger's criteria and windows: as options give them, as people and programs read them."""
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
@@ -16,8 +17,9 @@ from wallarm_notify.domain.condition import (
     read_filter,
 )
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.trigger import Criteria, Threshold, check_threshold
+from wallarm_notify.domain.trigger import Criteria, Threshold, Window, check_threshold
 from wallarm_notify.entrypoints.cli.options import LINE, read_duration
+from wallarm_notify.entrypoints.cli.output import time_of
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -88,6 +90,16 @@ def _filter_text(one: Filter) -> str:
 def threshold_text(criteria: Criteria) -> str:
     """The threshold for people."""
     return f"more than {criteria.threshold.words}" if criteria.threshold else "each event"
+
+
+def window_document(window: Window | None) -> dict[str, datetime] | None:
+    """A window in JSON; None where each event fires."""
+    return None if window is None else {"from": window.start, "to": window.end}
+
+
+def window_text(window: Window | None) -> str:
+    """A window for people."""
+    return "" if window is None else f"{time_of(window.start)} to {time_of(window.end)}"
 
 
 def condition_rows() -> list[tuple[str, str, str, str]]:

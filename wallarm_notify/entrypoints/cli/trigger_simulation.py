@@ -16,6 +16,8 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_filters,
     read_threshold,
     threshold_text,
+    window_document,
+    window_text,
 )
 from wallarm_notify.entrypoints.cli.options import ID, LINE, example, json_option, read_since
 from wallarm_notify.entrypoints.cli.output import (
@@ -146,11 +148,10 @@ def _document(done: TriggerSimulation, trigger_id: int | None) -> dict[str, Any]
 
 
 def _item(one: WouldFire) -> dict[str, Any]:
-    window = one.firing.window
     return {
         "at": one.at,
         "occurred_at": one.occurred_at,
-        "window": None if window is None else {"from": window.start, "to": window.end},
+        "window": window_document(one.firing.window),
         "count": one.firing.count,
         "event_id": one.firing.event_id,
     }
@@ -170,7 +171,7 @@ def _print(done: TriggerSimulation) -> None:
     print_table(
         [fixed("Would have fired"), "Window", number("Counted"), "Met by event"],
         [
-            (time_of(o.at), _window(o), o.firing.count, o.firing.event_id)
+            (time_of(o.at), window_text(o.firing.window), o.firing.count, o.firing.event_id)
             for o in done.firings[:SHOWN]
         ],
         nothing="It would not have fired.",
@@ -181,8 +182,3 @@ def _print(done: TriggerSimulation) -> None:
         f"{counted(done.events, 'event')} of its kind came in, {done.matched} passed its filters; "
         f"it would have fired {counted(len(done.firings), 'time')}."
     )
-
-
-def _window(one: WouldFire) -> str:
-    window = one.firing.window
-    return "" if window is None else f"{time_of(window.start)} to {time_of(window.end)}"

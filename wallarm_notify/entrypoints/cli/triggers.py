@@ -18,6 +18,8 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_filters,
     read_threshold,
     threshold_text,
+    window_document,
+    window_text,
 )
 from wallarm_notify.entrypoints.cli.options import (
     ID,
@@ -191,7 +193,7 @@ def show(trigger_id: int, limit: int, as_json: bool) -> None:
         [
             (
                 time_of(f.fired_at),
-                _window_text(f),
+                window_text(f.firing.window),
                 f.firing.count,
                 f.firing.event_id,
                 ", ".join(f"{n.notification_id} {n.state}" for n in f.notifications) or "none",
@@ -336,11 +338,10 @@ def document(trigger: Trigger) -> dict[str, Any]:
 
 
 def _firing(shown: ShownFiring) -> dict[str, Any]:
-    window = shown.firing.window
     return {
         "id": shown.firing.id,
         "fired_at": shown.fired_at,
-        "window": None if window is None else {"from": window.start, "to": window.end},
+        "window": window_document(shown.firing.window),
         "count": shown.firing.count,
         "event_id": shown.firing.event_id,
         "event_ids": list(shown.firing.event_ids),
@@ -349,11 +350,6 @@ def _firing(shown: ShownFiring) -> dict[str, Any]:
             for n in shown.notifications
         ],
     }
-
-
-def _window_text(shown: ShownFiring) -> str:
-    window = shown.firing.window
-    return "" if window is None else f"{time_of(window.start)} to {time_of(window.end)}"
 
 
 def _one(trigger_id: int) -> Trigger:
