@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from build import Bench, an_event_for, crossings_worked_out, eventually
+from build import Bench, a_rejection, an_event_for, crossings_worked_out, eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -313,6 +313,48 @@ def test_too_many_notifications_of_firings_are_made_in_parts(
     assert bench.ledger().findings == []
 
 
+def test_a_batch_that_counts_for_too_many_triggers_is_counted_in_parts_and_exactly(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 10)
+    integration = bench.integration(subscribe=())
+    made = [bench.trigger(integration, threshold="15 in 1h") for _ in range(3)]
+    results = bench.router.ingest(attacks(16, now()), [])
+    assert len(results) > 1
+    assert [[f.count for f in bench.firings(t)] for t in made] == [[16]] * 3
+    assert bench.ledger().findings == []
+
+
+def test_what_is_too_much_is_known_before_anything_is_locked_or_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 10)
+    bench.trigger(*(bench.integration() for _ in range(6)), condition="blacklist_ip_added")
+    bench.trigger(threshold="0 in 1h")
+    events = [an_event_for("blacklist_ip_added") for _ in range(2)]
+    with statements(bench) as sent:
+        bench.router.ingest([*events, *attacks(2)], [])
+    assert sum("INSERT INTO firings" in s for s in sent) == 3
+    assert bench.ledger().findings == []
+
+
+def test_a_transaction_writes_its_counters_once_and_last(bench: Bench) -> None:
+    gone = bench.integration(subscribe=("system",))
+    bench.integration(subscribe=("rules_and_triggers",))
+    bench.trigger(gone, threshold="0 in 1h")
+    bench.ingest(rejections=[a_rejection()])
+    number = bench.value("SELECT id FROM rejected")
+    for act in (
+        lambda: bench.ingest(*attacks(1)),
+        lambda: bench.resubmit.submit(number, an_event_for("attacks_exceeded")),
+        lambda: bench.management.delete(gone, user="Ann", reason=""),
+    ):
+        with statements(bench) as sent:
+            act()
+        first = [s for s in sent if "INSERT INTO counts" in s or "INSERT INTO events" in s]
+        assert [("counts" in s) for s in first] == [False] * (len(first) - 1) + [True]
+
+
 # Many at once.
 
 
@@ -406,6 +448,23 @@ def test_a_trigger_changed_while_a_batch_waits_for_it_counts_by_what_it_is_then(
         assert waiting.result(10).fired == 1
     (firing,) = bench.firings(trigger)
     assert (firing.count, firing.criteria.clauses) == (1, ("Attack type: SQLi",))
+
+
+def test_a_trigger_that_each_event_fires_when_its_turn_comes_fires_on_each(bench: Bench) -> None:
+    trigger = bench.trigger(threshold="0 in 1h")
+    with ThreadPoolExecutor(1) as pool, bench.engine.connect() as connection:
+        connection.exec_driver_sql(
+            f"""UPDATE triggers SET version = 2, condition = 'blacklist_ip_added', threshold_count = NULL,
+                threshold_period = NULL WHERE id = {trigger.id}"""
+        )
+        waiting = pool.submit(
+            bench.ingest, *attacks(1), *(an_event_for("blacklist_ip_added") for _ in range(2))
+        )
+        wait_for_lock(bench)
+        connection.commit()
+        assert waiting.result(10).fired == 2
+    assert {str(f.criteria.condition) for f in bench.firings(trigger)} == {"blacklist_ip_added"}
+    assert bench.ledger().findings == []
 
 
 def test_a_trigger_disabled_while_a_batch_waits_for_it_does_not_fire(bench: Bench) -> None:

@@ -185,6 +185,22 @@ def test_integrations_must_be_there_and_the_clients_own(bench: Bench) -> None:
             bench.triggers.update(trigger.id, TriggerChange(integration_ids=ids), **ANN)
 
 
+def test_a_client_has_at_most_200_triggers(bench: Bench) -> None:
+    trigger = bench.trigger(threshold="0 in 1h")
+    bench.trigger(client_id=2, threshold="0 in 1h")
+    bench.sql(
+        """INSERT INTO triggers (client_id, name, comment, enabled, condition, filters, integration_ids, created_by)
+           SELECT 1, 'x', '', true, 'user_created', '[]', '{}', 'x' FROM generate_series(1, 198)"""
+    )
+    last = bench.triggers.duplicate(trigger.id, **ANN)
+    with pytest.raises(Refused, match="Client 1 has 200 triggers, which is the most"):
+        bench.triggers.duplicate(trigger.id, **ANN)
+    with pytest.raises(Refused, match="Client 1 has 200 triggers, which is the most"):
+        bench.triggers.create(a_trigger_draft(*trigger.integration_ids))
+    bench.triggers.delete(last.id, **ANN)
+    bench.triggers.duplicate(trigger.id, **ANN)
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

@@ -167,22 +167,19 @@ def _choice(*words: str) -> Callable[[object], FilterValue]:
     return read
 
 
-def _number(value: object) -> FilterValue:
-    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
-        return int(value)
-    if type(value) is int and abs(value) < 10**18:
-        return value
-    raise ValueError("give whole numbers")
-
-
 def _application(value: object) -> FilterValue:
-    try:
-        number = _number(value)
-    except ValueError:
-        number = 0
-    if number != DEFAULT_APPLICATION and (not isinstance(number, int) or number < 1):
-        raise ValueError("give ids of applications, whole numbers from 1; -1 is the default one")
-    return number
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,19}\s*", value, re.ASCII):
+        value = int(value)
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise ValueError("give ids of applications, whole numbers; -1 is the default one")
+    return value
+
+
+def _specification(value: object) -> FilterValue:
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    word = _words(value)
+    return int(word) if re.fullmatch(r"[1-9][0-9]{0,17}", str(word), re.ASCII) else word
 
 
 def _address(value: object) -> FilterValue:
@@ -222,8 +219,8 @@ def _words(value: object) -> FilterValue:
 
 def _host(value: object) -> FilterValue:
     word = _words(value)
-    if not isinstance(word, str) or re.search(r"[\s/]", word):
-        raise ValueError("give hosts, as shop.example.com, without scheme and path")
+    if not isinstance(word, str) or re.search(r"[\s/*]", word):
+        raise ValueError("give whole hosts, as shop.example.com: no scheme, no path, no *")
     return word.lower()
 
 
@@ -246,7 +243,7 @@ class FilterKind:
 def _field(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
     def found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
         value = body.get(name)
-        return () if value is None else (value,)
+        return () if value is None else (value.strip(),)
 
     return found
 
@@ -254,13 +251,13 @@ def _field(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
 def _lowered(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
     def found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
         value = body.get(name)
-        return () if value is None else (value.lower(),)
+        return () if value is None else (value.strip().lower(),)
 
     return found
 
 
 def _attack_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    word = body["attack_type"].lower()
+    word = body["attack_type"].strip().lower()
     return (word, _GROUP_OF[word]) if word in _GROUP_OF else (word,)
 
 
@@ -280,12 +277,12 @@ def _status_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
 
 
 def _sensitive_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    return [word.casefold() for word in body.get("sensitive_data") or ()]
+    return [word.strip().casefold() for word in body.get("sensitive_data") or ()]
 
 
 def _specification_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
     given = body.get("specification_id")
-    return () if given is None else (str(given),)
+    return () if given is None else (str(given).strip(),)
 
 
 def attack_name(code: FilterValue) -> str:
@@ -338,7 +335,7 @@ FILTERS: Final[Mapping[str, FilterKind]] = {
     "deviation_type": FilterKind(
         "Type of rogue API", _choice("shadow", "zombie", "orphan"), _field("kind")
     ),
-    "api_spec_ids": FilterKind("Specification", _number, _specification_found, key=str),
+    "api_spec_ids": FilterKind("Specification", _specification, _specification_found, key=str),
     "user_role": FilterKind(
         "User role", _words, _field("user_role"), shown=lambda value: role_name(str(value))
     ),

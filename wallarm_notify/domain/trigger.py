@@ -133,7 +133,8 @@ def fired(
 def thing_of(event: Event) -> bytes:
     """What a rogue endpoint is known by: method, host, path and kind (spec 3); 32 bytes."""
     body = event.body
-    thing = [body["method"].upper(), body["host"].lower(), body["path"], body["kind"]]
+    method, host, path = (body[name].strip() for name in ("method", "host", "path"))
+    thing = [method.upper(), host.lower(), path, body["kind"]]
     return sha256(json.dumps(thing).encode("ascii")).digest()
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from wallarm_notify.domain.condition import CONDITIONS_OF, Condition
+from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.trigger import (
     MOST_EVENTS_NAMED,
@@ -102,8 +103,14 @@ TRIGGERS_LOOK_AT: Final = frozenset(CONDITIONS_OF)
 """The types of events that triggers look at."""
 
 
-def fire(tx: FiringQueries, events: Iterable[Event], now: datetime) -> list[Firing]:
-    """The firings of ``events``, which were stored in this transaction; counts what did not fire."""
+def fire(
+    tx: FiringQueries, events: Iterable[Event], now: datetime, *, most: int | None = None
+) -> list[Firing]:
+    """The firings of ``events``, which were stored in this transaction; counts what did not fire.
+
+    Raises TooMuch, before anything is locked, where several events come to more than ``most`` of what
+    takes time: notifications, or events counted by one trigger each.
+    """
     looked_at = [e for e in events if e.type in TRIGGERS_LOOK_AT]
     if not looked_at:
         return []
@@ -111,12 +118,23 @@ def fire(tx: FiringQueries, events: Iterable[Event], now: datetime) -> list[Firi
         sorted({e.client_id for e in looked_at}), sorted({CONDITIONS_OF[e.type] for e in looked_at})
     )
     found = matches(triggers, looked_at)
+    if most is not None and len(looked_at) > 1 and _work_of(found) > most:
+        raise TooMuch(f"{len(looked_at)} events meet or count for more triggers than {most} times")
     firings = _each(tx, [m for m in found if m.trigger.criteria.threshold is None])
     counted = [m for m in found if m.trigger.criteria.threshold is not None]
     firings += _counted(tx, counted, looked_at, now)
     if firings:
         tx.insert_firings(firings)
     return firings
+
+
+def _work_of(found: Iterable[Match]) -> int:
+    """How much firing and counting is ahead: what is locked for it must not stay so for seconds."""
+    return sum(
+        len(m.events)
+        * (1 if m.trigger.criteria.threshold else max(1, len(m.trigger.integration_ids)))
+        for m in found
+    )
 
 
 def matches(triggers: Iterable[Trigger], events: Iterable[Event]) -> list[Match]:
@@ -182,9 +200,12 @@ def _counted(
 ) -> list[Firing]:
     """Triggers with a threshold: everything from the lock on is read and written once for all of them."""
     asked = [c for m in found if (c := _counting(m, now)).events]
-    counting = _locked(tx, asked, events, now) if asked else []
-    if not counting:
+    if not asked:
         return []
+    counting, changed = _locked(tx, asked, events, now)
+    at_once = _each(tx, changed)
+    if not counting:
+        return at_once
     near = tx.cells(
         {c.key: stretches(c.cells, CELLS - 1, CELLS - 1) for c in counting},
         {c.key: stretches(c.cells, c.quiet, CELLS + c.quiet) for c in counting},
@@ -200,7 +221,7 @@ def _counted(
     firings = [_fired(c, one, ids) for (c, one), ids in zip(crossed, before, strict=True)]
     ends = {(c.key, one.end) for c, one in crossed}
     tx.add_cells([change for c in counting for change in _changes(c, near.get(c.key), ends)])
-    return firings
+    return at_once + firings
 
 
 def _counting(match: Match, now: datetime) -> _Counting:
@@ -212,20 +233,23 @@ def _counting(match: Match, now: datetime) -> _Counting:
 
 def _locked(
     tx: FiringQueries, asked: Sequence[_Counting], events: Sequence[Event], now: datetime
-) -> list[_Counting]:
-    """The same under the triggers' locks; one that was changed meanwhile is matched anew."""
+) -> tuple[list[_Counting], list[Match]]:
+    """The same under the triggers' locks; one that was changed meanwhile is matched anew.
+
+    The second list is of those that each event fires by now.
+    """
     before = {c.trigger.id: c for c in asked}
-    counting = []
+    counting, at_once = [], []
     for trigger in tx.lock_triggers(sorted(before)):
-        if trigger.criteria.threshold is None:
-            continue  # it looks at other events by now
         known = before[trigger.id]
         if trigger.version == known.trigger.version:
             counting.append(_Counting(trigger, known.events, known.cells))
+        elif trigger.criteria.threshold is None:
+            at_once += matches([trigger], events)
         else:
             anew = (_counting(m, now) for m in matches([trigger], events))
             counting += [c for c in anew if c.events]
-    return counting
+    return counting, at_once
 
 
 def _fired(counting: _Counting, crossing: Crossing, before: Sequence[UUID]) -> Firing:

@@ -23,6 +23,9 @@ from wallarm_notify.services.ports import Doorbell, Store
 
 MOST_INTEGRATIONS = 100
 
+MOST_TRIGGERS = 200
+"""Triggers of one client: each looks at each event of its kind, in one transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerDraft:
@@ -57,6 +60,10 @@ class TriggerQueries(AnnounceQueries, Protocol):
 
     def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, tuple[int, bool]]:
         """Client and switch of integrations that are there; none of them can be deleted meanwhile."""
+        ...
+
+    def count_triggers(self, client_id: int) -> int:
+        """How many triggers a client has."""
         ...
 
     def insert_trigger(self, draft: TriggerDraft, name: str) -> Trigger:
@@ -105,6 +112,7 @@ class TriggerManagement:
 
         def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
             _check_integrations(tx, draft.client_id, draft.integration_ids)
+            _check_number(tx, draft.client_id)
             name = draft.name or default_name(draft.user, tx.now)[:LONGEST_NAME]
             made = tx.insert_trigger(draft, name)
             return made, [self._event(made, "trigger.created", draft.user, tx.now)]
@@ -144,6 +152,7 @@ class TriggerManagement:
 
         def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
             original = _found(trigger_id, tx.trigger(trigger_id))
+            _check_number(tx, original.client_id)
             draft = TriggerDraft(
                 client_id=original.client_id,
                 criteria=original.criteria,
@@ -303,6 +312,13 @@ def _found(trigger_id: int, trigger: Trigger | None) -> Trigger:
     if trigger is None:
         raise NotFound(f"There is no trigger {trigger_id}.")
     return trigger
+
+
+def _check_number(tx: TriggerQueries, client_id: int) -> None:
+    if tx.count_triggers(client_id) >= MOST_TRIGGERS:
+        raise Refused(
+            f"Client {client_id} has {MOST_TRIGGERS} triggers, which is the most; delete one it does not need."
+        )
 
 
 def _check_integrations(tx: TriggerQueries, client_id: int, ids: Iterable[int]) -> None:

@@ -11,6 +11,9 @@ from wallarm_notify.services.ports import Store
 SLICE: Final = 1000
 """So many rows are deleted in one transaction."""
 
+CELL_SLICE: Final = 10_000
+"""Cells are small and many: a trigger with a period of a second fills 60 in each."""
+
 SLICES: Final = 50
 """So many slices of a kind one run deletes; the next run goes on."""
 
@@ -34,8 +37,16 @@ class PruneQueries(Protocol):
         """Deletes counters that have left the failure window, and old decisions; how many counters."""
         ...
 
+    def prune_cells(self, limit: int) -> int:
+        """Deletes cells that nothing is judged by any more; how many."""
+        ...
+
+    def prune_things(self, limit: int) -> int:
+        """Deletes the rogue endpoints of deleted triggers; how many."""
+        ...
+
     def prune_triggers(self, limit: int) -> int:
-        """Deletes cells that nothing is judged by any more, and what deleted triggers left; how many rows."""
+        """Deletes the rows of deleted triggers that have nothing left; how many."""
         ...
 
     def count(self, changes: Mapping[str, int]) -> None:
@@ -73,12 +84,16 @@ def prune(
     events = _all(store, lambda tx: tx.prune_events(retention, SLICE))
     rejected = _all(store, lambda tx: tx.prune_rejected(retention, SLICE))
     _all(store, lambda tx: (tx.prune_health(window, retention, SLICE), {}))
+    _all(store, lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE)
+    _all(store, lambda tx: (tx.prune_things(SLICE), {}))
     _all(store, lambda tx: (tx.prune_triggers(SLICE), {}))
     return Pruned(events, rejected)
 
 
 def _all(
-    store: Store[PruneQueries], one_slice: Callable[[PruneQueries], tuple[int, Mapping[str, int]]]
+    store: Store[PruneQueries],
+    one_slice: Callable[[PruneQueries], tuple[int, Mapping[str, int]]],
+    size: int = SLICE,
 ) -> int:
     def work(tx: PruneQueries) -> int:
         rows, counts = one_slice(tx)
@@ -89,6 +104,6 @@ def _all(
     for _ in range(SLICES):
         done = store.transact(work)
         deleted += done
-        if done < SLICE:
+        if done < size:
             break
     return deleted

@@ -23,7 +23,9 @@ SLICE: Final = 1000
 """So many events are routed in one transaction at the most (spec 2)."""
 
 MOST_NOTIFICATIONS: Final = 20_000
-"""So many notifications are made in one transaction, unless a single event makes more."""
+"""So many notifications are made in one transaction, unless a single event makes more.
+
+So many events are counted in one, too, by one trigger each."""
 
 
 FIRED: Final = "fired"
@@ -218,6 +220,7 @@ def route(
     rejected = [*rejections, *refused]
     integrations = _by_client(tx, accepted)
     cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
+    _check_work(accepted, sum(map(len, cards.values())))
     inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
     seen_before = [e for e in accepted if e.id not in inserted]
     if seen_before:
@@ -229,11 +232,11 @@ def route(
     kept = tx.insert_rejected(rejected)
     readmitted = tx.readmit(taken)
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
-    firings = fire(tx, taken, now)
+    firings = fire(tx, taken, now, most=MOST_NOTIFICATIONS)
+    new = [made(e, i) for e in taken for i in cards[e.id]]
+    _check_work(accepted, len(new) + sum(len(f.integration_ids) for f in firings))
     told = _of_firings(tx, firings)
-    new = [made(e, i) for e in taken for i in cards[e.id]] + told
-    if len(accepted) > 1 and len(new) > MOST_NOTIFICATIONS:
-        raise TooMuch(f"{len(accepted)} events make more than {MOST_NOTIFICATIONS} notifications")
+    new += told
     pending = tx.insert_notifications(new, ring)
     if told:
         tx.add_fan_out(Counter(n.event_id for n in told))
@@ -252,6 +255,12 @@ def route(
         fired=len(firings),
         pending=tuple(pending),
     )
+
+
+def _check_work(events: Sequence[Event], notifications: int) -> None:
+    """Raises TooMuch where several events make more notifications than one transaction should."""
+    if len(events) > 1 and notifications > MOST_NOTIFICATIONS:
+        raise TooMuch(f"{len(events)} events make more than {MOST_NOTIFICATIONS} notifications")
 
 
 def _sorted_out(

@@ -1,5 +1,6 @@
 """Simulating a trigger: stored events are counted anew, in memory, by the code that counts them live."""
 
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ class _Memory:
 
     _trigger: Trigger
     _counts: dict[int, int] = field(default_factory=dict)
-    _fired: set[int] = field(default_factory=set)
+    _fired: list[int] = field(default_factory=list)
     _ids: dict[int, list[UUID]] = field(default_factory=lambda: defaultdict(list))
     _things: set[tuple[int, bytes]] = field(default_factory=set)
 
@@ -143,7 +144,13 @@ class _Memory:
         return {
             key: Near(
                 in_stretches(self._counts, wanted),
-                [e for e in self._fired if any(s.low <= e <= s.high for s in firings[key])],
+                [
+                    end
+                    for s in firings[key]
+                    for end in self._fired[
+                        bisect_left(self._fired, s.low) : bisect_right(self._fired, s.high)
+                    ]
+                ],
             )
             for key, wanted in counts.items()
         }
@@ -159,7 +166,7 @@ class _Memory:
             self._counts[change.cell] = self._counts.get(change.cell, 0) + change.added
             self._ids[change.cell] += change.event_ids
             if change.fired:
-                self._fired.add(change.cell)
+                insort(self._fired, change.cell)
 
     def insert_things(self, things: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
         new = set(things) - self._things

@@ -55,7 +55,10 @@ class Store:
         for run in range(1, _RUNS + 1):
             try:
                 with self._engine.begin() as connection:
-                    return work(Transaction(connection, self._cipher))
+                    tx = Transaction(connection, self._cipher)
+                    result = work(tx)
+                    tx.write_counts()
+                    return result
             except DBAPIError as error:
                 if not may_run_again(error) or run == _RUNS:
                     raise meaning(error) from None

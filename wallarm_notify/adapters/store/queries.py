@@ -1,5 +1,6 @@
-"""What every group of queries stands on: one transaction, and its ``now``."""
+"""What every group of queries stands on: one transaction, its ``now``, and the ledger's counters."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -13,6 +14,9 @@ from wallarm_notify.domain.notification import Notification, State
 NOTIFICATION_COLUMNS = """n.id, n.integration_id, n.state, n.run, n.attempts_made, n.claim,
     n.lost_claims, n.rings, n.due_at, n.lease_until, n.ring_at, n.finished_at, n.severity,
     n.disablings, n.last, n.end_reason"""
+
+_SHARDS = 8
+"""The ledger's counters are spread over so many rows each."""
 
 _SAVE = text("""
     UPDATE notifications n SET
@@ -78,6 +82,7 @@ class Queries:
     def __init__(self, connection: Connection, cipher: KeyCipher | None) -> None:
         self._connection = connection
         self._cipher_or_none = cipher
+        self._counts: Counter[str] = Counter()
 
     @property
     def cipher(self) -> KeyCipher:
@@ -101,6 +106,28 @@ class Queries:
         """Runs ``statement``; returns how many rows it touched."""
         clause = text(statement) if isinstance(statement, str) else statement
         return self._connection.execute(clause, parameters).rowcount
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Adds ``changes`` to the ledger's counters, at the end of the transaction."""
+        self._counts.update(changes)
+
+    def write_counts(self) -> None:
+        """Writes what was counted, in the order of kinds: the last statement before the commit.
+
+        One statement for all of it: who counted in two would wait for others with counters in hand.
+        """
+        moved = {kind: change for kind, change in sorted(self._counts.items()) if change}
+        if moved:
+            self._do(
+                """INSERT INTO counts (kind, shard, value)
+                   SELECT u.kind, pg_backend_pid() % :shards, u.change
+                   FROM unnest(CAST(:kinds AS text[]), CAST(:changes AS bigint[])) AS u(kind, change)
+                   ORDER BY u.kind
+                   ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value""",
+                shards=_SHARDS,
+                kinds=list(moved),
+                changes=list(moved.values()),
+            )
 
     def save(self, notifications: Sequence[Notification]) -> None:
         """Writes what changes of ``notifications``, whose rows this transaction has locked."""

@@ -18,9 +18,6 @@ from wallarm_notify.domain.notification import (
     State,
 )
 
-_SHARDS = 8
-"""The ledger's counters are spread over so many rows each."""
-
 _INSERT_EVENTS = text("""
     INSERT INTO events (id, client_id, type, occurred_at, body, body_hash, fan_out, received_at)
     SELECT u.id, u.client_id, u.type, u.occurred_at, CAST(u.body AS jsonb), u.body_hash, u.fan_out, now()
@@ -67,7 +64,7 @@ _INSERT_REJECTED = text("""
 
 
 class RoutingQueries(Queries):
-    """Events, rejections, new notifications and the ledger's counters."""
+    """Events, rejections and new notifications."""
 
     def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
         """The integrations, enabled or not, of ``client_ids``."""
@@ -210,21 +207,6 @@ class RoutingQueries(Queries):
             type=content_type,
             body=body,
         )
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Adds ``changes`` to the ledger's counters: the last statement before the commit."""
-        moved = {kind: change for kind, change in sorted(changes.items()) if change}
-        if moved:
-            self._do(
-                """INSERT INTO counts (kind, shard, value)
-                   SELECT u.kind, pg_backend_pid() % :shards, u.change
-                   FROM unnest(CAST(:kinds AS text[]), CAST(:changes AS bigint[])) AS u(kind, change)
-                   ORDER BY u.kind
-                   ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value""",
-                shards=_SHARDS,
-                kinds=list(moved),
-                changes=list(moved.values()),
-            )
 
 
 def _after(n: NewNotification) -> timedelta:

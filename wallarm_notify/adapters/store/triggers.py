@@ -198,6 +198,14 @@ class TriggerQueries(Queries):
         )
         return {row["id"]: (row["client_id"], row["enabled"]) for row in rows}
 
+    def count_triggers(self, client_id: int) -> int:
+        """How many triggers a client has."""
+        rows = self._rows(
+            "SELECT count(*) AS n FROM triggers WHERE client_id = :client AND deleted_at IS NULL",
+            client=client_id,
+        )
+        return int(rows[0]["n"])
+
     def insert_trigger(self, draft: TriggerDraft, name: str) -> Trigger:
         """Stores a new trigger."""
         row = self._rows(
@@ -355,9 +363,9 @@ class TriggerQueries(Queries):
 
     # What PRUNE asks: see services.prune.
 
-    def prune_triggers(self, limit: int) -> int:
-        """Deletes cells that nothing is judged by any more, and what deleted triggers left; how many rows."""
-        cells = self._do(
+    def prune_cells(self, limit: int) -> int:
+        """Deletes cells that nothing is judged by any more; how many."""
+        return self._do(
             """WITH old AS MATERIALIZED (
                    SELECT trigger_id, version, cell FROM trigger_cells WHERE expires_at < now()
                    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -366,21 +374,30 @@ class TriggerQueries(Queries):
                WHERE (c.trigger_id, c.version, c.cell) = (old.trigger_id, old.version, old.cell)""",
             limit=limit,
         )
-        things = self._do(
+
+    def prune_things(self, limit: int) -> int:
+        """Deletes the rogue endpoints of deleted triggers; how many."""
+        return self._do(
             """DELETE FROM trigger_things WHERE (trigger_id, thing) IN (
-                   SELECT h.trigger_id, h.thing FROM triggers t JOIN trigger_things h ON h.trigger_id = t.id
+                   SELECT h.trigger_id, h.thing FROM triggers t
+                   CROSS JOIN LATERAL (
+                       SELECT trigger_id, thing FROM trigger_things s WHERE s.trigger_id = t.id LIMIT :limit) h
                    WHERE t.deleted_at IS NOT NULL LIMIT :limit)""",
             limit=limit,
         )
-        triggers = self._do(
+
+    def prune_triggers(self, limit: int) -> int:
+        """Deletes the rows of deleted triggers that have no rogue endpoints any more; how many.
+
+        Not before an hour: a batch that read one before its deletion may still write one.
+        """
+        return self._do(
             """DELETE FROM triggers WHERE id IN (
-                   SELECT id FROM triggers t WHERE t.deleted_at < now() - :rest
+                   SELECT id FROM triggers t WHERE t.deleted_at < now() - interval '1 hour'
                      AND NOT EXISTS (SELECT FROM trigger_things h WHERE h.trigger_id = t.id)
                    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)""",
-            rest=timedelta(hours=1),
             limit=limit,
         )
-        return max(cells, things, triggers)
 
 
 def firing_of(row: Mapping[str, Any]) -> Firing:
