@@ -288,6 +288,7 @@ def test_delete_cannot_be_undone(line: CommandLine) -> None:
         "told": 1,
         "cancelled": 0,
         "last_notification": True,
+        "triggers": [],
     }
     for command in ("show", "enable", "disable", "delete", "test"):
         assert "There is no integration" in line.refusal("integrations", command, number)
