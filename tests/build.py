@@ -16,13 +16,13 @@ from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.secrets import KeyCipher, generate
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.condition import Condition
+from wallarm_notify.domain.crossing import Crossing
 from wallarm_notify.domain.event import Event, Severity
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
-from wallarm_notify.domain.trigger import Criteria, Firing, Trigger, check_criteria
-from wallarm_notify.domain.window import Crossing
+from wallarm_notify.domain.trigger import Criteria, Trigger, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     read_condition_option,
     read_filters,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
+    from wallarm_notify.domain.firing import Firing
     from wallarm_notify.domain.message import Message
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

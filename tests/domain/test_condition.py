@@ -8,18 +8,16 @@ import pytest
 from build import an_event_for, criteria_of
 
 from wallarm_notify.domain.condition import (
-    ATTACK_TYPES,
     CONDITIONS_OF,
-    FILTERS,
     MOST_VALUES,
     TERMS,
     Condition,
-    Operator,
     read_condition,
     read_filter,
 )
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import EVENT_TYPES, Severity
+from wallarm_notify.domain.filters import ATTACK_TYPES, FILTERS, Operator
 
 # As spec 3 has it.
 TABLE = {
@@ -123,7 +121,9 @@ def passes(condition: str, filters: list[str], fields: dict[str, Any]) -> bool:
         ("user_created", "user_role=admin", {"user_role": "admin "}, True),
         ("user_created", "user_role=admin,analytic", {"user_role": "admin"}, True),
         ("user_created", "user_role=admin", {"user_role": "Robot"}, False),
-        ("user_created", "user_role=Robot", {"user_role": "Robot"}, True),
+        ("user_created", "user_role=Robot", {"user_role": "robot"}, True),
+        ("user_created", "user_role=administrator", {"user_role": "admin"}, True),
+        ("user_created", "user_role=Read Only", {"user_role": "auditor"}, True),
     ],
 )
 def test_which_events_pass(
@@ -193,6 +193,7 @@ def test_without_a_filter_of_its_kind_an_orphan_does_not_fire(kind: str, *, expe
                 "default one."
             ),
         ),
+        ("attacks_exceeded", "pool=-2", "filter pool: «-2» will not do"),
         (
             "attacks_exceeded",
             "pool=1.5",

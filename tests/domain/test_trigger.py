@@ -9,14 +9,13 @@ from build import NOON, an_event_for, criteria_of
 
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.firing import fired, thing_of
 from wallarm_notify.domain.trigger import (
     Threshold,
     Trigger,
     check_threshold,
     default_name,
-    fired,
     period_words,
-    thing_of,
 )
 
 SECOND = timedelta(seconds=1)
@@ -82,6 +81,15 @@ def test_a_threshold_that_will_not_do_gets_one_sentence(text: str, sentence: str
     assert str(refusal.value).startswith(sentence)
 
 
+def test_two_filters_of_which_no_event_can_pass_both_are_refused() -> None:
+    with pytest.raises(Refused, match="filter attack_type: give its values in one filter"):
+        criteria_of("attacks_exceeded", "attack_type=sqli", "attack_type=xss", threshold="1 in 1h")
+    both = criteria_of("api_structure_changed", "pii=email", "pii=phone")
+    assert len(both.filters) == 2
+    neither = ("pool!=3", "pool!=4", "pool=5")
+    assert len(criteria_of("attacks_exceeded", *neither, threshold="1 in 1h").filters) == 3
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
@@ -110,6 +118,7 @@ def a_trigger(number: int) -> Trigger:
         integration_ids=(1,),
         version=1,
         created_at=NOON,
+        created_by="Ann",
     )
 
 

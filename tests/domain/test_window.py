@@ -11,14 +11,12 @@ from build import NOON, crossings_worked_out
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wallarm_notify.domain.crossing import Crossing, Near, crossings
 from wallarm_notify.domain.window import (
     CELLS,
     LATE_BY,
-    Crossing,
-    Near,
     Stretch,
     cell_of,
-    crossings,
     expiry_of,
     in_stretches,
     is_late,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import an_event_for
 
-from wallarm_notify.domain.condition import FILTERS, Condition
+from wallarm_notify.domain.condition import Condition
+from wallarm_notify.domain.filters import FILTERS
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
@@ -99,7 +100,7 @@ def test_a_person_sees_what_it_does_and_whom_it_notifies(line: CommandLine) -> N
     warned = line(
         "triggers", "create", "--client", 1, "--condition", "user_created", "--integration", off
     )
-    assert f"warning: integration {off} is disabled" in warned.stderr
+    assert f"warning: disabled: {off}; what a disabled" in warned.stderr
 
 
 def test_a_firing_is_shown_with_its_events_and_notifications(line: CommandLine) -> None:
@@ -131,9 +132,12 @@ def test_a_firing_is_shown_with_its_events_and_notifications(line: CommandLine) 
     assert (listed["firing_id"], listed["event_id"]) == (firing["id"], None)
     text = line.ok("triggers", "show", trigger["id"])
     assert f"{notification['id']} pending" in text
+    assert firing["id"][:8] in text
+    assert f"The last was met by event {firing['event_id']}" in text
     assert firing["id"] in line.ok("notifications", "show", notification["id"])
     assert "trigger:1" in "".join(line.ok("notifications", "list").split())
     assert line.json("triggers", "show", trigger["id"], "--firings", 0)["firings"] == []
+    assert "No firings" not in line.ok("triggers", "show", trigger["id"], "--firings", 0)
 
 
 def test_firings_are_a_metric(line: CommandLine) -> None:
@@ -191,14 +195,16 @@ def test_deleting_an_integration_says_which_triggers_lost_it(line: CommandLine) 
         *("--integration", f"{gone},{kept}"),
     )
     done = line("integrations", "delete", gone, "--yes")
-    assert "It was taken off trigger 1, 2.\n" in done.stdout
+    assert "Taken off these triggers: 1, 2.\n" in done.stdout
     (warning,) = done.stderr.splitlines()
     assert warning.startswith(
         "wallarm-notify: warning: trigger 1 notifies nobody any more; give it another"
     )
     assert [t["integration_ids"] for t in line.json("triggers", "list")["items"]] == [[], [kept]]
     assert "NOBODY" in line.ok("triggers", "list")
-    assert line.json("integrations", "delete", kept, "--yes")["triggers"] == [2]
+    last = line("integrations", "delete", kept, "--yes", "--json")
+    assert '"triggers": [\n    2\n  ]' in last.stdout
+    assert "warning: trigger 2 notifies nobody any more" in last.stderr
 
 
 ATTACKS = ("--condition", "attacks_exceeded")
@@ -269,6 +275,7 @@ def test_another_clients_integration_is_refused(line: CommandLine) -> None:
         ("update", "1", "--no-filters", "--filter", "pool=1"),
         ("simulate",),
         ("simulate", "1", "--client", "1"),
+        ("simulate", "1", "--no-filters", "--filter", "pool=1"),
         ("simulate", "1", *ATTACKS),
         ("simulate", "--client", "1"),
     ],
@@ -318,6 +325,9 @@ def test_a_simulation_says_when_it_would_have_fired_and_sends_nothing(line: Comm
     text = line.ok("triggers", "simulate", 1, "--threshold", "3 in 1h")
     assert "5 events of its kind came in, 5 passed its filters; it would have fired 1 time." in text
     assert "It would not have fired." in line.ok("triggers", "simulate", 1, "--filter", "pool=5")
+    line.ok("triggers", "update", 1, "--filter", "pool=5", "--threshold", "3 in 1h")
+    assert line.json("triggers", "simulate", 1)["items"] == []
+    assert len(line.json("triggers", "simulate", 1, "--no-filters")["items"]) == 1
     assert line.json("triggers", "show", 1)["firings"] == []
     assert line.json("notifications", "list")["items"] == []
 

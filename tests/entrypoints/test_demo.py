@@ -18,9 +18,10 @@ import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
 from build import an_event_for, criteria_of
 
+from wallarm_notify.domain.firing import Window, fired
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
-from wallarm_notify.domain.trigger import Trigger, Window, fired
+from wallarm_notify.domain.trigger import Trigger
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     ROLES,
@@ -243,6 +244,7 @@ def a_firing(count: int = ATTACKS, state: State = State.DELIVERED) -> ShownFirin
             integration_ids=(1,),
             version=1,
             created_at=NOON,
+            created_by="Ann",
         ),
         event,
         count=count,

@@ -450,23 +450,6 @@ def test_a_trigger_changed_while_a_batch_waits_for_it_counts_by_what_it_is_then(
     assert (firing.count, firing.criteria.clauses) == (1, ("Attack type: SQLi",))
 
 
-def test_a_trigger_that_each_event_fires_when_its_turn_comes_fires_on_each(bench: Bench) -> None:
-    trigger = bench.trigger(threshold="0 in 1h")
-    with ThreadPoolExecutor(1) as pool, bench.engine.connect() as connection:
-        connection.exec_driver_sql(
-            f"""UPDATE triggers SET version = 2, condition = 'blacklist_ip_added', threshold_count = NULL,
-                threshold_period = NULL WHERE id = {trigger.id}"""
-        )
-        waiting = pool.submit(
-            bench.ingest, *attacks(1), *(an_event_for("blacklist_ip_added") for _ in range(2))
-        )
-        wait_for_lock(bench)
-        connection.commit()
-        assert waiting.result(10).fired == 2
-    assert {str(f.criteria.condition) for f in bench.firings(trigger)} == {"blacklist_ip_added"}
-    assert bench.ledger().findings == []
-
-
 def test_a_trigger_disabled_while_a_batch_waits_for_it_does_not_fire(bench: Bench) -> None:
     trigger = bench.trigger(threshold="0 in 1h")
     with ThreadPoolExecutor(1) as pool, bench.engine.connect() as connection:

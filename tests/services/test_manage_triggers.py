@@ -90,6 +90,18 @@ def test_every_change_is_told_with_what_was_before_and_after(bench: Bench) -> No
     assert bench.ledger().findings == []
 
 
+def test_a_comments_text_is_not_told(bench: Bench) -> None:
+    trigger = bench.trigger(threshold="2 in 1h")
+    changed = bench.triggers.update(
+        trigger.id, TriggerChange(comment="between us", name="Other"), **ANN
+    )
+    assert changed.comment == "between us"
+    assert told(bench)[1]["changes"] == {
+        "comment": {},
+        "name": {"before": "Many attacks", "after": "Other"},
+    }
+
+
 def test_an_update_that_changes_nothing_is_told_to_nobody(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
     same = TriggerChange(name=trigger.name, threshold=trigger.criteria.threshold)
@@ -143,7 +155,13 @@ def test_a_copy_is_the_same_and_counts_for_itself(bench: Bench) -> None:
     bench.ingest(an_event_for("attacks_exceeded"))
     copy = bench.triggers.duplicate(trigger.id, **ANN)
     assert copy.name == "Copy of Many attacks"
-    same = replace(copy, id=trigger.id, name=trigger.name, created_at=trigger.created_at)
+    same = replace(
+        copy,
+        id=trigger.id,
+        name=trigger.name,
+        created_at=trigger.created_at,
+        created_by=trigger.created_by,
+    )
     assert same == trigger
     assert bench.ingest(an_event_for("attacks_exceeded")).fired == 1
     assert bench.firings(copy) == []

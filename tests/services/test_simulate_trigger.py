@@ -30,6 +30,7 @@ def unsaved(condition: str, *filters: str, threshold: str | None = None) -> Trig
         integration_ids=(),
         version=0,
         created_at=NOON,
+        created_by="Ann",
     )
 
 

@@ -1,15 +1,13 @@
-"""What a trigger can ask of an event: conditions, the filters each permits, and their values (spec 3)."""
+"""What a trigger can ask of an event: the conditions, and the filters that each permits (spec 3)."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import EVENT_TYPES, Event, EventType, Severity
-from wallarm_notify.domain.roles import role_name
+from wallarm_notify.domain.event import Event, Severity
+from wallarm_notify.domain.filters import FILTERS, FilterValue, Operator
 
 MOST_FILTERS: Final = 6
 """Filters a trigger may have (spec 3)."""
@@ -17,15 +15,8 @@ MOST_FILTERS: Final = 6
 MOST_VALUES: Final = 100
 """Values a filter may have."""
 
-LONGEST_VALUE: Final = 255
-
-DEFAULT_APPLICATION: Final = -1
-"""The id of the application that everything without one belongs to."""
-
 _ROGUE_UNLESS_ASKED: Final = ("shadow", "zombie")
 """Without a filter of its kind a rogue endpoint is one of these (spec 3)."""
-
-FilterValue = int | str
 
 
 class Condition(StrEnum):
@@ -43,18 +34,6 @@ class Condition(StrEnum):
     def terms(self) -> "Terms":
         """What belongs to it."""
         return TERMS[self]
-
-    @property
-    def event_type(self) -> EventType:
-        """The type of event it looks at."""
-        return EVENT_TYPES[self.terms.event_type]
-
-
-class Operator(StrEnum):
-    """How a filter's values are meant: any of them, or none of them."""
-
-    EQ = "eq"
-    NE = "ne"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,255 +72,6 @@ TERMS: Final[Mapping[Condition, Terms]] = {
 CONDITIONS_OF: Final[Mapping[str, Condition]] = {t.event_type: c for c, t in TERMS.items()}
 """The condition that looks at a type of event; types that are missing here no trigger looks at."""
 
-_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "graphql_attacks": (
-        "gql_doc_size",
-        "gql_value_size",
-        "gql_depth",
-        "gql_aliases",
-        "gql_docs_per_batch",
-        "gql_introspection",
-        "gql_debug",
-    ),
-    "api_specification": (
-        "undefined_endpoint",
-        "undefined_parameter",
-        "invalid_parameter_value",
-        "missing_parameter",
-        "missing_auth",
-        "invalid_request",
-    ),
-}
-"""Attack types that stand for several others, and for themselves."""
-
-_GROUP_OF: Final = {member: group for group, members in _GROUPS.items() for member in members}
-
-ATTACK_TYPES: Final = (
-    *("sqli", "nosqli", "rce", "ssi", "ssti", "ldapi", "mail_injection", "ssrf", "ptrav", "xxe"),
-    *("scanner", "xss", "redir", "crlf", "mass_assignment", "data_bomb", "invalid_xml"),
-    *("processing_overlimit", "overlimit_res", "vpatch"),
-    *("enum", "brute", "bola", "dirbust", "credential_stuffing", "api_abuse", "account_takeover"),
-    *("security_crawlers", "scraping", "resource_consumption"),
-    *(word for group, members in _GROUPS.items() for word in (group, *members)),
-    *("ai_prompt_retrieval", "ai_prompt_injection", "query_anomaly"),
-    *("blocked_source", "file_upload_violation"),
-)
-"""The attack types that a filter can name; events may have others, which no value matches."""
-
-_ATTACK_NAMES: Final = {
-    "sqli": "SQLi",
-    "nosqli": "NoSQLi",
-    "rce": "RCE",
-    "ssi": "SSI",
-    "ssti": "SSTI",
-    "ldapi": "LDAPi",
-    "ssrf": "SSRF",
-    "ptrav": "Path traversal",
-    "xxe": "XXE",
-    "xss": "XSS",
-    "redir": "Open redirect",
-    "crlf": "CRLF",
-    "vpatch": "Virtual patch",
-    "overlimit_res": "Resource overlimit",
-    "invalid_xml": "Invalid XML",
-    "enum": "Enumeration",
-    "brute": "Brute force",
-    "bola": "BOLA",
-    "dirbust": "Forced browsing",
-    "api_abuse": "API abuse",
-    "graphql_attacks": "GraphQL attacks",
-    "api_specification": "API specification violations",
-}
-
-
-# The values: how each is read, and what of an event it is held against.
-
-
-def _choice(*words: str) -> Callable[[object], FilterValue]:
-    def read(value: object) -> FilterValue:
-        word = value.strip().lower() if isinstance(value, str) else value
-        if not isinstance(word, str) or word not in words:
-            raise ValueError(f"permitted are {', '.join(words)}")
-        return word
-
-    return read
-
-
-def _application(value: object) -> FilterValue:
-    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,19}\s*", value, re.ASCII):
-        value = int(value)
-    if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise ValueError("give ids of applications, whole numbers; -1 is the default one")
-    return value
-
-
-def _specification(value: object) -> FilterValue:
-    if type(value) is int and -(2**63) <= value < 2**63:
-        return value
-    word = _words(value)
-    return int(word) if re.fullmatch(r"[1-9][0-9]{0,17}", str(word), re.ASCII) else word
-
-
-def _address(value: object) -> FilterValue:
-    address = _same_address(value) if isinstance(value, str) else None
-    if address is None:
-        raise ValueError("give single IP addresses, as 203.0.113.7; no networks, no ranges")
-    return address
-
-
-def _same_address(text: str) -> str | None:
-    """``text`` in the one form of its address; None: it is none."""
-    try:
-        address = ip_address(text.strip())
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)
-
-
-def _status(value: object) -> FilterValue:
-    word = str(value).strip().lower() if type(value) in (int, str) else ""
-    if re.fullmatch(r"[1-9]xx", word):
-        return word
-    if re.fullmatch(r"[1-9][0-9][0-9]", word, re.ASCII):
-        return int(word)
-    raise ValueError("give status codes, as 404, or classes of them, as 5xx")
-
-
-def _words(value: object) -> FilterValue:
-    if not isinstance(value, str) or not value.strip() or not value.strip().isprintable():
-        raise ValueError("give a text")
-    if len(value) > LONGEST_VALUE:
-        raise ValueError(f"give at most {LONGEST_VALUE} characters")
-    return value.strip()
-
-
-def _host(value: object) -> FilterValue:
-    word = _words(value)
-    if not isinstance(word, str) or re.search(r"[\s/*]", word):
-        raise ValueError("give whole hosts, as shop.example.com: no scheme, no path, no *")
-    return word.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class FilterKind:
-    """A filter as such: its name for people, how a value is read, and what it finds in an event.
-
-    ``read`` raises ValueError that says what is permitted. ``found`` gives what an event has, as
-    values are kept by ``key``; nothing where the field is absent.
-    """
-
-    label: str
-    read: Callable[[object], FilterValue]
-    found: Callable[[Mapping[str, Any]], Iterable[FilterValue]]
-    key: Callable[[FilterValue], FilterValue] = lambda value: value
-    shown: Callable[[FilterValue], str] = str
-    operators: tuple[Operator, ...] = (Operator.EQ,)
-
-
-def _field(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
-    def found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-        value = body.get(name)
-        return () if value is None else (value.strip(),)
-
-    return found
-
-
-def _lowered(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
-    def found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-        value = body.get(name)
-        return () if value is None else (value.strip().lower(),)
-
-    return found
-
-
-def _attack_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    word = body["attack_type"].strip().lower()
-    return (word, _GROUP_OF[word]) if word in _GROUP_OF else (word,)
-
-
-def _application_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    application = body.get("application_id")
-    return (DEFAULT_APPLICATION if application is None else application,)
-
-
-def _address_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    text = body.get("ip")
-    return () if text is None else (_same_address(text) or text,)
-
-
-def _status_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    status = body.get("response_status")
-    return () if status is None else (status, f"{status // 100}xx")
-
-
-def _sensitive_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    return [word.strip().casefold() for word in body.get("sensitive_data") or ()]
-
-
-def _specification_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
-    given = body.get("specification_id")
-    return () if given is None else (str(given).strip(),)
-
-
-def attack_name(code: FilterValue) -> str:
-    """What people call an attack type: ``SQLi`` for ``sqli``."""
-    word = str(code)
-    return _ATTACK_NAMES.get(word, word.replace("_", " ").capitalize())
-
-
-def _application_name(value: FilterValue) -> str:
-    return "default" if value == DEFAULT_APPLICATION else str(value)
-
-
-def _change_key(value: FilterValue) -> FilterValue:
-    return "unused" if value == "excluded" else value
-
-
-_EITHER: Final = (Operator.EQ, Operator.NE)
-
-FILTERS: Final[Mapping[str, FilterKind]] = {
-    "attack_type": FilterKind(
-        "Attack type",
-        _choice(*ATTACK_TYPES),
-        _attack_found,
-        shown=attack_name,
-        operators=_EITHER,
-    ),
-    "pool": FilterKind(
-        "Application",
-        _application,
-        _application_found,
-        shown=_application_name,
-        operators=_EITHER,
-    ),
-    "ip_address": FilterKind("IP address", _address, _address_found, operators=_EITHER),
-    "domain": FilterKind("Domain", _host, _lowered("host"), operators=_EITHER),
-    "response_status": FilterKind("Response status", _status, _status_found, operators=_EITHER),
-    "target": FilterKind(
-        "Target", _choice("server", "client", "database"), _field("target"), operators=_EITHER
-    ),
-    "change_type": FilterKind(
-        "Change type",
-        _choice("added", "changed", "excluded"),
-        _field("change_type"),
-        key=_change_key,
-        shown=lambda value: str(_change_key(value)),
-    ),
-    "pii": FilterKind(
-        "Sensitive data", _words, _sensitive_found, key=lambda value: str(value).casefold()
-    ),
-    "deviation_type": FilterKind(
-        "Type of rogue API", _choice("shadow", "zombie", "orphan"), _field("kind")
-    ),
-    "api_spec_ids": FilterKind("Specification", _specification, _specification_found, key=str),
-    "user_role": FilterKind(
-        "User role", _words, _field("user_role"), shown=lambda value: role_name(str(value))
-    ),
-}
-
-
 # The filters of a trigger.
 
 
@@ -371,14 +101,26 @@ def read_condition(text: str) -> Condition:
         ) from None
 
 
+def check_permitted(condition: Condition, filter_id: str) -> None:
+    """Raises Refused where ``condition`` takes no such filter, with those that it takes."""
+    permitted = condition.terms.filters
+    if filter_id not in permitted:
+        raise Refused(
+            f"filter: {condition} takes no «{filter_id}»; permitted are {', '.join(permitted)}."
+        )
+
+
+def check_number(filters: Sequence[object]) -> None:
+    """Raises Refused where there are more filters than a trigger may have."""
+    if len(filters) > MOST_FILTERS:
+        raise Refused(f"filter: a trigger has at most {MOST_FILTERS}, not {len(filters)}.")
+
+
 def read_filter(
     condition: Condition, filter_id: str, operator: str, values: Sequence[object]
 ) -> Filter:
     """A filter of ``condition``. Raises Refused that says what is permitted."""
-    if filter_id not in condition.terms.filters:
-        raise Refused(
-            f"filter: {condition} takes no «{filter_id}»; permitted are {', '.join(condition.terms.filters)}."
-        )
+    check_permitted(condition, filter_id)
     kind = FILTERS[filter_id]
     if operator not in kind.operators:
         raise Refused(

@@ -1,26 +1,29 @@
-"""A client's rule over events, and what it is when it is met: a firing (spec 3)."""
+"""A client's rule over events (spec 3)."""
 
-import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
-from uuid import UUID, uuid5
 
-from wallarm_notify.domain.condition import MOST_FILTERS, Condition, Filter, Matcher, matcher
+from wallarm_notify.domain.condition import (
+    Condition,
+    Filter,
+    Matcher,
+    check_number,
+    check_permitted,
+    matcher,
+)
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.filters import Operator
 
 SHORTEST_PERIOD: Final = timedelta(seconds=1)
 LONGEST_PERIOD: Final = timedelta(days=30)
 LARGEST_COUNT: Final = 10**12
 """More than any period holds; the database could keep more."""
 
-MOST_EVENTS_NAMED: Final = 100
-"""A firing keeps the ids of so many of the events that it counted (spec 3)."""
-
-_NAMESPACE: Final = UUID("7d1f3c58-7a0b-5d5e-9a43-0d7c1d1f6a02")
+_SEVERAL_HELD: Final = frozenset({"pii"})
+"""Filters whose field holds several values, so that one after the other can ask for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,15 @@ class Threshold:
 
     count: int
     period: timedelta
+
+    @property
+    def fields(self) -> dict[str, int | str]:
+        """It in JSON: the period in seconds; its keys are stable."""
+        return {
+            "count": self.count,
+            "period": int(self.period.total_seconds()),
+            "operator": "gt",
+        }
 
     @property
     def words(self) -> str:
@@ -43,6 +55,11 @@ class Criteria:
     condition: Condition
     filters: tuple[Filter, ...]
     threshold: Threshold | None
+
+    @property
+    def fires_on(self) -> str:
+        """``more than 30 in 1 hour``, or ``each event``."""
+        return "each event" if self.threshold is None else f"more than {self.threshold.words}"
 
     @property
     def clauses(self) -> tuple[str, ...]:
@@ -71,84 +88,23 @@ class Trigger:
     integration_ids: tuple[int, ...]
     version: int
     created_at: datetime
+    created_by: str
     last_fired_at: datetime | None = None
-
-    @property
-    def origin(self) -> str:
-        """The origin of its notifications."""
-        return f"trigger:{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The stretch of event time that a firing counted in: ``start`` is within, ``end`` is not."""
-
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Firing:
-    """A trigger that was met once, with its lineage and what it was like at that time.
-
-    ``event_id`` is the event that met it; ``event_ids`` are up to 100 of those counted, that one first.
-    ``window`` is None where each event fires, and ``count`` is 1 then. ``integration_ids`` are told.
-    """
-
-    id: UUID
-    trigger_id: int
-    trigger_name: str
-    client_id: int
-    criteria: Criteria
-    integration_ids: tuple[int, ...]
-    event_id: UUID
-    count: int
-    window: Window | None
-    event_ids: tuple[UUID, ...]
-
-    @property
-    def origin(self) -> str:
-        """The origin of its notifications."""
-        return f"trigger:{self.trigger_id}"
-
-
-def fired(
-    trigger: Trigger, event: Event, *, count: int, window: Window | None, event_ids: Sequence[UUID]
-) -> Firing:
-    """The firing that ``event`` made; the same trigger and event are the same firing."""
-    return Firing(
-        id=uuid5(_NAMESPACE, f"{trigger.id}:{event.id}"),
-        trigger_id=trigger.id,
-        trigger_name=trigger.name,
-        client_id=trigger.client_id,
-        criteria=trigger.criteria,
-        integration_ids=trigger.integration_ids,
-        event_id=event.id,
-        count=count,
-        window=window,
-        event_ids=tuple(event_ids[:MOST_EVENTS_NAMED]),
-    )
-
-
-def thing_of(event: Event) -> bytes:
-    """What a rogue endpoint is known by: method, host, path and kind (spec 3); 32 bytes."""
-    body = event.body
-    method, host, path = (body[name].strip() for name in ("method", "host", "path"))
-    thing = [method.upper(), host.lower(), path, body["kind"]]
-    return sha256(json.dumps(thing).encode("ascii")).digest()
 
 
 def check_criteria(
     condition: Condition, filters: Sequence[Filter], threshold: Threshold | None
 ) -> Criteria:
     """The criteria of these parts. Raises Refused where they do not go together."""
-    if len(filters) > MOST_FILTERS:
-        raise Refused(f"filter: a trigger has at most {MOST_FILTERS}, not {len(filters)}.")
-    permitted = condition.terms.filters
+    check_number(filters)
     for one in filters:
-        if one.id not in permitted:
+        check_permitted(condition, one.id)
+    asked = Counter(one.id for one in filters if one.operator is Operator.EQ)
+    for filter_id, number in asked.items():
+        if number > 1 and filter_id not in _SEVERAL_HELD:
             raise Refused(
-                f"filter: {condition} takes no «{one.id}»; permitted are {', '.join(permitted)}."
+                f"filter {filter_id}: give its values in one filter, separated by commas; two filters must "
+                "both hold."
             )
     if condition.terms.counted is None:
         if threshold is not None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.health import Cell, Counts, by_minute
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.message import (
@@ -34,7 +35,6 @@ from wallarm_notify.domain.notification import (
 from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
-from wallarm_notify.domain.trigger import Firing
 from wallarm_notify.services.ports import Doorbell, Store
 
 log = logging.getLogger(__name__)

@@ -13,23 +13,15 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from wallarm_notify.domain.condition import CONDITIONS_OF, Condition
+from wallarm_notify.domain.crossing import Crossing, Near, crossings
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.trigger import (
-    MOST_EVENTS_NAMED,
-    Firing,
-    Threshold,
-    Trigger,
-    fired,
-    thing_of,
-)
+from wallarm_notify.domain.firing import MOST_EVENTS_NAMED, Firing, fired, thing_of
+from wallarm_notify.domain.trigger import Threshold, Trigger
 from wallarm_notify.domain.window import (
     CELLS,
-    Crossing,
-    Near,
     Stretch,
     cell_of,
-    crossings,
     expiry_of,
     is_late,
     quiet_of,
@@ -106,7 +98,7 @@ TRIGGERS_LOOK_AT: Final = frozenset(CONDITIONS_OF)
 def fire(
     tx: FiringQueries, events: Iterable[Event], now: datetime, *, most: int | None = None
 ) -> list[Firing]:
-    """The firings of ``events``, which were stored in this transaction; counts what did not fire.
+    """The firings of ``events``, which were stored in this transaction; counts them.
 
     Raises TooMuch, before anything is locked, where several events come to more than ``most`` of what
     takes time: notifications, or events counted by one trigger each.
@@ -202,10 +194,9 @@ def _counted(
     asked = [c for m in found if (c := _counting(m, now)).events]
     if not asked:
         return []
-    counting, changed = _locked(tx, asked, events, now)
-    at_once = _each(tx, changed)
+    counting = _locked(tx, asked, events, now)
     if not counting:
-        return at_once
+        return []
     near = tx.cells(
         {c.key: stretches(c.cells, CELLS - 1, CELLS - 1) for c in counting},
         {c.key: stretches(c.cells, c.quiet, CELLS + c.quiet) for c in counting},
@@ -221,7 +212,7 @@ def _counted(
     firings = [_fired(c, one, ids) for (c, one), ids in zip(crossed, before, strict=True)]
     ends = {(c.key, one.end) for c, one in crossed}
     tx.add_cells([change for c in counting for change in _changes(c, near.get(c.key), ends)])
-    return at_once + firings
+    return firings
 
 
 def _counting(match: Match, now: datetime) -> _Counting:
@@ -233,23 +224,21 @@ def _counting(match: Match, now: datetime) -> _Counting:
 
 def _locked(
     tx: FiringQueries, asked: Sequence[_Counting], events: Sequence[Event], now: datetime
-) -> tuple[list[_Counting], list[Match]]:
+) -> list[_Counting]:
     """The same under the triggers' locks; one that was changed meanwhile is matched anew.
 
-    The second list is of those that each event fires by now.
+    One that counts nothing any more is left out: what it looks at now came before the change.
     """
     before = {c.trigger.id: c for c in asked}
-    counting, at_once = [], []
+    counting = []
     for trigger in tx.lock_triggers(sorted(before)):
         known = before[trigger.id]
         if trigger.version == known.trigger.version:
             counting.append(_Counting(trigger, known.events, known.cells))
-        elif trigger.criteria.threshold is None:
-            at_once += matches([trigger], events)
-        else:
+        elif trigger.criteria.threshold is not None:
             anew = (_counting(m, now) for m in matches([trigger], events))
             counting += [c for c in anew if c.events]
-    return counting, at_once
+    return counting
 
 
 def _fired(counting: _Counting, crossing: Crossing, before: Sequence[UUID]) -> Firing:

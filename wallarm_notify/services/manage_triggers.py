@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from wallarm_notify.domain.condition import Condition, Filter
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import Notification
@@ -20,6 +20,7 @@ from wallarm_notify.domain.trigger import (
 )
 from wallarm_notify.services.announce import AnnounceQueries, HashBody, announce, own_event
 from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.services.trigger_listings import there_is
 
 MOST_INTEGRATIONS = 100
 
@@ -58,8 +59,8 @@ class TriggerChange:
 class TriggerQueries(AnnounceQueries, Protocol):
     """What managing triggers asks of the database beside announcing."""
 
-    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, tuple[int, bool]]:
-        """Client and switch of integrations that are there; none of them can be deleted meanwhile."""
+    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, int]:
+        """The clients of integrations that are there; none of them can be deleted meanwhile."""
         ...
 
     def count_triggers(self, client_id: int) -> int:
@@ -127,11 +128,11 @@ class TriggerManagement:
             check_name(change.name)
 
         def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
-            standing = _found(trigger_id, tx.trigger(trigger_id))
+            standing = there_is(trigger_id, tx.trigger(trigger_id))
             if change.integration_ids is not None:
                 # Before the trigger: whoever deletes an integration holds it before its triggers.
                 _check_integrations(tx, standing.client_id, change.integration_ids)
-            before = _found(trigger_id, tx.lock_trigger(trigger_id))
+            before = there_is(trigger_id, tx.lock_trigger(trigger_id))
             return self._changed(tx, before, _with(before, change), user)
 
         return self._do(work)
@@ -151,7 +152,7 @@ class TriggerManagement:
             check_name(name)
 
         def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
-            original = _found(trigger_id, tx.trigger(trigger_id))
+            original = there_is(trigger_id, tx.trigger(trigger_id))
             _check_number(tx, original.client_id)
             draft = TriggerDraft(
                 client_id=original.client_id,
@@ -171,7 +172,7 @@ class TriggerManagement:
         check_said("user", user)
 
         def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
-            trigger = _found(trigger_id, tx.lock_trigger(trigger_id))
+            trigger = there_is(trigger_id, tx.lock_trigger(trigger_id))
             tx.erase_trigger(trigger_id)
             return trigger, [self._event(trigger, "trigger.deleted", user, tx.now)]
 
@@ -181,7 +182,7 @@ class TriggerManagement:
         check_said("user", user)
 
         def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
-            before = _found(trigger_id, tx.lock_trigger(trigger_id))
+            before = there_is(trigger_id, tx.lock_trigger(trigger_id))
             if before.enabled is enabled:
                 word = "enabled" if enabled else "disabled"
                 raise Refused(f"Trigger {trigger_id} is {word} already.")
@@ -252,8 +253,10 @@ def _event(
 
 
 def differences(before: Trigger, after: Trigger) -> dict[str, Any]:
-    """What differs, by field, as JSON has it."""
+    """What differs, by field, as JSON has it; a comment's text is for colleagues and not told."""
     old, new = fields_of(before), fields_of(after)
+    if before.comment != after.comment:
+        return {**differences(replace(before, comment=after.comment), after), "comment": {}}
     return {
         name: {"before": old[name], "after": value}
         for name, value in new.items()
@@ -274,20 +277,13 @@ def fields_of(trigger: Trigger) -> dict[str, Any]:
 
 def criteria_fields(criteria: Criteria) -> dict[str, Any]:
     """Criteria as JSON has them: periods in seconds; its keys are stable."""
-    threshold = criteria.threshold
     return {
         "condition": str(criteria.condition),
         "filters": [
             {"id": one.id, "operator": str(one.operator), "values": list(one.values)}
             for one in criteria.filters
         ],
-        "threshold": None
-        if threshold is None
-        else {
-            "count": threshold.count,
-            "period": int(threshold.period.total_seconds()),
-            "operator": "gt",
-        },
+        "threshold": None if criteria.threshold is None else criteria.threshold.fields,
     }
 
 
@@ -308,12 +304,6 @@ def _with(trigger: Trigger, change: TriggerChange) -> Trigger:
     )
 
 
-def _found(trigger_id: int, trigger: Trigger | None) -> Trigger:
-    if trigger is None:
-        raise NotFound(f"There is no trigger {trigger_id}.")
-    return trigger
-
-
 def _check_number(tx: TriggerQueries, client_id: int) -> None:
     if tx.count_triggers(client_id) >= MOST_TRIGGERS:
         raise Refused(
@@ -331,7 +321,7 @@ def _check_integrations(tx: TriggerQueries, client_id: int, ids: Iterable[int]) 
     for one in wanted:
         if one not in there:
             raise Refused(f"integration: there is no integration {one}.")
-        if there[one][0] != client_id:
+        if there[one] != client_id:
             raise Refused(
                 f"integration: {one} belongs to another client; a trigger notifies integrations of its own "
                 f"client, here {client_id}."

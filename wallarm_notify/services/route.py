@@ -10,10 +10,10 @@ from uuid import UUID
 
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_too_far_ahead
+from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import CARD, NewNotification, Notification
-from wallarm_notify.domain.trigger import Firing
 from wallarm_notify.services.fire import FiringQueries, fire
 from wallarm_notify.services.ports import Doorbell, Store
 

@@ -10,9 +10,11 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from wallarm_notify.domain.condition import Condition
+from wallarm_notify.domain.crossing import Near
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.trigger import Firing, Trigger
-from wallarm_notify.domain.window import CELLS, Near, in_stretches
+from wallarm_notify.domain.firing import Firing
+from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.window import CELLS, in_stretches
 from wallarm_notify.services.fire import CellChange, CellKey, Reach, fire, matches
 from wallarm_notify.services.ports import Store
 

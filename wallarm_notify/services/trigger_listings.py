@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.trigger import Firing, Trigger
+from wallarm_notify.domain.trigger import Trigger
 from wallarm_notify.services.ports import Store
 
 FIRINGS_SHOWN: Final = 10
@@ -52,6 +53,11 @@ def show_trigger(
         return tx.trigger(trigger_id), tx.firings(trigger_id, limit)
 
     trigger, firings = store.transact(work)
+    return there_is(trigger_id, trigger), firings
+
+
+def there_is(trigger_id: int, trigger: Trigger | None) -> Trigger:
+    """``trigger``, which was looked up by this id. Raises NotFound where there is none."""
     if trigger is None:
         raise NotFound(f"There is no trigger {trigger_id}.")
-    return trigger, firings
+    return trigger

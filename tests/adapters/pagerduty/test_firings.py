@@ -15,8 +15,9 @@ from wallarm_notify.adapters.pagerduty.body import render
 from wallarm_notify.adapters.pagerduty.encode import encode
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.condition import Condition
+from wallarm_notify.domain.firing import fired
 from wallarm_notify.domain.integration import IntegrationKey
-from wallarm_notify.domain.trigger import Trigger, fired
+from wallarm_notify.domain.trigger import Trigger
 from wallarm_notify.domain.window import cell_of, window_of
 from wallarm_notify.sandbox.events import alert_errors, read_body
 
@@ -40,6 +41,7 @@ def alert(condition: str, *, console: str | None = CONSOLE, **fields: Any) -> di
         integration_ids=(1,),
         version=1,
         created_at=NOON,
+        created_by="Ann",
     )
     window = None
     if criteria.threshold is not None:
@@ -115,7 +117,7 @@ def test_headline_type_and_severity(
     assert payload["class"] == details["notification_type"] == notification_type
     assert datetime.fromisoformat(payload["timestamp"]) == NOON
     assert text.startswith(f"Notification type: {notification_type}\n\n")
-    assert f'This notification was triggered by the "{SAMPLES[condition].name}" trigger.\n' in text
+    assert f'\nThis notification was triggered by the "{SAMPLES[condition].name}" trigger.' in text
     assert text.endswith("\n\nClient: Client 1\nCloud: US\n")
     assert "None" not in text
     assert details["trigger_name"] == SAMPLES[condition].name
@@ -151,10 +153,8 @@ def test_headlines_of_the_other_kinds(
 def test_what_an_application_is_called(fields: dict[str, Any], name: str) -> None:
     payload = alert("blacklist_ip_added", **fields)["payload"]
     assert payload["component"] == payload["custom_details"]["application"] == name
-    assert (
-        f"The IP is blocked for the application {name}.\n"
-        in (payload["custom_details"]["description"])
-    )
+    text = payload["custom_details"]["description"]
+    assert f'"Denylisted" trigger. The IP is blocked for the application {name}.\n' in text
 
 
 @pytest.mark.parametrize(

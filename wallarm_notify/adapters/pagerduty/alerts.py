@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from wallarm_notify.domain.condition import DEFAULT_APPLICATION
 from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.filters import DEFAULT_APPLICATION
 from wallarm_notify.domain.roles import role_name
 
 
@@ -356,7 +356,7 @@ def _denylisted(body: Mapping[str, Any]) -> Alert:
     reason = line_of(body["reason"])
     how_long = FOREVER if until is None else f"until {until}"
     text = f'IP address {line_of(body["ip"])} was denylisted {how_long} for the reason "{reason}".'
-    text += ' The "Denylist" section of Wallarm Console shows all blocked IP addresses.'
+    text += ' You can review blocked IP addresses in the "Denylist" section of Wallarm Console.'
     return Alert(
         (text,),
         {

@@ -10,7 +10,7 @@ from wallarm_notify.adapters.pagerduty.encode import SOURCE, is_url
 from wallarm_notify.adapters.pagerduty.firings import VIEW_EVENTS, alert_of_firing, events_link
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import EVENT_TYPES, Event
-from wallarm_notify.domain.trigger import Firing
+from wallarm_notify.domain.firing import Firing
 
 TEST_PREFIX: Final = "[Test message] "
 

@@ -8,7 +8,8 @@ from wallarm_notify.adapters.pagerduty.alerts import Alert, alert_of, line_of
 from wallarm_notify.adapters.pagerduty.encode import is_url
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.trigger import Firing, Threshold, Window
+from wallarm_notify.domain.firing import Firing, Window
+from wallarm_notify.domain.trigger import Threshold
 
 VIEW_EVENTS: Final = "View events"
 
@@ -17,7 +18,10 @@ def alert_of_firing(firing: Firing, event: Event, console: str | None) -> Alert:
     """What the alert of ``firing`` says; ``event`` met it, ``console`` is the console's URL or None."""
     if firing.criteria.threshold is None or firing.window is None:
         alert = alert_of(event)
-        notes = (*_by_trigger(firing), *alert.notes, *_clauses(firing))
+        by_trigger, *rest = alert.notes or ("",)
+        # What says more of the same stands on the trigger's line; a block of its own begins blank.
+        first = f"{_by_trigger(firing)} {by_trigger}".rstrip()
+        notes = (first, *([""] if not by_trigger and rest else []), *rest, *_clauses(firing))
         details = {**alert.details, "trigger_name": firing.trigger_name}
         return Alert(
             alert.lines, details, alert.component, alert.group, notes, headline=alert.headline
@@ -37,17 +41,13 @@ def _counted(firing: Firing, threshold: Threshold, window: Window, console: str 
         {
             "trigger_name": firing.trigger_name,
             "count": firing.count,
-            "threshold": {
-                "count": threshold.count,
-                "period": int(threshold.period.total_seconds()),
-                "operator": "gt",
-            },
+            "threshold": threshold.fields,
             "time_from": start.isoformat(),
             "time_to": end.isoformat(),
             "clauses": list(firing.criteria.clauses),
         },
         notes=(
-            *_by_trigger(firing),
+            _by_trigger(firing),
             *_clauses(firing),
             *(("", f"{VIEW_EVENTS}:", link) if link else ()),
         ),
@@ -65,8 +65,8 @@ def events_link(firing: Firing, console: str | None) -> str | None:
     return link if is_url(link) else None
 
 
-def _by_trigger(firing: Firing) -> tuple[str, ...]:
-    return (f'This notification was triggered by the "{line_of(firing.trigger_name)}" trigger.',)
+def _by_trigger(firing: Firing) -> str:
+    return f'This notification was triggered by the "{line_of(firing.trigger_name)}" trigger.'
 
 
 def _clauses(firing: Firing) -> tuple[str, ...]:

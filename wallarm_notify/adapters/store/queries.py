@@ -1,4 +1,4 @@
-"""What every group of queries stands on: one transaction, its ``now``, and the ledger's counters."""
+"""What every group of queries stands on: one transaction."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

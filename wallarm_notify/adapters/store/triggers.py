@@ -10,18 +10,21 @@ from uuid import UUID
 from sqlalchemy import text
 
 from wallarm_notify.adapters.store.queries import Queries
-from wallarm_notify.domain.condition import Condition, Filter, Operator
+from wallarm_notify.domain.condition import Condition, Filter
+from wallarm_notify.domain.crossing import Near
 from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.filters import Operator
+from wallarm_notify.domain.firing import Firing, Window
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.trigger import Criteria, Firing, Threshold, Trigger, Window
-from wallarm_notify.domain.window import CELLS, Near
+from wallarm_notify.domain.trigger import Criteria, Threshold, Trigger
+from wallarm_notify.domain.window import CELLS
 from wallarm_notify.services.fire import CellChange, CellKey, Reach
-from wallarm_notify.services.manage_triggers import TriggerDraft, criteria_fields
+from wallarm_notify.services.manage_triggers import TriggerDraft
 from wallarm_notify.services.simulate_trigger import Arrival
 from wallarm_notify.services.trigger_listings import ShownFiring, ToldOf
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
-    t.threshold_period, t.integration_ids, t.version, t.created_at"""
+    t.threshold_period, t.integration_ids, t.version, t.created_at, t.created_by"""
 
 _LAST_FIRED = "(SELECT max(f.fired_at) FROM firings f WHERE f.trigger_id = t.id) AS last_fired_at"
 _SHOWN = f"{_TRIGGER}, {_LAST_FIRED}"
@@ -189,14 +192,14 @@ class TriggerQueries(Queries):
 
     # What administrators ask: see services.manage_triggers.
 
-    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, tuple[int, bool]]:
-        """Client and switch of integrations that are there; none of them can be deleted meanwhile."""
+    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, int]:
+        """The clients of integrations that are there; none of them can be deleted meanwhile."""
         rows = self._rows(
-            """SELECT id, client_id, enabled FROM integrations
+            """SELECT id, client_id FROM integrations
                WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE""",
             ids=list(ids),
         )
-        return {row["id"]: (row["client_id"], row["enabled"]) for row in rows}
+        return {row["id"]: row["client_id"] for row in rows}
 
     def count_triggers(self, client_id: int) -> int:
         """How many triggers a client has."""
@@ -428,6 +431,7 @@ def _trigger_of(row: Mapping[str, Any]) -> Trigger:
         integration_ids=tuple(row["integration_ids"]),
         version=row["version"],
         created_at=row["created_at"],
+        created_by=row["created_by"],
         last_fired_at=row.get("last_fired_at"),
     )
 
@@ -445,13 +449,16 @@ def _criteria_of(row: Mapping[str, Any]) -> Criteria:
 
 
 def _criteria_columns(criteria: Criteria) -> dict[str, Any]:
-    fields = criteria_fields(criteria)
-    threshold = fields["threshold"] or {}
+    threshold = criteria.threshold
+    filters = [
+        {"id": f.id, "operator": str(f.operator), "values": list(f.values)}
+        for f in criteria.filters
+    ]
     return {
-        "condition": fields["condition"],
-        "filters": dumps(fields["filters"]),
-        "threshold_count": threshold.get("count"),
-        "threshold_period": threshold.get("period"),
+        "condition": str(criteria.condition),
+        "filters": dumps(filters),
+        "threshold_count": threshold and threshold.count,
+        "threshold_period": threshold and int(threshold.period.total_seconds()),
     }
 
 

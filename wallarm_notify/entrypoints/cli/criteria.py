@@ -1,4 +1,4 @@
-"""A trigger's criteria and windows: as options give them, as people and programs read them."""
+"""How a trigger's criteria are given on the command line, and shown."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,16 +8,16 @@ from typing import Any, Final, TypeVar
 import click
 
 from wallarm_notify.domain.condition import (
-    FILTERS,
-    MOST_FILTERS,
     Condition,
     Filter,
-    Operator,
+    check_number,
     read_condition,
     read_filter,
 )
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.trigger import Criteria, Threshold, Window, check_threshold
+from wallarm_notify.domain.filters import FILTERS, Operator
+from wallarm_notify.domain.firing import Window
+from wallarm_notify.domain.trigger import Criteria, Threshold, check_threshold
 from wallarm_notify.entrypoints.cli.options import LINE, read_duration
 from wallarm_notify.entrypoints.cli.output import time_of
 
@@ -39,7 +39,7 @@ def criteria_options(command: CommandT) -> CommandT:
             "filters",
             type=LINE,
             multiple=True,
-            help="As 'attack_type=sqli,xss' or 'pool!=3'; several must all hold.",
+            help="As 'attack_type=sqli,xss' or 'pool!=3'; several must all hold, and replace all there were.",
         ),
         click.option("--condition", type=LINE, help=f"One of {', '.join(Condition)}."),
     ):
@@ -54,8 +54,7 @@ def read_condition_option(text: str) -> Condition:
 
 def read_filters(condition: Condition, texts: Sequence[str]) -> tuple[Filter, ...]:
     """The filters in options, for ``condition``. Raises Refused."""
-    if len(texts) > MOST_FILTERS:
-        raise Refused(f"filter: a trigger has at most {MOST_FILTERS}, not {len(texts)}.")
+    check_number(texts)
     return tuple(_read_filter(condition, text) for text in texts)
 
 
@@ -85,11 +84,6 @@ def filters_text(criteria: Criteria) -> str:
 def _filter_text(one: Filter) -> str:
     sign = "=" if one.operator is Operator.EQ else "!="
     return f"{one.id}{sign}{','.join(map(str, one.values))}"
-
-
-def threshold_text(criteria: Criteria) -> str:
-    """The threshold for people."""
-    return f"more than {criteria.threshold.words}" if criteria.threshold else "each event"
 
 
 def window_document(window: Window | None) -> dict[str, datetime] | None:

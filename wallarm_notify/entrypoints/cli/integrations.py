@@ -294,10 +294,10 @@ def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool
     if as_json:
         lost = {"triggers": sorted(done.triggers)}
         print_json({"id": integration_id, "deleted": True, **_account(done), **lost})
-        return
-    say(f"Integration {integration_id} is deleted; {_told(done)}.")
-    if done.triggers:
-        say(f"It was taken off trigger {', '.join(map(str, sorted(done.triggers)))}.")
+    else:
+        say(f"Integration {integration_id} is deleted; {_told(done)}.")
+        if done.triggers:
+            say(f"Taken off these triggers: {', '.join(map(str, sorted(done.triggers)))}.")
     for trigger_id in sorted(t for t, has_others in done.triggers.items() if not has_others):
         complain(
             f"warning: trigger {trigger_id} notifies nobody any more; give it another: "

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.trigger import Criteria, Trigger, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
@@ -15,7 +15,6 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_condition_option,
     read_filters,
     read_threshold,
-    threshold_text,
     window_document,
     window_text,
 )
@@ -35,6 +34,7 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.services.manage_triggers import criteria_fields
 from wallarm_notify.services.simulate_trigger import TriggerSimulation, WouldFire, simulate_trigger
+from wallarm_notify.services.trigger_listings import there_is
 
 SHOWN = 100
 """So many firings are printed to people."""
@@ -50,6 +50,7 @@ SHOWN = 100
 @click.argument("trigger_id", metavar="[ID]", type=ID, required=False)
 @click.option("--client", "client_id", type=ID, help="Not saved yet: whose it is.")
 @criteria_options
+@click.option("--no-filters", is_flag=True, help="Of a saved one: without its filters.")
 @click.option(
     "--since", type=LINE, default="7d", show_default=True, help="A time with zone, or 2h, 7d."
 )
@@ -62,6 +63,7 @@ def simulate(
     condition: str | None,
     filters: tuple[str, ...],
     threshold: str | None,
+    no_filters: bool,
     since: str,
     until: str | None,
     as_json: bool,
@@ -73,7 +75,9 @@ def simulate(
     if trigger_id is not None:
         if client_id is not None or condition is not None:
             raise click.UsageError("Give either an ID or --client and --condition.")
-        trigger = _saved(trigger_id, filters, threshold)
+        if filters and no_filters:
+            raise click.UsageError("Give either --filter or --no-filters.")
+        trigger = _saved(trigger_id, filters, threshold, keep=not no_filters)
     elif client_id is None or condition is None:
         raise click.UsageError("Give either an ID or --client and --condition.")
     else:
@@ -98,16 +102,17 @@ def simulate(
         _print(done)
 
 
-def _saved(trigger_id: int, filters: tuple[str, ...], threshold: str | None) -> Trigger:
-    found = wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id))
-    if found is None:
-        raise NotFound(f"There is no trigger {trigger_id}.")
+def _saved(
+    trigger_id: int, filters: tuple[str, ...], threshold: str | None, *, keep: bool
+) -> Trigger:
+    found = there_is(trigger_id, wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id)))
     as_set = found.criteria
+    kept = as_set.filters if keep else ()
     return replace(
         found,
         criteria=check_criteria(
             as_set.condition,
-            read_filters(as_set.condition, filters) if filters else as_set.filters,
+            read_filters(as_set.condition, filters) if filters else kept,
             as_set.threshold if threshold is None else read_threshold(threshold),
         ),
     )
@@ -132,6 +137,7 @@ def _unsaved(
         integration_ids=(),
         version=0,
         created_at=datetime.now(UTC),
+        created_by="",
     )
 
 
@@ -164,7 +170,7 @@ def _print(done: TriggerSimulation) -> None:
             ("From", done.since),
             ("To", done.until),
             ("Condition", str(criteria.condition)),
-            ("Fires on", threshold_text(criteria)),
+            ("Fires on", criteria.fires_on),
             ("Filters", filters_text(criteria)),
         ]
     )

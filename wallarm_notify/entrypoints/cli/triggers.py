@@ -8,7 +8,7 @@ import click
 from rich.table import Column
 from rich.text import Text
 
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.trigger import Trigger, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     condition_rows,
@@ -17,7 +17,6 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_condition_option,
     read_filters,
     read_threshold,
-    threshold_text,
     window_document,
     window_text,
 )
@@ -50,12 +49,17 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.trigger_simulation import simulate
 from wallarm_notify.services.manage_triggers import TriggerChange, TriggerDraft, fields_of
-from wallarm_notify.services.trigger_listings import FIRINGS_SHOWN, ShownFiring, show_trigger
+from wallarm_notify.services.trigger_listings import (
+    FIRINGS_SHOWN,
+    ShownFiring,
+    show_trigger,
+    there_is,
+)
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.condition import Filter
 
-MOST_FIRINGS_SHOWN = 100
+MOST_FIRINGS_SHOWN = 1000
 
 _CRITERIA = 24
 """Characters that most conditions, thresholds and filters fit into."""
@@ -64,7 +68,10 @@ Switches = Mapping[int, tuple[bool, int]]
 
 _id = click.argument("trigger_id", metavar="ID", type=ID)
 _integration = click.option(
-    "--integration", "integrations", type=LINE, help="Whom to notify: ids, separated by commas."
+    "--integration",
+    "integrations",
+    type=LINE,
+    help="Whom to notify: ids, separated by commas; these alone.",
 )
 
 
@@ -87,7 +94,7 @@ triggers.add_command(simulate)
 @criteria_options
 @_integration
 @click.option("--name", type=LINE, help="Default: New trigger by USER, DATE.")
-@click.option("--comment", type=LINE, default="", help="For colleagues; it is not sent.")
+@click.option("--comment", type=LINE, default="", help="For colleagues; its text is not sent.")
 @click.option("--disabled", is_flag=True, help="Do not fire yet.")
 @user_option
 @json_option
@@ -182,26 +189,14 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
 )
 @json_option
 def show(trigger_id: int, limit: int, as_json: bool) -> None:
-    """Show one trigger with its last firings: window, count, events and notifications of each."""
+    """Show one trigger with its last firings: window, count and notifications; --json has the events."""
     trigger, firings = show_trigger(wiring().plain_store, trigger_id, limit)
     if as_json:
         print_json({**document(trigger), "firings": [_firing(f) for f in firings]})
         return
     _print_fields(trigger)
-    print_table(
-        [fixed("Fired at"), "Window", number("Counted"), "Met by event", "Notifications"],
-        [
-            (
-                time_of(f.fired_at),
-                window_text(f.firing.window),
-                f.firing.count,
-                f.firing.event_id,
-                ", ".join(f"{n.notification_id} {n.state}" for n in f.notifications) or "none",
-            )
-            for f in firings
-        ],
-        nothing="It has not fired.",
-    )
+    if limit:
+        _print_firings(firings)
 
 
 @triggers.command(
@@ -326,6 +321,28 @@ def conditions(as_json: bool) -> None:
     )
 
 
+def _print_firings(firings: Sequence[ShownFiring]) -> None:
+    print_table(
+        ["Firing", "Fired at", "Window", number("Counted"), number("Named"), "Notifications"],
+        [
+            (
+                f.firing.id,
+                _two_lines(f.fired_at),
+                window_text(f.firing.window),
+                f.firing.count,
+                len(f.firing.event_ids),
+                ", ".join(f"{n.notification_id} {n.state}" for n in f.notifications) or "none",
+            )
+            for f in firings
+        ],
+        nothing="No firings are stored.",
+    )
+    if firings:
+        say(
+            f"The last was met by event {firings[0].firing.event_id}; --json names up to 100 of each."
+        )
+
+
 def document(trigger: Trigger) -> dict[str, Any]:
     """A trigger in JSON; its keys are stable."""
     return {
@@ -353,10 +370,7 @@ def _firing(shown: ShownFiring) -> dict[str, Any]:
 
 
 def _one(trigger_id: int) -> Trigger:
-    found = wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id))
-    if found is None:
-        raise NotFound(f"There is no trigger {trigger_id}.")
-    return found
+    return there_is(trigger_id, wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id)))
 
 
 def _switches(shown: Sequence[Trigger]) -> Switches:
@@ -372,7 +386,7 @@ def _print_one(trigger: Trigger, *, as_json: bool) -> None:
     off = [i for i, (enabled, _) in sorted(_switches([trigger]).items()) if not enabled]
     if off:
         complain(
-            f"warning: integration {', '.join(map(str, off))} is disabled; what it would be told is "
+            f"warning: disabled: {', '.join(map(str, off))}; what a disabled integration would be told is "
             "recorded as skipped."
         )
     if not trigger.integration_ids:
@@ -387,9 +401,10 @@ def _print_fields(trigger: Trigger) -> None:
         "Comment": trigger.comment or None,
         "State": _state(trigger),
         "Condition": str(trigger.criteria.condition),
-        "Fires on": threshold_text(trigger.criteria),
+        "Fires on": trigger.criteria.fires_on,
         "Filters": filters_text(trigger.criteria),
         "Notifies": _notified(trigger, _switches([trigger])),
+        "Created by": trigger.created_by,
         "Created at": trigger.created_at,
         "Last fired": trigger.last_fired_at,
     }
@@ -415,7 +430,7 @@ def _fires_on(trigger: Trigger) -> Text:
     """Condition, threshold and filters, a line each."""
     criteria = trigger.criteria
     filters = [] if not criteria.filters else filters_text(criteria).split("; ")
-    lines = [str(criteria.condition), threshold_text(criteria), *filters]
+    lines = [str(criteria.condition), criteria.fires_on, *filters]
     return Text("\n".join(map(plain, lines)))
 
 

@@ -143,10 +143,8 @@ def books(ledger: Ledger) -> Table:
 
 def trigger(one: Trigger, firings: Sequence[ShownFiring]) -> Table:
     """What a trigger fired."""
-    threshold = one.criteria.threshold
-    asked = f"more than {threshold.words}" if threshold else "each event"
     table = Table(
-        title=f"Trigger {one.id}, “{one.name}”: {one.criteria.condition}, {asked}",
+        title=f"Trigger {one.id}, “{one.name}”: {one.criteria.condition}, {one.criteria.fires_on}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
