@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from build import an_event_for, criteria_of
+from build import NOON, an_event_for, criteria_of
+from hypothesis import given
+from hypothesis import strategies as st
 
+from domain.test_trigger import a_trigger
+from wallarm_notify.adapters.pagerduty.body import render
+from wallarm_notify.adapters.pagerduty.encode import encode
+from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.condition import (
     CONDITIONS_OF,
     MOST_VALUES,
@@ -16,8 +23,12 @@ from wallarm_notify.domain.condition import (
     read_filter,
 )
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import EVENT_TYPES, Severity
+from wallarm_notify.domain.event import EVENT_TYPES, Event, Severity
 from wallarm_notify.domain.filters import ATTACK_TYPES, FILTERS, Operator
+from wallarm_notify.domain.firing import Window, fired, thing_of
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.sandbox.events import alert_errors, read_body
+from wallarm_notify.schemas import read_event
 
 # As spec 3 has it.
 TABLE = {
@@ -308,3 +319,61 @@ def test_clauses_in_words(condition: str, one: str, words: str) -> None:
 
 def test_attack_types_stand_once_each() -> None:
     assert len(set(ATTACK_TYPES)) == len(ATTACK_TYPES) > 40
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+ONE_OF_EACH = {
+    "attack_type": "attack_type=graphql_attacks",
+    "pool": "pool!=-1",
+    "ip_address": "ip_address=::1",
+    "domain": "domain!=example.com",
+    "response_status": "response_status=5xx",
+    "target": "target!=server",
+    "change_type": "change_type=excluded",
+    "pii": "pii=email",
+    "deviation_type": "deviation_type=orphan",
+    "api_spec_ids": "api_spec_ids=7",
+    "user_role": "user_role=admin",
+}
+
+
+@given(st.sampled_from(Condition), st.data())
+def test_no_accepted_event_is_too_odd_for_filters_firings_and_alerts(
+    condition: Condition, data: st.DataObject
+) -> None:
+    sound = an_event_for(condition)
+    odd = data.draw(st.dictionaries(st.sampled_from(sorted(sound.body)), VALUES, max_size=3))
+    optional = data.draw(
+        st.fixed_dictionaries({}, optional=dict.fromkeys(OPTIONAL, VALUES | TEXTS))
+    )
+    event = read_event({**sound.body, **optional, **odd, "id": sound.body["id"]})
+    if not isinstance(event, Event) or event.type != condition.terms.event_type:
+        return
+    threshold = THRESHOLD if condition.terms.counted else None
+    for filters in ([], [ONE_OF_EACH[one] for one in condition.terms.filters]):
+        trigger = replace(
+            a_trigger(1), criteria=criteria_of(condition, *filters, threshold=threshold)
+        )
+        assert trigger.criteria.matcher()(event) in (True, False)
+    if condition is Condition.ROGUE_API_DETECTED:
+        assert len(thing_of(event)) == 32
+    window = Window(NOON, NOON) if threshold else None
+    firing = fired(trigger, event, count=1, window=window, event_ids=(event.id,))
+    body = render(event, CLIENT, dedup_key="d", console_host="console.example.com", firing=firing)
+    read = read_body(encode(body, KEY))
+    assert read is not None
+    assert alert_errors(read, KEY.reveal()) == []
+
+
+OPTIONAL = (
+    *("ip", "host", "application_id", "application_name", "path", "response_status", "target"),
+    *("experimental", "in_sample", "sensitive_data", "changed_parameters", "link", "expires_at"),
+    *("specification_id", "specification_title", "actor", "reason"),
+)
+CLIENT = Client(1, "Client 1", "us", "Wallarm")
+KEY = IntegrationKey("0123456789abcdef0123456789ABCDEF")
