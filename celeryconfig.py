@@ -14,6 +14,8 @@ _on_redis = not _settings.broker().startswith(("amqp", "pyamqp"))
 broker_url = _settings.broker()
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# A Redis without memory refuses what a reconnecting worker declares: it tries again, it does not end.
+broker_channel_error_retry = _on_redis
 broker_pool_limit = 10
 # How long a publish looks for a broker that is away: SWEEP makes up for what it gives up.
 _soon = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}

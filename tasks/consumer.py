@@ -8,6 +8,7 @@ from typing import Any, Final
 from celery.worker.consumer import Consumer
 
 from tasks.soundness import fault_of, well_formed
+from tasks.unacked import be_patient
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.settings import settings
@@ -29,6 +30,7 @@ class KeepingConsumer(Consumer):
 
     def connect(self) -> Any:
         """Celery's own; on Redis what comes is put into a message's form before kombu reads it."""
+        be_patient()
         connection = super().connect()
         transport: Any = connection.transport
         deliver: Any = getattr(transport, "_deliver", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 from celery import Celery
@@ -85,6 +87,30 @@ def test_emptying_the_broker_after_ingest_loses_nothing(
     assert len(system.sandbox.alerts()) == len({a["dedup_key"] for a in system.sandbox.alerts()})
     # A hundred a minute is the pace; what waits for its turn is not lost, and that is enough to know.
     assert system.states()["pending"] + system.states()["delivered"] == 250
+    assert system.ledger().findings == []
+
+
+def test_a_broker_without_memory_loses_nothing_that_it_took_and_ends_no_worker(
+    make_system: Callable[..., System],
+) -> None:
+    system = make_system(ring_seconds=2, sweep_seconds=1, retry_time_scale=0.002)
+    system.integration(a_key())
+    worker = system.start_worker()
+    os.kill(worker.popen.pid, signal.SIGSTOP)
+    for _ in range(10):
+        system.emit(an_event())
+    with system.ask_broker() as broker:
+        broker.config_set("maxmemory-policy", "noeviction")
+        broker.config_set("maxmemory", "1")
+        try:
+            os.kill(worker.popen.pid, signal.SIGCONT)
+            worker.wait_for("broker.out_of_memory")
+        finally:
+            broker.config_set("maxmemory", "0")
+    system.start_beat()
+    system.wait_for_states(40, delivered=10)
+    assert worker.popen.poll() is None
+    assert len(system.sandbox.alerts()) == 10
     assert system.ledger().findings == []
 
 
