@@ -11,15 +11,16 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && break; done)
 
 PORT ?= 8088
+MINUTES ?= 10
 CELERY = $(BIN)/celery -A tasks
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format lock worker beat flower sandbox clean
+.PHONY: help setup demo test chaos chaos-sample check bench format lock worker beat flower sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## .venv/ with everything, again only when a lock file or pyproject.toml changed
 
@@ -46,7 +47,13 @@ demo: $(STAMP) ## the whole way of an event, on servers it starts and stops itse
 	$(BIN)/wallarm-notify demo
 
 test: $(STAMP) ## every test, on a real PostgreSQL and a real broker
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore tests/chaos
+
+chaos: $(STAMP) ## every fault at every step of the way, then a random history; MINUTES=10 SEED=7; half an hour and more
+	$(BIN)/pytest tests/chaos -s --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
+
+chaos-sample: $(STAMP) ## what CI plays of it, with a minute of random history
+	$(BIN)/pytest tests/chaos -s -m sample --minutes 1
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check

@@ -1,0 +1,154 @@
+"""Crash points in a worker: ``celery -A tasks worker -I chaos.armed``, armed by an environment variable.
+
+Nothing in the product knows of them. This module wraps the steps of a worker's way and, where one is
+armed, ends the process there with SIGKILL, its whole worker with it, or waits until the test has done
+something to the rest of the world.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from wallarm_notify.adapters.pagerduty.post import Poster
+from wallarm_notify.services import deliver, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+VARIABLE: Final = "CHAOS_POINTS"
+"""A JSON list of {point, action, times}, and the folder where what was met is noted down."""
+
+FOLDER: Final = "CHAOS_FOLDER"
+
+POINTS: Final = (
+    "ingest.begun",
+    "ingest.before_commit",
+    "ingest.committed",
+    "ingest.rung",
+    "claim.begun",
+    "claim.before_commit",
+    "claim.committed",
+    "send.begun",
+    "send.answered",
+    "record.before_commit",
+    "record.committed",
+    "record.rung",
+)
+"""Every step of the way, in its order."""
+
+ACTIONS: Final = ("kill_child", "kill_worker", "pause")
+
+LONGEST_PAUSE: Final = 20.0
+
+_folder = Path(os.environ.get(FOLDER, "."))
+_armed = {one["point"]: one for one in json.loads(os.environ.get(VARIABLE, "[]"))}
+
+
+def point(name: str) -> None:
+    """Does what is armed at ``name``, as often as it says, whatever process comes first."""
+    one = _armed.get(name)
+    if one is None or not _may(name, one["times"]):
+        return
+    match one["action"]:
+        case "kill_child":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "kill_worker":
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        case "pause":
+            deadline = time.monotonic() + LONGEST_PAUSE
+            while not (_folder / "go-on").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+
+def _may(name: str, times: int) -> bool:
+    """Whether it is still to happen: each time is a file that only one process can make."""
+    for number in range(times):
+        with suppress(FileExistsError):
+            (_folder / f"met.{name}.{number}").touch(exist_ok=False)
+            return True
+    return False
+
+
+class PointedBell:
+    """A doorbell that marks what comes before and after it, for those who asked it to."""
+
+    def __init__(
+        self, bell: Any, before: Callable[[], str | None], after: Callable[[], str | None]
+    ) -> None:
+        self._bell = bell
+        self._before = before
+        self._after = after
+
+    def ring(self, messages: Sequence[Any]) -> None:
+        if (name := self._before()) is not None:
+            point(name)
+        self._bell.ring(messages)
+        if (name := self._after()) is not None:
+            point(name)
+
+
+_now = threading.local()
+
+
+def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = None) -> None:
+    """Marks the points around a function, or method, of ``owner``."""
+    whole = getattr(owner, name)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if before is not None:
+            point(before)
+        result = whole(*args, **kwargs)
+        if after is not None:
+            point(after)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def _recording(name: str) -> Callable[[], str | None]:
+    return lambda: name if getattr(_now, "recording", False) else None
+
+
+def _wrap_record() -> None:
+    whole = deliver.Delivery.record
+
+    def record(self: deliver.Delivery, *args: Any, **kwargs: Any) -> None:
+        _now.recording = True
+        try:
+            whole(self, *args, **kwargs)
+        finally:
+            _now.recording = False
+
+    deliver.Delivery.record = record  # type: ignore[method-assign]  # that is the point
+
+
+def _give_pointed_bell(
+    owner: Any, before: Callable[[], str | None], after: Callable[[], str | None]
+) -> None:
+    """Lets ``owner``'s instances ring a doorbell that marks its points."""
+    whole = owner.__init__
+
+    def init(self: Any, store: Any, bell: Any, *args: Any, **kwargs: Any) -> None:
+        whole(self, store, PointedBell(bell, before, after), *args, **kwargs)
+
+    owner.__init__ = init
+
+
+if _armed:
+    _wrap(route.Router, "ingest", before="ingest.begun")
+    _wrap(route, "route", after="ingest.before_commit")
+    _wrap(deliver.Delivery, "claim", before="claim.begun", after="claim.committed")
+    _wrap(deliver, "take", after="claim.before_commit")
+    _wrap(deliver, "write_down", after="record.before_commit")
+    _wrap(Poster, "post", before="send.begun", after="send.answered")
+    _wrap_record()
+    _give_pointed_bell(route.Router, lambda: "ingest.committed", lambda: "ingest.rung")
+    recording = (_recording("record.committed"), _recording("record.rung"))
+    _give_pointed_bell(deliver.Delivery, *recording)

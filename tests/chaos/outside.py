@@ -1,0 +1,132 @@
+"""Faults of what a worker stands on: the broker, the database, and messages that come twice.
+
+Each lets paused workers go on in the middle of it, mends what it broke, and says what happened.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+from celery import Celery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos.scene import Scene
+    from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+
+AWAY: Final = 1.5
+REFUSING: Final = 3.0
+"""Seconds that something is away, or refuses."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The servers that may be killed."""
+
+    broker: EmbeddedBroker
+    postgres: EmbeddedPostgres
+
+    def administer(self, statement: str, **parameters: str | None) -> None:
+        """One statement on the server's own database, outside a transaction."""
+        engine = sa.create_engine(
+            sa.make_url(self.postgres.url).set(drivername="postgresql+psycopg2"),
+            poolclass=sa.NullPool,
+            isolation_level="AUTOCOMMIT",
+        )
+        with engine.connect() as connection:
+            connection.execute(sa.text(statement), parameters)
+
+
+def database_of(scene: Scene) -> str | None:
+    """The name of the scene's database."""
+    return sa.make_url(scene.system.settings.database()).database
+
+
+def broker_killed(scene: Scene, world: World, seconds: float = AWAY) -> str:
+    """It comes back with its data."""
+    world.broker.kill()
+    scene.go_on()
+    time.sleep(seconds)
+    world.broker.start()
+    return f"away for {seconds:.1f} s, back with its data"
+
+
+def broker_emptied(scene: Scene, _world: World) -> str:
+    """Everything that was enqueued is gone."""
+    with scene.system.ask_broker() as client:
+        client.flushall()
+    scene.go_on()
+    return "SWEEP rang again"
+
+
+def broker_full(scene: Scene, _world: World, seconds: float = REFUSING) -> str:
+    """Out of memory: it refuses new messages and takes acknowledgements."""
+    with scene.system.ask_broker() as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+        scene.go_on()
+        time.sleep(seconds)
+        client.config_set("maxmemory", "0")
+    return f"refused messages for {seconds:.1f} s and took acknowledgements"
+
+
+def database_killed(scene: Scene, world: World, seconds: float = AWAY) -> str:
+    """It comes back with what was committed."""
+    world.postgres.kill()
+    scene.go_on()
+    time.sleep(seconds)
+    world.postgres.start()
+    return f"away for {seconds:.1f} s"
+
+
+def connections_cut(scene: Scene, world: World) -> str:
+    """In the middle of whatever statement they are at."""
+    world.administer(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name",
+        name=database_of(scene),
+    )
+    scene.go_on()
+    return "every connection was ended by the server"
+
+
+def database_read_only(scene: Scene, world: World, seconds: float = REFUSING) -> str:
+    """As a standby that a worker was led to by mistake."""
+    name = database_of(scene)
+    world.administer(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    connections_cut(scene, world)
+    time.sleep(seconds)
+    world.administer(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+    connections_cut(scene, world)
+    return f"refused to write for {seconds:.1f} s"
+
+
+def messages_doubled(scene: Scene, _world: World) -> str:
+    """Each message that waits comes twice, and so does a ring for everything that is open."""
+    with scene.system.ask_broker() as client:
+        for queue in ("events", "celery", "notifications", "retries"):
+            for raw in client.lrange(queue, 0, -1):
+                client.lpush(queue, raw)
+    ids = [n.id for n in scene.system.notifications() if n.next_attempt_at]
+    with Celery(broker=scene.system.broker_url) as producer:
+        for queue in ("notifications", "retries"):
+            for start in range(0, len(ids), 50):
+                producer.send_task(
+                    "notifications.deliver", kwargs={"ids": ids[start : start + 50]}, queue=queue
+                )
+    scene.go_on()
+    return "the second of each found nothing to do"
+
+
+FAULTS: Final[dict[str, Callable[[Scene, World], str]]] = {
+    "broker killed and restarted": broker_killed,
+    "broker emptied": broker_emptied,
+    "broker out of memory": broker_full,
+    "database killed and restarted": database_killed,
+    "connections cut": connections_cut,
+    "database read-only": database_read_only,
+    "every message doubled": messages_doubled,
+}

@@ -1,0 +1,150 @@
+"""What a fault is played over: clients, integrations and a trigger, events, and workers that are armed."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from build import an_event_for, criteria_of
+from e2e.system import ROOT, Process, System, a_key, an_event, eventually
+
+from chaos.armed import FOLDER, VARIABLE
+from chaos.judge import Expected, verdict
+from wallarm_notify.services.manage_triggers import TriggerDraft
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wallarm_notify.domain.integration import IntegrationKey
+
+SHORTENED: Final = {
+    "request_timeout": 2,
+    "connect_timeout": 1,
+    "lease_seconds": 7,
+    "ring_seconds": 2,
+    "sweep_seconds": 1,
+    "visibility_timeout": 6,
+    "retry_time_scale": 0.01,
+    "pace_per_minute": 0,
+}
+"""Lease, ring, visibility and sweep times of a chaos run; the rules that use them are the same."""
+
+INGESTED_WITHIN: Final = 240.0
+"""Seconds until an event of a killed worker is worked on again (spec 7)."""
+
+LATER_WITHIN: Final = 60.0
+"""Seconds from its due time, or since all runs again, until anything later is worked on (spec 7)."""
+
+CLIENTS: Final = (1, 2, 3)
+EVENTS: Final = 40
+ATTACKS: Final = 12
+LIMIT: Final = 7
+
+
+@dataclass
+class Scene:
+    """One system with what it is to do, and what must come of it."""
+
+    system: System
+    folder: Path
+    expected: Expected = field(default_factory=Expected)
+    keys: dict[int, IntegrationKey] = field(default_factory=dict)
+    trigger_id: int = 0
+
+    def set_up(self) -> None:
+        """Two integrations of each client that want everything, and a trigger of the first client."""
+        for client in CLIENTS:
+            for _ in range(2):
+                key = a_key()
+                number = self.system.integration(
+                    key, client, subscribe=("security_issue", "system")
+                )
+                self.keys[number] = key
+                self.expected.subscribes(client, number, key)
+        first = min(self.keys)
+        draft = TriggerDraft(
+            client_id=CLIENTS[0],
+            criteria=criteria_of("attacks_exceeded", threshold=f"{LIMIT} in 1h"),
+            integration_ids=(first,),
+            user="an administrator",
+        )
+        self.trigger_id = self.system.wiring.triggers.create(draft).id
+        self.expected.received(1)  # trigger.created, which nobody subscribes to
+
+    def emit(self, *, twice: bool = False) -> None:
+        """Security issues of every client, and attacks of which one makes the trigger fire."""
+        issues = [an_event(CLIENTS[n % len(CLIENTS)]) for n in range(EVENTS)]
+        attacks = [dict(an_event_for("attacks_exceeded").body) for _ in range(ATTACKS)]
+        everything = [e for pair in zip(issues, [*attacks, *issues], strict=False) for e in pair]
+        events = list({e["id"]: e for e in [*everything, *issues, *attacks]}.values())
+        for event in issues:
+            self.expected.pages(event)
+        self.expected.received(len(events))
+        self.expected.firings[self.keys[min(self.keys)].reveal()] = LIMIT + 1
+        for _ in range(1 + twice):
+            for start in range(0, len(events), 13):
+                self.system.emit(*events[start : start + 13])
+
+    def start_armed(
+        self, *points: tuple[str, str], times: int = 1, concurrency: int = 2
+    ) -> Process:
+        """A worker with ``points`` armed: the step and what happens there."""
+        armed = [{"point": p, "action": action, "times": times} for p, action in points]
+        return self.system.start_worker(
+            "-I",
+            "chaos.armed",
+            concurrency=concurrency,
+            **{
+                VARIABLE: json.dumps(armed),
+                FOLDER: str(self.folder),
+                "PYTHONPATH": str(ROOT / "tests"),
+            },
+        )
+
+    def start_beat(self) -> Process:
+        """Beat, once it has found its broker: without one it ends with a sentence."""
+        beat = self.system.start_beat()
+        beat.wait_for("Sending due task")
+        return beat
+
+    def wait_for_point(self, point: str, within: float = 30) -> None:
+        """Until a worker has come to ``point``."""
+        eventually(lambda: list(self.folder.glob(f"met.{point}.*")), within, f"{point} was met")
+
+    def go_on(self) -> None:
+        """Lets those who paused go on."""
+        (self.folder / "go-on").touch()
+
+    def wait_for_all(self, within: float) -> float:
+        """Until everything has ended; how many seconds that took."""
+        began = time.monotonic()
+        eventually(lambda: self._has_ended(), within, "everything had ended")  # noqa: PLW0108 - reads better
+        return time.monotonic() - began
+
+    def _has_ended(self) -> bool:
+        ledger = self.system.ledger()
+        states = self.system.states()
+        open_ones = states["pending"] + states["retrying"]
+        return (
+            ledger.received >= self.expected.events
+            and not open_ones
+            and sum(states.values()) >= self.expected.notifications
+        )
+
+    def judge(self) -> list[str]:
+        """What the sandbox and the ledger say against what was emitted."""
+        return verdict(self.expected, self.system.sandbox, self.system.ledger(), self.rows_left())
+
+    def rows_left(self) -> dict[str, int]:
+        """What must not be left behind."""
+
+        def ask(tx: Any) -> dict[str, int]:
+            rows = tx._rows(
+                """SELECT (SELECT count(*) FROM notifications WHERE lease_until IS NOT NULL) AS claimed,
+                          (SELECT count(*) FROM notifications WHERE finished_at IS NULL) AS open"""
+            )
+            return dict(rows[0])
+
+        return self.system.wiring.store.transact(ask)

@@ -1,0 +1,253 @@
+"""Random histories: emissions, changes and faults, mixed by a seed; the same judge at the end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil  # type: ignore[import-untyped]  # publishes no types
+import pytest
+from build import an_event_for, criteria_of
+from e2e.system import Process, a_key, an_event, eventually
+
+from chaos import outside
+from chaos.scene import INGESTED_WITHIN, Scene
+from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.domain.notification import State
+from wallarm_notify.services.manage_triggers import TriggerDraft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos.outside import World
+    from chaos.report import Report
+
+RESTLESS: Final = 9
+"""A client whose integrations and triggers are changed all the time: what it gets is judged for doubles."""
+
+FAULTS: Final = (
+    {"kind": "status", "status": 503, "times": 10},
+    {"kind": "status", "status": 400, "times": 5},
+    {"kind": "status", "status": 429, "retry_after": 1, "times": 5},
+    {"kind": "status", "status": 500, "accept": True, "times": 5},
+    {"kind": "reset", "times": 5},
+    {"kind": "reset", "accept": True, "times": 5},
+    {"kind": "close", "accept": True, "times": 5},
+    {"kind": "hang", "delay": 3, "times": 2},
+    {"kind": "drip", "delay": 0.5, "times": 2},
+)
+
+
+@dataclass
+class History:
+    """What happens, one step after the other, as the seed has it."""
+
+    scene: Scene
+    world: World
+    chance: random.Random
+    told: list[str] = field(default_factory=list)
+    workers: list[Process] = field(default_factory=list)
+    restless: list[int] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Two workers and beat, a trigger that each address fires, and the restless client."""
+        system, first = self.scene.system, min(self.scene.keys)
+        for condition, client, number in (
+            ("blacklist_ip_added", 1, first),
+            ("blacklist_ip_added", RESTLESS, self._restless()),
+        ):
+            system.wiring.triggers.create(
+                TriggerDraft(client, criteria_of(condition), (number,), "an administrator")
+            )
+        self.scene.expected.events += 2
+        for _ in range(2):
+            self._start_worker()
+        self.scene.start_beat()
+
+    def step(self) -> None:
+        """One thing happens."""
+        weights = {
+            self._emit: 10,
+            self._emit_restless: 3,
+            self._change_restless: 3,
+            self._sandbox_fault: 3,
+            self._kill_child: 2,
+            self._kill_worker: 2,
+            self._broker_away: 1,
+            self._broker_full: 1,
+            self._broker_emptied: 1,
+            self._database_away: 1,
+            self._database_read_only: 1,
+            self._connections_cut: 2,
+            self._messages_doubled: 2,
+        }
+        action = self.chance.choices(list(weights), list(weights.values()))[0]
+        self.told.append(action.__name__.strip("_"))
+        action()
+
+    def end(self) -> None:
+        """Everything runs again."""
+        self.scene.system.sandbox.set_faults([])
+        for worker in list(self.workers):
+            if worker.popen.poll() is not None:
+                self.workers.remove(worker)
+        while len(self.workers) < 2:
+            self._start_worker()
+
+    def _emit(self) -> None:
+        scene = self.scene
+        events = [
+            an_event(self.chance.choice((1, 2, 3))) for _ in range(self.chance.randint(1, 40))
+        ]
+        for event in events:
+            scene.expected.pages(event)
+        addresses = [
+            dict(an_event_for("blacklist_ip_added", ip=f"203.0.113.{n % 250}").body)
+            for n in range(self.chance.randint(0, 3))
+        ]
+        scene.expected.met[scene.keys[min(scene.keys)].reveal()] += len(addresses)
+        scene.expected.received(len(events) + len(addresses))
+        for _ in range(self.chance.choice((1, 1, 2))):
+            self._send(events + addresses)
+
+    def _emit_restless(self) -> None:
+        events = [an_event(RESTLESS) for _ in range(self.chance.randint(1, 10))]
+        self.scene.expected.received(len(events))
+        self._send(events)
+
+    def _send(self, events: list[dict[str, Any]]) -> None:
+        """As a producer that tries again while the broker is away or full."""
+
+        def sent() -> bool:
+            try:
+                self.scene.system.emit(*events)
+            except Exception:  # noqa: BLE001 - whatever the client library raises
+                return False
+            return True
+
+        eventually(sent, 30, "the producer's events were taken")
+
+    def _restless(self) -> int:
+        key = a_key()
+        number = self.scene.system.integration(key, RESTLESS)
+        self.restless.append(number)
+        self.scene.expected.restless.add(key.reveal())
+        return number
+
+    def _change_restless(self) -> None:
+        management = self.scene.system.wiring.management
+        number = self.chance.choice(self.restless)
+        what = self.chance.choice(("disable", "enable", "create"))
+        try:
+            if what == "disable":
+                management.disable(number, user="chaos", reason="")
+                self.scene.expected.received(1)
+            elif what == "enable":
+                management.enable(number)
+            elif len(self.restless) < 5:
+                self._restless()
+        except NotifyError:
+            pass  # it is so already
+
+    def _sandbox_fault(self) -> None:
+        self.scene.system.sandbox.set_faults([self.chance.choice(FAULTS)])
+
+    def _start_worker(self) -> None:
+        self.workers.append(self.scene.system.start_worker())
+
+    def _kill_child(self) -> None:
+        worker = self.chance.choice(self.workers)
+        children = (
+            psutil.Process(worker.popen.pid).children() if worker.popen.poll() is None else []
+        )
+        if children:
+            os.kill(self.chance.choice(children).pid, signal.SIGKILL)
+
+    def _kill_worker(self) -> None:
+        worker = self.chance.choice(self.workers)
+        worker.kill()
+        self.workers.remove(worker)
+        self._start_worker()
+
+    def _broker_away(self) -> None:
+        outside.broker_killed(self.scene, self.world, self.chance.uniform(0.1, 2))
+
+    def _broker_full(self) -> None:
+        outside.broker_full(self.scene, self.world, self.chance.uniform(0.1, 2))
+
+    def _broker_emptied(self) -> None:
+        """Once everything is committed: what is not is the broker's alone."""
+        expected = self.scene.expected
+        eventually(
+            lambda: self.scene.system.ledger().received >= expected.events,
+            INGESTED_WITHIN,
+            "all in",
+        )
+        outside.broker_emptied(self.scene, self.world)
+
+    def _database_away(self) -> None:
+        outside.database_killed(self.scene, self.world, self.chance.uniform(0.1, 2))
+
+    def _database_read_only(self) -> None:
+        outside.database_read_only(self.scene, self.world, self.chance.uniform(0.1, 2))
+
+    def _connections_cut(self) -> None:
+        outside.connections_cut(self.scene, self.world)
+
+    def _messages_doubled(self) -> None:
+        outside.messages_doubled(self.scene, self.world)
+
+
+@pytest.mark.sample
+@pytest.mark.timeout(0)
+def test_a_random_history_loses_nothing_and_pages_nobody_twice(
+    make_scene: Callable[..., Scene], world: World, report: Report, pytestconfig: pytest.Config
+) -> None:
+    seed = pytestconfig.getoption("--seed") or random.SystemRandom().randrange(10**6)
+    minutes = float(pytestconfig.getoption("--minutes"))
+    print(f"\nseed {seed}, {minutes:g} minutes")  # noqa: T201 - whoever sees it fail needs it
+    scene = make_scene()
+    history = History(scene, world, random.Random(seed))
+    history.begin()
+    deadline = time.monotonic() + minutes * 60
+    while time.monotonic() < deadline:
+        history.step()
+        time.sleep(history.chance.uniform(0, 1))
+    history.end()
+    seconds = wait_for_all(scene, history)
+    seconds += replay_failed(scene, history)
+    findings = scene.judge()
+    steps = len(history.told)
+    report.add(
+        f"random history, seed {seed}", f"{steps} steps", f"{minutes:g} minutes", seconds, findings
+    )
+    assert findings == [], f"seed {seed}: {history.told}"
+
+
+def replay_failed(scene: Scene, history: History) -> float:
+    """What failed seventeen times in the storm is not lost: it is listed, and sent anew."""
+    failed = [n.id for n in scene.system.notifications(state=State.FAILED, client_id=None)]
+    stable = [n for n in failed if scene.system.show(n).integration_id in scene.keys]
+    if not stable:
+        return 0.0
+    scene.system.wiring.replay.by_id(stable)
+    return wait_for_all(scene, history)
+
+
+def wait_for_all(scene: Scene, history: History) -> float:
+    """Until nothing is open any more."""
+    began = time.monotonic()
+
+    def has_ended() -> bool:
+        states = scene.system.states()
+        return (
+            scene.system.ledger().received >= scene.expected.events
+            and not states["pending"] + states["retrying"]
+        )
+
+    eventually(has_ended, INGESTED_WITHIN, f"everything had ended after {history.told[-5:]}")
+    return time.monotonic() - began

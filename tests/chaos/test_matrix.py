@@ -1,0 +1,107 @@
+"""Every fault at every step of the way: nothing is lost, nothing pages twice (spec 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from e2e.system import eventually
+
+from chaos.armed import POINTS
+from chaos.outside import FAULTS
+from chaos.scene import INGESTED_WITHIN, LATER_WITHIN, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos.outside import World
+    from chaos.report import Report
+
+pytestmark = pytest.mark.timeout(400)
+
+SAMPLE: Final = {
+    ("kill_child", "ingest.before_commit"),
+    ("kill_worker", "ingest.begun"),
+    ("kill_worker", "ingest.committed"),
+    ("kill_worker", "send.answered"),
+    ("kill_child", "record.committed"),
+    ("broker killed and restarted", "ingest.committed"),
+    ("broker emptied", "ingest.committed"),
+    ("broker out of memory", "record.committed"),
+    ("database killed and restarted", "record.before_commit"),
+    ("connections cut", "claim.before_commit"),
+    ("database read-only", "ingest.begun"),
+    ("every message doubled", "claim.begun"),
+}
+"""What CI plays of the matrix; the whole is `make chaos`."""
+
+
+def cases(faults: tuple[str, ...], steps: tuple[str, ...] = POINTS) -> list[object]:
+    return [
+        pytest.param(
+            fault,
+            step,
+            id=f"{fault} at {step}",
+            marks=[pytest.mark.sample] if (fault, step) in SAMPLE else [],
+        )
+        for fault in faults
+        for step in steps
+    ]
+
+
+BEFORE_COMMIT: Final = ("ingest.begun", "ingest.before_commit")
+
+
+def bound(step: str) -> float:
+    """How long it may take (spec 7)."""
+    return INGESTED_WITHIN if step in BEFORE_COMMIT else LATER_WITHIN
+
+
+def fail_at_first(scene: Scene) -> None:
+    """The first requests are refused, so that there is a next link of the chain to lose."""
+    scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
+
+
+def ended_well(scene: Scene, report: Report, fault: str, step: str, happened: str) -> None:
+    seconds = scene.wait_for_all(bound(step))
+    findings = scene.judge()
+    report.add(fault, step, happened, seconds, findings)
+    assert findings == []
+
+
+@pytest.mark.parametrize(("fault", "step"), cases(("kill_child", "kill_worker")))
+def test_a_worker_is_killed(
+    make_scene: Callable[..., Scene], report: Report, fault: str, step: str
+) -> None:
+    scene = make_scene()
+    fail_at_first(scene)
+    worker = scene.start_armed((step, fault))
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    happened = "the child was replaced"
+    if fault == "kill_worker":
+        worker.popen.wait(10)
+        scene.system.start_worker()
+        happened = "another worker took over"
+    ended_well(scene, report, f"`kill -9` of a {fault.removeprefix('kill_')}", step, happened)
+
+
+@pytest.mark.parametrize(("fault", "step"), cases(tuple(FAULTS)))
+def test_the_rest_of_the_world_fails_while_a_worker_is_there(
+    make_scene: Callable[..., Scene], world: World, report: Report, fault: str, step: str
+) -> None:
+    scene = make_scene()
+    fail_at_first(scene)
+    scene.start_armed((step, "pause"))
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    if fault == "broker emptied":
+        # What is not committed yet is the broker's alone: the spec promises it from the commit on.
+        if step in BEFORE_COMMIT:
+            scene.go_on()
+        eventually(lambda: scene.system.ledger().received >= scene.expected.events, 30, "all in")
+    happened = FAULTS[fault](scene, world)
+    scene.go_on()
+    ended_well(scene, report, fault, step, happened)
