@@ -52,13 +52,38 @@ WORDS = st.text(st.characters(exclude_characters="\0"), max_size=12) | st.sample
 )
 
 
-def options_of(path: tuple[str, ...]) -> list[str]:
-    """The options that a command knows."""
+def command_of(path: tuple[str, ...]) -> click.Command:
     command: click.Command = cli
     for name in path:
         assert isinstance(command, click.Group)
         command = command.commands[name]
-    return [option for parameter in command.params for option in parameter.opts if option[0] == "-"]
+    return command
+
+
+def value_of(parameter: click.Parameter) -> st.SearchStrategy[str]:
+    """Mostly what a parameter may be given, so that more than the parser is asked."""
+    if isinstance(parameter.type, click.Choice):
+        return st.sampled_from(list(parameter.type.choices))
+    if parameter.type.name in ("number", "integer range"):
+        return st.sampled_from(["1", "2", "7"]) | WORDS
+    return WORDS
+
+
+@st.composite
+def arguments_of(draw: st.DrawFn, path: tuple[str, ...]) -> list[str]:
+    """Options that the command has, each with some value, and arguments; now and then anything."""
+    words: list[str] = []
+    for parameter in command_of(path).params:
+        if isinstance(parameter, click.Argument):
+            words += draw(
+                st.lists(value_of(parameter), min_size=int(parameter.required), max_size=2)
+            )
+        elif "--key" in parameter.opts:
+            words += draw(st.sampled_from([[], ["--key", "-"]]))
+        elif draw(st.booleans()) or parameter.required:
+            is_flag = isinstance(parameter, click.Option) and parameter.is_flag
+            words += [parameter.opts[0], *([] if is_flag else [draw(value_of(parameter))])]
+    return [*words, *draw(st.lists(WORDS, max_size=1))] if draw(st.integers(0, 4)) == 0 else words
 
 
 @settings(
@@ -69,9 +94,12 @@ def options_of(path: tuple[str, ...]) -> list[str]:
 @given(data=st.data())
 def test_no_argument_is_too_odd(line: CommandLine, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(COMMANDS))
-    known = [option for option in options_of(path) if option != "--key"]
-    words = st.sampled_from(known) | WORDS if known else WORDS
-    arguments = data.draw(st.lists(words, max_size=6))
-    result = line(*path, *arguments, stdin=data.draw(st.binary(max_size=50)))
+    arguments = data.draw(arguments_of(path))
+    result = line(*path, *arguments, stdin=data.draw(ANSWERS))
     assert result.exit_code in (0, 1, 2), result.output
     assert "Traceback" not in result.output
+
+
+ANSWERS = st.binary(max_size=50) | st.sampled_from(
+    [b"0123456789abcdef0123456789abcdef\n", b"y\n", b'{"type": "rule.created", "client_id": 1}\n']
+)
