@@ -190,6 +190,8 @@ class System:
         from celery import Celery  # noqa: PLC0415 - a producer of its own
 
         with Celery(broker=self.broker_url) as producer:
+            # What RabbitMQ has not confirmed is not enqueued.
+            producer.conf.broker_transport_options = {"confirm_publish": True}
             producer.send_task(task, kwargs={"events": list(events)}, queue="events")
 
     def notifications(self, **wanted: Any) -> list[ShownNotification]:

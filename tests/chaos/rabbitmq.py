@@ -1,0 +1,100 @@
+"""A RabbitMQ of our own, from Debian's package: durable, on loopback, killed and started again at will."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final, Self
+
+from e2e.system import eventually
+
+SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+CONTROL: Final = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+
+
+class RabbitMQ:
+    """One node. Its port and its data stay over ``kill``."""
+
+    def __init__(self) -> None:
+        if not SERVER.exists():
+            raise RuntimeError("RabbitMQ is needed: apt-get install rabbitmq-server")
+        self._folder = Path(mkdtemp(prefix="chaos-rabbitmq-"))
+        self._port, self._distribution = _free_port(), _free_port()
+        self._running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """For Celery."""
+        return f"amqp://guest:guest@127.0.0.1:{self._port}//"
+
+    def start(self) -> None:
+        """Comes up with the data there is."""
+        (self._folder / "plugins").write_text("[].")
+        with (self._folder / "out").open("ab") as out:
+            self._running = subprocess.Popen(
+                [SERVER],
+                env=self._environment(),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        eventually(self._answers, 60, "RabbitMQ answered")
+        self.control("await_startup")
+
+    def kill(self) -> None:
+        """Ends as in a crash."""
+        if self._running is not None:
+            os.killpg(self._running.pid, signal.SIGKILL)
+            self._running.wait(10)
+            self._running = None
+            eventually(lambda: not self._answers(), 10, "the port was free")
+
+    def control(self, *words: str) -> None:
+        """What rabbitmqctl does."""
+        subprocess.run(
+            [CONTROL, *words],
+            env=self._environment(),
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        with socket.socket() as client:
+            client.settimeout(1)
+            return client.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def _environment(self) -> dict[str, str]:
+        own = {
+            "HOME": self._folder,
+            "RABBITMQ_NODENAME": f"chaos{self._port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": self._port,
+            "RABBITMQ_DIST_PORT": self._distribution,
+            "RABBITMQ_MNESIA_BASE": self._folder / "mnesia",
+            "RABBITMQ_LOG_BASE": self._folder / "log",
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_CONFIG_FILE": self._folder / "none",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": self._folder / "plugins",
+        }
+        return {**os.environ, **{name: str(value) for name, value in own.items()}}
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
