@@ -93,6 +93,8 @@ def make_scene(
                 with system.ask_broker() as client:
                     client.config_set("maxmemory", "0")
                     client.flushall()
+            # How much PagerDuty takes of one key in a minute is not what is tried here.
+            system.sandbox.set_faults(rate_limit=0)
             scene = Scene(system, tmp_path)
             scene.set_up()
             return scene

@@ -38,23 +38,33 @@ class Report:
         print(f"\n{fault} at {step}: everything had ended after {seconds:.1f} s; {happened}")  # noqa: T201 - recovery times are shown
 
     def write(self, path: str | None) -> None:
-        """Puts the table into the file, between its marks; nothing without a file."""
+        """Puts the rows into the file's table, in place of those of the same fault and step."""
         if path is None or not self.rows:
             return
         file = Path(path)
-        text = file.read_text("utf-8")
-        head, rest = text.split(BEGIN)
-        _, tail = rest.split(END)
-        file.write_text(f"{head}{BEGIN}\n\n{self.table()}\n{END}{tail}", "utf-8")
+        head, rest = file.read_text("utf-8").split(BEGIN)
+        before, tail = rest.split(END)
+        rows = {_key(line): line for line in before.splitlines() if line.startswith("| ")}
+        rows.pop(_key(HEAD[0]), None)
+        rows |= {_key(line): line for line in map(_line, self.rows)}
+        table = "\n".join([*HEAD, *rows.values()])
+        file.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}", "utf-8")
 
-    def table(self) -> str:
-        """The rows as Markdown."""
-        lines = [
-            "| fault | at | what happened | recovery | lost | doubled |",
-            "| --- | --- | --- | --- | --- | --- |",
-        ]
-        lines += [
-            f"| {r.fault} | {r.step} | {r.happened} | {r.seconds:.1f} s | {r.lost} | {r.doubled} |"
-            for r in self.rows
-        ]
-        return "\n".join([*lines, ""])
+
+HEAD: Final = (
+    "| fault | at | what happened | recovery | lost | doubled |",
+    "| --- | --- | --- | --- | --- | --- |",
+)
+
+
+def _line(row: Row) -> str:
+    return (
+        f"| {row.fault} | {row.step} | {row.happened} | {row.seconds:.1f} s | {row.lost} | "
+        f"{row.doubled} |"
+    )
+
+
+def _key(line: str) -> str:
+    """Fault and step: a random history is one row whatever its seed."""
+    fault, step = line.split("|")[1:3]
+    return fault if fault.strip().startswith("random") else f"{fault}|{step}"

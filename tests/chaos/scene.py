@@ -41,6 +41,7 @@ CLIENTS: Final = (1, 2, 3)
 EVENTS: Final = 40
 ATTACKS: Final = 12
 LIMIT: Final = 7
+CALL: Final = 13
 
 
 @dataclass
@@ -73,8 +74,11 @@ class Scene:
         self.trigger_id = self.system.wiring.triggers.create(draft).id
         self.expected.received(1)  # trigger.created, which nobody subscribes to
 
-    def emit(self, *, twice: bool = False) -> None:
-        """Security issues of every client, and attacks of which one makes the trigger fire."""
+    def emit(self, *, twice: bool = False, at_once: bool = False) -> None:
+        """Security issues of every client, and attacks of which one makes the trigger fire.
+
+        In several calls, or ``at_once``.
+        """
         issues = [an_event(CLIENTS[n % len(CLIENTS)]) for n in range(EVENTS)]
         attacks = [dict(an_event_for("attacks_exceeded").body) for _ in range(ATTACKS)]
         everything = [e for pair in zip(issues, [*attacks, *issues], strict=False) for e in pair]
@@ -84,8 +88,9 @@ class Scene:
         self.expected.received(len(events))
         self.expected.firings[self.keys[min(self.keys)].reveal()] = LIMIT + 1
         for _ in range(1 + twice):
-            for start in range(0, len(events), 13):
-                self.system.emit(*events[start : start + 13])
+            size = len(events) if at_once else CALL
+            for start in range(0, len(events), size):
+                self.system.emit(*events[start : start + size])
 
     def start_armed(
         self, *points: tuple[str, str], times: int = 1, concurrency: int = 2

@@ -168,6 +168,12 @@ class History:
             os.kill(self.chance.choice(children).pid, signal.SIGKILL)
 
     def _kill_worker(self) -> None:
+        # No event may be on its way from Redis to the worker: that is a gap (docs/reliability.md).
+        eventually(
+            lambda: self.scene.system.ledger().received >= self.scene.expected.events,
+            INGESTED_WITHIN,
+            "all in",
+        )
         worker = self.chance.choice(self.workers)
         worker.kill()
         self.workers.remove(worker)
