@@ -71,10 +71,9 @@ class _Windows:
             while held[start] <= end - CELLS:
                 total -= counts[held[start]]
                 start += 1
-            if total > limit and not self.is_quiet(end):
-                first = bisect_left(held, end - CELLS + 1, hi=place + 1)
-                if not touched.isdisjoint(held[first : place + 1]):
-                    return True
+            within = held[start : place + 1]
+            if total > limit and not self.is_quiet(end) and not touched.isdisjoint(within):
+                return True
         return False
 
     def is_quiet(self, end: int) -> bool:

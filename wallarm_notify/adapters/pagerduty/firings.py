@@ -1,5 +1,6 @@
 """What an alert says of a firing: the event's own text, or what was counted, and the trigger (spec 4)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
 from typing import Final
@@ -23,9 +24,7 @@ def alert_of_firing(firing: Firing, event: Event, console: str | None) -> Alert:
         first = f"{_by_trigger(firing)} {by_trigger}".rstrip()
         notes = (first, *([""] if not by_trigger and rest else []), *rest, *_clauses(firing))
         details = {**alert.details, "trigger_name": firing.trigger_name}
-        return Alert(
-            alert.lines, details, alert.component, alert.group, notes, headline=alert.headline
-        )
+        return replace(alert, details=details, notes=notes)
     return _counted(firing, firing.criteria.threshold, firing.window, console)
 
 
