@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from celery.worker.consumer import Consumer
 
-from tasks.soundness import fault_of, well_formed
-from tasks.unacked import be_patient
+from tasks.soundness import fault_of
 from wallarm_notify.adapters.database import make_engine
+from wallarm_notify.adapters.redis_channel import install
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.settings import settings
 
@@ -29,14 +29,9 @@ class KeepingConsumer(Consumer):
     """
 
     def connect(self) -> Any:
-        """Celery's own; on Redis what comes is put into a message's form before kombu reads it."""
-        be_patient()
-        connection = super().connect()
-        transport: Any = connection.transport
-        deliver: Any = getattr(transport, "_deliver", None)
-        if deliver is not None:
-            transport._deliver = lambda raw, queue: deliver(well_formed(raw, queue), queue)  # noqa: SLF001 - kombu has no other place for it
-        return connection
+        """Celery's own; from Redis messages are taken in our way."""
+        install()
+        return super().connect()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Celery's own, for messages that are sound."""

@@ -5,53 +5,10 @@ from uuid import uuid4
 
 from celery import Celery
 from celery.worker.request import Request
-from kombu.transport.virtual import Base64
 from kombu.utils.json import dumps
 
 DEEPEST: Final = 256
 """Lists and objects within one another; Celery pickles a call, and stalls on what is too deep."""
-
-
-def well_formed(raw: Any, queue: str) -> dict[str, Any]:
-    """What came out of ``queue`` on Redis, with what kombu needs to make any message of it.
-
-    Without it kombu raises before anyone sees the message, which by then is in no queue.
-    """
-    if not isinstance(raw, dict):
-        raw = {"body": dumps(raw)}
-    given = raw.get("properties")
-    properties = dict(given) if isinstance(given, dict) else {}
-    headers = raw.get("headers")
-    if not isinstance(properties.get("delivery_tag"), str):
-        properties["delivery_tag"] = str(uuid4())
-    info = properties.get("delivery_info")
-    if not (
-        isinstance(info, dict)
-        and isinstance(info.get("exchange"), str)
-        and isinstance(info.get("routing_key"), str)
-    ):
-        properties["delivery_info"] = {"exchange": "", "routing_key": queue}
-    body = raw.get("body")
-    if body is not None and not isinstance(body, str):
-        body, properties["body_encoding"] = dumps(body), None
-    elif not _is_encoded(body, properties.get("body_encoding")):
-        properties["body_encoding"] = None
-    return {
-        **raw,
-        "body": body,
-        "headers": headers if isinstance(headers, dict) else {},
-        "properties": properties,
-    }
-
-
-def _is_encoded(body: str | None, encoding: Any) -> bool:
-    if encoding != "base64":
-        return encoding in (None, "utf-8")
-    try:
-        Base64().decode(body or "")
-    except ValueError:
-        return False
-    return True
 
 
 def fault_of(message: Any, app: Celery) -> str | None:

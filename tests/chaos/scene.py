@@ -74,11 +74,8 @@ class Scene:
         self.trigger_id = self.system.wiring.triggers.create(draft).id
         self.expected.received(1)  # trigger.created, which nobody subscribes to
 
-    def emit(self, *, twice: bool = False, at_once: bool = False) -> None:
-        """Security issues of every client, and attacks of which one makes the trigger fire.
-
-        In several calls, or ``at_once``.
-        """
+    def emit(self, *, twice: bool = False) -> None:
+        """Security issues of every client, and attacks of which one makes the trigger fire."""
         issues = [an_event(CLIENTS[n % len(CLIENTS)]) for n in range(EVENTS)]
         attacks = [dict(an_event_for("attacks_exceeded").body) for _ in range(ATTACKS)]
         everything = [e for pair in zip(issues, [*attacks, *issues], strict=False) for e in pair]
@@ -88,9 +85,8 @@ class Scene:
         self.expected.received(len(events))
         self.expected.firings[self.keys[min(self.keys)].reveal()] = LIMIT + 1
         for _ in range(1 + twice):
-            size = len(events) if at_once else CALL
-            for start in range(0, len(events), size):
-                self.system.emit(*events[start : start + size])
+            for start in range(0, len(events), CALL):
+                self.system.emit(*events[start : start + CALL])
 
     def start_armed(
         self, *points: tuple[str, str], times: int = 1, concurrency: int = 2

@@ -168,22 +168,12 @@ class History:
             os.kill(self.chance.choice(children).pid, signal.SIGKILL)
 
     def _kill_worker(self) -> None:
-        self._wait_for_ingest()
         worker = self.chance.choice(self.workers)
         worker.kill()
         self.workers.remove(worker)
         self._start_worker()
 
-    def _wait_for_ingest(self) -> None:
-        """No event is on its way from Redis to a worker any more: that is a gap (docs/reliability.md)."""
-        eventually(
-            lambda: self.scene.system.ledger().received >= self.scene.expected.events,
-            INGESTED_WITHIN,
-            "all in",
-        )
-
     def _broker_away(self) -> None:
-        self._wait_for_ingest()
         outside.broker_killed(self.scene, self.world, self.chance.uniform(0.1, 2))
 
     def _broker_full(self) -> None:
@@ -191,7 +181,11 @@ class History:
 
     def _broker_emptied(self) -> None:
         """Once everything is committed: what is not is the broker's alone."""
-        self._wait_for_ingest()
+        eventually(
+            lambda: self.scene.system.ledger().received >= self.scene.expected.events,
+            INGESTED_WITHIN,
+            "all in",
+        )
         outside.broker_emptied(self.scene, self.world)
 
     def _database_away(self) -> None:

@@ -45,7 +45,7 @@ def test_what_a_killed_worker_held_is_worked_on_in_time(
     scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
     worker = scene.start_armed((step, "kill_worker"))
     scene.start_beat()
-    scene.emit(at_once=True)
+    scene.emit()
     worker.popen.wait(30)
     died = time.monotonic()
     scene.system.start_worker()

@@ -27,7 +27,7 @@ CLOCK_LATE: Final = 90.0
 def test_beat_is_away_for_a_while(make_scene: Callable[..., Scene], report: Report) -> None:
     scene = make_scene()
     worker = scene.start_armed(("claim.committed", "kill_worker"))
-    scene.emit(at_once=True)
+    scene.emit()
     worker.popen.wait(20)
     scene.system.start_worker()
     eventually(lambda: scene.system.ledger().received >= scene.expected.events, 60, "all is in")
@@ -48,7 +48,7 @@ def test_two_beats_at_once(make_scene: Callable[..., Scene], report: Report) -> 
     worker = scene.start_armed(("record.before_commit", "kill_worker"))
     for _ in range(2):
         scene.start_beat()
-    scene.emit(twice=True, at_once=True)
+    scene.emit(twice=True)
     worker.popen.wait(20)
     scene.system.start_worker()
     seconds = scene.wait_for_all(LATER_WITHIN)

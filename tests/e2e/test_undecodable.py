@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from e2e.system import System, a_key, an_event, eventually
 from wallarm_notify.adapters.migrations import upgrade
+from wallarm_notify.adapters.redis_channel import NotingChannel
 from wallarm_notify.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
@@ -82,8 +83,16 @@ MALFORMED: list[tuple[Any, dict[str, Any]]] = [
     (f"[{'[' * 9000}{']' * 9000}, {{}}, {{}}]", {}),
 ]
 
-FORMLESS = ["5", "{}", '{"body": [1], "properties": {"body_encoding": "rot13"}}']
-"""JSON that is no message of any client."""
+FORMLESS = [
+    b"5",
+    b"{}",
+    b'{"body": [1], "properties": {"body_encoding": "rot13"}}',
+    b"no JSON",
+    b"",
+    b"\xff\x00 nor text",
+    b"[" * 5000,
+]
+"""What is no message of any client."""
 
 
 def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) -> None:
@@ -100,7 +109,7 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
     assert worker.popen.poll() is None
     assert "Unrecoverable" not in worker.text()
     with system.ask_broker() as broker:
-        assert broker.hlen("unacked") == 0
+        assert broker.hlen(NotingChannel.unacked_key) == 0
     assert system.ledger().findings == []
 
 

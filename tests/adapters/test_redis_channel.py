@@ -1,0 +1,226 @@
+"""How a worker takes messages out of Redis: none is nobody's, none is kept from others for ever."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kombu import Connection, Consumer, Queue
+from kombu.transport import redis as transport
+from redis import Redis
+
+from wallarm_notify.adapters.redis_channel import NotingChannel, install
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUEUES = ("events", "retries")
+UNACKED = NotingChannel.unacked_key
+
+
+@pytest.fixture
+def redis(broker_url: str) -> Iterator[Redis]:
+    with Redis.from_url(broker_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def worker(broker_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    monkeypatch.setattr(transport.Transport, "Channel", transport.Transport.Channel)
+    monkeypatch.setattr(transport, "MultiChannelPoller", transport.MultiChannelPoller)
+    install()
+    worker = Worker(broker_url)
+    yield worker
+    worker.connection.close()
+
+
+class Worker:
+    """A consumer with room for so many messages; ``got`` are their bodies in the order they came."""
+
+    def __init__(self, url: str, room: int = 3, seconds: int = 60) -> None:
+        options = {"visibility_timeout": seconds, "unacked_restore_throttle": 1}
+        self.connection = Connection(url, transport_options=options)
+        self.got: list[Any] = []
+        self.messages: list[Any] = []
+        consumer = Consumer(
+            self.connection.channel(),
+            [Queue(name, routing_key=name) for name in QUEUES],
+            on_message=self._take,
+        )
+        consumer.qos(prefetch_count=room)
+        consumer.consume()
+
+    def _take(self, message: Any) -> None:
+        self.got.append(message.payload)
+        self.messages.append(message)
+
+    def drain(self, messages: int, within: float = 5) -> None:
+        deadline = time.monotonic() + within
+        while len(self.got) < messages and time.monotonic() < deadline:
+            self.look()
+
+    def look(self, seconds: float = 0.1) -> None:
+        with suppress(TimeoutError):
+            self.connection.drain_events(timeout=seconds)
+
+
+def put(worker: Worker, body: Any, queue: str = "events", priority: int = 0) -> None:
+    with worker.connection.clone() as connection:
+        connection.Producer().publish(body, routing_key=queue, priority=priority)
+
+
+def test_it_takes_as_many_as_it_has_room_for_and_redis_knows_at_once(
+    worker: Worker, redis: Redis
+) -> None:
+    for number in range(5):
+        put(worker, number)
+    worker.drain(3)
+    worker.look()
+    assert worker.got == [0, 1, 2]
+    assert (redis.llen("events"), redis.hlen(UNACKED)) == (2, 3)
+    worker.messages[0].ack()
+    worker.drain(4)
+    assert worker.got == [0, 1, 2, 3]
+    assert (redis.llen("events"), redis.hlen(UNACKED)) == (1, 3)
+
+
+def test_it_takes_from_each_queue_in_turn_and_the_urgent_first(worker: Worker) -> None:
+    for number in range(4):
+        put(worker, f"event {number}")
+    put(worker, "a retry", "retries")
+    # On Redis 0 is the highest.
+    put(worker, "later", priority=9)
+    worker.drain(3)
+    assert sorted(worker.got) == ["a retry", "event 0", "event 1"]
+    for message in worker.messages:
+        message.ack()
+    worker.drain(6)
+    assert worker.got[3:] == ["event 2", "event 3", "later"]
+
+
+def test_what_it_has_not_done_when_it_closes_is_next_in_its_order(
+    worker: Worker, redis: Redis
+) -> None:
+    for number in range(4):
+        put(worker, number)
+    worker.drain(3)
+    worker.messages[1].ack()
+    worker.connection.close()
+    assert redis.hlen(UNACKED) == redis.zcard(NotingChannel.unacked_index_key) == 0
+    successor = Worker(worker.connection.as_uri(include_password=True), room=5)
+    successor.drain(3)
+    assert successor.got == [0, 2, 3]
+    successor.connection.close()
+
+
+def test_what_is_sent_back_waits_behind_the_others(worker: Worker) -> None:
+    for number in range(4):
+        put(worker, number)
+    worker.drain(3)
+    worker.messages[0].requeue()
+    worker.drain(4)
+    for message in worker.messages[1:]:
+        message.ack()
+    worker.drain(5)
+    assert worker.got == [0, 1, 2, 3, 0]
+
+
+def test_what_a_dead_worker_had_comes_back_after_the_visibility_timeout_and_not_before(
+    worker: Worker, redis: Redis
+) -> None:
+    put(worker, "an event")
+    worker.drain(1)
+    url = worker.connection.as_uri(include_password=True)
+    patient, hasty = Worker(url, seconds=60), Worker(url, seconds=1)
+    patient.look()
+    patient.look()
+    assert (patient.got, redis.hlen(UNACKED)) == ([], 1)
+    hasty.drain(1)
+    assert hasty.got == ["an event"]
+    for one in (patient, hasty):
+        one.connection.close()
+
+
+def test_the_clock_of_a_worker_does_not_matter(
+    worker: Worker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(worker, "an event")
+    worker.drain(1)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    monkeypatch.setattr(transport, "time", lambda: real() + 3600)
+    other = Worker(worker.connection.as_uri(include_password=True))
+    other.look()
+    other.look()
+    assert (other.got, redis.hlen(UNACKED)) == ([], 1)
+    other.connection.close()
+
+
+def test_it_hears_at_once_of_what_comes_into_queues_that_it_found_empty(worker: Worker) -> None:
+    worker.look()
+    worker.look()
+    put(worker, "an event")
+    # Not called, it would hear of nothing until this timed out.
+    worker.connection.drain_events(timeout=0.5)
+    worker.look()
+    assert worker.got == ["an event"]
+
+
+def test_without_being_called_it_looks_again_of_itself(
+    worker: Worker, redis: Redis, broker_url: str
+) -> None:
+    redis.acl_setuser(
+        "deaf",
+        enabled=True,
+        passwords=["+word"],
+        keys=["*"],
+        channels=["*"],
+        categories=["+@all"],
+        commands=["-client|tracking"],
+    )
+    deaf = Worker(broker_url.replace("redis://", "redis://deaf:word@"))
+    deaf.look()
+    put(worker, "an event")
+    deaf.drain(1)
+    assert deaf.got == ["an event"]
+    deaf.connection.close()
+    redis.acl_deluser("deaf")
+
+
+def test_a_call_while_it_has_no_room_costs_no_connection(worker: Worker, redis: Redis) -> None:
+    worker.look()
+    for number in range(3):
+        put(worker, number)
+    worker.drain(3)
+    before = redis.info("stats")["total_connections_received"]
+    with worker.connection.clone() as connection:
+        producer = connection.Producer()
+        for number in range(20):
+            producer.publish(number, routing_key="retries")
+            worker.look(0.01)
+    # The producer's own.
+    assert redis.info("stats")["total_connections_received"] - before <= 2
+    worker.messages[0].ack()
+    worker.drain(4)
+    assert len(worker.got) == 4
+
+
+def test_when_one_message_breaks_the_worker_the_rest_is_handed_back(
+    worker: Worker, redis: Redis
+) -> None:
+    for number in range(3):
+        put(worker, number)
+
+    def breaks(message: Any) -> None:
+        del message
+        raise RuntimeError("broken")
+
+    callbacks: Any = worker.connection.transport
+    callbacks._callbacks.update(dict.fromkeys(QUEUES, breaks))
+    with pytest.raises(RuntimeError):
+        worker.drain(1)
+    assert (redis.llen("events"), redis.hlen(UNACKED)) == (2, 1)

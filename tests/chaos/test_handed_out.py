@@ -1,0 +1,78 @@
+"""What Redis has handed out is nobody's for no moment: whoever is killed right then takes nothing along."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.system import eventually
+
+from chaos.outside import broker_killed
+from chaos.scene import INGESTED_WITHIN, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos.outside import World
+    from chaos.report import Report
+
+pytestmark = [pytest.mark.sample, pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize("fault", ["`kill -9` of a worker", "broker killed and restarted"])
+def test_a_message_on_its_way_from_redis_to_a_worker_is_not_lost(
+    make_scene: Callable[..., Scene], world: World, report: Report, fault: str
+) -> None:
+    scene = make_scene()
+    worker = scene.system.start_worker()
+    # It has asked for messages, and cannot take note of what comes.
+    os.kill(worker.popen.pid, signal.SIGSTOP)
+    scene.emit()
+    if fault == "broker killed and restarted":
+        broker_killed(scene, world)
+        os.kill(worker.popen.pid, signal.SIGCONT)
+        happened = "the worker connected again"
+    else:
+        worker.kill()
+        scene.system.start_worker()
+        happened = "another worker took over"
+    scene.start_beat()
+    ended_well(scene, report, fault, "a message is on its way to the worker", happened)
+
+
+def test_a_redis_without_memory_knows_who_has_what_it_handed_out(
+    make_scene: Callable[..., Scene], report: Report
+) -> None:
+    scene = make_scene()
+    worker = scene.start_armed(("ingest.begun", "pause"), times=2)
+    other = scene.system.start_worker()
+    for stopped in (worker, other):
+        os.kill(stopped.popen.pid, signal.SIGSTOP)
+    scene.emit()
+    with scene.system.ask_broker() as broker:
+        broker.config_set("maxmemory-policy", "noeviction")
+        broker.config_set("maxmemory", "1")
+        os.kill(worker.popen.pid, signal.SIGCONT)
+        scene.wait_for_point("ingest.begun")
+        worker.kill()
+        os.kill(other.popen.pid, signal.SIGCONT)
+        everything = scene.expected.events
+        eventually(lambda: scene.system.ledger().received >= everything, INGESTED_WITHIN, "all in")
+        broker.config_set("maxmemory", "0")
+    scene.start_beat()
+    ended_well(
+        scene,
+        report,
+        "broker out of memory, then `kill -9` of the worker",
+        "ingest.begun",
+        "another worker took over, still without memory",
+    )
+
+
+def ended_well(scene: Scene, report: Report, fault: str, step: str, happened: str) -> None:
+    seconds = scene.wait_for_all(INGESTED_WITHIN)
+    findings = scene.judge()
+    report.add(fault, step, happened, seconds, findings)
+    assert findings == []

@@ -1,0 +1,312 @@
+"""How a worker takes messages out of Redis: in one step it has them, and Redis knows who has them.
+
+kombu takes a message with ``BRPOP`` and notes down that it has it in a second step. A worker or a
+Redis that is killed in between takes the message along, and a Redis without memory refuses the note.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty
+from time import monotonic
+from typing import Any, Final
+from uuid import uuid4
+
+from kombu.asynchronous import get_event_loop
+from kombu.transport import redis as transport
+from kombu.transport import virtual
+from kombu.transport.virtual import Base64
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
+from redis.exceptions import ResponseError
+
+AT_ONCE: Final = 100
+"""So many messages are taken, or handed back, in one step at most."""
+
+CALLED: Final = 1.0
+UNCALLED: Final = 0.02
+"""Seconds from finding nothing to the next look, where Redis calls as soon as something comes and
+where it cannot: its version is below 6, or what stands before it forbids ``CLIENT TRACKING``."""
+
+TAKE: Final = """
+local queues, most, tag = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+if redis.replicate_commands then redis.replicate_commands() end
+local now = redis.call('TIME')
+local noted, index = KEYS[#KEYS - 1], KEYS[#KEYS]
+local taken = {}
+for first = 1, #KEYS - 2, queues do
+  repeat
+    local came = false
+    for k = first, first + queues - 1 do
+      local raw = #taken < 2 * most and redis.call('RPOP', KEYS[k])
+      if raw then
+        came = true
+        local mine = tag .. ':' .. #taken / 2 .. ':' .. KEYS[k]
+        redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', now[2]), mine)
+        redis.call('HSET', noted, mine, raw)
+        taken[#taken + 1] = mine
+        taken[#taken + 1] = raw
+      end
+    end
+  until not came
+end
+if #taken == 0 then
+  for k = 1, #KEYS - 2 do redis.call('LLEN', KEYS[k]) end
+end
+return taken
+"""
+"""Takes messages from the lists, one from each in turn, those of a higher priority first.
+
+The first write of a script is what a Redis without memory may refuse: here that takes away. Where
+there is nothing the lists are read: who has read a key is called when it changes.
+"""
+
+HAND_BACK: Final = """
+local noted, index, push = KEYS[1], KEYS[2], ARGV[1]
+local tags = {}
+if ARGV[2] == 'older than' then
+  if redis.replicate_commands then redis.replicate_commands() end
+  local before = redis.call('TIME')[1] - tonumber(ARGV[3])
+  tags = redis.call('ZRANGEBYSCORE', index, '-inf', before, 'LIMIT', 0, ARGV[4])
+else
+  for n = 2, #ARGV do tags[#tags + 1] = ARGV[n] end
+end
+for _, mine in ipairs(tags) do
+  local raw = redis.call('HGET', noted, mine)
+  redis.call('ZREM', index, mine)
+  redis.call('HDEL', noted, mine)
+  if raw then redis.call(push, string.match(mine, '^[^:]*:[^:]*:(.*)$'), raw) end
+end
+return #tags
+"""
+"""Puts messages back into the lists they came from: those named, or those that were taken long ago.
+
+Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others.
+"""
+
+
+class NotedQoS(transport.QoS):
+    """What this worker has, of which Redis knows already."""
+
+    # kombu's, which its published types lack.
+    channel: Any
+    _delivered: Any
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Keeps ``message`` in mind."""
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def restore_visible(self, *_: Any, **__: Any) -> None:
+        """Hands out again what dead workers had: every ``unacked_restore_interval`` seconds."""
+        with self.channel.conn_or_acquire() as client:
+            older = ("older than", self.visibility_timeout, AT_ONCE)
+            while self._hand_back(client, "RPUSH", *older) == AT_ONCE:
+                pass
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Hands out again, now, what this worker has and has not done."""
+        tags = list(self._delivered)
+        with self.channel.conn_or_acquire(client) as connected:
+            # The oldest is handed back last, so that it is the first to be taken.
+            for end in range(len(tags), 0, -AT_ONCE):
+                some = tags[max(0, end - AT_ONCE) : end]
+                self._hand_back(connected, "RPUSH", *reversed(some))
+        self._delivered.clear()
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        """Hands out one message again: next, or after all that wait already (``leftmost``)."""
+        with self.channel.conn_or_acquire(client) as connected:
+            self._hand_back(connected, "LPUSH" if leftmost else "RPUSH", tag)
+
+    def _hand_back(self, client: Any, push: str, *which: Any) -> int:
+        keys = (self.unacked_key, self.unacked_index_key)
+        return int(client.eval(HAND_BACK, len(keys), *keys, push, *which))
+
+
+class NotingChannel(transport.Channel):
+    """Takes messages by a script in place of ``BRPOP``, as many as the worker has room for.
+
+    A script cannot wait for messages: a channel that found none is called by Redis when some come
+    (``CLIENT TRACKING``), and looks again of itself now and then.
+    """
+
+    QoS = NotedQoS
+    # kombu's own are of another form, and other applications may have theirs in the same Redis.
+    unacked_key = "wallarm_notify.unacked"
+    unacked_index_key = "wallarm_notify.unacked_index"
+
+    # kombu's, which its published types lack.
+    qos: Any
+    connection_errors: Any
+    _queue_cycle: Any
+    _fanout_to_queue: Any
+    _q_for_pri: Callable[[str, int], str]
+    _flush_brpop_reauth: Callable[[], None]
+
+    _rests_until = 0.0
+    _is_called = False
+    _asked_on: Any = None
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Asks for messages, unless none were there a moment ago."""
+        del timeout
+        now = monotonic()
+        if now < self._rests_until:
+            return
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        connection = self.client.connection
+        self._ask_to_be_called(connection)
+        lists = [self._q_for_pri(queue, pri) for pri in self.priority_steps for queue in queues]
+        keys = [*lists, self.unacked_key, self.unacked_index_key]
+        room = self.qos.can_consume_max_estimate() or AT_ONCE
+        script = (len(keys), *keys, len(queues), min(room, AT_ONCE), uuid4().hex)
+        self._in_poll, self._brpop_sent_at = connection, now
+        connection.send_command("EVAL", TAKE, *script)
+
+    def _ask_to_be_called(self, connection: Any) -> None:
+        """Once on each connection: what others write into lists that this one found empty."""
+        if self._asked_on is connection._sock:  # noqa: SLF001 - what tells a connection made anew
+            return
+        try:
+            connection.send_command("CLIENT", "TRACKING", "ON", "NOLOOP")
+            connection.read_response()
+            self._is_called = str(connection.get_protocol()) == "3"
+        except ResponseError:
+            self._is_called = False
+        self._asked_on = connection._sock  # noqa: SLF001 - likewise
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """Hands what came to the worker. Raises Empty where nothing did."""
+        connection = self.client.connection
+        try:
+            taken = self.client.parse_response(connection, "EVAL", **options)
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if not taken:
+            if connection.can_read():
+                self.hear()
+            else:
+                self._rest()
+            raise Empty
+        self._hand_over([bytes_to_str(tag) for tag in taken[::2]], taken[1::2])
+        return True
+
+    def _rest(self) -> None:
+        seconds = CALLED if self._is_called else UNCALLED
+        self._rests_until = monotonic() + seconds
+        hub = get_event_loop()
+        if hub is not None and not self._is_called:
+            # Nothing but a reason for the event loop to go round; it does so every second anyway.
+            hub.call_later(seconds, int)
+
+    def hear(self) -> None:
+        """Redis calls: something has come. Or its connection is lost, which is raised."""
+        connection = self.client.connection
+        try:
+            while connection.can_read():
+                connection.read_response(push_request=True)
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+        self._rests_until = 0.0
+
+    def _hand_over(self, tags: Sequence[str], raws: Sequence[bytes]) -> None:
+        done = 0
+        try:
+            for tag, raw in zip(tags, raws, strict=True):
+                done += 1
+                queue = tag.split(":", 2)[2].rsplit(self.sep, 1)[0]
+                self._queue_cycle.rotate(queue)
+                message = well_formed(_decoded(raw), queue)
+                message["properties"]["delivery_tag"] = tag
+                self.connection._deliver(message, queue)  # noqa: SLF001 - kombu's way to hand over
+        except BaseException:
+            self._give_up(tags[done:])
+            raise
+
+    def _give_up(self, tags: Iterable[str]) -> None:
+        # Without a connection they come back once they have been away for too long.
+        for tag in tags:
+            self.qos.restore_by_tag(tag)
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
+        queue = self._fanout_to_queue[exchange]
+        kombus: Any = super()
+        return kombus._deliver_fanout_message(well_formed(message, queue), exchange)  # noqa: SLF001 - its own
+
+
+class CalledPoller(transport.MultiChannelPoller):
+    """kombu's own, which knows no connection that hears of something it has not just asked for."""
+
+    # kombu's, which its published types lack.
+    _paused_brpop: Any
+    _fd_to_chan: Any
+
+    def on_readable(self, fileno: int) -> Any:
+        """What can be read is an answer, or a call."""
+        channel, kind = self._fd_to_chan.get(fileno, (None, None))
+        if kind == "BRPOP" and not channel._in_poll and fileno not in self._paused_brpop:  # noqa: SLF001 - its own
+            return channel.hear()
+        return super().on_readable(fileno)
+
+
+def _decoded(raw: bytes) -> Any:
+    """What is no JSON is the body of a message that says nothing else."""
+    try:
+        return loads(bytes_to_str(raw))
+    except (ValueError, RecursionError):
+        encoded = b64encode(raw).decode("ascii")
+        return {"body": encoded, "properties": {"body_encoding": "base64"}}
+
+
+def well_formed(raw: Any, queue: str) -> dict[str, Any]:
+    """What came out of ``queue`` on Redis, with what kombu needs to make any message of it.
+
+    Without it kombu raises before anyone sees the message, which by then is in no queue.
+    """
+    if not isinstance(raw, dict):
+        raw = {"body": dumps(raw)}
+    given = raw.get("properties")
+    properties = dict(given) if isinstance(given, dict) else {}
+    headers = raw.get("headers")
+    if not isinstance(properties.get("delivery_tag"), str):
+        properties["delivery_tag"] = str(uuid4())
+    info = properties.get("delivery_info")
+    if not (
+        isinstance(info, dict)
+        and isinstance(info.get("exchange"), str)
+        and isinstance(info.get("routing_key"), str)
+    ):
+        properties["delivery_info"] = {"exchange": "", "routing_key": queue}
+    body = raw.get("body")
+    if body is not None and not isinstance(body, str):
+        body, properties["body_encoding"] = dumps(body), None
+    elif not _is_encoded(body, properties.get("body_encoding")):
+        properties["body_encoding"] = None
+    return {
+        **raw,
+        "body": body,
+        "headers": headers if isinstance(headers, dict) else {},
+        "properties": properties,
+    }
+
+
+def _is_encoded(body: str | None, encoding: Any) -> bool:
+    if encoding != "base64":
+        return encoding in (None, "utf-8")
+    try:
+        Base64().decode(body or "")
+    except ValueError:
+        return False
+    return True
+
+
+def install() -> None:
+    """Lets every Redis connection of this process take messages so."""
+    transport.Transport.Channel = NotingChannel
+    transport.MultiChannelPoller = CalledPoller  # type: ignore[misc]  # kombu offers no other way
