@@ -12,11 +12,12 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 
 PORT ?= 8088
 MINUTES ?= 10
+WAITING ?= 200000
 CELERY = $(BIN)/celery -A tasks
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos chaos-rabbitmq chaos-sample check bench format lock worker beat flower sandbox clean
+.PHONY: help setup demo test chaos chaos-outage chaos-rabbitmq chaos-sample check bench format lock worker beat flower sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -50,7 +51,10 @@ test: $(STAMP) ## every test, on a real PostgreSQL and a real broker
 	$(BIN)/pytest --ignore tests/chaos
 
 chaos: $(STAMP) ## every fault at every step of the way, then a random history; MINUTES=10 SEED=7; half an hour and more
-	$(BIN)/pytest tests/chaos -s -m 'not rabbitmq' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
+	$(BIN)/pytest tests/chaos -s -m 'not rabbitmq and not outage' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
+
+chaos-outage: $(STAMP) ## 200,000 notifications sit out an outage of MINUTES=10; twice as long and more
+	$(BIN)/pytest tests/chaos -s -m outage --minutes $(MINUTES) --waiting $(WAITING) --reliability docs/reliability.md
 
 chaos-rabbitmq: $(STAMP) ## a short pass on RabbitMQ, which has to be installed
 	$(BIN)/pytest tests/chaos -s -m rabbitmq

@@ -6,6 +6,7 @@ from typing import Any
 from kombu import Queue
 
 from wallarm_notify import task_names
+from wallarm_notify.adapters.quorum import QuorumQueue
 from wallarm_notify.settings import settings
 
 _settings = settings()
@@ -35,7 +36,9 @@ broker_transport_options: dict[str, Any] = _soon | (
     else {"confirm_publish": True}
 )
 
-task_queues = [Queue(name) for name in task_names.QUEUES]
+# What waits in the others is in the database too.
+_quorum = task_names.INGEST_QUEUES if _settings.events_queue_type == "quorum" else ()
+task_queues = [QuorumQueue(name) if name in _quorum else Queue(name) for name in task_names.QUEUES]
 task_default_queue = task_names.DEFAULT_QUEUE
 task_create_missing_queues = True
 task_routes = {

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from threading import local
 from time import monotonic, sleep
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from amqp.exceptions import MessageNacked
 from celery import Celery
-from kombu import Connection
+from kombu import Connection, Queue
 from kombu.exceptions import KombuError
 from kombu.utils.json import loads
 
@@ -89,11 +89,18 @@ class Producer:
     """Enqueues events for wallarm-notify; usable by several threads, and after a fork.
 
     ``broker`` is the broker's URL as Celery writes it, or the Celery app of a service whose broker
-    is the same. ``batch_size`` is how many events travel in one message, 1 to 1000.
+    is the same. ``batch_size`` is how many events travel in one message, 1 to 1000. ``queue_type``
+    is what the queue of events is on RabbitMQ: the workers' WALLARM_NOTIFY_EVENTS_QUEUE_TYPE.
     Raises Refused for a URL that is none; connects only when there is something to send.
     """
 
-    def __init__(self, broker: str | Celery, *, batch_size: int = 100) -> None:
+    def __init__(
+        self,
+        broker: str | Celery,
+        *,
+        batch_size: int = 100,
+        queue_type: Literal["classic", "quorum"] = "classic",
+    ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
             raise Refused(f"batch_size: must be from 1 to {MAX_BATCH}, not {batch_size}.")
         self._url: str | None = None
@@ -103,6 +110,10 @@ class Producer:
         else:
             self._app = broker
         self._batch_size = batch_size
+        # By its name it is what the app of a service makes of it.
+        self._queue: Any = EVENTS_QUEUE
+        if queue_type == "quorum":
+            self._queue = Queue(EVENTS_QUEUE, queue_arguments={"x-queue-type": "quorum"})
         self._own = local()  # a connection for each thread
 
     def emit(self, *events: Mapping[str, Any]) -> list[UUID]:
@@ -170,7 +181,7 @@ class Producer:
             self._app.send_task(
                 INGEST,
                 kwargs={"events": [event.body for event in batch]},
-                queue=EVENTS_QUEUE,
+                queue=self._queue,
                 producer=self._app.amqp.Producer(connection.default_channel),
                 serializer="json",
                 delivery_mode="persistent",

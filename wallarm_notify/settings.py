@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """Whether what fails while PagerDuty is down for at least half of the integrations is left out."""
     review_seconds: float = Field(60.0, gt=0, le=3600)
     """How often the failure ratios are reviewed."""
+    events_queue_type: Literal["classic", "quorum"] = "classic"
+    """RabbitMQ: what the queues of events are; see docs/decisions/0007."""
     visibility_timeout: float = Field(120.0, ge=1, le=86400)
     """How long Redis keeps an unacknowledged message from other workers."""
     retention_days: float = Field(90.0, gt=0, le=36500)

@@ -25,6 +25,9 @@ RETRIES_QUEUE: Final = "retries"
 """Apart from first attempts, so that retries cannot crowd them out."""
 UPKEEP_QUEUE: Final = "upkeep"
 
+INGEST_QUEUES: Final = (EVENTS_QUEUE, DEFAULT_QUEUE)
+"""Where events are until they are stored: nobody else has them."""
+
 QUEUES: Final = (
     EVENTS_QUEUE,
     DEFAULT_QUEUE,

@@ -10,6 +10,7 @@ import pytest
 from kombu import Connection, Consumer, Queue
 from kombu.transport import redis as transport
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from wallarm_notify.adapters.redis_channel import NotingChannel, install
 
@@ -224,3 +225,71 @@ def test_when_one_message_breaks_the_worker_the_rest_is_handed_back(
     with pytest.raises(RuntimeError):
         worker.drain(1)
     assert (redis.llen("events"), redis.hlen(UNACKED)) == (2, 1)
+
+
+def test_whoever_is_done_late_ends_a_message_for_all_who_were_handed_it(
+    worker: Worker, redis: Redis
+) -> None:
+    put(worker, "an event")
+    worker.drain(1)
+    hasty = Worker(worker.connection.as_uri(include_password=True), seconds=1)
+    hasty.drain(1)
+    assert redis.hlen(UNACKED) == 1
+    worker.messages[0].ack()
+    assert redis.hlen(UNACKED) == redis.zcard(NotingChannel.unacked_index_key) == 0
+    hasty.messages[0].ack()
+    hasty.connection.close()
+
+
+def test_what_its_list_does_not_take_back_stays_noted_down(worker: Worker, redis: Redis) -> None:
+    put(worker, "an event")
+    put(worker, "a retry", "retries")
+    worker.drain(2)
+    redis.set("events", "no list")
+    for message in worker.messages:
+        message.requeue()
+    # The others go on.
+    worker.drain(3)
+    assert worker.got[2] == "a retry"
+    assert redis.hlen(UNACKED) == 2
+    redis.delete("events")
+    hasty = Worker(worker.connection.as_uri(include_password=True), seconds=1)
+    hasty.drain(2)
+    assert sorted(hasty.got) == ["a retry", "an event"]
+    hasty.connection.close()
+
+
+def test_what_redis_does_not_note_down_stays_in_its_list(worker: Worker, redis: Redis) -> None:
+    put(worker, "an event")
+    redis.set(NotingChannel.unacked_index_key, "no index")
+    with pytest.raises(ResponseError):
+        worker.look()
+    assert redis.llen("events") == 1
+
+
+def test_a_connection_that_is_lost_while_there_is_no_room_is_made_anew(
+    worker: Worker, redis: Redis
+) -> None:
+    for number in range(4):
+        put(worker, number)
+    worker.drain(3)
+    redis.client_kill_filter(_type="normal", skipme=True)
+    worker.look()
+    worker.messages[0].ack()
+    worker.drain(4)
+    assert worker.got == [0, 1, 2, 3]
+
+
+def test_who_acknowledges_nothing_has_nothing_noted_down(worker: Worker, redis: Redis) -> None:
+    got: list[Any] = []
+    consumer = Consumer(
+        worker.connection.channel(),
+        [Queue("replies", routing_key="replies")],
+        on_message=lambda message: got.append(message.payload),
+        no_ack=True,
+    )
+    consumer.consume()
+    put(worker, "a reply", "replies")
+    for _ in range(3):
+        worker.look()
+    assert (got, redis.hlen(UNACKED)) == (["a reply"], 0)

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos")
-    group.addoption("--minutes", default="1", help="How long the random history goes on.")
+    group.addoption(
+        "--minutes", default="1", help="How long the random history, or the outage, goes on."
+    )
     group.addoption("--seed", type=int, help="Plays the random history of this seed again.")
+    group.addoption("--waiting", default="200000", help="How many notifications an outage meets.")
     group.addoption("--reliability", help="The file whose table is written anew.")
 
 
@@ -77,7 +80,7 @@ def make_scene(
     made: list[System] = []
     with Sandbox() as sandbox:
 
-        def make(broker_url: str | None = None, **knobs: float) -> Scene:
+        def make(broker_url: str | None = None, **knobs: float | str) -> Scene:
             system = System(
                 database_url,
                 broker_url or valkey.url,

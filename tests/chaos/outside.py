@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from celery import Celery
+from e2e.system import eventually
+
+from wallarm_notify.domain.message import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +33,16 @@ class World:
     broker: EmbeddedBroker
     postgres: EmbeddedPostgres
 
-    def administer(self, statement: str, **parameters: str | None) -> None:
-        """One statement on the server's own database, outside a transaction."""
+    def administer(self, statement: str, **parameters: str | None) -> list[sa.Row[Any]]:
+        """One statement on the server's own database, outside a transaction; its rows."""
         engine = sa.create_engine(
             sa.make_url(self.postgres.url).set(drivername="postgresql+psycopg2"),
             poolclass=sa.NullPool,
             isolation_level="AUTOCOMMIT",
         )
         with engine.connect() as connection:
-            connection.execute(sa.text(statement), parameters)
+            result = connection.execute(sa.text(statement), parameters)
+            return list(result) if result.returns_rows else []
 
 
 def database_of(scene: Scene) -> str | None:
@@ -91,6 +95,40 @@ def connections_cut(scene: Scene, world: World) -> str:
     )
     scene.go_on()
     return "every connection was ended by the server"
+
+
+def statement_cut(scene: Scene, world: World, table: str) -> str:
+    """A connection ends while a statement on ``table`` runs: it is held up until it is cut."""
+    engine = sa.create_engine(scene.system.settings.database(), poolclass=sa.NullPool)
+    with engine.connect() as holder:
+        holder.execute(sa.text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+        scene.go_on()
+        cut = cut_those_who_wait(scene, world, "Lock")
+    return f"{cut} cut in the middle of a statement on {table}"
+
+
+def commit_cut(scene: Scene, world: World) -> str:
+    """A connection ends while it waits for its COMMIT, which the server has done: nobody is told."""
+    world.administer("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    try:
+        world.administer("SELECT pg_reload_conf()")
+        scene.go_on()
+        cut = cut_those_who_wait(scene, world, "IPC")
+    finally:
+        world.administer("ALTER SYSTEM RESET synchronous_standby_names")
+        world.administer("SELECT pg_reload_conf()")
+    return f"{cut} cut whose COMMIT was done and not answered"
+
+
+def cut_those_who_wait(scene: Scene, world: World, what: str) -> str:
+    """Ends whoever waits for ``what`` in the scene's database; how many there were, in words."""
+    statement = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = :name AND state = 'active' AND wait_event_type = :what"""
+
+    def cut() -> int:
+        return len(world.administer(statement, name=database_of(scene), what=what))
+
+    return counted(eventually(cut, 10, "a statement was running"), "connection")
 
 
 def database_read_only(scene: Scene, world: World, seconds: float = REFUSING) -> str:

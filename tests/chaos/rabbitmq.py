@@ -55,15 +55,17 @@ class RabbitMQ:
             self._running = None
             eventually(lambda: not self._answers(), 10, "the port was free")
 
-    def control(self, *words: str) -> None:
-        """What rabbitmqctl does."""
-        subprocess.run(
+    def control(self, *words: str) -> str:
+        """What rabbitmqctl does, and says."""
+        done = subprocess.run(
             [CONTROL, *words],
             env=self._environment(),
             check=True,
             capture_output=True,
+            text=True,
             timeout=60,
         )
+        return done.stdout
 
     def __enter__(self) -> Self:
         self.start()

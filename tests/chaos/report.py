@@ -9,6 +9,8 @@ from typing import Final
 BEGIN: Final = "<!-- the suite writes from here -->"
 END: Final = "<!-- to here -->"
 
+OUTAGE: Final = ("<!-- make chaos-outage writes from here -->", "<!-- up to here -->")
+
 
 @dataclass(frozen=True, order=True)
 class Row:
@@ -68,3 +70,61 @@ def _key(line: str) -> str:
     """Fault and step: a random history is one row whatever its seed."""
     fault, step = line.split("|")[1:3]
     return fault if fault.strip().startswith("random") else f"{fault}|{step}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What there is to see at one moment of an outage; ``seconds`` since it began."""
+
+    seconds: float
+    workers_mb: float
+    redis_mb: float
+    messages: int
+    attempts: int
+    delivered: int
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What an outage of PagerDuty came to: ``late`` in seconds, ``took`` since it was over."""
+
+    waiting: int
+    minutes: float
+    took: float
+    late: dict[str, float]
+    looks: list[Look]
+    findings: list[str]
+
+    def write(self, path: str | None) -> None:
+        """Puts it, with its curve, into the file."""
+        if path is None:
+            return
+        begin, end = OUTAGE
+        file = Path(path)
+        head, rest = file.read_text("utf-8").split(begin)
+        text = "\n".join([self._summary(), "", *self._curve()])
+        file.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
+
+    def _summary(self) -> str:
+        judged = "; ".join(self.findings) or "nothing was lost or doubled"
+        late = self.late
+        return (
+            f"{self.waiting} notifications in their third cycle, PagerDuty answering 503 for "
+            f"{self.minutes:g} minutes: everything had ended {self.took:.0f} s after it was well "
+            f"again; {judged}. Attempts began {late['p50']:.1f} s (median), {late['p99']:.1f} s "
+            f"(99 %) and at most {late['latest']:.1f} s after their time, and "
+            f"{max(0.0, -late['earliest']):.2f} s before it at most."
+        )
+
+    def _curve(self) -> list[str]:
+        lines = [
+            "| minute | workers, MB | Redis, MB | messages | attempts | delivered |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        first_of_minute = {int(one.seconds // 60): one for one in reversed(self.looks)}
+        begun = self.looks[0].attempts
+        return lines + [
+            f"| {minute} | {one.workers_mb:.0f} | {one.redis_mb:.0f} | {one.messages} | "
+            f"{one.attempts - begun} | {one.delivered} |"
+            for minute, one in sorted(first_of_minute.items())
+        ]

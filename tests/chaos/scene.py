@@ -89,13 +89,18 @@ class Scene:
                 self.system.emit(*events[start : start + CALL])
 
     def start_armed(
-        self, *points: tuple[str, str], times: int = 1, concurrency: int = 2
+        self,
+        *points: tuple[str, str],
+        times: int = 1,
+        concurrency: int = 2,
+        queues: str | None = None,
     ) -> Process:
         """A worker with ``points`` armed: the step and what happens there."""
         armed = [{"point": p, "action": action, "times": times} for p, action in points]
         return self.system.start_worker(
             "-I",
             "chaos.armed",
+            *(("-Q", queues) if queues else ()),
             concurrency=concurrency,
             **{
                 VARIABLE: json.dumps(armed),

@@ -8,7 +8,7 @@ import pytest
 from e2e.system import eventually
 
 from chaos.armed import POINTS
-from chaos.outside import FAULTS
+from chaos.outside import FAULTS, commit_cut, statement_cut
 from chaos.scene import INGESTED_WITHIN, LATER_WITHIN, Scene
 
 if TYPE_CHECKING:
@@ -105,3 +105,47 @@ def test_the_rest_of_the_world_fails_while_a_worker_is_there(
     happened = FAULTS[fault](scene, world)
     scene.go_on()
     ended_well(scene, report, fault, step, happened)
+
+
+@pytest.mark.parametrize(
+    ("step", "table"),
+    [
+        pytest.param("ingest.begun", "events", marks=pytest.mark.sample),
+        ("ingest.begun", "notifications"),
+        ("claim.begun", "notifications"),
+        ("claim.committed", "attempts"),
+        ("claim.committed", "counts"),
+    ],
+)
+def test_a_connection_is_cut_in_the_middle_of_a_statement(
+    make_scene: Callable[..., Scene], world: World, report: Report, step: str, table: str
+) -> None:
+    scene = make_scene()
+    fail_at_first(scene)
+    scene.start_armed((step, "pause"))
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    happened = statement_cut(scene, world, table)
+    ended_well(scene, report, f"cut mid-statement on {table}", step, happened)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("ingest.before_commit", marks=pytest.mark.sample),
+        "claim.before_commit",
+        "record.before_commit",
+    ],
+)
+def test_a_connection_is_cut_before_it_hears_that_its_commit_is_done(
+    make_scene: Callable[..., Scene], world: World, report: Report, step: str
+) -> None:
+    scene = make_scene()
+    fail_at_first(scene)
+    scene.start_armed((step, "pause"))
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    happened = commit_cut(scene, world)
+    ended_well(scene, report, "commit in doubt", step, happened)

@@ -6,9 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from e2e.system import an_event
 
 from chaos.rabbitmq import RabbitMQ
 from chaos.scene import INGESTED_WITHIN, LATER_WITHIN, Scene
+from wallarm_notify.producer import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +28,8 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 @pytest.fixture
 def scene(make_scene: Callable[..., Scene], rabbitmq: RabbitMQ) -> Scene:
-    """Over queues that are empty: what another scene left is none of this one's."""
-    rabbitmq.control("stop_app")
-    rabbitmq.control("force_reset")
-    rabbitmq.control("start_app")
+    """Over queues that are empty."""
+    empty(rabbitmq)
     made = make_scene(rabbitmq.url)
     made.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
     return made
@@ -58,6 +58,77 @@ def test_a_worker_is_killed(scene: Scene, report: Report, step: str, action: str
     fault = f"RabbitMQ: `kill -9` of a {action.removeprefix('kill_')}"
     report.add(fault, step, "handed out again at once", seconds, findings)
     assert findings == []
+
+
+@pytest.mark.parametrize("step", ["ingest.begun", "ingest.before_commit"])
+def test_a_worker_of_quorum_queues_is_killed(
+    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ, report: Report, step: str
+) -> None:
+    scene = with_quorum_queues(make_scene, rabbitmq)
+    worker = scene.start_armed((step, "kill_worker"), queues="events,celery")
+    scene.system.start_worker("-Q", "notifications,retries,upkeep")
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    worker.popen.wait(10)
+    scene.system.start_worker("-Q", "events,celery")
+    ended_well(scene, report, "RabbitMQ, quorum queues: `kill -9` of a worker", step)
+
+
+@pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed"])
+def test_the_broker_of_quorum_queues_is_killed_and_comes_back(
+    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ, report: Report, step: str
+) -> None:
+    scene = with_quorum_queues(make_scene, rabbitmq)
+    scene.start_armed((step, "pause"), queues="events,celery")
+    scene.system.start_worker("-Q", "notifications,retries,upkeep")
+    scene.start_beat()
+    types = rabbitmq.control("list_queues", "--quiet", "name", "type").splitlines()
+    assert {"events\tquorum", "celery\tquorum", "retries\tclassic"} <= set(types)
+    emit_by_client(scene, rabbitmq)
+    scene.emit()
+    scene.wait_for_point(step)
+    rabbitmq.kill()
+    scene.go_on()
+    rabbitmq.start()
+    ended_well(scene, report, "RabbitMQ, quorum queues: killed and restarted", step)
+
+
+def emit_by_client(scene: Scene, rabbitmq: RabbitMQ) -> None:
+    event = an_event(1)
+    scene.expected.pages(event)
+    scene.expected.received(1)
+    with Producer(rabbitmq.url, queue_type="quorum") as producer:
+        producer.emit(event)
+
+
+def with_quorum_queues(make_scene: Callable[..., Scene], rabbitmq: RabbitMQ) -> Scene:
+    empty(rabbitmq)
+    scene = make_scene(rabbitmq.url, events_queue_type="quorum")
+    scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
+    return scene
+
+
+def ended_well(scene: Scene, report: Report, fault: str, step: str) -> None:
+    seconds = scene.wait_for_all(INGESTED_WITHIN)
+    findings = scene.judge()
+    report.add(fault, step, "handed out again at once", seconds, findings)
+    assert findings == []
+
+
+def test_a_worker_of_quorum_queues_and_of_countdowns_refuses_to_start(
+    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ
+) -> None:
+    scene = with_quorum_queues(make_scene, rabbitmq)
+    with pytest.raises(AssertionError, match="events,celery alone"):
+        scene.system.start_worker()
+
+
+def empty(rabbitmq: RabbitMQ) -> None:
+    """What another scene left is none of this one's."""
+    rabbitmq.control("stop_app")
+    rabbitmq.control("force_reset")
+    rabbitmq.control("start_app")
 
 
 @pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed", "record.committed"])

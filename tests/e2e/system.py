@@ -120,7 +120,7 @@ class System:
         sandbox_url: str,
         client: SandboxClient,
         folder: Path,
-        **knobs: float,
+        **knobs: float | str,
     ) -> None:
         self.sandbox = client
         self.broker_url = broker_url
@@ -190,6 +190,7 @@ class System:
         from celery import Celery  # noqa: PLC0415 - a producer of its own
 
         with Celery(broker=self.broker_url) as producer:
+            producer.conf.task_create_missing_queue_type = self.settings.events_queue_type
             # What RabbitMQ has not confirmed is not enqueued.
             producer.conf.broker_transport_options = {"confirm_publish": True}
             producer.send_task(task, kwargs={"events": list(events)}, queue="events")

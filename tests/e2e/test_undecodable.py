@@ -91,6 +91,10 @@ FORMLESS = [
     b"",
     b"\xff\x00 nor text",
     b"[" * 5000,
+    b'{"__type__": "decimal", "__value__": "abc"}',
+    b'{"headers": {"__type__": "uuid", "__value__": "x"}}',
+    b'{"body": {"__type__": "bytes", "__value__": 5}}',
+    b'{"__type__": [], "__value__": 0}',
 ]
 """What is no message of any client."""
 

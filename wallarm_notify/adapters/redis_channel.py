@@ -4,8 +4,10 @@ kombu takes a message with ``BRPOP`` and notes down that it has it in a second s
 Redis that is killed in between takes the message along, and a Redis without memory refuses the note.
 """
 
+import logging
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty
 from time import monotonic
 from typing import Any, Final
@@ -17,7 +19,9 @@ from kombu.transport import virtual
 from kombu.transport.virtual import Base64
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 100
 """So many messages are taken, or handed back, in one step at most."""
@@ -25,10 +29,10 @@ AT_ONCE: Final = 100
 CALLED: Final = 1.0
 UNCALLED: Final = 0.02
 """Seconds from finding nothing to the next look, where Redis calls as soon as something comes and
-where it cannot: its version is below 6, or what stands before it forbids ``CLIENT TRACKING``."""
+where it may not: what stands before it, or an ACL, forbids ``CLIENT TRACKING``."""
 
 TAKE: Final = """
-local queues, most, tag = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local queues, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 if redis.replicate_commands then redis.replicate_commands() end
 local now = redis.call('TIME')
 local noted, index = KEYS[#KEYS - 1], KEYS[#KEYS]
@@ -37,12 +41,14 @@ for first = 1, #KEYS - 2, queues do
   repeat
     local came = false
     for k = first, first + queues - 1 do
-      local raw = #taken < 2 * most and redis.call('RPOP', KEYS[k])
-      if raw then
+      local raw = #taken < 2 * most and redis.pcall('LINDEX', KEYS[k], -1)
+      if type(raw) == 'string' then
         came = true
-        local mine = tag .. ':' .. #taken / 2 .. ':' .. KEYS[k]
-        redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', now[2]), mine)
+        local mine = redis.sha1hex(raw) .. ':' .. KEYS[k]
+        redis.call('HDEL', noted, '')
         redis.call('HSET', noted, mine, raw)
+        redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', now[2]), mine)
+        redis.call('RPOP', KEYS[k])
         taken[#taken + 1] = mine
         taken[#taken + 1] = raw
       end
@@ -50,37 +56,45 @@ for first = 1, #KEYS - 2, queues do
   until not came
 end
 if #taken == 0 then
-  for k = 1, #KEYS - 2 do redis.call('LLEN', KEYS[k]) end
+  for k = 1, #KEYS - 2 do redis.pcall('LLEN', KEYS[k]) end
 end
 return taken
 """
 """Takes messages from the lists, one from each in turn, those of a higher priority first.
 
-The first write of a script is what a Redis without memory may refuse: here that takes away. Where
-there is nothing the lists are read: who has read a key is called when it changes.
+Nothing takes a script back that fails half way, so a message leaves its list last. A Redis without
+memory refuses a script's first write if it gives something: this one's takes away, from nothing.
+A message's tag is its content's: whoever has done it ends it for all who were handed it. Where there
+is nothing the lists are read: who has read a key is called when it changes.
 """
 
 HAND_BACK: Final = """
 local noted, index, push = KEYS[1], KEYS[2], ARGV[1]
+if redis.replicate_commands then redis.replicate_commands() end
+local now = redis.call('TIME')[1]
 local tags = {}
 if ARGV[2] == 'older than' then
-  if redis.replicate_commands then redis.replicate_commands() end
-  local before = redis.call('TIME')[1] - tonumber(ARGV[3])
-  tags = redis.call('ZRANGEBYSCORE', index, '-inf', before, 'LIMIT', 0, ARGV[4])
+  tags = redis.call('ZREVRANGEBYSCORE', index, now - tonumber(ARGV[3]), '-inf', 'LIMIT', 0, ARGV[4])
 else
   for n = 2, #ARGV do tags[#tags + 1] = ARGV[n] end
 end
+redis.call('HDEL', noted, '')
 for _, mine in ipairs(tags) do
   local raw = redis.call('HGET', noted, mine)
-  redis.call('ZREM', index, mine)
-  redis.call('HDEL', noted, mine)
-  if raw then redis.call(push, string.match(mine, '^[^:]*:[^:]*:(.*)$'), raw) end
+  local done = raw and redis.pcall(push, string.match(mine, '^[^:]*:(.*)$'), raw)
+  if type(done) == 'table' then
+    redis.call('ZADD', index, 'XX', now, mine)
+  else
+    redis.call('ZREM', index, mine)
+    redis.call('HDEL', noted, mine)
+  end
 end
 return #tags
 """
 """Puts messages back into the lists they came from: those named, or those that were taken long ago.
 
 Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others.
+What a list does not take stays noted down, for another try.
 """
 
 
@@ -98,6 +112,7 @@ class NotedQoS(transport.QoS):
     def restore_visible(self, *_: Any, **__: Any) -> None:
         """Hands out again what dead workers had: every ``unacked_restore_interval`` seconds."""
         with self.channel.conn_or_acquire() as client:
+            # The newest first: what is handed back last is taken next.
             older = ("older than", self.visibility_timeout, AT_ONCE)
             while self._hand_back(client, "RPUSH", *older) == AT_ONCE:
                 pass
@@ -106,7 +121,7 @@ class NotedQoS(transport.QoS):
         """Hands out again, now, what this worker has and has not done."""
         tags = list(self._delivered)
         with self.channel.conn_or_acquire(client) as connected:
-            # The oldest is handed back last, so that it is the first to be taken.
+            # Likewise.
             for end in range(len(tags), 0, -AT_ONCE):
                 some = tags[max(0, end - AT_ONCE) : end]
                 self._hand_back(connected, "RPUSH", *reversed(some))
@@ -160,7 +175,7 @@ class NotingChannel(transport.Channel):
         lists = [self._q_for_pri(queue, pri) for pri in self.priority_steps for queue in queues]
         keys = [*lists, self.unacked_key, self.unacked_index_key]
         room = self.qos.can_consume_max_estimate() or AT_ONCE
-        script = (len(keys), *keys, len(queues), min(room, AT_ONCE), uuid4().hex)
+        script = (len(keys), *keys, len(queues), min(room, AT_ONCE))
         self._in_poll, self._brpop_sent_at = connection, now
         connection.send_command("EVAL", TAKE, *script)
 
@@ -205,14 +220,13 @@ class NotingChannel(transport.Channel):
             hub.call_later(seconds, int)
 
     def hear(self) -> None:
-        """Redis calls: something has come. Or its connection is lost, which is raised."""
+        """Redis calls: something has come. Or the connection is lost: the next look makes another."""
         connection = self.client.connection
         try:
             while connection.can_read():
                 connection.read_response(push_request=True)
         except self.connection_errors:
             connection.disconnect()
-            raise
         self._rests_until = 0.0
 
     def _hand_over(self, tags: Sequence[str], raws: Sequence[bytes]) -> None:
@@ -220,19 +234,30 @@ class NotingChannel(transport.Channel):
         try:
             for tag, raw in zip(tags, raws, strict=True):
                 done += 1
-                queue = tag.split(":", 2)[2].rsplit(self.sep, 1)[0]
+                queue = tag.split(":", 1)[1].rsplit(self.sep, 1)[0]
                 self._queue_cycle.rotate(queue)
                 message = well_formed(_decoded(raw), queue)
                 message["properties"]["delivery_tag"] = tag
                 self.connection._deliver(message, queue)  # noqa: SLF001 - kombu's way to hand over
+                if tag not in self.qos._delivered:  # noqa: SLF001 - who acknowledges nothing ends it so
+                    self.qos._remove_from_indices(tag).execute()  # noqa: SLF001 - likewise
         except BaseException:
-            self._give_up(tags[done:])
+            # Without a connection they come back once they have been away for too long.
+            with suppress(Exception):
+                for tag in reversed(tags[done:]):
+                    self.qos.restore_by_tag(tag)
             raise
 
-    def _give_up(self, tags: Iterable[str]) -> None:
-        # Without a connection they come back once they have been away for too long.
-        for tag in tags:
-            self.qos.restore_by_tag(tag)
+    def _queue_bind(self, *args: Any) -> None:
+        """Notes down that a queue is bound, unless Redis has no memory for that.
+
+        A worker that did not start would never make room. The queue is bound by whoever sends to it, too.
+        """
+        kombus: Any = super()
+        try:
+            kombus._queue_bind(*args)  # noqa: SLF001 - its own
+        except OutOfMemoryError:
+            log.warning("broker.out_of_memory")
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
         queue = self._fanout_to_queue[exchange]
@@ -256,10 +281,10 @@ class CalledPoller(transport.MultiChannelPoller):
 
 
 def _decoded(raw: bytes) -> Any:
-    """What is no JSON is the body of a message that says nothing else."""
+    """What cannot be read is the body of a message that says nothing else."""
     try:
         return loads(bytes_to_str(raw))
-    except (ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - kombu makes objects of what it reads, and raises what they raise
         encoded = b64encode(raw).decode("ascii")
         return {"body": encoded, "properties": {"body_encoding": "base64"}}
 

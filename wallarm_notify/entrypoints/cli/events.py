@@ -65,7 +65,9 @@ def emit(ctx: click.Context, *, file: Path, as_json: bool) -> None:
     size = 0 if str(file) == "-" else file.stat().st_size
     hidden = not console.is_terminal or (size < LONG_FILE and str(file) != "-")
     with (
-        Producer(read_settings().broker()) as producer,
+        Producer(
+            read_settings().broker(), queue_type=read_settings().events_queue_type
+        ) as producer,
         click.open_file(str(file), "rb") as source,
         Progress(console=console, disable=hidden, transient=True) as progress,
     ):

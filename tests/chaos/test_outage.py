@@ -1,0 +1,226 @@
+"""Back-pressure: PagerDuty is down for everybody, and two hundred thousand notifications wait for it.
+
+On demand: `make chaos-outage`, 20 minutes and more. The first two cycles are written into the
+database as they would have been recorded; the third is lived through.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil  # type: ignore[import-untyped]  # publishes no types
+import pytest
+import sqlalchemy as sa
+from celery import Celery
+from e2e.system import Process, a_key, an_event, eventually
+
+from chaos.report import Look, Outage
+from chaos.test_promises import AS_INSTALLED
+from wallarm_notify.adapters.redis_channel import NotingChannel
+from wallarm_notify.domain.retry import CYCLES, WAITS
+from wallarm_notify.services import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos.scene import Scene
+
+pytestmark = [pytest.mark.outage, pytest.mark.timeout(0)]
+
+CLIENTS: Final = range(101, 201)
+INTEGRATIONS: Final = 10
+"""Of each client: every event is so many notifications."""
+
+BEFORE: Final = len(CYCLES[0]) + len(CYCLES[1]) + 1
+"""Attempts made when the first two cycles have failed."""
+
+LOOK_EVERY: Final = 5.0
+SETTLED: Final = 0.2
+"""The part of the outage after which memory may grow no more."""
+
+SLACK: Final = 1.25
+HEALED_WITHIN: Final = 1800.0
+
+
+def test_an_outage_of_everything_is_sat_out_in_flat_memory_and_then_everything_is_delivered(
+    make_scene: Callable[..., Scene], pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = int(pytestconfig.getoption("--waiting"))
+    outage = float(pytestconfig.getoption("--minutes")) * 60
+    scene = make_scene(**AS_INSTALLED, retry_time_scale=1)
+    take_in(scene, number)
+    tell(f"{number} notifications are stored; the first two cycles of each are written down")
+    scene.system.sandbox.set_faults([{"kind": "status", "status": 503}])
+    fail_two_cycles(scene)
+    workers = [
+        scene.system.start_worker("-Q", "events,celery,notifications,upkeep"),
+        scene.system.start_worker("-Q", "retries"),
+    ]
+    ring_for_everything(scene, monkeypatch)
+    scene.start_beat()
+    tell("the third cycle begins, and PagerDuty is down")
+    began = time.monotonic()
+    looks = watch(scene, workers, began, lambda: time.monotonic() - began > outage)
+    scene.system.sandbox.set_faults([])
+    healed = time.monotonic()
+    tell("PagerDuty is well again")
+    looks += watch(scene, workers, began, lambda: is_over(scene, healed))
+    took = time.monotonic() - healed
+    late = lateness(scene)
+    tell(f"everything had ended {took:.0f} s after; lateness {late}")
+    findings = scene.judge()
+    Outage(number, outage / 60, took, late, looks, findings).write(
+        pytestconfig.getoption("--reliability")
+    )
+    assert findings == []
+    assert late["earliest"] > -0.05
+    assert grows(looks, "workers_mb", outage) == []
+    assert grows(looks, "redis_mb", outage) == []
+
+
+def take_in(scene: Scene, number: int) -> None:
+    """As many events as make ``number`` notifications, by a worker that only ingests."""
+    for client in CLIENTS:
+        for _ in range(INTEGRATIONS):
+            key = a_key()
+            scene.expected.subscribes(client, scene.system.integration(key, client), key)
+    ingester = scene.system.start_worker("-Q", "events")
+    events = [an_event(CLIENTS[n % len(CLIENTS)]) for n in range(number // INTEGRATIONS)]
+    with Celery(broker=scene.system.broker_url) as producer:
+        for start in range(0, len(events), 100):
+            some = events[start : start + 100]
+            producer.send_task("events.ingest", kwargs={"events": some}, queue="events")
+    for event in events:
+        scene.expected.pages(event)
+    scene.expected.received(len(events))
+    eventually(lambda: scene.system.ledger().received >= scene.expected.events, 900, "all in")
+    ingester.stop()
+    with scene.system.ask_broker() as redis:
+        redis.flushall()
+
+
+def fail_two_cycles(scene: Scene) -> None:
+    """What would have been recorded by now; the next attempts are due over the coming minute."""
+    offsets = [0.0]
+    for wait in WAITS[: BEFORE - 1]:
+        offsets.append(offsets[-1] + wait.total_seconds())
+    engine = sa.create_engine(scene.system.settings.database(), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for statement in TWO_CYCLES:
+            connection.execute(
+                sa.text(statement),
+                {"made": BEFORE, "offsets": offsets, "wait": WAITS[BEFORE - 1].total_seconds()},
+            )
+
+
+TWO_CYCLES: Final = (
+    """CREATE TEMPORARY TABLE waiting ON COMMIT DROP AS
+       SELECT n.id, n.integration_id, i.generation,
+              now() + interval '10 s' + interval '60 s' * row_number() OVER (ORDER BY n.id)
+                  / count(*) OVER () AS due_at
+       FROM notifications n JOIN integrations i ON i.id = n.integration_id
+       WHERE n.finished_at IS NULL""",
+    """INSERT INTO attempts (notification_id, claim, integration_id, generation, run, number, at,
+                             duration_ms, status_code, error, response)
+       SELECT id, k, integration_id, generation, 1, k,
+              due_at - make_interval(secs => :wait) - make_interval(
+                  secs => (CAST(:offsets AS double precision[]))[:made]
+                        - (CAST(:offsets AS double precision[]))[k]),
+              0, 503, 'http_5xx', ''
+       FROM waiting, generate_series(1, :made) k""",
+    """INSERT INTO health_minutes (integration_id, generation, minute, attempts, failed, network,
+                                   server, throttled, client, other, excusable_first_at,
+                                   excusable_last_at)
+       SELECT integration_id, generation, date_trunc('minute', at), count(*), count(*), 0,
+              count(*), 0, 0, 0, min(at), max(at)
+       FROM attempts GROUP BY 1, 2, 3""",
+    """UPDATE notifications n
+       SET state = 'retrying', attempts_made = :made, claim = :made, due_at = w.due_at,
+           ring_at = w.due_at - interval '90 s', lease_until = NULL
+       FROM waiting w WHERE w.id = n.id""",
+)
+
+
+def ring_for_everything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run of SWEEP over all that waits, whatever the length of the queues."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "ROUNDS", 10**6)
+        patch.setattr(sweep, "LONG_QUEUE", 10**9)
+        rung = scene.system.wiring.sweep.run()
+    tell(rung.words)
+
+
+def watch(
+    scene: Scene, workers: list[Process], began: float, is_done: Callable[[], bool]
+) -> list[Look]:
+    """A look every few seconds, until it is done."""
+    looks: list[Look] = []
+    while not is_done():
+        looks.append(look(scene, workers, time.monotonic() - began))
+        if len(looks) % 6 == 1:
+            tell(str(looks[-1]))
+        time.sleep(LOOK_EVERY)
+    return looks
+
+
+def look(scene: Scene, workers: list[Process], seconds: float) -> Look:
+    resident = sum(
+        process.memory_info().rss
+        for worker in workers
+        for parent in [psutil.Process(worker.popen.pid)]
+        for process in [parent, *parent.children()]
+    )
+    with scene.system.ask_broker() as redis:
+        used = redis.info("memory")["used_memory"]
+        queued = sum(redis.llen(queue) for queue in ("notifications", "retries"))
+        messages = queued + redis.hlen(NotingChannel.unacked_key)
+    rows = ask(
+        scene,
+        """SELECT (SELECT count(*) FROM attempts) AS attempts,
+                  (SELECT count(*) FROM notifications WHERE state = 'delivered') AS delivered""",
+    )
+    return Look(
+        seconds, resident / 1e6, used / 1e6, messages, rows[0]["attempts"], rows[0]["delivered"]
+    )
+
+
+def ask(scene: Scene, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    engine = sa.create_engine(scene.system.settings.database(), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(sa.text(statement), parameters).mappings()]
+
+
+def is_over(scene: Scene, healed: float) -> bool:
+    left = ask(scene, "SELECT count(*) AS n FROM notifications WHERE finished_at IS NULL")[0]["n"]
+    assert time.monotonic() - healed < HEALED_WITHIN, f"{left} notifications are still open"
+    return int(left) == 0
+
+
+def lateness(scene: Scene) -> dict[str, float]:
+    """How long after their time the attempts of the third cycle began, in seconds."""
+    rows = ask(
+        scene,
+        """SELECT min(late) AS earliest,
+                  percentile_cont(0.5) WITHIN GROUP (ORDER BY late) AS p50,
+                  percentile_cont(0.99) WITHIN GROUP (ORDER BY late) AS p99, max(late) AS latest
+           FROM (SELECT number, extract(epoch FROM at - lag(at) OVER last)
+                        - lag(duration_ms) OVER last / 1000.0
+                        - (CAST(:waits AS double precision[]))[number - 1] AS late
+                 FROM attempts WINDOW last AS (PARTITION BY notification_id ORDER BY claim)) a
+           WHERE number > :made""",
+        waits=[wait.total_seconds() for wait in WAITS],
+        made=BEFORE,
+    )
+    return {name: round(float(value), 2) for name, value in rows[0].items()}
+
+
+def grows(looks: list[Look], what: str, outage: float) -> list[str]:
+    """Where memory was more than a quarter over what it was once everything had begun to wait."""
+    within = [one for one in looks if outage * SETTLED <= one.seconds <= outage]
+    limit = max(getattr(one, what) for one in within[: len(within) // 5 + 1]) * SLACK
+    return [str(one) for one in within if getattr(one, what) > limit]
+
+
+def tell(words: str) -> None:
+    print(words, flush=True)  # noqa: T201 - a long work says where it is
