@@ -65,6 +65,7 @@ def point(name: str) -> None:
             deadline = time.monotonic() + LONGEST_PAUSE
             while not (_folder / "go-on").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
+            (_folder / f"left.{name}").touch()
 
 
 def _may(name: str, times: int) -> bool:

@@ -47,7 +47,8 @@ class Report:
         head, rest = file.read_text("utf-8").split(BEGIN)
         before, tail = rest.split(END)
         rows = {_key(line): line for line in before.splitlines() if line.startswith("| ")}
-        rows.pop(_key(HEAD[0]), None)
+        for line in HEAD:
+            rows.pop(_key(line), None)
         rows |= {_key(line): line for line in map(_line, self.rows)}
         table = "\n".join([*HEAD, *rows.values()])
         file.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}", "utf-8")
@@ -69,7 +70,7 @@ def _line(row: Row) -> str:
 def _key(line: str) -> str:
     """Fault and step: a random history is one row whatever its seed."""
     fault, step = line.split("|")[1:3]
-    return fault if fault.strip().startswith("random") else f"{fault}|{step}"
+    return "random" if fault.strip().startswith("random") else f"{fault}|{step}"
 
 
 @dataclass(frozen=True)

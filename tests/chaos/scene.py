@@ -12,6 +12,7 @@ from e2e.system import ROOT, Process, System, a_key, an_event, eventually
 
 from chaos.armed import FOLDER, VARIABLE
 from chaos.judge import Expected, verdict
+from wallarm_notify.adapters.redis_channel import NotingChannel
 from wallarm_notify.services.manage_triggers import TriggerDraft
 
 if TYPE_CHECKING:
@@ -122,6 +123,13 @@ class Scene:
     def go_on(self) -> None:
         """Lets those who paused go on."""
         (self.folder / "go-on").touch()
+
+    def wait_for_return(self, point: str) -> None:
+        """Until those who paused at ``point`` have gone on, and done what they were at."""
+        eventually((self.folder / f"left.{point}").exists, 30, f"{point} was left")
+        with self.system.ask_broker() as client:
+            unacked = NotingChannel.unacked_key
+            eventually(lambda: client.hlen(unacked) == 0, 30, "everything was acknowledged")
 
     def wait_for_all(self, within: float) -> float:
         """Until everything has ended; how many seconds that took."""

@@ -149,3 +149,34 @@ def test_a_connection_is_cut_before_it_hears_that_its_commit_is_done(
     scene.wait_for_point(step)
     happened = commit_cut(scene, world)
     ended_well(scene, report, "commit in doubt", step, happened)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "ingest.before_commit",
+        "claim.before_commit",
+        "claim.committed",
+        pytest.param("send.answered", marks=pytest.mark.sample),
+        "record.before_commit",
+    ],
+)
+def test_a_worker_stalls_for_longer_than_its_lease_and_goes_on(
+    make_scene: Callable[..., Scene], report: Report, step: str
+) -> None:
+    """In the middle of a transaction too: its locks go with the transaction after 10 s."""
+    scene = make_scene()
+    fail_at_first(scene)
+    scene.start_armed((step, "pause"))
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    scene.system.start_worker()
+    seconds = scene.wait_for_all(bound(step))
+    scene.go_on()
+    # What it comes back with is late, and must change nothing.
+    scene.wait_for_return(step)
+    findings = scene.judge()
+    happened = "another worker took over; what the first came back with changed nothing"
+    report.add("a worker stalls past its lease", step, happened, seconds, findings)
+    assert findings == []

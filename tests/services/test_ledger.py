@@ -116,7 +116,7 @@ CORRUPTIONS = {
     ),
     "nobody looks": (
         f"UPDATE notifications SET ring_at = now() - interval '301 s' WHERE id = {PENDING}",
-        "1 open notifications whose ring_at passed over 5 minutes ago",
+        "1 open notifications overdue for 5 minutes: workers are behind, or nobody sweeps",
     ),
     "a lease nobody took over": (
         f"UPDATE notifications SET lease_until = now() - interval '301 s' WHERE id = {PENDING}",

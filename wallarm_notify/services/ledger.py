@@ -148,7 +148,10 @@ def _forgotten(books: Books) -> list[str]:
         (books.without_event, "notifications without their event"),
         (books.without_firing, "notifications of a trigger without their firing"),
         (books.open_without_ring, "open notifications without ring_at: nobody would look for them"),
-        (books.ring_long_past, "open notifications whose ring_at passed over 5 minutes ago"),
+        (
+            books.ring_long_past,
+            "open notifications overdue for 5 minutes: workers are behind, or nobody sweeps",
+        ),
         (books.leases_long_dead, "claims whose lease ended over 5 minutes ago"),
         (books.ended_with_ring, "ended notifications that are still rung for"),
         (books.attempts_without_notification, "attempts without their notification"),
