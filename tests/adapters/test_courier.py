@@ -32,6 +32,7 @@ class Desk:
         self.records: list[list[Attempt]] = []
         self.slow_at_record: list[list[int]] = []
         self.slow: list[int] = []
+        self.rung: list[bool] = []
         self.given_back: list[tuple[int, bool]] = []
 
     def record(
@@ -45,6 +46,10 @@ class Desk:
             raise BadRow("the database refuses the data")
         self.records.append(list(attempts))
         self.slow_at_record.append(list(slow))
+
+    def ring_gathered(self, *, at_once: bool = False) -> float | None:
+        self.rung.append(at_once)
+        return 0.05
 
     def mark_slow(self, integration_ids: Sequence[int]) -> None:
         self._open()
@@ -363,6 +368,7 @@ def test_draining_waits_for_what_is_under_way(desk: Desk) -> None:
     gate.opened.set()
     assert courier.drain(5)
     assert len(desk.attempts) == 2
+    assert desk.rung[-1]
 
 
 def test_a_claim_with_nothing_to_send_is_over_at_once(courier: Courier) -> None:

@@ -117,17 +117,18 @@ def _recording(name: str) -> Callable[[], str | None]:
     return lambda: name if getattr(_now, "recording", False) else None
 
 
-def _wrap_record() -> None:
-    whole = deliver.Delivery.record
+def _wrap_record(name: str) -> None:
+    """What follows from a record is enqueued in it, or when it has gathered."""
+    whole = getattr(deliver.Delivery, name)
 
-    def record(self: deliver.Delivery, *args: Any, **kwargs: Any) -> None:
+    def recording(self: deliver.Delivery, *args: Any, **kwargs: Any) -> Any:
         _now.recording = True
         try:
-            whole(self, *args, **kwargs)
+            return whole(self, *args, **kwargs)
         finally:
             _now.recording = False
 
-    deliver.Delivery.record = record  # type: ignore[method-assign]  # that is the point
+    setattr(deliver.Delivery, name, recording)
 
 
 def _give_pointed_bell(
@@ -149,7 +150,8 @@ if _armed:
     _wrap(deliver, "take", after="claim.before_commit")
     _wrap(deliver, "write_down", after="record.before_commit")
     _wrap(Poster, "post", before="send.begun", after="send.answered")
-    _wrap_record()
+    _wrap_record("record")
+    _wrap_record("ring_gathered")
     _give_pointed_bell(route.Router, lambda: "ingest.committed", lambda: "ingest.rung")
     recording = (_recording("record.committed"), _recording("record.rung"))
     _give_pointed_bell(deliver.Delivery, *recording)

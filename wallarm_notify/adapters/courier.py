@@ -52,6 +52,10 @@ class Desk(Protocol):
         """Stores attempts and what follows from them."""
         ...
 
+    def ring_gathered(self, *, at_once: bool = False) -> float | None:
+        """Enqueues what follows; seconds until it is to be called again, None: not for now."""
+        ...
+
     def mark_slow(self, integration_ids: Sequence[int]) -> None:
         """Sets integrations apart."""
         ...
@@ -164,8 +168,13 @@ class Courier:
         return tour
 
     def drain(self, seconds: float) -> bool:
-        """Waits until everything taken over is recorded, at most so long; whether it is."""
-        return self._idle.wait(seconds)
+        """Waits until everything taken over is recorded, at most so long; whether it is.
+
+        What follows from it is enqueued now.
+        """
+        is_idle = self._idle.wait(seconds)
+        self._desk.ring_gathered(at_once=True)
+        return is_idle
 
     # The dispatcher's thread.
 
@@ -290,10 +299,12 @@ class Courier:
 
     def _keep_books(self) -> None:
         desk = _Papers()
+        rest: float | None = None
         while True:
-            self._gather(desk)
+            self._gather(desk, rest)
             try:
                 self._hand_in(desk)
+                rest = self._desk.ring_gathered()
             except NotifyError as error:
                 log.warning("courier.waits_for_database", extra={"error": str(error)})
                 time.sleep(0.5)
@@ -301,11 +312,14 @@ class Courier:
                 log.exception("courier.clerk")
                 time.sleep(0.5)
 
-    def _gather(self, desk: _Papers) -> None:
-        """Takes in papers: till some outcomes lie there, or they have lain long enough."""
+    def _gather(self, desk: _Papers, rest: float | None) -> None:
+        """Takes in papers: till some outcomes lie there, or they have lain long enough.
+
+        Where none come it is over after ``rest`` seconds.
+        """
         until = time.monotonic() + RECORD_EVERY
         while len(desk.answered) < RECORD_AT_ONCE:
-            wait = until - time.monotonic() if desk else None
+            wait = until - time.monotonic() if desk else rest
             if wait is not None and wait <= 0:
                 return
             try:

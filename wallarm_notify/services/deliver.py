@@ -35,6 +35,7 @@ from wallarm_notify.domain.notification import (
 from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.services.next_links import NextLinks
 from wallarm_notify.services.ports import Doorbell, Store
 
 log = logging.getLogger(__name__)
@@ -201,6 +202,7 @@ class Delivery:
         self._store = store
         self._doorbell = doorbell
         self._knobs = knobs
+        self._next_links = NextLinks(doorbell)
 
     def claim(self, ids: Sequence[int]) -> Claim:
         """Takes what is due of ``ids``; enqueues again what is early. Raises Unavailable."""
@@ -214,13 +216,13 @@ class Delivery:
         slow: Iterable[int] = (),
         lanes: Mapping[int, str] | None = None,
     ) -> None:
-        """Stores ``attempts`` and what follows from them; enqueues the next links of the chain.
+        """Stores ``attempts`` and what follows from them; the next links: see ``ring_gathered``.
 
         ``slow`` are the integrations among them that were slow when claimed, or are now; ``lanes``
         the tokens of the lanes that they held. Raises Unavailable; the same again is harmless.
         """
         done = self._store.transact(lambda tx: write_down(tx, attempts, self._knobs))
-        self._doorbell.ring(messages([n for n in done.changed if n.is_open], done.now))
+        self._next_links.add([n for n in done.changed if n.is_open], done.now)
         _log_attempts(attempts)
         _log_ends(done.changed)
         ended_last = {n.integration_id for n in done.changed if n.last and not n.is_open}
@@ -228,6 +230,10 @@ class Delivery:
             self._store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
         if slow:
             self._move_lanes(attempts, set(slow), lanes or {})
+
+    def ring_gathered(self, *, at_once: bool = False) -> float | None:
+        """Enqueues the next links that have gathered: see ``NextLinks.ring``."""
+        return self._next_links.ring(at_once=at_once)
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
         """Sets integrations apart whose answer is outstanding for a second."""

@@ -1,0 +1,87 @@
+"""Next links gather, so that an outage's messages do not become ever smaller."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from build import NOON, a_notification
+
+from wallarm_notify.services import next_links
+from wallarm_notify.services.next_links import GATHER, SOON, NextLinks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wallarm_notify.domain.message import Message
+    from wallarm_notify.domain.notification import Notification
+
+
+class Bell:
+    def __init__(self) -> None:
+        self.rung: list[Message] = []
+
+    def ring(self, messages: Sequence[Message]) -> None:
+        self.rung += messages
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._at = time.monotonic()
+        monkeypatch.setattr(next_links, "monotonic", lambda: self._at)
+
+    def forward(self, seconds: float) -> None:
+        self._at += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def due(number: int, seconds: float) -> Notification:
+    return a_notification(
+        id=number, state="retrying", attempts_made=3, due_at=NOON + timedelta(seconds=seconds)
+    )
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, SOON.total_seconds()])
+def test_what_is_due_soon_is_rung_for_at_once(clock: Clock, seconds: float) -> None:
+    del clock
+    bell = Bell()
+    links = NextLinks(bell)
+    links.add([due(1, seconds)], NOON)
+    assert [m.ids for m in bell.rung] == [(1,)]
+    assert links.ring() is None
+
+
+def test_what_falls_due_together_travels_together_whenever_it_was_recorded(clock: Clock) -> None:
+    bell = Bell()
+    links = NextLinks(bell)
+    for number in range(10):
+        links.add([due(number, 60)], NOON + timedelta(seconds=number / 100))
+        clock.forward(0.01)
+    assert links.ring() == pytest.approx(0.9)
+    assert bell.rung == []
+    clock.forward(0.9)
+    assert links.ring() is None
+    (message,) = bell.rung
+    assert message.ids == tuple(range(10))
+    # It has waited for a second already.
+    assert message.countdown == timedelta(seconds=59)
+
+
+def test_what_has_gathered_can_be_rung_for_at_once_and_only_once(clock: Clock) -> None:
+    del clock
+    bell = Bell()
+    links = NextLinks(bell)
+    links.add([due(1, 3)], NOON)
+    assert links.ring(at_once=True) is None
+    assert links.ring(at_once=True) is None
+    assert [m.ids for m in bell.rung] == [(1,)]
+
+
+def test_nothing_is_rung_for_later_than_it_is_due() -> None:
+    assert GATHER < SOON
