@@ -15,7 +15,7 @@ _on_redis = not _settings.broker().startswith(("amqp", "pyamqp"))
 broker_url = _settings.broker()
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# A Redis without memory refuses what a reconnecting worker declares: it tries again, it does not end.
+# What a Redis refuses, as one that is a replica now, ends no worker: it connects again.
 broker_channel_error_retry = _on_redis
 broker_pool_limit = 10
 # How long a publish looks for a broker that is away: SWEEP makes up for what it gives up.
@@ -25,7 +25,6 @@ broker_transport_options: dict[str, Any] = _soon | (
         # What a killed worker held is back after this, plus a sweep of at most 2 s.
         "visibility_timeout": _settings.visibility_timeout,
         "unacked_restore_interval": 2,
-        "unacked_restore_throttle": 1,
         "socket_timeout": 5,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,

@@ -1,7 +1,6 @@
 """A consumer that keeps what Celery would throw away, or stumble over (spec 2)."""
 
 import logging
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -15,7 +14,6 @@ from wallarm_notify.adapters.quorum import QuorumQueue, fix_prefetch
 from wallarm_notify.adapters.redis_channel import install
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.settings import settings
-from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +21,6 @@ KEPT_BYTES: Final = 64_000
 
 AGAIN_AFTER: Final = 1.0
 """Seconds after which a message that could not be kept is handed out again."""
-
-_COUNTED_DOWN: Final = {NOTIFICATIONS_QUEUE, RETRIES_QUEUE}
-_ALONE: Final = (
-    "the queues of events are quorum queues (WALLARM_NOTIFY_EVENTS_QUEUE_TYPE), and a worker that "
-    f"consumes them cannot hold countdowns. Run one for {','.join(INGEST_QUEUES)} alone (-Q), and "
-    f"others for the rest."
-)
 
 
 class KeepingConsumer(Consumer):
@@ -47,8 +38,6 @@ class KeepingConsumer(Consumer):
         connection = super().connect()
         queues = self.app.amqp.queues.consume_from
         if any(isinstance(queue, QuorumQueue) for queue in queues.values()):
-            if queues.keys() & _COUNTED_DOWN:
-                sys.exit(f"wallarm-notify: {_ALONE}")
             fix_prefetch(connection)
         return connection
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,10 +12,12 @@ from celery import signals
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.logging import set_up_logging
 from wallarm_notify.adapters.queue import app, check_broker
+from wallarm_notify.adapters.quorum import QuorumQueue
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.settings import settings
+from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +43,22 @@ def _check_before_start(**_: Any) -> None:
     """Stops the start with a sentence where database or broker is down, or the schema is old."""
     store = Store(make_engine(settings().database(), pool_size=0))
     try:
+        _check_queues(app.amqp.queues.consume_from)
         store.check()
         check_broker(app)
-    except Unavailable as error:
+    except (Refused, Unavailable) as error:
         sys.exit(f"wallarm-notify: {error}")
+
+
+def _check_queues(queues: Mapping[str, Any]) -> None:
+    """A quorum queue's prefetch is fixed: what is held until it is due would use it up."""
+    delivering = sorted(queues.keys() & {NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
+    if delivering and any(isinstance(queue, QuorumQueue) for queue in queues.values()):
+        raise Refused(
+            f"{' and '.join(INGEST_QUEUES)} are quorum queues (WALLARM_NOTIFY_EVENTS_QUEUE_TYPE): a worker "
+            f"that consumes them cannot consume {' and '.join(delivering)} too. Run one with "
+            f"-Q {','.join(INGEST_QUEUES)}, and others for the rest."
+        )
 
 
 @signals.beat_init.connect

@@ -103,6 +103,8 @@ class Producer:
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
             raise Refused(f"batch_size: must be from 1 to {MAX_BATCH}, not {batch_size}.")
+        if queue_type not in ("classic", "quorum"):
+            raise Refused(f"queue_type: must be classic or quorum, not {queue_type!r}.")
         self._url: str | None = None
         if isinstance(broker, str):
             self._url = _checked(broker)

@@ -157,6 +157,12 @@ class Settings(BaseSettings):
                 f"{PREFIX}RETENTION_DAYS ({self.retention_days:g}) must hold {PREFIX}FAILURE_WINDOW "
                 f"({self.failure_window} s), or the window loses the attempts it is judged by."
             )
+        broker = "" if self.broker_url is None else self.broker_url.get_secret_value()
+        if self.events_queue_type == "quorum" and broker.startswith("redis"):
+            raise ValueError(
+                f"{PREFIX}EVENTS_QUEUE_TYPE is quorum, which only RabbitMQ has, and {PREFIX}BROKER_URL "
+                "names a Redis; unset the one or name another broker."
+            )
         for name, url in (("US", self.pagerduty_us_url), ("EU", self.pagerduty_eu_url)):
             if self.retry_time_scale != 1 and (url.host or "").rstrip(".").endswith(
                 "pagerduty.com"

@@ -43,7 +43,7 @@ class Worker:
     """A consumer with room for so many messages; ``got`` are their bodies in the order they came."""
 
     def __init__(self, url: str, room: int = 3, seconds: int = 60) -> None:
-        options = {"visibility_timeout": seconds, "unacked_restore_throttle": 1}
+        options = {"visibility_timeout": seconds}
         self.connection = Connection(url, transport_options=options)
         self.got: list[Any] = []
         self.messages: list[Any] = []
@@ -293,3 +293,51 @@ def test_who_acknowledges_nothing_has_nothing_noted_down(worker: Worker, redis: 
     for _ in range(3):
         worker.look()
     assert (got, redis.hlen(UNACKED)) == (["a reply"], 0)
+
+
+def test_a_redis_without_memory_gives_and_takes_back_and_a_worker_may_begin(
+    worker: Worker, redis: Redis
+) -> None:
+    for number in range(4):
+        put(worker, number)
+    redis.config_set("maxmemory", "1")
+    try:
+        worker.drain(3)
+        assert redis.hlen(UNACKED) == 3
+        worker.messages[0].requeue()
+        worker.messages[1].ack()
+        worker.connection.close()
+        successor = Worker(worker.connection.as_uri(include_password=True))
+        successor.drain(3)
+    finally:
+        redis.config_set("maxmemory", "0")
+    assert successor.got == [2, 3, 0]
+    successor.connection.close()
+
+
+def test_what_comes_after_its_consumer_is_cancelled_is_handed_back(
+    worker: Worker, redis: Redis
+) -> None:
+    channel: Any = worker.connection.channel()
+    consumer = Consumer(channel, [Queue("others", routing_key="others")], on_message=print)
+    consumer.consume()
+    put(worker, "an event", "others")
+    channel.client.ping()
+    transport: Any = worker.connection.transport
+    transport.cycle._register_BRPOP(channel)
+    consumer.cancel()
+    worker.connection.close()
+    assert (redis.llen("others"), redis.hlen(UNACKED)) == (1, 0)
+
+
+def test_messages_that_are_alike_to_the_byte_are_one_to_whoever_holds_them(
+    worker: Worker, redis: Redis
+) -> None:
+    """A client of Celery tells each by its id and tag; who writes neither says the same again."""
+    put(worker, "an event")
+    (raw,) = redis.lrange("events", 0, -1)
+    redis.lpush("events", raw)
+    worker.drain(2)
+    assert redis.hlen(UNACKED) == 1
+    worker.messages[0].ack()
+    assert redis.hlen(UNACKED) == 0

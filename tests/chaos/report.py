@@ -113,8 +113,8 @@ class Outage:
             f"{self.waiting} notifications in their third cycle, PagerDuty answering 503 for "
             f"{self.minutes:g} minutes: everything had ended {self.took:.0f} s after it was well "
             f"again; {judged}. Attempts began {late['p50']:.1f} s (median), {late['p99']:.1f} s "
-            f"(99 %) and at most {late['latest']:.1f} s after their time, and "
-            f"{max(0.0, -late['earliest']):.2f} s before it at most."
+            f"(99 %) and at most {late['latest']:.1f} s after their time; none began more than "
+            f"{max(0.0, -late['earliest']):.2f} s before it."
         )
 
     def _curve(self) -> list[str]:

@@ -18,6 +18,7 @@ from wallarm_notify.services.manage_triggers import TriggerDraft
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chaos.report import Report
     from wallarm_notify.domain.integration import IntegrationKey
 
 SHORTENED: Final = {
@@ -31,6 +32,16 @@ SHORTENED: Final = {
     "pace_per_minute": 0,
 }
 """Lease, ring, visibility and sweep times of a chaos run; the rules that use them are the same."""
+
+AS_INSTALLED: Final = {
+    "request_timeout": 15,
+    "connect_timeout": 5,
+    "lease_seconds": 30,
+    "ring_seconds": 15,
+    "sweep_seconds": 5,
+    "visibility_timeout": 120,
+}
+"""The same of a fresh installation."""
 
 INGESTED_WITHIN: Final = 240.0
 """Seconds until an event of a killed worker is worked on again (spec 7)."""
@@ -146,6 +157,27 @@ class Scene:
             and not open_ones
             and sum(states.values()) >= self.expected.notifications
         )
+
+    def end_well(
+        self,
+        report: Report,
+        fault: str,
+        step: str,
+        happened: str,
+        *,
+        within: float = LATER_WITHIN,
+        since: float | None = None,
+    ) -> None:
+        """Waits until everything has ended, notes down what came of it, and judges it.
+
+        The recovery counts from ``since``, by the monotonic clock, or from now.
+        """
+        began = time.monotonic() if since is None else since
+        self.wait_for_all(within)
+        seconds = time.monotonic() - began
+        findings = self.judge()
+        report.add(fault, step, happened, seconds, findings)
+        assert findings == []
 
     def judge(self) -> list[str]:
         """What the sandbox and the ledger say against what was emitted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,12 @@ from e2e.system import eventually
 
 from chaos.outside import broker_killed
 from chaos.scene import INGESTED_WITHIN, Scene
+from wallarm_notify.adapters.redis_channel import NotingChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from e2e.system import Process
 
     from chaos.outside import World
     from chaos.report import Report
@@ -27,9 +31,10 @@ def test_a_message_on_its_way_from_redis_to_a_worker_is_not_lost(
 ) -> None:
     scene = make_scene()
     worker = scene.system.start_worker()
-    # It has asked for messages, and cannot take note of what comes.
     os.kill(worker.popen.pid, signal.SIGSTOP)
     scene.emit()
+    eventually(lambda: put_on_its_way(scene, world, worker), 20, "messages were on their way")
+    began = time.monotonic()
     if fault == "broker killed and restarted":
         broker_killed(scene, world)
         os.kill(worker.popen.pid, signal.SIGCONT)
@@ -39,7 +44,19 @@ def test_a_message_on_its_way_from_redis_to_a_worker_is_not_lost(
         scene.system.start_worker()
         happened = "another worker took over"
     scene.start_beat()
-    ended_well(scene, report, fault, "a message is on its way to the worker", happened)
+    step = "a message is on its way to the worker"
+    scene.end_well(report, fault, step, happened, within=INGESTED_WITHIN, since=began)
+
+
+def put_on_its_way(scene: Scene, world: World, worker: Process) -> bool:
+    """Lets a stopped worker ask for messages while Redis sleeps, and Redis answer while it sleeps."""
+    os.kill(world.broker.pid, signal.SIGSTOP)
+    os.kill(worker.popen.pid, signal.SIGCONT)
+    time.sleep(0.2)
+    os.kill(worker.popen.pid, signal.SIGSTOP)
+    os.kill(world.broker.pid, signal.SIGCONT)
+    with scene.system.ask_broker() as redis:
+        return int(redis.hlen(NotingChannel.unacked_key)) > 0
 
 
 def test_a_redis_without_memory_knows_who_has_what_it_handed_out(
@@ -55,22 +72,18 @@ def test_a_redis_without_memory_knows_who_has_what_it_handed_out(
         os.kill(worker.popen.pid, signal.SIGCONT)
         scene.wait_for_point("ingest.begun")
         worker.kill()
+        began = time.monotonic()
+        # Redis takes them back out of their note, too, which another worker has it do.
         scene.system.start_worker()
         everything = scene.expected.events
         eventually(lambda: scene.system.ledger().received >= everything, INGESTED_WITHIN, "all in")
         broker.config_set("maxmemory", "0")
     scene.start_beat()
-    ended_well(
-        scene,
+    scene.end_well(
         report,
         "broker out of memory, then `kill -9` of the worker",
         "ingest.begun",
         "another worker took over, still without memory",
+        within=INGESTED_WITHIN,
+        since=began,
     )
-
-
-def ended_well(scene: Scene, report: Report, fault: str, step: str, happened: str) -> None:
-    seconds = scene.wait_for_all(INGESTED_WITHIN)
-    findings = scene.judge()
-    report.add(fault, step, happened, seconds, findings)
-    assert findings == []

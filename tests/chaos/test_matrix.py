@@ -62,13 +62,6 @@ def fail_at_first(scene: Scene) -> None:
     scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
 
 
-def ended_well(scene: Scene, report: Report, fault: str, step: str, happened: str) -> None:
-    seconds = scene.wait_for_all(bound(step))
-    findings = scene.judge()
-    report.add(fault, step, happened, seconds, findings)
-    assert findings == []
-
-
 @pytest.mark.parametrize(("fault", "step"), cases(("kill_child", "kill_worker")))
 def test_a_worker_is_killed(
     make_scene: Callable[..., Scene], report: Report, fault: str, step: str
@@ -84,7 +77,8 @@ def test_a_worker_is_killed(
         worker.popen.wait(10)
         scene.system.start_worker()
         happened = "another worker took over"
-    ended_well(scene, report, f"`kill -9` of a {fault.removeprefix('kill_')}", step, happened)
+    name = f"`kill -9` of a {fault.removeprefix('kill_')}"
+    scene.end_well(report, name, step, happened, within=bound(step))
 
 
 @pytest.mark.parametrize(("fault", "step"), cases(tuple(FAULTS)))
@@ -104,7 +98,7 @@ def test_the_rest_of_the_world_fails_while_a_worker_is_there(
         eventually(lambda: scene.system.ledger().received >= scene.expected.events, 30, "all in")
     happened = FAULTS[fault](scene, world)
     scene.go_on()
-    ended_well(scene, report, fault, step, happened)
+    scene.end_well(report, fault, step, happened, within=bound(step))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +121,7 @@ def test_a_connection_is_cut_in_the_middle_of_a_statement(
     scene.emit()
     scene.wait_for_point(step)
     happened = statement_cut(scene, world, table)
-    ended_well(scene, report, f"cut mid-statement on {table}", step, happened)
+    scene.end_well(report, f"cut mid-statement on {table}", step, happened, within=bound(step))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +142,7 @@ def test_a_connection_is_cut_before_it_hears_that_its_commit_is_done(
     scene.emit()
     scene.wait_for_point(step)
     happened = commit_cut(scene, world)
-    ended_well(scene, report, "commit in doubt", step, happened)
+    scene.end_well(report, "commit in doubt", step, happened, within=bound(step))
 
 
 @pytest.mark.parametrize(

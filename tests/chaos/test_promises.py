@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 from e2e.system import eventually
 
 from chaos import outside
-from chaos.scene import INGESTED_WITHIN, LATER_WITHIN, Scene
+from chaos.scene import AS_INSTALLED, INGESTED_WITHIN, LATER_WITHIN, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from chaos.report import Report
 
 pytestmark = pytest.mark.timeout(500)
-
-AS_INSTALLED: Final = {
-    "request_timeout": 15,
-    "connect_timeout": 5,
-    "lease_seconds": 30,
-    "ring_seconds": 15,
-    "sweep_seconds": 5,
-    "visibility_timeout": 120,
-}
 
 
 @pytest.mark.parametrize("step", ["ingest.before_commit", "ingest.committed"])
@@ -44,7 +35,9 @@ def test_the_events_that_a_killed_worker_held_are_stored_in_time(
     eventually(lambda: scene.system.ledger().received >= everything, INGESTED_WITHIN, "all in")
     seconds = time.monotonic() - died
     scene.wait_for_all(LATER_WITHIN)
-    in_time(scene, report, "`kill -9` of a worker, settings as installed", step, seconds)
+    findings = scene.judge()
+    report.add("`kill -9` of a worker, settings as installed", step, "in time", seconds, findings)
+    assert findings == []
 
 
 @pytest.mark.parametrize("step", ["claim.committed", "record.committed"])
@@ -58,8 +51,7 @@ def test_the_notifications_that_a_killed_worker_held_are_sent_in_time(
     scene.start_beat()
     worker.popen.wait(30)
     scene.system.start_worker()
-    seconds = scene.wait_for_all(LATER_WITHIN)
-    in_time(scene, report, "`kill -9` of a worker, settings as installed", step, seconds)
+    scene.end_well(report, "`kill -9` of a worker, settings as installed", step, "in time")
 
 
 def test_what_an_emptied_broker_forgot_is_rung_for_within_a_minute(
@@ -70,8 +62,7 @@ def test_what_an_emptied_broker_forgot_is_rung_for_within_a_minute(
     outside.broker_emptied(scene, world)
     scene.system.start_worker()
     scene.start_beat()
-    seconds = scene.wait_for_all(LATER_WITHIN)
-    in_time(scene, report, "broker emptied, settings as installed", "ingest.rung", seconds)
+    scene.end_well(report, "broker emptied, settings as installed", "ingest.rung", "in time")
 
 
 def take_everything_in(scene: Scene) -> None:
@@ -81,9 +72,3 @@ def take_everything_in(scene: Scene) -> None:
     everything = scene.expected.events
     eventually(lambda: scene.system.ledger().received >= everything, 60, "all in")
     ingester.stop()
-
-
-def in_time(scene: Scene, report: Report, fault: str, step: str, seconds: float) -> None:
-    findings = scene.judge()
-    report.add(fault, step, "in time", seconds, findings)
-    assert findings == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from e2e.system import an_event
 
 from chaos.rabbitmq import RabbitMQ
-from chaos.scene import INGESTED_WITHIN, LATER_WITHIN, Scene
+from chaos.scene import INGESTED_WITHIN, Scene
 from wallarm_notify.producer import Producer
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from chaos.report import Report
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(400)]
+
+AGAIN: Final = "handed out again at once"
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +55,8 @@ def test_a_worker_is_killed(scene: Scene, report: Report, step: str, action: str
     if action == "kill_worker":
         worker.popen.wait(10)
         scene.system.start_worker()
-    seconds = scene.wait_for_all(INGESTED_WITHIN)
-    findings = scene.judge()
     fault = f"RabbitMQ: `kill -9` of a {action.removeprefix('kill_')}"
-    report.add(fault, step, "handed out again at once", seconds, findings)
-    assert findings == []
+    scene.end_well(report, fault, step, AGAIN, within=INGESTED_WITHIN)
 
 
 @pytest.mark.parametrize("step", ["ingest.begun", "ingest.before_commit"])
@@ -72,7 +71,13 @@ def test_a_worker_of_quorum_queues_is_killed(
     scene.wait_for_point(step)
     worker.popen.wait(10)
     scene.system.start_worker("-Q", "events,celery")
-    ended_well(scene, report, "RabbitMQ, quorum queues: `kill -9` of a worker", step)
+    scene.end_well(
+        report,
+        "RabbitMQ, quorum queues: `kill -9` of a worker",
+        step,
+        AGAIN,
+        within=INGESTED_WITHIN,
+    )
 
 
 @pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed"])
@@ -91,7 +96,47 @@ def test_the_broker_of_quorum_queues_is_killed_and_comes_back(
     rabbitmq.kill()
     scene.go_on()
     rabbitmq.start()
-    ended_well(scene, report, "RabbitMQ, quorum queues: killed and restarted", step)
+    scene.end_well(
+        report, "RabbitMQ, quorum queues: killed and restarted", step, AGAIN, within=INGESTED_WITHIN
+    )
+
+
+def test_a_worker_of_quorum_queues_and_of_countdowns_refuses_to_start(
+    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ
+) -> None:
+    scene = with_quorum_queues(make_scene, rabbitmq)
+    with pytest.raises(AssertionError, match=r"ended with 1:\n.*Run one with -Q events,celery"):
+        scene.system.start_worker()
+
+
+@pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed", "record.committed"])
+def test_the_broker_is_killed_and_comes_back(
+    scene: Scene, rabbitmq: RabbitMQ, report: Report, step: str
+) -> None:
+    scene.start_armed((step, "pause"))
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    rabbitmq.kill()
+    scene.go_on()
+    rabbitmq.start()
+    scene.end_well(
+        report, "RabbitMQ killed and restarted", step, "back with its data", within=INGESTED_WITHIN
+    )
+
+
+def test_the_broker_is_short_of_memory_and_blocks_who_publishes(
+    scene: Scene, rabbitmq: RabbitMQ, report: Report
+) -> None:
+    scene.start_armed(("record.committed", "pause"))
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point("record.committed")
+    rabbitmq.control("set_vm_memory_high_watermark", "absolute", "1")
+    scene.go_on()
+    time.sleep(3)
+    rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+    scene.end_well(report, "RabbitMQ out of memory", "record.committed", "blocked who published")
 
 
 def emit_by_client(scene: Scene, rabbitmq: RabbitMQ) -> None:
@@ -109,59 +154,8 @@ def with_quorum_queues(make_scene: Callable[..., Scene], rabbitmq: RabbitMQ) -> 
     return scene
 
 
-def ended_well(scene: Scene, report: Report, fault: str, step: str) -> None:
-    seconds = scene.wait_for_all(INGESTED_WITHIN)
-    findings = scene.judge()
-    report.add(fault, step, "handed out again at once", seconds, findings)
-    assert findings == []
-
-
-def test_a_worker_of_quorum_queues_and_of_countdowns_refuses_to_start(
-    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ
-) -> None:
-    scene = with_quorum_queues(make_scene, rabbitmq)
-    with pytest.raises(AssertionError, match="events,celery alone"):
-        scene.system.start_worker()
-
-
 def empty(rabbitmq: RabbitMQ) -> None:
     """What another scene left is none of this one's."""
     rabbitmq.control("stop_app")
     rabbitmq.control("force_reset")
     rabbitmq.control("start_app")
-
-
-@pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed", "record.committed"])
-def test_the_broker_is_killed_and_comes_back(
-    scene: Scene, rabbitmq: RabbitMQ, report: Report, step: str
-) -> None:
-    scene.start_armed((step, "pause"))
-    scene.start_beat()
-    scene.emit()
-    scene.wait_for_point(step)
-    rabbitmq.kill()
-    scene.go_on()
-    rabbitmq.start()
-    seconds = scene.wait_for_all(INGESTED_WITHIN)
-    findings = scene.judge()
-    report.add("RabbitMQ killed and restarted", step, "back with its data", seconds, findings)
-    assert findings == []
-
-
-def test_the_broker_is_short_of_memory_and_blocks_who_publishes(
-    scene: Scene, rabbitmq: RabbitMQ, report: Report
-) -> None:
-    scene.start_armed(("record.committed", "pause"))
-    scene.start_beat()
-    scene.emit()
-    scene.wait_for_point("record.committed")
-    rabbitmq.control("set_vm_memory_high_watermark", "absolute", "1")
-    scene.go_on()
-    time.sleep(3)
-    rabbitmq.control("set_vm_memory_high_watermark", "0.4")
-    seconds = scene.wait_for_all(LATER_WITHIN)
-    findings = scene.judge()
-    report.add(
-        "RabbitMQ out of memory", "record.committed", "blocked who published", seconds, findings
-    )
-    assert findings == []

@@ -33,12 +33,7 @@ def test_beat_is_away_for_a_while(make_scene: Callable[..., Scene], report: Repo
     eventually(lambda: scene.system.ledger().received >= scene.expected.events, 60, "all is in")
     eventually(lambda: scene.system.queue_length("notifications") == 0, 30, "an empty queue")
     scene.start_beat()
-    seconds = scene.wait_for_all(LATER_WITHIN)
-    findings = scene.judge()
-    report.add(
-        "beat away", "claim.committed", "what a dead worker held waited for it", seconds, findings
-    )
-    assert findings == []
+    scene.end_well(report, "beat away", "claim.committed", "what a dead worker held waited for it")
 
 
 @pytest.mark.sample
@@ -51,12 +46,7 @@ def test_two_beats_at_once(make_scene: Callable[..., Scene], report: Report) -> 
     scene.emit(twice=True)
     worker.popen.wait(20)
     scene.system.start_worker()
-    seconds = scene.wait_for_all(LATER_WITHIN)
-    findings = scene.judge()
-    report.add(
-        "two beats", "record.before_commit", "one run of each errand at a time", seconds, findings
-    )
-    assert findings == []
+    scene.end_well(report, "two beats", "record.before_commit", "one run of each errand at a time")
 
 
 def test_a_worker_is_stopped_warm_with_thousands_of_countdowns(

@@ -29,12 +29,15 @@ def countdowns(*notifications: Notification) -> list[float | None]:
         pytest.param(0.000001, 0.25, id="due in a microsecond"),
         pytest.param(0.25, 0.25, id="at the end of a quarter"),
         pytest.param(0.250001, 0.5, id="just after it"),
+        pytest.param(30, 30, id="half a minute"),
+        pytest.param(30.000001, 30.5, id="just after it: together with half a second"),
+        pytest.param(30.5, 30.5, id="at the end of half a second"),
         pytest.param(59.9, 60, id="almost a minute"),
         pytest.param(60, 60, id="a minute"),
         pytest.param(1800, 60, id="half an hour: the rest follows"),
     ],
 )
-def test_a_message_is_sent_at_the_end_of_its_quarter_second_and_waits_a_minute_at_most(
+def test_a_message_is_sent_when_all_of_it_is_due_and_waits_a_minute_at_most(
     due: float, countdown: float | None
 ) -> None:
     assert countdowns(due_in(due)) == [countdown]
@@ -44,6 +47,11 @@ def test_what_is_due_within_one_quarter_second_travels_together() -> None:
     made = messages(
         [due_in(1.01, id=1), due_in(1.26, id=2), due_in(1.2, id=3, integration_id=9)], NOON
     )
+    assert [m.ids for m in made] == [(1, 3), (2,)]
+
+
+def test_what_is_due_within_half_a_second_of_a_long_wait_travels_together() -> None:
+    made = messages([due_in(60.01, id=1), due_in(60.51, id=2), due_in(60.49, id=3)], NOON)
     assert [m.ids for m in made] == [(1, 3), (2,)]
 
 
@@ -117,7 +125,8 @@ def test_every_notification_travels_once_and_never_before_it_is_due(
         for i in message.ids:
             late = NOON + countdown - max(due[i], NOON)
             assert late >= timedelta() or countdown == timedelta(seconds=60)
-            assert late < timedelta(seconds=0.25)
+            is_long = due[i] - NOON > timedelta(seconds=30)
+            assert late < timedelta(seconds=0.5 if is_long else 0.25)
 
 
 def test_words_count() -> None:

@@ -8,7 +8,7 @@ ARGUMENTS: Final = {"x-queue-type": "quorum"}
 
 
 class QuorumQueue(Queue):
-    """Declares itself a quorum queue, and is like any other to Celery.
+    """Declares itself a quorum queue, and is like any other to Celery: a durable one without options.
 
     Celery would otherwise take all queues for quorum queues, warn of every countdown, and fix the
     prefetch of the queues of deliveries, which countdowns need to grow.

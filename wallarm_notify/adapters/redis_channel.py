@@ -1,35 +1,34 @@
-"""How a worker takes messages out of Redis: in one step it has them, and Redis knows who has them.
+"""How a worker takes messages out of Redis: in one step it has them, and they are noted down.
 
 kombu takes a message with ``BRPOP`` and notes down that it has it in a second step. A worker or a
 Redis that is killed in between takes the message along, and a Redis without memory refuses the note.
 """
 
 import logging
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty
 from time import monotonic
 from typing import Any, Final
-from uuid import uuid4
 
 from kombu.asynchronous import get_event_loop
 from kombu.transport import redis as transport
 from kombu.transport import virtual
-from kombu.transport.virtual import Base64
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import dumps, loads
 from redis.exceptions import OutOfMemoryError, ResponseError
+
+from wallarm_notify.adapters.redis_message import decoded, well_formed
 
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 100
 """So many messages are taken, or handed back, in one step at most."""
 
-CALLED: Final = 1.0
-UNCALLED: Final = 0.02
-"""Seconds from finding nothing to the next look, where Redis calls as soon as something comes and
-where it may not: what stands before it, or an ACL, forbids ``CLIENT TRACKING``."""
+LOOK_AGAIN_CALLED: Final = 1.0
+LOOK_AGAIN_UNCALLED: Final = 0.02
+"""Seconds from finding nothing to the next look, where Redis calls as soon as something comes (an
+invalidation message, in its words) and where it may not: an ACL, or what stands before it, forbids
+``CLIENT TRACKING``."""
 
 TAKE: Final = """
 local queues, most = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -44,10 +43,12 @@ for first = 1, #KEYS - 2, queues do
       local raw = #taken < 2 * most and redis.pcall('LINDEX', KEYS[k], -1)
       if type(raw) == 'string' then
         came = true
+        -- Without memory Redis refuses a first write that gives something; this one takes away.
+        if #taken == 0 then redis.call('HDEL', noted, '') end
         local mine = redis.sha1hex(raw) .. ':' .. KEYS[k]
-        redis.call('HDEL', noted, '')
+        local micros = math.min(now[2] + #taken / 2, 999999)
         redis.call('HSET', noted, mine, raw)
-        redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', now[2]), mine)
+        redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', micros), mine)
         redis.call('RPOP', KEYS[k])
         taken[#taken + 1] = mine
         taken[#taken + 1] = raw
@@ -55,29 +56,16 @@ for first = 1, #KEYS - 2, queues do
     end
   until not came
 end
-if #taken == 0 then
-  for k = 1, #KEYS - 2 do redis.pcall('LLEN', KEYS[k]) end
-end
 return taken
 """
 """Takes messages from the lists, one from each in turn, those of a higher priority first.
 
-Nothing takes a script back that fails half way, so a message leaves its list last. A Redis without
-memory refuses a script's first write if it gives something: this one's takes away, from nothing.
-A message's tag is its content's: whoever has done it ends it for all who were handed it. Where there
-is nothing the lists are read: who has read a key is called when it changes.
+Nothing takes a script back that fails half way, so a message leaves its list last. Its tag is its
+content's and its list's: whoever has done it ends it for all who were handed it. Who has read a list
+and found it empty is called when it changes.
 """
 
-HAND_BACK: Final = """
-local noted, index, push = KEYS[1], KEYS[2], ARGV[1]
-if redis.replicate_commands then redis.replicate_commands() end
-local now = redis.call('TIME')[1]
-local tags = {}
-if ARGV[2] == 'older than' then
-  tags = redis.call('ZREVRANGEBYSCORE', index, now - tonumber(ARGV[3]), '-inf', 'LIMIT', 0, ARGV[4])
-else
-  for n = 2, #ARGV do tags[#tags + 1] = ARGV[n] end
-end
+_HAND_BACK: Final = """
 redis.call('HDEL', noted, '')
 for _, mine in ipairs(tags) do
   local raw = redis.call('HGET', noted, mine)
@@ -91,10 +79,37 @@ for _, mine in ipairs(tags) do
 end
 return #tags
 """
-"""Puts messages back into the lists they came from: those named, or those that were taken long ago.
+
+_BEGIN: Final = """
+local noted, index, push = KEYS[1], KEYS[2], ARGV[1]
+if redis.replicate_commands then redis.replicate_commands() end
+local now = redis.call('TIME')[1]
+"""
+
+HAND_BACK: Final = (
+    _BEGIN
+    + """
+local tags = {}
+for n = 2, #ARGV do tags[#tags + 1] = ARGV[n] end
+"""
+    + _HAND_BACK
+)
+"""Puts the messages named back into the lists they came from.
+
+What a list does not take stays noted down, for another try.
+"""
+
+HAND_BACK_OLD: Final = (
+    _BEGIN
+    + """
+local before = now - tonumber(ARGV[2])
+local tags = redis.call('ZREVRANGEBYSCORE', index, before, '-inf', 'LIMIT', 0, ARGV[3])
+"""
+    + _HAND_BACK
+)
+"""Puts messages back that were taken so many seconds ago, the newest first: the last is taken next.
 
 Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others.
-What a list does not take stays noted down, for another try.
 """
 
 
@@ -112,29 +127,28 @@ class NotedQoS(transport.QoS):
     def restore_visible(self, *_: Any, **__: Any) -> None:
         """Hands out again what dead workers had: every ``unacked_restore_interval`` seconds."""
         with self.channel.conn_or_acquire() as client:
-            # The newest first: what is handed back last is taken next.
-            older = ("older than", self.visibility_timeout, AT_ONCE)
-            while self._hand_back(client, "RPUSH", *older) == AT_ONCE:
+            old = (HAND_BACK_OLD, "RPUSH", self.visibility_timeout, AT_ONCE)
+            while self._run(client, *old) == AT_ONCE:
                 pass
 
     def restore_unacked(self, client: Any = None) -> None:
         """Hands out again, now, what this worker has and has not done."""
         tags = list(self._delivered)
         with self.channel.conn_or_acquire(client) as connected:
-            # Likewise.
+            # The newest first: the last is taken next.
             for end in range(len(tags), 0, -AT_ONCE):
                 some = tags[max(0, end - AT_ONCE) : end]
-                self._hand_back(connected, "RPUSH", *reversed(some))
+                self._run(connected, HAND_BACK, "RPUSH", *reversed(some))
         self._delivered.clear()
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         """Hands out one message again: next, or after all that wait already (``leftmost``)."""
         with self.channel.conn_or_acquire(client) as connected:
-            self._hand_back(connected, "LPUSH" if leftmost else "RPUSH", tag)
+            self._run(connected, HAND_BACK, "LPUSH" if leftmost else "RPUSH", tag)
 
-    def _hand_back(self, client: Any, push: str, *which: Any) -> int:
+    def _run(self, client: Any, script: str, *arguments: Any) -> int:
         keys = (self.unacked_key, self.unacked_index_key)
-        return int(client.eval(HAND_BACK, len(keys), *keys, push, *which))
+        return int(client.eval(script, len(keys), *keys, *arguments))
 
 
 class NotingChannel(transport.Channel):
@@ -174,8 +188,9 @@ class NotingChannel(transport.Channel):
         self._ask_to_be_called(connection)
         lists = [self._q_for_pri(queue, pri) for pri in self.priority_steps for queue in queues]
         keys = [*lists, self.unacked_key, self.unacked_index_key]
-        room = self.qos.can_consume_max_estimate() or AT_ONCE
-        script = (len(keys), *keys, len(queues), min(room, AT_ONCE))
+        room = self.qos.can_consume_max_estimate()
+        most = AT_ONCE if room is None else min(room, AT_ONCE)
+        script = (len(keys), *keys, len(queues), most)
         self._in_poll, self._brpop_sent_at = connection, now
         connection.send_command("EVAL", TAKE, *script)
 
@@ -212,7 +227,7 @@ class NotingChannel(transport.Channel):
         return True
 
     def _rest(self) -> None:
-        seconds = CALLED if self._is_called else UNCALLED
+        seconds = LOOK_AGAIN_CALLED if self._is_called else LOOK_AGAIN_UNCALLED
         self._rests_until = monotonic() + seconds
         hub = get_event_loop()
         if hub is not None and not self._is_called:
@@ -235,8 +250,11 @@ class NotingChannel(transport.Channel):
             for tag, raw in zip(tags, raws, strict=True):
                 done += 1
                 queue = tag.split(":", 1)[1].rsplit(self.sep, 1)[0]
+                if queue not in (self.connection._callbacks or ()):  # noqa: SLF001 - cancelled meanwhile
+                    self.qos.restore_by_tag(tag)
+                    continue
                 self._queue_cycle.rotate(queue)
-                message = well_formed(_decoded(raw), queue)
+                message = well_formed(decoded(raw), queue)
                 message["properties"]["delivery_tag"] = tag
                 self.connection._deliver(message, queue)  # noqa: SLF001 - kombu's way to hand over
                 if tag not in self.qos._delivered:  # noqa: SLF001 - who acknowledges nothing ends it so
@@ -257,7 +275,7 @@ class NotingChannel(transport.Channel):
         try:
             kombus._queue_bind(*args)  # noqa: SLF001 - its own
         except OutOfMemoryError:
-            log.warning("broker.out_of_memory")
+            log.warning("broker.out_of_memory", extra={"queue": args[-1]})
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
         queue = self._fanout_to_queue[exchange]
@@ -278,57 +296,6 @@ class CalledPoller(transport.MultiChannelPoller):
         if kind == "BRPOP" and not channel._in_poll and fileno not in self._paused_brpop:  # noqa: SLF001 - its own
             return channel.hear()
         return super().on_readable(fileno)
-
-
-def _decoded(raw: bytes) -> Any:
-    """What cannot be read is the body of a message that says nothing else."""
-    try:
-        return loads(bytes_to_str(raw))
-    except Exception:  # noqa: BLE001 - kombu makes objects of what it reads, and raises what they raise
-        encoded = b64encode(raw).decode("ascii")
-        return {"body": encoded, "properties": {"body_encoding": "base64"}}
-
-
-def well_formed(raw: Any, queue: str) -> dict[str, Any]:
-    """What came out of ``queue`` on Redis, with what kombu needs to make any message of it.
-
-    Without it kombu raises before anyone sees the message, which by then is in no queue.
-    """
-    if not isinstance(raw, dict):
-        raw = {"body": dumps(raw)}
-    given = raw.get("properties")
-    properties = dict(given) if isinstance(given, dict) else {}
-    headers = raw.get("headers")
-    if not isinstance(properties.get("delivery_tag"), str):
-        properties["delivery_tag"] = str(uuid4())
-    info = properties.get("delivery_info")
-    if not (
-        isinstance(info, dict)
-        and isinstance(info.get("exchange"), str)
-        and isinstance(info.get("routing_key"), str)
-    ):
-        properties["delivery_info"] = {"exchange": "", "routing_key": queue}
-    body = raw.get("body")
-    if body is not None and not isinstance(body, str):
-        body, properties["body_encoding"] = dumps(body), None
-    elif not _is_encoded(body, properties.get("body_encoding")):
-        properties["body_encoding"] = None
-    return {
-        **raw,
-        "body": body,
-        "headers": headers if isinstance(headers, dict) else {},
-        "properties": properties,
-    }
-
-
-def _is_encoded(body: str | None, encoding: Any) -> bool:
-    if encoding != "base64":
-        return encoding in (None, "utf-8")
-    try:
-        Base64().decode(body or "")
-    except ValueError:
-        return False
-    return True
 
 
 def install() -> None:

@@ -16,7 +16,10 @@ LONGEST_COUNTDOWN: Final = timedelta(seconds=60)
 _NAMED: Final = 5
 """So many integrations are named in words."""
 
-_QUARTER: Final = 0.25
+_LONG: Final = timedelta(seconds=30)
+_TOGETHER: Final = 0.25
+_TOGETHER_LATER: Final = 0.5
+"""What falls due within so many seconds travels together; the second where the wait is a long one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,14 @@ class Message:
 def messages(
     notifications: Iterable[Notification], now: datetime, *, size: int = MESSAGE_SIZE
 ) -> list[Message]:
-    """The messages that carry ``notifications``: by queue and due quarter second, sent at its end."""
+    """The messages that carry ``notifications``: by queue and what falls due together, sent at its end.
+
+    That is a quarter of a second, or half of one where more than 30 s are left.
+    """
     groups: dict[tuple[bool, float], list[Notification]] = defaultdict(list)
     for n in notifications:
-        due = ceil(n.due_at.timestamp() / _QUARTER) * _QUARTER if n.due_at > now else 0.0
+        together = _TOGETHER_LATER if n.due_at - now > _LONG else _TOGETHER
+        due = ceil(n.due_at.timestamp() / together) * together if n.due_at > now else 0.0
         groups[n.attempts_made == 0, due].append(n)
     return [
         _message(group[start : start + size], due, now, first=first)
