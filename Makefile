@@ -59,8 +59,8 @@ chaos-outage: $(STAMP) ## 200,000 notifications sit out an outage of MINUTES=10;
 chaos-rabbitmq: $(STAMP) ## a short pass on RabbitMQ, which has to be installed
 	$(BIN)/pytest tests/chaos -s -m rabbitmq
 
-chaos-sample: $(STAMP) ## what CI plays of it, with a minute of random history
-	$(BIN)/pytest tests/chaos -s -m sample --minutes 1
+chaos-sample: $(STAMP) ## what CI plays of it, with two minutes of random history
+	$(BIN)/pytest tests/chaos -s -m sample --minutes 2
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check
