@@ -52,18 +52,13 @@ class History:
     told: list[str] = field(default_factory=list)
     workers: list[Process] = field(default_factory=list)
     restless: list[int] = field(default_factory=list)
+    triggers: list[int] = field(default_factory=list)
+    """Those of the restless client."""
 
     def begin(self) -> None:
         """Two workers and beat, a trigger that each address fires, and the restless client."""
-        system, first = self.scene.system, min(self.scene.keys)
-        for condition, client, number in (
-            ("blacklist_ip_added", 1, first),
-            ("blacklist_ip_added", RESTLESS, self._restless()),
-        ):
-            system.wiring.triggers.create(
-                TriggerDraft(client, criteria_of(condition), (number,), "an administrator")
-            )
-        self.scene.expected.events += 2
+        self._make_trigger(1, min(self.scene.keys))
+        self.triggers.append(self._make_trigger(RESTLESS, self._restless()))
         for _ in range(2):
             self._start_worker()
         self.scene.start_beat()
@@ -74,6 +69,7 @@ class History:
             self._emit: 10,
             self._emit_restless: 3,
             self._change_restless: 3,
+            self._change_trigger: 3,
             self._sandbox_fault: 3,
             self._kill_child: 2,
             self._kill_worker: 2,
@@ -116,8 +112,12 @@ class History:
 
     def _emit_restless(self) -> None:
         events = [an_event(RESTLESS) for _ in range(self.chance.randint(1, 10))]
-        self.scene.expected.received(len(events))
-        self._send(events)
+        addresses = [
+            dict(an_event_for("blacklist_ip_added", client_id=RESTLESS).body)
+            for _ in range(self.chance.randint(0, 5))
+        ]
+        self.scene.expected.received(len(events) + len(addresses))
+        self._send(events + addresses)
 
     def _send(self, events: list[dict[str, Any]]) -> None:
         """As a producer that tries again while the broker is away or full."""
@@ -152,6 +152,34 @@ class History:
                 self._restless()
         except NotifyError:
             pass  # it is so already
+
+    def _make_trigger(self, client: int, number: int) -> int:
+        criteria = criteria_of("blacklist_ip_added")
+        draft = TriggerDraft(client, criteria, (number,), "an administrator")
+        made = self.scene.system.wiring.triggers.create(draft)
+        self.scene.expected.received(1)
+        return made.id
+
+    def _change_trigger(self) -> None:
+        triggers = self.scene.system.wiring.triggers
+        what = self.chance.choice(("disable", "enable", "duplicate", "delete", "create"))
+        try:
+            if what == "create":
+                self.triggers.append(
+                    self._make_trigger(RESTLESS, self.chance.choice(self.restless))
+                )
+                return
+            if not self.triggers:
+                return
+            number = self.chance.choice(self.triggers)
+            changed = getattr(triggers, what)(number, user="chaos")
+        except NotifyError:
+            return  # it is so already
+        self.scene.expected.received(1)
+        if what == "duplicate":
+            self.triggers.append(changed.id)
+        if what == "delete":
+            self.triggers.remove(number)
 
     def _sandbox_fault(self) -> None:
         self.scene.system.sandbox.set_faults([self.chance.choice(FAULTS)])
