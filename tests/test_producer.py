@@ -167,6 +167,12 @@ def test_emit_sends_nothing_if_one_event_is_wrong(broker: str, producer: Produce
     assert messages(broker) == []
 
 
+def test_a_queue_type_that_rabbitmq_does_not_have_is_refused() -> None:
+    wrong: Any = "Quorum"
+    with pytest.raises(Refused, match="classic or quorum, not 'Quorum'"):
+        Producer("amqp://127.0.0.1:1//", queue_type=wrong)
+
+
 def test_emit_many_says_what_was_sent_before_a_wrong_event(broker: str) -> None:
     events = [*(an_event() for _ in range(5)), an_event(client_id=0)]
 

@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "outage_guard": True,
     "review_seconds": 60,
     "visibility_timeout": 120,
+    "events_queue_type": "classic",
     "retention_days": 90,
 }
 
@@ -123,6 +124,13 @@ def test_the_retention_holds_the_failure_window(monkeypatch: pytest.MonkeyPatch)
     settings(monkeypatch, retention_days="0.5")
     said = refusal(monkeypatch, retention_days="0.49")
     assert "RETENTION_DAYS (0.49) must hold WALLARM_NOTIFY_FAILURE_WINDOW (43200 s)" in said
+
+
+def test_quorum_queues_are_rabbitmqs(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch, events_queue_type="quorum", broker_url="amqp://localhost//")
+    said = refusal(monkeypatch, broker_url="redis://:secret@localhost:6379/0")
+    assert "EVENTS_QUEUE_TYPE is quorum, which only RabbitMQ has" in said
+    assert "secret" not in said
 
 
 def test_unset_the_policy_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +305,7 @@ def test_a_broker_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         ("ring_seconds", "0"),
         ("sweep_seconds", "61"),
         ("visibility_timeout", "0.5"),
+        ("events_queue_type", "stream"),
         ("retention_days", "0"),
     ],
 )
