@@ -68,7 +68,8 @@ check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## how long a review takes over 12 hours of 10,000 integrations; some minutes
+bench: $(STAMP) ## how fast it is beside what one would pick instead, and how long a review takes; half an hour
+	$(BIN)/python -m benchmarks.compare
 	$(BIN)/python -m benchmarks.review
 
 format: $(STAMP) ## put the code into its form

@@ -1,0 +1,117 @@
+"""What stands for PagerDuty while rates are measured: it takes every POST at once, and counts.
+
+    python -m benchmarks.sink [--delay 0.15]
+
+Its first line names its port. ``GET /seen`` tells what came since the last ``DELETE /seen``: how many
+requests, when the last one did, how much CPU the server has used for them, and how long each was under
+way whose body says «sent » and when. Anything else is answered 202, after the delay.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import time
+from typing import Any, Final, cast
+
+_BODY: Final = b'{"status":"success","message":"Event processed","dedup_key":"a benchmark"}'
+ACCEPTED: Final = (
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(_BODY), _BODY)
+)
+_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_SENT: Final = re.compile(rb"sent (\d+\.\d+)")
+
+
+class Seen:
+    """What came since it was last forgotten."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """From zero."""
+        self.requests = 0
+        self.last = 0.0
+        self.under_way: list[float] = []
+        self._cpu = time.process_time()
+
+    def count(self, body: bytes) -> None:
+        """One more."""
+        self.requests += 1
+        self.last = time.time()
+        if (sent := _SENT.search(body)) is not None:
+            self.under_way.append(self.last - float(sent[1]))
+
+    def document(self) -> dict[str, Any]:
+        """For ``GET /seen``; times in seconds."""
+        cpu = time.process_time() - self._cpu
+        return {
+            "requests": self.requests,
+            "last": self.last,
+            "cpu": cpu,
+            "under_way": self.under_way,
+        }
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection, kept open."""
+
+    def __init__(self, seen: Seen, delay: float) -> None:
+        self._seen = seen
+        self._delay = delay
+        self._unread = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remembers where answers go."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answers every request that is there in full."""
+        self._unread += data
+        while (end := self._unread.find(b"\r\n\r\n")) >= 0:
+            head = self._unread[:end]
+            length = _LENGTH.search(head)
+            whole = end + 4 + (int(length[1]) if length else 0)
+            if len(self._unread) < whole:
+                return
+            body, self._unread = self._unread[end + 4 : whole], self._unread[whole:]
+            self._answer(head, body)
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        if head.startswith(b"POST"):
+            self._seen.count(body)
+            if self._delay:
+                asyncio.get_running_loop().call_later(self._delay, self._write, ACCEPTED)
+            else:
+                self._write(ACCEPTED)
+            return
+        document = json.dumps(self._seen.document()).encode()
+        if head.startswith(b"DELETE"):
+            self._seen.forget()
+        self._write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(document), document))
+
+    def _write(self, answer: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
+
+
+async def serve(delay: float) -> None:
+    """Until it is killed."""
+    seen = Seen()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(seen, delay), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
+    asyncio.run(serve(parser.parse_args().delay))
+
+
+if __name__ == "__main__":
+    main()

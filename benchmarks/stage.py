@@ -1,0 +1,173 @@
+"""Where a comparison is played: one database, one broker and one sink, and processes that end with it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from urllib.request import Request, urlopen
+
+from wallarm_notify.adapters import migrations
+from wallarm_notify.adapters.borrowed import database_of_our_own
+from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
+from wallarm_notify.embedded import DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.services.manage_integrations import Draft
+from wallarm_notify.settings import Settings
+
+T = TypeVar("T")
+
+PREFIX = "WALLARM_NOTIFY_"
+CORES = os.cpu_count() or 1
+
+
+class Void(Exception):
+    """What was measured is not what was meant; the text says why."""
+
+
+@dataclass(frozen=True)
+class Sink:
+    """The sink's control: see ``benchmarks.sink``."""
+
+    url: str
+
+    def seen(self) -> dict[str, Any]:
+        """What came since it last forgot."""
+        return self._ask("GET")
+
+    def forget(self) -> None:
+        """From zero."""
+        self._ask("DELETE")
+
+    def wait_for(self, requests: int, within: float) -> dict[str, Any]:
+        """Until so many requests have come. Raises Void where they do not."""
+        return until(
+            lambda: seen if (seen := self.seen())["requests"] >= requests else None,
+            within,
+            f"{requests} requests",
+        )
+
+    def _ask(self, method: str) -> dict[str, Any]:
+        with urlopen(Request(f"{self.url}/seen", method=method), timeout=10) as answer:  # noqa: S310 - ours
+            document: dict[str, Any] = json.loads(answer.read())
+            return document
+
+
+def until(look: Callable[[], T | None], within: float, what: str) -> T:
+    """The first thing that ``look`` finds. Raises Void after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while (found := look()) is None:
+        if time.monotonic() > deadline:
+            raise Void(f"{what} did not come within {within:.0f} s")
+        time.sleep(0.02)
+    return found
+
+
+class Stage:
+    """Everything that contenders share; ``environment`` is for every process of ours."""
+
+    def __init__(self, database_url: str, broker_url: str, folder: Path, **knobs: float) -> None:
+        self.broker_url = broker_url
+        self.folder = folder
+        self._running: list[subprocess.Popen[bytes]] = []
+        self.sink = Sink(self._start_sink(knobs.pop("delay", 0.0)))
+        self.environment = {
+            PREFIX + "DATABASE_URL": database_url,
+            PREFIX + "BROKER_URL": broker_url,
+            PREFIX + "PAGERDUTY_US_URL": self.sink.url,
+            PREFIX + "PAGERDUTY_EU_URL": self.sink.url,
+            PREFIX + "SECRET_KEYS": generate(),
+            **{PREFIX + name.upper(): str(value) for name, value in knobs.items()},
+        }
+        os.environ.update(self.environment, BENCHMARK_SINK=f"{self.sink.url}/v2/enqueue")
+        named = {n.removeprefix(PREFIX).lower(): v for n, v in self.environment.items()}
+        self.wiring = Wiring(Settings.model_validate(named))
+        self.keys: list[IntegrationKey] = []
+        self.last_sink_share = 0.0
+        """The part of the machine that the sink took when it last was waited for."""
+
+    def _start_sink(self, delay: float) -> str:
+        sink = self.start("sink", ["-m", "benchmarks.sink", "--delay", str(delay)])
+        log = self.folder / "sink.log"
+        until(lambda: log.read_text().strip() or None, 10, "the sink")
+        assert sink.poll() is None  # noqa: S101 - it said its port a moment ago
+        return f"http://127.0.0.1:{log.read_text().split()[0]}"
+
+    def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """A Python process: see ``start_program``."""
+        return self.start_program(name, [sys.executable, *arguments])
+
+    def start_program(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """A process that ends with the stage; what it says is in ``name``.log."""
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - what the benchmark names
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._running.append(process)
+        return process
+
+    def start_worker(self, name: str, app: str, queues: str) -> subprocess.Popen[bytes]:
+        """A Celery worker of as many processes as there are cores, once it is ready."""
+        process = self.start(
+            name,
+            [
+                *("-m", "celery", "-A", app, "worker", "-c", str(CORES), "-n", f"{name}@bench"),
+                *("-Q", queues, "-l", "INFO", "--without-mingle", "--without-gossip"),
+            ],
+        )
+        log = self.folder / f"{name}.log"
+        until(lambda: True if " ready." in log.read_text() else None, 60, f"{name} to be ready")
+        return process
+
+    def make_integrations(self, number: int) -> None:
+        """One of each client, 1 to ``number``, which wants security issues."""
+        for client in range(1, number + 1):
+            key = IntegrationKey(f"{client:032x}")
+            draft = Draft(
+                client_id=client,
+                region="us",
+                subscriptions=parse_subscriptions(("security_issue",)),
+                enabled=True,
+                user="a benchmark",
+            )
+            self.wiring.management.create(draft, key)
+            self.keys.append(key)
+
+    def end(self, *processes: subprocess.Popen[bytes]) -> None:
+        """Ends processes, TERM first."""
+        for process in processes or self._running:
+            if process.poll() is None:
+                process.terminate()
+        for process in processes or self._running:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def stage(**knobs: float) -> Iterator[Stage]:
+    """A stage on servers of its own, or those that the environment names."""
+    with ExitStack() as stack:
+        server = os.environ.get(DATABASE_URL) or stack.enter_context(EmbeddedPostgres()).url
+        url = stack.enter_context(database_of_our_own(server))[0]
+        migrations.upgrade(url)
+        broker = stack.enter_context(EmbeddedBroker())
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        made = Stage(url, broker.url, folder, **knobs)
+        try:
+            yield made
+        finally:
+            made.end()
+            made.wiring.store.close()
