@@ -5,6 +5,7 @@ task where nothing is posted.
 """
 
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -199,7 +200,7 @@ def _start_alertmanager(stage: Stage) -> tuple[subprocess.Popen[bytes], str]:
     }
     file = stage.folder / "alertmanager.json"
     file.write_text(json.dumps(config))
-    port = 29093
+    port = _free_port()
     process = stage.start_program(
         "alertmanager",
         [
@@ -214,6 +215,12 @@ def _start_alertmanager(stage: Stage) -> tuple[subprocess.Popen[bytes], str]:
     url = f"http://127.0.0.1:{port}"
     until(lambda: _is_ready(url) or None, 30, "Alertmanager to be ready")
     return process, url
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _is_ready(url: str) -> bool:
