@@ -10,8 +10,7 @@ from typing import Any, Final
 import requests
 from celery import Celery
 
-SINK: Final = "BENCHMARK_SINK"
-"""The environment variable that names the sink's address."""
+from benchmarks.sink import SINK
 
 QUEUE: Final = "plain"
 

@@ -1,10 +1,11 @@
 """What stands for PagerDuty while rates are measured: it takes every POST at once, and counts.
 
-    python -m benchmarks.sink [--delay 0.15]
+    python -m benchmarks.sink [--delay 0.15] [--hang KEY]
 
 Its first line names its port. ``GET /seen`` tells what came since the last ``DELETE /seen``: how many
-requests, when the last one did, how much CPU the server has used for them, and how long each was under
-way whose body says «sent » and when. Anything else is answered 202, after the delay.
+requests, when the last one did, and how much CPU the server has used for them. ``GET /under-way`` lists
+those whose body says «sent » and when: that time, and how many seconds later they came. Anything else is
+answered 202, after the delay, but for a body that holds KEY: it is counted apart, and never answered.
 """
 
 import argparse
@@ -15,6 +16,9 @@ import time
 from typing import Any, Final, cast
 
 _BODY: Final = b'{"status":"success","message":"Event processed","dedup_key":"a benchmark"}'
+SINK: Final = "BENCHMARK_SINK"
+"""The environment variable that names the sink's address to those who are not ours."""
+
 ACCEPTED: Final = (
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
     % (len(_BODY), _BODY)
@@ -32,8 +36,9 @@ class Seen:
     def forget(self) -> None:
         """From zero."""
         self.requests = 0
+        self.hanging = 0
         self.last = 0.0
-        self.under_way: list[float] = []
+        self.under_way: list[tuple[float, float]] = []
         self._cpu = time.process_time()
 
     def count(self, body: bytes) -> None:
@@ -41,25 +46,26 @@ class Seen:
         self.requests += 1
         self.last = time.time()
         if (sent := _SENT.search(body)) is not None:
-            self.under_way.append(self.last - float(sent[1]))
+            self.under_way.append((float(sent[1]), self.last - float(sent[1])))
 
     def document(self) -> dict[str, Any]:
         """For ``GET /seen``; times in seconds."""
         cpu = time.process_time() - self._cpu
         return {
             "requests": self.requests,
+            "hanging": self.hanging,
             "last": self.last,
             "cpu": cpu,
-            "under_way": self.under_way,
         }
 
 
 class Connection(asyncio.Protocol):
     """One client's connection, kept open."""
 
-    def __init__(self, seen: Seen, delay: float) -> None:
+    def __init__(self, seen: Seen, delay: float, hang: bytes) -> None:
         self._seen = seen
         self._delay = delay
+        self._hang = hang
         self._unread = b""
         self._transport: asyncio.Transport | None = None
 
@@ -81,13 +87,19 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"POST"):
+            if self._hang and self._hang in body:
+                self._seen.hanging += 1
+                return
             self._seen.count(body)
             if self._delay:
                 asyncio.get_running_loop().call_later(self._delay, self._write, ACCEPTED)
             else:
                 self._write(ACCEPTED)
             return
-        document = json.dumps(self._seen.document()).encode()
+        asked_for_all = head.startswith(b"GET /under-way")
+        document = json.dumps(
+            self._seen.under_way if asked_for_all else self._seen.document()
+        ).encode()
         if head.startswith(b"DELETE"):
             self._seen.forget()
         self._write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(document), document))
@@ -97,11 +109,11 @@ class Connection(asyncio.Protocol):
             self._transport.write(answer)
 
 
-async def serve(delay: float) -> None:
+async def serve(delay: float, hang: bytes) -> None:
     """Until it is killed."""
     seen = Seen()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(seen, delay), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Connection(seen, delay, hang), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -110,7 +122,9 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
-    asyncio.run(serve(parser.parse_args().delay))
+    parser.add_argument("--hang", default="", metavar="KEY", help="never answer who holds it")
+    options = parser.parse_args()
+    asyncio.run(serve(options.delay, options.hang.encode()))
 
 
 if __name__ == "__main__":

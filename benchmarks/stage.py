@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
+from benchmarks.sink import SINK
 from wallarm_notify.adapters import migrations
 from wallarm_notify.adapters.borrowed import database_of_our_own
 from wallarm_notify.adapters.secrets import generate
@@ -40,11 +41,15 @@ class Sink:
 
     def seen(self) -> dict[str, Any]:
         """What came since it last forgot."""
-        return self._ask("GET")
+        return dict(self._ask("GET", "seen"))
+
+    def under_way(self, since: float) -> list[float]:
+        """How many seconds each was under way that was sent at ``since`` or later."""
+        return [took for sent, took in self._ask("GET", "under-way") if sent >= since]
 
     def forget(self) -> None:
         """From zero."""
-        self._ask("DELETE")
+        self._ask("DELETE", "seen")
 
     def wait_for(self, requests: int, within: float) -> dict[str, Any]:
         """Until so many requests have come. Raises Void where they do not."""
@@ -54,10 +59,9 @@ class Sink:
             f"{requests} requests",
         )
 
-    def _ask(self, method: str) -> dict[str, Any]:
-        with urlopen(Request(f"{self.url}/seen", method=method), timeout=10) as answer:  # noqa: S310 - ours
-            document: dict[str, Any] = json.loads(answer.read())
-            return document
+    def _ask(self, method: str, path: str) -> Any:
+        with urlopen(Request(f"{self.url}/{path}", method=method), timeout=10) as answer:  # noqa: S310 - ours
+            return json.loads(answer.read())
 
 
 def until(look: Callable[[], T | None], within: float, what: str) -> T:
@@ -86,7 +90,7 @@ class Stage:
             PREFIX + "SECRET_KEYS": generate(),
             **{PREFIX + name.upper(): str(value) for name, value in knobs.items()},
         }
-        os.environ.update(self.environment, BENCHMARK_SINK=f"{self.sink.url}/v2/enqueue")
+        os.environ.update(self.environment, **{SINK: f"{self.sink.url}/v2/enqueue"})
         named = {n.removeprefix(PREFIX).lower(): v for n, v in self.environment.items()}
         self.wiring = Wiring(Settings.model_validate(named))
         self.keys: list[IntegrationKey] = []
