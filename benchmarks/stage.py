@@ -8,15 +8,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
+from celery import Celery
+from sqlalchemy import text
+
 from benchmarks.sink import SINK
 from wallarm_notify.adapters import migrations
 from wallarm_notify.adapters.borrowed import database_of_our_own
+from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.adapters.store import Transaction
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
 from wallarm_notify.embedded import DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
@@ -31,6 +37,11 @@ CORES = os.cpu_count() or 1
 
 class Void(Exception):
     """What was measured is not what was meant; the text says why."""
+
+
+def say(line: str) -> None:
+    """How far it is, for who watches."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -75,13 +86,23 @@ def until(look: Callable[[], T | None], within: float, what: str) -> T:
 
 
 class Stage:
-    """Everything that contenders share; ``environment`` is for every process of ours."""
+    """Everything that contenders share; ``environment`` is for every process that it starts."""
 
-    def __init__(self, database_url: str, broker_url: str, folder: Path, **knobs: float) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        broker_url: str,
+        folder: Path,
+        *,
+        delay: float,
+        hang: str,
+        **knobs: float,
+    ) -> None:
         self.broker_url = broker_url
         self.folder = folder
+        self.environment: dict[str, str] = {}
         self._running: list[subprocess.Popen[bytes]] = []
-        self.sink = Sink(self._start_sink(knobs.pop("delay", 0.0)))
+        self.sink = Sink(self._start_sink(delay, hang))
         self.environment = {
             PREFIX + "DATABASE_URL": database_url,
             PREFIX + "BROKER_URL": broker_url,
@@ -90,15 +111,17 @@ class Stage:
             PREFIX + "SECRET_KEYS": generate(),
             **{PREFIX + name.upper(): str(value) for name, value in knobs.items()},
         }
-        os.environ.update(self.environment, **{SINK: f"{self.sink.url}/v2/enqueue"})
         named = {n.removeprefix(PREFIX).lower(): v for n, v in self.environment.items()}
         self.wiring = Wiring(Settings.model_validate(named))
+        self.environment[SINK] = f"{self.sink.url}/v2/enqueue"
+        self._engine = make_engine(database_url, pool_size=1, bounded=False)
         self.keys: list[IntegrationKey] = []
         self.last_sink_share = 0.0
         """The part of the machine that the sink took when it last was waited for."""
 
-    def _start_sink(self, delay: float) -> str:
-        sink = self.start("sink", ["-m", "benchmarks.sink", "--delay", str(delay)])
+    def _start_sink(self, delay: float, hang: str) -> str:
+        asked = ["--delay", str(delay), "--hang", hang]
+        sink = self.start("sink", ["-m", "benchmarks.sink", *asked])
         log = self.folder / "sink.log"
         until(lambda: log.read_text().strip() or None, 10, "the sink")
         assert sink.poll() is None  # noqa: S101 - it said its port a moment ago
@@ -113,6 +136,7 @@ class Stage:
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - what the benchmark names
                 command,
+                env=os.environ | self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -134,18 +158,51 @@ class Stage:
         return process
 
     def make_integrations(self, number: int) -> None:
-        """One of each client, 1 to ``number``, which wants security issues."""
-        for client in range(1, number + 1):
-            key = IntegrationKey(f"{client:032x}")
-            draft = Draft(
-                client_id=client,
-                region="us",
-                subscriptions=parse_subscriptions(("security_issue",)),
-                enabled=True,
-                user="a benchmark",
-            )
-            self.wiring.management.create(draft, key)
-            self.keys.append(key)
+        """One of each client, 1 to ``number``, which wants security issues; in one transaction."""
+        self.keys = [IntegrationKey(key_of(client)) for client in range(1, number + 1)]
+
+        def work(tx: Transaction) -> None:
+            for client, key in enumerate(self.keys, 1):
+                draft = Draft(
+                    client_id=client,
+                    region="us",
+                    subscriptions=parse_subscriptions(("security_issue",)),
+                    enabled=True,
+                    user="a benchmark",
+                    name=f"integration {client}",
+                )
+                tx.insert_integration(draft, key)
+
+        self.wiring.store.transact(work)
+
+    @contextmanager
+    def producer(self) -> Iterator[Callable[..., object]]:
+        """Celery's ``send_task`` on a connection of its own, which stays open."""
+        with Celery(broker=self.broker_url) as app, app.producer_or_acquire() as one:
+            yield partial(app.send_task, producer=one)
+
+    def number(self, query: str) -> int:
+        """What ``query`` answers with, a single number."""
+        with self._engine.connect() as connection:
+            return int(connection.execute(text(query)).scalar_one())
+
+    def execute(self, statement: str, **parameters: Any) -> int:
+        """Runs one statement that commits by itself, however long it takes; the rows it touched."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return connection.execute(text(statement), parameters).rowcount
+
+    def open_notifications(self) -> int:
+        """How many have not ended."""
+        return self.number("SELECT count(*) FROM notifications WHERE finished_at IS NULL")
+
+    def counted(self, kind: str) -> int:
+        """One of the ledger's running counters."""
+        return self.number(f"SELECT coalesce(sum(value), 0) FROM counts WHERE kind = '{kind}'")  # noqa: S608 - ours
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self.wiring.store.close()
+        self._engine.dispose()
 
     def end(self, *processes: subprocess.Popen[bytes]) -> None:
         """Ends processes, TERM first."""
@@ -160,18 +217,27 @@ class Stage:
                 process.wait()
 
 
+def key_of(client: int) -> str:
+    """The key of the client's integration."""
+    return f"{client:032x}"
+
+
 @contextmanager
-def stage(**knobs: float) -> Iterator[Stage]:
-    """A stage on servers of its own, or those that the environment names."""
+def stage(*, delay: float = 0.0, hang: str = "", **knobs: float) -> Iterator[Stage]:
+    """A stage on servers of its own, or with a database on the one that the environment names.
+
+    The sink answers after ``delay`` seconds, and who holds the key ``hang`` never; ``knobs`` are settings
+    of ours. Several may stand at once.
+    """
     with ExitStack() as stack:
         server = os.environ.get(DATABASE_URL) or stack.enter_context(EmbeddedPostgres()).url
         url = stack.enter_context(database_of_our_own(server))[0]
         migrations.upgrade(url)
         broker = stack.enter_context(EmbeddedBroker())
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        made = Stage(url, broker.url, folder, **knobs)
+        made = Stage(url, broker.url, folder, delay=delay, hang=hang, **knobs)
         try:
             yield made
         finally:
             made.end()
-            made.wiring.store.close()
+            made.close()
