@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.contenders import ALERTMANAGER, CONTENDERS
-from benchmarks.stage import CORES, Void, stage
+from benchmarks.stage import CORES, Void, say, stage
 
 INTEGRATIONS: Final = 1000
 RATIOS: Final = (("e", "d"), ("e", "b"), ("f", "b"), ("e", "c"), ("f", "c"), ("e", "a"))
@@ -30,12 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     names = [name for name in CONTENDERS if name in options.only]
     if not ALERTMANAGER.exists() and "d" in names:
-        _say("Alertmanager is left out: apt-get install prometheus-alertmanager")
+        say("Alertmanager is left out: apt-get install prometheus-alertmanager")
         names.remove("d")
     try:
         result = measured(names, options.events, options.rounds)
     except Void as error:
-        _say(f"void: {error}")
+        say(f"void: {error}")
         return 1
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
     return 0
@@ -46,14 +46,14 @@ def measured(names: Sequence[str], events: int, rounds: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {name: [] for name in names}
     sink: dict[str, list[float]] = {name: [] for name in names}
     with stage() as one:
-        _say(f"making {INTEGRATIONS} integrations")
+        say(f"making {INTEGRATIONS} integrations")
         one.make_integrations(INTEGRATIONS)
         for number in range(1, rounds + 1):
             for name in names:
                 one.sink.forget()
                 rates[name].append(CONTENDERS[name](one, events))
                 sink[name].append(one.last_sink_share)
-                _say(f"round {number} of {rounds}: ({name}) {rates[name][-1]:,.0f} events/s")
+                say(f"round {number} of {rounds}: ({name}) {rates[name][-1]:,.0f} events/s")
     return {
         "events": events,
         "integrations": INTEGRATIONS,
@@ -91,10 +91,6 @@ def table(result: Mapping[str, Any]) -> list[str]:
     if ratios:
         lines += ["", f"Medians of the ratios, rounds paired: {', '.join(ratios)}."]
     return lines
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

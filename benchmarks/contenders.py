@@ -9,33 +9,34 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import requests
-from celery import Celery
 from redis import Redis
 
 from benchmarks import plain
+from benchmarks.ours import at_work, event
+from benchmarks.sink import title
 from benchmarks.stage import CORES, Stage, Void, until
-from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 BATCH: Final = 100
 WITHIN: Final = 300.0
 """Seconds that a contender may take."""
 
-ALERTMANAGER: Final = Path("/usr/bin/prometheus-alertmanager")
+NOTHING_ELSE: Final = nullcontext()
 
-OURS: Final = "events,celery,notifications,upkeep"
+ALERTMANAGER: Final = Path("/usr/bin/prometheus-alertmanager")
 
 
 def loop(stage: Stage, events: int) -> float:
     """(a) ``requests.Session.post`` in a loop, on one core."""
     bodies = [
-        plain.body_of(stage.keys[n % len(stage.keys)].reveal(), _title()) for n in range(events)
+        plain.body_of(stage.keys[n % len(stage.keys)].reveal(), title()) for n in range(events)
     ]
     began = time.time()
     with requests.Session() as session:
@@ -48,10 +49,10 @@ def loop(stage: Stage, events: int) -> float:
 def nothing(stage: Stage, events: int) -> float:
     """(b) Celery tasks that do nothing, one by one."""
     worker = stage.start_worker("plain", "benchmarks.plain", plain.QUEUE)
-    with Celery(broker=stage.broker_url) as producer, producer.producer_or_acquire() as one:
+    with stage.producer() as send:
         began = time.time()
         for _ in range(events):
-            producer.send_task("plain.nothing", queue=plain.QUEUE, producer=one)
+            send("plain.nothing", queue=plain.QUEUE)
     with Redis.from_url(stage.broker_url) as redis:
         done = lambda: None if redis.llen(plain.QUEUE) or redis.hlen("unacked") else time.time()  # noqa: E731
         ended = until(done, WITHIN, "the last task")
@@ -63,11 +64,11 @@ def nothing(stage: Stage, events: int) -> float:
 def post(stage: Stage, events: int) -> float:
     """(c) A plain Celery task an event, which only posts."""
     worker = stage.start_worker("plain", "benchmarks.plain", plain.QUEUE)
-    with Celery(broker=stage.broker_url) as producer, producer.producer_or_acquire() as one:
+    with stage.producer() as send:
         began = time.time()
         for n in range(events):
             key = stage.keys[n % len(stage.keys)].reveal()
-            producer.send_task("plain.post", args=[key, _title()], queue=plain.QUEUE, producer=one)
+            send("plain.post", args=[key, title()], queue=plain.QUEUE)
     rate = _rate(stage, events, began)
     stage.end(worker)
     return rate
@@ -76,7 +77,7 @@ def post(stage: Stage, events: int) -> float:
 def alertmanager(stage: Stage, events: int) -> float:
     """(d) Prometheus Alertmanager, in memory: a receiver for each key, batches of 100 alerts."""
     process, url = _start_alertmanager(stage)
-    batches = list(_batches([_alert(stage, n) for n in range(events)]))
+    batches = list(slices([_alert(stage, n) for n in range(events)]))
     began = time.time()
     with requests.Session() as session:
         session.trust_env = False
@@ -87,14 +88,16 @@ def alertmanager(stage: Stage, events: int) -> float:
     return rate
 
 
-def batched(stage: Stage, events: int) -> float:
+def batched(
+    stage: Stage, events: int, beside: AbstractContextManager[object] = NOTHING_ELSE
+) -> float:
     """(e) This pipeline, events in batches of 100."""
-    return _ours(stage, events, BATCH)
+    return _ours(stage, events, BATCH, beside)
 
 
 def single(stage: Stage, events: int) -> float:
     """(f) This pipeline, one event a message."""
-    return _ours(stage, events, 1)
+    return _ours(stage, events, 1, NOTHING_ELSE)
 
 
 CONTENDERS: Final[dict[str, Callable[[Stage, int], float]]] = {
@@ -107,30 +110,16 @@ CONTENDERS: Final[dict[str, Callable[[Stage, int], float]]] = {
 }
 
 
-def _ours(stage: Stage, events: int, size: int) -> float:
-    before = draw_up(stage.wiring.store)
-    workers = [
-        stage.start_worker("first", "tasks", OURS),
-        stage.start_worker("retries", "tasks", "retries"),
-        stage.start("beat", ["-m", "celery", "-A", "tasks", "beat", "-l", "INFO"]),
-    ]
-    batches = list(_batches([_event(stage, n) for n in range(events)], size))
-    with Celery(broker=stage.broker_url) as producer, producer.producer_or_acquire() as one:
-        began = time.time()
-        for batch in batches:
-            producer.send_task(INGEST, kwargs={"events": batch}, queue=EVENTS_QUEUE, producer=one)
-    rate = _rate(stage, events, began)
-    until(lambda: _all_ended(stage) or None, 30, "the last record")
-    stage.end(*workers)
-    ledger = draw_up(stage.wiring.store)
-    if ledger.findings or ledger.received - before.received != events:
-        raise Void(f"the ledger does not balance: {ledger.received} received, {ledger.findings}")
-    return rate
-
-
-def _all_ended(stage: Stage) -> bool:
-    states = draw_up(stage.wiring.store).notifications
-    return not any(states[s] for s in states if s in ("pending", "retrying"))
+def _ours(stage: Stage, events: int, size: int, beside: AbstractContextManager[object]) -> float:
+    """``beside`` goes on from when the workers are ready until the sink has everything."""
+    with at_work(stage, events):
+        clients = len(stage.keys)
+        made = list(slices([event(n, n % clients + 1) for n in range(events)], size))
+        with beside, stage.producer() as send:
+            began = time.time()
+            for batch in made:
+                send(INGEST, kwargs={"events": batch}, queue=EVENTS_QUEUE)
+            return _rate(stage, events, began)
 
 
 def _rate(stage: Stage, events: int, began: float) -> float:
@@ -143,28 +132,13 @@ def _rate(stage: Stage, events: int, began: float) -> float:
     return events / took
 
 
-def _title() -> str:
-    return f"Vulnerable version of nginx, sent {time.time():.6f}"
-
-
-def _event(stage: Stage, n: int) -> dict[str, Any]:
-    return {
-        "id": str(uuid4()),
-        "client_id": n % len(stage.keys) + 1,
-        "type": "security_issue.detected",
-        "occurred_at": "2026-03-01T12:00:00+00:00",
-        "issue_id": str(n),
-        "title": _title(),
-        "risk": "high",
-    }
-
-
 def _alert(stage: Stage, n: int) -> dict[str, Any]:
     labels = {"alertname": str(uuid4()), "integration": str(n % len(stage.keys) + 1)}
-    return {"labels": labels, "annotations": {"summary": _title()}}
+    return {"labels": labels, "annotations": {"summary": title()}}
 
 
-def _batches(items: list[dict[str, Any]], size: int = BATCH) -> Iterator[list[dict[str, Any]]]:
+def slices(items: list[dict[str, Any]], size: int = BATCH) -> Iterator[list[dict[str, Any]]]:
+    """``items``, so many at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 

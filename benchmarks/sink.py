@@ -27,6 +27,11 @@ _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _SENT: Final = re.compile(rb"sent (\d+\.\d+)")
 
 
+def title() -> str:
+    """What an event is called that is sent now: by it ``Seen`` knows how long it was under way."""
+    return f"Vulnerable version of nginx, sent {time.time():.6f}"
+
+
 class Seen:
     """What came since it was last forgotten."""
 
