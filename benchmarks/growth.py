@@ -1,0 +1,279 @@
+"""What this pipeline's rate becomes as things grow: rows, integrations, unmatched events, retention.
+
+    python -m benchmarks.growth [--parts stored,integrations,unmatched,prune] [--events 10000] [--json]
+
+Each part compares (e), events in batches of 100, with itself, in turn, round after round; what is told are
+medians, and medians of the ratios within a round. Every run's ledger must balance.
+
+``stored``: on a database that holds --stored delivered notifications of the last 89 days, with their
+events and attempts, and on one that holds only what the rounds before have left.
+
+``integrations``: with 1, 100 and 10,000 integrations and as many clients, each on a stage of its own,
+with a pace of 1,000,000 a minute, so that nobody waits for a turn; the code of pacing runs.
+
+``unmatched``: events of clients without an integration, until the last of them is taken in, and events
+that are delivered, until the last is at the sink.
+
+``prune``: while PRUNE deletes what is older than the retention, and while the same rows are there and not
+old enough. PRUNE runs in the worker, as beat's does, but again at once where beat would wait until the
+minute is over: what is told is the slowdown while PRUNE is at work, not that of a whole minute. --old events
+are there to be deleted in a round; they are filled up between the rounds.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Event
+from typing import Any, Final
+
+from benchmarks.contenders import BATCH, WITHIN, batched, slices
+from benchmarks.ours import at_work, event
+from benchmarks.stage import CORES, PREFIX, Stage, Void, say, stage, until
+from benchmarks.stored import settle, store
+from wallarm_notify.services.prune import SLICE, SLICES
+from wallarm_notify.task_names import EVENTS_QUEUE, INGEST, PRUNE, UPKEEP_QUEUE
+
+INTEGRATIONS: Final = 1000
+NUMBERS: Final = (1, 100, 10_000)
+NO_PACE: Final = 1_000_000
+
+RETENTION: Final = PREFIX + "RETENTION_DAYS"
+OLDER: Final = timedelta(days=100)
+OLDEST: Final = timedelta(days=110)
+OLD: Final = "SELECT count(*) FROM events WHERE received_at < now() - interval '90 days'"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done."""
+
+    events: int
+    rounds: int
+    stored: int
+    old: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints; the exit status is 1 where a run was void."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--parts", default=",".join(PARTS), help="by commas")
+    parser.add_argument("--events", type=int, default=10_000, help="in a run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--stored", type=int, default=1_000_000, help="notifications")
+    parser.add_argument("--old", type=int, default=300_000, help="events that PRUNE may delete")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    names = options.parts.split(",")
+    if unknown := set(names) - set(PARTS):
+        parser.error(f"--parts: {', '.join(sorted(unknown))}: none of {', '.join(PARTS)}")
+    size = Size(options.events, options.rounds, options.stored, options.old)
+    try:
+        parts = {name: PARTS[name](size) for name in names}
+    except Void as error:
+        say(f"void: {error}")
+        return 1
+    result = {"events": size.events, "cores": CORES, "parts": parts}
+    print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
+    return 0
+
+
+def stored(size: Size) -> dict[str, Any]:
+    """An empty database and a full one."""
+    with stage() as empty, stage() as full:
+        for one in (empty, full):
+            one.make_integrations(INTEGRATIONS)
+        store(full, size.stored, newest=timedelta(days=1), oldest=timedelta(days=89))
+        rates = _in_turn(
+            size,
+            {
+                "empty": lambda: batched(empty, size.events),
+                f"{size.stored:,} stored": lambda: batched(full, size.events),
+            },
+        )
+    return {"rates": rates, "ratios": _ratios(rates)}
+
+
+def integrations(size: Size) -> dict[str, Any]:
+    """One integration, a hundred and ten thousand."""
+    with ExitStack() as stack:
+        runs: dict[str, Callable[[], float]] = {}
+        for number in NUMBERS:
+            one = stack.enter_context(stage(pace_per_minute=NO_PACE))
+            say(f"making {number} integrations")
+            one.make_integrations(number)
+            runs[f"{number:,} integration{'s' * (number > 1)}"] = _batched(one, size)
+        rates = _in_turn(size, runs)
+    spread = statistics.median(max(turn) / min(turn) for turn in zip(*rates.values(), strict=True))
+    return {"rates": rates, "ratios": _ratios(rates), "dearest_over_cheapest": spread}
+
+
+def unmatched(size: Size) -> dict[str, Any]:
+    """Events that are delivered, and events that nobody subscribes to."""
+    with stage() as one:
+        one.make_integrations(INTEGRATIONS)
+        rates = _in_turn(
+            size,
+            {
+                "delivered": _batched(one, size),
+                "match nothing": lambda: _taken_in(one, size.events),
+            },
+        )
+    return {"rates": rates, "ratios": _ratios(rates)}
+
+
+def prune(size: Size) -> dict[str, Any]:
+    """Without PRUNE, and with it all the time."""
+    deleted: list[float] = []
+    with stage() as one:
+        one.make_integrations(INTEGRATIONS)
+
+        def without() -> float:
+            store(one, size.old - one.number(OLD), newest=OLDER, oldest=OLDEST)
+            one.environment[RETENTION] = "36500"
+            return batched(one, size.events)
+
+        def during() -> float:
+            one.environment[RETENTION] = "90"
+            tally = Tally()
+            rate = batched(one, size.events, _pruning(one, tally))
+            say(f"{tally.deleted:,} events deleted in {tally.seconds:.1f} s")
+            deleted.append(tally.deleted / tally.seconds)
+            settle(one)
+            return rate
+
+        rates = _in_turn(size, {"without PRUNE": without, "while PRUNE is at work": during})
+    return {
+        "rates": rates,
+        "ratios": _ratios(rates),
+        "deleted_per_second": deleted,
+        "deleted_in_a_run_of_beat": SLICE * SLICES,
+        "seconds_of_a_run_of_beat": SLICE * SLICES / statistics.median(deleted),
+    }
+
+
+PARTS: Final[dict[str, Callable[[Size], dict[str, Any]]]] = {
+    "stored": stored,
+    "integrations": integrations,
+    "unmatched": unmatched,
+    "prune": prune,
+}
+
+
+def table(result: Mapping[str, Any]) -> list[str]:
+    """For people, in Markdown."""
+    lines = [
+        f"{result['events']:,} events a run, in batches of {BATCH}, on {result['cores']} cores:",
+        "",
+        "| part | | events/s, median | µs an event | rounds | ratio, rounds paired |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for part, figures in result["parts"].items():
+        for name, rates in figures["rates"].items():
+            median = statistics.median(rates)
+            rounds = ", ".join(f"{rate:,.0f}" for rate in rates)
+            ratio = f"{figures['ratios'][name]:.2f}"
+            lines.append(
+                f"| {part} | {name} | {median:,.0f} | {1e6 / median:,.0f} | {rounds} | {ratio} |"
+            )
+    lines += ["", "Ratios are of rates, to the first of the part."]
+    if "integrations" in result["parts"]:
+        spread = result["parts"]["integrations"]["dearest_over_cheapest"]
+        lines.append(f"The dearest number of integrations costs {spread:.2f} times the cheapest.")
+    if "unmatched" in result["parts"]:
+        cost = 1 / result["parts"]["unmatched"]["ratios"]["match nothing"]
+        lines.append(f"An event that matches nothing costs {cost:.2f} of one that is delivered.")
+    if "prune" in result["parts"]:
+        figures = result["parts"]["prune"]
+        lines.append(
+            f"PRUNE deleted {statistics.median(figures['deleted_per_second']):,.0f} events/s beside the "
+            f"deliveries: one run of beat, {figures['deleted_in_a_run_of_beat']:,} at the most, is at work "
+            f"for {figures['seconds_of_a_run_of_beat']:.0f} s of its minute."
+        )
+    return lines
+
+
+def _in_turn(size: Size, runs: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(1, size.rounds + 1):
+        for name, run in runs.items():
+            rates[name].append(run())
+            say(f"round {number} of {size.rounds}: {name}: {rates[name][-1]:,.0f} events/s")
+    return rates
+
+
+def _ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Of each to the first: the median over the rounds."""
+    first = next(iter(rates.values()))
+    return {
+        name: statistics.median(a / b for a, b in zip(some, first, strict=True))
+        for name, some in rates.items()
+    }
+
+
+def _batched(one: Stage, size: Size) -> Callable[[], float]:
+    return lambda: batched(one, size.events)
+
+
+def _taken_in(one: Stage, events: int) -> float:
+    """Events a second that match nothing."""
+    with at_work(one, events):
+        beyond = len(one.keys) + 1
+        made = [event(n, beyond + n % INTEGRATIONS) for n in range(events)]
+        goal = one.counted("unmatched") + events
+        with one.producer() as send:
+            began = time.time()
+            for batch in slices(made):
+                send(INGEST, kwargs={"events": batch}, queue=EVENTS_QUEUE)
+            taken_in = lambda: one.counted("unmatched") >= goal or None  # noqa: E731
+            until(taken_in, WITHIN, f"{events} events that match nothing")
+            return events / (time.time() - began)
+
+
+@dataclass
+class Tally:
+    """What PRUNE did while it was watched."""
+
+    deleted: int = 0
+    seconds: float = 0.0
+    over: Event = field(default_factory=Event)
+
+
+@contextmanager
+def _pruning(one: Stage, tally: Tally) -> Iterator[None]:
+    """Runs PRUNE again and again. Raises Void where that did not delete, or there was too little to delete."""
+    before, began = one.counted("pruned:matched"), time.monotonic()
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(_prune_on, one, tally.over)
+        try:
+            yield
+            tally.deleted = one.counted("pruned:matched") - before
+            tally.seconds = time.monotonic() - began
+        finally:
+            tally.over.set()
+        running.result()
+    if not tally.deleted:
+        raise Void("PRUNE deleted nothing")
+    if not one.number(OLD):
+        raise Void("PRUNE had deleted everything before the end: --old must be larger")
+
+
+def _prune_on(one: Stage, over: Event) -> None:
+    with one.producer() as send:
+        while not over.is_set():
+            # As if a minute had passed since the last one.
+            one.execute("DELETE FROM upkeep_runs WHERE name = 'prune'")
+            goal = one.counted("pruned:matched") + SLICE * SLICES
+            send(PRUNE, queue=UPKEEP_QUEUE)
+            while not over.wait(0.1) and one.counted("pruned:matched") < goal:
+                pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

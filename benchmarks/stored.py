@@ -1,0 +1,74 @@
+"""What was delivered long ago: events, notifications and attempts by the million, in a ledger that balances."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from benchmarks.stage import Stage, say
+
+SLICE: Final = 250_000
+"""So many are made by one statement."""
+
+# In the order in which they would have come, each delivered at its first attempt. The newest is more
+# than the failure window old, so that no counters of it are kept.
+FILL: Final = """
+    WITH one AS MATERIALIZED (
+        SELECT n, gen_random_uuid() AS id, i.client_id, i.id AS integration_id,
+            now() - :oldest + n * (:oldest - :newest) / :number AS at
+        FROM generate_series(CAST(:start AS bigint), :stop) n
+        JOIN integrations i ON i.client_id = n % :clients + 1
+    ), event AS (
+        INSERT INTO events (id, client_id, type, occurred_at, body, body_hash, fan_out, received_at)
+        SELECT id, client_id, 'security_issue.detected', at,
+            jsonb_build_object('id', id, 'client_id', client_id, 'type', 'security_issue.detected',
+                'occurred_at', at, 'issue_id', n::text, 'risk', 'high',
+                'title', 'Vulnerable version of nginx, stored'),
+            sha256(uuid_send(id)), 1, at
+        FROM one ORDER BY n
+    ), notification AS (
+        INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, created_at,
+            state, attempts_made, claim, disablings, due_at, finished_at)
+        SELECT client_id, integration_id, id, 'card', 2, at,
+            'delivered', 1, 1, 0, at, at + interval '100 ms'
+        FROM one ORDER BY n
+        RETURNING id, integration_id, created_at
+    )
+    INSERT INTO attempts (notification_id, claim, integration_id, generation, run, number, at, duration_ms,
+        status_code, response)
+    SELECT id, 1, integration_id, 0, 1, 1, created_at, 100, 202,
+        '{"status":"success","message":"Event processed","dedup_key":"a benchmark"}'
+    FROM notification ORDER BY id"""
+
+COUNT: Final = """
+    INSERT INTO counts (kind, shard, value)
+    SELECT kind, 0, :number FROM unnest(ARRAY['received', 'matched', 'made:card']) kind
+    ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value"""
+
+
+def store(stage: Stage, number: int, *, newest: timedelta, oldest: timedelta) -> None:
+    """Fills a stage whose integrations are made, evenly over the time from ``oldest`` to ``newest`` ago.
+
+    The tables are as autovacuum would have left them, and the fill's own writing is over.
+    """
+    for start in range(0, number, SLICE):
+        say(f"storing {number:,} notifications: {start:,} so far")
+        stage.execute(
+            FILL,
+            start=start,
+            stop=min(start + SLICE, number) - 1,
+            number=number,
+            clients=len(stage.keys),
+            oldest=oldest,
+            newest=newest,
+        )
+    stage.execute(COUNT, number=number)
+    settle(stage)
+
+
+def settle(stage: Stage) -> None:
+    """Vacuums, and lets everything be written now that would be written during what is measured."""
+    stage.execute("VACUUM ANALYZE")
+    with suppress(DBAPIError):  # whose server it is may not let us
+        stage.execute("CHECKPOINT")
