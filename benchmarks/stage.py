@@ -201,8 +201,9 @@ class Stage:
             return int(connection.execute(text(query)).scalar_one())
 
     def execute(self, statement: str, **parameters: Any) -> int:
-        """Runs one statement that commits by itself, however long it takes; the rows it touched."""
+        """Runs one statement that commits by itself, within ten minutes; the rows it touched."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("SET statement_timeout = '10min'"))
             return connection.execute(text(statement), parameters).rowcount
 
     def open_notifications(self) -> int:
