@@ -1,7 +1,6 @@
-"""``notifications.deliver``: what is due of a message's notifications is sent."""
+"""``notifications.deliver``: what is due of a message's notifications is claimed, to be sent."""
 
 import logging
-import time
 
 from tasks.process import wiring
 from wallarm_notify import task_names
@@ -14,14 +13,16 @@ log = logging.getLogger(__name__)
 
 @app.task(name=task_names.DELIVER)
 def deliver(ids: list[int]) -> str:
-    """Claims, sends, and waits for the answers 2 s at most; what hangs is recorded when it ends."""
-    began = time.monotonic()
+    """Claims, and hands over what is sent and recorded beside the next claims.
+
+    Where too much is under way already it waits for room, 2 s at most.
+    """
     try:
         claim = wiring().delivery.claim(ids)
     except Unavailable as error:
         # The message is only a doorbell: SWEEP rings again for what stays due.
         log.warning("delivery.not_claimed", extra={"error": str(error)})
         return f"not now: {error}"
-    tour = wiring().courier.carry(claim, began)
-    came = tour.wait(START_WITHIN.total_seconds())
-    return f"{claim.words}: {came}" if came else claim.words
+    wiring().courier.carry(claim, claim.began)
+    wiring().courier.wait_for_room(START_WITHIN.total_seconds())
+    return claim.words

@@ -1,6 +1,5 @@
 """The only place where use cases meet the adapters."""
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,14 +10,14 @@ from wallarm_notify.adapters.courier import Courier
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.pagerduty.body import render, test_alerts
 from wallarm_notify.adapters.pagerduty.encode import encode
-from wallarm_notify.adapters.pagerduty.post import Poster, timed_out
+from wallarm_notify.adapters.pagerduty.post import Poster
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.health import Policy
-from wallarm_notify.domain.outcome import Answer, FailureReason
+from wallarm_notify.domain.outcome import Answer
 from wallarm_notify.schemas import body_hash, canonical
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
 from wallarm_notify.services.manage_integrations import Management
@@ -79,7 +78,7 @@ class Wiring:
     @cached_property
     def courier(self) -> Courier:
         """The sends."""
-        return Courier(self._poster, self.delivery, url=self._url_of, pack=self._pack)
+        return Courier(self._new_poster(), self.delivery, url=self._url_of, pack=self._pack)
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -150,8 +149,7 @@ class Wiring:
             send=self._send_test,
         )
 
-    @cached_property
-    def _poster(self) -> Poster:
+    def _new_poster(self) -> Poster[Any]:
         return Poster(
             connect_timeout=self.settings.connect_timeout,
             request_timeout=self.settings.request_timeout,
@@ -180,22 +178,10 @@ class Wiring:
         return encode(body, sending.key)
 
     def _send_test(self, alert: Mapping[str, Any], target: Target) -> Answer:
-        """One test alert. It is over in time, whatever its thread still waits for."""
-        flight = self._poster.flight()
-        answers: list[Answer] = []
-
-        def post() -> None:
-            url = self.settings.pagerduty_url(target.region)
-            body = encode(dict(alert), target.key)
-            answers.append(self._poster.post(url, body, target.key, flight))
-
-        thread = threading.Thread(target=post, name="test-alert", daemon=True)
-        thread.start()
-        thread.join(self.settings.request_timeout)
-        if answers:
-            return answers[0]
-        flight.abort()
-        return timed_out(FailureReason.TIMEOUT, self.settings.request_timeout)
+        """One test alert."""
+        url = self.settings.pagerduty_url(target.region)
+        with self._new_poster() as poster:
+            return poster.post(url, encode(dict(alert), target.key), target.key)
 
 
 def knobs_of(settings: Settings) -> Knobs:

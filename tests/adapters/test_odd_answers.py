@@ -120,9 +120,9 @@ def test_a_server_that_holds_on_costs_the_deadline_and_no_more(
 
 def assert_answered(odd: Odd, pieces: list[bytes], *, hold: bool) -> None:
     odd.pieces, odd.hold = pieces, hold
-    poster = Poster(connect_timeout=DEADLINE, request_timeout=DEADLINE)
-    began = time.monotonic()
-    answer = poster.post(odd.url, a_body(), KEY, poster.flight())
+    with Poster[None](connect_timeout=DEADLINE, request_timeout=DEADLINE) as poster:
+        began = time.monotonic()
+        answer = poster.post(odd.url, a_body(), KEY)
     assert time.monotonic() - began < DEADLINE + 1
     assert (answer.reason is None) is (answer.status is not None and 200 <= answer.status < 300)
     assert KEY.reveal() not in answer.response

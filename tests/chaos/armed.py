@@ -22,6 +22,8 @@ from wallarm_notify.services import deliver, route
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from wallarm_notify.adapters.pagerduty.post import Landed
+
 VARIABLE: Final = "CHAOS_POINTS"
 """A JSON list of {point, action, times}, and the folder where what was met is noted down."""
 
@@ -113,6 +115,19 @@ def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = 
     setattr(owner, name, wrapped)
 
 
+def _wrap_wait(name: str) -> None:
+    """Marks where answers have come, before anything is done with them."""
+    whole = Poster.wait
+
+    def wait(self: Poster[Any], seconds: float | None = None) -> list[Landed[Any]]:
+        landed = whole(self, seconds)
+        if landed:
+            point(name)
+        return landed
+
+    Poster.wait = wait  # type: ignore[method-assign]
+
+
 def _recording(name: str) -> Callable[[], str | None]:
     return lambda: name if getattr(_now, "recording", False) else None
 
@@ -149,7 +164,8 @@ if _armed:
     _wrap(deliver.Delivery, "claim", before="claim.begun", after="claim.committed")
     _wrap(deliver, "take", after="claim.before_commit")
     _wrap(deliver, "write_down", after="record.before_commit")
-    _wrap(Poster, "post", before="send.begun", after="send.answered")
+    _wrap(Poster, "begin", before="send.begun")
+    _wrap_wait("send.answered")
     _wrap_record("record")
     _wrap_record("ring_gathered")
     _give_pointed_bell(route.Router, lambda: "ingest.committed", lambda: "ingest.rung")

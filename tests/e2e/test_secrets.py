@@ -141,9 +141,7 @@ def test_flower_shows_tasks_in_words_and_no_key(system: System, tmp_path: Path) 
         flower.process.kill()
     (delivery,) = tasks
     assert delivery["kwargs"] == "1 notification for integration 1, attempt 1 of 17"
-    assert (
-        "1 notification for integration 1 sent, attempt 1 of 17: 1 delivered" in delivery["result"]
-    )
+    assert "1 notification for integration 1 sent, attempt 1 of 17" in delivery["result"]
     assert KEY not in json.dumps(flower.tasks)
 
 

@@ -2,6 +2,9 @@
 
 import json
 from hashlib import sha256
+from typing import Final
+
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dedup_key(occurrence: str, origin: str, integration_id: int) -> str:
@@ -11,5 +14,5 @@ def dedup_key(occurrence: str, origin: str, integration_id: int) -> str:
     notification's identity. 64 hexadecimal digits.
     """
     # A JSON list: no character within a part can move the border between two.
-    identity = json.dumps([occurrence, origin, integration_id], separators=(",", ":"))
+    identity = _ENCODE([occurrence, origin, integration_id])
     return sha256(identity.encode("ascii")).hexdigest()

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Protocol
 
 from wallarm_notify.domain.event import Event
@@ -92,9 +93,13 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one message came to: what is sent, and what is not now."""
+    """What one message came to: what is sent, and what is not now.
+
+    ``began`` is the process's monotonic clock just before ``now``.
+    """
 
     now: datetime
+    began: float = 0.0
     sendings: tuple[Sending, ...] = ()
     asked: int = 0
     waiting: int = 0
@@ -171,7 +176,7 @@ class DeliveryQueries(Protocol):
         ...
 
     def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
-        """What the sends of these notifications need."""
+        """What the sends of these candidates need."""
         ...
 
     def insert_attempts(self, attempts: Sequence[Attempt]) -> set[tuple[int, int]]:
@@ -261,12 +266,13 @@ class Delivery:
             _give_turns_back(tx, [s for s in sendings if s.notification.id in kept], self._knobs)
             return rows, tx.now
 
-        rows, now = self._store.transact(work)
         held = {
             s.notification.integration_id: s.notification.lane_token for s in sendings if s.slow
         }
         if held:
             self._store.transact(lambda tx: tx.free_lanes(held))
+        # Last, for the same again would find nothing to ring for.
+        rows, now = self._store.transact(work)
         if behind_lane:
             # One of each: it takes the lane if that is free, and its record calls the next.
             rows = list({n.integration_id: n for n in reversed(rows)}.values())
@@ -303,6 +309,7 @@ class Delivery:
 
 def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, list[Message]]:
     """The claim's transaction: see ``Delivery.claim``."""
+    began = monotonic()
     now = tx.now
     found = triage(tx.candidates(ids), now)
     changed = [ended(n, State.CANCELLED, now) for n in found.cancel]
@@ -331,6 +338,7 @@ def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, 
     _log_ends(changed)
     claim = Claim(
         now=now,
+        began=began,
         sendings=tuple(sendings),
         asked=len(ids),
         waiting=len(found.early) + len(waiting) + len(behind) + len(found.alone),

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -263,7 +264,12 @@ _NO_URL_CHARACTER: Final = re.compile(r"[^!-~]|[\"<>\\^`{|}]")
 
 def is_url(value: Any) -> bool:
     """Tell whether ``value`` is an absolute http or https URL as RFC 3986 has it."""
-    if not isinstance(value, str) or len(value) > _MAX_URL or _NO_URL_CHARACTER.search(value):
+    return isinstance(value, str) and len(value) <= _MAX_URL and _is_url(value)
+
+
+@lru_cache(maxsize=256)  # an alert has each of its URLs judged twice, and the console's is in all
+def _is_url(value: str) -> bool:
+    if _NO_URL_CHARACTER.search(value):
         return False
     try:
         parts = urlsplit(value)

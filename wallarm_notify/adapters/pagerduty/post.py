@@ -1,307 +1,323 @@
-"""One POST to PagerDuty: over kept-alive connections, within a wall-clock deadline, never raising."""
+"""POSTs to PagerDuty: many at once over kept-alive connections, within wall-clock deadlines, never raising."""
 
-import re
+import select
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Final, Generic, Self, TypeVar
 
-import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError
-from urllib3.exceptions import SSLError as PoolSSLError
-from urllib3.exceptions import TimeoutError as PoolTimeoutError
+import pycurl
+from certifi import where
 
-from wallarm_notify.domain.integration import IntegrationKey
-from wallarm_notify.domain.outcome import (
-    RESPONSE_BYTES,
-    Answer,
-    FailureReason,
-    reason_of_status,
+from wallarm_notify.adapters.pagerduty.answer import (
+    answer_of,
+    no_answer,
+    reason_of_error,
+    whole_head,
 )
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.outcome import RESPONSE_BYTES, Answer, FailureReason
 
 ENQUEUE_PATH: Final = "/v2/enqueue"
 
-IDLE_AT_MOST: Final = 20.0
+IDLE_AT_MOST: Final = 20
 """Seconds after which an unused connection is dropped: a stale one is no failure of the customer's."""
 
-_HEADERS: Final = {
-    "Content-Type": "application/json",
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",
-    "User-Agent": "wallarm-notify",
-}
+NAMES_KEPT: Final = 4
+"""Seconds that an address is remembered; that a name has none, half as long (libcurl's own: 60 and 30)."""
+
+_HEADERS: Final = (
+    "Content-Type: application/json",
+    "Accept: application/json",
+    "Accept-Encoding: identity",
+    "Expect:",
+)
+
+_QUICK_EXIT: Final = 322
+"""libcurl's CURLOPT_QUICK_EXIT, which pycurl does not name: who gives up does not wait for a name server."""
+
+_FINAL: Final = 200
+"""From this status on an answer is not a provisional one."""
+
+_GOODBYE: Final = 1.0
+"""Seconds that ``close`` waits for libcurl, which waits for name servers that do not answer."""
+
+_Ends = tuple[Any, ...]
+"""Both addresses of a connection."""
+
+T = TypeVar("T")
 
 
-class Aborted(OSError):
-    """The request's time is up; whatever the socket says now does not count."""
+@dataclass(frozen=True, slots=True)
+class Landed(Generic[T]):
+    """A request that is over; ``began`` and ``ended`` by the monotonic clock."""
+
+    ticket: T
+    answer: Answer
+    began: float
+    ended: float
 
 
-class Flight:
-    """One request's time: when it began, whether it is connected, and how to end it from outside.
+class _Kept:
+    """The sockets of connections, so that one the server has ended is known before it is used again.
 
-    requests' time-outs bound each wait for a byte, not the whole (engine 10): another thread
-    watches, and ``abort`` breaks the socket.
+    libcurl looks once a second at most, and a request that it loses in between counts as a failure.
     """
 
-    def __init__(self, *, connect_timeout: float, request_timeout: float) -> None:
-        self.began = time.monotonic()
-        self.connect_by = self.began + connect_timeout
-        self.deadline = self.began + request_timeout
-        self.is_connected = False
-        self.is_aborted = False
-        self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
+        self._sockets: dict[_Ends, int] = {}
+        self._ends: dict[int, _Ends] = {}
 
-    def connected(self, sock: socket.socket | None) -> None:
-        """The connection stands. Raises Aborted where the time was up before."""
-        with self._lock:
-            if self.is_aborted or time.monotonic() >= self.deadline:
-                raise Aborted("the time of this request is up")
-            self.is_connected = True
-            self._socket = sock
+    def remember(self, ends: _Ends, opened: Sequence[int]) -> None:
+        """A connection stands; its socket is one of ``opened``."""
+        _, host, _, port = ends
+        for fd in opened:
+            if _name_of(fd) == (host, port):
+                self._sockets.pop(self._ends.get(fd, ()), None)
+                self._sockets[ends] = fd
+                self._ends[fd] = ends
 
-    def abort(self) -> None:
-        """Breaks the connection, if there is one, and keeps it from being made, if there is none."""
-        with self._lock:
-            self.is_aborted = True
-            if self._socket is not None:
-                # Not SSLSocket.shutdown, which takes the TLS state from under the reader.
-                with suppress(OSError):
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-    def landed(self) -> None:
-        """The socket goes back to the pool: it is nobody's business here any more."""
-        with self._lock:
-            self._socket = None
-
-    def overdue(self, now: float) -> FailureReason | None:
-        """Why this request has to end at ``now``; None: it has time."""
-        if not self.is_connected and now >= min(self.connect_by, self.deadline):
-            return FailureReason.CONNECT_TIMEOUT
-        return FailureReason.TIMEOUT if now >= self.deadline else None
+    def is_over(self, ends: _Ends) -> bool:
+        """Whether the server has ended the connection, or says what nobody asked for."""
+        fd = self._sockets.get(ends)
+        if fd is None:
+            return False
+        look = select.poll()
+        look.register(fd, select.POLLIN)
+        return bool(look.poll(0))
 
 
-_aboard = threading.local()
-
-
-def _tell(sock: socket.socket | None) -> None:
-    flight: Flight | None = getattr(_aboard, "flight", None)
-    if flight is not None:
-        flight.connected(sock)
-
-
-class _Watched:
-    """Tells the flight aboard its thread when it has a socket; mixed into urllib3's connections."""
-
-    idle_since = 0.0
-    sock: socket.socket | None
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]  # the connection beside it has it
-        _tell(self.sock)
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:
-            _tell(self.sock)
-        super().request(*args, **kwargs)  # type: ignore[misc]  # likewise
-
-
-class _Connection(_Watched, HTTPConnection):
-    """Plain."""
-
-
-class _TLSConnection(_Watched, HTTPSConnection):
-    """Over TLS."""
-
-
-class _Fresh:
-    """Drops connections that have been idle too long; mixed into urllib3's pools."""
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        connection = super()._get_conn(timeout)  # type: ignore[misc]  # the pool beside it has it
-        idle_since = getattr(connection, "idle_since", 0.0)
-        if idle_since and time.monotonic() - idle_since > IDLE_AT_MOST:
-            connection.close()
-        return connection
-
-    def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.idle_since = time.monotonic()
-        # From here on the socket may be another flight's: this one must not break it any more.
-        flight: Flight | None = getattr(_aboard, "flight", None)
-        if flight is not None:
-            flight.landed()
-        super()._put_conn(conn)  # type: ignore[misc]  # likewise
-
-
-class _Pool(_Fresh, HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TLSPool(_Fresh, HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter over pools whose connections can be watched."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-        return manager
-
-
-class _Session(requests.Session):
-    """Follows no redirect, and does not read one's body to find out where it leads."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        del resp
+def _name_of(fd: int) -> tuple[Any, ...] | None:
+    """The near end of a connection; None where it is none any more."""
+    try:
+        here = socket.socket(fileno=fd)
+    except OSError:
         return None
+    try:
+        name = here.getsockname()
+    except OSError:
+        return None
+    finally:
+        here.detach()  # it is libcurl's
+    return tuple(name[:2])
 
 
-class Poster:
-    """Sends alerts to PagerDuty. One for a process; its threads share the connections."""
+class _Exchange(Generic[T]):
+    """One request, and what has come back so far. Its handle is used for many, one after the other."""
+
+    ticket: T
+    key: IntegrationKey
+    began: float
+
+    def __init__(self, kept: _Kept, connect_timeout: float, request_timeout: float) -> None:
+        self._kept = kept
+        self._limits = (connect_timeout, request_timeout)
+        self._opened: list[int] = []
+        self.head: list[bytes] = []
+        self.body = bytearray()
+        self.is_connected = False
+        self.is_unsent = False
+        self.handle = handle = pycurl.Curl()
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(_QUICK_EXIT, 1)
+        handle.setopt(pycurl.POST, 1)
+        handle.setopt(pycurl.HTTPHEADER, list(_HEADERS))
+        handle.setopt(pycurl.USERAGENT, "wallarm-notify")
+        handle.setopt(pycurl.CAINFO, where())
+        # One request a connection at a time: one that hangs holds up no other.
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.MAXAGE_CONN, IDLE_AT_MOST)
+        handle.setopt(pycurl.DNS_CACHE_TIMEOUT, NAMES_KEPT)
+        # Of the whole request, body included, by the wall clock (engine 10).
+        handle.setopt(pycurl.TIMEOUT_MS, round(request_timeout * 1000))
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, round(connect_timeout * 1000))
+        handle.setopt(pycurl.SOCKOPTFUNCTION, self._open)
+        handle.setopt(pycurl.PREREQFUNCTION, self._go)
+        handle.setopt(pycurl.HEADERFUNCTION, self.head.append)
+        handle.setopt(pycurl.WRITEFUNCTION, self._read)
+
+    def set_up(self, ticket: T, url: str, body: bytes, key: IntegrationKey) -> None:
+        """For the next request."""
+        self.ticket, self.key = ticket, key
+        self._opened.clear()
+        self.head.clear()
+        self.body.clear()
+        self.is_connected = False
+        if self.is_unsent:
+            self.is_unsent = False
+            self.handle.setopt(pycurl.FRESH_CONNECT, 0)
+        self.handle.setopt(pycurl.URL, url)
+        self.handle.setopt(pycurl.POSTFIELDS, body)
+        self.began = time.monotonic()
+
+    def has_to_go_again(self, code: int) -> bool:
+        """Whether nothing was sent, for its connection was over; the next one is a new one."""
+        if code != pycurl.E_ABORTED_BY_CALLBACK or self.is_connected or not self.is_unsent:
+            return False
+        self.handle.setopt(pycurl.FRESH_CONNECT, 1)
+        return True
+
+    def _open(self, fd: int, _: int) -> int:
+        self._opened.append(fd)
+        return pycurl.SOCKOPT_OK
+
+    def _go(self, *ends: Any) -> int:
+        """The connection stands. Once: libcurl would send again what a kept one did not answer."""
+        if self.is_connected:
+            return pycurl.PREREQFUNC_ABORT
+        if self._opened:
+            self._kept.remember(ends, self._opened)
+        elif self._kept.is_over(ends):
+            self.is_unsent = True
+            return pycurl.PREREQFUNC_ABORT
+        self.is_connected = True
+        self.head.clear()  # a proxy's
+        return pycurl.PREREQFUNC_OK
+
+    def _read(self, piece: bytes) -> int | None:
+        """Keeps what is kept of an answer; ends it where there is more."""
+        self.body += piece
+        return None if len(self.body) <= RESPONSE_BYTES else 0
+
+    def answer(self, code: int, text: str) -> Answer:
+        """What came of it; ``code`` and ``text`` are libcurl's, 0 where it was in order."""
+        if self.is_connected and code != pycurl.E_OPERATION_TIMEDOUT:
+            status, head = self.handle.getinfo(pycurl.RESPONSE_CODE), whole_head(self.head)
+            # Once the head has come its status is what counts: the first 2xx delivers (spec 5).
+            if status >= _FINAL and head is not None:
+                return answer_of(status, head, bytes(self.body), self.key)
+        reason = reason_of_error(
+            code,
+            errno=self.handle.getinfo(pycurl.OS_ERRNO),
+            is_connected=self.is_connected,
+        )
+        connect, whole = self._limits
+        if reason is FailureReason.CONNECT_TIMEOUT:
+            text = f"no connection within {min(connect, whole):g} s"
+        elif reason is FailureReason.TIMEOUT:
+            text = f"no whole answer within {whole:g} s"
+        return no_answer(reason, text or "no whole answer", self.key)
+
+
+class Poster(Generic[T]):
+    """Requests under way, each known by the ticket it was begun with. One thread's, but for ``wake``."""
 
     def __init__(
         self, *, connect_timeout: float, request_timeout: float, connections: int = 64
     ) -> None:
-        self._connect_timeout = connect_timeout
-        self._request_timeout = request_timeout
-        self._session = _Session()
-        # Neither .netrc nor a per-request look at the environment: proxies are read once for a URL.
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers.clear()
-        self._session.headers.update(_HEADERS)
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=connections))
-        self._proxies: dict[str, dict[str, str]] = {}
+        self._limits = (connect_timeout, request_timeout)
+        self._ear, self._bell = socket.socketpair()
+        self._ear.setblocking(False)
+        self._bell.setblocking(False)
+        self._sockets = select.poll()
+        self._sockets.register(self._ear, select.POLLIN)
+        self._alarm: float | None = None
+        self._kept = _Kept()
+        self._idle: list[_Exchange[T]] = []
+        self._under_way: dict[pycurl.Curl, _Exchange[T]] = {}
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_alarm)
 
-    def flight(self) -> Flight:
-        """The time of a request that begins now."""
-        return Flight(connect_timeout=self._connect_timeout, request_timeout=self._request_timeout)
+    def __enter__(self) -> Self:
+        return self
 
-    def post(self, base_url: str, body: bytes, key: IntegrationKey, flight: Flight) -> Answer:
-        """Sends ``body``, once. Every way it can end is an Answer; the key is cut out of it."""
-        url = base_url + ENQUEUE_PATH
-        if url not in self._proxies:
-            self._proxies[url] = dict(get_environ_proxies(url))
-        _aboard.flight = flight
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, ticket: T, base_url: str, body: bytes, key: IntegrationKey) -> None:
+        """Begins to send ``body``, once. How it ends ``wait`` tells."""
+        exchange = self._idle.pop() if self._idle else _Exchange[T](self._kept, *self._limits)
+        exchange.set_up(ticket, base_url + ENQUEUE_PATH, body, key)
+        self._multi.add_handle(exchange.handle)
+        self._under_way[exchange.handle] = exchange
+
+    def wait(self, seconds: float | None = None) -> list[Landed[T]]:
+        """Drives what is under way till something happens; what is over with it, perhaps nothing.
+
+        At most ``seconds``, and no longer than until somebody calls ``wake``. Every way a request can end
+        is an Answer; the key is cut out of it.
+        """
+        for fd, events in self._sockets.poll(self._patience(seconds)):
+            if fd == self._ear.fileno():
+                with suppress(BlockingIOError):
+                    while self._ear.recv(4096):
+                        pass
+                continue
+            ready = pycurl.CSELECT_IN if events & ~select.POLLOUT else 0
+            ready |= pycurl.CSELECT_OUT if events & select.POLLOUT else 0
+            self._multi.socket_action(fd, ready)
+        if self._alarm is not None and time.monotonic() >= self._alarm:
+            self._alarm = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        return self._landed()
+
+    def wake(self) -> None:
+        """Lets ``wait`` come back, now or the next time; for other threads."""
+        with suppress(BlockingIOError):  # many calls lie there already
+            self._bell.send(b"\0")
+
+    def post(self: "Poster[None]", base_url: str, body: bytes, key: IntegrationKey) -> Answer:
+        """Sends ``body``, once, and waits for what comes of it; while nothing else is under way."""
+        self.begin(None, base_url, body, key)
+        while not (landed := self.wait()):
+            pass
+        return landed[0].answer
+
+    def close(self) -> None:
+        """Ends what is under way, and every connection."""
+        for handle in self._under_way:
+            self._multi.remove_handle(handle)
+        self._under_way.clear()
+        closing = threading.Thread(target=self._multi.close, name="close", daemon=True)
+        closing.start()
+        closing.join(_GOODBYE)
+        self._ear.close()
+        self._bell.close()
+
+    def _patience(self, seconds: float | None) -> int | None:
+        """Milliseconds to wait at most."""
+        if self._alarm is not None:
+            left = max(self._alarm - time.monotonic(), 0)
+            seconds = left if seconds is None else min(left, seconds)
+        return None if seconds is None else ceil(seconds * 1000)
+
+    def _landed(self) -> list[Landed[T]]:
+        landed = []
+        left = 1
+        while left:
+            left, whole, broken = self._multi.info_read()
+            for handle, code, text in [(handle, pycurl.E_OK, "") for handle in whole] + broken:
+                self._multi.remove_handle(handle)
+                if self._under_way[handle].has_to_go_again(code):
+                    self._multi.add_handle(handle)
+                else:
+                    landed.append(self._land(handle, code, text))
+        return landed
+
+    def _land(self, handle: pycurl.Curl, code: int, text: str) -> Landed[T]:
+        exchange = self._under_way.pop(handle)
         try:
-            with self._session.post(
-                url,
-                data=body,
-                timeout=(self._connect_timeout, self._request_timeout),
-                stream=True,
-                allow_redirects=False,
-                proxies=self._proxies[url],
-            ) as response:
-                return _answer_of(response, key, flight)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            return _no_answer(error, key)
-        finally:
-            flight.landed()
-            _aboard.flight = None
+            answer = exchange.answer(code, text)
+        except Exception as error:  # noqa: BLE001 - one that cannot be read must not take others with it
+            answer = no_answer(FailureReason.NETWORK, repr(error), exchange.key)
+        self._idle.append(exchange)
+        return Landed(exchange.ticket, answer, exchange.began, time.monotonic())
 
+    # What libcurl calls.
 
-def timed_out(reason: FailureReason, seconds: float) -> Answer:
-    """The answer of a request that was ended from outside."""
-    what = "no connection" if reason is FailureReason.CONNECT_TIMEOUT else "no whole answer"
-    return Answer(None, reason, f"{what} within {seconds:g} s")
+    def _set_alarm(self, milliseconds: int) -> None:
+        self._alarm = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
-
-def _answer_of(response: requests.Response, key: IntegrationKey, flight: Flight) -> Answer:
-    try:
-        raw = response.raw.read(RESPONSE_BYTES, decode_content=True) or b""
-    except (HTTPError, OSError):
-        if flight.is_aborted:
-            raise
-        # The status has come, and it is what counts: the first 2xx delivers (spec 5).
-        raw = b""
-    return Answer(
-        response.status_code,
-        reason_of_status(response.status_code),
-        without_key(raw.decode("utf-8", "replace"), key),
-        retry_after(
-            response.headers.get("Retry-After"), response.headers.get("Date"), datetime.now(UTC)
-        ),
-    )
-
-
-def without_key(text: str, key: IntegrationKey) -> str:
-    """``text``, of which only the beginning may have been read, with the key cut out; storable.
-
-    The end is cut too where it is the beginning of the key. At most 2 kB.
-    """
-    secret = key.reveal()
-    # In JSON any character may be spelt out, and whoever reads the JSON has the key again.
-    spelt = "".join(rf"(?:{c}|\\u00{ord(c):02x})" for c in secret)
-    cleaned = re.sub(spelt, key.masked, text, flags=re.IGNORECASE).replace("\0", "")
-    for length in range(len(secret) - 1, 3, -1):
-        if cleaned.lower().endswith(secret[:length].lower()):
-            cleaned = cleaned[:-length]
-            break
-    return cleaned[:RESPONSE_BYTES]
-
-
-def retry_after(value: str | None, date: str | None, now: datetime) -> timedelta | None:
-    """What a ``Retry-After`` asks for: seconds, or a date held against the answer's own ``Date``."""
-    if value is None:
-        return None
-    value = value.strip()
-    if re.fullmatch(r"\d{1,9}", value):
-        return timedelta(seconds=int(value))
-    try:
-        until = parsedate_to_datetime(value)
-        since = parsedate_to_datetime(date) if date else now
-        return max(until - since, timedelta())
-    except (ValueError, TypeError):
-        return None
-
-
-def _no_answer(error: Exception, key: IntegrationKey) -> Answer:
-    text = str(error) or type(error).__name__
-    return Answer(None, reason_of_error(error), without_key(text, key))
-
-
-def reason_of_error(error: BaseException) -> FailureReason:
-    """The closed word for a network error, from the innermost cause that says something."""
-    chain = _chain(error)
-    for kind, reason in (
-        (NameResolutionError, FailureReason.DNS),
-        (socket.gaierror, FailureReason.DNS),
-        ((requests.exceptions.SSLError, PoolSSLError), FailureReason.TLS),
-        (requests.exceptions.ConnectTimeout, FailureReason.CONNECT_TIMEOUT),
-        (Aborted, FailureReason.TIMEOUT),
-        (ConnectionRefusedError, FailureReason.REFUSED),
-        (NewConnectionError, FailureReason.NETWORK),  # which urllib3 counts among the time-outs
-        ((requests.exceptions.Timeout, PoolTimeoutError, TimeoutError), FailureReason.TIMEOUT),
-        ((ConnectionError, ProtocolError), FailureReason.RESET),
-    ):
-        if any(isinstance(link, kind) for link in chain):
-            return reason
-    return FailureReason.NETWORK
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """``error`` and everything it was caused by, however it says so."""
-    chain: list[BaseException] = []
-    left: list[Any] = [error]
-    while left:
-        link = left.pop()
-        if isinstance(link, BaseException) and link not in chain:
-            chain.append(link)
-            left += [link.__cause__, link.__context__, getattr(link, "reason", None), *link.args]
-    return chain
+    def _watch(self, what: int, fd: int, *_: Any) -> None:
+        if what == pycurl.POLL_REMOVE:
+            with suppress(KeyError):
+                self._sockets.unregister(fd)
+            return
+        events = select.POLLIN if what & pycurl.POLL_IN else 0
+        self._sockets.register(fd, events | (select.POLLOUT if what & pycurl.POLL_OUT else 0))

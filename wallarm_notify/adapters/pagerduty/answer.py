@@ -1,0 +1,171 @@
+"""What came back for one request, read: a status or the reason why there is none, without the key."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from errno import ECONNREFUSED
+from typing import Final
+
+import pycurl
+
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.outcome import (
+    RESPONSE_BYTES,
+    Answer,
+    FailureReason,
+    reason_of_status,
+)
+
+_REASONS: Final[Mapping[int, FailureReason]] = {
+    **dict.fromkeys(
+        (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY), FailureReason.DNS
+    ),
+    pycurl.E_COULDNT_CONNECT: FailureReason.NETWORK,
+    **dict.fromkeys(
+        (
+            pycurl.E_SSL_CONNECT_ERROR,
+            pycurl.E_PEER_FAILED_VERIFICATION,
+            pycurl.E_SSL_CACERT_BADFILE,
+            pycurl.E_SSL_CERTPROBLEM,
+            pycurl.E_SSL_CIPHER,
+            pycurl.E_SSL_INVALIDCERTSTATUS,
+            pycurl.E_SSL_ISSUER_ERROR,
+            pycurl.E_USE_SSL_FAILED,
+        ),
+        FailureReason.TLS,
+    ),
+    **dict.fromkeys(
+        (
+            pycurl.E_GOT_NOTHING,
+            pycurl.E_SEND_ERROR,
+            pycurl.E_RECV_ERROR,
+            pycurl.E_PARTIAL_FILE,
+            # It would have been sent again on another connection: see ``post``.
+            pycurl.E_ABORTED_BY_CALLBACK,
+        ),
+        FailureReason.RESET,
+    ),
+}
+
+_OF_CONNECTING: Final = (FailureReason.DNS, FailureReason.TLS, FailureReason.NETWORK)
+
+_TELLING: Final = 4
+"""So many characters of a key at the end of what was read are cut off."""
+
+_CHARACTER: Final = re.compile(r"\\u00([0-9a-f]{2})|.", re.IGNORECASE | re.DOTALL)
+
+_HALF: Final = re.compile(r"\\(?:u[0-9a-f]{0,3})?\Z")
+
+_BLANK: Final = (b"\r\n", b"\n")
+
+
+def reason_of_error(code: int, *, errno: int, is_connected: bool) -> FailureReason:
+    """The closed word for libcurl's ``code``; ``errno`` is the system's, 0 where it gave none."""
+    if code == pycurl.E_OPERATION_TIMEDOUT:
+        return FailureReason.TIMEOUT if is_connected else FailureReason.CONNECT_TIMEOUT
+    reason = _REASONS.get(code, FailureReason.NETWORK)
+    if is_connected and code in _REASONS and reason in _OF_CONNECTING:
+        # The connection broke under the request, and it was another that could not be made.
+        return FailureReason.RESET
+    if code == pycurl.E_COULDNT_CONNECT and errno == ECONNREFUSED:
+        return FailureReason.REFUSED
+    return reason
+
+
+def whole_head(lines: Sequence[bytes]) -> Sequence[bytes] | None:
+    """The last head in these lines, which provisional answers may come before; None: it is not whole."""
+    begins = (n for n, line in enumerate(lines) if line.startswith(b"HTTP/"))
+    head = lines[max(begins, default=0) :]
+    return head if any(blank in head for blank in _BLANK) else None
+
+
+def answer_of(status: int, head: Sequence[bytes], body: bytes, key: IntegrationKey) -> Answer:
+    """The answer with this status, these header lines and what was read of the body."""
+    reason = reason_of_status(status)
+    return Answer(
+        status,
+        reason,
+        without_key(body[:RESPONSE_BYTES].decode("utf-8", "replace"), key),
+        None if reason is None else _retry_after_of(head),
+    )
+
+
+def no_answer(reason: FailureReason, text: str, key: IntegrationKey) -> Answer:
+    """What stands for an answer where none came."""
+    storable = text.encode("utf-8", "replace").decode()
+    return Answer(None, reason, without_key(storable, key))
+
+
+def _retry_after_of(head: Sequence[bytes]) -> timedelta | None:
+    fields: dict[bytes, str] = {}
+    for line in head:
+        name, _, value = line.partition(b":")
+        fields.setdefault(name.strip().lower(), value.decode("latin-1").strip())
+    return retry_after(fields.get(b"retry-after"), fields.get(b"date"), datetime.now(UTC))
+
+
+def retry_after(value: str | None, date: str | None, now: datetime) -> timedelta | None:
+    """What a ``Retry-After`` asks for: seconds, or a date held against the answer's own ``Date``."""
+    if value is None:
+        return None
+    value = value.strip()
+    if re.fullmatch(r"\d{1,9}", value):
+        return timedelta(seconds=int(value))
+    try:
+        until = parsedate_to_datetime(value)
+        since = parsedate_to_datetime(date) if date else now
+        return max(until - since, timedelta())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def without_key(text: str, key: IntegrationKey) -> str:
+    """``text``, of which only the beginning may have been read, with the key cut out; storable.
+
+    The end is cut too where it is the beginning of the key. At most 2 kB.
+    """
+    text = text.replace("\0", "")
+    if "\\" in text:
+        return _without_spelt(text, key)[:RESPONSE_BYTES]
+    secret = key.reveal()
+    wanted = secret.lower()
+    if wanted in text.lower():
+        text = re.sub(secret, key.masked, text, flags=re.IGNORECASE)
+    end = text[1 - len(secret) :].lower()
+    return text[: len(text) - _begun(end, wanted)][:RESPONSE_BYTES]
+
+
+def _begun(end: str, wanted: str) -> int:
+    """How much of ``end`` is the beginning of ``wanted``."""
+    start = end.find(wanted[:_TELLING])
+    while start >= 0:
+        if wanted.startswith(end[start:]):
+            return len(end) - start
+        start = end.find(wanted[:_TELLING], start + 1)
+    return 0
+
+
+def _without_spelt(text: str, key: IntegrationKey) -> str:
+    """The same where characters are spelt out, as any may be in JSON: its reader has the key again."""
+    secret = key.reveal()
+    wanted = secret.lower()
+    read: list[str] = []
+    places: list[int] = []
+    for one in _CHARACTER.finditer(text):
+        read.append(one[0] if one[1] is None else chr(int(one[1], 16)))
+        places.append(one.start())
+    places.append(len(text))
+    lowered = "".join(c.lower() if c.isascii() else c for c in read)
+    kept: list[str] = []
+    begin = 0
+    while (found := lowered.find(wanted, begin)) >= 0:
+        kept += [text[places[begin] : places[found]], key.masked]
+        begin = found + len(wanted)
+    # The last character may be spelt out but half.
+    half = _HALF.search(lowered, max(len(lowered) - 5, begin))
+    whole = half.start() if half else len(lowered)
+    start = max(begin, whole - len(wanted) + 1)
+    begun = _begun(lowered[start:whole], wanted)
+    kept.append(text[places[begin] : places[whole - begun] if begun else len(text)])
+    return "".join(kept)
