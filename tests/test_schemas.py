@@ -20,6 +20,7 @@ from wallarm_notify.schemas import (
     canonical,
     json_schema,
     read_call,
+    read_calls,
     read_event,
 )
 
@@ -480,6 +481,20 @@ def test_a_call_gives_its_events_and_rejections() -> None:
 
 def test_a_call_without_events_is_fine() -> None:
     assert read_call([], {"events": []}) == ([], [])
+
+
+def test_of_several_calls_each_is_read_by_itself() -> None:
+    good, bad = an_event(), an_event(risk="none")
+    calls = [[[], {"events": [good, bad]}, {}], [[[good]], {}], [["no list"], {}, {}], "no call"]
+
+    events, rejections = read_calls(calls)
+
+    assert [event.body for event in events] == [good, good]
+    assert json.loads(rejections[0].text) == bad
+    assert [r.reason.startswith("events.ingest takes one argument") for r in rejections[1:]] == [
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

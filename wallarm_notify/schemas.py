@@ -463,6 +463,7 @@ def read_event(obj: Any) -> Event | Rejection:
         occurred_at=read.occurred_at,
         body=body,
         body_hash=body_hash(text),
+        text=text,
     )
 
 
@@ -485,6 +486,21 @@ def read_call(
                 events.append(event)
             case rejection:
                 rejections.append(rejection)
+    return events, rejections
+
+
+def read_calls(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
+    """Return the same of several calls, each in Celery's form: positional arguments, keywords, and more."""
+    events: list[Event] = []
+    rejections: list[Rejection] = []
+    for call in calls:
+        match call:
+            case [list(args), dict(kwargs), *_]:
+                some, refused = read_call(args, kwargs)
+            case _:
+                some, refused = read_call([call], {})
+        events += some
+        rejections += refused
     return events, rejections
 
 

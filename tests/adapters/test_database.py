@@ -26,8 +26,8 @@ def store(engine: sa.Engine) -> Store:
     return Store(engine)
 
 
-def raising(sqlstate: str) -> sa.TextClause:
-    return sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$")
+def raising(sqlstate: str) -> str:
+    return f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$"
 
 
 SESSION = {

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build import Bench, a_key, an_event
 
-from wallarm_notify.adapters.secrets import KeyCipher, generate
+from wallarm_notify.adapters.secrets import REMEMBERED, KeyCipher, generate
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.errors import Unavailable
 
@@ -36,6 +36,16 @@ def test_any_of_our_keys_opens_and_a_wrong_one_says_none() -> None:
     assert KeyCipher([NEW, OLD]).decrypt(token) == KEY
     assert KeyCipher([NEW]).decrypt(token) is None
     assert KeyCipher([OLD]).decrypt(b"no token") is None
+
+
+def test_a_token_is_opened_once_and_each_cipher_remembers_its_own() -> None:
+    ours, others = KeyCipher([OLD]), KeyCipher([NEW])
+    token = ours.encrypt(KEY)
+    for _ in range(3):
+        assert ours.decrypt(token) == KEY
+        assert others.decrypt(token) is None
+    for cipher in (ours, others):
+        assert cipher.decrypt.cache_info()[:3] == (2, 1, REMEMBERED)
 
 
 def test_rotated_only_the_newest_is_needed() -> None:

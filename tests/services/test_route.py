@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
 from build import (
     RING,
     Bench,
@@ -21,6 +20,7 @@ from build import (
     text_of,
 )
 
+from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.services.route import Routed, route
 
 if TYPE_CHECKING:
@@ -32,15 +32,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def statements(bench: Bench) -> Iterator[list[str]]:
-    """The statements that the database is sent meanwhile."""
+    """The statements that the database is sent meanwhile, but for BEGIN and COMMIT."""
     sent: list[str] = []
+    send = Queries._send
 
-    def note(*arguments: Any) -> None:
-        sent.append(arguments[2])
+    def note(queries: Queries) -> None:
+        statements = [s.decode() for s in queries._to_come]
+        sent.extend(s for s in statements if s not in ("BEGIN", "COMMIT"))
+        send(queries)
 
-    sa.event.listen(bench.engine, "before_cursor_execute", note)
-    yield sent
-    sa.event.remove(bench.engine, "before_cursor_execute", note)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Queries, "_send", note)
+        yield sent
 
 
 def test_an_event_makes_one_notification_for_each_integration_that_subscribes(bench: Bench) -> None:
@@ -258,7 +261,7 @@ def test_what_the_database_refuses_is_found_and_its_batch_is_taken_in(
     bench.integration()
     good = [an_event() for _ in range(number - 1)]
     poison = an_event()
-    poison = replace(poison, body={**poison.body, "note": "a\0b"})
+    poison = replace(poison, body={**poison.body, "note": "a\0b"}, text="")
     half = len(good) // 2
     rejection = a_rejection()
     results = bench.router.ingest([*good[:half], poison, *good[half:]], [rejection])

@@ -4,10 +4,16 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from wallarm_notify.domain.integration import IntegrationKey
+
+REMEMBERED: Final = 16_384
+"""So many keys stay decrypted in the memory of a process that sends: decrypting one takes as long as
+sending an alert."""
 
 
 def generate() -> str:
@@ -20,13 +26,14 @@ class KeyCipher:
 
     def __init__(self, fernet_keys: Sequence[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in fernet_keys])
+        self.decrypt = lru_cache(maxsize=REMEMBERED)(self._decrypt)
+        """The key in a token; None where none of our Fernet keys made it."""
 
     def encrypt(self, key: IntegrationKey) -> bytes:
         """The token that is stored."""
         return self._fernet.encrypt(key.reveal().encode())
 
-    def decrypt(self, token: bytes) -> IntegrationKey | None:
-        """The key in ``token``; None where none of our Fernet keys made it."""
+    def _decrypt(self, token: bytes) -> IntegrationKey | None:
         try:
             return IntegrationKey(self._fernet.decrypt(token).decode())
         except InvalidToken:

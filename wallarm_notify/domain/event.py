@@ -135,7 +135,8 @@ class Event:
     """An accepted event.
 
     ``body`` is the whole object as the producer sent it (JSON values), unknown fields included;
-    ``body_hash`` is the SHA-256 of its canonical JSON: same id and same hash is a duplicate.
+    ``body_hash`` is the SHA-256 of its canonical JSON: same id and same hash is a duplicate. ``text``
+    is that JSON where it has just been read, else empty.
     """
 
     id: UUID
@@ -144,6 +145,7 @@ class Event:
     occurred_at: datetime
     body: Mapping[str, Any]
     body_hash: bytes
+    text: str = ""
 
     @property
     def subscription(self) -> Subscription | None:

@@ -48,8 +48,8 @@ class RoutingQueries(FiringQueries, Protocol):
         """These integrations, deleted ones left out."""
         ...
 
-    def insert_events(self, events: Sequence[tuple[Event, int]]) -> set[UUID]:
-        """Stores events with their fan-out; the ids that were new."""
+    def insert_events(self, events: Sequence[tuple[Event, int]]) -> dict[UUID, bool]:
+        """Stores events with their fan-out; the ids that were new, and whether they are rejected yet."""
         ...
 
     def add_fan_out(self, more: Mapping[UUID, int]) -> None:
@@ -230,7 +230,7 @@ def route(
         rejected += [conflict(e, as_text(e)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
     kept = tx.insert_rejected(rejected)
-    readmitted = tx.readmit(taken)
+    readmitted = tx.readmit([e for e in taken if inserted[e.id]])
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
     firings = fire(tx, taken, now, most=MOST_NOTIFICATIONS)
     new = [made(e, i) for e in taken for i in cards[e.id]]

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from psycopg2 import Error as PsycopgError
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from wallarm_notify.adapters.database import may_run_again, meaning
+from wallarm_notify.adapters.database import is_lost, may_run_again, meaning, transaction
 from wallarm_notify.adapters.migrations import current, newest
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
@@ -49,22 +50,23 @@ class Store:
         """Runs ``work`` in one transaction and commits it.
 
         A deadlock, serialization failure or lock time-out, which are surely rolled back, runs the
-        whole of it again. Raises Unavailable where the database is away, BadRow where it refuses
-        the data.
+        whole of it again; so does, once, a connection that broke before the commit. Raises
+        Unavailable where the database is away, BadRow where it refuses the data.
         """
         for run in range(1, _RUNS + 1):
+            tx: Transaction | None = None
             try:
-                with self._engine.begin() as connection:
-                    tx = Transaction(connection, self._cipher)
+                with transaction(self._engine) as cursor:
+                    tx = Transaction(cursor, self._cipher)
                     result = work(tx)
-                    tx.write_counts()
+                    tx.commit()
                     return result
-            except DBAPIError as error:
-                if not may_run_again(error) or run == _RUNS:
+            except (PsycopgError, SQLAlchemyError) as error:
+                # A connection that broke while nobody looked is made anew, once.
+                broke = run == 1 and tx is not None and not tx.is_ending and is_lost(error)
+                if run == _RUNS or not (broke or may_run_again(error)):
                     raise meaning(error) from None
                 time.sleep(random.uniform(0, 0.02 * run))  # noqa: S311 - so that rivals part
-            except SQLAlchemyError as error:
-                raise meaning(error) from None
         raise AssertionError("unreachable")
 
     def check(self) -> None:

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from json import dumps
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
-
-from sqlalchemy import text
 
 from wallarm_notify.adapters.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
     notification_of,
+    parameters_of,
+    rows_of,
 )
 from wallarm_notify.adapters.store.triggers import FIRING_COLUMNS, firing_of
 from wallarm_notify.domain.event import Event
@@ -20,37 +20,43 @@ from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.domain.pacing import Turns
 from wallarm_notify.services.deliver import Cargo
 
-_INSERT_ATTEMPTS = text("""
-    INSERT INTO attempts (notification_id, claim, integration_id, generation, run, number, at, duration_ms,
-        status_code, error, response)
-    SELECT u.notification_id, u.claim, u.integration_id, u.generation, u.run, u.number, u.at, u.duration_ms,
-        u.status_code, u.error, u.response
-    FROM unnest(
-        CAST(:notification_id AS bigint[]), CAST(:claim AS int[]), CAST(:integration_id AS bigint[]),
-        CAST(:generation AS int[]), CAST(:run AS int[]),
-        CAST(:number AS int[]), CAST(:at AS timestamptz[]), CAST(:duration_ms AS int[]),
-        CAST(:status_code AS int[]), CAST(:error AS text[]), CAST(:response AS text[])
-    ) AS u(notification_id, claim, integration_id, generation, run, number, at, duration_ms, status_code,
-           error, response)
-    ORDER BY u.notification_id, u.claim
-    ON CONFLICT DO NOTHING
-    RETURNING notification_id, claim
-""")
+_ATTEMPT: Final = {
+    "notification_id": "bigint",
+    "claim": "int",
+    "integration_id": "bigint",
+    "generation": "int",
+    "run": "int",
+    "number": "int",
+    "at": "timestamptz",
+    "duration_ms": "int",
+    "status_code": "int",
+    "error": "text",
+    "response": "text",
+}
 
 
 class DeliveryQueries(Queries):
     """Claims, lanes, turns, cargo and attempts."""
 
+    _of_candidates: Mapping[int, Mapping[str, Any]] = {}
+
     def candidates(self, ids: Sequence[int]) -> list[Candidate]:
         """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}, i.enabled, i.disablings AS integration_disablings,
-                    i.generation, i.slow_since IS NOT NULL AS slow, i.key_fingerprint
-                FROM notifications n JOIN integrations i ON i.id = n.integration_id
+                    i.generation, i.slow_since IS NOT NULL AS slow, i.key_fingerprint,
+                    n.origin, e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body,
+                    i.region, i.key_token, c.name, c.cloud, c.partner_name, {FIRING_COLUMNS}
+                FROM notifications n
+                JOIN integrations i ON i.id = n.integration_id
+                JOIN events e ON e.id = n.event_id
+                LEFT JOIN clients c ON c.id = n.client_id
+                LEFT JOIN firings f ON f.id = n.firing_id
                 WHERE n.id = ANY(CAST(:ids AS bigint[]))
-                ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - a constant
+                ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - constants
             ids=list(ids),
         )
+        self._of_candidates = {row["id"]: row for row in rows}
         return [
             Candidate(
                 notification_of(row),
@@ -161,7 +167,7 @@ class DeliveryQueries(Queries):
             return {}
         rows: Sequence[Mapping[str, Any]] = ()
         while len(rows) < len(ordered):  # SWEEP may drop an old one between the two statements
-            self._do(
+            self._do_later(
                 """INSERT INTO pace (key_fingerprint, turns, touched_at)
                    SELECT u.f, '{}', now() FROM unnest(CAST(:keys AS bytea[])) AS u(f)
                    WHERE NOT EXISTS (SELECT FROM pace p WHERE p.key_fingerprint = u.f)
@@ -179,7 +185,7 @@ class DeliveryQueries(Queries):
     def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
         """Writes the turns of keys that this transaction has locked."""
         if turns:
-            self._do(
+            self._do_later(
                 """UPDATE pace p SET turns = CAST(u.turns AS jsonb), touched_at = now()
                    FROM unnest(CAST(:keys AS bytea[]), CAST(:turns AS text[])) AS u(f, turns)
                    WHERE p.key_fingerprint = u.f""",
@@ -191,19 +197,8 @@ class DeliveryQueries(Queries):
             )
 
     def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
-        """What the sends of these notifications need, by notification id."""
-        rows = self._rows(
-            f"""SELECT n.id, n.origin, e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body,
-                   i.region, i.key_token, c.name, c.cloud, c.partner_name, {FIRING_COLUMNS}
-               FROM notifications n
-               JOIN events e ON e.id = n.event_id
-               JOIN integrations i ON i.id = n.integration_id
-               LEFT JOIN clients c ON c.id = n.client_id
-               LEFT JOIN firings f ON f.id = n.firing_id
-               WHERE n.id = ANY(CAST(:ids AS bigint[]))""",  # noqa: S608 - a constant
-            ids=list(ids),
-        )
-        return {row["id"]: self._cargo_of(row) for row in rows}
+        """What the sends of these candidates need, by notification id."""
+        return {i: self._cargo_of(self._of_candidates[i]) for i in ids}
 
     def _cargo_of(self, row: Mapping[str, Any]) -> Cargo:
         event = Event(
@@ -229,19 +224,25 @@ class DeliveryQueries(Queries):
         """Stores attempts; returns the (notification, claim) of those that were new."""
         if not attempts:
             return set()
+        values: dict[str, list[Any]] = {
+            "notification_id": [a.notification_id for a in attempts],
+            "claim": [a.claim for a in attempts],
+            "integration_id": [a.integration_id for a in attempts],
+            "generation": [a.generation for a in attempts],
+            "run": [a.run for a in attempts],
+            "number": [a.number for a in attempts],
+            "at": [a.at for a in attempts],
+            "duration_ms": [round(a.duration.total_seconds() * 1000) for a in attempts],
+            "status_code": [a.answer.status for a in attempts],
+            "error": [a.answer.reason for a in attempts],
+            "response": [a.answer.response for a in attempts],
+        }
+        names = ", ".join(_ATTEMPT)
         rows = self._rows(
-            _INSERT_ATTEMPTS,
-            notification_id=[a.notification_id for a in attempts],
-            claim=[a.claim for a in attempts],
-            integration_id=[a.integration_id for a in attempts],
-            generation=[a.generation for a in attempts],
-            run=[a.run for a in attempts],
-            number=[a.number for a in attempts],
-            at=[a.at for a in attempts],
-            duration_ms=[round(a.duration.total_seconds() * 1000) for a in attempts],
-            status_code=[a.answer.status for a in attempts],
-            error=[a.answer.reason for a in attempts],
-            response=[a.answer.response for a in attempts],
+            f"""INSERT INTO attempts ({names}) SELECT {names} FROM {rows_of(_ATTEMPT, values)}
+                ORDER BY u.notification_id, u.claim
+                ON CONFLICT DO NOTHING RETURNING notification_id, claim""",  # noqa: S608 - names of our own
+            **parameters_of(values),
         )
         return {(row["notification_id"], row["claim"]) for row in rows}
 

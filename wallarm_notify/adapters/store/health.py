@@ -5,9 +5,7 @@ from datetime import datetime, timedelta
 from json import dumps
 from typing import Any, Final
 
-from sqlalchemy import text
-
-from wallarm_notify.adapters.store.queries import Queries
+from wallarm_notify.adapters.store.queries import Queries, parameters_of, rows_of
 from wallarm_notify.domain.health import (
     COUNTED,
     EXCUSABLE,
@@ -29,20 +27,24 @@ from wallarm_notify.services.review import Crossing, Suspect, SwitchOff
 _FIRSTS: Final = tuple(name for name in TIMES if name.endswith("first_at"))
 _LASTS: Final = tuple(name for name in TIMES if name.endswith("last_at"))
 
-_ADD: Final = text(f"""
+_CELL: Final = {
+    "integration_id": "bigint",
+    "generation": "int",
+    "minute": "timestamptz",
+    **{c: "int" if c in NUMBERS else "timestamptz" for c in COUNTED},
+}
+
+_ADD: Final = f"""
     INSERT INTO health_minutes AS m (integration_id, generation, minute, failed, {", ".join(COUNTED)})
     SELECT u.integration_id, u.generation, u.minute,
         u.network + u.server + u.throttled + u.client + u.other, {", ".join(f"u.{c}" for c in COUNTED)}
-    FROM unnest(
-        CAST(:integration_id AS bigint[]), CAST(:generation AS int[]), CAST(:minute AS timestamptz[]),
-        {", ".join(f"CAST(:{c} AS {'int' if c in NUMBERS else 'timestamptz'}[])" for c in COUNTED)}
-    ) AS u(integration_id, generation, minute, {", ".join(COUNTED)})
+    FROM {{rows}}
     ORDER BY u.integration_id, u.generation, u.minute
     ON CONFLICT (integration_id, generation, minute) DO UPDATE SET failed = m.failed + excluded.failed,
         {", ".join(f"{c} = m.{c} + excluded.{c}" for c in NUMBERS)},
         {", ".join(f"{c} = least(m.{c}, excluded.{c})" for c in _FIRSTS)},
         {", ".join(f"{c} = greatest(m.{c}, excluded.{c})" for c in _LASTS)}
-""")  # noqa: S608 - names of our own
+"""  # noqa: S608 - names of our own
 
 _SUMS: Final = ", ".join(
     [
@@ -118,13 +120,13 @@ class HealthQueries(Queries):
         """Adds to the counters, in the transaction that records the attempts."""
         if cells:
             ordered = sorted(cells)
-            self._do(
-                _ADD,
-                integration_id=[c.integration_id for c in ordered],
-                generation=[c.generation for c in ordered],
-                minute=[c.minute for c in ordered],
+            values: dict[str, list[Any]] = {
+                "integration_id": [c.integration_id for c in ordered],
+                "generation": [c.generation for c in ordered],
+                "minute": [c.minute for c in ordered],
                 **{name: [getattr(cells[c], name) for c in ordered] for name in COUNTED},
-            )
+            }
+            self._do_later(_ADD.format(rows=rows_of(_CELL, values)), **parameters_of(values))
 
     def last_hour(self) -> list[tuple[int, int]]:
         """Of each integration's last hour: attempts, and failures that an outage would explain."""

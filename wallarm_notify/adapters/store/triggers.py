@@ -4,10 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from json import dumps
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
-
-from sqlalchemy import text
 
 from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.domain.condition import Condition, Filter
@@ -29,7 +27,7 @@ _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.fi
 _LAST_FIRED = "(SELECT max(f.fired_at) FROM firings f WHERE f.trigger_id = t.id) AS last_fired_at"
 _SHOWN = f"{_TRIGGER}, {_LAST_FIRED}"
 
-_ADD_CELLS = text("""
+_ADD_CELLS: Final = """
     INSERT INTO trigger_cells (trigger_id, version, cell, count, fired, event_ids, expires_at)
     SELECT u.trigger_id, u.version, u.cell, u.added, u.fired, CAST(u.event_ids AS uuid[]), u.expires_at
     FROM unnest(
@@ -42,9 +40,9 @@ _ADD_CELLS = text("""
         count = trigger_cells.count + excluded.count,
         fired = trigger_cells.fired OR excluded.fired,
         event_ids = trigger_cells.event_ids || excluded.event_ids
-""")
+"""
 
-_INSERT_FIRINGS = text("""
+_INSERT_FIRINGS: Final = """
     INSERT INTO firings (id, trigger_id, client_id, event_id, fired_at, trigger_name, condition, filters,
         threshold_count, threshold_period, integration_ids, count, window_start, window_end, event_ids)
     SELECT u.id, u.trigger_id, u.client_id, u.event_id, now(), u.trigger_name, u.condition,
@@ -61,7 +59,7 @@ _INSERT_FIRINGS = text("""
     ) AS u(id, trigger_id, client_id, event_id, trigger_name, condition, filters, threshold_count,
            threshold_period, integration_ids, count, window_start, window_end, event_ids)
     ORDER BY u.event_id, u.trigger_id
-""")
+"""
 
 FIRING_COLUMNS = """f.id AS firing_id, f.trigger_id, f.trigger_name, f.client_id AS firing_client_id,
     f.condition, f.filters, f.threshold_count, f.threshold_period, f.integration_ids,
