@@ -42,6 +42,7 @@ task_default_queue = task_names.DEFAULT_QUEUE
 task_create_missing_queues = True
 task_routes = {
     task_names.INGEST: {"queue": task_names.EVENTS_QUEUE},
+    task_names.INGEST_CALLS: {"queue": task_names.EVENTS_QUEUE},
     task_names.DELIVER: {"queue": task_names.NOTIFICATIONS_QUEUE},
     task_names.SWEEP: {"queue": task_names.UPKEEP_QUEUE},
     task_names.REVIEW: {"queue": task_names.UPKEEP_QUEUE},

@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import set_event_loop
 
 from tasks.soundness import fault_of
+from wallarm_notify.adapters.convoy import ComeBack, Convoy, Gathering
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.quorum import QuorumQueue, fix_prefetch
 from wallarm_notify.adapters.redis_channel import install
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.settings import settings
+from wallarm_notify.task_names import INGEST_QUEUES
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +33,15 @@ class KeepingConsumer(Consumer):
     what the worker may hold, for ever.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Of all connections: what came back on one may come on the next.
+        self.come_back = ComeBack()
+        self._keeps_again_at = 0.0
+        super().__init__(*args, **kwargs)
+
     def connect(self) -> Any:
         """Celery's own; from Redis messages are taken in our way, from quorum queues in theirs."""
-        install()
+        install(together=INGEST_QUEUES)
         # The hub forgets itself when it is reset, as after each lost connection.
         set_event_loop(self.hub)  # type: ignore[attr-defined]  # its types lack it
         connection = super().connect()
@@ -45,11 +54,7 @@ class KeepingConsumer(Consumer):
         """Celery's own, for messages that are sound."""
         receive = super().create_task_handler(*args, **kwargs)
 
-        def on_message(message: Any) -> None:
-            fault = fault_of(message, self.app)
-            if fault is not None:
-                self._set_aside(message, fault)
-                return
+        def take(message: Any) -> None:
             try:
                 receive(message)
             except Exception as error:
@@ -57,6 +62,15 @@ class KeepingConsumer(Consumer):
                     raise
                 log.exception("message.not_taken")
                 self._set_aside(message, f"no task could be made of it: {error!r}")
+
+        gathering = Gathering(self.come_back, self.call_soon, take)
+
+        def on_message(message: Any) -> None:
+            fault = fault_of(message, self.app)
+            if fault is not None:
+                self._set_aside(message, fault)
+            elif not gathering.take(message):
+                take(message)
 
         return on_message
 
@@ -87,10 +101,16 @@ class KeepingConsumer(Consumer):
     def _set_aside(self, message: Any, reason: str) -> None:
         if message.acknowledged:
             return
-        if _keep(message, reason):
+        if isinstance(message, Convoy):
+            # Whatever is wrong with it is wrong with one of its parts; all of them are whole.
+            message.disband()
+            self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
+        elif self._keeps_again_at <= monotonic() and _keep(message, reason):
             # Without a connection the broker hands it out again: kept twice is not lost.
             message.ack_log_error(log, (Exception,))
         else:
+            # Many may come at once, and a database that is away lets each of them wait.
+            self._keeps_again_at = max(self._keeps_again_at, monotonic() + AGAIN_AFTER / 2)
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
 
 

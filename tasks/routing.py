@@ -3,15 +3,20 @@
 import logging
 import random
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
+from billiard.exceptions import WorkerLostError
 from celery.exceptions import Reject
+from celery.worker.request import Request
 
 from tasks.process import wiring
 from wallarm_notify import task_names
+from wallarm_notify.adapters.convoy import Convoy
 from wallarm_notify.adapters.queue import app
 from wallarm_notify.domain.errors import Unavailable
-from wallarm_notify.schemas import read_call
+from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.schemas import read_call, read_calls
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +27,26 @@ PATIENCE: Final = 20.0
 @app.task(name=task_names.INGEST, typing=False)
 def ingest(*args: Any, **kwargs: Any) -> str:
     """Stores and routes a list of events; what cannot be taken in is kept as rejected."""
-    events, rejections = read_call(args, kwargs)
+    return _take_in(*read_call(args, kwargs))
+
+
+class CallsRequest(Request):
+    """Of calls that travelled together and lost their process: they travel alone from now on."""
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        """Celery's own, which hands them back."""
+        if isinstance(exc_info.exception, WorkerLostError) and isinstance(self.message, Convoy):
+            self.message.disband()
+        return super().on_failure(exc_info, *args, **kwargs)
+
+
+@app.task(name=task_names.INGEST_CALLS, Request=CallsRequest)
+def ingest_calls(calls: list[Any]) -> str:
+    """Does so with several calls of ``events.ingest`` at once: see ``adapters.convoy``."""
+    return _take_in(*read_calls(calls))
+
+
+def _take_in(events: Sequence[Event], rejections: Sequence[Rejection]) -> str:
     began, wait = time.monotonic(), 0.2
     while True:
         try:

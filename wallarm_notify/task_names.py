@@ -5,6 +5,9 @@ from typing import Final
 INGEST: Final = "events.ingest"
 """Takes ``events``: a list of event objects (spec 2, the producers' contract)."""
 
+INGEST_CALLS: Final = "events.ingest_calls"
+"""Takes ``calls``: bodies of messages of ``events.ingest`` that a worker took together."""
+
 DELIVER: Final = "notifications.deliver"
 """Takes ``ids``: up to 100 notification ids. Every decision is made in the claim."""
 

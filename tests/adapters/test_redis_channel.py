@@ -33,6 +33,7 @@ def redis(broker_url: str) -> Iterator[Redis]:
 def worker(broker_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.setattr(transport.Transport, "Channel", transport.Transport.Channel)
     monkeypatch.setattr(transport, "MultiChannelPoller", transport.MultiChannelPoller)
+    monkeypatch.setattr(NotingChannel, "together", frozenset())
     install()
     worker = Worker(broker_url)
     yield worker
@@ -101,6 +102,97 @@ def test_it_takes_from_each_queue_in_turn_and_the_urgent_first(worker: Worker) -
         message.ack()
     worker.drain(6)
     assert worker.got[3:] == ["event 2", "event 3", "later"]
+
+
+def test_of_a_queue_worked_off_together_it_takes_all_there_is_as_one(
+    worker: Worker, redis: Redis
+) -> None:
+    install(together=["events"])
+    for number in range(7):
+        put(worker, number)
+    for number in range(4):
+        put(worker, f"retry {number}", "retries")
+    worker.drain(9)
+    assert worker.got[:8] == [0, 1, 2, 3, 4, 5, 6, "retry 0"]
+    assert worker.got[8] == "retry 1"
+    assert (redis.llen("events"), redis.llen("retries"), redis.hlen(UNACKED)) == (0, 2, 9)
+
+
+@pytest.mark.parametrize(
+    ("size", "taken"),
+    [
+        pytest.param(10, 100, id="no more than 100"),
+        pytest.param(1_000_000, 3, id="of large ones each counts"),
+    ],
+)
+def test_what_it_takes_together_has_a_limit(
+    worker: Worker, redis: Redis, size: int, taken: int
+) -> None:
+    install(together=["events"])
+    for _ in range(taken + 2):
+        put(worker, "x" * size)
+    worker.drain(taken)
+    worker.look()
+    assert (len(worker.got), redis.llen("events")) == (taken, 2)
+
+
+def test_what_rides_along_takes_no_room_until_it_is_done(worker: Worker) -> None:
+    install(together=["events"])
+    for number in range(5):
+        put(worker, number)
+    worker.drain(5)
+    qos = worker.messages[0].channel.qos
+    assert (qos.can_consume(), qos.can_consume_max_estimate()) == (False, 0)
+    for message in worker.messages[1:]:
+        qos.ride_along(message.delivery_tag)
+    assert (qos.can_consume(), qos.can_consume_max_estimate()) == (True, 2)
+    worker.messages[1].ack()
+    worker.messages[2].requeue()
+    assert qos.can_consume_max_estimate() == 2
+    qos.ack_all([worker.messages[0].delivery_tag])
+    assert qos.can_consume_max_estimate() == 3
+    qos.ride_along(worker.messages[0].delivery_tag)
+    assert qos.can_consume_max_estimate() == 3
+
+
+def test_several_are_acknowledged_in_one_step(worker: Worker, redis: Redis) -> None:
+    for number in range(3):
+        put(worker, number)
+    worker.drain(3)
+    before = redis.info("stats")["total_commands_processed"]
+    worker.messages[0].channel.qos.ack_all([m.delivery_tag for m in worker.messages])
+    # MULTI, ZREM, HDEL, EXEC, and the INFO that asks.
+    assert redis.info("stats")["total_commands_processed"] - before <= 5
+    assert redis.hlen(UNACKED) == redis.zcard(NotingChannel.unacked_index_key) == 0
+
+
+def test_what_redis_could_not_be_told_takes_no_room_any_more(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        put(worker, number)
+    worker.drain(3)
+    qos = worker.messages[0].channel.qos
+    assert not qos.can_consume()
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NotingChannel, "conn_or_acquire", away)
+        with pytest.raises(TimeoutError):
+            worker.messages[0].ack()
+        with pytest.raises(TimeoutError):
+            qos.reject_all([worker.messages[1].delivery_tag], requeue=True)
+    assert qos.can_consume_max_estimate() == 2
+
+
+def test_without_a_limit_there_is_always_room(worker: Worker) -> None:
+    put(worker, 1)
+    worker.drain(1)
+    qos = worker.messages[0].channel.qos
+    qos.prefetch_count = 0
+    assert (qos.can_consume(), qos.can_consume_max_estimate()) == (True, None)
 
 
 def test_what_it_has_not_done_when_it_closes_is_next_in_its_order(

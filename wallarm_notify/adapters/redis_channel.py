@@ -5,8 +5,8 @@ Redis that is killed in between takes the message along, and a Redis without mem
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from queue import Empty
 from time import monotonic
 from typing import Any, Final
@@ -30,35 +30,53 @@ LOOK_AGAIN_UNCALLED: Final = 0.02
 invalidation message, in its words) and where it may not: an ACL, or what stands before it, forbids
 ``CLIENT TRACKING``."""
 
+TOGETHER_BYTES: Final = 160_000
+"""From a queue whose messages are worked off together so much is taken at once, or one message."""
+
 TAKE: Final = """
-local queues, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+local queues, most, together_most, together_bytes =
+  tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if redis.replicate_commands then redis.replicate_commands() end
 local now = redis.call('TIME')
 local noted, index = KEYS[#KEYS - 1], KEYS[#KEYS]
-local taken = {}
+local taken, turns, had = {}, 0, {}
+local function take(key)
+  local raw = redis.pcall('LINDEX', key, -1)
+  if type(raw) ~= 'string' then return nil end
+  -- Without memory Redis refuses a first write that gives something; this one takes away.
+  if #taken == 0 then redis.call('HDEL', noted, '') end
+  local mine = redis.sha1hex(raw) .. ':' .. key
+  local micros = math.min(now[2] + #taken / 2, 999999)
+  redis.call('HSET', noted, mine, raw)
+  redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', micros), mine)
+  redis.call('RPOP', key)
+  taken[#taken + 1] = mine
+  taken[#taken + 1] = raw
+  return #raw
+end
 for first = 1, #KEYS - 2, queues do
   repeat
     local came = false
     for k = first, first + queues - 1 do
-      local raw = #taken < 2 * most and redis.pcall('LINDEX', KEYS[k], -1)
-      if type(raw) == 'string' then
-        came = true
-        -- Without memory Redis refuses a first write that gives something; this one takes away.
-        if #taken == 0 then redis.call('HDEL', noted, '') end
-        local mine = redis.sha1hex(raw) .. ':' .. KEYS[k]
-        local micros = math.min(now[2] + #taken / 2, 999999)
-        redis.call('HSET', noted, mine, raw)
-        redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', micros), mine)
-        redis.call('RPOP', KEYS[k])
-        taken[#taken + 1] = mine
-        taken[#taken + 1] = raw
+      local size = turns < most and not had[k] and take(KEYS[k])
+      if size then
+        came, turns = true, turns + 1
+        if ARGV[5 + k - first] == '1' then
+          had[k] = true
+          local number, bytes = 1, size
+          while size and number < together_most and bytes < together_bytes do
+            size = take(KEYS[k])
+            number, bytes = number + 1, bytes + (size or 0)
+          end
+        end
       end
     end
   until not came
 end
 return taken
 """
-"""Takes messages from the lists, one from each in turn, those of a higher priority first.
+"""Takes messages from the lists, one from each in turn, those of a higher priority first; of those that
+are worked off together as many as lie there, up to a limit, count as one.
 
 Nothing takes a script back that fails half way, so a message leaves its list last. Its tag is its
 content's and its list's: whoever has done it ends it for all who were handed it. Who has read a list
@@ -118,7 +136,64 @@ class NotedQoS(transport.QoS):
 
     # kombu's, which its published types lack.
     channel: Any
+    prefetch_count: int
     _delivered: Any
+    _dirty: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._riders: set[str] = set()
+
+    def can_consume(self) -> bool:
+        """Whether the worker has room for another message."""
+        return self.can_consume_max_estimate() != 0
+
+    def can_consume_max_estimate(self) -> int | None:  # type: ignore[override]  # as kombu's own does
+        """For how many; None: there is no limit. What rides along with another takes no room."""
+        if not self.prefetch_count:
+            return None
+        here = len(self._delivered) - len(self._dirty) - len(self._riders)
+        return max(self.prefetch_count - here, 0)
+
+    def ride_along(self, delivery_tag: str) -> None:
+        """This message is worked off with another one."""
+        if delivery_tag in self._delivered and delivery_tag not in self._dirty:
+            self._riders.add(delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Done, for whoever was handed it."""
+        self.ack_all([delivery_tag])
+
+    def ack_all(self, delivery_tags: Sequence[str]) -> None:
+        """Likewise, of all of them in one step."""
+        try:
+            with self.pipe_or_acquire() as pipe:
+                pipe.zrem(self.unacked_index_key, *delivery_tags)
+                pipe.hdel(self.unacked_key, *delivery_tags)
+                pipe.execute()
+        finally:
+            self._settle(delivery_tags)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Given back, or thrown away."""
+        self.reject_all([delivery_tag], requeue=requeue)
+
+    def reject_all(self, delivery_tags: Sequence[str], *, requeue: bool) -> None:
+        """Likewise, all of them in one step; what is given back comes after all that wait already."""
+        if not requeue:
+            self.ack_all(delivery_tags)
+            return
+        try:
+            with self.channel.conn_or_acquire() as client:
+                self._run(client, HAND_BACK, "LPUSH", *delivery_tags)
+        finally:
+            self._settle(delivery_tags)
+
+    def _settle(self, delivery_tags: Sequence[str]) -> None:
+        """They take no room any more, whether or not Redis could be told: it hands them out again."""
+        for tag in delivery_tags:
+            self._riders.discard(tag)
+            virtual.QoS.ack(self, tag)
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Keeps ``message`` in mind."""
@@ -159,6 +234,8 @@ class NotingChannel(transport.Channel):
     """
 
     QoS = NotedQoS
+    together: frozenset[str] = frozenset()
+    """Queues whose messages are worked off together."""
     # kombu's own are of another form, and other applications may have theirs in the same Redis.
     unacked_key = "wallarm_notify.unacked"
     unacked_index_key = "wallarm_notify.unacked_index"
@@ -170,10 +247,21 @@ class NotingChannel(transport.Channel):
     _fanout_to_queue: Any
     _q_for_pri: Callable[[str, int], str]
     _flush_brpop_reauth: Callable[[], None]
+    _create_client: Callable[[], Any]
 
     _rests_until = 0.0
     _is_called = False
     _asked_on: Any = None
+    _at_hand: Any = None
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """A client; kombu makes a new one each time, which takes longer than what it is made for."""
+        if client is None:
+            if self._at_hand is None or self._at_hand.connection_pool is not self.pool:
+                self._at_hand = self._create_client()
+            client = self._at_hand
+        yield client
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Asks for messages, unless none were there a moment ago."""
@@ -190,7 +278,8 @@ class NotingChannel(transport.Channel):
         keys = [*lists, self.unacked_key, self.unacked_index_key]
         room = self.qos.can_consume_max_estimate()
         most = AT_ONCE if room is None else min(room, AT_ONCE)
-        script = (len(keys), *keys, len(queues), most)
+        flags = [int(queue in self.together) for queue in queues]
+        script = (len(keys), *keys, len(queues), most, AT_ONCE, TOGETHER_BYTES, *flags)
         self._in_poll, self._brpop_sent_at = connection, now
         connection.send_command("EVAL", TAKE, *script)
 
@@ -298,7 +387,8 @@ class CalledPoller(transport.MultiChannelPoller):
         return super().on_readable(fileno)
 
 
-def install() -> None:
-    """Lets every Redis connection of this process take messages so."""
+def install(together: Iterable[str] = ()) -> None:
+    """Lets every Redis connection of this process take messages so, and those of some queues together."""
+    NotingChannel.together = frozenset(together)
     transport.Transport.Channel = NotingChannel
     transport.MultiChannelPoller = CalledPoller  # type: ignore[misc]  # kombu offers no other way
