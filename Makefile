@@ -17,7 +17,7 @@ CELERY = $(BIN)/celery -A tasks
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos chaos-outage chaos-rabbitmq chaos-sample check bench format lock worker beat flower sandbox clean
+.PHONY: help setup demo test chaos chaos-outage chaos-rabbitmq chaos-sample check bench bench-quick format lock worker beat flower sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -68,9 +68,11 @@ check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## how fast it is beside what one would pick instead, and how long a review takes; half an hour
-	$(BIN)/python -m benchmarks.compare
-	$(BIN)/python -m benchmarks.review
+bench: $(STAMP) ## how fast it is, beside what one would pick instead; half an hour; writes docs/performance.md
+	$(BIN)/python -m benchmarks --write docs/performance.md
+
+bench-quick: $(STAMP) ## what CI plays of it, for the ledger's sake; a minute
+	$(BIN)/python -m benchmarks.compare --events 600 --rounds 1
 
 format: $(STAMP) ## put the code into its form
 	$(BIN)/ruff format

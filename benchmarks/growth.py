@@ -75,13 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--parts: {', '.join(sorted(unknown))}: none of {', '.join(PARTS)}")
     size = Size(options.events, options.rounds, options.stored, options.old)
     try:
-        parts = {name: PARTS[name](size) for name in names}
+        result = result_of(size, names)
     except Void as error:
         say(f"void: {error}")
         return 1
-    result = {"events": size.events, "cores": CORES, "parts": parts}
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
     return 0
+
+
+def result_of(size: Size, names: Sequence[str]) -> dict[str, Any]:
+    """What the parts of these names measure."""
+    parts = {name: PARTS[name](size) for name in names}
+    return {"events": size.events, "cores": CORES, "parts": parts}
 
 
 def stored(size: Size) -> dict[str, Any]:

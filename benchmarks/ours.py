@@ -24,6 +24,8 @@ def at_work(stage: Stage, events: int) -> Iterator[None]:
         stage.start_worker("retries", "tasks", "retries"),
         stage.start("beat", ["-m", "celery", "-A", "tasks", "beat", "-l", "INFO"]),
     ]
+    beat = stage.folder / "beat.log"
+    until(lambda: "Starting" in beat.read_text() or None, 60, "beat to be ready")
     try:
         yield
         until(lambda: stage.open_notifications() == 0 or None, 60, "the last record")

@@ -1,0 +1,620 @@
+"""What a narrow table of open work beside the notifications would save, and what it would cost.
+
+    python -m benchmarks.open_work [--stored 200000] [--batches 60] [--rounds 3] [--as-planned] [--json]
+
+Two layouts in one database of its own, on the server that WALLARM_NOTIFY_DATABASE_URL names, which has to
+be on this machine, or on one that it starts and stops:
+
+``today``: the notifications as migrated, by the store's own statements.
+
+``narrow``: what changes while a notification is open is in a table ``open_work``; the notification itself
+is written twice, as it is made and as it ends, when its open work is deleted.
+
+Batches of 100 are inserted, claimed and recorded; what fails is claimed and recorded again when every batch
+has had its attempt, and the last attempt delivers. Only the notifications' statements are played, in the
+transactions in which they are: events, attempts, counters and what a claim joins beside the notifications
+cost the same in both and are left out, so the ratio is that of a part and not of the whole.
+
+What is told: the CPU of PostgreSQL's own process, by /proc, the wall time and the WAL for each notification,
+medians over the rounds, with ratios paired within a round; the WAL is the whole server's. Autovacuum is off
+for these tables. In its stead VACUUM runs between attempts where autovacuum would have come, and after each
+run; that last one counts by the part of autovacuum's threshold that had gathered.
+
+Left to itself, PostgreSQL updates a hundred rows of a small ``open_work`` by scanning all of it, as often as
+there are batches. Unless ``--as-planned`` is given it may not, so that what is told is the most that the narrow
+table can save; the plans of ``today`` are the same either way.
+
+It decides nothing by itself: a second table also has to be kept in step by whatever reads or writes open
+notifications, the sweep, lanes, disablings, replays, the ledger and PRUNE, and that has no microseconds.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from benchmarks.stage import Void, say
+from wallarm_notify.adapters import migrations
+from wallarm_notify.adapters.borrowed import database_of_our_own
+from wallarm_notify.adapters.database import make_engine, transaction
+from wallarm_notify.adapters.store.queries import (
+    NOTIFICATION_COLUMNS,
+    Queries,
+    notification_of,
+    parameters_of,
+    rows_of,
+)
+from wallarm_notify.adapters.store.routing import RoutingQueries
+from wallarm_notify.domain.event import Severity
+from wallarm_notify.domain.notification import (
+    NewNotification,
+    Notification,
+    State,
+    claimed,
+    recorded,
+)
+from wallarm_notify.domain.outcome import Delivered, Outcome, RetryLater
+from wallarm_notify.embedded import DATABASE_URL, EmbeddedPostgres
+
+BATCH: Final = 100
+INTEGRATIONS: Final = 1000
+ATTEMPTS: Final = (1, 2, 5)
+WARM: Final = 5
+"""Batches of each kind before the first round."""
+
+LEASE: Final = timedelta(seconds=30)
+RING: Final = timedelta(seconds=15)
+
+TICK: Final = os.sysconf("SC_CLK_TCK")
+THRESHOLD: Final = 50
+SCALE: Final = 0.2
+"""Autovacuum comes after so many dead rows and this part of the table's: PostgreSQL's defaults."""
+
+EACH: Final = {"cpu": 1e6, "vacuum": 1e6, "wall": 1e6, "wal": 1.0}
+WORDS: Final = {
+    "cpu": "PostgreSQL's CPU, µs",
+    "vacuum": "VACUUM's CPU, µs",
+    "both": "CPU of both, µs",
+    "wall": "wall time, µs",
+    "wal": "WAL, bytes",
+}
+
+FILL: Final = """
+    INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, created_at, state,
+        attempts_made, claim, disablings, due_at, finished_at)
+    SELECT n %% %(integrations)s + 1, n %% %(integrations)s + 1, gen_random_uuid(), 'card', 2, at,
+        'delivered', 1, 1, 0, at, at + interval '100 ms'
+    FROM (SELECT n, now() - interval '1 day' + n * interval '1 ms' AS at
+          FROM generate_series(1, %(stored)s) n) one
+    ORDER BY n"""
+
+NARROW: Final = """
+    CREATE SCHEMA narrow;
+    CREATE TABLE narrow.notifications (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        client_id bigint NOT NULL,
+        integration_id bigint NOT NULL,
+        event_id uuid NOT NULL,
+        firing_id uuid,
+        origin text NOT NULL,
+        severity smallint NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        state text NOT NULL,
+        run int NOT NULL DEFAULT 1,
+        attempts_made int NOT NULL DEFAULT 0,
+        claim int NOT NULL DEFAULT 0,  -- a replay goes on from it
+        finished_at timestamptz,
+        end_reason text,
+        UNIQUE (event_id, origin, integration_id),
+        CHECK (state IN ('pending', 'delivered', 'failed', 'cancelled', 'skipped'))
+    ) WITH (fillfactor = 80);
+    CREATE INDEX ON narrow.notifications (client_id, id);
+    CREATE INDEX ON narrow.notifications (integration_id, state, finished_at)
+        WHERE state IN ('failed', 'skipped', 'cancelled');
+    CREATE INDEX ON narrow.notifications (finished_at) WHERE finished_at IS NOT NULL;
+    CREATE TABLE narrow.open_work (
+        notification_id bigint PRIMARY KEY,
+        integration_id bigint NOT NULL,
+        state text NOT NULL,
+        run int NOT NULL,
+        attempts_made int NOT NULL,
+        claim int NOT NULL,
+        lost_claims int NOT NULL,
+        rings int NOT NULL,
+        due_at timestamptz NOT NULL,
+        lease_until timestamptz,
+        ring_at timestamptz NOT NULL,
+        severity smallint NOT NULL,
+        disablings int NOT NULL,
+        last boolean NOT NULL,
+        CHECK (state IN ('pending', 'retrying'))
+    ) WITH (fillfactor = 70);
+    CREATE INDEX ON narrow.open_work (ring_at);
+    CREATE INDEX ON narrow.open_work (integration_id);
+    INSERT INTO narrow.notifications (client_id, integration_id, event_id, origin, severity, created_at,
+        state, attempts_made, claim, finished_at)
+    SELECT client_id, integration_id, event_id, origin, severity, created_at,
+        state, attempts_made, claim, finished_at FROM notifications ORDER BY id"""
+
+BY_INDEX: Final = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+
+TABLES: Final = {
+    "today": ("notifications",),
+    "narrow": ("narrow.notifications", "narrow.open_work"),
+}
+"""What each layout holds its notifications in."""
+
+_MADE: Final = {
+    "client_id": "bigint",
+    "integration_id": "bigint",
+    "event_id": "uuid",
+    "firing_id": "uuid",
+    "origin": "text",
+    "severity": "smallint",
+    "state": "text",
+}
+_OPENED: Final = {
+    "notification_id": "bigint",
+    "integration_id": "bigint",
+    "state": "text",
+    "run": "int",
+    "attempts_made": "int",
+    "claim": "int",
+    "lost_claims": "int",
+    "rings": "int",
+    "due_at": "timestamptz",
+    "ring_at": "timestamptz",
+    "severity": "smallint",
+    "disablings": "int",
+    "last": "boolean",
+}
+_CHANGED: Final = {
+    "id": "bigint",
+    "state": "text",
+    "attempts_made": "int",
+    "claim": "int",
+    "lost_claims": "int",
+    "rings": "int",
+    "due_at": "timestamptz",
+    "lease_until": "timestamptz",
+    "ring_at": "timestamptz",
+}
+_ENDED: Final = {
+    "id": "bigint",
+    "state": "text",
+    "attempts_made": "int",
+    "claim": "int",
+    "finished_at": "timestamptz",
+    "end_reason": "text",
+}
+
+_OPEN_COLUMNS: Final = """o.notification_id AS id, o.integration_id, o.state, o.run, o.attempts_made, o.claim,
+    o.lost_claims, o.rings, o.due_at, o.lease_until, o.ring_at, NULL AS finished_at, o.severity,
+    o.disablings, o.last, NULL AS end_reason"""
+
+
+class Today(RoutingQueries):
+    """The store's own statements."""
+
+    def take(self, ids: Sequence[int]) -> list[Notification]:
+        """What ``candidates`` reads and locks, without what it joins."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}, n.client_id, n.event_id, n.firing_id, n.origin
+                FROM notifications n WHERE n.id = ANY(CAST(:ids AS bigint[]))
+                ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - a constant
+            ids=list(ids),
+        )
+        return [notification_of(row) for row in rows]
+
+
+class Narrow(Queries):
+    """The same with a table of open work."""
+
+    def insert_notifications(
+        self, new: Sequence[NewNotification], ring: timedelta
+    ) -> list[Notification]:
+        """Makes notifications and their open work."""
+        values: dict[str, list[Any]] = {
+            "client_id": [n.client_id for n in new],
+            "integration_id": [n.integration_id for n in new],
+            "event_id": [n.event_id.hex for n in new],
+            "firing_id": [None for _ in new],
+            "origin": [n.origin for n in new],
+            "severity": [int(n.severity) for n in new],
+            "state": [State.PENDING for _ in new],
+        }
+        names = ", ".join(_MADE)
+        rows = self._rows(
+            f"""INSERT INTO narrow.notifications ({names}, created_at)
+                SELECT {names}, now() FROM {rows_of(_MADE, values)}
+                ORDER BY u.event_id, u.origin, u.integration_id
+                ON CONFLICT (event_id, origin, integration_id) DO NOTHING
+                RETURNING id, event_id, integration_id, origin""",  # noqa: S608 - names of our own
+            **parameters_of(values),
+        )
+        by_identity = {(n.event_id.hex, n.integration_id, n.origin): n for n in new}
+        made = []
+        for row in rows:
+            event = str(row["event_id"]).replace("-", "")
+            n = by_identity[event, row["integration_id"], row["origin"]]
+            made.append(_as_made(row["id"], n, self, ring))
+        self._open(made)
+        return made
+
+    def _open(self, made: Sequence[Notification]) -> None:
+        values: dict[str, list[Any]] = {
+            c: [getattr(n, "id" if c == "notification_id" else c) for n in made] for c in _OPENED
+        }
+        values["severity"] = [int(n.severity) for n in made]
+        names = ", ".join(_OPENED)
+        self._do_later(
+            f"INSERT INTO narrow.open_work ({names}) SELECT {names} FROM {rows_of(_OPENED, values)}",  # noqa: S608 - names of our own
+            **parameters_of(values),
+        )
+
+    def take(self, ids: Sequence[int]) -> list[Notification]:
+        """What a claim reads of both, and locks of the open work."""
+        rows = self._rows(
+            f"""SELECT {_OPEN_COLUMNS}, n.client_id, n.event_id, n.firing_id, n.origin
+                FROM narrow.open_work o JOIN narrow.notifications n ON n.id = o.notification_id
+                WHERE o.notification_id = ANY(CAST(:ids AS bigint[]))
+                ORDER BY o.notification_id FOR UPDATE OF o SKIP LOCKED""",  # noqa: S608 - a constant
+            ids=list(ids),
+        )
+        return [notification_of(row) for row in rows]
+
+    def lock(self, ids: Sequence[int]) -> list[Notification]:
+        """The open ones; for those that have ended, which here are none, a second statement."""
+        rows = self._rows(
+            f"""SELECT {_OPEN_COLUMNS} FROM narrow.open_work o
+                WHERE o.notification_id = ANY(CAST(:ids AS bigint[]))
+                ORDER BY o.notification_id FOR UPDATE""",  # noqa: S608 - a constant
+            ids=list(ids),
+        )
+        return [notification_of(row) for row in rows]
+
+    def save(self, notifications: Sequence[Notification]) -> None:
+        """Writes the open ones to the open work; the ended ones leave it."""
+        still = [n for n in notifications if n.is_open]
+        over = [n for n in notifications if not n.is_open]
+        if still:
+            values = {c: [getattr(n, c) for n in still] for c in _CHANGED}
+            changes = ", ".join(f"{c} = u.{c}" for c in _CHANGED if c != "id")
+            self._do_later(
+                f"""UPDATE narrow.open_work o SET {changes}
+                    FROM {rows_of(_CHANGED, values)} WHERE o.notification_id = u.id""",  # noqa: S608 - names of our own
+                **parameters_of(values),
+            )
+        if over:
+            self._do_later(
+                "DELETE FROM narrow.open_work WHERE notification_id = ANY(CAST(:ids AS bigint[]))",
+                ids=[n.id for n in over],
+            )
+            values = {c: [getattr(n, c) for n in over] for c in _ENDED}
+            changes = ", ".join(f"{c} = u.{c}" for c in _ENDED if c != "id")
+            self._do_later(
+                f"""UPDATE narrow.notifications n SET {changes}
+                    FROM {rows_of(_ENDED, values)} WHERE n.id = u.id""",  # noqa: S608 - names of our own
+                **parameters_of(values),
+            )
+
+
+Layout: TypeAlias = type[Today] | type[Narrow]
+
+LAYOUTS: Final[dict[str, Layout]] = {"today": Today, "narrow": Narrow}
+
+
+class Server:
+    """The database, by one connection, and what its process has used."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        pid = self.number("SELECT pg_backend_pid()")
+        self._stat = Path(f"/proc/{pid}/stat")
+        if not self._stat.exists() or "postgres" not in self._stat.read_text():
+            raise Void("PostgreSQL's processes are not on this machine, or cannot be seen")
+
+    def cpu(self) -> float:
+        """Seconds of CPU of the connection's process, user's and system's."""
+        fields = self._stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def wal(self) -> int:
+        """Bytes of WAL that the server has ever written."""
+        return self.number("SELECT pg_current_wal_insert_lsn() - '0/0'")
+
+    def number(self, query: str) -> int:
+        """What ``query`` answers with, a single number."""
+        with transaction(self.engine) as cursor:
+            cursor.execute(query)
+            return int(cursor.fetchone()[0])
+
+    def execute(self, statement: str, **parameters: Any) -> None:
+        """Runs one statement that commits by itself."""
+        with transaction(self.engine) as cursor:
+            cursor.execute(statement, parameters or None)
+
+
+class Run:
+    """One run of one layout, and what it used."""
+
+    def __init__(self, server: Server, layout: str) -> None:
+        self.server = server
+        self.kind = LAYOUTS[layout]
+        self.tables = TABLES[layout]
+        self.dead: dict[str, int] = defaultdict(int)
+        self.used: dict[str, float] = dict.fromkeys(EACH, 0.0)
+
+    def play(self, batches: int, attempts: int) -> dict[str, float]:
+        """Makes, claims and records; the microseconds and bytes of each notification."""
+        ids = []
+        with self._measured():
+            for _ in range(batches):
+                ids.append(self._made())
+                self._attempted(ids[-1], last=attempts == 1)
+        for number in range(2, attempts + 1):
+            self._vacuum_where_due()
+            with self._measured():
+                for some in ids:
+                    self._attempted(some, last=number == attempts)
+        self._vacuum_for_the_rest(batches)
+        used = {name: self.used[name] * unit / batches / BATCH for name, unit in EACH.items()}
+        return used | {"both": used["cpu"] + used["vacuum"]}
+
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        wal, cpu, wall = self.server.wal(), self.server.cpu(), time.perf_counter()
+        yield
+        self.used["wall"] += time.perf_counter() - wall
+        self.used["cpu"] += self.server.cpu() - cpu
+        self.used["wal"] += self.server.wal() - wal
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Today | Narrow]:
+        with transaction(self.server.engine) as cursor:
+            tx = self.kind(cursor, None)
+            yield tx
+            tx.commit()
+
+    def _made(self) -> list[int]:
+        new = [_new() for _ in range(BATCH)]
+        with self._transaction() as tx:
+            return [n.id for n in tx.insert_notifications(new, RING)]
+
+    def _attempted(self, ids: Sequence[int], *, last: bool) -> None:
+        with self._transaction() as tx:
+            now = tx.now
+            tx.save([claimed(n, now, LEASE) for n in tx.take(ids)])
+        with self._transaction() as tx:
+            now = tx.now
+            tx.save(
+                [
+                    recorded(
+                        n, _outcome(last=last), current=True, answered_at=now, now=now, ring=RING
+                    )
+                    for n in tx.lock(ids)
+                ]
+            )
+        self.dead[self.tables[-1]] += 2 * len(ids)
+        if last and len(self.tables) > 1:
+            self.dead[self.tables[0]] += len(ids)
+
+    def _vacuum_where_due(self) -> None:
+        for table in self.tables:
+            if self.dead[table] > self._threshold(table):
+                self.used["vacuum"] += self._vacuumed(table)
+
+    def _vacuum_for_the_rest(self, batches: int) -> None:
+        """Leaves nothing dead for the next run. Raises Void where a notification was not delivered."""
+        for table in self.tables:
+            part = min(self.dead[table] / self._threshold(table), 1)
+            self.used["vacuum"] += self._vacuumed(table) * part
+        newest = f"(SELECT state FROM {self.tables[0]} ORDER BY id DESC LIMIT {batches * BATCH})"  # noqa: S608 - ours
+        query = f"SELECT count(*) FROM {newest} n WHERE state = 'delivered'"  # noqa: S608 - ours
+        if self.server.number(query) != batches * BATCH:
+            raise Void("some were not delivered")
+        if len(self.tables) > 1 and self.server.number("SELECT count(*) FROM narrow.open_work"):
+            raise Void("some work is still open")
+
+    def _threshold(self, table: str) -> float:
+        oid = f"'{table}'::regclass"
+        rows = self.server.number(f"SELECT reltuples FROM pg_class WHERE oid = {oid}")  # noqa: S608 - ours
+        return THRESHOLD + SCALE * max(rows, 0)
+
+    def _vacuumed(self, table: str) -> float:
+        before = self.server.cpu()
+        self.server.execute(f"VACUUM (PARALLEL 0) {table}")
+        self.dead[table] = 0
+        return self.server.cpu() - before
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints; the exit status is 1 where a run was void."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--stored", type=int, default=200_000, help="notifications, delivered")
+    parser.add_argument("--batches", type=int, default=60, help="of 100 notifications, in a run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--as-planned", action="store_true", help="let PostgreSQL scan whole tables"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    try:
+        result = measured(
+            options.stored, options.batches, options.rounds, as_planned=options.as_planned
+        )
+    except Void as error:
+        say(f"void: {error}")
+        return 1
+    print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
+    return 0
+
+
+def measured(stored: int, batches: int, rounds: int, *, as_planned: bool) -> dict[str, Any]:
+    """Every figure of every round, by attempts and layout, and the sizes at the end."""
+    with _database() as url:
+        migrations.upgrade(url)
+        # Of one connection, so that one process does it all.
+        engine = make_engine(url, pool_size=1, bounded=False)
+        try:
+            server = Server(engine)
+            _fill(server, stored)
+            if not as_planned:
+                server.execute(BY_INDEX)
+            runs = _in_turn(server, batches, rounds)
+            sizes = {layout: _sizes(server, layout) for layout in LAYOUTS}
+        finally:
+            engine.dispose()
+    return {
+        "stored": stored,
+        "batches": batches,
+        "as_planned": as_planned,
+        "runs": runs,
+        "sizes": sizes,
+    }
+
+
+def table(result: Mapping[str, Any]) -> list[str]:
+    """For people, in Markdown."""
+    title = f"Runs of {result['batches'] * BATCH:,} notifications in batches of {BATCH} beside"
+    lines = [
+        f"{title} {result['stored']:,} delivered ones; each notification, medians, ratios of the rounds:",
+        "",
+        "| attempts | figure | today | narrow | narrow/today |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for attempts, runs in [*result["runs"].items(), ("a retry", _retries(result["runs"]))]:
+        for figure, words in WORDS.items():
+            today, narrow = ([run[figure] for run in runs[layout]] for layout in LAYOUTS)
+            ratio = statistics.median(b / a if a else 1 for a, b in zip(today, narrow, strict=True))
+            lines.append(
+                f"| {attempts} | {words} | {statistics.median(today):,.0f} "
+                f"| {statistics.median(narrow):,.0f} | {ratio:.2f} |"
+            )
+    lines += [
+        "",
+        "| layout | table | rows | table, bytes a notification | indexes, bytes a notification |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for layout, tables in result["sizes"].items():
+        rows = max(size["rows"] for size in tables.values())
+        for name, size in tables.items():
+            held, indexes = (size[kind] / rows for kind in ("table", "indexes"))
+            lines.append(
+                f"| {layout} | {name.rpartition('.')[2]} | {size['rows']:,} | {held:,.0f} | {indexes:,.0f} |"
+            )
+    return lines
+
+
+def _retries(runs: Mapping[Any, Mapping[str, Sequence[Mapping[str, float]]]]) -> dict[str, Any]:
+    """What one more attempt uses: of each round the most attempts less the fewest."""
+    few, many = min(runs, key=int), max(runs, key=int)
+    more = int(many) - int(few)
+    return {
+        layout: [
+            {figure: (b[figure] - a[figure]) / more for figure in WORDS}
+            for a, b in zip(runs[few][layout], runs[many][layout], strict=True)
+        ]
+        for layout in LAYOUTS
+    }
+
+
+def _in_turn(
+    server: Server, batches: int, rounds: int
+) -> dict[int, dict[str, list[dict[str, float]]]]:
+    for attempts in ATTEMPTS:
+        for layout in LAYOUTS:
+            Run(server, layout).play(WARM, attempts)
+    runs: dict[int, dict[str, list[dict[str, float]]]] = {
+        attempts: {layout: [] for layout in LAYOUTS} for attempts in ATTEMPTS
+    }
+    for number in range(1, rounds + 1):
+        for attempts in ATTEMPTS:
+            for layout in LAYOUTS if number % 2 else reversed(LAYOUTS):
+                used = Run(server, layout).play(batches, attempts)
+                runs[attempts][layout].append(used)
+                say(
+                    f"round {number} of {rounds}: {attempts} attempts, {layout}: "
+                    f"{used['cpu']:.0f} µs of CPU, {used['vacuum']:.0f} µs of VACUUM"
+                )
+    return runs
+
+
+def _fill(server: Server, stored: int) -> None:
+    say(f"storing {stored:,} notifications in both")
+    server.execute(FILL, stored=stored, integrations=INTEGRATIONS)
+    server.execute(NARROW)
+    for tables in TABLES.values():
+        for name in tables:
+            server.execute(f"ALTER TABLE {name} SET (autovacuum_enabled = off)")
+    server.execute("VACUUM ANALYZE")
+
+
+def _sizes(server: Server, layout: str) -> dict[str, dict[str, int]]:
+    return {
+        name: {
+            "rows": server.number(f"SELECT count(*) FROM {name}"),  # noqa: S608 - ours
+            "table": server.number(f"SELECT pg_table_size('{name}')"),
+            "indexes": server.number(f"SELECT pg_indexes_size('{name}')"),
+        }
+        for name in TABLES[layout]
+    }
+
+
+def _new() -> NewNotification:
+    whose = random.randint(1, INTEGRATIONS)  # noqa: S311 - anyone's
+    return NewNotification(
+        client_id=whose,
+        integration_id=whose,
+        event_id=UUID(bytes=random.randbytes(16)),  # noqa: S311 - as good as any
+        severity=Severity.ERROR,
+        disablings=0,
+    )
+
+
+def _as_made(made: int, n: NewNotification, tx: Queries, ring: timedelta) -> Notification:
+    return Notification(
+        id=made,
+        integration_id=n.integration_id,
+        state=State.PENDING,
+        run=1,
+        attempts_made=0,
+        claim=0,
+        lost_claims=0,
+        rings=0,
+        due_at=tx.now,
+        lease_until=None,
+        ring_at=tx.now + ring,
+        finished_at=None,
+        severity=n.severity,
+        disablings=n.disablings,
+        last=n.last,
+    )
+
+
+def _outcome(*, last: bool) -> Outcome:
+    """Delivered, or a wait of its own."""
+    return Delivered() if last else RetryLater(timedelta(seconds=random.uniform(5, 10)))  # noqa: S311 - a spread
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    with ExitStack() as stack:
+        server = os.environ.get(DATABASE_URL) or stack.enter_context(EmbeddedPostgres()).url
+        yield stack.enter_context(database_of_our_own(server))[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

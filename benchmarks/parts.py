@@ -1,0 +1,189 @@
+"""Where the time of (e) goes: what each part of an event's way costs, in microseconds.
+
+    python -m benchmarks.parts [--batches 60] [--json]
+
+One process works off batches of 100 events for 1,000 integrations, one step after the other: what the
+worker's own CPU did, and what it waited for, which is PostgreSQL but for the sends. ``send`` is what the
+courier takes beside rendering and recording: its threads, libcurl, and the sink's answers. Celery's own part,
+two tasks for a hundred events, is that of ``compare``'s empty tasks.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from benchmarks.contenders import nothing
+from benchmarks.ours import event
+from benchmarks.stage import CORES, Stage, say, stage
+from wallarm_notify.domain.message import Message
+from wallarm_notify.domain.outcome import Answer, Attempt
+from wallarm_notify.schemas import read_call
+from wallarm_notify.services.deliver import Claim
+
+INTEGRATIONS: Final = 1000
+BATCH: Final = 100
+WARM: Final = 10
+"""Batches before the first that counts: every integration's key has been decrypted by then."""
+
+EMPTY_TASKS: Final = 2000
+
+PARTS: Final = ("decode", "validate", "route", "claim", "render", "send", "record")
+
+
+class Silence:
+    """A doorbell that keeps what it was to ring for."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+
+    def ring(self, messages: Sequence[Message]) -> None:
+        """Keeps the ids."""
+        self.ids += [i for message in messages for i in message.ids]
+
+    def taken(self) -> list[int]:
+        """Those kept since the last time."""
+        ids, self.ids = self.ids, []
+        return ids
+
+
+class Clock:
+    """Seconds of this process's CPU, and of waiting, by part; one of each for a batch."""
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, list[float]] = defaultdict(list)
+        self.waited: dict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What the block takes."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        yield
+        used = time.process_time() - cpu
+        self.cpu[name].append(used)
+        self.waited[name].append(max(time.perf_counter() - wall - used, 0.0))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--batches", type=int, default=60, help="of 100 events")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    result = measured(options.batches)
+    print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
+    return 0
+
+
+def measured(batches: int) -> dict[str, Any]:
+    """Microseconds an event by part: medians over the batches."""
+    with stage() as one:
+        one.make_integrations(INTEGRATIONS)
+        empty = 1 / nothing(one, EMPTY_TASKS)
+        clock = _worked_off(one, batches)
+    cpu = {name: _each(clock.cpu[name]) for name in clock.cpu}
+    waited = {name: _each(clock.waited[name]) for name in clock.waited}
+    cpu["send"] = max(cpu.pop("carry") - cpu["render"] - cpu["record"], 0.0)
+    waited["send"] = 0.0
+    return {
+        "batches": batches,
+        "cores": CORES,
+        "parts": {
+            "Celery": {"cpu": 2 * empty * CORES / BATCH * 1e6, "waited": 0.0},
+            **{name: {"cpu": cpu[name], "waited": waited[name]} for name in PARTS},
+        },
+    }
+
+
+def table(result: Mapping[str, Any]) -> list[str]:
+    """For people, in Markdown."""
+    title = f"Batches of {BATCH} events for {INTEGRATIONS:,} integrations, one step after the other"
+    lines = [
+        f"{title}, on {result['cores']} cores:",
+        "",
+        "| part | CPU, µs an event | waiting for PostgreSQL, µs an event |",
+        "| --- | --- | --- |",
+    ]
+    for name, part in result["parts"].items():
+        lines.append(f"| {name} | {part['cpu']:,.0f} | {part['waited'] or 0:,.0f} |")
+    whole = {
+        kind: sum(part[kind] for part in result["parts"].values()) for kind in ("cpu", "waited")
+    }
+    return [*lines, f"| all | {whole['cpu']:,.0f} | {whole['waited']:,.0f} |"]
+
+
+def _worked_off(one: Stage, batches: int) -> Clock:
+    bell = Silence()
+    vars(one.wiring)["_bell"] = (
+        bell  # the tasks between the parts are Celery's, which is counted apart
+    )
+    clock = Clock()
+    for number in range(WARM + batches):
+        if number == WARM:
+            say(f"measuring {batches} batches")
+            clock = Clock()
+        _batch(one, bell, clock, number)
+        _recorded_alone(one, bell, clock, number)
+    return clock
+
+
+def _events(number: int) -> list[dict[str, Any]]:
+    first = number * BATCH
+    return [event(first + n, (first + n) % INTEGRATIONS + 1) for n in range(BATCH)]
+
+
+def _batch(one: Stage, bell: Silence, clock: Clock, number: int) -> None:
+    body = json.dumps([[], {"events": _events(number)}, {}])
+    with clock.part("decode"):
+        call = json.loads(body)
+    with clock.part("validate"):
+        events, rejections = read_call(call[0], call[1])
+    with clock.part("route"):
+        one.wiring.router.ingest(events, rejections)
+    with clock.part("claim"):
+        claim = one.wiring.delivery.claim(bell.taken())
+    with clock.part("render"):
+        for sending in claim.sendings:
+            one.wiring._pack(sending)  # noqa: SLF001 - what the courier is given
+    with clock.part("carry"):
+        one.wiring.courier.carry(claim, time.monotonic())
+        one.wiring.courier.drain(30)
+
+
+def _recorded_alone(one: Stage, bell: Silence, clock: Clock, number: int) -> None:
+    one.wiring.router.ingest(*read_call((), {"events": _events(number)}))
+    claim = one.wiring.delivery.claim(bell.taken())
+    attempts = _answered(claim)
+    with clock.part("record"):
+        one.wiring.delivery.record(attempts)
+
+
+def _answered(claim: Claim) -> list[Attempt]:
+    return [
+        Attempt(
+            notification_id=s.notification.id,
+            integration_id=s.notification.integration_id,
+            generation=s.generation,
+            claim=s.notification.claim,
+            run=s.notification.run,
+            number=s.number,
+            at=claim.now,
+            duration=timedelta(milliseconds=2),
+            answer=Answer(202, None, '{"status":"success","message":"Event processed"}'),
+        )
+        for s in claim.sendings
+    ]
+
+
+def _each(seconds: Sequence[float]) -> float:
+    return statistics.median(seconds) / BATCH * 1e6
+
+
+if __name__ == "__main__":
+    sys.exit(main())
