@@ -8,7 +8,10 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from kombu.transport import redis as transport
+from redis import Redis
 
+from wallarm_notify.adapters.redis_channel import NotingChannel, install
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 
@@ -33,6 +36,24 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def client(sandbox: Sandbox) -> SandboxClient:
     return SandboxClient(sandbox.url)
+
+
+@pytest.fixture
+def redis(broker_url: str) -> Iterator[Redis]:
+    """The broker, empty before and after."""
+    with Redis.from_url(broker_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def our_channel(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are taken from Redis in our way, until the test is over."""
+    monkeypatch.setattr(transport.Transport, "Channel", transport.Transport.Channel)
+    monkeypatch.setattr(transport, "MultiChannelPoller", transport.MultiChannelPoller)
+    monkeypatch.setattr(NotingChannel, "together", frozenset())
+    install()
 
 
 @pytest.fixture

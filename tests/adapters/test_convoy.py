@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Connection, Consumer, Queue
-from kombu.transport import redis as transport
-from redis import Redis
 
 from wallarm_notify.adapters.convoy import MOST, ComeBack, Convoy, Gathering
 from wallarm_notify.adapters.redis_channel import NotingChannel, install
@@ -18,6 +16,8 @@ from wallarm_notify.task_names import DELIVER, INGEST, INGEST_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from redis import Redis
 
 UNACKED = NotingChannel.unacked_key
 
@@ -52,18 +52,8 @@ class Worker:
 
 
 @pytest.fixture
-def redis(broker_url: str) -> Iterator[Redis]:
-    with Redis.from_url(broker_url) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
-
-
-@pytest.fixture
-def worker(broker_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    monkeypatch.setattr(transport.Transport, "Channel", transport.Transport.Channel)
-    monkeypatch.setattr(transport, "MultiChannelPoller", transport.MultiChannelPoller)
-    monkeypatch.setattr(NotingChannel, "together", frozenset())
+def worker(broker_url: str, our_channel: None) -> Iterator[Worker]:
+    del our_channel
     install(together=["events"])
     worker = Worker(broker_url)
     yield worker

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Consumer, Queue
 from kombu.transport import redis as transport
-from redis import Redis
 from redis.exceptions import ResponseError
 
 from wallarm_notify.adapters.redis_channel import NotingChannel, install
@@ -17,24 +16,15 @@ from wallarm_notify.adapters.redis_channel import NotingChannel, install
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from redis import Redis
+
 QUEUES = ("events", "retries")
 UNACKED = NotingChannel.unacked_key
 
 
 @pytest.fixture
-def redis(broker_url: str) -> Iterator[Redis]:
-    with Redis.from_url(broker_url) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
-
-
-@pytest.fixture
-def worker(broker_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    monkeypatch.setattr(transport.Transport, "Channel", transport.Transport.Channel)
-    monkeypatch.setattr(transport, "MultiChannelPoller", transport.MultiChannelPoller)
-    monkeypatch.setattr(NotingChannel, "together", frozenset())
-    install()
+def worker(broker_url: str, our_channel: None) -> Iterator[Worker]:
+    del our_channel
     worker = Worker(broker_url)
     yield worker
     worker.connection.close()
