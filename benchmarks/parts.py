@@ -152,7 +152,7 @@ def _batch(one: Stage, bell: Silence, clock: Clock, number: int) -> None:
         for sending in claim.sendings:
             one.wiring._pack(sending)  # noqa: SLF001 - what the courier is given
     with clock.part("carry"):
-        one.wiring.courier.carry(claim, time.monotonic())
+        one.wiring.courier.carry(claim)
         one.wiring.courier.drain(30)
 
 

@@ -23,6 +23,6 @@ def deliver(ids: list[int]) -> str:
         # The message is only a doorbell: SWEEP rings again for what stays due.
         log.warning("delivery.not_claimed", extra={"error": str(error)})
         return f"not now: {error}"
-    wiring().courier.carry(claim, claim.began)
+    wiring().courier.carry(claim)
     wiring().courier.wait_for_room(START_WITHIN.total_seconds())
     return claim.words

@@ -126,8 +126,9 @@ def sendings(
     )
 
 
-def a_claim(*groups: tuple[Sending, ...]) -> Claim:
-    return Claim(now=NOON, sendings=tuple(s for group in groups for s in group))
+def a_claim(*groups: tuple[Sending, ...], late: float = 0) -> Claim:
+    sendings = tuple(s for group in groups for s in group)
+    return Claim(now=NOON, began=time.monotonic() - late, sendings=sendings)
 
 
 def packed(sending: Sending) -> bytes:
@@ -161,7 +162,7 @@ def gated(desk: Desk, gate: Gate) -> Courier:
 
 def carry(courier: Courier, *groups: tuple[Sending, ...], late: float = 0) -> None:
     """Hands a claim over that was made so long ago."""
-    courier.carry(a_claim(*groups), time.monotonic() - late)
+    courier.carry(a_claim(*groups, late=late))
 
 
 def one_each(number: int, first: int = 1, *, slow: bool = False) -> list[tuple[Sending, ...]]:

@@ -7,7 +7,6 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -329,7 +328,7 @@ def test_pagerdutys_answer_is_shown_without_the_key_and_what_a_terminal_obeys(
     body = f'{{"message": "{message}", "errors": ["{KEY.lower()}"]}}'
     sandbox.set_faults([{"kind": "status", "status": 400, "body": body}])
     courier = line.wiring.courier
-    courier.carry(claimed(line, number), time.monotonic())
+    courier.carry(claimed(line, number))
     assert courier.drain(10)
     for words in ((), ("--json",)):
         said = line.ok("integrations", "explain", number, *words)

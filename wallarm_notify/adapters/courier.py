@@ -73,7 +73,6 @@ class Trip:
     """One notification's request, from the claim to the record."""
 
     sending: Sending
-    claim_began: float
     claim: Claim
     slow: bool
     attempt: Attempt | None = None
@@ -125,14 +124,14 @@ class Courier:
         for work in (self._carry_on, self._keep_books):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
 
-    def carry(self, claim: Claim, began: float) -> None:
-        """Takes over a claim that was begun at ``began`` by the monotonic clock."""
+    def carry(self, claim: Claim) -> None:
+        """Takes over a claim."""
         with self._changed:
             self._here += len(claim.sendings)
             self._slow_here += sum(s.slow for s in claim.sendings)
             self._unbegun += sum(not s.slow for s in claim.sendings)
         for sending in claim.sendings:
-            self._inbox.put(Trip(sending, began, claim, sending.slow))
+            self._inbox.put(Trip(sending, claim, sending.slow))
         self._poster.wake()
 
     def wait_for_room(self, seconds: float) -> bool:
@@ -222,7 +221,7 @@ class Courier:
             is_over_time = is_over_time or time.monotonic() - now >= _TICK
             if trip.integration_id in hanging:
                 papers.behind_lane.append(trip)
-            elif now - trip.claim_began >= late:
+            elif now - trip.claim.began >= late:
                 papers.not_begun.append(trip)
             elif (
                 is_over_time
@@ -344,7 +343,7 @@ def _attempt_of(trip: Trip, landed: Landed[Trip]) -> Attempt:
         run=n.run,
         number=trip.sending.number,
         # The database's clock at the claim, and how far ours has moved since.
-        at=trip.claim.now + timedelta(seconds=landed.began - trip.claim_began),
+        at=trip.claim.now + timedelta(seconds=landed.began - trip.claim.began),
         duration=timedelta(seconds=max(landed.ended - landed.began, 0)),
         answer=landed.answer,
     )

@@ -99,7 +99,7 @@ class Claim:
     """
 
     now: datetime
-    began: float = 0.0
+    began: float
     sendings: tuple[Sending, ...] = ()
     asked: int = 0
     waiting: int = 0
