@@ -7,6 +7,7 @@ from kombu import Queue
 
 from wallarm_notify import task_names
 from wallarm_notify.adapters.quorum import QuorumQueue
+from wallarm_notify.services.prune import EVERY as PRUNE_EVERY
 from wallarm_notify.settings import settings
 
 _settings = settings()
@@ -83,7 +84,7 @@ beat_schedule = {
     },
     "prune": {
         "task": task_names.PRUNE,
-        "schedule": timedelta(minutes=1),
+        "schedule": PRUNE_EVERY,
         "options": {"argsrepr": "()", "kwargsrepr": "what is past its retention"},
     },
 }

@@ -37,7 +37,7 @@ def _compared() -> dict[str, Any]:
 
 
 def _grown() -> dict[str, Any]:
-    size = growth.Size(events=6000, rounds=3, stored=1_000_000, old=120_000)
+    size = growth.Size(events=6000, rounds=3, stored=1_000_000, old=60_000)
     return growth.result_of(size, list(growth.PARTS))
 
 

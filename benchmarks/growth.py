@@ -14,10 +14,9 @@ with a pace of 1,000,000 a minute, so that nobody waits for a turn; the code of 
 ``unmatched``: events of clients without an integration, until the last of them is taken in, and events
 that are delivered, until the last is at the sink.
 
-``prune``: while PRUNE deletes what is older than the retention, and while the same rows are there and not
-old enough. PRUNE runs in the worker, as beat's does, but again at once where beat would wait until the
-minute is over: what is told is the slowdown while PRUNE is at work, not that of a whole minute. --old events
-are there to be deleted in a round; they are filled up between the rounds.
+``prune``: while PRUNE, as beat calls it, deletes what is older than the retention, and while the same rows
+are there and not old enough. A run of this part is five times as long. --old events are there to be deleted in
+a round, more than PRUNE gets done; they are filled up between the rounds. Nobody waits for a turn here either.
 """
 
 import argparse
@@ -26,23 +25,23 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from threading import Event
 from typing import Any, Final
 
 from benchmarks.contenders import BATCH, WITHIN, batched, slices
 from benchmarks.ours import at_work, event
 from benchmarks.stage import CORES, PREFIX, Stage, Void, say, stage, until
 from benchmarks.stored import settle, store
-from wallarm_notify.services.prune import SLICE, SLICES
-from wallarm_notify.task_names import EVENTS_QUEUE, INGEST, PRUNE, UPKEEP_QUEUE
+from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 INTEGRATIONS: Final = 1000
 NUMBERS: Final = (1, 100, 10_000)
 NO_PACE: Final = 1_000_000
+
+PRUNING: Final = 5
+"""So many times as long a run has to be, to be one of many of beat's intervals."""
 
 RETENTION: Final = PREFIX + "RETENTION_DAYS"
 OLDER: Final = timedelta(days=100)
@@ -134,33 +133,27 @@ def unmatched(size: Size) -> dict[str, Any]:
 
 
 def prune(size: Size) -> dict[str, Any]:
-    """Without PRUNE, and with it all the time."""
+    """While there is something to prune, and while there is not."""
     deleted: list[float] = []
-    with stage() as one:
-        one.make_integrations(INTEGRATIONS)
+    events = PRUNING * size.events
+    with stage(pace_per_minute=NO_PACE) as one:
+        # A key's turns of the last minute are one row, which must not be what grows here.
+        one.make_integrations(PRUNING * INTEGRATIONS)
 
         def without() -> float:
             store(one, size.old - one.number(OLD), newest=OLDER, oldest=OLDEST)
             one.environment[RETENTION] = "36500"
-            return batched(one, size.events)
+            return batched(one, events)
 
         def during() -> float:
             one.environment[RETENTION] = "90"
-            tally = Tally()
-            rate = batched(one, size.events, _pruning(one, tally))
-            say(f"{tally.deleted:,} events deleted in {tally.seconds:.1f} s")
-            deleted.append(tally.deleted / tally.seconds)
+            rate = batched(one, events, _watched(one, deleted))
+            say(f"{deleted[-1]:,.0f} events deleted a second")
             settle(one)
             return rate
 
-        rates = _in_turn(size, {"without PRUNE": without, "while PRUNE is at work": during})
-    return {
-        "rates": rates,
-        "ratios": _ratios(rates),
-        "deleted_per_second": deleted,
-        "deleted_in_a_run_of_beat": SLICE * SLICES,
-        "seconds_of_a_run_of_beat": SLICE * SLICES / statistics.median(deleted),
-    }
+        rates = _in_turn(size, {"nothing to prune": without, "much to prune": during})
+    return {"rates": rates, "ratios": _ratios(rates), "deleted_per_second": deleted}
 
 
 PARTS: Final[dict[str, Callable[[Size], dict[str, Any]]]] = {
@@ -198,8 +191,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
         figures = result["parts"]["prune"]
         lines.append(
             f"PRUNE deleted {statistics.median(figures['deleted_per_second']):,.0f} events/s beside the "
-            f"deliveries: one run of beat, {figures['deleted_in_a_run_of_beat']:,} at the most, is at work "
-            f"for {figures['seconds_of_a_run_of_beat']:.0f} s of its minute."
+            "deliveries."
         )
     return lines
 
@@ -241,43 +233,20 @@ def _taken_in(one: Stage, events: int) -> float:
             return events / (time.time() - began)
 
 
-@dataclass
-class Tally:
-    """What PRUNE did while it was watched."""
-
-    deleted: int = 0
-    seconds: float = 0.0
-    over: Event = field(default_factory=Event)
-
-
 @contextmanager
-def _pruning(one: Stage, tally: Tally) -> Iterator[None]:
-    """Runs PRUNE again and again. Raises Void where that did not delete, or there was too little to delete."""
+def _watched(one: Stage, deleted: list[float]) -> Iterator[None]:
+    """Adds to ``deleted`` how many events PRUNE deletes a second.
+
+    Raises Void where it deleted none, or there was too little to delete.
+    """
     before, began = one.counted("pruned:matched"), time.monotonic()
-    with ThreadPoolExecutor(1) as beside:
-        running = beside.submit(_prune_on, one, tally.over)
-        try:
-            yield
-            tally.deleted = one.counted("pruned:matched") - before
-            tally.seconds = time.monotonic() - began
-        finally:
-            tally.over.set()
-        running.result()
-    if not tally.deleted:
+    yield
+    number = one.counted("pruned:matched") - before
+    if not number:
         raise Void("PRUNE deleted nothing")
     if not one.number(OLD):
         raise Void("PRUNE had deleted everything before the end: --old must be larger")
-
-
-def _prune_on(one: Stage, over: Event) -> None:
-    with one.producer() as send:
-        while not over.is_set():
-            # As if a minute had passed since the last one.
-            one.execute("DELETE FROM upkeep_runs WHERE name = 'prune'")
-            goal = one.counted("pruned:matched") + SLICE * SLICES
-            send(PRUNE, queue=UPKEEP_QUEUE)
-            while not over.wait(0.1) and one.counted("pruned:matched") < goal:
-                pass
+    deleted.append(number / (time.monotonic() - began))
 
 
 if __name__ == "__main__":

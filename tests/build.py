@@ -33,7 +33,7 @@ from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
 from wallarm_notify.services.ledger import Ledger, draw_up
 from wallarm_notify.services.manage_integrations import Draft, Management
 from wallarm_notify.services.manage_triggers import TriggerDraft, TriggerManagement
-from wallarm_notify.services.prune import Pruned, prune
+from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review, Reviewed
@@ -373,11 +373,10 @@ class Bench:
         )
         return review.run()
 
-    def prune(self) -> Pruned:
+    def prune(self, works_for: timedelta = WORKS_FOR) -> Pruned:
+        """One run, as if the last one had been long ago."""
         self.sql("DELETE FROM upkeep_runs")
-        return prune(
-            self.store, retention=RETENTION, window=Policy().window, interval=timedelta(minutes=1)
-        )
+        return prune(self.store, retention=RETENTION, window=Policy().window, works_for=works_for)
 
     def ledger(self) -> Ledger:
         return draw_up(self.store)

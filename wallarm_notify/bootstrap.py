@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from wallarm_notify.adapters.courier import Courier
 from wallarm_notify.adapters.database import make_engine
@@ -31,9 +31,6 @@ from wallarm_notify.services.route import Router
 from wallarm_notify.services.sweep import Sweep
 from wallarm_notify.services.test_integration import Target, Testing
 from wallarm_notify.settings import Settings
-
-PRUNE_EVERY: Final = timedelta(minutes=1)
-
 
 @dataclass(frozen=True)
 class Wiring:
@@ -115,9 +112,7 @@ class Wiring:
     def prune(self) -> Pruned:
         """Ends retention."""
         retention = timedelta(days=self.settings.retention_days)
-        return prune(
-            self.store, retention=retention, window=self.policy.window, interval=PRUNE_EVERY
-        )
+        return prune(self.store, retention=retention, window=self.policy.window)
 
     @cached_property
     def management(self) -> Management:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from build import RETENTION, Bench, a_rejection, an_answer, an_attack, an_event
 
-from wallarm_notify.services.prune import prune
+from wallarm_notify.services.prune import SLICE, prune
 
 SECOND = timedelta(seconds=1)
 
@@ -146,16 +146,29 @@ def test_undecodable_messages_go_too(bench: Bench) -> None:
 
 
 def test_prune_works_in_slices_to_the_end(bench: Bench) -> None:
-    for _ in range(3):
-        bench.ingest(*(an_attack() for _ in range(700)))
+    bench.ingest(*(an_attack() for _ in range(2 * SLICE + 1)))
     age(bench)
-    assert bench.prune().events == 2100
+    assert bench.prune(timedelta(minutes=1)).events == 2 * SLICE + 1
+    assert bench.ledger().findings == []
+
+
+def test_a_run_whose_time_is_up_has_deleted_a_slice_of_each_kind_and_the_next_goes_on(
+    bench: Bench,
+) -> None:
+    bench.ingest(
+        *(an_attack() for _ in range(SLICE + 1)),
+        rejections=[a_rejection(risk=str(n)) for n in range(SLICE + 1)],
+    )
+    age(bench)
+    first, second = bench.prune(timedelta(0)), bench.prune(timedelta(0))
+    assert (first.events, first.rejected) == (SLICE, SLICE)
+    assert (second.events, second.rejected) == (1, 1)
+    assert left(bench) == {"events": 0, "notifications": 0, "attempts": 0, "rejected": 0}
     assert bench.ledger().findings == []
 
 
 def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
     assert bench.prune().ran
-    hours, minute = timedelta(hours=12), timedelta(minutes=1)
-    again = prune(bench.store, retention=RETENTION, window=hours, interval=minute)
+    again = prune(bench.store, retention=RETENTION, window=timedelta(hours=12))
     assert not again.ran
     assert again.words == "another run was there first"

@@ -511,7 +511,7 @@ def test_with_a_short_window_the_hour_that_tells_an_outage_is_kept(bench: Bench)
         bench.attempted(integration, *history, client_id=client)
     short = replace(POLICY, window=10 * MINUTE)
     assert not bench.reviewed(short).outage
-    prune(bench.store, retention=RETENTION, window=short.window, interval=timedelta())
+    prune(bench.store, retention=RETENTION, window=short.window)
     assert not bench.reviewed(short).outage
 
 

@@ -112,7 +112,7 @@ def test_beat_runs_only_tasks_that_exist(worker: dict[str, Any]) -> None:
     assert scheduled == {task_names.SWEEP, task_names.REVIEW, task_names.PRUNE}
     assert worker["beat"]["sweep"][1] == 5
     assert worker["beat"]["review"][1] == 60
-    assert worker["beat"]["prune"][1] == 60
+    assert worker["beat"]["prune"][1] == 5
 
 
 def test_nothing_of_beats_expires(worker: dict[str, Any]) -> None:

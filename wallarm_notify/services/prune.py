@@ -1,21 +1,30 @@
-"""Prune: what ended longer ago than the retention is deleted, in slices, and counted (spec 5 and 7)."""
+"""Prune: what ended longer ago than the retention is deleted, in slices, and counted (spec 5 and 7).
 
+It works for a little while, often: one long run would take a worker's process, and the database, away from
+what is to be delivered now.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 from typing import Final, Protocol
 
 from wallarm_notify.domain.message import counted
 from wallarm_notify.services.ports import Store
 
-SLICE: Final = 1000
+EVERY: Final = timedelta(seconds=5)
+"""How often beat calls it."""
+
+WORKS_FOR: Final = timedelta(seconds=0.4)
+"""After so long a run begins no slice any more; the next run goes on."""
+
+SLICE: Final = 250
 """So many rows are deleted in one transaction."""
 
 CELL_SLICE: Final = 10_000
 """Cells are small and many: a trigger with a period of a second fills 60 in each."""
-
-SLICES: Final = 50
-"""So many slices of a kind one run deletes; the next run goes on."""
 
 
 class PruneQueries(Protocol):
@@ -70,40 +79,51 @@ class Pruned:
         return f"{counted(self.events, 'event')} deleted, {self.rejected} rejected ones"
 
 
+Slice = Callable[[PruneQueries], tuple[int, Mapping[str, int]]]
+"""Deletes a slice of one kind; how many rows, and what the ledger counts of them."""
+
+
 def prune(
-    store: Store[PruneQueries], *, retention: timedelta, window: timedelta, interval: timedelta
+    store: Store[PruneQueries],
+    *,
+    retention: timedelta,
+    window: timedelta,
+    works_for: timedelta = WORKS_FOR,
 ) -> Pruned:
     """Deletes what is past ``retention``, counters that have left their windows, and what deleted triggers left.
 
-    ``window`` is that of the failure ratio.
+    ``window`` is that of the failure ratio. One slice of each kind after the other, at least one of each,
+    until nothing is left or time is up.
 
     What waits is never touched. Raises Unavailable.
     """
-    if not store.transact(lambda tx: tx.may_run("prune", interval * 0.8)):
+    if not store.transact(lambda tx: tx.may_run("prune", EVERY * 0.8)):
         return Pruned(ran=False)
-    events = _all(store, lambda tx: tx.prune_events(retention, SLICE))
-    rejected = _all(store, lambda tx: tx.prune_rejected(retention, SLICE))
-    _all(store, lambda tx: (tx.prune_health(window, retention, SLICE), {}))
-    _all(store, lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE)
-    _all(store, lambda tx: (tx.prune_things(SLICE), {}))
-    _all(store, lambda tx: (tx.prune_triggers(SLICE), {}))
-    return Pruned(events, rejected)
+    until = monotonic() + works_for.total_seconds()
+    left: dict[str, tuple[Slice, int]] = {
+        "events": (lambda tx: tx.prune_events(retention, SLICE), SLICE),
+        "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
+        "health": (lambda tx: (tx.prune_health(window, retention, SLICE), {}), SLICE),
+        "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
+        "things": (lambda tx: (tx.prune_things(SLICE), {}), SLICE),
+        "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
+    }
+    deleted: Counter[str] = Counter()
+    while left:
+        for kind, (one_slice, size) in list(left.items()):
+            rows = _delete(store, one_slice)
+            deleted[kind] += rows
+            if rows < size:
+                del left[kind]
+        if monotonic() >= until:
+            break
+    return Pruned(deleted["events"], deleted["rejected"])
 
 
-def _all(
-    store: Store[PruneQueries],
-    one_slice: Callable[[PruneQueries], tuple[int, Mapping[str, int]]],
-    size: int = SLICE,
-) -> int:
+def _delete(store: Store[PruneQueries], one_slice: Slice) -> int:
     def work(tx: PruneQueries) -> int:
         rows, counts = one_slice(tx)
         tx.count(counts)
         return rows
 
-    deleted = 0
-    for _ in range(SLICES):
-        done = store.transact(work)
-        deleted += done
-        if done < size:
-            break
-    return deleted
+    return store.transact(work)
