@@ -51,7 +51,9 @@ def _take_in(events: Sequence[Event], rejections: Sequence[Rejection]) -> str:
     while True:
         try:
             results = wiring().router.ingest(events, rejections)
-        except Unavailable as error:
+        except Exception as error:  # what ends by one is acknowledged, and lost
+            if not isinstance(error, Unavailable):
+                log.exception("ingest.fault")
             if time.monotonic() - began + wait > PATIENCE:
                 log.warning("ingest.handed_back", extra={"error": str(error)})
                 raise Reject(str(error), requeue=True) from None

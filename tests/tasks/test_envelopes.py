@@ -72,6 +72,23 @@ except Reject as rejection:
 """
 
 
+# Ingest in a process whose parts cannot be made.
+NOT_MADE = """
+from celery.exceptions import Reject
+from tasks import routing
+
+def wiring():
+    raise RuntimeError("can't start new thread")
+
+routing.PATIENCE = 0.1
+routing.wiring = wiring
+try:
+    routing.ingest.run(events=[])
+except Reject as rejection:
+    print("handed back" if rejection.requeue else "dropped")
+"""
+
+
 def ask(
     broker: str = "redis://127.0.0.1:1/0", script: str = ASK, **more: str
 ) -> subprocess.CompletedProcess[str]:
@@ -153,6 +170,12 @@ def test_without_a_database_ingest_waits_and_then_hands_its_message_back() -> No
     done = ask(script=HAND_BACK)
     assert done.stdout.split() == ["handed", "back", "True"], done.stderr
     assert done.stderr.count("ingest.waits_for_database") + done.stderr.count("handed_back") >= 1
+
+
+def test_whatever_goes_wrong_in_ingest_its_message_is_handed_back() -> None:
+    done = ask(script=NOT_MADE)
+    assert done.stdout.split() == ["handed", "back"], done.stderr
+    assert "can't start new thread" in done.stderr
 
 
 def test_on_amqp_a_publish_that_is_refused_is_an_error() -> None:
