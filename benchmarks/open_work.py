@@ -38,6 +38,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -63,6 +64,7 @@ from wallarm_notify.domain.notification import (
     Notification,
     State,
     claimed,
+    fresh,
     recorded,
 )
 from wallarm_notify.domain.outcome import Delivered, Outcome, RetryLater
@@ -223,9 +225,9 @@ class Narrow(Queries):
     """The same with a table of open work."""
 
     def insert_notifications(
-        self, new: Sequence[NewNotification], ring: timedelta
-    ) -> list[Notification]:
-        """Makes notifications and their open work."""
+        self, new: Sequence[NewNotification], rows: Sequence[Notification]
+    ) -> list[int | None]:
+        """Makes notifications and their open work; their ids."""
         values: dict[str, list[Any]] = {
             "client_id": [n.client_id for n in new],
             "integration_id": [n.integration_id for n in new],
@@ -236,7 +238,7 @@ class Narrow(Queries):
             "state": [State.PENDING for _ in new],
         }
         names = ", ".join(_MADE)
-        rows = self._rows(
+        inserted = self._rows(
             f"""INSERT INTO narrow.notifications ({names}, created_at)
                 SELECT {names}, now() FROM {rows_of(_MADE, values)}
                 ORDER BY u.event_id, u.origin, u.integration_id
@@ -244,14 +246,13 @@ class Narrow(Queries):
                 RETURNING id, event_id, integration_id, origin""",  # noqa: S608 - names of our own
             **parameters_of(values),
         )
-        by_identity = {(n.event_id.hex, n.integration_id, n.origin): n for n in new}
-        made = []
-        for row in rows:
-            event = str(row["event_id"]).replace("-", "")
-            n = by_identity[event, row["integration_id"], row["origin"]]
-            made.append(_as_made(row["id"], n, self, ring))
-        self._open(made)
-        return made
+        ids = {
+            (str(row["event_id"]).replace("-", ""), row["integration_id"], row["origin"]): row["id"]
+            for row in inserted
+        }
+        numbers = [ids[n.event_id.hex, n.integration_id, n.origin] for n in new]
+        self._open([replace(row, id=number) for row, number in zip(rows, numbers, strict=True)])
+        return list(numbers)
 
     def _open(self, made: Sequence[Notification]) -> None:
         values: dict[str, list[Any]] = {
@@ -391,7 +392,8 @@ class Run:
     def _made(self) -> list[int]:
         new = [_new() for _ in range(BATCH)]
         with self._transaction() as tx:
-            return [n.id for n in tx.insert_notifications(new, RING)]
+            rows = [fresh(n, tx.now, RING) for n in new]
+            return [i for i in tx.insert_notifications(new, rows) if i is not None]
 
     def _attempted(self, ids: Sequence[int], *, last: bool) -> None:
         with self._transaction() as tx:
@@ -581,26 +583,6 @@ def _new() -> NewNotification:
         event_id=UUID(bytes=random.randbytes(16)),  # noqa: S311 - as good as any
         severity=Severity.ERROR,
         disablings=0,
-    )
-
-
-def _as_made(made: int, n: NewNotification, tx: Queries, ring: timedelta) -> Notification:
-    return Notification(
-        id=made,
-        integration_id=n.integration_id,
-        state=State.PENDING,
-        run=1,
-        attempts_made=0,
-        claim=0,
-        lost_claims=0,
-        rings=0,
-        due_at=tx.now,
-        lease_until=None,
-        ring_at=tx.now + ring,
-        finished_at=None,
-        severity=n.severity,
-        disablings=n.disablings,
-        last=n.last,
     )
 
 

@@ -17,12 +17,13 @@ def deliver(ids: list[int]) -> str:
 
     Where too much is under way already it waits for room, 2 s at most.
     """
+    courier = wiring().courier
+    courier.wait_for_room(START_WITHIN.total_seconds())
     try:
         claim = wiring().delivery.claim(ids)
     except Unavailable as error:
         # The message is only a doorbell: SWEEP rings again for what stays due.
         log.warning("delivery.not_claimed", extra={"error": str(error)})
         return f"not now: {error}"
-    wiring().courier.carry(claim)
-    wiring().courier.wait_for_room(START_WITHIN.total_seconds())
+    courier.carry(claim)
     return claim.words

@@ -17,6 +17,7 @@ from wallarm_notify.adapters.quorum import QuorumQueue
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.errors import Refused, Unavailable
+from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.settings import settings
 from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 @lru_cache(maxsize=1)
 def _wiring_of(pid: int) -> Wiring:
     del pid  # only the cache's key: a forked child must not use its parent's connections
-    return Wiring(settings())
+    return Wiring(settings(), delivers=NOTIFICATIONS_QUEUE in app.amqp.queues.consume_from)
 
 
 def wiring() -> Wiring:
@@ -81,4 +82,4 @@ def _look_for_garbage_less_often(**_: Any) -> None:
 def _record_what_is_under_way(**_: Any) -> None:
     """Gives requests that are under way the time to end and be recorded."""
     if "courier" in vars(wiring()):
-        wiring().courier.drain(settings().request_timeout + 1)
+        wiring().courier.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)

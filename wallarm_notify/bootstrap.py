@@ -27,10 +27,11 @@ from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review
-from wallarm_notify.services.route import Router
+from wallarm_notify.services.route import Departures, Router
 from wallarm_notify.services.sweep import Sweep
 from wallarm_notify.services.test_integration import Target, Testing
 from wallarm_notify.settings import Settings
+
 
 @dataclass(frozen=True)
 class Wiring:
@@ -42,6 +43,7 @@ class Wiring:
 
     settings: Settings
     keyless: bool = False
+    delivers: bool = False
 
     @cached_property
     def store(self) -> Store:
@@ -65,12 +67,23 @@ class Wiring:
     @cached_property
     def router(self) -> Router:
         """Ingest."""
-        return Router(self.store, self._bell, ring=self.settings.ring, as_text=_text_of)
+        return Router(
+            self.store,
+            self._bell,
+            ring=self.settings.ring,
+            as_text=_text_of,
+            departures=self._departures if self.delivers else None,
+        )
 
     @cached_property
     def delivery(self) -> Delivery:
         """Claims and records."""
         return Delivery(self.store, self._bell, knobs_of(self.settings))
+
+    @cached_property
+    def _departures(self) -> Departures:
+        """How what this process routes is sent by itself."""
+        return Departures(lambda: self.courier, knobs_of(self.settings))
 
     @cached_property
     def courier(self) -> Courier:

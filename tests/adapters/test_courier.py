@@ -323,6 +323,34 @@ def test_who_waits_for_room_goes_on_as_soon_as_there_is_some(gated: Courier, gat
     assert time.monotonic() - began < 0.8
 
 
+@pytest.mark.parametrize(
+    ("lie_here", "room"),
+    [(0, 128), (64, 128), (65, 127), (164, 28), (192, 0), (250, 0)],
+)
+def test_there_is_room_for_what_can_begin_with_the_next_two_rounds_of_answers(
+    gated: Courier, gate: Gate, lie_here: int, room: int
+) -> None:
+    carry(gated, *one_each(lie_here))
+    eventually(lambda: gate.before.total() == min(lie_here, FAST_AT_ONCE))
+    eventually(lambda: gated.room() == room)
+    gate.open()
+    assert gated.drain(5)
+    assert gated.room() == 128
+
+
+def test_there_is_no_room_while_too_many_outcomes_are_to_be_recorded(
+    gated: Courier, gate: Gate, desk: Desk
+) -> None:
+    desk.away = 10_000
+    carry(gated, *one_each(AHEAD + 1))
+    gate.open()
+    eventually(lambda: gated._unbegun == 0)
+    assert gated.room() == 0
+    desk.away = 0
+    assert gated.drain(5)
+    assert gated.room() == 128
+
+
 def test_those_of_slow_integrations_leave_room_for_others(gated: Courier, gate: Gate) -> None:
     carry(gated, *one_each(300, slow=True))
     assert gated.wait_for_room(0)

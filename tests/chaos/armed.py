@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from wallarm_notify.adapters.courier import Courier
 from wallarm_notify.adapters.pagerduty.post import Poster
 from wallarm_notify.services import deliver, route
 
@@ -37,6 +38,7 @@ POINTS: Final = (
     "claim.begun",
     "claim.before_commit",
     "claim.committed",
+    "courier.handed",
     "send.begun",
     "send.answered",
     "record.before_commit",
@@ -164,6 +166,7 @@ if _armed:
     _wrap(deliver.Delivery, "claim", before="claim.begun", after="claim.committed")
     _wrap(deliver, "take", after="claim.before_commit")
     _wrap(deliver, "write_down", after="record.before_commit")
+    _wrap(Courier, "carry", before="courier.handed")
     _wrap(Poster, "begin", before="send.begun")
     _wrap_wait("send.answered")
     _wrap_record("record")

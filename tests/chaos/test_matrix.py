@@ -23,6 +23,7 @@ SAMPLE: Final = {
     ("kill_child", "ingest.before_commit"),
     ("kill_worker", "ingest.begun"),
     ("kill_worker", "ingest.committed"),
+    ("kill_worker", "courier.handed"),
     ("kill_worker", "send.answered"),
     ("kill_child", "record.committed"),
     ("broker killed and restarted", "ingest.committed"),
@@ -79,6 +80,38 @@ def test_a_worker_is_killed(
         happened = "another worker took over"
     name = f"`kill -9` of a {fault.removeprefix('kill_')}"
     scene.end_well(report, name, step, happened, within=bound(step))
+
+
+INGESTS: Final = "events,celery"
+DELIVERS: Final = "notifications,retries,upkeep"
+
+
+@pytest.mark.parametrize(
+    ("step", "armed", "others"),
+    [
+        ("ingest.committed", INGESTS, DELIVERS),
+        pytest.param("ingest.rung", INGESTS, DELIVERS, marks=pytest.mark.sample),
+        pytest.param("claim.begun", DELIVERS, INGESTS, marks=pytest.mark.sample),
+        ("claim.before_commit", DELIVERS, INGESTS),
+        ("claim.committed", DELIVERS, INGESTS),
+        ("courier.handed", DELIVERS, INGESTS),
+    ],
+)
+def test_a_worker_is_killed_where_events_are_routed_on_one_node_and_delivered_on_another(
+    make_scene: Callable[..., Scene], report: Report, step: str, armed: str, others: str
+) -> None:
+    """There first attempts are claimed by message, and not in the transaction that makes them."""
+    scene = make_scene()
+    fail_at_first(scene)
+    worker = scene.start_armed((step, "kill_worker"), queues=armed)
+    scene.system.start_worker("-Q", others)
+    scene.start_beat()
+    scene.emit()
+    scene.wait_for_point(step)
+    worker.popen.wait(10)
+    scene.system.start_worker("-Q", armed)
+    name = "`kill -9` of a worker, nodes apart"
+    scene.end_well(report, name, step, "another worker took over", within=bound(step))
 
 
 @pytest.mark.parametrize(("fault", "step"), cases(tuple(FAULTS)))
@@ -151,6 +184,7 @@ def test_a_connection_is_cut_before_it_hears_that_its_commit_is_done(
         "ingest.before_commit",
         "claim.before_commit",
         "claim.committed",
+        "courier.handed",
         pytest.param("send.answered", marks=pytest.mark.sample),
         "record.before_commit",
     ],

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.event import Severity
-from wallarm_notify.domain.pacing import KEPT, WINDOW, Asking, Turns, give_back, take_turns
+from wallarm_notify.domain.pacing import (
+    KEPT,
+    TOGETHER,
+    WINDOW,
+    Asking,
+    Turns,
+    give_back,
+    take_free_turns,
+    take_turns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,6 +129,53 @@ def test_old_turns_and_kept_promises_are_forgotten() -> None:
     assert turns == Turns()
 
 
+@pytest.mark.parametrize(
+    ("now", "moment"),
+    [(NOW, NOW), (NOW + 0.001, NOW + 0.5), (NOW + 0.5, NOW + 0.5), (NOW + 0.501, NOW + 1)],
+)
+def test_a_turn_counts_from_the_end_of_its_half_second(now: float, moment: float) -> None:
+    _, turns = take_turns(Turns(), anew([INFO]), limit=2, now=now)
+    assert turns.sent == ((moment, 1),)
+    assert ask(turns, INFO, limit=1, now=moment + WINDOW - 0.001) == [moment + WINDOW]
+    assert ask(turns, INFO, limit=1, now=moment + WINDOW) == [0.0]
+
+
+def test_however_many_turns_there_are_a_minute_has_few_moments() -> None:
+    turns = Turns()
+    for n in range(10_000):
+        _, turns = take_turns(turns, anew([INFO]), limit=1_000_000, now=NOW + n / 100)
+        _, turns = take_free_turns(turns, 1, limit=1_000_000, now=NOW + n / 100)
+    assert len(turns.sent) <= WINDOW / TOGETHER + 1
+    assert sum(number for _, number in turns.sent) >= 2 * 100 * WINDOW
+
+
+@pytest.mark.parametrize(
+    ("sent", "asked", "granted"), [(0, 1, 1), (0, 3, 2), (1, 3, 1), (2, 1, 0), (3, 1, 0), (0, 0, 0)]
+)
+def test_free_turns_are_granted_up_to_the_limit(sent: int, asked: int, granted: int) -> None:
+    before = Turns(sent=((NOW - 30, sent),) if sent else ())
+    number, turns = take_free_turns(before, asked, limit=2, now=NOW)
+    assert number == granted
+    assert turns.sent == (*before.sent, *([(NOW, granted)] if granted else []))
+    assert turns.promised == {}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "granted"),
+    [
+        pytest.param(30.0, 0, id="to come"),
+        pytest.param(0.0, 0, id="come"),
+        pytest.param(-KEPT + 0.001, 0, id="kept still"),
+        pytest.param(-KEPT, 1, id="kept no longer"),
+    ],
+)
+def test_no_turn_is_free_while_one_is_promised(ahead: float, granted: int) -> None:
+    turns = Turns(promised={0: ((NOW + ahead, 1),)})
+    number, after = take_free_turns(turns, 1, limit=2, now=NOW)
+    assert number == granted
+    assert after == (Turns(sent=((NOW, 1),)) if granted else turns)
+
+
 @dataclass
 class Asker:
     severity: Severity
@@ -142,14 +198,19 @@ waves = st.lists(
     limit=st.integers(1, 5),
     late=st.lists(st.floats(0, 5), min_size=1, max_size=5),
     start=st.lists(st.one_of(st.none(), st.floats(0, 2)), min_size=1, max_size=7),
+    routed=st.lists(st.integers(0, 3), max_size=20),
 )
 def test_no_sliding_minute_holds_more_than_the_limit_and_everybody_has_a_turn(
     waves: list[tuple[float, list[Severity]]],
     limit: int,
     late: list[float],
     start: list[float | None],
+    routed: list[int],
 ) -> None:
-    """Askers come, come back when told to or later, and start up to 2 s after their grant, or give it back."""
+    """Askers come, come back when told to or later, and start up to 2 s after their grant, or give it back.
+
+    Before each wave of them some take what is free.
+    """
     askers: list[Asker] = []
     at = NOW
     for pause, severities in waves:
@@ -161,6 +222,10 @@ def test_no_sliding_minute_holds_more_than_the_limit_and_everybody_has_a_turn(
         assert asked < 2000, "somebody waits for ever"
         now = min(a.comes_at for a in askers)
         here = sorted((a for a in askers if a.comes_at <= now), key=lambda a: -a.severity)
+        if routed:
+            free, turns = take_free_turns(turns, routed.pop(), limit=limit, now=now)
+            starts += [now + 2.0] * free
+            total += free
         answers, turns = take_turns(
             turns, [Asking(a.severity, a.due) for a in here], limit=limit, now=now
         )

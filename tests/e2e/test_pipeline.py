@@ -19,3 +19,24 @@ def test_an_event_becomes_one_open_alert_at_every_subscribed_integration(system:
     assert all(a["notifications"] == 1 and a["triggers"] == 1 for a in alerts)
     assert all(event["title"] in str(a["payload"]) for a in alerts)
     assert system.ledger().findings == []
+
+
+def test_a_worker_that_delivers_sends_what_it_has_routed_without_a_message(system: System) -> None:
+    system.integration(a_key())
+    worker = system.start_worker()
+    system.emit(an_event())
+    system.wait_for_states(10, delivered=1)
+    assert "events.ingest" in worker.text()
+    assert "notifications.deliver" not in worker.text().partition(" ready.")[2]
+
+
+def test_where_events_are_routed_on_one_node_another_delivers_them(system: System) -> None:
+    system.integration(a_key())
+    routes = system.start_worker("-Q", "events,celery")
+    delivers = system.start_worker("-Q", "notifications")
+    system.emit(an_event())
+    system.wait_for_states(10, delivered=1)
+    assert "delivery.recorded" not in routes.text()
+    assert "delivery.recorded" in delivers.text()
+    assert "notifications.deliver" in delivers.text().partition(" ready.")[2]
+    assert system.ledger().findings == []

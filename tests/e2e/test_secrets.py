@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,14 +135,19 @@ def test_flower_shows_tasks_in_words_and_no_key(system: System, tmp_path: Path) 
         flower.wait_until_up()
         system.start_worker("-E")
         flower.wait_until_it_sees_workers()
+        system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
         system.emit(an_event())
         system.wait_for_states(10, delivered=1)
-        tasks = eventually(flower.delivered, 20, "the delivery in Flower")
+        (ingest,) = eventually(partial(flower.done, "events.ingest"), 20, "the event in Flower")
+        (retry,) = eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in it")
     finally:
         flower.process.kill()
-    (delivery,) = tasks
-    assert delivery["kwargs"] == "1 notification for integration 1, attempt 1 of 17"
-    assert "1 notification for integration 1 sent, attempt 1 of 17" in delivery["result"]
+    assert ingest["result"].strip("'") == (
+        "1 event taken in, 1 notification made, "
+        "1 notification for integration 1 sent, attempt 1 of 17"
+    )
+    assert retry["kwargs"] == "1 notification for integration 1, attempt 2 of 17"
+    assert "1 notification for integration 1 sent, attempt 2 of 17" in retry["result"]
     assert KEY not in json.dumps(flower.tasks)
 
 
@@ -176,13 +182,9 @@ class Flower:
 
         eventually(seen, 30, "workers in Flower")
 
-    def delivered(self) -> list[dict[str, str]]:
+    def done(self, task: str) -> list[dict[str, str]]:
         answer = self.ask("/api/tasks")
         if answer is None or answer.status_code != 200:
             return []
         self.tasks = answer.json()
-        return [
-            t
-            for t in self.tasks.values()
-            if t["name"] == "notifications.deliver" and t["state"] == "SUCCESS"
-        ]
+        return [t for t in self.tasks.values() if t["name"] == task and t["state"] == "SUCCESS"]

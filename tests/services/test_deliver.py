@@ -401,7 +401,7 @@ def test_two_integrations_with_one_key_share_one_pace(make_bench: Callable[..., 
     (waiting,) = set(ids) - {s.notification.id for s in claim.sendings}
     n = bench.notification(waiting)
     assert (n.claim, n.lost_claims, n.attempts_made, n.state) == (0, 0, 0, State.PENDING)
-    assert n.due_at - claim.now == timedelta(seconds=62)
+    assert timedelta(seconds=62) <= n.due_at - claim.now <= timedelta(seconds=62.5)
     assert n.ring_at == n.due_at + timedelta(seconds=15)
     (message,) = bench.bell.taken()
     assert message.ids == (waiting,)
@@ -436,7 +436,7 @@ def test_pace_0_is_no_pace(make_bench: Callable[..., Bench]) -> None:
     bench.integration()
     ids = bench.made(100) + bench.made(100)
     assert len(bench.claim(ids).sendings) == 200
-    assert bench.sql("SELECT * FROM pace") == []
+    assert bench.value("SELECT turns FROM pace") == {}
 
 
 # Lanes.

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from build import Bench, an_answer
+from build import Bench, a_key, an_answer
 
 from wallarm_notify.domain.notification import State
+from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.sweep import AT_ONCE, LONG_QUEUE, Swept
 
 if TYPE_CHECKING:
@@ -198,16 +199,33 @@ def test_a_run_while_another_holds_the_lock_ends_at_once(bench: Bench) -> None:
     assert bench.sweep.run().ran
 
 
-def test_sweep_forgets_turns_of_keys_not_used_lately(bench: Bench) -> None:
-    bench.integration()
+def test_sweep_forgets_the_turns_of_keys_that_nobody_has_any_more_once_their_window_has_passed(
+    bench: Bench,
+) -> None:
+    rotated = bench.integration()
     bench.integration()
     bench.sent(bench.made())
-    bench.sql(
-        "UPDATE pace SET touched_at = now() - interval '3 minutes' "
-        "WHERE key_fingerprint = (SELECT min(key_fingerprint) FROM pace)"
-    )
+    bench.management.update(rotated, Change(key=a_key("new")))
     sweep(bench)
-    assert bench.value("SELECT count(*) FROM pace") == 1
+    assert bench.value("SELECT count(*) FROM pace") == 3
+    bench.sql("UPDATE pace SET touched_at = now() - interval '3 minutes'")
+    sweep(bench)
+    query = "SELECT key_fingerprint FROM {} ORDER BY key_fingerprint"
+    assert bench.sql(query.format("pace")) == bench.sql(query.format("integrations"))
+
+
+def test_sweep_looks_through_turns_once_an_hour(bench: Bench) -> None:
+    bench.integration()
+    bench.sent(bench.made())
+    bench.sweep.run()
+    bench.sql("UPDATE pace SET key_fingerprint = 'old', touched_at = now() - interval '3 minutes'")
+    for ago, number in (("59 minutes", 1), ("60 minutes", 0)):
+        bench.sql(
+            f"""UPDATE upkeep_runs SET began_at = now() - interval '{ago}'
+                WHERE name = 'forget_turns' OR name = 'sweep'"""
+        )
+        assert bench.sweep.run().ran
+        assert bench.value("SELECT count(*) FROM pace") == number
 
 
 def test_words_tell_what_a_run_did() -> None:

@@ -134,16 +134,27 @@ class Courier:
             self._inbox.put(Trip(sending, claim, sending.slow))
         self._poster.wake()
 
+    def room(self) -> int:
+        """How many more may be claimed now so that all are begun in time.
+
+        That is in two rounds of answers, each of which takes less than a second.
+        """
+        return max(2 * FAST_AT_ONCE - self._unbegun, 0) if self._is_not_too_far_ahead() else 0
+
     def wait_for_room(self, seconds: float) -> bool:
-        """Waits until the next claim may come, at most so long; whether it may.
+        """Waits until a claim may come that can wait as well, at most so long; whether it may.
 
         That is when every request has been begun, and not too many are to be recorded: what was claimed
-        before there was a place for it would have to be put back. Slow integrations are left out.
+        before there was a place for it would have to be put back.
         """
         with self._changed:
             return self._changed.wait_for(
-                lambda: not self._unbegun and self._here - self._slow_here <= AHEAD, seconds
+                lambda: not self._unbegun and self._is_not_too_far_ahead(), seconds
             )
+
+    def _is_not_too_far_ahead(self) -> bool:
+        """Slow integrations are left out."""
+        return self._here - self._slow_here <= AHEAD
 
     def drain(self, seconds: float) -> bool:
         """Waits until everything taken over is recorded, at most so long; whether it is.

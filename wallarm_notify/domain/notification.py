@@ -181,6 +181,28 @@ def triage(candidates: Iterable[Candidate], now: datetime) -> Triage:
 # Every change of a notification's row is one of the functions below.
 
 
+def fresh(new: NewNotification, now: datetime, ring: timedelta, *, place: int = 0) -> Notification:
+    """As it is made; its id is its ``place`` in the batch until it is stored."""
+    due = now + LAST_AFTER if new.last else now
+    return Notification(
+        id=place,
+        integration_id=new.integration_id,
+        state=State.SKIPPED if new.skipped else State.PENDING,
+        run=1,
+        attempts_made=0,
+        claim=0,
+        lost_claims=0,
+        rings=0,
+        due_at=due,
+        lease_until=None,
+        ring_at=None if new.skipped else due + ring,
+        finished_at=now if new.skipped else None,
+        severity=new.severity,
+        disablings=new.disablings,
+        last=new.last,
+    )
+
+
 def claimed(n: Notification, now: datetime, lease: timedelta) -> Notification:
     """A worker is on it until its lease ends."""
     until = now + lease

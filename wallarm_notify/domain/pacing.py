@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ceil
 from typing import Final
 
 from wallarm_notify.domain.event import Severity
@@ -16,11 +17,14 @@ A request may begin up to ``START_WITHIN`` after its turn was granted; the windo
 that much, so that no sliding 60 s hold more requests than the limit, whenever they begin.
 """
 
+TOGETHER: Final = 0.5
+"""Turns granted within so many seconds count from the end of that time, so that there are few moments to keep."""
+
 KEPT: Final = 2.0
 """Seconds for which a promised turn is kept for whoever it was promised to."""
 
 Moments = tuple[tuple[float, int], ...]
-"""Turns in ascending order: an epoch second, to the microsecond, and how many turns it holds."""
+"""Turns in ascending order: an epoch second and how many turns it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,7 @@ def take_turns(
     finds its turn kept, unless something more severe has taken it: then the next one is its own.
     ``limit`` is at least 1.
     """
-    now = round(max([now, *(moment for moment, _ in turns.sent[-1:])]), 6)
-    sent = turns.sent[bisect_right(turns.sent, now - WINDOW, key=_moment) :]
+    now, sent = _lately(turns, now)
     promised = {
         int(s): known[bisect_right(known, now - KEPT, key=_moment) :]
         for s in Severity
@@ -69,7 +72,7 @@ def take_turns(
         before = () if holds else promised[who.severity]
         kept = _number(before[: bisect_right(before, now, key=_moment)])
         if _number(sent) + kept < limit:
-            sent = _added(sent, now, 1)
+            sent = _added(sent, moment_of(now), 1)
             answers.append(None)
             continue
         above = promised.get(who.severity + 1, ()) if holds else before
@@ -79,10 +82,33 @@ def take_turns(
     return answers, Turns(sent, {s: known for s, known in promised.items() if known})
 
 
+def take_free_turns(turns: Turns, number: int, *, limit: int, now: float) -> tuple[int, Turns]:
+    """Grants at most ``number`` turns that are free now, none where anybody waits for one; promises nothing.
+
+    Returns how many, and the key's turns afterwards: what was granted stands last in ``sent``.
+    """
+    now, sent = _lately(turns, now)
+    if any(known and known[-1][0] > now - KEPT for known in turns.promised.values()):
+        return 0, turns
+    granted = min(number, max(limit - _number(sent), 0))
+    return granted, Turns(_added(sent, moment_of(now), granted) if granted else sent)
+
+
+def moment_of(now: float) -> float:
+    """The epoch second from which a turn counts that is granted at epoch second ``now``."""
+    return ceil(now / TOGETHER) * TOGETHER
+
+
 def give_back(turns: Turns, number: int, *, granted: float) -> Turns:
     """Takes back ``number`` of the turns granted at epoch second ``granted`` and not used."""
     there = dict(turns.sent).get(granted, 0)
     return Turns(_added(turns.sent, granted, -min(number, there)), turns.promised)
+
+
+def _lately(turns: Turns, now: float) -> tuple[float, Moments]:
+    """``now``, or later where the clock was set back, and what was sent within the window before."""
+    now = round(max([now, *(moment - TOGETHER for moment, _ in turns.sent[-1:])]), 6)
+    return now, turns.sent[bisect_right(turns.sent, now - WINDOW, key=_moment) :]
 
 
 def _moment(turn: tuple[float, int]) -> float:

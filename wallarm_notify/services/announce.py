@@ -1,13 +1,14 @@
 """Announcing: events this system makes itself, routed in the transaction that causes them (engine 5)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import uuid4
 
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Subscriber, subscribers
-from wallarm_notify.domain.notification import NewNotification, Notification
+from wallarm_notify.domain.notification import NewNotification, Notification, fresh
 from wallarm_notify.services.route import counts_of, made
 
 HashBody = Callable[[Mapping[str, Any]], bytes]
@@ -31,9 +32,9 @@ class AnnounceQueries(Protocol):
         ...
 
     def insert_notifications(
-        self, new: Sequence[NewNotification], ring: timedelta
-    ) -> list[Notification]:
-        """Makes notifications; those to be sent."""
+        self, new: Sequence[NewNotification], rows: Sequence[Notification]
+    ) -> list[int | None]:
+        """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
         ...
 
     def count(self, changes: Mapping[str, int]) -> None:
@@ -73,7 +74,12 @@ def announce(
     new = [made(e, i) for e in events for i in subscribers(e, integrations)] + list(also)
     fan_out = [(e, sum(n.event_id == e.id for n in new)) for e in events]
     tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id))
-    told = tx.insert_notifications(new, ring)
+    rows = [fresh(n, tx.now, ring) for n in new]
+    ids = tx.insert_notifications(new, rows)
     matched = sum(1 for _, number in fan_out if number)
     tx.count(counts_of(taken=len(events), matched=matched, kept=0, readmitted=0, new=new))
-    return told
+    return [
+        replace(row, id=number)
+        for row, number in zip(rows, ids, strict=True)
+        if number is not None and row.is_open
+    ]

@@ -27,6 +27,7 @@ from wallarm_notify.domain.notification import (
     State,
     claimed,
     ended,
+    is_cancelled,
     parked,
     put_back,
     recorded,
@@ -34,7 +35,7 @@ from wallarm_notify.domain.notification import (
     waiting_for_turn,
 )
 from wallarm_notify.domain.outcome import Attempt, outcome_of
-from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_turns
+from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.services.next_links import NextLinks
 from wallarm_notify.services.ports import Doorbell, Store
@@ -89,6 +90,16 @@ class Sending:
     def number(self) -> int:
         """Which attempt of the run this is, from 1."""
         return self.notification.attempts_made + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A notification and what it is made of; its id is its place in the batch until it is stored."""
+
+    notification: Notification
+    event: Event
+    firing: Firing | None
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,10 @@ class DeliveryQueries(Protocol):
         """The notifications that nobody else holds, locked, with their integrations."""
         ...
 
+    def candidates_of(self, made: Sequence[Made]) -> list[Candidate]:
+        """Notifications that are about to be stored, with their integrations as they are now."""
+        ...
+
     def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
         """Takes free lanes of slow integrations under these tokens; those it got."""
         ...
@@ -169,6 +184,10 @@ class DeliveryQueries(Protocol):
 
     def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
         """The turns of keys, locked."""
+        ...
+
+    def turns_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
+        """The same of those keys for which that takes neither a wait nor long."""
         ...
 
     def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
@@ -321,19 +340,7 @@ def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, 
     changed += [parked(n, now) for n in behind]
     granted, waiting = _with_turns(tx, ready, knobs)
     changed += waiting
-    sendings = [
-        Sending(
-            claimed(c.notification, now, knobs.lease),
-            load,
-            load.key,
-            c.fingerprint,
-            None if c.notification.last else c.generation,
-            c.slow,
-            turn,
-        )
-        for c, turn in granted
-        if (load := cargo[c.notification.id]).key is not None and c.fingerprint is not None
-    ]
+    sendings = _sendings(granted, cargo, now, knobs)
     tx.save(changed + [s.notification for s in sendings])
     _log_ends(changed)
     claim = Claim(
@@ -347,6 +354,45 @@ def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, 
     )
     again = messages([*found.early, *waiting], now)
     return claim, again + messages(found.alone, now, size=1)
+
+
+def claim_new(tx: DeliveryQueries, made: Sequence[Made], knobs: Knobs) -> list[Sending]:
+    """Claims what it can of what this transaction is about to store; ``made`` comes most severe first.
+
+    The rest is to be rung for, as routing must not wait, nor take long: that of slow integrations, of those
+    switched off meanwhile or whose key cannot be read, what has no turn now, and what another
+    transaction is pacing.
+    """
+    candidates = tx.candidates_of(made)
+    cargo = tx.cargo([c.notification.id for c in candidates])
+    ready = [
+        c
+        for c in candidates
+        if not c.slow and not is_cancelled(c) and cargo[c.notification.id].key is not None
+    ]
+    return _sendings(_with_free_turns(tx, ready, knobs), cargo, tx.now, knobs)
+
+
+def _sendings(
+    granted: Sequence[tuple[Candidate, float | None]],
+    cargo: Mapping[int, Cargo],
+    now: datetime,
+    knobs: Knobs,
+) -> list[Sending]:
+    """Those that have a turn, claimed."""
+    return [
+        Sending(
+            claimed(c.notification, now, knobs.lease),
+            load,
+            load.key,
+            c.fingerprint,
+            None if c.notification.last else c.generation,
+            c.slow,
+            turn,
+        )
+        for c, turn in granted
+        if (load := cargo[c.notification.id]).key is not None and c.fingerprint is not None
+    ]
 
 
 def _in_lanes(
@@ -402,10 +448,7 @@ def _with_turns(
     """Those whose turn is now, with it, and the others, due at the turn they were promised (spec 5)."""
     if knobs.pace_per_minute == 0 or not ready:
         return [(c, None) for c in ready], []
-    by_key: dict[bytes, list[Candidate]] = defaultdict(list)
-    for c in ready:
-        if c.fingerprint is not None:
-            by_key[c.fingerprint].append(c)
+    by_key = _by_key(ready)
     granted: list[tuple[Candidate, float | None]] = []
     waiting: list[Notification] = []
     kept: dict[bytes, Turns] = {}
@@ -432,6 +475,34 @@ def _with_turns(
     if lanes_unused:
         tx.free_lanes(lanes_unused)
     return granted, waiting
+
+
+def _with_free_turns(
+    tx: DeliveryQueries, ready: Sequence[Candidate], knobs: Knobs
+) -> list[tuple[Candidate, float | None]]:
+    """Those for which there is a turn now that nobody waits for, with it."""
+    if knobs.pace_per_minute == 0 or not ready:
+        return [(c, None) for c in ready]
+    by_key = _by_key(ready)
+    granted: list[tuple[Candidate, float | None]] = []
+    kept: dict[bytes, Turns] = {}
+    now = tx.now.timestamp()
+    for key, turns in tx.turns_at_hand(by_key).items():
+        asking = by_key[key]
+        number, after = take_free_turns(turns, len(asking), limit=knobs.pace_per_minute, now=now)
+        if number:
+            kept[key] = after
+            granted += [(c, after.sent[-1][0]) for c in asking[:number]]
+    tx.save_turns(kept)
+    return granted
+
+
+def _by_key(ready: Sequence[Candidate]) -> dict[bytes, list[Candidate]]:
+    by_key: dict[bytes, list[Candidate]] = defaultdict(list)
+    for c in ready:
+        if c.fingerprint is not None:
+            by_key[c.fingerprint].append(c)
+    return by_key
 
 
 def _give_turns_back(tx: DeliveryQueries, sendings: Sequence[Sending], knobs: Knobs) -> None:

@@ -2,9 +2,10 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -13,7 +14,14 @@ from wallarm_notify.domain.event import Event, Rejection, is_too_far_ahead
 from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.message import counted, messages
-from wallarm_notify.domain.notification import CARD, NewNotification, Notification
+from wallarm_notify.domain.notification import (
+    CARD,
+    MESSAGE_SIZE,
+    NewNotification,
+    Notification,
+    fresh,
+)
+from wallarm_notify.services.deliver import Claim, DeliveryQueries, Knobs, Made, Sending, claim_new
 from wallarm_notify.services.fire import FiringQueries, fire
 from wallarm_notify.services.ports import Doorbell, Store
 
@@ -28,12 +36,18 @@ MOST_NOTIFICATIONS: Final = 20_000
 So many events are counted in one, too, by one trigger each."""
 
 
+FEW: Final = 500
+"""Where a transaction makes more, none is claimed in it: from a claim to the commit pace is locked."""
+
+SOON: Final = 0.5
+"""Nor where it has taken so many seconds: what is claimed has to begin within 2 s (spec 1)."""
+
 FIRED: Final = "fired"
 """The counter of firings."""
 
 
-class RoutingQueries(FiringQueries, Protocol):
-    """What routing asks of the database beside firing."""
+class RoutingQueries(FiringQueries, DeliveryQueries, Protocol):
+    """What routing asks of the database beside firing, and claiming what it made."""
 
     @property
     def now(self) -> datetime:
@@ -61,9 +75,9 @@ class RoutingQueries(FiringQueries, Protocol):
         ...
 
     def insert_notifications(
-        self, new: Sequence[NewNotification], ring: timedelta
-    ) -> list[Notification]:
-        """Makes notifications; those to be sent."""
+        self, new: Sequence[NewNotification], rows: Sequence[Notification]
+    ) -> list[int | None]:
+        """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
         ...
 
     def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
@@ -81,7 +95,7 @@ class RoutingQueries(FiringQueries, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What became of a call: counts, and the notifications that are to be sent."""
+    """What became of a call: counts, what is sent by this process, and what is to be rung for."""
 
     now: datetime
     matched: int = 0
@@ -91,12 +105,14 @@ class Routed:
     skipped: int = 0
     fired: int = 0
     pending: tuple[Notification, ...] = ()
+    claim: Claim | None = None
 
     @property
     def words(self) -> str:
         """The counts for people, and for Flower."""
+        sent = 0 if self.claim is None else len(self.claim.sendings)
         parts = [f"{counted(self.matched + self.unmatched, 'event')} taken in"]
-        parts.append(f"{counted(len(self.pending), 'notification')} made")
+        parts.append(f"{counted(len(self.pending) + sent, 'notification')} made")
         if self.fired:
             parts.append(counted(self.fired, "firing"))
         for number, word in (
@@ -107,6 +123,8 @@ class Routed:
         ):
             if number:
                 parts.append(f"{number} {word}")
+        if self.claim is not None:
+            parts.append(self.claim.words)
         return ", ".join(parts)
 
 
@@ -139,8 +157,10 @@ class Router:
         *,
         ring: timedelta,
         as_text: "AsText",
+        departures: "Departures | None" = None,
     ) -> None:
         self._store = store
+        self._departures = departures
         self._doorbell = doorbell
         self._ring = ring
         self._as_text = as_text
@@ -160,9 +180,7 @@ class Router:
 
     def _slice(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
         try:
-            routed = self._store.transact(
-                lambda tx: route(tx, events, rejections, ring=self._ring, as_text=self._as_text)
-            )
+            routed = self._routed(events, rejections)
         except TooMuch as error:
             if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to halve
                 raise
@@ -176,6 +194,52 @@ class Router:
             return self._halve(events, rejections, BadRow(f"internal error: {error!r}"))
         self._doorbell.ring(messages(routed.pending, routed.now))
         return [routed]
+
+    def _routed(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> Routed:
+        """Routes them, and lets those set out that are claimed at once."""
+
+        def run(at_once: AtOnce | None) -> Routed:
+            return self._store.transact(
+                lambda tx: route(
+                    tx,
+                    events,
+                    rejections,
+                    ring=self._ring,
+                    as_text=self._as_text,
+                    at_once=at_once,
+                )
+            )
+
+        found = self._courier_with_room()
+        if found is None:
+            return run(None)
+        courier, at_once = found
+        try:
+            routed = run(at_once)
+        except Unavailable:
+            raise
+        except Exception:
+            # Whatever keeps them from being sent, they are to be stored.
+            log.exception("ingest.nothing_claimed")
+            return run(None)
+        if routed.claim is not None:
+            try:
+                courier.carry(routed.claim)
+            except Exception:  # SWEEP rings for them when their lease is over
+                log.exception("ingest.not_handed_over")
+        return routed
+
+    def _courier_with_room(self) -> "tuple[Carrier, AtOnce] | None":
+        """The courier, and how much it takes; None where nothing is to be claimed."""
+        if self._departures is None:
+            return None
+        try:
+            courier = self._departures.courier()
+            most = courier.room()
+        except Exception:
+            log.exception("ingest.no_courier")
+            return None
+        return (courier, AtOnce(self._departures.knobs, most)) if most else None
 
     def _halve(
         self, events: Sequence[Event], rejections: Sequence[Rejection], error: NotifyError
@@ -198,6 +262,37 @@ class Router:
         return replace(conflict(event, self._as_text(event)), reason=str(error))
 
 
+class Carrier(Protocol):
+    """What makes this process's requests to PagerDuty."""
+
+    def room(self) -> int:
+        """How many more may be claimed now."""
+        ...
+
+    def carry(self, claim: Claim) -> None:
+        """Takes over a claim."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """How first attempts are claimed in the transaction that makes them, and who sends them.
+
+    ``courier`` gives the process's, which may be made by it.
+    """
+
+    courier: Callable[[], Carrier]
+    knobs: Knobs
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """That ``most`` of what is made may be claimed in the transaction that makes it."""
+
+    knobs: Knobs
+    most: int
+
+
 class AsText(Protocol):
     """The text under which an event's body is kept when it is rejected."""
 
@@ -213,8 +308,10 @@ def route(
     *,
     ring: timedelta,
     as_text: AsText,
+    at_once: "AtOnce | None" = None,
 ) -> Routed:
-    """One transaction's worth of ingest: see ``Router``."""
+    """One transaction's worth of ingest: see ``Router``. ``at_once``: some of what it makes it claims."""
+    began = monotonic()
     now = tx.now
     accepted, refused, duplicates = _sorted_out(events, now, as_text)
     rejected = [*rejections, *refused]
@@ -237,7 +334,12 @@ def route(
     _check_work(accepted, len(new) + sum(len(f.integration_ids) for f in firings))
     told = _of_firings(tx, firings)
     new += told
-    pending = tx.insert_notifications(new, ring)
+    rows = [fresh(n, now, ring, place=place) for place, n in enumerate(new)]
+    sendings: list[Sending] = []
+    if at_once is not None and len(new) <= FEW and monotonic() - began < SOON:
+        made_of = _made(new, rows, taken, firings, at_once.most)
+        sendings = claim_new(tx, made_of, at_once.knobs) if made_of else []
+    pending, sendings = _stored(tx, new, rows, sendings)
     if told:
         tx.add_fan_out(Counter(n.event_id for n in told))
     matched = len({n.event_id for n in new})
@@ -254,6 +356,50 @@ def route(
         skipped=sum(n.skipped for n in new),
         fired=len(firings),
         pending=tuple(pending),
+        claim=Claim(now, began, tuple(sendings), len(sendings)) if sendings else None,
+    )
+
+
+def _made(
+    new: Sequence[NewNotification],
+    rows: Sequence[Notification],
+    events: Iterable[Event],
+    firings: Iterable[Firing],
+    most: int,
+) -> list[Made]:
+    """What is to be sent, the most severe first, as many as a message holds and ``most`` at most."""
+    event_of = {e.id: e for e in events}
+    firing_of = {f.id: f for f in firings}
+    open_ = sorted((-row.severity, row.id) for row in rows if row.is_open)
+    return [
+        Made(
+            rows[place],
+            event_of[new[place].event_id],
+            None if (firing_id := new[place].firing_id) is None else firing_of[firing_id],
+            new[place].origin,
+        )
+        for _, place in open_[: min(most, MESSAGE_SIZE)]
+    ]
+
+
+def _stored(
+    tx: RoutingQueries,
+    new: Sequence[NewNotification],
+    rows: list[Notification],
+    sendings: Sequence[Sending],
+) -> tuple[list[Notification], list[Sending]]:
+    """Stores ``rows``, those that are sent as they are claimed; what is to be rung for, and the sendings."""
+    for s in sendings:
+        rows[s.notification.id] = s.notification
+    ids = tx.insert_notifications(new, rows)
+    stored = [replace(n, id=i) for n, i in zip(rows, ids, strict=True) if i is not None]
+    return (
+        [n for n in stored if n.is_open and n.lease_until is None],
+        [
+            replace(s, notification=replace(s.notification, id=i))
+            for s in sendings
+            if (i := ids[s.notification.id]) is not None
+        ],
     )
 
 

@@ -20,6 +20,9 @@ LONG_QUEUE: Final = 50
 
 CANCEL_SLICE: Final = 500
 
+FORGET_EVERY: Final = timedelta(hours=1)
+"""How often the turns of keys are looked through that nobody has any more."""
+
 
 class SweepQueries(Protocol):
     """What SWEEP asks of the database."""
@@ -102,7 +105,8 @@ class Sweep:
             return Swept(ran=False)
         cancelled = cancel_left_behind(self._store)
         self._store.transact(lambda tx: tx.wipe_ended_keys())
-        self._store.transact(lambda tx: tx.forget_turns())
+        if self._store.transact(lambda tx: tx.may_run("forget_turns", FORGET_EVERY)):
+            self._store.transact(lambda tx: tx.forget_turns())
         rung_for = 0
         for _ in range(ROUNDS):
             done = self._ring_round()

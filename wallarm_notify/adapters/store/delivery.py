@@ -18,7 +18,7 @@ from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.notification import Candidate, Notification
 from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.domain.pacing import Turns
-from wallarm_notify.services.deliver import Cargo
+from wallarm_notify.services.deliver import Cargo, Made
 
 _ATTEMPT: Final = {
     "notification_id": "bigint",
@@ -35,18 +35,27 @@ _ATTEMPT: Final = {
 }
 
 
+_FEW_TURNS: Final = 8_000
+"""Bytes of a key's turns: a hundred sent ones have half of that, thousands of promised ones many times as much."""
+
+_STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.generation,
+    i.slow_since IS NOT NULL AS slow, i.key_fingerprint, i.region, i.key_token, c.name, c.cloud,
+    c.partner_name"""
+"""How an integration stands, and what its alerts say of the client."""
+
+
 class DeliveryQueries(Queries):
     """Claims, lanes, turns, cargo and attempts."""
 
     _of_candidates: Mapping[int, Mapping[str, Any]] = {}
+    _made: Mapping[int, Made] = {}
+    """What is about to be stored, by its place."""
 
     def candidates(self, ids: Sequence[int]) -> list[Candidate]:
         """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
         rows = self._rows(
-            f"""SELECT {NOTIFICATION_COLUMNS}, i.enabled, i.disablings AS integration_disablings,
-                    i.generation, i.slow_since IS NOT NULL AS slow, i.key_fingerprint,
-                    n.origin, e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body,
-                    i.region, i.key_token, c.name, c.cloud, c.partner_name, {FIRING_COLUMNS}
+            f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, n.origin,
+                    e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body, {FIRING_COLUMNS}
                 FROM notifications n
                 JOIN integrations i ON i.id = n.integration_id
                 JOIN events e ON e.id = n.event_id
@@ -56,20 +65,24 @@ class DeliveryQueries(Queries):
                 ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - constants
             ids=list(ids),
         )
-        self._of_candidates = {row["id"]: row for row in rows}
-        return [
-            Candidate(
-                notification_of(row),
-                enabled=row["enabled"],
-                disablings=row["integration_disablings"],
-                generation=row["generation"],
-                slow=row["slow"],
-                fingerprint=(
-                    None if row["key_fingerprint"] is None else bytes(row["key_fingerprint"])
-                ),
-            )
-            for row in rows
-        ]
+        self._of_candidates, self._made = {row["id"]: row for row in rows}, {}
+        return [_candidate(notification_of(row), row) for row in rows]
+
+    def candidates_of(self, made: Sequence[Made]) -> list[Candidate]:
+        """Notifications that are about to be stored, with their integrations as they are now."""
+        rows = self._rows(
+            f"""SELECT i.id AS integration_id, {_STANDING}
+                FROM integrations i LEFT JOIN clients c ON c.id = i.client_id
+                WHERE i.id = ANY(CAST(:ids AS bigint[]))""",  # noqa: S608 - a constant
+            ids=sorted({m.notification.integration_id for m in made}),
+        )
+        standing = {row["integration_id"]: row for row in rows}
+        found = [m for m in made if m.notification.integration_id in standing]
+        self._made = {m.notification.id: m for m in found}
+        self._of_candidates = {
+            i: standing[m.notification.integration_id] for i, m in self._made.items()
+        }
+        return [_candidate(m.notification, self._of_candidates[m.notification.id]) for m in found]
 
     def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
         """Takes the lanes of slow integrations that are free, under a token each; those it got."""
@@ -182,6 +195,17 @@ class DeliveryQueries(Queries):
             )
         return {bytes(row["key_fingerprint"]): _turns_of(row["turns"]) for row in rows}
 
+    def turns_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
+        """The same of keys that have turns already, few of them, and that nobody else has locked."""
+        rows = self._rows(
+            """SELECT key_fingerprint, turns FROM pace
+               WHERE key_fingerprint = ANY(CAST(:keys AS bytea[])) AND pg_column_size(turns) <= :most
+               ORDER BY key_fingerprint FOR UPDATE SKIP LOCKED""",
+            keys=sorted(set(fingerprints)),
+            most=_FEW_TURNS,
+        )
+        return {bytes(row["key_fingerprint"]): _turns_of(row["turns"]) for row in rows}
+
     def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
         """Writes the turns of keys that this transaction has locked."""
         if turns:
@@ -198,21 +222,14 @@ class DeliveryQueries(Queries):
 
     def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
         """What the sends of these candidates need, by notification id."""
-        return {i: self._cargo_of(self._of_candidates[i]) for i in ids}
+        rows = self._of_candidates
+        return {i: self._cargo_of(self._made.get(i) or _made_of(rows[i]), rows[i]) for i in ids}
 
-    def _cargo_of(self, row: Mapping[str, Any]) -> Cargo:
-        event = Event(
-            id=UUID(str(row["event_id"])),
-            client_id=row["client_id"],
-            type=row["type"],
-            occurred_at=row["occurred_at"],
-            body=row["body"],
-            body_hash=b"",
-        )
+    def _cargo_of(self, made: Made, row: Mapping[str, Any]) -> Cargo:
         return Cargo(
-            event=event,
-            firing=None if row["firing_id"] is None else firing_of(row),
-            origin=row["origin"],
+            event=made.event,
+            firing=made.firing,
+            origin=made.origin,
             region=row["region"] or "us",
             key=self.cipher.decrypt(bytes(row["key_token"])) if row["key_token"] else None,
             client_name=row["name"],
@@ -263,6 +280,33 @@ class DeliveryQueries(Queries):
                FROM ended WHERE i.id = ended.id""",
             ids=None if integration_ids is None else list(integration_ids),
         )
+
+
+def _candidate(notification: Notification, row: Mapping[str, Any]) -> Candidate:
+    """``notification`` beside how its integration stands by ``row``, which holds ``_STANDING``."""
+    fingerprint = row["key_fingerprint"]
+    return Candidate(
+        notification,
+        enabled=row["enabled"],
+        disablings=row["integration_disablings"],
+        generation=row["generation"],
+        slow=row["slow"],
+        fingerprint=None if fingerprint is None else bytes(fingerprint),
+    )
+
+
+def _made_of(row: Mapping[str, Any]) -> Made:
+    """What was made earlier, in a row of ``candidates``."""
+    event = Event(
+        id=UUID(str(row["event_id"])),
+        client_id=row["client_id"],
+        type=row["type"],
+        occurred_at=row["occurred_at"],
+        body=row["body"],
+        body_hash=b"",
+    )
+    firing = None if row["firing_id"] is None else firing_of(row)
+    return Made(notification_of(row), event, firing, row["origin"])
 
 
 def _turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:

@@ -13,6 +13,7 @@ from wallarm_notify.adapters.store.queries import (
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.integration import Integration, IntegrationKey
 from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.pacing import moment_of
 from wallarm_notify.services.manage_integrations import Draft
 from wallarm_notify.services.switch_off import Stored
 
@@ -49,6 +50,8 @@ class IntegrationQueries(Queries):
 
     def insert_integration(self, draft: Draft, key: IntegrationKey) -> int:
         """Stores a new integration; returns its id."""
+        fingerprint = self.fingerprint(key)
+        self._make_turns(fingerprint)
         row = self._rows(
             """INSERT INTO integrations (client_id, name, region, key_token, key_fingerprint, key_last4,
                    subscriptions, enabled, created_by, disabled_at, disabled_by, disabled_reason)
@@ -61,13 +64,22 @@ class IntegrationQueries(Queries):
             name=draft.name,
             region=draft.region,
             token=self.cipher.encrypt(key),
-            fingerprint=self.fingerprint(key),
+            fingerprint=fingerprint,
             last4=key.reveal()[-4:],
             subscriptions=list(draft.subscriptions),
             enabled=draft.enabled,
             user=draft.user,
         )[0]
         return int(row["id"])
+
+    def _make_turns(self, fingerprint: bytes | None) -> None:
+        """A place for a key's turns: routing makes none, as it might have to wait for who does so too."""
+        if fingerprint is not None:
+            self._do_later(
+                """INSERT INTO pace (key_fingerprint, turns, touched_at) VALUES (:f, '{}', now())
+                   ON CONFLICT DO NOTHING""",
+                f=fingerprint,
+            )
 
     def same_key(self, key: IntegrationKey, but: int | None) -> list[int]:
         """The other integrations, deleted ones left out, that have this key."""
@@ -128,6 +140,7 @@ class IntegrationQueries(Queries):
             fingerprint=fingerprint,
         )
         if key is not None:
+            self._make_turns(fingerprint)
             self._do(
                 """UPDATE integrations SET key_token = :token, key_fingerprint = :fingerprint,
                        key_last4 = :last4 WHERE id = :id""",
@@ -282,7 +295,7 @@ class IntegrationQueries(Queries):
                    turns = jsonb_set(pace.turns, '{sent}',
                        coalesce(pace.turns -> 'sent', '[]') || CAST(:sent AS jsonb))""",
             f=self.fingerprint(key),
-            sent=dumps([[self.now.timestamp(), number]]),
+            sent=dumps([[moment_of(self.now.timestamp()), number]]),
         )
 
     def client(self, client_id: int) -> tuple[str | None, str | None, str | None]:

@@ -1,7 +1,6 @@
 """Queries of ingest: events and rejections come in, notifications are made."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from json import dumps
 from typing import Any, Final
 from uuid import UUID
@@ -9,12 +8,7 @@ from uuid import UUID
 from wallarm_notify.adapters.store.queries import Queries, parameters_of, rows_of
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.integration import Subscriber
-from wallarm_notify.domain.notification import (
-    LAST_AFTER,
-    NewNotification,
-    Notification,
-    State,
-)
+from wallarm_notify.domain.notification import NewNotification, Notification
 
 _EVENT: Final = {
     "id": "uuid",
@@ -34,10 +28,25 @@ _NOTIFICATION: Final = {
     "origin": "text",
     "severity": "smallint",
     "last": "boolean",
-    "state": "text",
     "disablings": "int",
-    "after": "interval",
+    "state": "text",
+    "claim": "int",
+    "lost_claims": "int",
+    "due_at": "timestamptz",
+    "lease_until": "timestamptz",
+    "ring_at": "timestamptz",
+    "finished_at": "timestamptz",
 }
+
+_AS_IT_STANDS: Final = (
+    "state",
+    "claim",
+    "lost_claims",
+    "due_at",
+    "lease_until",
+    "ring_at",
+    "finished_at",
+)
 
 _INSERT_REJECTED: Final = """
     INSERT INTO rejected (body_hash, reason, body_text, cut, event_id, client_id, type, received_at)
@@ -126,9 +135,9 @@ class RoutingQueries(Queries):
         return {UUID(str(row["id"])): bytes(row["body_hash"]) for row in rows}
 
     def insert_notifications(
-        self, new: Sequence[NewNotification], ring: timedelta
-    ) -> list[Notification]:
-        """Makes notifications; returns those that are to be sent, as they stand."""
+        self, new: Sequence[NewNotification], rows: Sequence[Notification]
+    ) -> list[int | None]:
+        """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
         if not new:
             return []
         values: dict[str, list[Any]] = {
@@ -139,32 +148,24 @@ class RoutingQueries(Queries):
             "origin": [n.origin for n in new],
             "severity": [int(n.severity) for n in new],
             "last": [n.last for n in new],
-            "state": [State.SKIPPED if n.skipped else State.PENDING for n in new],
             "disablings": [n.disablings for n in new],
-            "after": [_after(n) for n in new],
+            **{c: [getattr(row, c) for row in rows] for c in _AS_IT_STANDS},
         }
-        names = ", ".join(c for c in _NOTIFICATION if c != "after")
-        rows = self._rows(
-            f"""INSERT INTO notifications ({names}, created_at, due_at, ring_at, finished_at)
-                SELECT {names}, now(), now() + u.after,
-                    CASE WHEN u.state = 'pending' THEN now() + u.after + :ring END,
-                    CASE WHEN u.state = 'skipped' THEN now() END
+        names = ", ".join(_NOTIFICATION)
+        inserted = self._rows(
+            f"""INSERT INTO notifications ({names}, created_at) SELECT {names}, now()
                 FROM {rows_of(_NOTIFICATION, values)}
                 ORDER BY u.event_id, u.origin, u.integration_id
                 ON CONFLICT (event_id, origin, integration_id) DO NOTHING
                 RETURNING id, event_id, integration_id, origin""",  # noqa: S608 - names of our own
             **parameters_of(values),
-            ring=ring,
         )
         # Hexadecimal digits without hyphens: a UUID's text takes Python ten times as long to make.
-        by_identity = {(n.event_id.hex, n.integration_id, n.origin): n for n in new}
-        pending = []
-        for row in rows:
-            event = str(row["event_id"]).replace("-", "")
-            n = by_identity[event, row["integration_id"], row["origin"]]
-            if not n.skipped:
-                pending.append(_as_made(row, n, self, ring))
-        return pending
+        ids = {
+            (str(row["event_id"]).replace("-", ""), row["integration_id"], row["origin"]): row["id"]
+            for row in inserted
+        }
+        return [ids.get((n.event_id.hex, n.integration_id, n.origin)) for n in new]
 
     def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
         """Keeps rejections; returns how many were not there already."""
@@ -219,29 +220,3 @@ class RoutingQueries(Queries):
             type=content_type,
             body=body,
         )
-
-
-def _after(n: NewNotification) -> timedelta:
-    return LAST_AFTER if n.last else timedelta()
-
-
-def _as_made(
-    row: Mapping[str, Any], n: NewNotification, queries: Queries, ring: timedelta
-) -> Notification:
-    return Notification(
-        id=row["id"],
-        integration_id=n.integration_id,
-        state=State.PENDING,
-        run=1,
-        attempts_made=0,
-        claim=0,
-        lost_claims=0,
-        rings=0,
-        due_at=queries.now + _after(n),
-        lease_until=None,
-        ring_at=queries.now + _after(n) + ring,
-        finished_at=None,
-        severity=n.severity,
-        disablings=n.disablings,
-        last=n.last,
-    )

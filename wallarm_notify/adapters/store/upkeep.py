@@ -67,10 +67,11 @@ class UpkeepQueries(Queries):
         return [notification_of(row) for row in rows]
 
     def forget_turns(self) -> int:
-        """Drops the turns of keys whose window has passed."""
+        """Drops the turns of keys that no integration has any more and whose window has passed."""
         return self._do(
             """DELETE FROM pace WHERE key_fingerprint IN (
-                   SELECT key_fingerprint FROM pace WHERE touched_at < now() - :window
+                   SELECT key_fingerprint FROM pace p WHERE touched_at < now() - :window AND NOT EXISTS (
+                       SELECT FROM integrations i WHERE i.key_fingerprint = p.key_fingerprint)
                    ORDER BY key_fingerprint LIMIT 1000 FOR UPDATE SKIP LOCKED)
                  AND touched_at < now() - :window""",
             window=timedelta(seconds=WINDOW * 2),

@@ -1,0 +1,503 @@
+"""What a worker routes it claims itself, in the same transaction, where it has room."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from build import (
+    LEASE,
+    RING,
+    Bench,
+    Stumbling,
+    a_key,
+    an_answer,
+    an_attack,
+    an_attempt,
+    an_event,
+    text_of,
+)
+
+from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.domain.errors import BadRow, Unavailable
+from wallarm_notify.domain.notification import START_WITHIN, State
+from wallarm_notify.services.deliver import Claim, Knobs, Sending
+from wallarm_notify.services.manage_integrations import Change
+from wallarm_notify.services.route import FEW, SOON, Departures, Routed, Router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wallarm_notify.adapters.store import Store
+    from wallarm_notify.domain.event import Event
+
+
+@dataclass
+class Courier:
+    """One that has room, or none, and remembers what it was given."""
+
+    places: int = 128
+    claims: list[Claim] = field(default_factory=list)
+
+    def room(self) -> int:
+        return self.places
+
+    def carry(self, claim: Claim) -> None:
+        self.claims.append(claim)
+
+    def sendings(self) -> list[Sending]:
+        return [s for claim in self.claims for s in claim.sendings]
+
+
+@pytest.fixture
+def courier() -> Courier:
+    return Courier()
+
+
+@pytest.fixture
+def ingest(bench: Bench, courier: Courier) -> Callable[..., Routed]:
+    """Routes one slice of events in a worker that delivers, too."""
+
+    def ingest(*events: Event, store: Any = None, pace: int = 100) -> Routed:
+        (routed,) = router(bench, courier, store=store, pace=pace).ingest(events, ())
+        return routed
+
+    return ingest
+
+
+def router(bench: Bench, courier: Courier, *, store: Any = None, pace: int = 100) -> Router:
+    knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=pace, retry_time_scale=1.0)
+    return Router(
+        store or bench.store,
+        bench.bell,
+        ring=RING,
+        as_text=text_of,
+        departures=Departures(lambda: courier, knobs),
+    )
+
+
+def ids_of(sendings: Sequence[Sending]) -> list[int]:
+    return sorted(s.notification.id for s in sendings)
+
+
+def stored(bench: Bench) -> list[int]:
+    return [row["id"] for row in bench.sql("SELECT id FROM notifications ORDER BY id")]
+
+
+def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_rung_for(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    integrations = {bench.integration(), bench.integration()}
+    routed = ingest(an_event(), an_event())
+    sendings = courier.sendings()
+    assert ids_of(sendings) == stored(bench)
+    assert len(sendings) == 4
+    assert {s.notification.integration_id for s in sendings} == integrations
+    for sending in sendings:
+        n = sending.notification
+        assert bench.notification(n.id) == n
+        assert (n.claim, n.lost_claims, n.state) == (1, 1, State.PENDING)
+        assert n.lease_until == n.ring_at == routed.now + LEASE
+        assert n.due_at == routed.now
+    assert bench.bell.taken() == []
+    assert routed.pending == ()
+    assert routed.words == (
+        "2 events taken in, 4 notifications made, "
+        f"4 notifications for integrations {min(integrations)}, {max(integrations)} sent, attempt 1 of 17"
+    )
+    assert bench.ledger().findings == []
+
+
+def test_its_outcome_is_recorded_like_any_other(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    ingest(an_event(), an_event())
+    (claim,) = courier.claims
+    one, two = claim.sendings
+    bench.delivery.record([an_attempt(one, claim), an_attempt(two, claim, an_answer(500))])
+    assert bench.states() == {"delivered": 1, "retrying": 1}
+    assert bench.bell.ids() == [two.notification.id]
+    assert bench.ledger().findings == []
+
+
+@pytest.mark.parametrize("kind", ["card", "trigger"])
+def test_it_is_sent_what_a_claim_by_message_would_send(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed], kind: str
+) -> None:
+    key = a_key()
+    integration = bench.integration(key, region="eu")
+    bench.store.transact(lambda tx: tx.set_client(1, name="ACME", cloud="eu", partner_name="P"))
+    moscow = datetime.now(timezone(timedelta(hours=3))).isoformat()
+    event = an_event(host="example.com", tags={"b": [1, 2.5], "a": None}, occurred_at=moscow)
+    if kind == "trigger":
+        bench.trigger(integration, threshold="0 in 1h")
+        event = an_attack(occurred_at=moscow)
+    ingest(event)
+    (here,) = courier.sendings()
+    assert (here.key, here.cargo.region, here.cargo.client_name) == (key, "eu", "ACME")
+    assert (here.cargo.firing is None) == (kind == "card")
+    bench.end_leases()
+    (there,) = bench.claim([here.notification.id]).sendings
+    assert told(here) == told(there)
+    assert (here.fingerprint, here.generation, here.number) == (
+        there.fingerprint,
+        there.generation,
+        there.number,
+    )
+
+
+def told(sending: Sending) -> tuple[Any, ...]:
+    """What an alert is made of: hash and text of an event's body are no part of it."""
+    cargo, event = sending.cargo, sending.cargo.event
+    assert event.occurred_at.tzinfo is not None
+    return (
+        replace(cargo, event=replace(event, body_hash=b"", text="")),
+        event.occurred_at.isoformat(),
+        cargo.occurrence,
+    )
+
+
+def test_a_courier_without_room_leaves_it_to_the_others(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    courier.places = 0
+    (made,) = ingest(an_event()).pending
+    assert (courier.claims, bench.bell.ids()) == ([], [made.id])
+    assert bench.notification(made.id) == made
+    assert made.ring_at == made.due_at + RING
+
+
+@pytest.mark.parametrize("number", [0, 1, 99, 100, 101, 250])
+def test_no_more_than_a_message_holds_is_claimed_at_once_the_most_severe_first(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed], number: int
+) -> None:
+    bench.integration()
+    risks = ("low", "critical", "info", "high")
+    ingest(*(an_event(risk=risks[n % 4]) for n in range(number)), pace=0)
+    sendings = courier.sendings()
+    rung = bench.bell.ids()
+    assert len(sendings) == min(number, 100)
+    assert sorted(ids_of(sendings) + rung) == stored(bench)
+    if rung:
+        least = min(s.notification.severity for s in sendings)
+        assert all(bench.notification(i).severity <= least for i in rung)
+    assert bench.ledger().findings == []
+
+
+def test_a_slow_integration_waits_for_its_lane_as_ever(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    fast, slow = bench.integration(), bench.integration()
+    bench.delivery.mark_slow([slow])
+    ingest(an_event())
+    assert [s.notification.integration_id for s in courier.sendings()] == [fast]
+    (rung,) = bench.bell.ids()
+    assert bench.notification(rung).integration_id == slow
+
+
+def test_what_matches_a_disabled_integration_is_not_sent(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration(enabled=False)
+    routed = ingest(an_event())
+    assert (routed.skipped, courier.claims, bench.bell.taken()) == (1, [], [])
+    (row,) = bench.sql("SELECT state, claim, lease_until, ring_at FROM notifications")
+    assert row == {"state": "skipped", "claim": 0, "lease_until": None, "ring_at": None}
+
+
+def test_an_integration_that_is_disabled_while_its_event_is_routed_is_sent_nothing(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    integration = bench.integration()
+    store = Between(
+        bench.store, lambda: bench.management.disable(integration, user="me", reason="so")
+    )
+    ingest(an_event(), store=store)
+    assert courier.sendings() == []
+    ids = bench.bell.ids()
+    assert bench.claim(ids).cancelled == 1
+    assert bench.ledger().findings == []
+
+
+def test_an_integration_whose_key_changes_meanwhile_is_sent_to_by_the_new_one(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    integration = bench.integration()
+    key = a_key("new")
+    change = Change(key=key)
+    store = Between(bench.store, lambda: bench.management.update(integration, change))
+    ingest(an_event(), store=store)
+    (sending,) = courier.sendings()
+    assert (sending.key, sending.generation) == (key, 1)
+
+
+class Between:
+    """A store in whose transactions something happens ``before`` a query: integrations are read again."""
+
+    def __init__(
+        self, store: Store, happens: Callable[[], object], *, before: str = "candidates_of"
+    ) -> None:
+        self._store = store
+        self._happens = happens
+        self._before = before
+
+    def transact(self, work: Callable[[Any], Any]) -> Any:
+        def run(tx: Any) -> Any:
+            whole = getattr(tx, self._before)
+
+            def query(asked: Any) -> Any:
+                self._happens()
+                return whole(asked)
+
+            setattr(tx, self._before, query)
+            return work(tx)
+
+        return self._store.transact(run)
+
+
+def test_a_key_that_cannot_be_read_is_left_to_a_claim_which_says_so(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    other = Bench(bench.url, fernet=generate())
+    try:
+        ingest(an_event(), store=other.store)
+    finally:
+        other.close()
+    assert courier.claims == []
+    assert len(bench.bell.ids()) == 1
+
+
+def test_what_has_no_turn_now_is_left_to_a_claim_which_promises_it_one(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    ingest(*(an_event() for _ in range(5)), pace=3)
+    sent, rung = ids_of(courier.sendings()), bench.bell.ids()
+    assert (len(sent), len(rung)) == (3, 2)
+    assert sorted(sent + rung) == stored(bench)
+    assert [bench.notification(i).claim for i in rung] == [0, 0]
+    assert bench.value("SELECT turns - 'sent' FROM pace") == {}
+
+
+def test_nobody_is_overtaken_who_waits_for_a_turn(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    claim = bench.claim(bench.made(101))
+    assert (len(claim.sendings), claim.waiting) == (100, 1)
+    bench.sql("UPDATE pace SET turns = turns - 'sent'")  # so that there are turns again
+    ingest(an_event())
+    assert courier.claims == []
+
+
+def test_the_turns_of_a_key_that_many_wait_for_are_not_even_read(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    many = [[1e9 + n / 1000, 1] for n in range(5000)]
+    bench.sql("UPDATE pace SET turns = CAST(:turns AS jsonb)", turns=json.dumps({"1": many}))
+    (fingerprint,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM pace"))
+    assert bench.store.transact(lambda tx: tx.turns_at_hand([fingerprint])) == {}
+    ingest(an_event())
+    assert (courier.claims, len(bench.bell.ids())) == ([], 1)
+
+
+def test_a_key_without_a_place_for_its_turns_is_sent_to_by_message_which_makes_one(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    bench.sql("DELETE FROM pace")
+    ingest(an_event())
+    assert courier.claims == []
+    bench.claim(bench.bell.ids())
+    ingest(an_event())
+    assert len(courier.sendings()) == 1
+
+
+def test_routing_and_claims_share_the_turns_of_a_key(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    ingest(*(an_event() for _ in range(60)))
+    ids = bench.made(60)
+    claim = bench.claim(ids)
+    assert len(courier.sendings()) + len(claim.sendings) == 100
+    assert claim.waiting == 20
+
+
+def test_routing_does_not_wait_for_another_transaction_that_is_pacing_the_key(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    key, free = a_key(), a_key("free")
+    taken, other = bench.integration(key), bench.integration(free)
+    fingerprint = bench.value(f"SELECT key_fingerprint FROM integrations WHERE id = {taken}")
+    go_on, holds = threading.Event(), threading.Event()
+
+    def hold(tx: Any) -> None:
+        tx.turns([bytes(fingerprint)])
+        holds.set()
+        assert go_on.wait(10)
+
+    holder = threading.Thread(target=bench.store.transact, args=(hold,))
+    holder.start()
+    try:
+        assert holds.wait(10)
+        ingest(an_event())
+        assert holder.is_alive()
+    finally:
+        go_on.set()
+        holder.join(10)
+    assert [s.notification.integration_id for s in courier.sendings()] == [other]
+    (rung,) = bench.bell.ids()
+    assert bench.notification(rung).integration_id == taken
+    assert bench.notification(rung).claim == 0
+
+
+def test_the_same_call_again_sends_nothing(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    event = an_event()
+    ingest(event)
+    routed = ingest(event)
+    assert (routed.duplicates, len(courier.sendings()), bench.bell.taken()) == (1, 1, [])
+    assert routed.words == "0 events taken in, 0 notifications made, 1 known already"
+
+
+def test_nothing_is_sent_of_a_transaction_that_is_not_committed(
+    bench: Bench, courier: Courier
+) -> None:
+    bench.integration()
+
+    class Away:
+        """A store whose connection is lost at the commit."""
+
+        def transact(self, work: Callable[[Any], Any]) -> Any:
+            def run(tx: Any) -> None:
+                work(tx)
+                raise Unavailable("away")
+
+            return bench.store.transact(run)
+
+    with pytest.raises(Unavailable):
+        router(bench, courier, store=Away()).ingest([an_event()], ())
+    assert (courier.claims, bench.bell.taken(), bench.states()) == ([], [], {})
+
+
+def test_a_transaction_that_is_run_again_hands_over_what_the_last_run_claimed(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+
+    class Twice:
+        """A store whose first run is rolled back."""
+
+        def transact(self, work: Callable[[Any], Any]) -> Any:
+            def roll_back(tx: Any) -> None:
+                work(tx)
+                raise Unavailable("rolled back")
+
+            with pytest.raises(Unavailable):
+                bench.store.transact(roll_back)
+            return bench.store.transact(work)
+
+    ingest(an_event(), an_event(), store=Twice())
+    assert ids_of(courier.sendings()) == stored(bench)
+    assert bench.value("SELECT max(claim) FROM notifications") == 1
+
+
+def test_what_waited_long_in_its_transaction_says_since_when(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    """The courier gives back what could not be begun within 2 s of the time the integration was read."""
+    bench.integration()
+    pause = threading.Event()
+    store = Between(bench.store, lambda: pause.wait(0.3))
+    routed = ingest(an_event(), store=store)
+    (claim,) = courier.claims
+    assert (claim.now, claim.asked) == (routed.now, 1)
+    age = datetime.now(UTC) - routed.now
+    assert timedelta(seconds=0.3) <= age < START_WITHIN
+
+
+def test_the_courier_says_how_many_it_takes(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    courier.places = 7
+    ingest(*(an_event() for _ in range(10)))
+    assert (len(courier.sendings()), len(bench.bell.ids())) == (7, 3)
+
+
+@pytest.mark.parametrize(("number", "claimed"), [(FEW, 100), (FEW + 1, 0)])
+def test_a_transaction_that_makes_many_claims_none_as_others_pace_meanwhile(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed], number: int, claimed: int
+) -> None:
+    bench.integration()
+    ingest(*(an_event() for _ in range(number)))
+    assert len(courier.sendings()) == claimed
+    assert len(bench.bell.ids()) == number - claimed
+
+
+def test_a_transaction_that_took_long_claims_none_as_it_would_begin_too_late(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    pause = threading.Event()
+    store = Between(bench.store, lambda: pause.wait(SOON), before="subscribers_of")
+    ingest(an_event(), store=store)
+    assert (courier.claims, len(bench.bell.ids())) == ([], 1)
+
+
+@pytest.mark.parametrize("query", ["candidates_of", "cargo", "turns_at_hand", "save_turns"])
+def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_rung_for(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed], query: str
+) -> None:
+    bench.integration()
+    store = Stumbling(bench.store, query, BadRow("no such thing"))
+    routed = ingest(an_event(), an_event(), store=store)
+    assert (routed.matched, routed.rejected, courier.claims) == (2, 0, [])
+    assert bench.bell.ids() == stored(bench)
+    assert store.asked
+    assert bench.ledger().findings == []
+
+
+def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_rung_for(
+    bench: Bench,
+) -> None:
+    bench.integration()
+
+    def courier() -> Courier:
+        raise RuntimeError("can't start new thread")
+
+    knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=100, retry_time_scale=1.0)
+    without = Router(
+        bench.store,
+        bench.bell,
+        ring=RING,
+        as_text=text_of,
+        departures=Departures(courier, knobs),
+    )
+    (routed,) = without.ingest([an_event()], ())
+    assert (routed.matched, bench.bell.ids()) == (1, stored(bench))
+
+
+def test_what_could_not_be_handed_over_is_sent_when_its_lease_is_over(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.integration()
+
+    def carry(claim: Claim) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(courier, "carry", carry)
+    ingest(*(an_event() for _ in range(2)))
+    bench.end_leases()
+    assert len(bench.claim(stored(bench)).sendings) == 2
