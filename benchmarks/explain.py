@@ -1,0 +1,119 @@
+"""How PostgreSQL runs the hot statements: each of a batch of 100 events, on a database that has many stored.
+
+    python -m benchmarks.explain [--stored 100000]
+
+It prints them in Markdown, in their order, under the part of the way they belong to: what the driver sends, but
+for values, and what EXPLAIN says of it. A statement is explained in the place
+where it is run, in a transaction of its own kind, which is rolled back to before it.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+from unittest.mock import patch
+
+from benchmarks.growth import INTEGRATIONS
+from benchmarks.ours import event
+from benchmarks.parts import BATCH, Desk, Silence, answered
+from benchmarks.stage import Void, say, stage
+from benchmarks.stored import store
+from wallarm_notify.adapters.store.queries import Queries
+from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.schemas import read_call
+
+EXPLAIN: Final = b"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF) "
+
+LONGEST: Final = 100
+"""So much of a statement is shown."""
+
+_QUIET: Final = ("BEGIN", "COMMIT", "SELECT now()")
+_VALUES: Final = re.compile(r"ARRAY\[.*?\]|'[^']*'", re.DOTALL)
+_SHORT: Final = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Explains, prints; the exit status is 1 where a run was void."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--stored", type=int, default=100_000, help="notifications")
+    options = parser.parse_args(arguments)
+    try:
+        for part, statement, plan in explained(options.stored):
+            print(f"**{part}**: `{statement}`\n\n```\n{plan}\n```\n")
+    except Void as error:
+        say(f"void: {error}")
+        return 1
+    return 0
+
+
+def explained(number: int) -> list[tuple[str, str, str]]:
+    """Part, statement and plan of each, in their order."""
+    with stage() as one:
+        one.make_integrations(INTEGRATIONS)
+        store(one, number, newest=timedelta(days=1), oldest=timedelta(days=89))
+        bell, desk = Silence(), Desk()
+        routing = Wiring(one.wiring.settings, delivers=True)
+        vars(routing).update(_bell=bell, courier=desk)
+        vars(one.wiring)["_bell"] = bell
+        found: list[tuple[str, str, str]] = []
+        for first in (0, BATCH):  # the first warms plans and caches
+            found.clear()
+            with _noted("route", found):
+                routing.router.ingest(*_call(first))
+            sent = desk.taken()
+            one.wiring.router.ingest(*_call(2 * BATCH + first))
+            with _noted("claim by message", found):
+                claim = one.wiring.delivery.claim(bell.taken())
+            with _noted("record", found):
+                one.wiring.delivery.record(answered(sent))
+            one.wiring.delivery.record(answered(claim))
+        return found
+
+
+def _call(first: int) -> Any:
+    events = [event(n, n % INTEGRATIONS + 1) for n in range(first, first + BATCH)]
+    return read_call((), {"events": events})
+
+
+@contextmanager
+def _noted(part: str, found: list[tuple[str, str, str]]) -> Iterator[None]:
+    """Explains what is sent meanwhile."""
+    send = Queries._send  # noqa: SLF001 - there is no other place where all of it goes through
+
+    def explain_first(queries: Queries) -> None:
+        statements, queries._to_come = queries._to_come, []  # noqa: SLF001 - likewise
+        for statement in statements:
+            text = statement.decode()
+            if not text.startswith(_QUIET):
+                found.append((part, _shown(text), _plan(queries, statement)))
+            queries._to_come = [statement]  # noqa: SLF001 - likewise
+            send(queries)
+
+    with patch.object(Queries, "_send", explain_first):
+        yield
+
+
+def _plan(queries: Queries, statement: bytes) -> str:
+    cursor = queries._cursor  # noqa: SLF001 - likewise
+    cursor.execute(b"SAVEPOINT explained;" + EXPLAIN + statement)
+    plan = "\n".join(row[0] for row in cursor.fetchall())
+    cursor.execute("ROLLBACK TO SAVEPOINT explained")
+    return _without_values(plan)
+
+
+def _shown(text: str) -> str:
+    """The beginning of a statement, without its values."""
+    words = " ".join(_without_values(text).split())
+    return words if len(words) <= LONGEST else f"{words[:LONGEST].rstrip()} …"
+
+
+def _without_values(text: str) -> str:
+    """``text`` without arrays and literals, but for short ones."""
+    return _VALUES.sub(lambda found: found[0] if len(found[0]) < _SHORT else "…", text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
