@@ -15,7 +15,7 @@ with a pace of 1,000,000 a minute, so that nobody waits for a turn; the code of 
 that are delivered, until the last is at the sink.
 
 ``prune``: while PRUNE, as beat calls it, deletes what is older than the retention, and while the same rows
-are there and not old enough. A run of this part is five times as long. --old events are there to be deleted in
+are there and not old enough. A run of this part is ten times as long. --old events are there to be deleted in
 a round, more than PRUNE gets done; they are filled up between the rounds. Nobody waits for a turn here either.
 """
 
@@ -40,8 +40,8 @@ INTEGRATIONS: Final = 1000
 NUMBERS: Final = (1, 100, 10_000)
 NO_PACE: Final = 1_000_000
 
-PRUNING: Final = 5
-"""So many times as long a run has to be, to be one of many of beat's intervals."""
+PRUNING: Final = 10
+"""So many times as long a run of this part is, to be one of several of beat's intervals."""
 
 RETENTION: Final = PREFIX + "RETENTION_DAYS"
 OLDER: Final = timedelta(days=100)
@@ -138,7 +138,7 @@ def prune(size: Size) -> dict[str, Any]:
     events = PRUNING * size.events
     with stage(pace_per_minute=NO_PACE) as one:
         # A key's turns of the last minute are one row, which must not be what grows here.
-        one.make_integrations(PRUNING * INTEGRATIONS)
+        one.make_integrations(NUMBERS[-1])
 
         def without() -> float:
             store(one, size.old - one.number(OLD), newest=OLDER, oldest=OLDEST)
@@ -190,8 +190,8 @@ def table(result: Mapping[str, Any]) -> list[str]:
     if "prune" in result["parts"]:
         figures = result["parts"]["prune"]
         lines.append(
-            f"PRUNE deleted {statistics.median(figures['deleted_per_second']):,.0f} events/s beside the "
-            "deliveries."
+            f"PRUNE deleted {', '.join(f'{rate:,.0f}' for rate in figures['deleted_per_second'])} events/s "
+            "beside the deliveries."
         )
     return lines
 

@@ -263,3 +263,49 @@ def test_the_more_severe_is_never_promised_a_later_turn(
         now += pause
     answers = ask(turns, *sorted(severities, reverse=True), limit=limit, now=now)
     assert answers == sorted(answers)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.floats(0, 20),  # since the step before
+            st.floats(0, 1.5),  # how long the transaction waited for the key
+            st.booleans(),  # whether it is routing
+            st.integers(1, 4),  # how many ask
+            st.integers(0, 4),  # how many of those granted are given back
+            st.floats(0, 1),  # when the others start, of the time they have
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    limit=st.integers(1, 5),
+)
+def test_whoever_waits_for_the_key_no_minute_holds_more_than_the_limit(
+    steps: list[tuple[float, float, bool, int, int, float]], limit: int
+) -> None:
+    """A transaction's time is that of its beginning: whoever has the key later may have an earlier one."""
+    turns, starts, at = Turns(), [], NOW
+    for pause, waited, is_routing, number, back, part in steps:
+        at += pause
+        now = at - waited
+        if is_routing:
+            granted, turns = take_free_turns(turns, number, limit=limit, now=now)
+        else:
+            answers, turns = take_turns(turns, anew([INFO] * number), limit=limit, now=now)
+            granted = answers.count(None)
+        unused = min(back, granted)
+        if unused:
+            turns = give_back(turns, unused, granted=turns.sent[-1][0])
+        starts += [at + part * (now + 2 - at)] * (granted - unused)
+    starts.sort()
+    for first, one_too_many in zip(starts, starts[limit:], strict=False):
+        assert one_too_many - first >= 60 - 1e-6
+
+
+def test_who_had_to_wait_for_the_key_counts_from_when_the_one_before_does() -> None:
+    _, turns = take_turns(Turns(), anew([INFO]), limit=9, now=NOW + 0.01)
+    for now in (NOW - 0.01, NOW - 1, NOW - 3600):
+        _, turns = take_turns(turns, anew([INFO]), limit=9, now=now)
+        free, turns = take_free_turns(turns, 1, limit=9, now=now)
+        assert free == 1
+    assert turns.sent == ((NOW + 0.5, 7),)

@@ -431,6 +431,19 @@ def test_concurrent_claims_share_one_pace(make_bench: Callable[..., Bench]) -> N
     assert sum(c.waiting for c in claims) == 30
 
 
+def test_turns_of_one_moment_are_one_whatever_put_them_there_and_stand_in_order(
+    bench: Bench,
+) -> None:
+    bench.integration()
+    bench.sql("""UPDATE pace SET turns = '{"sent": [[10.5, 40], [12, 1], [10.5, 3]]}'""")
+    (fingerprint,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM pace"))
+    for turns in (
+        bench.store.transact(lambda tx: tx.turns([fingerprint])),
+        bench.store.transact(lambda tx: tx.turns_at_hand([fingerprint])),
+    ):
+        assert turns[fingerprint].sent == ((10.5, 43), (12, 1))
+
+
 def test_pace_0_is_no_pace(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(pace=0)
     bench.integration()

@@ -23,7 +23,7 @@ from build import (
 )
 
 from wallarm_notify.adapters.secrets import generate
-from wallarm_notify.domain.errors import BadRow, Unavailable
+from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.notification import START_WITHIN, State
 from wallarm_notify.services.deliver import Claim, Knobs, Sending
 from wallarm_notify.services.manage_integrations import Change
@@ -456,12 +456,17 @@ def test_a_transaction_that_took_long_claims_none_as_it_would_begin_too_late(
     assert (courier.claims, len(bench.bell.ids())) == ([], 1)
 
 
+@pytest.mark.parametrize("error", [BadRow("no such thing"), TooMuch("it took too long")])
 @pytest.mark.parametrize("query", ["candidates_of", "cargo", "turns_at_hand", "save_turns"])
 def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_rung_for(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed], query: str
+    bench: Bench,
+    courier: Courier,
+    ingest: Callable[..., Routed],
+    query: str,
+    error: NotifyError,
 ) -> None:
     bench.integration()
-    store = Stumbling(bench.store, query, BadRow("no such thing"))
+    store = Stumbling(bench.store, query, error)
     routed = ingest(an_event(), an_event(), store=store)
     assert (routed.matched, routed.rejected, courier.claims) == (2, 0, [])
     assert bench.bell.ids() == stored(bench)

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from build import RETENTION, Bench, a_rejection, an_answer, an_attack, an_event
+from build import RETENTION, Bench, Stumbling, a_rejection, an_answer, an_attack, an_event
 
+from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.services.prune import SLICE, prune
 
 SECOND = timedelta(seconds=1)
@@ -162,6 +163,7 @@ def test_a_run_whose_time_is_up_has_deleted_a_slice_of_each_kind_and_the_next_go
     age(bench)
     first, second = bench.prune(timedelta(0)), bench.prune(timedelta(0))
     assert (first.events, first.rejected) == (SLICE, SLICE)
+    assert first.words == f"{SLICE} events deleted, {SLICE} rejected ones, more is left"
     assert (second.events, second.rejected) == (1, 1)
     assert left(bench) == {"events": 0, "notifications": 0, "attempts": 0, "rejected": 0}
     assert bench.ledger().findings == []
@@ -172,3 +174,53 @@ def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
     again = prune(bench.store, retention=RETENTION, window=timedelta(hours=12))
     assert not again.ran
     assert again.words == "another run was there first"
+
+
+def test_a_slice_is_of_few_events_where_each_has_many_notifications(bench: Bench) -> None:
+    for _ in range(SLICE // 2):
+        bench.integration(enabled=False)
+    bench.ingest(*(an_event() for _ in range(5)))
+    age(bench)
+    assert bench.prune(timedelta(0)).events == 2
+    assert bench.prune(timedelta(minutes=1)).events == 3
+    assert bench.ledger().findings == []
+
+
+def test_a_slice_is_of_one_event_where_that_has_more_notifications(bench: Bench) -> None:
+    for _ in range(SLICE + 1):
+        bench.integration(enabled=False)
+    bench.ingest(an_event(), an_event())
+    age(bench)
+    assert bench.prune(timedelta(0)).events == 1
+    assert bench.prune(timedelta(0)).events == 1
+    assert left(bench)["notifications"] == 0
+
+
+def test_a_kind_that_takes_too_long_does_not_keep_the_others_waiting(bench: Bench) -> None:
+    bench.ingest(an_attack(), rejections=[a_rejection()])
+    age(bench)
+    bench.sql("DELETE FROM upkeep_runs")
+    store = Stumbling(bench.store, "prune_events", TooMuch("it took more than 10 s"))
+    done = prune(store, retention=RETENTION, window=timedelta(hours=12))
+    assert (done.events, done.rejected) == (0, 1)
+    assert store.asked
+
+
+def test_while_a_run_is_at_work_no_other_one_begins_and_none_goes_on_beside_it(
+    bench: Bench,
+) -> None:
+    bench.ingest(an_attack())
+    age(bench)
+    bench.prune(timedelta(0))
+    bench.sql("UPDATE upkeep_runs SET began_at = now() - interval '1 hour'")
+
+    def beside(tx: Any) -> tuple[bool, bool, bool]:
+        return (
+            tx.goes_on("prune"),
+            bench.store.transact(lambda other: other.may_run("prune", timedelta(0))),
+            bench.store.transact(lambda other: other.goes_on("prune")),
+        )
+
+    assert bench.store.transact(beside) == (True, False, False)
+    # It counts from its last slice.
+    assert not bench.store.transact(lambda tx: tx.may_run("prune", timedelta(seconds=4)))

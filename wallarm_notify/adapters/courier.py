@@ -135,9 +135,9 @@ class Courier:
         self._poster.wake()
 
     def room(self) -> int:
-        """How many more may be claimed now so that all are begun in time.
+        """How many more may be claimed now so that all begin with the next two rounds of answers.
 
-        That is in two rounds of answers, each of which takes less than a second.
+        Of one integration fewer begin at once; what does not in time is put back, as ever.
         """
         return max(2 * FAST_AT_ONCE - self._unbegun, 0) if self._is_not_too_far_ahead() else 0
 

@@ -72,7 +72,7 @@ def take_turns(
         before = () if holds else promised[who.severity]
         kept = _number(before[: bisect_right(before, now, key=_moment)])
         if _number(sent) + kept < limit:
-            sent = _added(sent, moment_of(now), 1)
+            sent = _granted(sent, 1, now)
             answers.append(None)
             continue
         above = promised.get(who.severity + 1, ()) if holds else before
@@ -91,7 +91,7 @@ def take_free_turns(turns: Turns, number: int, *, limit: int, now: float) -> tup
     if any(known and known[-1][0] > now - KEPT for known in turns.promised.values()):
         return 0, turns
     granted = min(number, max(limit - _number(sent), 0))
-    return granted, Turns(_added(sent, moment_of(now), granted) if granted else sent)
+    return granted, Turns(_granted(sent, granted, now) if granted else sent)
 
 
 def moment_of(now: float) -> float:
@@ -109,6 +109,12 @@ def _lately(turns: Turns, now: float) -> tuple[float, Moments]:
     """``now``, or later where the clock was set back, and what was sent within the window before."""
     now = round(max([now, *(moment - TOGETHER for moment, _ in turns.sent[-1:])]), 6)
     return now, turns.sent[bisect_right(turns.sent, now - WINDOW, key=_moment) :]
+
+
+def _granted(sent: Moments, number: int, now: float) -> Moments:
+    """``sent`` with turns granted now, which stand last: whoever comes later counts later."""
+    last = max([moment_of(now), *(moment for moment, _ in sent[-1:])])
+    return _added(sent, last, number)
 
 
 def _moment(turn: tuple[float, int]) -> float:

@@ -104,7 +104,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one message came to: what is sent, and what is not now.
+    """What one message, or what was just made, came to: what is sent, and what is not now.
 
     ``began`` is the process's monotonic clock just before ``now``.
     """

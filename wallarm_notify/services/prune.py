@@ -4,6 +4,7 @@ It works for a little while, often: one long run would take a worker's process, 
 what is to be delivered now.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,17 +12,22 @@ from datetime import timedelta
 from time import monotonic
 from typing import Final, Protocol
 
+from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.message import counted
 from wallarm_notify.services.ports import Store
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "prune"
 
 EVERY: Final = timedelta(seconds=5)
 """How often beat calls it."""
 
 WORKS_FOR: Final = timedelta(seconds=0.4)
-"""After so long a run begins no slice any more; the next run goes on."""
+"""After so long a run begins no slice any more, but for the first one of each kind; the next run goes on."""
 
 SLICE: Final = 250
-"""So many rows are deleted in one transaction."""
+"""So many rows, or events with about as many notifications, are deleted in one transaction."""
 
 CELL_SLICE: Final = 10_000
 """Cells are small and many: a trigger with a period of a second fills 60 in each."""
@@ -32,6 +38,10 @@ class PruneQueries(Protocol):
 
     def may_run(self, name: str, interval: timedelta) -> bool:
         """Whether no other run of ``name`` is under way or began within ``interval``."""
+        ...
+
+    def goes_on(self, name: str) -> bool:
+        """Notes that the run of ``name`` still works; False: another one does, in this moment."""
         ...
 
     def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
@@ -69,6 +79,7 @@ class Pruned:
 
     events: int = 0
     rejected: int = 0
+    is_more_left: bool = False
     ran: bool = True
 
     @property
@@ -76,7 +87,8 @@ class Pruned:
         """For people, and for Flower."""
         if not self.ran:
             return "another run was there first"
-        return f"{counted(self.events, 'event')} deleted, {self.rejected} rejected ones"
+        words = f"{counted(self.events, 'event')} deleted, {self.rejected} rejected ones"
+        return f"{words}, more is left" if self.is_more_left else words
 
 
 Slice = Callable[[PruneQueries], tuple[int, Mapping[str, int]]]
@@ -95,13 +107,15 @@ def prune(
     ``window`` is that of the failure ratio. One slice of each kind after the other, at least one of each,
     until nothing is left or time is up.
 
-    What waits is never touched. Raises Unavailable.
+    What waits is never touched. A kind whose slice the database does not get done is left out of this run.
+    Raises Unavailable.
     """
-    if not store.transact(lambda tx: tx.may_run("prune", EVERY * 0.8)):
+    if not store.transact(lambda tx: tx.may_run(NAME, EVERY * 0.8)):
         return Pruned(ran=False)
     until = monotonic() + works_for.total_seconds()
     left: dict[str, tuple[Slice, int]] = {
-        "events": (lambda tx: tx.prune_events(retention, SLICE), SLICE),
+        # How many events are a slice depends on their notifications: the last one deletes nothing.
+        "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
         "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
         "health": (lambda tx: (tx.prune_health(window, retention, SLICE), {}), SLICE),
         "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
@@ -109,21 +123,33 @@ def prune(
         "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
     }
     deleted: Counter[str] = Counter()
+    is_first_round = True
     while left:
         for kind, (one_slice, size) in list(left.items()):
-            rows = _delete(store, one_slice)
+            is_time = is_first_round or monotonic() < until
+            rows = _delete(store, kind, one_slice) if is_time else None
+            if rows is None:
+                return Pruned(deleted["events"], deleted["rejected"], is_more_left=True)
             deleted[kind] += rows
             if rows < size:
                 del left[kind]
-        if monotonic() >= until:
-            break
+        is_first_round = False
     return Pruned(deleted["events"], deleted["rejected"])
 
 
-def _delete(store: Store[PruneQueries], one_slice: Slice) -> int:
-    def work(tx: PruneQueries) -> int:
+def _delete(store: Store[PruneQueries], kind: str, one_slice: Slice) -> int | None:
+    """How many rows; None: another run is at work."""
+
+    def work(tx: PruneQueries) -> int | None:
+        if not tx.goes_on(NAME):
+            return None
         rows, counts = one_slice(tx)
         tx.count(counts)
         return rows
 
-    return store.transact(work)
+    try:
+        return store.transact(work)
+    except TooMuch as error:
+        # The others are not to wait for it for ever.
+        log.error("prune.too_much", extra={"kind": kind, "error": str(error)})  # noqa: TRY400 - it says all
+        return 0

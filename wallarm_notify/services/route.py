@@ -214,13 +214,16 @@ class Router:
         if found is None:
             return run(None)
         courier, at_once = found
+        # Whatever keeps them from being claimed, they are to be stored.
         try:
             routed = run(at_once)
+        except (BadRow, TooMuch) as error:
+            log.warning("ingest.runs_again_without_claim", extra={"error": str(error)})
+            return run(None)
         except Unavailable:
             raise
         except Exception:
-            # Whatever keeps them from being sent, they are to be stored.
-            log.exception("ingest.nothing_claimed")
+            log.exception("ingest.runs_again_without_claim")
             return run(None)
         if routed.claim is not None:
             try:

@@ -53,7 +53,7 @@ class SweepQueries(Protocol):
         ...
 
     def forget_turns(self) -> int:
-        """Drops the turns of keys that were not used lately."""
+        """Drops the turns of keys that nobody has any more."""
         ...
 
 

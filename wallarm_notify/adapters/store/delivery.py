@@ -1,5 +1,6 @@
 """Queries of delivery: claims, what they carry, and the record of attempts."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from json import dumps
@@ -17,7 +18,7 @@ from wallarm_notify.adapters.store.triggers import FIRING_COLUMNS, firing_of
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.notification import Candidate, Notification
 from wallarm_notify.domain.outcome import Attempt
-from wallarm_notify.domain.pacing import Turns
+from wallarm_notify.domain.pacing import Moments, Turns
 from wallarm_notify.services.deliver import Cargo, Made
 
 _ATTEMPT: Final = {
@@ -36,7 +37,7 @@ _ATTEMPT: Final = {
 
 
 _FEW_TURNS: Final = 8_000
-"""Bytes of a key's turns: a hundred sent ones have half of that, thousands of promised ones many times as much."""
+"""Bytes of a key's turns: those of a minute have half of that. Where many are promised reading them takes long."""
 
 _STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.generation,
     i.slow_since IS NOT NULL AS slow, i.key_fingerprint, i.region, i.key_token, c.name, c.cloud,
@@ -310,5 +311,13 @@ def _made_of(row: Mapping[str, Any]) -> Made:
 
 
 def _turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:
-    moments = {name: tuple((at, number) for at, number in turns) for name, turns in stored.items()}
+    moments = {name: _in_order(turns) for name, turns in stored.items()}
     return Turns(moments.pop("sent", ()), {int(s): turns for s, turns in moments.items()})
+
+
+def _in_order(turns: Sequence[tuple[float, int]]) -> Moments:
+    """Each moment once: test alerts' turns are put to the others as they come."""
+    numbers: Counter[float] = Counter()
+    for at, number in turns:
+        numbers[at] += number
+    return tuple(sorted(numbers.items()))

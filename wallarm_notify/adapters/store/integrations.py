@@ -77,7 +77,7 @@ class IntegrationQueries(Queries):
         if fingerprint is not None:
             self._do_later(
                 """INSERT INTO pace (key_fingerprint, turns, touched_at) VALUES (:f, '{}', now())
-                   ON CONFLICT DO NOTHING""",
+                   ON CONFLICT (key_fingerprint) DO UPDATE SET touched_at = now()""",
                 f=fingerprint,
             )
 

@@ -39,6 +39,20 @@ class UpkeepQueries(Queries):
             )
         )
 
+    def goes_on(self, name: str) -> bool:
+        """Notes that the run of ``name`` still works; False: another one does, in this moment.
+
+        While this transaction lasts ``may_run`` says no.
+        """
+        rows = self._rows(
+            """UPDATE upkeep_runs SET began_at = clock_timestamp()
+               WHERE name = :name
+                 AND pg_try_advisory_xact_lock(hashtext('wallarm-notify'), hashtext(:name))
+               RETURNING name""",
+            name=name,
+        )
+        return bool(rows)
+
     def overdue(self, limit: int, *, first: bool, retries: bool) -> list[Notification]:
         """Notifications whose ``ring_at`` has passed, locked, longest overdue first."""
         rows = self._rows(
@@ -81,20 +95,23 @@ class UpkeepQueries(Queries):
         """Deletes events whose end, the last of their notifications' ends, is past ``retention``.
 
         With them go their notifications, attempts and firings, so that an event's fan-out always equals
-        its rows. Returns how many events, and the counts by kind.
+        its rows. At most ``limit`` events, and no more once they had as many notifications. Returns how many
+        events, and the counts by kind.
         """
-        old = [
-            row["id"]
-            for row in self._rows(
-                """SELECT id FROM events e
-                   WHERE received_at < now() - :retention AND NOT EXISTS (
-                       SELECT FROM notifications n WHERE n.event_id = e.id
-                         AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention))
-                   ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
-                retention=retention,
-                limit=limit,
-            )
-        ]
+        old, notifications = [], 0
+        for row in self._rows(
+            """SELECT id, fan_out FROM events e
+               WHERE received_at < now() - :retention AND NOT EXISTS (
+                   SELECT FROM notifications n WHERE n.event_id = e.id
+                     AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention))
+               ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
+            retention=retention,
+            limit=limit,
+        ):
+            if notifications >= limit:
+                break
+            old.append(row["id"])
+            notifications += row["fan_out"]
         # A replay may have come between; it holds the notification's row, not the event's.
         rows = self._rows(
             """SELECT id, event_id, finished_at < now() - :retention AS old FROM notifications
