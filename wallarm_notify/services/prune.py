@@ -23,7 +23,7 @@ NAME: Final = "prune"
 EVERY: Final = timedelta(seconds=5)
 """How often beat calls it."""
 
-WORKS_FOR: Final = timedelta(seconds=0.4)
+WORKS_FOR: Final = timedelta(seconds=0.3)
 """After so long a run begins no slice any more, but for the first one of each kind; the next run goes on."""
 
 SLICE: Final = 250

@@ -99,11 +99,13 @@ class UpkeepQueries(Queries):
         events, and the counts by kind.
         """
         old, notifications = [], 0
+        # OFFSET 0 has each event's notifications looked up: joined, they would be compared with all recent ones,
+        # which the planner takes for few until it has counted them again.
         for row in self._rows(
             """SELECT id, fan_out FROM events e
                WHERE received_at < now() - :retention AND NOT EXISTS (
                    SELECT FROM notifications n WHERE n.event_id = e.id
-                     AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention))
+                     AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention) OFFSET 0)
                ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
             retention=retention,
             limit=limit,
