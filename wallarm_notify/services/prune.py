@@ -30,7 +30,7 @@ SLICE: Final = 250
 """So many rows, or events with about as many notifications, are deleted in one transaction."""
 
 CELL_SLICE: Final = 10_000
-"""Cells are small and many: a trigger with a period of a second fills 60 in each."""
+"""Cells are small and many: a trigger with a period of a second fills 60 in each. So are counters of minutes."""
 
 
 class PruneQueries(Protocol):
@@ -117,7 +117,7 @@ def prune(
         # How many events are a slice depends on their notifications: the last one deletes nothing.
         "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
         "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
-        "health": (lambda tx: (tx.prune_health(window, retention, SLICE), {}), SLICE),
+        "health": (lambda tx: (tx.prune_health(window, retention, CELL_SLICE), {}), CELL_SLICE),
         "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
         "things": (lambda tx: (tx.prune_things(SLICE), {}), SLICE),
         "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
