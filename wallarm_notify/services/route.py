@@ -338,10 +338,8 @@ def route(
     told = _of_firings(tx, firings)
     new += told
     rows = [fresh(n, now, ring, place=place) for place, n in enumerate(new)]
-    sendings: list[Sending] = []
-    if at_once is not None and len(new) <= FEW and monotonic() - began < SOON:
-        made_of = _made(new, rows, taken, firings, at_once.most)
-        sendings = claim_new(tx, made_of, at_once.knobs) if made_of else []
+    is_soon = len(new) <= FEW and monotonic() - began < SOON
+    sendings = _claimed(tx, new, rows, (taken, firings), at_once if is_soon else None)
     pending, sendings = _stored(tx, new, rows, sendings)
     if told:
         tx.add_fan_out(Counter(n.event_id for n in told))
@@ -363,26 +361,29 @@ def route(
     )
 
 
-def _made(
+def _claimed(
+    tx: RoutingQueries,
     new: Sequence[NewNotification],
     rows: Sequence[Notification],
-    events: Iterable[Event],
-    firings: Iterable[Firing],
-    most: int,
-) -> list[Made]:
-    """What is to be sent, the most severe first, as many as a message holds and ``most`` at most."""
-    event_of = {e.id: e for e in events}
-    firing_of = {f.id: f for f in firings}
+    made_of: tuple[Iterable[Event], Iterable[Firing]],
+    at_once: AtOnce | None,
+) -> list[Sending]:
+    """What is sent of ``rows`` by this process: the most severe, as many as a message holds at most."""
     open_ = sorted((-row.severity, row.id) for row in rows if row.is_open)
-    return [
+    if at_once is None or not open_:
+        return []
+    event_of = {e.id: e for e in made_of[0]}
+    firing_of = {f.id: f for f in made_of[1]}
+    made = [
         Made(
             rows[place],
             event_of[new[place].event_id],
             None if (firing_id := new[place].firing_id) is None else firing_of[firing_id],
             new[place].origin,
         )
-        for _, place in open_[: min(most, MESSAGE_SIZE)]
+        for _, place in open_[: min(at_once.most, MESSAGE_SIZE)]
     ]
+    return claim_new(tx, made, at_once.knobs)
 
 
 def _stored(

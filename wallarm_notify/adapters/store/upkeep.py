@@ -98,22 +98,7 @@ class UpkeepQueries(Queries):
         its rows. At most ``limit`` events, and no more once they had as many notifications. Returns how many
         events, and the counts by kind.
         """
-        old, notifications = [], 0
-        # OFFSET 0 has each event's notifications looked up: joined, they would be compared with all recent ones,
-        # which the planner takes for few until it has counted them again.
-        for row in self._rows(
-            """SELECT id, fan_out FROM events e
-               WHERE received_at < now() - :retention AND NOT EXISTS (
-                   SELECT FROM notifications n WHERE n.event_id = e.id
-                     AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention) OFFSET 0)
-               ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
-            retention=retention,
-            limit=limit,
-        ):
-            if notifications >= limit:
-                break
-            old.append(row["id"])
-            notifications += row["fan_out"]
+        old = self._old_events(retention, limit)
         # A replay may have come between; it holds the notification's row, not the event's.
         rows = self._rows(
             """SELECT id, event_id, finished_at < now() - :retention AS old FROM notifications
@@ -143,6 +128,26 @@ class UpkeepQueries(Queries):
         ):
             counted["pruned:matched" if row["matched"] else "pruned:unmatched"] += 1
         return len(events), counted
+
+    def _old_events(self, retention: timedelta, limit: int) -> list[Any]:
+        """The ids, locked, of events that ended long enough ago, the oldest first: see ``prune_events``."""
+        old, notifications = [], 0
+        # OFFSET 0 has each event's notifications looked up: joined, they would be compared with all recent ones,
+        # which the planner takes for few until it has counted them again.
+        for row in self._rows(
+            """SELECT id, fan_out FROM events e
+               WHERE received_at < now() - :retention AND NOT EXISTS (
+                   SELECT FROM notifications n WHERE n.event_id = e.id
+                     AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention) OFFSET 0)
+               ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
+            retention=retention,
+            limit=limit,
+        ):
+            if notifications >= limit:
+                break
+            old.append(row["id"])
+            notifications += row["fan_out"]
+        return old
 
     def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
         """Deletes rejections past ``retention``, and undecodable messages with them; as above."""
