@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from build import NOON, a_notification
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wallarm_notify.services import next_links
 from wallarm_notify.services.next_links import GATHER, SOON, NextLinks
 
 if TYPE_CHECKING:
@@ -28,17 +28,21 @@ class Bell:
 
 
 class Clock:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._at = time.monotonic()
-        monkeypatch.setattr(next_links, "monotonic", lambda: self._at)
+    """One that stands still until it is put forward; it began at ``at``."""
+
+    def __init__(self, at: float = 0.0) -> None:
+        self._at = at
+
+    def __call__(self) -> float:
+        return self._at
 
     def forward(self, seconds: float) -> None:
         self._at += seconds
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> Clock:
+    return Clock()
 
 
 def due(number: int, seconds: float) -> Notification:
@@ -49,9 +53,8 @@ def due(number: int, seconds: float) -> Notification:
 
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, SOON.total_seconds()])
 def test_what_is_due_soon_is_rung_for_at_once(clock: Clock, seconds: float) -> None:
-    del clock
     bell = Bell()
-    links = NextLinks(bell)
+    links = NextLinks(bell, clock)
     links.add([due(1, seconds)], NOON)
     assert [m.ids for m in bell.rung] == [(1,)]
     assert links.ring() is None
@@ -59,7 +62,7 @@ def test_what_is_due_soon_is_rung_for_at_once(clock: Clock, seconds: float) -> N
 
 def test_what_falls_due_together_travels_together_whenever_it_was_recorded(clock: Clock) -> None:
     bell = Bell()
-    links = NextLinks(bell)
+    links = NextLinks(bell, clock)
     for number in range(10):
         links.add([due(number, 60)], NOON + timedelta(seconds=number / 100))
         clock.forward(0.01)
@@ -74,12 +77,23 @@ def test_what_falls_due_together_travels_together_whenever_it_was_recorded(clock
 
 
 def test_what_has_gathered_can_be_rung_for_at_once_and_only_once(clock: Clock) -> None:
-    del clock
     bell = Bell()
-    links = NextLinks(bell)
+    links = NextLinks(bell, clock)
     links.add([due(1, 3)], NOON)
     assert links.ring(at_once=True) is None
     assert links.ring(at_once=True) is None
+    assert [m.ids for m in bell.rung] == [(1,)]
+
+
+@given(uptime=st.floats(0, 1e8))
+def test_it_gathers_for_a_second_however_long_the_machine_has_run(uptime: float) -> None:
+    clock, bell = Clock(uptime), Bell()
+    links = NextLinks(bell, clock)
+    links.add([due(1, 60)], NOON)
+    clock.forward(0.9)
+    assert links.ring() == pytest.approx(0.1, abs=1e-6)
+    clock.forward(0.1)
+    assert links.ring() is None
     assert [m.ids for m in bell.rung] == [(1,)]
 
 

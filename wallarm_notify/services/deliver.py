@@ -38,7 +38,7 @@ from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.services.next_links import NextLinks
-from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.services.ports import Clock, Doorbell, Store
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Made:
 class Claim:
     """What one message, or what was just made, came to: what is sent, and what is not now.
 
-    ``began`` is the process's monotonic clock just before ``now``.
+    ``began`` is the process's clock just before ``now``.
     """
 
     now: datetime
@@ -222,15 +222,22 @@ class DeliveryQueries(Protocol):
 class Delivery:
     """Claims and records. The requests themselves are made elsewhere, between the two."""
 
-    def __init__(self, store: Store[DeliveryQueries], doorbell: Doorbell, knobs: Knobs) -> None:
+    def __init__(
+        self,
+        store: Store[DeliveryQueries],
+        doorbell: Doorbell,
+        knobs: Knobs,
+        clock: Clock = monotonic,
+    ) -> None:
         self._store = store
         self._doorbell = doorbell
         self._knobs = knobs
-        self._next_links = NextLinks(doorbell)
+        self._clock = clock
+        self._next_links = NextLinks(doorbell, clock)
 
     def claim(self, ids: Sequence[int]) -> Claim:
         """Takes what is due of ``ids``; enqueues again what is early. Raises Unavailable."""
-        claim, again = self._store.transact(lambda tx: take(tx, ids, self._knobs))
+        claim, again = self._store.transact(lambda tx: take(tx, ids, self._knobs, self._clock))
         self._doorbell.ring(again)
         return claim
 
@@ -326,9 +333,11 @@ class Delivery:
             self._doorbell.ring(messages(rows, now))
 
 
-def take(tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs) -> tuple[Claim, list[Message]]:
+def take(
+    tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs, clock: Clock
+) -> tuple[Claim, list[Message]]:
     """The claim's transaction: see ``Delivery.claim``."""
-    began = monotonic()
+    began = clock()
     now = tx.now
     found = triage(tx.candidates(ids), now)
     changed = [ended(n, State.CANCELLED, now) for n in found.cancel]

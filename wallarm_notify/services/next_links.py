@@ -12,7 +12,7 @@ from typing import Final
 
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import Notification
-from wallarm_notify.services.ports import Doorbell
+from wallarm_notify.services.ports import Clock, Doorbell
 
 GATHER: Final = timedelta(seconds=1)
 """How long links gather. If the process dies meanwhile SWEEP rings for them."""
@@ -20,12 +20,16 @@ GATHER: Final = timedelta(seconds=1)
 SOON: Final = timedelta(seconds=1.5)
 """What is due within this is rung for at once."""
 
+TICK: Final = 0.001
+"""Seconds too few to wait for: what two readings of a clock differ by is not exact."""
+
 
 class NextLinks:
     """One for a process; may be used from several threads."""
 
-    def __init__(self, doorbell: Doorbell) -> None:
+    def __init__(self, doorbell: Doorbell, clock: Clock = monotonic) -> None:
         self._doorbell = doorbell
+        self._clock = clock
         self._lock = Lock()
         self._gathered: list[Notification] = []
         # The database's time when the first of them came, and the process's own.
@@ -39,7 +43,7 @@ class NextLinks:
         self._doorbell.ring(messages(soon, now))
         with self._lock:
             if later and not self._gathered:
-                self._since = (now, monotonic())
+                self._since = (now, self._clock())
             self._gathered += later
 
     def ring(self, *, at_once: bool = False) -> float | None:
@@ -51,10 +55,10 @@ class NextLinks:
             if not self._gathered:
                 return None
             now, began = self._since
-            rest = GATHER.total_seconds() - (monotonic() - began)
-            if rest > 0 and not at_once:
+            passed = self._clock() - began
+            rest = GATHER.total_seconds() - passed
+            if rest > TICK and not at_once:
                 return rest
             gathered, self._gathered = self._gathered, []
-        passed = timedelta(seconds=monotonic() - began)
-        self._doorbell.ring(messages(gathered, now + passed))
+        self._doorbell.ring(messages(gathered, now + timedelta(seconds=passed)))
         return None

@@ -8,6 +8,9 @@ from wallarm_notify.domain.message import Message
 T = TypeVar("T")
 QueriesT_co = TypeVar("QueriesT_co", covariant=True)
 
+Clock = Callable[[], float]
+"""A process's own clock: seconds since some moment, which only ever grow."""
+
 
 class Store(Protocol[QueriesT_co]):
     """The database."""

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.message import counted
-from wallarm_notify.services.ports import Store
+from wallarm_notify.services.ports import Clock, Store
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,7 @@ def prune(
     retention: timedelta,
     window: timedelta,
     works_for: timedelta = WORKS_FOR,
+    clock: Clock = monotonic,
 ) -> Pruned:
     """Deletes what is past ``retention``, counters that have left their windows, and what deleted triggers left.
 
@@ -112,7 +113,7 @@ def prune(
     """
     if not store.transact(lambda tx: tx.may_run(NAME, EVERY * 0.8)):
         return Pruned(ran=False)
-    until = monotonic() + works_for.total_seconds()
+    until = clock() + works_for.total_seconds()
     left: dict[str, tuple[Slice, int]] = {
         # How many events are a slice depends on their notifications: the last one deletes nothing.
         "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
@@ -126,7 +127,7 @@ def prune(
     is_first_round = True
     while left:
         for kind, (one_slice, size) in list(left.items()):
-            is_time = is_first_round or monotonic() < until
+            is_time = is_first_round or clock() < until
             rows = _delete(store, kind, one_slice) if is_time else None
             if rows is None:
                 return Pruned(deleted["events"], deleted["rejected"], is_more_left=True)

@@ -23,7 +23,7 @@ from wallarm_notify.domain.notification import (
 )
 from wallarm_notify.services.deliver import Claim, DeliveryQueries, Knobs, Made, Sending, claim_new
 from wallarm_notify.services.fire import FiringQueries, fire
-from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.services.ports import Clock, Doorbell, Store
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +158,10 @@ class Router:
         ring: timedelta,
         as_text: "AsText",
         departures: "Departures | None" = None,
+        clock: Clock = monotonic,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._departures = departures
         self._doorbell = doorbell
         self._ring = ring
@@ -206,6 +208,7 @@ class Router:
                     rejections,
                     ring=self._ring,
                     as_text=self._as_text,
+                    clock=self._clock,
                     at_once=at_once,
                 )
             )
@@ -311,10 +314,11 @@ def route(
     *,
     ring: timedelta,
     as_text: AsText,
+    clock: Clock = monotonic,
     at_once: "AtOnce | None" = None,
 ) -> Routed:
     """One transaction's worth of ingest: see ``Router``. ``at_once``: some of what it makes it claims."""
-    began = monotonic()
+    began = clock()
     now = tx.now
     accepted, refused, duplicates = _sorted_out(events, now, as_text)
     rejected = [*rejections, *refused]
@@ -338,7 +342,7 @@ def route(
     told = _of_firings(tx, firings)
     new += told
     rows = [fresh(n, now, ring, place=place) for place, n in enumerate(new)]
-    is_soon = len(new) <= FEW and monotonic() - began < SOON
+    is_soon = len(new) <= FEW and clock() - began < SOON
     sendings = _claimed(tx, new, rows, (taken, firings), at_once if is_soon else None)
     pending, sendings = _stored(tx, new, rows, sendings)
     if told:
