@@ -6,6 +6,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
+from billiard.exceptions import WorkerLostError
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import set_event_loop
 
@@ -38,6 +40,14 @@ class KeepingConsumer(Consumer):
         self.come_back = ComeBack()
         self._keeps_again_at = 0.0
         super().__init__(*args, **kwargs)
+
+    def start(self) -> None:
+        """Celery's own, which fails where its processes were asked to stop with it, and were sooner."""
+        try:
+            super().start()
+        except WorkerLostError:
+            state.maybe_shutdown()
+            raise
 
     def connect(self) -> Any:
         """Celery's own; from Redis messages are taken in our way, from quorum queues in theirs."""

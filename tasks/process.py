@@ -3,12 +3,16 @@
 import gc
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from celery import signals
+from celery.platforms import EX_OK
+from celery.worker import state
 
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.logging import set_up_logging
@@ -69,6 +73,31 @@ def _check_broker_before_beat(**_: Any) -> None:
         check_broker(app)
     except Unavailable as error:
         sys.exit(f"wallarm-notify: {error}")
+
+
+@signals.worker_shutdown.connect
+def _a_warm_stop_is_no_failure(sender: Any, **_: Any) -> None:
+    """Celery ends with 1 where Ctrl-C asked for it."""
+    if state.should_stop is not None:
+        sender.exitcode = EX_OK
+
+
+@signals.worker_process_init.connect
+def _leave_term_to_the_parent(**_: Any) -> None:
+    """A TERM of the whole process group, as ``timeout`` and systemd send it, is meant for the parent.
+
+    It lets its processes end what they are at. One that the parent sends itself ends this process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_wait_for_term, args=(os.getppid(),), name="term", daemon=True).start()
+
+
+def _wait_for_term(parent: int) -> None:
+    sender = None
+    while sender != parent and os.getppid() == parent:
+        sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.raise_signal(signal.SIGTERM)
 
 
 @signals.worker_process_init.connect

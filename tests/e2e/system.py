@@ -147,17 +147,25 @@ class System:
         self.wiring = Wiring(self.settings)
 
     def start_worker(self, *arguments: str, concurrency: int = 2, **environment: str) -> Process:
+        """One that takes messages."""
+        process = self.begin_worker(
+            "--without-mingle", *arguments, concurrency=concurrency, **environment
+        )
+        process.wait_for(" ready.")
+        return process
+
+    def begin_worker(self, *arguments: str, concurrency: int = 2, **environment: str) -> Process:
+        """One that may not be up yet."""
         number = len(self.processes)
         process = Process(
             [
                 *("worker", "-c", str(concurrency), "-n", f"w{number}@test", "-l", "INFO"),
-                *("--without-mingle", "--without-gossip", *arguments),
+                *("--without-gossip", *arguments),
             ],
             {**os.environ, **self.environment, **environment},
             self.folder / f"worker{number}.log",
         )
         self.processes.append(process)
-        process.wait_for(" ready.")
         return process
 
     def start_beat(self, **environment: str) -> Process:
