@@ -13,11 +13,17 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 PORT ?= 8088
 MINUTES ?= 10
 WAITING ?= 200000
+PROCESSES ?= 4
+TESTS = $(BIN)/pytest --ignore tests/chaos --dist worksteal \
+	$(if $(SEED),-p randomly --randomly-seed $(SEED) --hypothesis-seed $(SEED))
 CELERY = $(BIN)/celery -A tasks
 comma := ,
 
+# Programs are started some hundred times by the tests: without bytecode each would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos chaos-outage chaos-rabbitmq chaos-sample check bench bench-quick format lock worker beat flower sandbox clean
+.PHONY: help setup demo test test-servers test-demo chaos chaos-outage chaos-sample check bench bench-quick format lock worker beat flower sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -47,17 +53,24 @@ $(STAMP): $(LOCKS) pyproject.toml
 demo: $(STAMP) ## the whole way of an event, on servers it starts and stops itself
 	$(BIN)/wallarm-notify demo
 
-test: $(STAMP) ## every test, on a real PostgreSQL and a real broker
-	$(BIN)/pytest --ignore tests/chaos
+# What judges time comes after the rest, and little is beside it.
+test: $(STAMP) ## every test, on a real PostgreSQL and a real broker; SEED=7 for an order played before
+	@code=0; \
+	$(TESTS) -n $(PROCESSES) -m 'not timing and not servers and not demo' || code=1; \
+	$(TESTS) -n 2 -m timing || code=1; \
+	exit $$code
+
+test-servers: $(STAMP) ## tests that need more than the wheels have: RabbitMQ, which has to be installed
+	$(BIN)/pytest -s -m servers
+
+test-demo: $(STAMP) ## make demo, and whether all it shows is as it should be
+	$(BIN)/pytest -s -m demo
 
 chaos: $(STAMP) ## every fault at every step of the way, then a random history; MINUTES=10 SEED=7; half an hour and more
-	$(BIN)/pytest tests/chaos -s -m 'not rabbitmq and not outage' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
+	$(BIN)/pytest tests/chaos -s -m 'not servers and not outage' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
 
 chaos-outage: $(STAMP) ## 200,000 notifications sit out an outage of MINUTES=10; twice as long and more
 	$(BIN)/pytest tests/chaos -s -m outage --minutes $(MINUTES) --waiting $(WAITING) --reliability docs/reliability.md
-
-chaos-rabbitmq: $(STAMP) ## a short pass on RabbitMQ, which has to be installed
-	$(BIN)/pytest tests/chaos -s -m rabbitmq
 
 chaos-sample: $(STAMP) ## what CI plays of it, with two minutes of random history
 	$(BIN)/pytest tests/chaos -s -m sample --minutes 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import HealthCheck, settings
 
 from wallarm_notify.embedded import BROKER_URL, DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
 
@@ -21,8 +24,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-GIVEN_DATABASE = os.environ.get(DATABASE_URL)
-GIVEN_BROKER = os.environ.get(BROKER_URL)
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Which of several processes that share the tests this is, from 0."""
+
+
+def given(name: str) -> str | None:
+    """A setting of the environment, kept under a name that the processes of pytest-xdist inherit."""
+    value = os.environ.get(name) or os.environ.get(f"GIVEN_{name}")
+    if value:
+        os.environ[f"GIVEN_{name}"] = value
+    return value
+
+
+GIVEN_DATABASE = given(DATABASE_URL)
+GIVEN_BROKER = given(BROKER_URL)
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # A developer's own settings never leak into a test, nor into what it starts.
 for name in [name for name in os.environ if name.startswith("WALLARM_NOTIFY_")]:
@@ -49,18 +70,22 @@ class Databases:
         self._server = server
         self._template = f"wallarm_notify_template_{uuid4().hex}"
         self._spare: list[str] = []
+        self._kept: dict[str, sa.Connection] = {}
+        """A connection to each: making one takes as long as emptying a database."""
 
     def __enter__(self) -> Self:
         from wallarm_notify.adapters import migrations  # noqa: PLC0415 (only for tests that ask)
 
         execute(self._server, f"CREATE DATABASE {self._template}")
-        migrations.upgrade(sibling(self._server, self._template))
-        self._as_made = self._shape(self._template)
+        url = sibling(self._server, self._template)
+        migrations.upgrade(url)
+        with connected(url) as connection:
+            self._as_made = _shape(connection)
         return self
 
     def __exit__(self, *_: object) -> None:
         for name in (*self._spare, self._template):
-            execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+            self._drop(name)
 
     def take(self) -> str:
         """The name of an empty one."""
@@ -72,33 +97,58 @@ class Databases:
 
     def give_back(self, name: str) -> None:
         """Ends its connections, and empties or drops it."""
-        url = sibling(self._server, name)
-        execute(
-            url,
+        connection = self._connection(name)
+        connection.exec_driver_sql(
             """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-               WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         )
-        if self._shape(name) == self._as_made:
-            tables = ", ".join(self._as_made[0][0].split())
-            execute(url, f"TRUNCATE {tables} RESTART IDENTITY")
+        if _shape(connection) == self._as_made:
+            _empty(connection, self._as_made.tables.split())
             self._spare.append(name)
         else:
-            execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+            self._drop(name)
 
-    def _shape(self, name: str) -> Sequence[sa.Row[Any]]:
-        """Its tables, everything it has, its version, and settings of its own."""
-        return execute(
-            sibling(self._server, name),
-            """SELECT
-                 (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
-                  WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-                    AND relname <> 'alembic_version'),
-                 (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
-                  WHERE relnamespace = 'public'::regnamespace),
-                 (SELECT string_agg(version_num, ' ') FROM alembic_version),
-                 (SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
-                  WHERE d.datname = current_database())""",
-        )
+    def _connection(self, name: str) -> sa.Connection:
+        """The one that is kept, unless a test has ended it together with its own."""
+        if (kept := self._kept.get(name)) is not None:
+            with suppress(sa.exc.DBAPIError):
+                kept.exec_driver_sql("SELECT 1")
+                return kept
+            kept.close()
+        made = self._kept[name] = connected(sibling(self._server, name))
+        return made
+
+    def _drop(self, name: str) -> None:
+        if (kept := self._kept.pop(name, None)) is not None:
+            kept.close()
+        execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _shape(connection: sa.Connection) -> sa.Row[Any]:
+    """A database's tables, everything it has, its version, and settings of its own."""
+    return connection.exec_driver_sql(
+        """SELECT
+             (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+              WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+                AND relname <> 'alembic_version') AS tables,
+             (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+              WHERE relnamespace = 'public'::regnamespace) AS relations,
+             (SELECT string_agg(version_num, ' ') FROM alembic_version) AS version,
+             (SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+              WHERE d.datname = current_database()) AS settings"""
+    ).one()
+
+
+def _empty(connection: sa.Connection, tables: Sequence[str]) -> None:
+    """Empties those that hold something, and lets every sequence begin anew."""
+    held = " UNION ALL ".join(f"SELECT '{t}' WHERE EXISTS (SELECT FROM {t})" for t in tables)
+    used = connection.exec_driver_sql(held).scalars().all()
+    if used:
+        connection.exec_driver_sql(f"TRUNCATE {', '.join(used)}")
+    connection.exec_driver_sql(
+        """SELECT setval((quote_ident(schemaname) || '.' || quote_ident(sequencename))::regclass, start_value, false)
+           FROM pg_sequences WHERE last_value IS NOT NULL"""
+    )
 
 
 @pytest.fixture(scope="session")
@@ -120,9 +170,13 @@ def database_url(database_server: str, databases: Databases) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def broker_url() -> Iterator[str]:
-    """URL of a Redis-protocol broker; what tests leave in it is theirs to clear: see ``broker``."""
+    """URL of a Redis-protocol broker; what tests leave in it is theirs to clear: see ``broker``.
+
+    Of one that the environment names each process has a database of its own, counted from the one named.
+    """
     if GIVEN_BROKER:
-        yield GIVEN_BROKER
+        url = urlsplit(GIVEN_BROKER)
+        yield url._replace(path=f"/{int(url.path.strip('/') or 0) + PROCESS}").geturl()
         return
     with EmbeddedBroker() as server:
         yield server.url
@@ -168,12 +222,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def execute(url: str, statement: str) -> Sequence[sa.Row[Any]]:
-    """Run one statement outside a transaction, as PostgreSQL wants it for whole databases; its rows."""
-    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        result = connection.execute(sa.text(statement))
-        return result.fetchall() if result.returns_rows else ()
+def connected(url: str) -> sa.Connection:
+    """A connection whose statements are each committed at once, as PostgreSQL wants it for whole databases."""
+    return sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT").connect()
+
+
+def execute(url: str, statement: str) -> None:
+    """Runs one statement outside a transaction."""
+    with connected(url) as connection:
+        connection.exec_driver_sql(statement)
 
 
 def sibling(url: str, database: str) -> str:

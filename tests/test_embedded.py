@@ -56,6 +56,11 @@ def family(pid: int) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
+def children() -> list[psutil.Process]:
+    """This process's own: those of its servers come and go."""
+    return psutil.Process().children()  # type: ignore[no-any-return]  # as above
+
+
 def is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
@@ -81,6 +86,21 @@ def segment_of(postgres: EmbeddedPostgres, temporary: Path) -> str:
     return pid_file.read_text().splitlines()[6].split()[-1]
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[EmbeddedPostgres]:
+    """One with settings, where the temporary directory is closed to others and its path is long."""
+    postgres = EmbeddedPostgres(settings={"fsync": "off", "max_connections": "20"})
+    with tempfile.TemporaryDirectory(prefix="wn-" + 60 * "x") as directory:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", directory)
+            postgres.start()
+        yield postgres
+        # Root needs to open no closed folder for PostgreSQL, which runs as nobody then.
+        assert Path(directory).stat().st_mode & 0o777 == 0o700
+        postgres.stop()
+        assert not list(Path(directory).iterdir())
+
+
 def test_postgres_answers_at_its_url_and_leaves_nothing(temporary: Path) -> None:
     with EmbeddedPostgres() as postgres:
         processes = family(postgres.pid)
@@ -95,26 +115,23 @@ def test_postgres_answers_at_its_url_and_leaves_nothing(temporary: Path) -> None
     assert not list(temporary.iterdir())
 
 
-def test_the_socket_path_is_short_enough_for_a_socket() -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="wn-" + 60 * "x") as directory,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(tempfile, "tempdir", directory)
-        with EmbeddedPostgres() as postgres:
-            host = sa.make_url(postgres.url).query["host"]
-            assert isinstance(host, str)
-            assert len(f"{host}/.s.PGSQL.5432.lock") < 100
-        assert not Path(host).exists()
+def test_the_socket_path_is_short_enough_for_a_socket(served: EmbeddedPostgres) -> None:
+    host = sa.make_url(served.url).query["host"]
+    assert isinstance(host, str)
+    assert len(f"{host}/.s.PGSQL.5432.lock") < 100
+    assert Path(host).is_dir()
 
 
-def test_postgres_takes_settings() -> None:
-    with (
-        EmbeddedPostgres(settings={"fsync": "off", "max_connections": "20"}) as postgres,
-        connection(postgres.url) as opened,
-    ):
+def test_postgres_takes_settings(served: EmbeddedPostgres) -> None:
+    with connection(served.url) as opened:
         assert opened.scalar(sa.text("SHOW fsync")) == "off"
         assert opened.scalar(sa.text("SHOW max_connections")) == "20"
+
+
+def test_a_database_can_be_created(served: EmbeddedPostgres) -> None:
+    url = served.create_database("some Name")
+    with connection(url) as opened:
+        assert opened.scalar(sa.text("SELECT current_database()")) == "some Name"
 
 
 def test_a_setting_postgres_refuses_is_reported_with_its_words(temporary: Path) -> None:
@@ -124,13 +141,6 @@ def test_a_setting_postgres_refuses_is_reported_with_its_words(temporary: Path) 
     ):
         pytest.fail("it came up")
     assert not list(temporary.iterdir())
-
-
-def test_a_database_can_be_created() -> None:
-    with EmbeddedPostgres() as postgres:
-        url = postgres.create_database("some Name")
-        with connection(url) as opened:
-            assert opened.scalar(sa.text("SELECT current_database()")) == "some Name"
 
 
 def test_a_killed_postgres_comes_back_with_its_committed_rows(temporary: Path) -> None:
@@ -169,13 +179,6 @@ def test_a_given_directory_keeps_postgres_data(temporary: Path) -> None:
     with EmbeddedPostgres(kept) as postgres, connection(postgres.url) as opened:
         assert opened.scalar(sa.text("SELECT number FROM kept")) == 42
     assert list(temporary.iterdir()) == [kept]
-
-
-def test_root_needs_to_open_no_closed_folder_for_postgres(temporary: Path) -> None:
-    temporary.chmod(0o700)
-    with EmbeddedPostgres() as postgres, connection(postgres.url) as opened:
-        assert opened.scalar(sa.text("SELECT 1")) == 1
-    assert temporary.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_broker_is_durable_and_leaves_nothing(temporary: Path) -> None:
@@ -236,10 +239,10 @@ def test_two_of_each_run_side_by_side(temporary: Path) -> None:
 
 def test_urls_of_the_environment_are_used_and_nothing_is_started(temporary: Path) -> None:
     given = {DATABASE_URL: "postgresql+psycopg2://db.invalid/x", BROKER_URL: "redis://b.invalid/3"}
-    before = family(os.getpid())
+    before = children()
     with services(given) as urls:
         assert urls == (given[DATABASE_URL], given[BROKER_URL])
-        assert family(os.getpid()) == before
+        assert children() == before
         assert not list(temporary.iterdir())
 
 
@@ -260,17 +263,17 @@ def test_each_url_of_the_environment_stands_alone(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_services_end_with_what_needed_them(temporary: Path, error: type[BaseException]) -> None:
-    before = family(os.getpid())
-    during: list[psutil.Process] = []
+    before = children()
+    processes: list[psutil.Process] = []
 
     def use_services() -> None:
         with services({}):
-            during.extend(family(os.getpid()))
+            for started in children():
+                processes.extend(() if started in before else family(started.pid))
             raise error
 
     with pytest.raises(error):
         use_services()
-    processes = [process for process in during if process not in before]
     assert len(processes) > 2
     assert not any(map(is_alive, processes))
     assert not list(temporary.iterdir())

@@ -508,6 +508,7 @@ def _drip(connection: socket.socket, piece: bytes = b"x") -> None:
 
 
 @pytest.mark.parametrize("answer", [hang, drip_headers, drip_body, drip_chunks])
+@pytest.mark.timing
 def test_a_request_ends_at_its_wall_clock_deadline(
     serve: Callable[..., str],
     make_poster: Callable[..., Poster[Any]],
@@ -522,6 +523,7 @@ def test_a_request_ends_at_its_wall_clock_deadline(
     assert landed.answer == Answer(None, FailureReason.TIMEOUT, "no whole answer within 0.6 s")
 
 
+@pytest.mark.timing
 def test_a_request_that_is_not_read_ends_at_its_deadline(
     make_poster: Callable[..., Poster[Any]],
 ) -> None:
@@ -558,6 +560,7 @@ def silent_tls() -> Iterator[str]:
 
 @pytest.mark.parametrize("where", ["full_backlog", "silent_tls"])
 @pytest.mark.parametrize("whole", [3, 0.5], ids=["", "within the whole time"])
+@pytest.mark.timing
 def test_a_connection_that_does_not_come_about_ends_at_its_own_deadline(
     make_poster: Callable[..., Poster[Any]],
     request: pytest.FixtureRequest,
@@ -572,6 +575,7 @@ def test_a_connection_that_does_not_come_about_ends_at_its_own_deadline(
     assert answer == Answer(None, FailureReason.CONNECT_TIMEOUT, "no connection within 0.5 s")
 
 
+@pytest.mark.timing
 def test_deadlines_are_kept_though_nobody_looked_for_a_while(
     make_server: Callable[..., Server], make_poster: Callable[..., Poster[Any]]
 ) -> None:
@@ -907,6 +911,7 @@ def test_an_answer_that_cannot_be_read_does_not_take_others_with_it(
 # Waiting and waking.
 
 
+@pytest.mark.timing
 def test_waiting_ends_after_its_time(serve: Callable[..., str], poster: Poster[Any]) -> None:
     for busy in (False, True):
         if busy:
@@ -918,6 +923,7 @@ def test_waiting_ends_after_its_time(serve: Callable[..., str], poster: Poster[A
         assert time.monotonic() - began < 0.5
 
 
+@pytest.mark.timing
 def test_waking_ends_the_waiting(poster: Poster[Any]) -> None:
     woken = threading.Timer(0.1, poster.wake)
     woken.start()
@@ -927,6 +933,7 @@ def test_waking_ends_the_waiting(poster: Poster[Any]) -> None:
     woken.join()
 
 
+@pytest.mark.timing
 def test_who_was_woken_before_does_not_wait_and_who_was_woken_often_waits_again(
     poster: Poster[Any],
 ) -> None:
@@ -945,6 +952,7 @@ def open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
 
+@pytest.mark.timing
 def test_closing_ends_what_is_under_way_and_leaves_nothing_open(
     sandbox: Sandbox, client: SandboxClient, make_server: Callable[..., Server]
 ) -> None:

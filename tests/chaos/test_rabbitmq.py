@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from chaos.report import Report
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
 AGAIN: Final = "handed out again at once"
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from e2e.system import System, a_key, an_event, eventually, sandbox_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+@pytest.mark.timing
 def test_a_hanging_integration_delays_no_other(make_system: Callable[..., System]) -> None:
     system = make_system(
         request_timeout=4, connect_timeout=2, lease_seconds=10, retry_time_scale=0.01

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import pytest
+
 from e2e.system import System, a_key, an_event, eventually, pairs, sandbox_times
 from wallarm_notify.domain.retry import ATTEMPTS, WAITS
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.integration import IntegrationKey
 
 
+@pytest.mark.timing
 def test_the_promised_waits_unscaled_beside_a_storm_that_is_paced(
     make_system: Callable[..., System],
 ) -> None:
@@ -98,6 +101,7 @@ def test_a_failed_notification_is_replayed_under_the_same_dedup_key(system: Syst
     assert shown.integration_id == integration
 
 
+@pytest.mark.timing
 def test_a_longer_retry_after_is_honoured(system: System) -> None:
     key = a_key()
     system.integration(key)
