@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from wallarm_notify.sandbox.server import Sandbox
 
 
+pytestmark = pytest.mark.timing
+
+
 class Desk:
     """Where outcomes are handed in; the next ``away`` calls find it away, and some it refuses."""
 
