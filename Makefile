@@ -105,10 +105,10 @@ lock: $(STAMP) ## both lock files anew, with today's versions
 # First attempts and retries on nodes of their own: retries cannot crowd out first attempts.
 worker: $(STAMP) ## both Celery nodes until Ctrl-C; QUEUES=events,celery: one node with just these
 ifdef QUEUES
-	$(CELERY) worker --loglevel INFO --without-mingle --without-gossip -n $(subst $(comma),-,$(QUEUES))@%h -Q $(QUEUES)
+	$(CELERY) worker --loglevel INFO -n $(subst $(comma),-,$(QUEUES))@%h -Q $(QUEUES)
 else
-	@$(CELERY) worker --loglevel INFO --without-mingle --without-gossip -n first@%h -Q events,celery,notifications,upkeep & first=$$!; \
-	$(CELERY) worker --loglevel INFO --without-mingle --without-gossip -n retries@%h -Q retries & retries=$$!; \
+	@$(CELERY) worker --loglevel INFO -n first@%h -Q events,celery,notifications,upkeep & first=$$!; \
+	$(CELERY) worker --loglevel INFO -n retries@%h -Q retries & retries=$$!; \
 	asked=; trap 'asked=yes; kill -TERM $$first $$retries 2>/dev/null' INT TERM; \
 	while kill -0 $$first 2>/dev/null && kill -0 $$retries 2>/dev/null; do sleep 1; done; \
 	[ -n "$$asked" ] || kill -TERM $$first $$retries 2>/dev/null; \

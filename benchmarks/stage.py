@@ -150,7 +150,7 @@ class Stage:
             name,
             [
                 *("-m", "celery", "-A", app, "worker", "-c", str(CORES), "-n", f"{name}@bench"),
-                *("-Q", queues, "-l", "INFO", "--without-mingle", "--without-gossip"),
+                *("-Q", queues, "-l", "INFO"),
             ],
         )
         log = self.folder / f"{name}.log"

@@ -11,11 +11,11 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import set_event_loop
 
-from tasks.soundness import fault_of
 from wallarm_notify.adapters.convoy import ComeBack, Convoy, Gathering
 from wallarm_notify.adapters.database import make_engine
+from wallarm_notify.adapters.message_check import fault_of
 from wallarm_notify.adapters.quorum import QuorumQueue, fix_prefetch
-from wallarm_notify.adapters.redis_channel import install
+from wallarm_notify.adapters.redis_channel import NotingChannel, install
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.settings import settings
 from wallarm_notify.task_names import INGEST_QUEUES
@@ -39,7 +39,8 @@ class KeepingConsumer(Consumer):
         # Of all connections: what came back on one may come on the next.
         self.come_back = ComeBack()
         self._keeps_again_at = 0.0
-        super().__init__(*args, **kwargs)
+        # What workers tell one another we have no use for, and one odd message among it ends them all.
+        super().__init__(*args, **kwargs, without_gossip=True, without_mingle=True)
 
     def start(self) -> None:
         """Celery's own, which fails where its processes were asked to stop with it, and were sooner."""
@@ -76,13 +77,21 @@ class KeepingConsumer(Consumer):
         gathering = Gathering(self.come_back, self.call_soon, take)
 
         def on_message(message: Any) -> None:
-            fault = fault_of(message, self.app)
+            fault = fault_of(message, self.app, self._queue_of(message))
             if fault is not None:
                 self._set_aside(message, fault)
             elif not gathering.take(message):
                 take(message)
 
         return on_message
+
+    def _queue_of(self, message: Any) -> str:
+        """The queue that ``message`` was in, by the broker's word; empty where that is not known."""
+        if isinstance(message.channel, NotingChannel):
+            return str(message.delivery_info["routing_key"])
+        tags: dict[str, str] = self.task_consumer._active_tags  # type: ignore[attr-defined]  # noqa: SLF001 - its types lack it
+        tag = message.delivery_info.get("consumer_tag")
+        return next((queue for queue, own in tags.items() if own == tag), "")
 
     def _is_of_the_connection(self, error: Exception) -> bool:
         # kombu counts KeyError in on Redis, which would have us reconnect for ever.

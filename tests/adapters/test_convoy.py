@@ -62,7 +62,7 @@ def worker(broker_url: str, our_channel: None) -> Iterator[Worker]:
 
 def put(worker: Worker, body: Any, task: str = INGEST, **headers: Any) -> None:
     with worker.connection.clone() as connection:
-        headers = {"task": task, "id": "an id", "eta": None} | headers
+        headers = {"task": task, "id": "an id"} | headers
         connection.Producer().publish(body, routing_key="events", headers=headers)
 
 
@@ -179,21 +179,11 @@ def test_so_many_events_and_no_more_travel_together(worker: Worker) -> None:
     assert sum(len(one.payload[1]["events"]) for one in worker.sent[1:]) == MOST + 3
 
 
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [
-        pytest.param(a_call("a"), {"eta": "2030-01-01T00:00:00+00:00"}, id="for later"),
-        pytest.param(a_call("a"), {"task": DELIVER}, id="another task"),
-        pytest.param(a_call("a", callbacks=[{"task": "x"}]), {}, id="something follows"),
-    ],
-)
-def test_what_is_more_than_a_call_travels_alone(
-    worker: Worker, body: Any, headers: dict[str, Any]
-) -> None:
-    put(worker, body, **headers)
+def test_another_task_travels_alone(worker: Worker) -> None:
+    put(worker, a_call("a"), task=DELIVER)
     put(worker, a_call("b"))
     worker.go_round()
-    assert [message.payload for message in worker.others] == [body]
+    assert [message.payload for message in worker.others] == [a_call("a")]
     assert [message.payload for message in worker.sent] == [a_call("b")]
 
 

@@ -148,9 +148,7 @@ class System:
 
     def start_worker(self, *arguments: str, concurrency: int = 2, **environment: str) -> Process:
         """One that takes messages."""
-        process = self.begin_worker(
-            "--without-mingle", *arguments, concurrency=concurrency, **environment
-        )
+        process = self.begin_worker(*arguments, concurrency=concurrency, **environment)
         process.wait_for(" ready.")
         return process
 
@@ -160,7 +158,7 @@ class System:
         process = Process(
             [
                 *("worker", "-c", str(concurrency), "-n", f"w{number}@test", "-l", "INFO"),
-                *("--without-gossip", *arguments),
+                *arguments,
             ],
             {**os.environ, **self.environment, **environment},
             self.folder / f"worker{number}.log",

@@ -35,7 +35,7 @@ def test_a_worker_ends_what_is_under_way(system: System, number: signal.Signals)
 
 
 @pytest.mark.parametrize("number", ASKED)
-@pytest.mark.parametrize("words", ["upkeep.sweep", "searching for neighbors", "all alone"])
+@pytest.mark.parametrize("words", ["upkeep.sweep", "Connected to", " ready."])
 def test_a_worker_that_just_begins_ends_without_a_fault(
     system: System, number: signal.Signals, words: str
 ) -> None:

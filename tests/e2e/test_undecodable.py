@@ -72,7 +72,11 @@ MALFORMED: list[tuple[Any, dict[str, Any]]] = [
     (NO_ARGUMENTS, {"id": ["a"]}),
     (NO_ARGUMENTS, {"headers": [1]}),
     (NO_ARGUMENTS, {"headers": "x"}),
-    (NO_ARGUMENTS, {"eta": "never"}),
+    (NO_ARGUMENTS, {"id": "x\n2026-01-01T00:00:00+0000 ERROR forged"}),
+    (NO_ARGUMENTS, {"task": "celery.starmap"}),
+    (NO_ARGUMENTS, {"task": "events.ingest_calls"}),
+    (NO_ARGUMENTS, {"task": "notifications.deliver"}),
+    (NO_ARGUMENTS, {"compression": "bzip2"}),
     (NO_ARGUMENTS, {"task": "events.unknown"}),
     (NO_ARGUMENTS, {"headers": {"task": "events.unknown"}}),
     ({"task": "nope"}, {"headers": {}}),
@@ -145,6 +149,10 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
                 "expires": "2020-01-01T00:00:00+00:00",
             },
             id="odd time limits and stamps, and expired",
+        ),
+        pytest.param(
+            {"body": lambda e: [[], {"events": [e]}, {}], "eta": "9999-12-31T23:59:59+00:00"},
+            id="for the year 9999",
         ),
         pytest.param(
             {"body": lambda e: [[], {"events": [e]}, {"delivery_info": 5, "callbacks": 5}]},

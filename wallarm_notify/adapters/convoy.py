@@ -118,10 +118,10 @@ class Gathering:
         if (
             not isinstance(message.channel, NotingChannel)
             or message.delivery_tag in self._come_back
-            or not _is_plain_call(message)
+            or message.headers["task"] != INGEST
         ):
             return False
-        events = _events_of(message)
+        events = events_in(message.payload)
         if self._parts and self._events + events > MOST:
             self._set_out()
         if self._parts:
@@ -150,18 +150,9 @@ def _put_together(parts: list[Any], events: int, come_back: ComeBack) -> list[An
         return parts
 
 
-def _is_plain_call(message: Any) -> bool:
-    """Whether it calls ``events.ingest``, now, and nothing is to follow that."""
-    headers = message.headers
-    if headers.get("task") != INGEST or headers.get("eta") is not None:
-        return False
-    _, _, embed = message.payload
-    return not any(embed.values())
-
-
-def _events_of(message: Any) -> int:
-    """How many events it seems to bring: they are read where they are stored."""
-    args, kwargs, _ = message.payload
+def events_in(payload: Any) -> int:
+    """How many events a call of ``events.ingest`` seems to bring: they are read where they are stored."""
+    args, kwargs, _ = payload
     given = args[0] if args else kwargs.get("events")
     return len(given) if isinstance(given, list) else 1
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
+from kombu import compression
 from kombu.exceptions import OperationalError
 
 from wallarm_notify import task_names
@@ -15,6 +16,16 @@ log = logging.getLogger(__name__)
 
 app = Celery("wallarm_notify")
 app.config_from_object("celeryconfig")
+
+
+def _refuse(_: Any) -> bytes:
+    raise ValueError("it is compressed, which no message to this system is")
+
+
+# kombu unpacks whatever says that it is packed, before anybody can look at it, and without a bound: a
+# kilobyte becomes gigabytes. That holds for every message that reaches a process of ours.
+for content_type in compression.encoders():
+    compression.register(_refuse, _refuse, content_type)
 
 _CONFIRM_SECONDS = 5
 """How long RabbitMQ may take to confirm; while it is short of memory it would not at all."""

@@ -33,13 +33,8 @@ def well_formed(raw: Any, queue: str) -> dict[str, Any]:
     headers = raw.get("headers")
     if not isinstance(properties.get("delivery_tag"), str):
         properties["delivery_tag"] = str(uuid4())
-    info = properties.get("delivery_info")
-    if not (
-        isinstance(info, dict)
-        and isinstance(info.get("exchange"), str)
-        and isinstance(info.get("routing_key"), str)
-    ):
-        properties["delivery_info"] = {"exchange": "", "routing_key": queue}
+    # Whatever it says itself: what a message may do depends on the queue it was in.
+    properties["delivery_info"] = {"exchange": "", "routing_key": queue}
     body = raw.get("body")
     if body is not None and not isinstance(body, str):
         body, properties["body_encoding"] = dumps(body), None
