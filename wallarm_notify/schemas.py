@@ -342,7 +342,8 @@ class ApiChanged(EventObject):
     application_id: Whole | None = None
     application_name: str | None = None
     changed_parameters: list[Any] | None = None
-    sensitive_data: list[str] | None = None
+    # One wrong item is enough: a hundred thousand complaints take half a second.
+    sensitive_data: Annotated[list[str], Field(fail_fast=True)] | None = None
     link: str | None = None
 
 
@@ -446,7 +447,7 @@ def read_event(obj: Any) -> Event | Rejection:
             f"The event has {len(text)} bytes; permitted are {MAX_EVENT_BYTES}.", obj, text
         )
     trouble, body = (None, obj) if is_plain else _reread(obj, text)
-    if trouble is None and _is_suspect(text):
+    if trouble is None and _is_suspect(body, text):
         trouble = _unstorable(body)
     if trouble is not None:
         return _rejection(trouble, obj, text)
@@ -633,39 +634,66 @@ def _reread(obj: Any, text: str) -> tuple[str | None, Any]:
 # What passes JSON and fails jsonb (engine 20).
 
 
-def _is_suspect(text: str) -> bool:
+def _is_suspect(obj: Any, text: str) -> bool:
     """Tell whether a closer look is needed; the text alone clears all but a few events."""
     return (
-        text.count("{") + text.count("[") > MAX_DEPTH
+        (text.count("{") + text.count("[") > MAX_DEPTH and is_deep(obj, MAX_DEPTH))
         or "\\u0000" in text
         or "\\ud" in text
         or "NaN" in text
         or "Infinity" in text
-        or (len(text) > MAX_DIGITS and re.search(rf"\d{{{MAX_DIGITS + 1}}}", text) is not None)
+        or (len(text) > MAX_DIGITS and _TOO_MANY_DIGITS.search(text) is not None)
     )
+
+
+_TOO_MANY_DIGITS: Final = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS + 1}}}")
+"""Begins only where digits begin: else it would look at each of them so many times."""
+
+
+def is_deep(value: Any, levels: int) -> bool:
+    """Tell whether lists and objects lie within one another over so many levels."""
+    level = [value] if isinstance(value, dict | list | tuple) else []
+    for _ in range(levels):
+        inner = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [item for items in inner for item in items if isinstance(item, dict | list | tuple)]
+        if not level:
+            return False
+    return True
 
 
 def _unstorable(obj: Any) -> str | None:
     """Say what in ``obj`` the database cannot hold, and where; None: nothing."""
-    rest: list[tuple[Any, str, int]] = [(obj, "", 1)]
+    rest: list[tuple[Any, _Step | None, int]] = [(obj, None, 1)]
     while rest:
-        value, path, depth = rest.pop()
+        value, step, depth = rest.pop()
         if isinstance(value, dict | list | tuple):
             if depth > MAX_DEPTH:
-                return f"{_place(path)} is nested over {MAX_DEPTH} levels deep."
+                return f"{_place(_path(step))} is nested over {MAX_DEPTH} levels deep."
             if isinstance(value, dict):
                 for key in value:
                     if trouble := _trouble(key):
-                        return f"A field's name in {_place(path).lower()} {trouble}."
-                within = [
-                    (item, f"{path}.{_name(_key(key))}", depth + 1) for key, item in value.items()
-                ]
+                        return f"A field's name in {_place(_path(step)).lower()} {trouble}."
+                within = [(item, (step, key), depth + 1) for key, item in value.items()]
             else:
-                within = [(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
+                within = [(item, (step, n), depth + 1) for n, item in enumerate(value)]
             rest += reversed(within)
         elif trouble := _trouble(value):
-            return f"{_place(path)} {trouble}."
+            return f"{_place(_path(step))} {trouble}."
     return None
+
+
+_Step = tuple[Any, Any]
+"""A step down into a value: the one before it, and a field's name or a place in a list."""
+
+
+def _path(step: "_Step | None") -> str:
+    """Write a path once it is needed: written at every step, deep ones would be written very often."""
+    steps = []
+    while step is not None:
+        step, key = step
+        is_place = isinstance(key, int) and not isinstance(key, bool)
+        steps.append(f"[{key}]" if is_place else f".{_name(_key(key))}")
+    return "".join(reversed(steps))
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

@@ -17,6 +17,7 @@ from kombu.utils.json import dumps
 from wallarm_notify import task_names
 from wallarm_notify.adapters.convoy import events_in
 from wallarm_notify.domain.message import counted
+from wallarm_notify.schemas import is_deep
 
 DEEPEST: Final = 256
 """Lists and objects within one another; Celery pickles a call, and stalls on what is too deep."""
@@ -74,7 +75,7 @@ def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
     task_id = str(uuid4()) if headers.get("id") is None else headers["id"]
     if not _is_word(task_id):
         return f"its id is no text of at most {LONGEST_WORD} printable characters"
-    if _is_deep(parts):
+    if is_deep(parts, DEEPEST):
         return f"its arguments are nested more than {DEEPEST} deep"
     if parts != payload:
         message.body = dumps(parts)
@@ -133,13 +134,3 @@ def _is_word(value: Any) -> bool:
 
 def _is_printable(value: Any, most: int) -> bool:
     return isinstance(value, str) and len(value) <= most and value.isprintable()
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        inner = (v.values() if isinstance(v, dict) else v for v in level)
-        level = [item for items in inner for item in items if isinstance(item, list | dict)]
-        if not level:
-            return False
-    return True

@@ -1,0 +1,126 @@
+"""No shape of an event costs much more than a plain one of its size."""
+
+from __future__ import annotations
+
+import json
+import time
+from statistics import median
+from typing import Any
+
+import pytest
+from build import an_event_object
+from kombu.utils.json import loads
+
+from wallarm_notify.adapters.pagerduty.body import render
+from wallarm_notify.adapters.pagerduty.encode import encode
+from wallarm_notify.domain.client import Client
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.schemas import is_deep, read_event
+
+BYTES = 250_000
+
+DEAREST = 25
+"""How much dearer than plain text a kilobyte may be: lists of a hundred thousand things cost something."""
+
+CLIENT = Client(1, "Example", "us", "Wallarm")
+KEY = IntegrationKey("0123456789abcdef0123456789ABCDEF")
+
+
+def nested(levels: int, leaf: Any, name: str = "k") -> Any:
+    for _ in range(levels):
+        leaf = {name: leaf}
+    return leaf
+
+
+def times(text: str) -> str:
+    return text * (BYTES // (len(json.dumps(text)) - 2))
+
+
+PLAIN = {"path": times("some words ")}
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "as many digits as are permitted, again and again": {"path": times("9" * 4300 + " ")},
+    "one digit, again and again": {"path": times("1.")},
+    "whole numbers of 4300 digits": {"x": [int("9" * 4300)] * (BYTES // 4302)},
+    "small numbers": {"x": [1] * (BYTES // 3)},
+    "empty objects": {"x": [{}] * (BYTES // 4)},
+    "brackets in a text": {"path": times("{[")},
+    "backslashes": {"path": times("\\")},
+    "quotes": {"path": times('"')},
+    "half characters": {"path": times("\ud800")},
+    "a NUL and a lot": {"path": "\0" + times("a")},
+    "NaN": {"x": [float("nan")] * (BYTES // 5)},
+    "many fields": {f"k{n}": 0 for n in range(BYTES // 13)},
+    "many changes": {
+        "type": "rule.updated",
+        "rule_id": 1,
+        "changes": {f"k{n}": {} for n in range(BYTES // 14)},
+    },
+    "deep down with long names, and many": {
+        "y": "\ud800",
+        "x": nested(30, ["a"] * (BYTES // 8), "k" * 3000),
+    },
+    "often too deep": {"x": [nested(60, 1)] * (BYTES // 420)},
+    "a list of what is wrong": {
+        "type": "api.changed",
+        "method": "GET",
+        "host": "h",
+        "path": "/",
+        "change_type": "added",
+        "sensitive_data": [1] * (BYTES // 3),
+    },
+    "a long id": {"id": times("a")},
+    "a long type": {"type": times("a")},
+    "a time with many digits": {"occurred_at": f"2026-03-01T12:00:00.{times('0')}Z"},
+    "blanks before an end": {"title": times(" ") + "x"},
+    "controls": {"title": times("\x1b")},
+    "what turns the direction": {"title": times("\u202e")},
+}
+
+
+def seconds_per_kilobyte(body: dict[str, Any], *, sent: bool = True) -> float:
+    """What reading an event takes, from the message's text, to what PagerDuty is ``sent``."""
+    text = json.dumps(body)
+    began = time.process_time()
+    read = loads(text)
+    is_deep(read, 256)
+    event = read_event(read)
+    if sent and isinstance(event, Event):
+        encode(render(event, CLIENT, dedup_key="d", console_host=None), KEY)
+    return (time.process_time() - began) / len(text)
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reading_takes_time_by_the_kilobyte_whatever_the_shape(shape: str) -> None:
+    plain, odd = an_event_object(**PLAIN), an_event_object(**SHAPES[shape])
+    assert len(json.dumps(odd)) > BYTES * 0.8
+    ratios = [seconds_per_kilobyte(odd) / seconds_per_kilobyte(plain) for _ in range(5)]
+    assert median(ratios) < DEAREST, ratios
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("shape", SHAPES)
+def test_twice_as_much_takes_no_more_by_the_kilobyte(shape: str) -> None:
+    """A loop within a loop would show here, however quick it is at this size.
+
+    What is sent is left out: what PagerDuty would refuse for its size is cut to fit, which smaller ones need not.
+    """
+    whole = SHAPES[shape]
+    half = {name: _half(value) for name, value in whole.items()}
+    ratios = [
+        seconds_per_kilobyte(an_event_object(**whole), sent=False)
+        / seconds_per_kilobyte(an_event_object(**half), sent=False)
+        for _ in range(7)
+    ]
+    assert median(ratios) < 2.5, ratios
+
+
+def _half(value: Any) -> Any:
+    if isinstance(value, dict):
+        items = list(value.items())
+        return dict(items[: len(items) // 2 or 1])
+    return (
+        value[: len(value) // 2] if isinstance(value, str | list) and len(value) > 1000 else value
+    )
