@@ -1,6 +1,7 @@
 """Logs: one line a step, a constant name, and what it is about as key=value."""
 
 import logging
+import re
 import sys
 from typing import Final
 
@@ -11,33 +12,67 @@ _STANDARD: Final = frozenset(
 _OURS: Final = ("wallarm_notify", "tasks")
 """Only our own loggers mean fields by ``extra``; Celery puts whole messages there."""
 
+_HOLD_BODIES: Final = ("celery.concurrency", "celery.pool")
+"""At DEBUG these write the arguments of tasks: names, addresses, what an attacker wrote."""
+
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Controls, old and new ones, separators of lines, what turns the direction of a text, and half characters."""
+
+_CALLS_FOR_QUOTES: Final = re.compile(r'[\s"=]')
+
 
 class LineFormatter(logging.Formatter):
-    """``2026-01-01T00:00:00 INFO delivery.recorded integrations=[3] delivered=2``."""
+    """``2026-01-01T00:00:00 INFO delivery.recorded integrations=[3] delivered=2``.
+
+    A record is one line, whatever strangers have put into it, and moves no terminal: what cannot be seen is
+    spelt out. Tracebacks follow it, indented.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line, with what ``extra`` held behind it."""
-        line = super().formatMessage(record)
+        line = _spelt(super().formatMessage(record))
         if not record.name.startswith(_OURS):
             return line
         fields = [
-            f"{name}={_quoted(value)}"
+            f"{_spelt(name)}={_quoted(value)}"
             for name, value in vars(record).items()
             if name not in _STANDARD and not name.startswith("_")
         ]
         return " ".join([line, *fields])
 
+    def formatException(self, ei: object) -> str:  # noqa: N802 - logging's name
+        """A traceback; no line of it can be taken for one of the log."""
+        return _indented(super().formatException(ei))  # type: ignore[arg-type]  # handed on as it came
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        """A stack, likewise."""
+        return _indented(super().formatStack(stack_info))
+
+
+def _spelt(text: str) -> str:
+    """``text`` with what cannot be seen in Python's notation."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {_spelt(line)}" for line in text.split("\n"))
+
 
 def _quoted(value: object) -> str:
-    text = str(value).replace("\n", " ")
-    return f'"{text}"' if " " in text and not text.startswith("[") else text
+    text = str(value)
+    if isinstance(value, list | tuple) or not _CALLS_FOR_QUOTES.search(text):
+        return _spelt(text)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_spelt(escaped)}"'
 
 
 def set_up_logging(level: int | str) -> None:
-    """Logs go to standard error; libraries only from warnings up."""
+    """Logs go to standard error; libraries only from warnings up, and never what events hold."""
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(LineFormatter())
     root = logging.getLogger()
@@ -45,3 +80,5 @@ def set_up_logging(level: int | str) -> None:
     root.setLevel(logging.WARNING)
     for ours in ("wallarm_notify", "tasks", "celery"):
         logging.getLogger(ours).setLevel(level)
+    for name in _HOLD_BODIES:
+        logging.getLogger(name).setLevel(logging.INFO)
