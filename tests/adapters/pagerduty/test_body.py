@@ -11,7 +11,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -28,6 +28,9 @@ from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.roles import ROLE_NAMES, role_name
 from wallarm_notify.sandbox.events import alert_errors, read_body
 from wallarm_notify.schemas import read_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GOLDEN = Path(__file__).parent / "golden"
 CLIENT = Client(1, "TestCompany", "us", "Wallarm")
@@ -64,13 +67,38 @@ def details(event: Event) -> dict[str, Any]:
     return found
 
 
+UNSEEN = {
+    *map(chr, (*range(0x9), *range(0xB, 0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F)),
+    *map(chr, (*range(0x2028, 0x202F), *range(0x2066, 0x206A))),
+}
+"""Controls, old and new ones, separators of lines, and what turns the direction of a text."""
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a document, names of fields too."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, item in value.items():
+                yield name
+                yield from texts_in(item)
+        case list():
+            for item in value:
+                yield from texts_in(item)
+
+
 def sent(body: dict[str, Any]) -> dict[str, Any]:
-    """What PagerDuty reads, once its validation has nothing to say."""
+    """What PagerDuty reads, once its validation has nothing to say, and nobody is shown what is unseen."""
     encoded = encode(body, KEY)
     assert len(encoded) <= 512_000
     read = read_body(encoded)
     assert read is not None
     assert alert_errors(read, read["routing_key"]) == []
+    for text in texts_in(read):
+        assert not UNSEEN.intersection(text)
+    words = (read["payload"].get(name, "") for name in ("summary", "source", "group", "class"))
+    assert not any("\n" in text for text in words)
     return read
 
 
@@ -464,6 +492,47 @@ def test_pagerduty_takes_every_event_whatever_its_texts(
 
     assert found["payload"]["custom_details"]["event_id"] == str(event.id)
     assert found["payload"]["custom_details"]["description"].startswith("Notification type: ")
+
+
+HOSTILE = "a\x1b[2J\x1b]52;c;eA==\x07\u202eb\x9b31m\r\nClient: x\u2028\x00\u2066"
+
+
+@pytest.mark.parametrize("event_type", RENDERED)
+def test_what_an_attacker_wrote_moves_no_terminal_and_turns_no_text(event_type: str) -> None:
+    event = sample(event_type)
+    fixed = ("id", "type", "risk", "occurred_at", "used_for", "change_type", "kind")
+    body = {
+        name: HOSTILE if isinstance(value, str) and name not in fixed else value
+        for name, value in event.body.items()
+    }
+    assert HOSTILE in body.values()
+    other = Event(event.id, event.client_id, event.type, event.occurred_at, body, b"")
+    found = sent(rendered(other, Client(1, HOSTILE, "us", HOSTILE)))
+    description = found["payload"]["custom_details"]["description"].splitlines()
+    assert sum(line.startswith("Client: ") for line in description) == 1
+
+
+@pytest.mark.parametrize("event_type", RENDERED)
+@pytest.mark.parametrize(
+    "scheme", ["javascript:alert(1)", "data:text/html,x", "file:///etc", "//x"]
+)
+def test_a_link_that_no_browser_should_follow_is_left_out(event_type: str, scheme: str) -> None:
+    event = sample(event_type)
+    links = {name: scheme for name in ("link", "url") if name in event.body}
+    if event_type == "security_issue.detected":
+        links.pop("url", None)  # where the issue is: shown as text
+    if not links:
+        return
+    other = Event(
+        event.id, event.client_id, event.type, event.occurred_at, {**event.body, **links}, b""
+    )
+    assert scheme not in set(texts_in(sent(rendered(other))))
+    assert scheme not in sent(rendered(other))["payload"]["custom_details"]["description"]
+
+
+def test_emoji_and_joined_letters_stay_as_they_are() -> None:
+    text = "👩\u200d💻 a\u200cb é"
+    assert sent(a_body(summary=text))["payload"]["summary"] == text
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from wallarm_notify.adapters.pagerduty.encode import is_url
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.filters import DEFAULT_APPLICATION
 from wallarm_notify.domain.roles import role_name
@@ -36,6 +37,12 @@ def alert_of(event: Event) -> Alert:
 def line_of(value: Any) -> str:
     """Return a value as a stretch of one line, so that none can forge lines of the text."""
     return "" if value is None else " ".join(str(value).split())
+
+
+def link_of(body: Mapping[str, Any], field: str = "link") -> str | None:
+    """Return the link in a field of an event; None where it is none that a browser may follow."""
+    link = body.get(field)
+    return link if is_url(link) else None
 
 
 def _by(body: Mapping[str, Any]) -> str:
@@ -170,12 +177,12 @@ def _specification(body: Mapping[str, Any]) -> Alert:
         "id": body["specification_id"],
         "title": body["specification_title"],
         "error": body["error"],
-        "url": body.get("url"),
+        "url": link_of(body, "url"),
         "used_for": body.get("used_for"),
     }
     notes = _noted(
         ("Error", body["error"]),
-        ("URL", body.get("url")),
+        ("URL", link_of(body, "url")),
         ("Used for", _PURPOSES.get(body.get("used_for") or "")),
     )
     return Alert((text, *notes), _record(body, "update", "api_spec", entity))
@@ -253,7 +260,8 @@ def _security_issue(body: Mapping[str, Any]) -> Alert:
     )
     # The original shows most lines even where they are empty.
     shown = (f"{k}: {line_of(v)}" for k, v in fields if line_of(v) or k not in ("Port", "URL"))
-    more = ("", f"More details: {line_of(body['link'])}", "") if body.get("link") else ()
+    link = link_of(body)
+    more = ("", f"More details: {link}", "") if link else ()
     details: dict[str, Any] = {
         "security_issue": {
             "id": body["issue_id"],
@@ -267,8 +275,8 @@ def _security_issue(body: Mapping[str, Any]) -> Alert:
             "risk": body["risk"].capitalize(),
         }
     }
-    if body.get("link"):
-        details["security_issue_link"] = body["link"]
+    if link:
+        details["security_issue_link"] = link
     return Alert((found, "", *shown, *more), details, group=body.get("host"))
 
 
@@ -310,7 +318,7 @@ def _api_change(body: Mapping[str, Any]) -> Alert:
             "http_method": body["method"],
             "change_type": body["change_type"],
             "changed_parameters": body.get("changed_parameters"),
-            "link": body.get("link"),
+            "link": link_of(body),
         }
     )
     article = "An" if word == "unused" else "A"
@@ -334,7 +342,7 @@ def _rogue(body: Mapping[str, Any]) -> Alert:
             "http_method": body["method"],
             "type_of_endpoint": kind,
             "specification_name": body.get("specification_title"),
-            "link": body.get("link"),
+            "link": link_of(body),
         }
     )
     return Alert(

@@ -38,22 +38,33 @@ def encode(body: Mapping[str, Any], key: IntegrationKey) -> bytes:
 
 def _compact(value: Any) -> bytes:
     try:
-        encoded = _JSON(value).encode()
+        encoded = _JSON(value)
+        if not _ODD.search(encoded):
+            return encoded.encode()
     except (ValueError, TypeError):  # NaN, half a surrogate pair, what is no JSON
-        encoded = _JSON(_clean(value)).encode()
-    if b"\\u0000" in encoded:
-        encoded = _JSON(_clean(value)).encode()
-    return encoded
+        pass
+    return _JSON(_clean(value)).encode()
+
+
+_CONTROLS: Final = "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_DIRECTIONS: Final = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""What changes how the text around it is read, separators of lines among it."""
+
+_UNSEEN: Final = re.compile(f"[{_CONTROLS}{_DIRECTIONS}]")
+
+_ODD: Final = re.compile(rf"\\u00|\\[bfr]|[\x7f-\x9f{_DIRECTIONS}\ud800-\udfff]")
+"""What in JSON calls for a closer look: an event's texts are an attacker's, and may be a terminal's."""
 
 
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _clean(value: Any) -> Any:
-    """Return ``value`` as JSON that everybody reads: no NUL, no half surrogate pair, no NaN."""
+    """Return ``value`` as JSON that everybody reads: no half surrogate pair, no NaN, nothing unseen."""
     match value:
         case str():
-            return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+            text = value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+            return _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
         case dict():
             return {_clean(str(name)): _clean(item) for name, item in value.items()}
         case list() | tuple():
@@ -98,20 +109,20 @@ def _sound_payload(given: Mapping[str, Any]) -> dict[str, Any]:
         details = {}
     elif not isinstance(details, dict):
         details = {"details": details}
-    summary = _text(given.get("summary")) or _text(given.get("class")) or "Notification"
+    summary = _line(given.get("summary")) or _line(given.get("class")) or "Notification"
     if len(summary) > MAX_SUMMARY_CHARACTERS:
         details = {**details, "summary": summary}
         summary = f"{summary[: MAX_SUMMARY_CHARACTERS - 1]}…"
     severity = given.get("severity")
     payload: dict[str, Any] = {
         "summary": summary,
-        "source": _text(given.get("source"))[:_MAX_WORDS] or SOURCE,
+        "source": _line(given.get("source"))[:_MAX_WORDS] or SOURCE,
         "severity": severity if severity in SEVERITIES else "info",
     }
     if timestamp := _timestamp(given.get("timestamp")):
         payload["timestamp"] = timestamp
     for name in ("component", "group", "class"):
-        if text := _text(given.get(name))[:_MAX_WORDS]:
+        if text := _line(given.get(name))[:_MAX_WORDS]:
             payload[name] = text
     payload["custom_details"] = details
     return payload
@@ -122,7 +133,12 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, dict | list | tuple):
         return ""
     text = str(value)
-    return text if text.strip("\0").strip() else ""
+    return text if _UNSEEN.sub("", text).strip("\0").strip() else ""
+
+
+def _line(value: Any) -> str:
+    """Return the same in one line."""
+    return " ".join(_UNSEEN.sub(" ", _text(value)).split())
 
 
 def _timestamp(value: Any) -> str | None:

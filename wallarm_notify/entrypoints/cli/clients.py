@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from wallarm_notify.domain.client import CLOUDS, Client
-from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.said import check_name
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -24,8 +24,6 @@ from wallarm_notify.entrypoints.cli.output import (
     print_table,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
-
-LONGEST_NAME = 200
 
 
 @click.group(epilog=example("wallarm-notify clients set 1 --name 'Example Corp' --cloud eu"))
@@ -46,8 +44,8 @@ def set_client(
     if name is None and cloud is None and partner is None:
         raise click.UsageError("Give at least one of --name, --cloud and --partner.")
     for option, text in (("name", name), ("partner", partner)):
-        if text is not None and (not text.strip() or len(text) > LONGEST_NAME):
-            raise Refused(f"{option}: give 1 to {LONGEST_NAME} characters.")
+        if text is not None:
+            check_name(text, option)
     parts = wiring()
 
     def work(tx: Any) -> tuple[str | None, str | None, str | None]:
