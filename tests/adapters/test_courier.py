@@ -12,6 +12,7 @@ from build import NOON, a_key, a_notification, an_event, eventually
 
 from wallarm_notify.adapters.courier import (
     AHEAD,
+    CLIENT_AT_ONCE,
     FAST_AT_ONCE,
     SAME_AT_ONCE,
     SLOW_AT_ONCE,
@@ -111,10 +112,15 @@ class Gate(Poster[Trip]):
 
 
 def sendings(
-    ids: Iterable[int], integration: int, key: IntegrationKey | None = None, *, slow: bool = False
+    ids: Iterable[int],
+    integration: int,
+    key: IntegrationKey | None = None,
+    *,
+    slow: bool = False,
+    client: int = 1,
 ) -> tuple[Sending, ...]:
     key = key or a_key()
-    cargo = Cargo(an_event(), None, "card", "us", key, None, None, None)
+    cargo = Cargo(an_event(client_id=client), None, "card", "us", key, None, None, None)
     return tuple(
         Sending(
             a_notification(id=i, integration_id=integration, claim=1, attempts_made=2),
@@ -168,9 +174,11 @@ def carry(courier: Courier, *groups: tuple[Sending, ...], late: float = 0) -> No
     courier.carry(a_claim(*groups, late=late))
 
 
-def one_each(number: int, first: int = 1, *, slow: bool = False) -> list[tuple[Sending, ...]]:
-    """So many notifications, each for an integration of its own."""
-    return [sendings([n], n, slow=slow) for n in range(first, first + number)]
+def one_each(
+    number: int, first: int = 1, *, slow: bool = False, client: int = 1
+) -> list[tuple[Sending, ...]]:
+    """So many notifications of a client, each for an integration of its own."""
+    return [sendings([n], n, slow=slow, client=client) for n in range(first, first + number)]
 
 
 # From the claim to the record.
@@ -282,15 +290,37 @@ def test_without_room_nothing_begins_and_nothing_is_recorded_as_a_failure(
     assert {a.answer.status for a in desk.attempts.values()} == {202}
 
 
-def test_at_most_64_are_under_way_at_once_and_192_of_slow_integrations_beside_them(
+def test_at_most_80_are_under_way_at_once_and_192_of_slow_integrations_beside_them(
     gated: Courier, gate: Gate, desk: Desk
 ) -> None:
-    carry(gated, *one_each(70), *one_each(200, 1000, slow=True))
+    carry(gated, *one_each(45), *one_each(45, 100, client=2), *one_each(200, 1000, slow=True))
     eventually(lambda: gate.before.total() == FAST_AT_ONCE + SLOW_AT_ONCE)
-    assert sum(int(one) < 1000 for one in gate.before) == FAST_AT_ONCE == 64
+    assert sum(int(one) < 1000 for one in gate.before) == FAST_AT_ONCE == 80
     gate.open()
     assert gated.drain(5)
-    assert len(desk.attempts) == 270
+    assert len(desk.attempts) == 290
+
+
+def test_one_client_has_64_under_way_at_most_and_another_passes_what_waits(
+    gated: Courier, gate: Gate, desk: Desk
+) -> None:
+    carry(gated, *one_each(100))
+    carry(gated, *one_each(20, 1000, client=2))
+    eventually(lambda: gate.before.total() == FAST_AT_ONCE)
+    assert sum(int(one) < 1000 for one in gate.before) == CLIENT_AT_ONCE == 64
+    gate.open()
+    assert gated.drain(5)
+    assert len(desk.attempts) == 120
+
+
+def test_slow_integrations_of_a_client_take_nothing_from_its_others(
+    gated: Courier, gate: Gate, desk: Desk
+) -> None:
+    carry(gated, *one_each(100, 1000, slow=True), *one_each(64))
+    eventually(lambda: gate.before.total() == 164)
+    gate.open()
+    assert gated.drain(5)
+    assert len(desk.attempts) == 164
 
 
 def test_at_most_16_requests_go_to_one_integration_at_once(
@@ -327,18 +357,36 @@ def test_who_waits_for_room_goes_on_as_soon_as_there_is_some(gated: Courier, gat
 
 
 @pytest.mark.parametrize(
-    ("lie_here", "room"),
-    [(0, 128), (64, 128), (65, 127), (164, 28), (192, 0), (250, 0)],
+    ("lie_here", "room", "others"),
+    [
+        (0, 128, 128),
+        (64, 128, 128),
+        (65, 127, 128),
+        (96, 96, 128),
+        (97, 95, 127),
+        (164, 28, 96),
+        (192, 0, 96),
+        (250, 0, 96),
+    ],
 )
 def test_there_is_room_for_what_can_begin_with_the_next_two_rounds_of_answers(
-    gated: Courier, gate: Gate, lie_here: int, room: int
+    gated: Courier, gate: Gate, lie_here: int, room: int, others: int
 ) -> None:
     carry(gated, *one_each(lie_here))
-    eventually(lambda: gate.before.total() == min(lie_here, FAST_AT_ONCE))
-    eventually(lambda: gated.room() == room)
+    eventually(lambda: gate.before.total() == min(lie_here, CLIENT_AT_ONCE))
+    eventually(lambda: gated.room([1, 2]) == {1: room, 2: others})
     gate.open()
     assert gated.drain(5)
-    assert gated.room() == 128
+    assert gated.room([1]) == {1: 128}
+
+
+def test_of_many_clients_there_is_room_for_two_rounds_too(gated: Courier, gate: Gate) -> None:
+    for client in range(1, 23):
+        carry(gated, *one_each(10, client * 100, client=client))
+    eventually(lambda: gate.before.total() == FAST_AT_ONCE)
+    eventually(lambda: gated.room([1, 99]) == {1: 20, 99: 20})
+    gate.open()
+    assert gated.drain(5)
 
 
 def test_there_is_no_room_while_too_many_outcomes_are_to_be_recorded(
@@ -347,11 +395,11 @@ def test_there_is_no_room_while_too_many_outcomes_are_to_be_recorded(
     desk.away = 10_000
     carry(gated, *one_each(AHEAD + 1))
     gate.open()
-    eventually(lambda: gated._unbegun == 0)
-    assert gated.room() == 0
+    eventually(lambda: not gated._unbegun)
+    assert gated.room([1, 2]) == {1: 0, 2: 0}
     desk.away = 0
     assert gated.drain(5)
-    assert gated.room() == 128
+    assert gated.room([1]) == {1: 128}
 
 
 def test_those_of_slow_integrations_leave_room_for_others(gated: Courier, gate: Gate) -> None:

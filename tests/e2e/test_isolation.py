@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from build import a_trigger_draft, criteria_of
 
 from e2e.system import System, a_key, an_event, eventually, sandbox_times
 
@@ -33,6 +36,42 @@ def test_a_hanging_integration_delays_no_other(make_system: Callable[..., System
     last = max(max(sandbox_times(system.sandbox, key)) for key in healthy)
     # Far less than what the hanging one would take alone, even all side by side, let alone in turn.
     assert last - first < 4
+
+
+@pytest.mark.timing
+def test_what_one_event_floods_keeps_no_first_attempt_of_another_client_for_two_seconds(
+    make_system: Callable[..., System],
+) -> None:
+    system = make_system()
+    crowd = tuple(system.integration(client_id=1, subscribe=()) for _ in range(100))
+    other = a_key("other")
+    system.integration(other, client_id=2)
+    for _ in range(40):
+        draft = a_trigger_draft(*crowd, criteria=criteria_of("api_structure_changed"))
+        system.wiring.triggers.create(draft)
+    system.sandbox.set_faults([{"kind": "slow", "delay": 0.5}], rate_limit=0)
+    system.start_worker()
+    change = {"type": "api.changed", "method": "GET", "host": "h", "path": "/"}
+    emitted: list[tuple[str, float]] = []
+
+    def emit_with(*events: dict[str, Any]) -> None:
+        event = an_event(client_id=2)
+        emitted.append((event["id"], time.time()))
+        system.emit(*events, event)
+
+    # The first comes in the same message as the event that makes 4000 notifications.
+    emit_with(an_event(client_id=1, change_type="added", **change))
+    for _ in range(20):
+        threading.Event().wait(0.25)
+        emit_with()
+    eventually(lambda: len(sandbox_times(system.sandbox, other)) == 21, 10, "all of the other's")
+    came = {
+        request["body"]["payload"]["custom_details"]["event_id"]: request["at_epoch"]
+        for request in system.sandbox.requests(other.reveal())
+    }
+    waited = [came[event_id] - at for event_id, at in emitted]
+    assert max(waited) < 2, waited
+    assert system.states()["pending"] > 1000  # nothing is dropped, nothing is refused
 
 
 def test_an_integration_that_was_slow_catches_up_when_it_answers_in_time(

@@ -15,6 +15,7 @@ from build import (
     Bench,
     Stumbling,
     a_key,
+    a_rejection,
     an_answer,
     an_attack,
     an_attempt,
@@ -30,7 +31,7 @@ from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.route import FEW, SOON, Departures, Routed, Router
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from wallarm_notify.adapters.store import Store
     from wallarm_notify.domain.event import Event
@@ -38,13 +39,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Courier:
-    """One that has room, or none, and remembers what it was given."""
+    """One that has room, or none, for each client, and remembers what it was given."""
 
     places: int = 128
+    full: int = 0
+    """A client for which there is no room."""
     claims: list[Claim] = field(default_factory=list)
 
-    def room(self) -> int:
-        return self.places
+    def room(self, client_ids: Iterable[int]) -> dict[int, int]:
+        return {i: 0 if i == self.full else self.places for i in client_ids}
 
     def carry(self, claim: Claim) -> None:
         self.claims.append(claim)
@@ -171,6 +174,34 @@ def test_a_courier_without_room_leaves_it_to_the_others(
     assert (courier.claims, bench.bell.ids()) == ([], [made.id])
     assert bench.notification(made.id) == made
     assert made.ring_at == made.due_at + RING
+
+
+def test_one_client_for_which_there_is_no_room_keeps_no_other_from_it(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    crowd, other = bench.integration(client_id=1), bench.integration(client_id=2)
+    courier.full = 1
+    ingest(an_event(client_id=1, risk="critical"), an_event(client_id=2, risk="low"))
+    assert [s.notification.integration_id for s in courier.sendings()] == [other]
+    (rung,) = bench.bell.ids()
+    assert bench.notification(rung).integration_id == crowd
+
+
+def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wallarm_notify.services.route.SHARED", 20)
+    monkeypatch.setattr("wallarm_notify.services.route.FEW", 15)
+    for _ in range(10):
+        bench.integration(client_id=1)
+    other = bench.integration(client_id=2)
+    results = router(bench, courier).ingest(
+        [*(an_event(client_id=1) for _ in range(3)), an_event(client_id=2)], [a_rejection()]
+    )
+    assert [(r.matched, r.rejected) for r in results] == [(1, 1), (3, 0)]
+    assert [s.notification.integration_id for s in courier.sendings()] == [other]
+    assert len(bench.bell.ids()) == 30
+    assert bench.ledger().findings == []
 
 
 @pytest.mark.parametrize("number", [0, 1, 99, 100, 101, 250])

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
@@ -23,8 +23,11 @@ from wallarm_notify.services.deliver import SLOW, Claim, Sending
 
 log = logging.getLogger(__name__)
 
-FAST_AT_ONCE: Final = 64
+FAST_AT_ONCE: Final = 80
 """Requests a process has under way at once, those of slow integrations left out (engine 24)."""
+
+CLIENT_AT_ONCE: Final = 64
+"""Of these one client has at most so many: however much it has to be sent, another's begin at once."""
 
 SLOW_AT_ONCE: Final = 192
 """Requests of slow integrations a process has under way at once."""
@@ -83,6 +86,11 @@ class Trip:
         """Whose request it is."""
         return self.sending.notification.integration_id
 
+    @property
+    def client_id(self) -> int:
+        """Whose integration that is."""
+        return self.sending.cargo.event.client_id
+
 
 @dataclass(slots=True)
 class _Papers:
@@ -119,7 +127,8 @@ class Courier:
         self._papers: queue.SimpleQueue[_Papers] = queue.SimpleQueue()
         self._here = 0
         self._slow_here = 0
-        self._unbegun = 0
+        self._unbegun: Counter[int] = Counter()
+        """By client, those of slow integrations left out."""
         self._changed = threading.Condition()
         for work in (self._carry_on, self._keep_books):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
@@ -129,17 +138,23 @@ class Courier:
         with self._changed:
             self._here += len(claim.sendings)
             self._slow_here += sum(s.slow for s in claim.sendings)
-            self._unbegun += sum(not s.slow for s in claim.sendings)
+            self._unbegun.update(s.cargo.event.client_id for s in claim.sendings if not s.slow)
         for sending in claim.sendings:
             self._inbox.put(Trip(sending, claim, sending.slow))
         self._poster.wake()
 
-    def room(self) -> int:
-        """How many more may be claimed now so that all begin with the next two rounds of answers.
+    def room(self, client_ids: Iterable[int]) -> dict[int, int]:
+        """How many more of each client may be claimed now so that all begin with the next two rounds of answers.
 
-        Of one integration fewer begin at once; what does not in time is put back, as ever.
+        However much of one client waits here, there is room for others. Of one integration fewer begin at
+        once; what does not in time is put back.
         """
-        return max(2 * FAST_AT_ONCE - self._unbegun, 0) if self._is_not_too_far_ahead() else 0
+        with self._changed:
+            if not self._is_not_too_far_ahead():
+                return dict.fromkeys(client_ids, 0)
+            ahead = sum(min(number, CLIENT_AT_ONCE) for number in self._unbegun.values())
+            most = 2 * FAST_AT_ONCE - ahead
+            return {i: max(min(2 * CLIENT_AT_ONCE - self._unbegun[i], most), 0) for i in client_ids}
 
     def wait_for_room(self, seconds: float) -> bool:
         """Waits until a claim may come that can wait as well, at most so long; whether it may.
@@ -220,14 +235,15 @@ class Courier:
         fast = sum(not t.slow for t in self._flying)
         slow = len(self._flying) - fast
         same = Counter(t.integration_id for t in self._flying)
+        of_client = Counter(t.client_id for t in self._flying if not t.slow)
         hanging = {t.integration_id for t in self._flying if t.slow and not t.sending.slow}
         late = START_WITHIN.total_seconds() * 0.95
         kept: deque[Trip] = deque()
         is_over_time = False
-        gone = 0
+        gone: Counter[int] = Counter()
         while self._waiting:
             trip = self._waiting.popleft()
-            gone += not trip.sending.slow
+            gone[trip.client_id] += not trip.sending.slow
             # What is under way is looked after in between: packing a large body takes a while.
             is_over_time = is_over_time or time.monotonic() - now >= _TICK
             if trip.integration_id in hanging:
@@ -238,11 +254,13 @@ class Courier:
                 is_over_time
                 or same[trip.integration_id] >= SAME_AT_ONCE
                 or (slow >= SLOW_AT_ONCE if trip.slow else fast >= FAST_AT_ONCE)
+                or (of_client[trip.client_id] >= CLIENT_AT_ONCE and not trip.slow)
             ):
                 kept.append(trip)
-                gone -= not trip.sending.slow
+                gone[trip.client_id] -= not trip.sending.slow
             elif self._begin(trip):
                 same[trip.integration_id] += 1
+                of_client[trip.client_id] += not trip.slow
                 slow, fast = slow + trip.slow, fast + (not trip.slow)
         self._waiting = kept
         with self._changed:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -41,6 +41,12 @@ FEW: Final = 500
 
 SOON: Final = 0.5
 """Nor where it has taken so many seconds: what is claimed has to begin within 2 s (spec 1)."""
+
+SHARED: Final = 2_000
+"""Where events of several clients make more notifications, those of the client that has most are routed apart.
+
+A transaction of thousands takes seconds, and claims none: the others are not to wait for it.
+"""
 
 FIRED: Final = "fired"
 """The counter of firings."""
@@ -147,6 +153,14 @@ def conflict(event: Event, text: str) -> Rejection:
     )
 
 
+class Crowded(TooMuch):
+    """One client's events make so much that those of others are not to wait for it."""
+
+    def __init__(self, client_id: int) -> None:
+        super().__init__(f"client {client_id} has more to be sent than others should wait for")
+        self.client_id = client_id
+
+
 class Router:
     """Stores and matches events, in a number of statements that does not grow with them."""
 
@@ -183,6 +197,10 @@ class Router:
     def _slice(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
         try:
             routed = self._routed(events, rejections)
+        except Crowded as error:
+            others = [e for e in events if e.client_id != error.client_id]
+            crowd = [e for e in events if e.client_id == error.client_id]
+            return self._slice(others, rejections) + self._slice(crowd, ())
         except TooMuch as error:
             if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to halve
                 raise
@@ -213,13 +231,15 @@ class Router:
                 )
             )
 
-        found = self._courier_with_room()
+        found = self._courier_with_room({e.client_id for e in events})
         if found is None:
             return run(None)
         courier, at_once = found
         # Whatever keeps them from being claimed, they are to be stored.
         try:
             routed = run(at_once)
+        except Crowded:
+            raise
         except (BadRow, TooMuch) as error:
             log.warning("ingest.runs_again_without_claim", extra={"error": str(error)})
             return run(None)
@@ -235,17 +255,17 @@ class Router:
                 log.exception("ingest.not_handed_over")
         return routed
 
-    def _courier_with_room(self) -> "tuple[Carrier, AtOnce] | None":
-        """The courier, and how much it takes; None where nothing is to be claimed."""
+    def _courier_with_room(self, client_ids: Collection[int]) -> "tuple[Carrier, AtOnce] | None":
+        """The courier, and how much it takes of these clients; None where nothing is to be claimed."""
         if self._departures is None:
             return None
         try:
             courier = self._departures.courier()
-            most = courier.room()
+            most = courier.room(client_ids)
         except Exception:
             log.exception("ingest.no_courier")
             return None
-        return (courier, AtOnce(self._departures.knobs, most)) if most else None
+        return (courier, AtOnce(self._departures.knobs, most)) if any(most.values()) else None
 
     def _halve(
         self, events: Sequence[Event], rejections: Sequence[Rejection], error: NotifyError
@@ -271,8 +291,8 @@ class Router:
 class Carrier(Protocol):
     """What makes this process's requests to PagerDuty."""
 
-    def room(self) -> int:
-        """How many more may be claimed now."""
+    def room(self, client_ids: Iterable[int]) -> Mapping[int, int]:
+        """How many more of each client may be claimed now."""
         ...
 
     def carry(self, claim: Claim) -> None:
@@ -293,10 +313,10 @@ class Departures:
 
 @dataclass(frozen=True, slots=True)
 class AtOnce:
-    """That ``most`` of what is made may be claimed in the transaction that makes it."""
+    """That so many of each client's may be claimed in the transaction that makes them."""
 
     knobs: Knobs
-    most: int
+    most: Mapping[int, int]
 
 
 class AsText(Protocol):
@@ -324,7 +344,7 @@ def route(
     rejected = [*rejections, *refused]
     integrations = _by_client(tx, accepted)
     cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
-    _check_work(accepted, sum(map(len, cards.values())))
+    _check_work(accepted, Counter({e.id: len(cards[e.id]) for e in accepted}))
     inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
     seen_before = [e for e in accepted if e.id not in inserted]
     if seen_before:
@@ -338,7 +358,10 @@ def route(
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
     firings = fire(tx, taken, now, most=MOST_NOTIFICATIONS)
     new = [made(e, i) for e in taken for i in cards[e.id]]
-    _check_work(accepted, len(new) + sum(len(f.integration_ids) for f in firings))
+    made_of = Counter(n.event_id for n in new)
+    for f in firings:
+        made_of[f.event_id] += len(f.integration_ids)
+    _check_work(accepted, made_of)
     told = _of_firings(tx, firings)
     new += told
     rows = [fresh(n, now, ring, place=place) for place, n in enumerate(new)]
@@ -373,8 +396,15 @@ def _claimed(
     at_once: AtOnce | None,
 ) -> list[Sending]:
     """What is sent of ``rows`` by this process: the most severe, as many as a message holds at most."""
-    open_ = sorted((-row.severity, row.id) for row in rows if row.is_open)
-    if at_once is None or not open_:
+    if at_once is None:
+        return []
+    left = Counter(at_once.most)
+    chosen: list[int] = []
+    for _, place in sorted((-row.severity, row.id) for row in rows if row.is_open):
+        if left[new[place].client_id] > 0 and len(chosen) < MESSAGE_SIZE:
+            left[new[place].client_id] -= 1
+            chosen.append(place)
+    if not chosen:
         return []
     event_of = {e.id: e for e in made_of[0]}
     firing_of = {f.id: f for f in made_of[1]}
@@ -385,7 +415,7 @@ def _claimed(
             None if (firing_id := new[place].firing_id) is None else firing_of[firing_id],
             new[place].origin,
         )
-        for _, place in open_[: min(at_once.most, MESSAGE_SIZE)]
+        for place in chosen
     ]
     return claim_new(tx, made, at_once.knobs)
 
@@ -411,9 +441,17 @@ def _stored(
     )
 
 
-def _check_work(events: Sequence[Event], notifications: int) -> None:
+def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
     """Raises TooMuch where several events make more notifications than one transaction should."""
-    if len(events) > 1 and notifications > MOST_NOTIFICATIONS:
+    if len(events) < 2:  # noqa: PLR2004 - there is nothing to part
+        return
+    notifications = made_of.total()
+    if notifications > SHARED and len({e.client_id for e in events}) > 1:
+        of_client: Counter[int] = Counter()
+        for e in events:
+            of_client[e.client_id] += made_of[e.id]
+        raise Crowded(of_client.most_common(1)[0][0])
+    if notifications > MOST_NOTIFICATIONS:
         raise TooMuch(f"{len(events)} events make more than {MOST_NOTIFICATIONS} notifications")
 
 
