@@ -16,13 +16,16 @@ from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.message_check import fault_of
 from wallarm_notify.adapters.quorum import QuorumQueue, fix_prefetch
 from wallarm_notify.adapters.redis_channel import NotingChannel, install
-from wallarm_notify.adapters.store import Store
+from wallarm_notify.adapters.store import Store, Transaction
 from wallarm_notify.settings import settings
 from wallarm_notify.task_names import INGEST_QUEUES
 
 log = logging.getLogger(__name__)
 
 KEPT_BYTES: Final = 64_000
+
+NOT_KEPT: Final = "undecodable_not_kept"
+"""The ledger's counter of messages that came when too many were kept already."""
 
 AGAIN_AFTER: Final = 1.0
 """Seconds after which a message that could not be kept is handed out again."""
@@ -140,7 +143,7 @@ def _hand_back(message: Any) -> None:
 
 
 def _keep(message: Any, reason: str) -> bool:
-    """Stores the first 64 kB of ``message``; whether it could. Never raises.
+    """Stores the first 64 kB of ``message``, or counts it where too many are kept; whether it could. Never raises.
 
     The consumer lives in the parent of the worker's processes, so it keeps no connection open.
     """
@@ -148,13 +151,19 @@ def _keep(message: Any, reason: str) -> bool:
         raw = _bytes_of(message.body)
         store = Store(make_engine(settings().database(), pool_size=0))
         kind = None if message.content_type is None else _plain(message.content_type)[:200]
-        store.transact(
-            lambda tx: tx.store_undecodable(_plain(reason)[:500], kind, raw[:KEPT_BYTES])
-        )
+        most = settings().rejected_per_day
+
+        def work(tx: Transaction) -> bool:
+            kept = tx.store_undecodable(_plain(reason)[:500], kind, raw[:KEPT_BYTES], most)
+            tx.count({} if kept else {NOT_KEPT: 1})
+            return kept
+
+        is_kept = store.transact(work)
     except Exception as error:  # noqa: BLE001 - whatever it is, the message goes back
         log.error("message.not_kept", extra={"error": _plain(error)})  # noqa: TRY400 - it may pass
         return False
-    log.error("message.undecodable", extra={"reason": _plain(reason)[:200], "bytes": len(raw)})
+    if is_kept:
+        log.error("message.undecodable", extra={"reason": _plain(reason)[:200], "bytes": len(raw)})
     return True
 
 

@@ -73,6 +73,7 @@ class Wiring:
             ring=self.settings.ring,
             as_text=_text_of,
             departures=self._departures if self.delivers else None,
+            rejected_per_day=self.settings.rejected_per_day,
         )
 
     @cached_property

@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     """RabbitMQ: what the queues of events are; see docs/decisions/0007."""
     visibility_timeout: float = Field(120.0, ge=1, le=86400)
     """How long Redis keeps an unacknowledged message from other workers."""
+    rejected_per_day: int = Field(10_000, ge=0, le=1_000_000_000)
+    """How many rejected events of a client are kept a day, and undecodable messages; 0: all of them."""
     retention_days: float = Field(90.0, gt=0, le=36500)
     """How long events, notifications, attempts and rejections are kept after their end."""
 

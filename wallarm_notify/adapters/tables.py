@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Index,
     Integer,
@@ -142,6 +143,16 @@ rejected = Table(
     UniqueConstraint("body_hash"),
 )
 Index("ix_rejected_received_at", rejected.c.received_at)
+
+rejected_by_day = Table(
+    "rejected_by_day",
+    metadata,
+    # 0: of no known client; -1: messages that could not be decoded.
+    Column("client_id", BigInteger, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("kept", Integer, nullable=False),
+    PrimaryKeyConstraint("client_id", "day"),
+)
 
 undecodable = Table(
     "undecodable",

@@ -167,7 +167,8 @@ class Rejection:
     """An event, or a whole call, that cannot be taken in; kept with its reason (spec 2).
 
     ``text`` is its canonical JSON in ASCII, the first 64 kB of it where it is ``cut``;
-    ``body_hash`` is that of the whole.
+    ``body_hash`` is that of the whole. ``is_for_its_time`` tells that its time alone is wrong: whose clock
+    is wrong is not known, so none of these is left out however many there are.
     """
 
     reason: str
@@ -177,6 +178,7 @@ class Rejection:
     event_id: UUID | None = None
     client_id: int | None = None
     type: str | None = None
+    is_for_its_time: bool = False
 
 
 def is_too_far_ahead(event: Event, now: datetime) -> bool:

@@ -37,7 +37,10 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances."""
+    """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances.
+
+    What was not kept, as too much of it was that day, is counted beside received.
+    """
 
     received: int
     rejected: int
@@ -45,6 +48,8 @@ class Ledger:
     matched: int
     notifications: Mapping[State, int]
     findings: Sequence[str]
+    rejected_not_kept: int = 0
+    undecodable_not_kept: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -96,6 +101,8 @@ def judge(books: Books) -> Ledger:
         ledger.matched,
         by_state,
         [*_sums(ledger), *_rows(books), *_origins(books), *_forgotten(books)],
+        rejected_not_kept=counts.get("rejected_not_kept", 0),
+        undecodable_not_kept=counts.get("undecodable_not_kept", 0),
     )
 
 

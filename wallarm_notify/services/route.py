@@ -51,6 +51,9 @@ A transaction of thousands takes seconds, and claims none: the others are not to
 FIRED: Final = "fired"
 """The counter of firings."""
 
+NOT_KEPT: Final = "rejected_not_kept"
+"""The counter of what was rejected when so much was kept already: outside of received."""
+
 
 class RoutingQueries(FiringQueries, DeliveryQueries, Protocol):
     """What routing asks of the database beside firing, and claiming what it made."""
@@ -86,8 +89,8 @@ class RoutingQueries(FiringQueries, DeliveryQueries, Protocol):
         """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
         ...
 
-    def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
-        """Keeps rejections; how many were new."""
+    def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
+        """Keeps rejections, ``most`` of each client a day; how many were new, and how many were not kept."""
         ...
 
     def readmit(self, events: Iterable[Event]) -> int:
@@ -108,6 +111,7 @@ class Routed:
     unmatched: int = 0
     duplicates: int = 0
     rejected: int = 0
+    not_kept: int = 0
     skipped: int = 0
     fired: int = 0
     pending: tuple[Notification, ...] = ()
@@ -126,6 +130,7 @@ class Routed:
             (self.unmatched, "unmatched"),
             (self.duplicates, "known already"),
             (self.rejected, "rejected"),
+            (self.not_kept, "rejected and not kept"),
         ):
             if number:
                 parts.append(f"{number} {word}")
@@ -172,8 +177,10 @@ class Router:
         ring: timedelta,
         as_text: "AsText",
         departures: "Departures | None" = None,
+        rejected_per_day: int = 0,
         clock: Clock = monotonic,
     ) -> None:
+        self._rejected_per_day = rejected_per_day
         self._store = store
         self._clock = clock
         self._departures = departures
@@ -226,6 +233,7 @@ class Router:
                     rejections,
                     ring=self._ring,
                     as_text=self._as_text,
+                    rejected_per_day=self._rejected_per_day,
                     clock=self._clock,
                     at_once=at_once,
                 )
@@ -334,6 +342,7 @@ def route(
     *,
     ring: timedelta,
     as_text: AsText,
+    rejected_per_day: int = 0,
     clock: Clock = monotonic,
     at_once: "AtOnce | None" = None,
 ) -> Routed:
@@ -353,7 +362,7 @@ def route(
         duplicates += len(seen_before) - len(conflicts)
         rejected += [conflict(e, as_text(e)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
-    kept = tx.insert_rejected(rejected)
+    kept, not_kept = tx.insert_rejected(rejected, rejected_per_day)
     readmitted = tx.readmit([e for e in taken if inserted[e.id]])
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
     firings = fire(tx, taken, now, most=MOST_NOTIFICATIONS)
@@ -373,7 +382,7 @@ def route(
     matched = len({n.event_id for n in new})
     tx.count(
         counts_of(taken=len(taken), matched=matched, kept=kept, readmitted=readmitted, new=new)
-        | {FIRED: len(firings)}
+        | {FIRED: len(firings), NOT_KEPT: not_kept}
     )
     return Routed(
         now=now,
@@ -381,6 +390,7 @@ def route(
         unmatched=len(taken) - matched,
         duplicates=duplicates,
         rejected=kept,
+        not_kept=not_kept,
         skipped=sum(n.skipped for n in new),
         fired=len(firings),
         pending=tuple(pending),
@@ -540,4 +550,5 @@ def _ahead(event: Event, text: str) -> Rejection:
         conflict(event, text),
         reason=f"occurred_at: {event.occurred_at.isoformat()} is more than 5 minutes ahead of the time; "
         "set the producer's clock.",
+        is_for_its_time=True,
     )

@@ -1,6 +1,7 @@
 """Queries of ingest: events and rejections come in, notifications are made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from json import dumps
 from typing import Any, Final
 from uuid import UUID
@@ -9,6 +10,7 @@ from wallarm_notify.adapters.store.queries import Queries, parameters_of, rows_o
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.integration import Subscriber
 from wallarm_notify.domain.notification import NewNotification, Notification
+from wallarm_notify.domain.rejected import chosen_of, pool_of
 
 _EVENT: Final = {
     "id": "uuid",
@@ -58,8 +60,11 @@ _INSERT_REJECTED: Final = """
     ) AS u(body_hash, reason, body_text, cut, event_id, client_id, type)
     ORDER BY u.body_hash
     ON CONFLICT (body_hash) DO NOTHING
-    RETURNING id
+    RETURNING body_hash
 """
+
+_UNDECODABLE: Final = -1
+"""The pool of messages that no task can be made of, beside those of clients."""
 
 
 class RoutingQueries(Queries):
@@ -167,10 +172,61 @@ class RoutingQueries(Queries):
         }
         return [ids.get((n.event_id.hex, n.integration_id, n.origin)) for n in new]
 
-    def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
-        """Keeps rejections; returns how many were not there already."""
+    def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
+        """Keeps rejections, of each client ``most`` a day and one that says so; 0: however many there are.
+
+        Returns how many were not there already, and how many were not kept.
+        """
         if not rejections:
-            return 0
+            return 0, 0
+        pools = {pool_of(r) for r in rejections if not r.is_for_its_time}
+        if not (most and pools):
+            return len(self._insert_rejected(rejections)), 0
+        kept = self._kept_today(pools)
+        if max(kept.values()) + len(rejections) > most:
+            known = self._known({r.body_hash for r in rejections})
+            rejections = [r for r in rejections if r.body_hash not in known]
+        once = list({r.body_hash: r for r in reversed(rejections)}.values())[::-1]
+        chosen, left_out = chosen_of(once, kept, most)
+        new = self._insert_rejected(chosen)
+        counted = (r for r in chosen if r.body_hash in new and not r.is_for_its_time)
+        self._keep_today(Counter(map(pool_of, counted)))
+        return len(new), len(left_out)
+
+    def _kept_today(self, pools: Iterable[int]) -> dict[int, int]:
+        """How many of today's rejections of these clients are kept, locked until the end of the transaction."""
+        rows = self._rows(
+            """INSERT INTO rejected_by_day (client_id, day, kept)
+               SELECT u.client_id, (now() AT TIME ZONE 'UTC')::date, 0
+               FROM unnest(CAST(:pools AS bigint[])) AS u(client_id) ORDER BY u.client_id
+               ON CONFLICT (client_id, day) DO UPDATE SET kept = rejected_by_day.kept
+               RETURNING client_id, kept""",
+            pools=sorted(pools),
+        )
+        return {row["client_id"]: row["kept"] for row in rows}
+
+    def _keep_today(self, more: Mapping[int, int]) -> None:
+        if more:
+            self._do_later(
+                """UPDATE rejected_by_day d SET kept = d.kept + u.more
+                   FROM unnest(CAST(:pools AS bigint[]), CAST(:more AS int[])) AS u(client_id, more)
+                   WHERE d.client_id = u.client_id AND d.day = (now() AT TIME ZONE 'UTC')::date""",
+                pools=list(more),
+                more=list(more.values()),
+            )
+
+    def _known(self, hashes: Collection[bytes]) -> set[bytes]:
+        """Which of these bodies are kept from an earlier time."""
+        rows = self._rows(
+            "SELECT body_hash FROM rejected WHERE body_hash = ANY(CAST(:hashes AS bytea[]))",
+            hashes=list(hashes),
+        )
+        return {bytes(row["body_hash"]) for row in rows}
+
+    def _insert_rejected(self, rejections: Sequence[Rejection]) -> set[bytes]:
+        """Stores rejections; the hashes of those that were not there already."""
+        if not rejections:
+            return set()
         rows = self._rows(
             _INSERT_REJECTED,
             body_hash=[r.body_hash for r in rejections],
@@ -181,7 +237,7 @@ class RoutingQueries(Queries):
             client_id=[r.client_id for r in rejections],
             type=[r.type for r in rejections],
         )
-        return len(rows)
+        return {bytes(row["body_hash"]) for row in rows}
 
     def readmit(self, events: Iterable[Event]) -> int:
         """Moves out of rejected what has come again and is valid now; returns how many."""
@@ -212,11 +268,17 @@ class RoutingQueries(Queries):
             id=rejected_id,
         )
 
-    def store_undecodable(self, reason: str, content_type: str | None, body: bytes) -> None:
-        """Keeps a message that no task could be made of."""
+    def store_undecodable(
+        self, reason: str, content_type: str | None, body: bytes, most: int
+    ) -> bool:
+        """Keeps a message that no task could be made of, unless ``most`` are of today already; 0: always."""
+        if most and self._kept_today({_UNDECODABLE})[_UNDECODABLE] >= most:
+            return False
+        self._keep_today({_UNDECODABLE: 1})
         self._do(
             "INSERT INTO undecodable (reason, content_type, body) VALUES (:reason, :type, :body)",
             reason=reason,
             type=content_type,
             body=body,
         )
+        return True

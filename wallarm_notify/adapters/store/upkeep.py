@@ -151,6 +151,9 @@ class UpkeepQueries(Queries):
 
     def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
         """Deletes rejections past ``retention``, and undecodable messages with them; as above."""
+        self._do_later(
+            "DELETE FROM rejected_by_day WHERE day < (now() AT TIME ZONE 'UTC')::date - 1"
+        )
         self._do(
             """DELETE FROM undecodable WHERE id IN (
                    SELECT id FROM undecodable WHERE received_at < now() - :retention

@@ -2,6 +2,7 @@
 
 import click
 
+from wallarm_notify.domain.message import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import (
     complain,
@@ -37,6 +38,8 @@ def _document(drawn: Ledger) -> dict[str, object]:
         "rejected": drawn.rejected,
         "unmatched": drawn.unmatched,
         "matched": drawn.matched,
+        "rejected_not_kept": drawn.rejected_not_kept,
+        "undecodable_not_kept": drawn.undecodable_not_kept,
         "notifications": {str(state): n for state, n in drawn.notifications.items()},
         "balanced": drawn.balanced,
     }
@@ -52,6 +55,12 @@ def _print(drawn: Ledger) -> None:
         *((f"  {state}", n) for state, n in drawn.notifications.items()),
     ]
     print_table(["Ledger", number("Count")], rows, nothing="")
+    for count, what in (
+        (drawn.rejected_not_kept, "rejected event"),
+        (drawn.undecodable_not_kept, "undecodable message"),
+    ):
+        if count:
+            say(f"Besides, {counted(count, what)} came when too many were kept that day: not kept.")
     if drawn.balanced:
         say("It balances.")
         return
