@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -17,6 +22,8 @@ from wallarm_notify.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from e2e.system import Process
 
 NO_ARGUMENTS: list[Any] = [[], {}, {}]
 
@@ -188,3 +195,48 @@ def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
         system.wait_for_states(30, delivered=1)
         eventually(lambda: kept(system) == 5, 15, "five kept messages")
         system.close()
+
+
+def packed_gigabytes() -> bytes:
+    """1.4 kB of bzip2 that are 2 GB."""
+    squeeze = bz2.BZ2Compressor()
+    piece = bytes(2**24)
+    return b"".join([*(squeeze.compress(piece) for _ in range(128)), squeeze.flush()])
+
+
+def most_memory(worker: Process) -> int:
+    """Megabytes that the worker's parent has had at once."""
+    status = Path(f"/proc/{worker.popen.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(kilobytes) // 1000
+
+
+def test_a_small_message_that_unpacks_to_gigabytes_is_kept_as_it_came(system: System) -> None:
+    """In a queue, and in the mailbox that all workers read."""
+    system.integration(a_key())
+    worker = system.start_worker()
+    bomb = packed_gigabytes()
+    assert len(bomb) < 2_000
+    message = {
+        "body": base64.b64encode(bomb).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"task": "events.ingest", "id": "a", "compression": "bzip2"},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": "a",
+            "delivery_info": {"exchange": "", "routing_key": "events"},
+        },
+    }
+    number = urlsplit(system.broker_url).path.strip("/") or "0"
+    with system.ask_broker() as broker:
+        heard = broker.publish(f"/{number}.celery.pidbox", json.dumps(message))
+        broker.lpush("events", json.dumps(message))
+    assert heard == 1
+    system.emit(an_event())
+    system.wait_for_states(20, delivered=1)
+    eventually(lambda: kept(system) >= 1, 10, "it is kept")
+    rows = system.wiring.store.transact(lambda tx: tx._rows("SELECT body FROM undecodable"))
+    assert {bytes(row["body"]) for row in rows} == {bomb}
+    assert most_memory(worker) < 400
+    assert worker.popen.poll() is None
