@@ -4,7 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from build import RETENTION, Bench, Stumbling, a_rejection, an_answer, an_attack, an_event
+from build import (
+    RETENTION,
+    Bench,
+    Stumbling,
+    a_rejection,
+    an_answer,
+    an_attack,
+    an_event,
+)
+from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.services.prune import SLICE, prune
@@ -224,3 +233,80 @@ def test_while_a_run_is_at_work_no_other_one_begins_and_none_goes_on_beside_it(
     assert bench.store.transact(beside) == (True, False, False)
     # It counts from its last slice.
     assert not bench.store.transact(lambda tx: tx.may_run("prune", timedelta(seconds=4)))
+
+
+# Against replays.
+
+
+def cancelled_long_ago(bench: Bench, events: int) -> list[int]:
+    """So many events, each delivered to one integration and cancelled for another after a failure.
+
+    Returns the cancelled notifications.
+    """
+    broken, other = bench.integration(), bench.integration()
+    made = bench.ingest(*(an_event() for _ in range(events))).pending
+    ids = [n.id for n in made if n.integration_id == broken]
+    bench.sent(n.id for n in made if n.integration_id == other)
+    bench.sent(ids, an_answer(500))
+    bench.management.disable(broken, user="Ann", reason="")
+    bench.management.enable(broken)
+    age(bench)
+    bench.bell.taken()
+    assert bench.states() == {"delivered": events, "cancelled": events}
+    return ids
+
+
+def check_it_is_left_whole_and_goes_later(bench: Bench, replayed: int) -> None:
+    """Of what ``cancelled_long_ago`` made, the one event that was replayed is there."""
+    assert left(bench) == {"events": 1, "notifications": 2, "attempts": 2, "rejected": 0}
+    assert bench.ledger().findings == []
+    bench.sent([replayed])
+    assert bench.states() == {"delivered": 2}
+    age(bench)
+    assert bench.prune().events == 1
+    assert left(bench) == {"events": 0, "notifications": 0, "attempts": 0, "rejected": 0}
+    assert bench.ledger().findings == []
+
+
+def test_a_replay_that_is_under_way_is_waited_for_and_keeps_its_event(bench: Bench) -> None:
+    _, again, _ = cancelled_long_ago(bench, 3)
+    done = overlapping(bench, lambda first: first.replay.by_id([again]), bench.prune)
+    assert done.events == 2 + 1  # that of the disabling
+    assert bench.bell.ids() == [again]
+    check_it_is_left_whole_and_goes_later(bench, again)
+
+
+def test_a_replay_between_the_two_looks_keeps_its_event(bench: Bench) -> None:
+    _, again, _ = cancelled_long_ago(bench, 3)
+
+    def work(tx: Any) -> int:
+        look = tx._old_events
+
+        def and_then_it_is_replayed(*asked: Any) -> Any:
+            old = look(*asked)
+            bench.replayed(again)
+            return old
+
+        tx._old_events = and_then_it_is_replayed
+        events, counts = tx.prune_events(RETENTION, SLICE)
+        tx.count(counts)
+        return int(events)
+
+    assert bench.store.transact(work) == 2 + 1  # that of the disabling
+    check_it_is_left_whole_and_goes_later(bench, again)
+
+
+def test_what_another_transaction_holds_is_left_to_the_next_run(bench: Bench) -> None:
+    bench.ingest(an_attack(), rejections=[a_rejection()])
+    bench.ingest(an_attack(), rejections=[a_rejection(risk="x")])
+    age(bench)
+
+    def hold(tx: Any) -> None:
+        tx._do("SELECT FROM events ORDER BY received_at LIMIT 1 FOR UPDATE")
+        tx.lock_rejected(bench.value("SELECT min(id) FROM rejected"))
+
+    done = beside(bench, hold, bench.prune)
+    assert (done.events, done.rejected) == (1, 1)
+    done = bench.prune()
+    assert (done.events, done.rejected) == (1, 1)
+    assert bench.ledger().findings == []

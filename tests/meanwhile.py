@@ -1,0 +1,116 @@
+"""Two transactions at once, in the order in which a test wants them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from copy import copy
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from build import eventually
+
+from wallarm_notify.adapters.store.queries import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from build import Bench
+
+    from wallarm_notify.adapters.store import Store
+
+T = TypeVar("T")
+
+PATIENCE = 9.0
+"""Seconds that somebody waits for the other one; after 10 the server ends an idle transaction."""
+
+
+class Held:
+    """A store whose transactions stop before their commit, with all that they locked, until they may go on."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.stands = threading.Event()
+        self.goes_on = threading.Event()
+
+    def transact(self, work: Callable[[Any], T]) -> T:
+        def hold(tx: Any) -> T:
+            result = work(tx)
+            self.stands.set()
+            assert self.goes_on.wait(PATIENCE)
+            return result
+
+        return self._store.transact(hold)
+
+    def bench(self, bench: Bench) -> Any:
+        """``bench`` with all its use cases over this store."""
+        over: Any = copy(bench)
+        for name, part in vars(bench).items():
+            if hasattr(part, "_store"):
+                setattr(over, name, copy(part))
+                getattr(over, name)._store = self
+        over.store = self
+        return over
+
+
+def overlapping(
+    bench: Bench,
+    first: Callable[[Bench], object],
+    second: Callable[[], T],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> T:
+    """What ``second`` comes to, which has to wait for a lock of ``first`` until that commits.
+
+    ``first`` is one transaction of the bench it is given; ``meanwhile`` happens while the other one waits.
+    """
+    held = Held(bench.store)
+    with ThreadPoolExecutor(2) as pool:
+        holder = pool.submit(first, held.bench(bench))
+        try:
+            eventually(lambda: holder.done() or held.stands.is_set(), PATIENCE)
+            assert held.stands.is_set(), holder.result()
+            waiting = pool.submit(second)
+            eventually(lambda: waiting.done() or _who_waits(bench), PATIENCE)
+            assert not waiting.done(), f"it did not wait: {waiting.result()}"
+            meanwhile()
+        finally:
+            held.goes_on.set()
+        holder.result(PATIENCE)
+        return waiting.result(PATIENCE)
+
+
+def _who_waits(bench: Bench) -> int:
+    """How many connections of this database wait for a lock."""
+    number: int = bench.value(
+        """SELECT count(*) FROM pg_stat_activity
+           WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    )
+    return number
+
+
+def beside(bench: Bench, hold: Callable[[Any], object], act: Callable[[], T]) -> T:
+    """What ``act`` comes to while another transaction has locked what it locks in ``hold``."""
+
+    def work(tx: Any) -> T:
+        hold(tx)
+        return act()
+
+    return bench.store.transact(work)
+
+
+@contextmanager
+def round_trips() -> Iterator[list[float]]:
+    """When each way to the database and back began, by the process's monotonic clock."""
+    began: list[float] = []
+    send = Queries._send
+
+    def note(queries: Queries) -> None:
+        began.append(time.monotonic())
+        send(queries)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Queries, "_send", note)
+        yield began
