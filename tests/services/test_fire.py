@@ -16,15 +16,19 @@ import pytest
 from build import Bench, a_rejection, an_event_for, crossings_worked_out, eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from meanwhile import overlapping
 
 from services.test_route import statements
+from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.window import cell_of, quiet_of, window_of
+from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
 from wallarm_notify.services.manage_triggers import TriggerChange
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.services.route import Routed
 
 HOUR = timedelta(hours=1)
 
@@ -448,6 +452,75 @@ def test_a_trigger_changed_while_a_batch_waits_for_it_counts_by_what_it_is_then(
         assert waiting.result(10).fired == 1
     (firing,) = bench.firings(trigger)
     assert (firing.count, firing.criteria.clauses) == (1, ("Attack type: SQLi",))
+
+
+def changed_meanwhile(bench: Bench, trigger: Trigger, *events: Event, **change: Any) -> Routed:
+    """What a batch comes to that had to wait for somebody who changes ``trigger``."""
+    return overlapping(
+        bench,
+        lambda first: first.triggers.update(trigger.id, TriggerChange(**change), user="Ann"),
+        lambda: bench.ingest(*events),
+    )
+
+
+def test_with_other_filters_meanwhile_what_passes_those_is_counted_and_fires(bench: Bench) -> None:
+    trigger = bench.trigger(filters=["attack_type=xss"], threshold="0 in 1h")
+    moment = now()
+    before = attacks(2, moment, attack_type="xss")
+    (passes,) = attacks(1, moment, attack_type="sqli")
+    filters = read_filters(Condition.ATTACKS_EXCEEDED, ["attack_type=sqli"])
+    assert changed_meanwhile(bench, trigger, *before, passes, filters=filters).fired == 1
+    (firing,) = bench.firings(trigger)
+    assert (firing.event_id, firing.event_ids) == (passes.id, (passes.id,))
+    assert cells(bench, trigger) == {cell_of(moment, HOUR): 1}
+    assert bench.ledger().findings == []
+
+
+def test_with_another_period_meanwhile_events_are_counted_in_its_cells_and_late_by_it(
+    bench: Bench,
+) -> None:
+    trigger = bench.trigger(threshold="1 in 7d")
+    moment = now()
+    late, fresh = attacks(2, moment - timedelta(days=2)), attacks(2, moment)
+    shorter = read_threshold("1 in 1h")
+    assert changed_meanwhile(bench, trigger, *late, *fresh, threshold=shorter).fired == 1
+    (firing,) = bench.firings(trigger)
+    assert (firing.count, firing.window) == (2, window_of(cell_of(moment, HOUR), HOUR))
+    assert set(firing.event_ids) == {e.id for e in fresh}
+    assert cells(bench, trigger) == {cell_of(moment, HOUR): 2}
+
+
+@pytest.mark.parametrize(("before", "after", "fired"), [("9", "1", 1), ("1", "9", 0)])
+def test_with_another_count_meanwhile_that_decides(
+    bench: Bench, before: str, after: str, fired: int
+) -> None:
+    trigger = bench.trigger(threshold=f"{before} in 1h")
+    other = read_threshold(f"{after} in 1h")
+    assert changed_meanwhile(bench, trigger, *attacks(2, now()), threshold=other).fired == fired
+    assert sum(cells(bench, trigger).values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("condition", "counted"), [("hits_exceeded", True), ("blacklist_ip_added", False)]
+)
+def test_with_another_condition_meanwhile_what_it_looked_at_is_not_counted(
+    bench: Bench, condition: str, *, counted: bool
+) -> None:
+    trigger = bench.trigger(threshold="0 in 1h")
+    other = an_event_for(condition)
+    routed = changed_meanwhile(bench, trigger, *attacks(2), other, condition=Condition(condition))
+    assert (routed.fired, routed.matched + routed.unmatched) == (int(counted), 3)
+    assert [f.event_id for f in bench.firings(trigger)] == [other.id] * counted
+    assert sum(cells(bench, trigger).values()) == int(counted)
+    assert bench.ledger().findings == []
+
+
+def test_with_other_integrations_meanwhile_those_are_told(bench: Bench) -> None:
+    trigger = bench.trigger(threshold="0 in 1h")
+    other = bench.integration(subscribe=())
+    routed = changed_meanwhile(bench, trigger, *attacks(1), integration_ids=(other,), name="Other")
+    assert [n.integration_id for n in routed.pending] == [other]
+    assert [f.trigger_name for f in bench.firings(trigger)] == ["Other"]
 
 
 def test_a_trigger_disabled_while_a_batch_waits_for_it_does_not_fire(bench: Bench) -> None:
