@@ -25,6 +25,7 @@ from build import (
     spread,
 )
 from freezegun import freeze_time
+from meanwhile import overlapping
 
 from wallarm_notify.adapters.store import health
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
@@ -284,6 +285,75 @@ def test_what_somebody_switched_off_first_is_not_switched_off_again(
     getattr(bench.management, by_hand)(integration, user="Ann", reason="a test")
     assert a_review(bench)._disable(suspect) is None
     assert bench.value("SELECT count(*) FROM switch_offs") == 0
+
+
+def disabled_meanwhile(
+    bench: Bench, first: Callable[[Bench], object], meanwhile: Callable[[], object] = lambda: None
+) -> bool:
+    """Whether a review disables what it found when it has to wait for ``first`` to commit."""
+    suspect = surveyed(bench)
+    done = overlapping(bench, first, lambda: a_review(bench)._disable(suspect), meanwhile=meanwhile)
+    return done is not None
+
+
+def test_what_recovers_while_the_review_waits_for_its_row_stays_enabled(bench: Bench) -> None:
+    integration = failing(bench)
+    assert not disabled_meanwhile(
+        bench,
+        lambda first: first.store.transact(lambda tx: tx.lock_integration(integration)),
+        lambda: bench.attempted(integration, (MINUTE, TAKEN)),
+    )
+    assert enabled(bench, integration) == [True]
+    assert bench.value("SELECT count(*) FROM switch_offs") == 0
+    assert bench.states() == {"retrying": 17, "delivered": 1}
+    assert bench.ledger().findings == []
+
+
+def test_what_does_not_recover_while_the_review_waits_for_its_row_is_disabled(bench: Bench) -> None:
+    integration = failing(bench)
+    assert disabled_meanwhile(
+        bench,
+        lambda first: first.store.transact(lambda tx: tx.lock_integration(integration)),
+        lambda: bench.attempted(integration, (MINUTE, REFUSED)),
+    )
+    assert enabled(bench, integration) == [False]
+
+
+def enabled_anew(tx: Any, integration: int) -> None:
+    tx.lock_integration(integration)
+    tx.switch_off(integration, by="Ann", reason="a test")
+    tx.switch_on(integration)
+
+
+@pytest.mark.parametrize(
+    ("change", "stands"),
+    [
+        pytest.param(
+            lambda b, i: b.store.transact(lambda tx: enabled_anew(tx, i)), True, id="enabled anew"
+        ),
+        pytest.param(
+            lambda b, i: b.management.update(i, Change(key=a_key())), True, id="a new key"
+        ),
+        pytest.param(
+            lambda b, i: b.management.update(i, Change(region="eu")), True, id="a new region"
+        ),
+        pytest.param(
+            lambda b, i: b.management.disable(i, user="Ann", reason=""), False, id="disabled"
+        ),
+        pytest.param(
+            lambda b, i: b.management.delete(i, user="Ann", reason=""), False, id="deleted"
+        ),
+    ],
+)
+def test_what_somebody_changes_while_the_review_waits_for_its_row_is_left_as_they_want_it(
+    bench: Bench, change: Callable[[Bench, int], Any], *, stands: bool
+) -> None:
+    integration = failing(bench)
+    assert not disabled_meanwhile(bench, lambda first: change(first, integration))
+    assert enabled(bench, integration) == [stands]
+    assert bench.value("SELECT count(*) FROM switch_offs") == 0
+    assert bench.value("SELECT count(*) FROM events WHERE type LIKE '%.auto_disabled'") == 0
+    assert bench.ledger().findings == []
 
 
 # Trouble of our own.
