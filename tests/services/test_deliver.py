@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from build import LEASE, Bench, a_key, an_answer, an_attempt, an_event
+from meanwhile import beside, overlapping, round_trips
 
 from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.domain.notification import State
@@ -67,6 +69,24 @@ def test_two_claims_at_once_take_each_notification_once(bench: Bench) -> None:
         taken = [i for share in pool.map(claim, range(4)) for i in share]
     assert sorted(taken) == ids
     assert bench.value("SELECT max(claim) FROM notifications") == 1
+
+
+def test_a_claim_takes_at_once_what_no_other_claim_under_way_has_locked(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(3)
+    claim = beside(bench, lambda tx: tx.candidates(ids[:1]), lambda: bench.claim(ids))
+    assert [s.notification.id for s in claim.sendings] == ids[1:]
+    assert [s.notification.id for s in bench.claim(ids).sendings] == ids[:1]
+
+
+def test_a_claim_began_before_it_asked_the_database_for_the_time(bench: Bench) -> None:
+    """What it takes from then on counts against the 2 s within which a request begins."""
+    bench.integration()
+    ids = bench.made()
+    earlier = time.monotonic()
+    with round_trips() as began:
+        claim = bench.claim(ids)
+    assert earlier <= claim.began <= began[0]
 
 
 def test_what_a_worker_is_on_is_not_taken(bench: Bench) -> None:
@@ -303,6 +323,27 @@ def test_an_attempt_of_nothing_we_know_is_no_trouble(bench: Bench) -> None:
     bench.delivery.record([attempt])
 
 
+@pytest.mark.parametrize("first", ["the 2xx", "the failure"])
+def test_of_two_answers_recorded_at_once_a_2xx_delivers(bench: Bench, first: str) -> None:
+    bench.integration()
+    ids = bench.made()
+    stale = bench.claim(ids)
+    bench.end_leases()
+    current = bench.claim(ids)
+    one, two = (
+        an_attempt(claim.sendings[0], claim, answer)
+        for claim, answer in ((stale, DELIVERED), (current, FAILED))
+    )
+    if first == "the failure":
+        one, two = two, one
+    overlapping(
+        bench, lambda first: first.delivery.record([one]), lambda: bench.delivery.record([two])
+    )
+    assert bench.states() == {"delivered": 1}
+    assert bench.value("SELECT count(*) FROM attempts") == 2
+    assert bench.ledger().findings == []
+
+
 # Not begun.
 
 
@@ -536,6 +577,19 @@ def test_a_quick_answer_ends_slowness_and_calls_everything_that_waited(bench: Be
     assert len(bench.claim(ids).sendings) == 4
     overdue = bench.value("SELECT count(*) FROM notifications WHERE ring_at <= now()")
     assert overdue == 0
+
+
+def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(4)
+    claim = bench.claim(ids[:3])
+    bench.delivery.mark_slow([integration])
+    bench.bell.taken()
+    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=4)], [integration])
+    assert bench.bell.ids() == ids[3:]
+    bench.end_leases()
+    bench.delivery.record([an_attempt(claim.sendings[1], claim, took=4)], [integration])
+    assert bench.bell.ids() == ids[2:3]
 
 
 def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:

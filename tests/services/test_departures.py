@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from build import (
     an_event,
     text_of,
 )
+from meanwhile import round_trips
 
 from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
@@ -456,6 +458,18 @@ def test_what_waited_long_in_its_transaction_says_since_when(
     assert (claim.now, claim.asked) == (routed.now, 1)
     age = datetime.now(UTC) - routed.now
     assert timedelta(seconds=0.3) <= age < START_WITHIN
+
+
+def test_what_is_claimed_began_before_its_transaction_asked_for_the_time(
+    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+) -> None:
+    """Whatever the transaction takes from then on counts against the 2 s, its claim's wait included."""
+    bench.integration()
+    earlier = time.monotonic()
+    with round_trips() as began:
+        ingest(an_event())
+    (claim,) = courier.claims
+    assert earlier <= claim.began <= began[0]
 
 
 def test_the_courier_says_how_many_it_takes(
