@@ -3,9 +3,11 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from build import Bench, a_key, a_user_event, an_answer, an_event, an_integration_draft
+from meanwhile import beside
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
@@ -131,6 +133,47 @@ def test_what_does_not_exist_cannot_be_changed(bench: Bench, *, deleted: bool) -
             change()
 
 
+def waiting_for_a_turn(bench: Bench, number: int) -> list[int]:
+    """So many that were promised turns of their key, ten minutes from now."""
+    ids = bench.made(number)
+    bench.sql("UPDATE notifications SET due_at = now() + interval '10 minutes'")
+    return ids
+
+
+@pytest.mark.parametrize(
+    "change", [Change(key=a_key()), Change(region="eu")], ids=["key", "region"]
+)
+def test_all_that_wait_for_a_turn_come_at_once_with_a_new_key_or_region_however_many(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, change: Change
+) -> None:
+    monkeypatch.setattr("wallarm_notify.services.manage_integrations.DUE_SLICE", 2)
+    integration = bench.integration()
+    ids = waiting_for_a_turn(bench, 5)
+    bench.management.update(integration, change)
+    assert len(bench.claim(ids).sendings) == 5
+
+
+def test_a_new_key_shortens_no_wait_of_a_retry(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made()
+    bench.sent(ids, an_answer(429, retry_after=timedelta(minutes=10)))
+    before = bench.notification(ids[0])
+    bench.management.update(integration, Change(key=a_key()))
+    assert bench.notification(ids[0]) == before
+
+
+def test_a_new_key_waits_for_no_claim_that_is_under_way(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = waiting_for_a_turn(bench, 3)
+    change = Change(key=a_key())
+    beside(
+        bench,
+        lambda tx: tx.candidates(ids[:1]),
+        lambda: bench.management.update(integration, change),
+    )
+    assert [s.notification.id for s in bench.claim(ids).sendings] == ids[1:]
+
+
 # Disable and enable.
 
 
@@ -153,6 +196,22 @@ def test_disabling_cancels_what_waits_and_tells_others_then_itself_last(bench: B
     assert [(n.integration_id, n.last) for n in rung] == [(other, False), (mine, True)]
     assert [m.countdown is None for m in messages] == [True, False]
     assert sorted(bench.notification(i).state for i in waiting) == ["cancelled", "pending"]
+    assert bench.ledger().findings == []
+
+
+def test_disabling_waits_for_no_claim_that_is_under_way_and_leaves_that_to_sweep(
+    bench: Bench,
+) -> None:
+    integration = bench.integration()
+    ids = bench.made(3)
+    done = beside(
+        bench,
+        lambda tx: tx.candidates(ids[:1]),
+        lambda: bench.management.disable(integration, **ANN),
+    )
+    assert done.cancelled == 2
+    assert bench.sweep.run().cancelled == 1
+    assert bench.states() == {"cancelled": 3}
     assert bench.ledger().findings == []
 
 

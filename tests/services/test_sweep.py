@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import Bench, a_key, an_answer
+from meanwhile import beside
 
 from wallarm_notify.domain.notification import State
 from wallarm_notify.services.manage_integrations import Change
@@ -177,6 +178,26 @@ def test_two_rounds_at_once_ring_for_each_notification_once(bench: Bench) -> Non
     assert sorted(bench.bell.ids()) == ids
 
 
+def test_sweep_passes_over_what_others_have_locked_and_waits_for_nobody(bench: Bench) -> None:
+    off = bench.integration()
+    left_behind = bench.made(2)
+    bench.management.disable(off, user="Ann", reason="")
+    bench.sql(
+        "UPDATE notifications SET state = 'pending', finished_at = NULL, ring_at = now() + '15 s'"
+    )
+    bench.integration()
+    late = bench.made(2)
+    bench.sql("UPDATE notifications SET ring_at = now() WHERE id = ANY(:ids)", ids=late)
+
+    def hold(tx: Any) -> None:
+        tx.candidates([left_behind[0], late[0]])
+
+    assert beside(bench, hold, lambda: sweep(bench)) == Swept(rung=1, cancelled=1)
+    assert bench.bell.ids() == late[1:]
+    assert sweep(bench) == Swept(rung=1, cancelled=1)
+    assert bench.bell.ids() == late[:1]
+
+
 def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
     bench.integration()
     assert sweep(bench).ran
@@ -212,6 +233,18 @@ def test_sweep_forgets_the_turns_of_keys_that_nobody_has_any_more_once_their_win
     sweep(bench)
     query = "SELECT key_fingerprint FROM {} ORDER BY key_fingerprint"
     assert bench.sql(query.format("pace")) == bench.sql(query.format("integrations"))
+
+
+def test_turns_that_somebody_is_taking_are_not_forgotten_nor_waited_for(bench: Bench) -> None:
+    integration = bench.integration()
+    (old,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM pace"))
+    bench.management.update(integration, Change(key=a_key("new")))
+    bench.sql("UPDATE pace SET touched_at = now() - interval '3 minutes'")
+    beside(bench, lambda tx: tx.save_turns(tx.turns([old])), lambda: sweep(bench))
+    assert bench.value("SELECT count(*) FROM pace") == 2
+    # Touched just now, they stay for their window.
+    sweep(bench)
+    assert bench.value("SELECT count(*) FROM pace") == 2
 
 
 def test_sweep_looks_through_turns_once_an_hour(bench: Bench) -> None:
