@@ -472,6 +472,28 @@ def test_concurrent_claims_share_one_pace(make_bench: Callable[..., Bench]) -> N
     assert sum(c.waiting for c in claims) == 30
 
 
+def test_a_claim_waits_for_the_turns_that_another_one_is_taking(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(pace=3)
+    bench.integration()
+    ids = bench.made(4)
+    second = overlapping(bench, lambda first: first.claim(ids[:2]), lambda: bench.claim(ids[2:]))
+    assert (len(second.sendings), second.waiting) == (1, 1)
+
+
+def test_turns_that_are_dropped_while_a_claim_waits_for_them_are_made_anew(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(2)
+    claim = overlapping(
+        bench,
+        lambda first: first.store.transact(lambda tx: tx._do("DELETE FROM pace")),
+        lambda: bench.claim(ids),
+    )
+    assert [s.notification.id for s in claim.sendings] == ids
+    assert bench.value("SELECT count(*) FROM pace") == 1
+
+
 def test_turns_of_one_moment_are_one_whatever_put_them_there_and_stand_in_order(
     bench: Bench,
 ) -> None:
@@ -590,6 +612,45 @@ def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
     bench.end_leases()
     bench.delivery.record([an_attempt(claim.sendings[1], claim, took=4)], [integration])
     assert bench.bell.ids() == ids[2:3]
+
+
+def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_is_on(
+    bench: Bench,
+) -> None:
+    integration = bench.integration()
+    ids = bench.made(4)
+    claim = bench.claim(ids[:2])
+    bench.delivery.mark_slow([integration])
+    bench.bell.taken()
+    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
+    assert bench.bell.ids() == ids[2:]
+    assert bench.notification(ids[1]) == claim.sendings[1].notification
+    overdue = bench.sql("SELECT id FROM notifications WHERE ring_at <= now() ORDER BY id")
+    assert [row["id"] for row in overdue] == ids[2:]
+
+
+def test_a_quick_answer_waits_for_no_claim_that_is_under_way(bench: Bench) -> None:
+    integration = bench.integration()
+    ids = bench.made(4)
+    claim = bench.claim(ids[:1])
+    bench.delivery.mark_slow([integration])
+    bench.bell.taken()
+    beside(
+        bench,
+        lambda tx: tx.candidates(ids[1:2]),
+        lambda: bench.delivery.record(
+            [an_attempt(claim.sendings[0], claim, took=0.9)], [integration]
+        ),
+    )
+    overdue = bench.sql("SELECT id FROM notifications WHERE ring_at <= now() ORDER BY id")
+    assert [row["id"] for row in overdue] == ids[2:]
+
+
+def test_of_two_claims_at_once_one_gets_the_lane(bench: Bench) -> None:
+    _, ids = slow_with_waiting(bench, 4)
+    second = overlapping(bench, lambda first: first.claim(ids[:2]), lambda: bench.claim(ids[2:]))
+    assert (second.sendings, second.waiting) == ((), 2)
+    assert [bench.notification(i).claim for i in ids] == [1, 0, 0, 0]
 
 
 def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
