@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from build import Bench, an_answer, an_event
+from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.notification import State
@@ -132,6 +133,29 @@ def test_a_replayed_one_is_cancelled_by_the_next_disabling_and_can_be_replayed_a
     assert len(bench.sent([only])) == 1
     assert bench.notification(only).run == 3
     assert bench.ledger().findings == []
+
+
+def test_what_two_replay_at_once_is_replayed_once(bench: Bench) -> None:
+    integration, ids = skipped(bench, 3)
+    wanted = Wanted(integration, State.SKIPPED)
+    second = overlapping(
+        bench,
+        lambda first: first.replay.one_slice(wanted, 0),
+        lambda: bench.replay.one_slice(wanted, 0),
+    )
+    assert second == (0, None)
+    assert bench.bell.ids() == ids
+    assert [bench.notification(i).run for i in ids] == [2, 2, 2]
+    assert bench.ledger().findings == []
+
+
+def test_what_two_replay_at_once_by_id_is_refused_to_the_second(bench: Bench) -> None:
+    _, (only,) = skipped(bench)
+    with pytest.raises(Refused, match="is pending"):
+        overlapping(
+            bench, lambda first: first.replay.by_id([only]), lambda: bench.replay.by_id([only])
+        )
+    assert bench.notification(only).run == 2
 
 
 def test_there_is_nothing_to_show_of_an_unknown_notification(bench: Bench) -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from build import Bench, a_rejection, an_event
+from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
 
 if TYPE_CHECKING:
-    from wallarm_notify.domain.event import Rejection
+    from wallarm_notify.domain.event import Event, Rejection
 
 
 def rejected(bench: Bench, *rejections: Rejection) -> int:
@@ -95,6 +97,49 @@ def test_the_second_time_it_is_refused(bench: Bench) -> None:
         with pytest.raises(Refused, match=f"was re-submitted already, as event {event.id}"):
             again()
     assert bench.ledger().findings == []
+
+
+def too_early(bench: Bench) -> tuple[int, Event]:
+    """A rejection of an event that was ahead of the time, and that event when it is no more."""
+    now = bench.value("SELECT now()")
+    event = an_event(occurred_at=(now + timedelta(minutes=20)).isoformat())
+    bench.ingest(event)
+    number: int = bench.value("SELECT id FROM rejected")
+    return number, replace(event, occurred_at=now)
+
+
+def test_mended_while_the_original_comes_again_both_are_taken_in_and_counted_once(
+    bench: Bench,
+) -> None:
+    number, in_time = too_early(bench)
+    mended = an_event()
+    overlapping(
+        bench, lambda first: first.resubmit.submit(number, mended), lambda: bench.ingest(in_time)
+    )
+    assert str(bench.value("SELECT resubmitted_as FROM rejected")) == str(mended.id)
+    ledger = bench.ledger()
+    assert (ledger.received, ledger.rejected, ledger.unmatched) == (2, 0, 2)
+    assert ledger.findings == []
+
+
+@pytest.mark.parametrize("by", ["who mends it", "the original"])
+def test_while_it_is_taken_in_it_waits_and_is_refused_to_who_mends_it_too(
+    bench: Bench, by: str
+) -> None:
+    number, in_time = too_early(bench)
+
+    def take_in(first: Bench) -> object:
+        return (
+            first.ingest(in_time)
+            if by == "the original"
+            else first.resubmit.submit(number, in_time)
+        )
+
+    with pytest.raises(Refused, match=f"was re-submitted already, as event {in_time.id}"):
+        overlapping(bench, take_in, lambda: bench.resubmit.submit(number, an_event()))
+    ledger = bench.ledger()
+    assert (ledger.received, ledger.rejected, ledger.unmatched) == (1, 0, 1)
+    assert ledger.findings == []
 
 
 def test_of_one_that_is_cut_only_a_file_will_do(bench: Bench) -> None:

@@ -29,7 +29,7 @@ from meanwhile import overlapping
 
 from wallarm_notify.adapters.store import health
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
-from wallarm_notify.domain.health import Policy
+from wallarm_notify.domain.health import Judgement, Policy, judge
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.measure import measure
@@ -465,6 +465,31 @@ def test_a_success_between_two_failures_does_not_repeat_a_warning(bench: Bench) 
     assert bench.reviewed().warned == 0
     bench.attempted(integration, (timedelta(), REFUSED))
     assert bench.reviewed().warned == 0
+
+
+def crossing(bench: Bench) -> tuple[int, list[tuple[Suspect, Judgement]]]:
+    """An integration that has crossed two warnings, and what a review saw of it."""
+    integration = bench.integration()
+    bench.attempted(integration, *spread(8, TAKEN, until=2 * HOUR), *spread(9, REFUSED))
+    suspect = surveyed(bench)
+    return integration, [(suspect, judge(suspect.window, POLICY))]
+
+
+def test_reviews_that_saw_the_same_crossing_warn_of_it_once(bench: Bench) -> None:
+    _, seen = crossing(bench)
+    second = overlapping(
+        bench, lambda first: a_review(first)._warn(seen), lambda: a_review(bench)._warn(seen)
+    )
+    assert second == 0
+    assert a_review(bench)._warn(seen) == 0
+    assert measure(bench.store).warnings == {30: 1, 45: 1, 55: 0}
+
+
+def test_a_clean_window_that_came_after_the_survey_is_not_warned_of(bench: Bench) -> None:
+    integration, seen = crossing(bench)
+    bench.management.update(integration, Change(key=a_key()))
+    assert a_review(bench)._warn(seen) == 0
+    assert bench.value("SELECT warned FROM integrations") == 0
 
 
 def test_no_warning_where_a_guard_holds(bench: Bench) -> None:
