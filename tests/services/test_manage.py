@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from build import Bench, a_key, a_user_event, an_answer, an_event, an_integration_draft
-from meanwhile import beside
+from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
@@ -131,6 +131,25 @@ def test_what_does_not_exist_cannot_be_changed(bench: Bench, *, deleted: bool) -
     ):
         with pytest.raises(NotFound, match=f"There is no integration {integration}"):
             change()
+
+
+@pytest.mark.parametrize("first", ["the new key", "the rotation"])
+def test_a_key_that_changes_while_secrets_are_rotated_is_the_new_one(
+    bench: Bench, first: str
+) -> None:
+    integration = bench.integration()
+    key = a_key("new")
+
+    def change(by: Bench) -> object:
+        return by.management.update(integration, Change(key=key))
+
+    def rotate(by: Bench) -> object:
+        return by.store.transact(lambda tx: tx.rotate_secrets())
+
+    one, two = (change, rotate) if first == "the new key" else (rotate, change)
+    overlapping(bench, one, lambda: two(bench))
+    (sending,) = bench.claim(bench.made()).sendings
+    assert sending.key == key
 
 
 def waiting_for_a_turn(bench: Bench, number: int) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from build import Bench, a_trigger_draft, an_event_for, criteria_of, eventually
+from meanwhile import overlapping
 
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.errors import NotFound, Refused
@@ -296,6 +297,47 @@ def test_an_integration_deleted_while_a_trigger_is_made_is_taken_off_it(bench: B
         eventually(lambda: bench.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
         connection.commit()
         assert list(deleting.result(10).triggers.values()) == [False]
+
+
+def test_of_two_changes_at_once_neither_undoes_the_other(bench: Bench) -> None:
+    trigger = bench.trigger(condition="user_created")
+    overlapping(
+        bench,
+        lambda first: first.triggers.update(trigger.id, TriggerChange(name="Another"), **ANN),
+        lambda: bench.triggers.update(trigger.id, TriggerChange(comment="For the night"), **ANN),
+    )
+    after = bench.store.transact(lambda tx: tx.trigger(trigger.id))
+    assert after is not None
+    assert (after.name, after.comment) == ("Another", "For the night")
+
+
+def test_a_change_while_an_integration_is_deleted_does_not_bring_it_back(bench: Bench) -> None:
+    gone, stays = bench.integration(subscribe=()), bench.integration(subscribe=())
+    trigger = bench.trigger(gone, stays, condition="user_created")
+    overlapping(
+        bench,
+        lambda first: first.management.delete(gone, user="Ann", reason=""),
+        lambda: bench.triggers.update(trigger.id, TriggerChange(name="Another"), **ANN),
+    )
+    after = bench.store.transact(lambda tx: tx.trigger(trigger.id))
+    assert after is not None
+    assert (after.name, after.integration_ids) == ("Another", (stays,))
+
+
+def test_an_integration_that_a_change_has_just_taken_off_is_not_taken_off_again(
+    bench: Bench,
+) -> None:
+    gone, stays = bench.integration(subscribe=()), bench.integration(subscribe=())
+    trigger = bench.trigger(gone, stays, condition="user_created")
+    change = TriggerChange(integration_ids=(stays,))
+    done = overlapping(
+        bench,
+        lambda first: first.triggers.update(trigger.id, change, **ANN),
+        lambda: bench.management.delete(gone, user="Ann", reason=""),
+    )
+    assert done.triggers == {}
+    assert bench.value("SELECT count(*) FROM events WHERE type = 'trigger.updated'") == 1
+    assert bench.ledger().findings == []
 
 
 def test_what_deleted_triggers_leave_and_old_cells_are_pruned(bench: Bench) -> None:
