@@ -314,6 +314,15 @@ def test_the_same_record_twice_changes_nothing(bench: Bench) -> None:
     assert bench.value("SELECT count(*) FROM attempts") == 1
 
 
+def test_an_attempt_that_stands_twice_in_a_record_counts_once(bench: Bench) -> None:
+    bench.integration()
+    (sending,) = (claim := bench.claim(bench.made())).sendings
+    bench.delivery.record([an_attempt(sending, claim, FAILED)] * 2)
+    assert bench.notification(sending.notification.id).attempts_made == 1
+    assert bench.value("SELECT sum(failed) FROM health_minutes") == 1
+    assert bench.ledger().findings == []
+
+
 def test_an_attempt_of_nothing_we_know_is_no_trouble(bench: Bench) -> None:
     bench.integration()
     ids = bench.made()

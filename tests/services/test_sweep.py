@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import Bench, a_key, an_answer
+from build import Bench, a_key, an_answer, an_integration_draft
 from meanwhile import beside
 
 from wallarm_notify.domain.notification import State
@@ -245,6 +245,18 @@ def test_turns_that_somebody_is_taking_are_not_forgotten_nor_waited_for(bench: B
     # Touched just now, they stay for their window.
     sweep(bench)
     assert bench.value("SELECT count(*) FROM pace") == 2
+
+
+def test_turns_of_a_key_that_is_just_given_to_an_integration_are_not_forgotten(
+    bench: Bench,
+) -> None:
+    key = a_key()
+    integration = bench.integration(key)
+    bench.management.update(integration, Change(key=a_key("new")))
+    bench.sql("UPDATE pace SET touched_at = now() - interval '3 minutes'")
+    draft = an_integration_draft(name="Another")
+    beside(bench, lambda tx: tx.insert_integration(draft, key), lambda: sweep(bench))
+    assert bench.value("SELECT count(*) FROM integrations JOIN pace USING (key_fingerprint)") == 2
 
 
 def test_sweep_looks_through_turns_once_an_hour(bench: Bench) -> None:
