@@ -15,7 +15,7 @@ import pytest
 from celery import Celery
 from sqlalchemy import make_url
 
-from e2e.system import System, a_key, an_event, eventually
+from e2e.system import ROOT, System, a_key, an_event, eventually
 from wallarm_notify.adapters.migrations import upgrade
 from wallarm_notify.adapters.redis_channel import NotingChannel
 from wallarm_notify.embedded import EmbeddedPostgres
@@ -173,6 +173,21 @@ def test_what_other_clients_leave_out_loses_no_event(system: System, how: dict[s
     push(system, **{**how, "body": how["body"](an_event())})
     system.wait_for_states(15, delivered=1)
     assert kept(system) == 0
+
+
+def test_what_came_together_and_makes_no_task_travels_alone_and_is_not_lost(
+    system: System,
+) -> None:
+    system.integration(a_key())
+    for _ in range(5):
+        system.emit(an_event())
+    worker = system.start_worker("-I", "e2e.stumbling", PYTHONPATH=str(ROOT / "tests"))
+    worker.wait_for("no task for so many")
+    system.wait_for_states(20, delivered=5)
+    assert kept(system) == 0
+    with system.ask_broker() as broker:
+        eventually(lambda: not broker.hlen(NotingChannel.unacked_key), 10, "all acknowledged")
+    assert system.ledger().findings == []
 
 
 def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
