@@ -146,7 +146,7 @@ def test_a_rejection_that_was_readmitted_is_pruned_without_being_counted_twice(
 
 def test_undecodable_messages_go_too(bench: Bench) -> None:
     for _ in range(2):
-        bench.store.transact(lambda tx: tx.store_undecodable("no JSON", "text/plain", b"\xff\0", 0))
+        bench.store.transact(lambda tx: tx.store_undecodable("no JSON", "text/plain", b"\xff\0"))
     bench.sql(
         "UPDATE undecodable SET received_at = now() - interval '91 days' "
         "WHERE id = (SELECT min(id) FROM undecodable)"

@@ -269,7 +269,7 @@ class RoutingQueries(Queries):
         )
 
     def store_undecodable(
-        self, reason: str, content_type: str | None, body: bytes, most: int
+        self, reason: str, content_type: str | None, body: bytes, most: int = 0
     ) -> bool:
         """Keeps a message that no task could be made of, unless ``most`` are of today already; 0: always."""
         if most and self._kept_today({_UNDECODABLE})[_UNDECODABLE] >= most:

@@ -86,8 +86,7 @@ class UpkeepQueries(Queries):
             """DELETE FROM pace WHERE key_fingerprint IN (
                    SELECT key_fingerprint FROM pace p WHERE touched_at < now() - :window AND NOT EXISTS (
                        SELECT FROM integrations i WHERE i.key_fingerprint = p.key_fingerprint)
-                   ORDER BY key_fingerprint LIMIT 1000 FOR UPDATE SKIP LOCKED)
-                 AND touched_at < now() - :window""",
+                   ORDER BY key_fingerprint LIMIT 1000 FOR UPDATE SKIP LOCKED)""",
             window=timedelta(seconds=WINDOW * 2),
         )
 
