@@ -1,9 +1,11 @@
 # Everything lives in .venv of this checkout; `make setup` makes it, the other targets see to it.
+# Only `make mutants` has .venv-mutants beside it.
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := docker/requirements-dev.txt docker/requirements.txt
+MUTANTS := .venv-mutants
 
 # The first of these that is new enough; any other: make setup PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -23,7 +25,7 @@ comma := ,
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers test-demo chaos chaos-outage chaos-sample check bench bench-quick format lock worker beat flower sandbox clean
+.PHONY: help setup demo test test-servers test-demo chaos chaos-outage chaos-sample mutants check bench bench-quick format lock worker beat flower sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -31,20 +33,24 @@ help: ## what can be made
 
 setup: $(STAMP) ## .venv/ with everything, again only when a lock file or pyproject.toml changed
 
+define make_venv
+@python='$(PYTHON)'; \
+if ! "$${python:-none}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	echo "Python 3.11 or newer is needed. Found: $$("$${python:-python3}" --version 2>/dev/null || echo none)." >&2; \
+	echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+	exit 1; \
+fi; \
+if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	echo "$$python cannot make virtual environments: its modules venv and ensurepip are" \
+		"missing. On Debian or Ubuntu: apt-get install python3-venv" >&2; \
+	exit 1; \
+fi; \
+echo "Making $(@D) with $$("$$python" --version): a minute or so"; \
+"$$python" -m venv $(@D)
+endef
+
 $(STAMP): $(LOCKS) pyproject.toml
-	@python='$(PYTHON)'; \
-	if ! "$${python:-none}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-		echo "Python 3.11 or newer is needed. Found: $$("$${python:-python3}" --version 2>/dev/null || echo none)." >&2; \
-		echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
-		exit 1; \
-	fi; \
-	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
-		echo "$$python cannot make virtual environments: its modules venv and ensurepip are" \
-			"missing. On Debian or Ubuntu: apt-get install python3-venv" >&2; \
-		exit 1; \
-	fi; \
-	echo "Making $(VENV) with $$("$$python" --version): a minute or so"; \
-	"$$python" -m venv $(VENV)
+	$(make_venv)
 	@$(BIN)/pip install --quiet --disable-pip-version-check \
 		--require-hashes -r docker/requirements-dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
@@ -75,6 +81,29 @@ chaos-outage: $(STAMP) ## 200,000 notifications sit out an outage of MINUTES=10;
 chaos-sample: $(STAMP) ## what CI plays of it, with two minutes of random history
 	$(BIN)/pytest tests/chaos -s -m sample --minutes 2
 
+# Both cores, but only what others leave of them. All anew, as a test that changed may notice more or less.
+mutants: $(MUTANTS)/.installed ## what tests do not notice in domain/; ten minutes; MODULE=retry for one module
+	@$(if $(MODULE),,rm -rf mutants)
+	nice $(MUTANTS)/bin/mutmut run --max-children 2 $(if $(MODULE),'wallarm_notify.domain.$(MODULE).*')
+	@$(MUTANTS)/bin/mutmut results --all true | awk -F '[.: ]+' -v only='$(MODULE)' ' \
+		/__mutmut_/ && (only == "" || only == $$4) { \
+			made[$$4]++; if ($$NF == "killed" || $$NF == "timeout") killed[$$4]++; else print \
+		} \
+		END { \
+			for (module in made) { \
+				printf "%-16s %4d of %4d\n", module, killed[module], made[module] | "sort"; \
+				all += made[module]; dead += killed[module] \
+			} \
+			close("sort"); printf "%-16s %4d of %4d\n", "killed", dead, all; \
+			print "What one of them is: $(MUTANTS)/bin/mutmut show NAME" \
+		}'
+
+$(MUTANTS)/.installed: docker/requirements-mutants.txt
+	$(make_venv)
+	@$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check \
+		--require-hashes -r docker/requirements-mutants.txt
+	@touch $@
+
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -94,13 +123,14 @@ format: $(STAMP) ## put the code into its form
 # Production takes its versions from the development lock, so both always agree.
 COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --universal \
 	--python-version 3.11 --no-header
-lock: $(STAMP) ## both lock files anew, with today's versions
+lock: $(STAMP) ## the lock files anew, with today's versions
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
 	$(BIN)/python -m venv "$$tools" && \
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv && \
 	PATH="$$tools/bin:$$PATH" && \
 	$(COMPILE) --upgrade --extra embedded --extra dev -o docker/requirements-dev.txt && \
-	$(COMPILE) --upgrade -c docker/requirements-dev.txt -o docker/requirements.txt
+	$(COMPILE) --upgrade -c docker/requirements-dev.txt -o docker/requirements.txt && \
+	$(COMPILE) --upgrade --extra dev --extra mutants -c docker/requirements-dev.txt -o docker/requirements-mutants.txt
 
 # First attempts and retries on nodes of their own: retries cannot crowd out first attempts.
 worker: $(STAMP) ## both Celery nodes until Ctrl-C; QUEUES=events,celery: one node with just these
@@ -126,6 +156,6 @@ sandbox: $(STAMP) ## a PagerDuty that is none; PORT=8088
 	$(BIN)/wallarm-notify sandbox --port $(PORT)
 
 clean: ## away with .venv and every cache
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(MUTANTS) mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -f celerybeat-schedule*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
