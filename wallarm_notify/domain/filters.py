@@ -119,7 +119,7 @@ def _specification(value: object) -> FilterValue:
     if type(value) is int and -(2**63) <= value < 2**63:
         return value
     word = _words(value)
-    return int(word) if re.fullmatch(r"[1-9][0-9]{0,17}", str(word), re.ASCII) else word
+    return int(word) if re.fullmatch(r"[1-9][0-9]{0,17}", str(word)) else word
 
 
 def _address(value: object) -> FilterValue:
@@ -144,7 +144,7 @@ def _status(value: object) -> FilterValue:
     word = str(value).strip().lower() if type(value) in (int, str) else ""
     if re.fullmatch(r"[1-9]xx", word):
         return word
-    if re.fullmatch(r"[1-9][0-9][0-9]", word, re.ASCII):
+    if re.fullmatch(r"[1-9][0-9][0-9]", word):
         return int(word)
     raise ValueError("give status codes, as 404, or classes of them, as 5xx")
 
