@@ -124,6 +124,7 @@ def passes(condition: str, filters: list[str], fields: dict[str, Any]) -> bool:
         ("rogue_api_detected", "api_spec_ids=12", {"specification_id": 12}, True),
         ("rogue_api_detected", "api_spec_ids=12", {"specification_id": "12"}, True),
         ("rogue_api_detected", "api_spec_ids=12", {}, False),
+        ("rogue_api_detected", "api_spec_ids=None", {}, False),
         ("rogue_api_detected", "api_spec_ids=v1,7", {"specification_id": "v1"}, True),
         ("attacks_exceeded", "attack_type!=xss", {"attack_type": " XSS\n"}, False),
         ("attacks_exceeded", "domain=example.com", {"host": " Example.com"}, True),
@@ -141,6 +142,28 @@ def test_which_events_pass(
     condition: str, one: str, fields: dict[str, Any], *, expected: bool
 ) -> None:
     assert passes(condition, [one], fields) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "fields", "counted"),
+    [
+        ("attacks_exceeded", {"experimental": True}, False),
+        ("attacks_exceeded", {"experimental": False}, True),
+        ("attacks_exceeded", {"experimental": None}, True),
+        ("attacks_exceeded", {"in_sample": False}, True),
+        ("hits_exceeded", {}, True),
+        ("hits_exceeded", {"experimental": True}, False),
+        ("hits_exceeded", {"experimental": False, "in_sample": True}, True),
+        ("hits_exceeded", {"in_sample": False}, False),
+        ("hits_exceeded", {"in_sample": None}, True),
+        ("incidents_exceeded", {"experimental": True, "in_sample": False}, True),
+        ("user_created", {"experimental": True}, True),
+    ],
+)
+def test_no_experimental_attack_or_hit_counts_and_no_hit_outside_of_the_sample(
+    condition: str, fields: dict[str, Any], *, counted: bool
+) -> None:
+    assert passes(condition, [], fields) is counted
 
 
 def test_filters_combine_with_and() -> None:
@@ -290,6 +313,66 @@ def test_values_of_a_wrong_kind_are_refused_and_never_break(filter_id: str, valu
         return
     with pytest.raises(Refused, match=f"filter {filter_id}: "):
         read_filter(condition, filter_id, "eq", [value])
+
+
+@pytest.mark.parametrize(
+    ("filter_id", "value", "kept"),
+    [
+        ("pool", -1, -1),
+        ("pool", 2**63 - 1, 2**63 - 1),
+        ("pool", " 8 ", 8),
+        ("api_spec_ids", -(2**63), -(2**63)),
+        ("api_spec_ids", 2**63 - 1, 2**63 - 1),
+        ("api_spec_ids", 0, 0),
+        ("api_spec_ids", " 12 ", 12),
+        ("api_spec_ids", "9" * 18, 10**18 - 1),
+        ("api_spec_ids", "9" * 19, "9" * 19),
+        ("api_spec_ids", "0", "0"),
+        ("api_spec_ids", "012", "012"),
+        ("api_spec_ids", "-12", "-12"),
+        ("pii", "x" * 255, "x" * 255),
+        ("domain", "X" * 255, "x" * 255),
+        ("response_status", 100, 100),
+        ("response_status", "999", 999),
+    ],
+)
+def test_a_value_at_the_edge_of_what_is_permitted_is_kept(
+    filter_id: str, value: object, kept: object
+) -> None:
+    condition = next(c for c in Condition if filter_id in c.terms.filters)
+    (read,) = read_filter(condition, filter_id, "eq", [value]).values
+    assert (read, type(read)) == (kept, type(kept))
+
+
+@pytest.mark.parametrize(
+    ("filter_id", "value"),
+    [
+        ("pool", -2),
+        ("pool", 2**63),
+        ("pool", str(2**63)),
+        ("api_spec_ids", -(2**63) - 1),
+        ("api_spec_ids", 2**63),
+        ("pii", "x" * 256),
+        ("response_status", 99),
+        ("response_status", 1000),
+        ("response_status", "0xx"),
+    ],
+)
+def test_a_value_just_beyond_it_is_refused(filter_id: str, value: object) -> None:
+    condition = next(c for c in Condition if filter_id in c.terms.filters)
+    with pytest.raises(Refused, match=f"filter {filter_id}: «{value}» will not do; give "):
+        read_filter(condition, filter_id, "eq", [value])
+
+
+@pytest.mark.parametrize(
+    ("filter_id", "permitted"), [("response_status", "eq, ne"), ("change_type", "eq")]
+)
+def test_an_unknown_operator_is_refused_with_those_there_are(
+    filter_id: str, permitted: str
+) -> None:
+    condition = next(c for c in Condition if filter_id in c.terms.filters)
+    with pytest.raises(Refused, match=rf"no operator «gt» for it; permitted: {permitted}\.$"):
+        read_filter(condition, filter_id, "gt", ["500"])
 
 
 def test_values_are_kept_as_json_has_them_and_once() -> None:

@@ -8,7 +8,13 @@ from build import NOON, a_notification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallarm_notify.domain.message import Message, attempt_words, counted, messages
+from wallarm_notify.domain.message import (
+    Message,
+    attempt_words,
+    counted,
+    duration_of,
+    messages,
+)
 from wallarm_notify.domain.notification import Notification, State
 
 
@@ -41,6 +47,12 @@ def test_a_message_is_sent_when_all_of_it_is_due_and_waits_a_minute_at_most(
     due: float, countdown: float | None
 ) -> None:
     assert countdowns(due_in(due)) == [countdown]
+
+
+def test_a_wait_of_exactly_30_seconds_is_no_long_one() -> None:
+    now = NOON + timedelta(seconds=0.25)
+    made = messages([due_in(30.25, id=1), due_in(30.26, id=2)], now)
+    assert [m.countdown for m in made] == [timedelta(seconds=30), timedelta(seconds=30.25)]
 
 
 def test_what_is_due_within_one_quarter_second_travels_together() -> None:
@@ -90,6 +102,11 @@ def test_size_one_sends_each_alone() -> None:
             id="retries",
         ),
         pytest.param(
+            [due_in(0, id=n, integration_id=n) for n in range(5)],
+            "5 notifications for integrations 0, 1, 2, 3, 4, attempt 1 of 17",
+            id="as many integrations as are named",
+        ),
+        pytest.param(
             [due_in(0, id=n, integration_id=n) for n in range(7)],
             "7 notifications for integrations 0, 1, 2, 3, 4 and 2 more, attempt 1 of 17",
             id="many integrations",
@@ -133,3 +150,27 @@ def test_words_count() -> None:
     assert [counted(n, "event") for n in (0, 1, 2)] == ["0 events", "1 event", "2 events"]
     assert attempt_words([3]) == "attempt 3"
     assert attempt_words([4, 1]) == "attempts 1 to 4"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.25, "0.25 s"),
+        (0.999, "1.00 s"),
+        (1, "1 s"),
+        (1.4, "1 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
+        (3068, "51 min 8 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h"),
+        (43_200, "12 h"),
+        (86_399, "23 h 59 min 59 s"),
+        (86_400, "1 d"),
+        (90_061, "1 d 1 h 1 min 1 s"),
+        (604_800, "7 d"),
+    ],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration_of(seconds) == words

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from build import LEASE, NOON, RING, a_notification
@@ -10,11 +11,13 @@ from build import LEASE, NOON, RING, a_notification
 from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import (
     Candidate,
+    NewNotification,
     Notification,
     State,
     Triage,
     claimed,
     ended,
+    fresh,
     parked,
     put_back,
     recorded,
@@ -49,6 +52,51 @@ def changes(before: Notification, after: Notification) -> dict[str, Any]:
     }
 
 
+def a_fresh(*, place: int = 0, **fields: Any) -> Notification:
+    new = NewNotification(1, 7, UUID(int=1), Severity.ERROR, 3)
+    return fresh(replace(new, **fields), NOON, RING, place=place)
+
+
+def test_a_new_notification_is_due_at_once_and_sweep_worries_a_ring_later() -> None:
+    assert a_fresh(place=5) == Notification(
+        id=5,
+        integration_id=7,
+        state=State.PENDING,
+        run=1,
+        attempts_made=0,
+        claim=0,
+        lost_claims=0,
+        rings=0,
+        due_at=NOON,
+        lease_until=None,
+        ring_at=NOON + RING,
+        finished_at=None,
+        severity=Severity.ERROR,
+        disablings=3,
+        last=False,
+    )
+
+
+def test_the_first_of_a_batch_has_place_0() -> None:
+    assert a_fresh().id == 0
+
+
+def test_a_notification_of_an_integration_that_is_off_has_ended_as_it_is_made() -> None:
+    assert changes(a_fresh(), a_fresh(skipped=True)) == {
+        "state": State.SKIPPED,
+        "ring_at": None,
+        "finished_at": NOON,
+    }
+
+
+def test_an_integrations_notification_of_its_own_end_waits_a_second_for_the_others() -> None:
+    assert changes(a_fresh(), a_fresh(last=True)) == {
+        "last": True,
+        "due_at": NOON + SECOND,
+        "ring_at": NOON + SECOND + RING,
+    }
+
+
 def test_a_claim_is_a_new_fence_and_holds_for_a_lease() -> None:
     before = a_notification(claim=4, lost_claims=1, rings=3)
     assert changes(before, claimed(before, LATER, LEASE)) == {
@@ -80,11 +128,12 @@ def test_what_waits_behind_a_lane_is_looked_at_after_a_minute() -> None:
     assert changes(before, after) == {"lease_until": None, "ring_at": NOON + timedelta(minutes=1)}
 
 
-def test_a_promised_turn_is_when_it_is_due() -> None:
-    before = a_notification()
+def test_a_promised_turn_is_when_it_is_due_and_nobody_is_on_it_till_then() -> None:
+    before = a_notification(lease_until=LATER)
     turn = NOON + timedelta(seconds=70)
     assert changes(before, waiting_for_turn(before, turn, RING)) == {
         "due_at": turn,
+        "lease_until": None,
         "ring_at": turn + RING,
     }
 
@@ -97,6 +146,7 @@ def test_sweep_rings_after_15_then_30_then_every_40_seconds() -> None:
         pauses.append((n.ring_at - now).total_seconds())
         now = n.ring_at
     assert pauses == [15, 30, *[40] * 10]
+    assert n.rings == 10
 
 
 def test_sweep_rings_for_what_is_not_due_yet_after_it_is() -> None:
@@ -137,6 +187,10 @@ def test_a_failure_is_due_again_its_wait_after_the_answer() -> None:
     }
 
 
+def test_after_an_attempt_sweep_counts_its_rings_anew() -> None:
+    assert record(a_notification(rings=2), AGAIN).rings == 0
+
+
 def test_sweep_worries_a_ring_after_the_next_attempt_is_due() -> None:
     after = record(a_notification(), RetryLater(timedelta(minutes=30)))
     assert after.ring_at == NOON + timedelta(minutes=30) + RING
@@ -165,7 +219,14 @@ def test_a_failure_changes_nothing_of_what_has_ended(state: State, outcome: Outc
 @pytest.mark.parametrize("state", ENDED[1:])
 def test_a_replay_is_the_same_notification_from_its_first_attempt(state: State) -> None:
     before = replace(
-        an_ended(state), run=2, disablings=1, last=True, end_reason="worker_lost", rings=2
+        an_ended(state),
+        run=2,
+        disablings=1,
+        last=True,
+        end_reason="worker_lost",
+        rings=2,
+        lost_claims=4,
+        lease_until=NOON + LEASE,
     )
     after = replayed(before, 3, LATER, RING)
     assert (after.id, after.state, after.run, after.attempts_made) == (1, State.PENDING, 3, 0)
@@ -176,7 +237,7 @@ def test_a_replay_is_the_same_notification_from_its_first_attempt(state: State) 
 
 def test_what_was_still_under_way_before_a_replay_is_fenced_off() -> None:
     before = an_ended(State.CANCELLED)
-    assert replayed(before, 1, LATER, RING).claim > before.claim
+    assert replayed(before, 1, LATER, RING).claim == before.claim + 1
 
 
 def test_an_ended_one_is_nobodys_any_more() -> None:
@@ -261,6 +322,12 @@ def test_after_two_lost_claims_it_travels_alone(lost_claims: int, heap: str) -> 
 
 def test_company_that_has_ended_is_no_company() -> None:
     assert fate(a_candidate(lost_claims=2), a_candidate(id=2, state=State.FAILED)) == "ready"
+
+
+def test_one_that_a_worker_is_on_holds_nobody_back() -> None:
+    leased = a_candidate(id=1, lease_until=NOON + SECOND)
+    found = triage([leased, a_candidate(id=2)], NOON)
+    assert [c.notification.id for c in found.ready] == [2]
 
 
 def test_the_most_severe_go_first_then_the_oldest() -> None:

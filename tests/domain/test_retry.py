@@ -10,6 +10,7 @@ from wallarm_notify.domain.outcome import (
     FailureReason,
     GaveUp,
     RetryLater,
+    message_of,
     outcome_of,
     reason_of_status,
 )
@@ -135,3 +136,39 @@ def test_retry_after_and_scale_reach_the_wait() -> None:
     assert outcome_of(answer, number=1) == RetryLater(timedelta(seconds=42))
     plain = Answer(500, FailureReason.SERVER)
     assert outcome_of(plain, number=16, scale=0.5) == RetryLater(timedelta(minutes=15))
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        pytest.param(
+            '{"message": "Event object is invalid", "errors": ["no key", "no summary"]}',
+            "Event object is invalid: no key; no summary",
+            id="message and errors",
+        ),
+        pytest.param('{"message": "Throttled", "errors": [429]}', "Throttled: 429", id="a number"),
+        pytest.param('{"message": "Throttled", "errors": []}', "Throttled", id="no errors"),
+        pytest.param('{"message": "Throttled"}', "Throttled", id="a message alone"),
+        pytest.param('{"message": "No", "errors": "text"}', "No", id="errors that are no list"),
+        pytest.param('{"message": "", "errors": ["no key"]}', ": no key", id="an empty message"),
+    ],
+)
+def test_an_answer_says_its_message_and_its_errors(response: str, said: str) -> None:
+    assert message_of(response) == said
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("<h1>Bad Gateway</h1>", id="no JSON"),
+        pytest.param('{"message": "cut off', id="JSON cut off"),
+        pytest.param("[" * 100_000, id="nested too deep"),
+        pytest.param('["message"]', id="a list"),
+        pytest.param('"message"', id="a text"),
+        pytest.param('{"error": "no"}', id="no message"),
+        pytest.param('{"message": 7, "errors": ["no key"]}', id="a message that is no text"),
+    ],
+)
+def test_an_answer_of_another_form_is_shown_as_it_came(response: str) -> None:
+    assert message_of(response) == response
