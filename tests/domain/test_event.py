@@ -153,6 +153,13 @@ def test_a_dedup_key_is_one_per_occurrence_origin_and_integration() -> None:
     assert dedup_key("a", "b,1", 2) != dedup_key('a","b', "1", 2)
 
 
+def test_a_dedup_key_is_the_same_in_every_release() -> None:
+    """Another one for a notification that was sent before would page twice."""
+    assert dedup_key("4f9a1c52-7d0e-4d8a-9a52-0c3b8e5d1f60", "card", 7) == (
+        "0255b4b422935053c07f83b8e28f6747f36041ffdb402ea9632b23560573ff66"
+    )
+
+
 def test_known_roles_have_names_and_others_are_their_own() -> None:
     assert len(ROLE_NAMES) == 9
     assert role_name("admin") == "Administrator"

@@ -280,6 +280,10 @@ def test_it_is_an_outage_where_at_least_half_of_at_least_10_attempted_are_in_out
     assert outage.on is on
 
 
+def test_an_integration_with_one_attempt_in_the_hour_is_one_of_those_attempted() -> None:
+    assert outage_of([(1, 1)] * 5 + [(1, 0)] * 5 + [(0, 0)]) == Outage(10, 5)
+
+
 def test_every_reason_has_its_class_and_is_excused_by_an_outage_or_is_not() -> None:
     assert set(CLASSES) == set(FailureReason)
     assert set(CLASSES.values()) == set(FailureClass)

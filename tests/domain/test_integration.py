@@ -48,6 +48,28 @@ def test_anything_else_is_refused_in_a_sentence_that_says_what_a_key_is(given_: 
     assert KEY[:16] not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("given_", "what"),
+    [
+        pytest.param(KEY[:31], "31 characters", id="only letters and digits"),
+        pytest.param(f" {KEY}x\n", "33 characters", id="without the space around it"),
+        pytest.param(
+            KEY[:31] + "-", "32 characters, not all of them letters or digits", id="a hyphen"
+        ),
+        pytest.param(
+            KEY[:9] + " " + KEY[9:],
+            "33 characters, not all of them letters or digits",
+            id="space within",
+        ),
+    ],
+)
+def test_the_refusal_of_a_key_says_how_long_it_was_and_whether_it_held_other_characters(
+    given_: str, what: str
+) -> None:
+    with pytest.raises(Refused, match=rf"what was given has {what}\. "):
+        IntegrationKey.parse(given_)
+
+
 @pytest.mark.parametrize("given_", ["y_NbAkKc66ryYTWUXYEu", " u+_1234567890123-xyZ "])
 def test_a_rest_api_key_has_a_sentence_of_its_own(given_: str) -> None:
     with pytest.raises(Refused, match="looks like a PagerDuty REST API key") as refusal:
@@ -70,6 +92,7 @@ def test_a_key_cannot_be_printed_by_accident() -> None:
     shown = [repr(key), str(key), f"{key}", f"{key!r}", f"{key:>40}", "%s" % key, f"{[key]}"]  # noqa: UP031 - one way more
     assert all(KEY not in text and KEY[:28] not in text for text in shown)
     assert all("…6789" in text for text in shown)
+    assert f"{key:>8}" == "   …6789"
     assert not hasattr(key, "__dict__")
 
 
@@ -115,7 +138,8 @@ def test_an_unknown_subscription_is_refused_with_all_that_are_known(word: str) -
     with pytest.raises(Refused) as refusal:
         parse_subscriptions(["system", word])
     assert f"«{word}»" in str(refusal.value)
-    assert all(known in str(refusal.value) for known in Subscription)
+    permitted = str(refusal.value).rpartition("permitted are ")[2].rstrip(".")
+    assert permitted.split(", ") == [*Subscription, "security_issue"]
 
 
 def test_regions_are_us_and_eu() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from build import NOON, an_event_for, criteria_of
 
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.firing import fired, thing_of
+from wallarm_notify.domain.firing import Firing, Window, fired, thing_of
 from wallarm_notify.domain.trigger import (
     Threshold,
     Trigger,
@@ -130,6 +132,46 @@ def test_a_trigger_and_an_event_are_one_firing() -> None:
     ]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
+
+
+def test_a_firing_keeps_what_its_trigger_was_like() -> None:
+    trigger = replace(a_trigger(3), client_id=5, name="New admins", integration_ids=(4, 9))
+    event = an_event_for("user_created", id="4f9a1c52-7d0e-4d8a-9a52-0c3b8e5d1f60")
+    window = Window(NOON, NOON + SECOND)
+    assert fired(trigger, event, count=31, window=window, event_ids=[event.id]) == Firing(
+        id=UUID("9c57d9be-4b62-5719-a4f7-bf374fbb91d6"),
+        trigger_id=3,
+        trigger_name="New admins",
+        client_id=5,
+        criteria=trigger.criteria,
+        integration_ids=(4, 9),
+        event_id=event.id,
+        count=31,
+        window=window,
+        event_ids=(event.id,),
+    )
+
+
+@pytest.mark.parametrize(("counted", "kept"), [(0, 0), (1, 1), (100, 100), (101, 100)])
+def test_a_firing_keeps_the_ids_of_a_hundred_events(counted: int, kept: int) -> None:
+    ids = [UUID(int=n) for n in range(counted)]
+    firing = fired(
+        a_trigger(1), an_event_for("user_created"), count=counted, window=None, event_ids=ids
+    )
+    assert firing.event_ids == tuple(ids[:kept])
+
+
+def test_the_origin_of_a_firings_notifications_names_its_trigger() -> None:
+    event = an_event_for("user_created")
+    assert fired(a_trigger(3), event, count=1, window=None, event_ids=()).origin == "trigger:3"
+
+
+def test_a_rogue_endpoint_is_the_same_thing_in_every_release() -> None:
+    """Another one for an endpoint that is known would alert for it anew."""
+    endpoint = an_event_for("rogue_api_detected")
+    shouted = an_event_for("rogue_api_detected", method="get", host=" Shop.EXAMPLE.com ")
+    known = "a7786b85ac00571327c1af9218c2fe703a41f73cef030d432712e113f24d8fd2"
+    assert thing_of(endpoint).hex() == thing_of(shouted).hex() == known
 
 
 def test_a_rogue_endpoint_is_method_host_path_and_kind_and_nothing_else() -> None:

@@ -46,6 +46,16 @@ def test_a_moment_lies_in_the_last_cell_of_its_own_window_and_in_the_first_of_th
 
 
 @given(moments, periods)
+def test_a_cell_begins_with_its_first_microsecond_and_the_one_before_ends_with_the_last_before_it(
+    moment: datetime, period: timedelta
+) -> None:
+    cell = cell_of(moment, period)
+    start = window_of(cell - 1, period).end
+    assert cell_of(start, period) == cell
+    assert cell_of(start - MICROSECOND, period) == cell - 1
+
+
+@given(moments, periods)
 def test_a_window_is_as_long_as_the_period_to_the_microsecond(
     moment: datetime, period: timedelta
 ) -> None:
@@ -89,6 +99,15 @@ def test_no_event_that_is_still_counted_is_judged_with_an_expired_cell(
     assert expiry_of(oldest - reach, period) >= now
 
 
+@pytest.mark.parametrize("period", [SECOND, HOUR, timedelta(days=30)])
+def test_a_cell_is_kept_for_two_periods_a_day_and_two_minutes_from_its_end(
+    period: timedelta,
+) -> None:
+    cell = cell_of(NOON, period)
+    end = window_of(cell, period).end
+    assert expiry_of(cell, period) == end + 2 * period + timedelta(days=1, minutes=2)
+
+
 @given(st.lists(st.integers(0, 2000), max_size=30), st.integers(0, 90), st.integers(0, 90))
 def test_stretches_hold_what_is_around_each_cell_and_never_overlap(
     cells: list[int], before: int, after: int
@@ -98,6 +117,18 @@ def test_stretches_hold_what_is_around_each_cell_and_never_overlap(
     assert len(held) == len(set(held))
     assert set(held) == {c for cell in cells for c in range(cell - before, cell + after + 1)}
     assert all(b.low > a.high + 1 for a, b in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [
+        pytest.param(20, [Stretch(5, 25)], id="they overlap"),
+        pytest.param(21, [Stretch(5, 26)], id="they touch"),
+        pytest.param(22, [Stretch(5, 15), Stretch(17, 27)], id="a cell lies between"),
+    ],
+)
+def test_stretches_that_touch_are_one(second: int, found: list[Stretch]) -> None:
+    assert stretches([second, 10], 5, 5) == found
 
 
 def test_what_lies_in_stretches() -> None:
@@ -136,6 +167,17 @@ def test_a_late_event_makes_the_later_window_fire_that_only_it_was_missing_in() 
     # 30 of the last 31 came at cell 65; the one at cell 10 comes last, and 0 has fired.
     near = Near({0: 31, 65: 30}, [0])
     assert crossings([10], near, 30, CELLS) == [Crossing(0, 65, 31)]
+
+
+@pytest.mark.parametrize(
+    ("apart", "fires"), [(1, True), (58, True), (59, True), (60, False), (61, False)]
+)
+def test_a_late_event_counts_in_windows_that_end_up_to_59_cells_after_it(
+    apart: int, *, fires: bool
+) -> None:
+    # The three that come last make every window be looked at, not only those that could exceed.
+    found = crossings([0, 0, 5000, 5000, 5000], Near({apart: 2}), 2, CELLS)
+    assert found == [*([Crossing(0, apart, 3)] if fires else []), Crossing(4, 5000, 3)]
 
 
 def test_the_earliest_ending_window_that_exceeds_fires() -> None:
