@@ -79,6 +79,13 @@ def test_a_clock_that_steps_back_grants_nothing_more() -> None:
     assert ask(turns, INFO, limit=3, now=NOW - 3600) == [NOW + WINDOW]
 
 
+def test_a_clock_that_steps_back_revives_no_promise() -> None:
+    """When the last turn was granted, the one that was promised was kept no longer."""
+    turns = Turns(sent=((NOW + 5, 1),), promised={0: ((NOW, 1),)})
+    assert take_free_turns(turns, 1, limit=2, now=NOW + 1)[0] == 1
+    assert ask(turns, INFO, limit=2, now=NOW + 1) == [0.0]
+
+
 def test_a_lower_limit_holds_for_what_was_sent_under_a_higher_one() -> None:
     _, turns = take_turns(Turns(), anew([INFO] * 10), limit=10, now=NOW)
     assert ask(turns, INFO, limit=2, now=NOW + 30) == [NOW + WINDOW]
@@ -115,7 +122,33 @@ def test_what_is_more_severe_takes_a_kept_turn_and_who_held_it_has_the_next() ->
     answers, turns = take_turns(turns, anew([CRITICAL]), limit=1, now=back + 0.1)
     assert answers == [None]
     answers, _ = take_turns(turns, [Asking(INFO, back)], limit=1, now=back + 0.2)
-    assert answers == [pytest.approx(back + 0.1 + WINDOW)]
+    assert answers == [back + 0.5 + WINDOW]
+
+
+def test_who_lost_a_kept_turn_waits_behind_all_that_is_more_severe() -> None:
+    _, turns = take_turns(Turns(), anew([INFO] * 2), limit=1, now=NOW)
+    back = NOW + WINDOW
+    answers, turns = take_turns(turns, anew([Severity.WARNING] * 2), limit=1, now=back + 0.1)
+    assert answers == [None, back + 0.5 + WINDOW]
+    answers, _ = take_turns(turns, [Asking(INFO, back)], limit=1, now=back + 0.2)
+    assert answers == [back + 0.5 + 2 * WINDOW]
+
+
+def test_who_lost_a_kept_turn_goes_before_others_as_severe() -> None:
+    _, turns = take_turns(Turns(), anew([INFO] * 3), limit=1, now=NOW)
+    back = NOW + WINDOW
+    _, turns = take_turns(turns, anew([CRITICAL]), limit=1, now=back)
+    answers, _ = take_turns(turns, [Asking(INFO, back)], limit=1, now=back)
+    assert answers == [back + WINDOW]
+
+
+def test_who_comes_back_takes_the_turn_that_was_its_own_and_no_other() -> None:
+    _, turns = take_turns(Turns(), anew([CRITICAL] * 5), limit=2, now=NOW)
+    back = NOW + WINDOW
+    answers, turns = take_turns(turns, [Asking(CRITICAL, back)], limit=2, now=back)
+    assert answers == [None]
+    left = ((back, 1), (back + WINDOW, 1))
+    assert turns == Turns(((back, 1),), dict.fromkeys(range(4), left))
 
 
 def test_a_promised_turn_that_nobody_comes_for_is_free_after_a_while() -> None:
