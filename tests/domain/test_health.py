@@ -162,6 +162,12 @@ def test_failures_of_all_kinds_make_one_span_and_successes_none() -> None:
     assert Counts().span == counts(map(an_attempt, TIMES)).span == NONE
 
 
+def test_where_nothing_failed_no_last_attempt_did_and_its_guard_is_not_met() -> None:
+    for part in (Counts(), succeeded(20)):
+        assert not part.last_attempt_failed
+        assert judged(part, replace(SPEC, min_attempts=0)).guards == (SPAN, LAST_ATTEMPT)
+
+
 @pytest.mark.parametrize(
     ("policy", "guards"),
     [
