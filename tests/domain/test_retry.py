@@ -3,9 +3,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from build import NOON
 
 from wallarm_notify.domain.outcome import (
     Answer,
+    Attempt,
     Delivered,
     FailureReason,
     GaveUp,
@@ -129,6 +131,12 @@ def test_the_last_attempt_of_the_schedule_gives_up(
 
 def test_the_last_attempt_can_still_deliver() -> None:
     assert outcome_of(Answer(202), number=17) == Delivered()
+
+
+@pytest.mark.parametrize("seconds", [0, 15])
+def test_an_answer_came_when_the_attempt_had_begun_and_taken_its_time(seconds: int) -> None:
+    took = timedelta(seconds=seconds)
+    assert Attempt(1, 1, 1, 1, 1, 1, NOON, took, Answer(202)).answered_at == NOON + took
 
 
 def test_retry_after_and_scale_reach_the_wait() -> None:
