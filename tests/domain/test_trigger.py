@@ -83,6 +83,23 @@ def test_a_threshold_that_will_not_do_gets_one_sentence(text: str, sentence: str
     assert str(refusal.value).startswith(sentence)
 
 
+def test_a_threshold_in_json_has_keys_that_programs_may_rely_on() -> None:
+    threshold = Threshold(30, timedelta(hours=1))
+    assert threshold.fields == {"count": 30, "period": 3600, "operator": "gt"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "threshold", "words"),
+    [
+        ("attacks_exceeded", "30 in 1h", "more than 30 in 1 hour"),
+        ("hits_exceeded", "0 in 90s", "more than 0 in 1 minute 30 seconds"),
+        ("user_created", None, "each event"),
+    ],
+)
+def test_criteria_say_what_they_fire_on(condition: str, threshold: str | None, words: str) -> None:
+    assert criteria_of(condition, threshold=threshold).fires_on == words
+
+
 def test_two_filters_of_which_no_event_can_pass_both_are_refused() -> None:
     with pytest.raises(Refused, match="filter attack_type: give its values in one filter"):
         criteria_of("attacks_exceeded", "attack_type=sqli", "attack_type=xss", threshold="1 in 1h")
