@@ -52,9 +52,10 @@ def changes(before: Notification, after: Notification) -> dict[str, Any]:
     }
 
 
-def a_fresh(*, place: int = 0, **fields: Any) -> Notification:
+def a_fresh(**fields: Any) -> Notification:
+    place = {"place": fields.pop("place")} if "place" in fields else {}
     new = NewNotification(1, 7, UUID(int=1), Severity.ERROR, 3)
-    return fresh(replace(new, **fields), NOON, RING, place=place)
+    return fresh(replace(new, **fields), NOON, RING, **place)
 
 
 def test_a_new_notification_is_due_at_once_and_sweep_worries_a_ring_later() -> None:
@@ -77,7 +78,7 @@ def test_a_new_notification_is_due_at_once_and_sweep_worries_a_ring_later() -> N
     )
 
 
-def test_the_first_of_a_batch_has_place_0() -> None:
+def test_the_only_one_of_a_batch_has_place_0() -> None:
     assert a_fresh().id == 0
 
 
