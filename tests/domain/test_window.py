@@ -53,6 +53,7 @@ def test_a_cell_begins_with_its_first_microsecond_and_the_one_before_ends_with_t
     start = window_of(cell - 1, period).end
     assert cell_of(start, period) == cell
     assert cell_of(start - MICROSECOND, period) == cell - 1
+    assert type(cell) is int
 
 
 @given(moments, periods)
