@@ -9,11 +9,14 @@ from wallarm_notify import task_names
 from wallarm_notify.adapters.quorum import QuorumQueue
 from wallarm_notify.services.prune import EVERY as PRUNE_EVERY
 from wallarm_notify.settings import settings
+from wallarm_notify.tls import use_ssl
 
 _settings = settings()
-_on_redis = not _settings.broker().startswith(("amqp", "pyamqp"))
+_broker = _settings.read_broker()
+_on_redis = _broker.is_redis
 
-broker_url = _settings.broker()
+broker_url = _broker.url
+broker_use_ssl = use_ssl(_broker, _settings.trusted()) or False
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 # What a Redis refuses, as one that is a replica now, ends no worker: it connects again.

@@ -6,13 +6,14 @@
         producer.emit({"type": "rule.created", "client_id": 1, "rule_id": 7})
 """
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from datetime import UTC, datetime
 from threading import local
 from time import monotonic, sleep
 from typing import Any, Final, Literal, Self
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from amqp.exceptions import MessageNacked
@@ -26,6 +27,17 @@ from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.message import counted
 from wallarm_notify.schemas import canonical, read_event
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
+from wallarm_notify.tls import (
+    SSL_CERT_FILE,
+    ca_fault,
+    certificate_fault,
+    check_files,
+    unchecked_warning,
+    use_ssl,
+)
+from wallarm_notify.urls import BadURL, Broker, read_broker, shown
+
+log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1000
 """Events a message may carry; the workers cut longer lists into slices."""
@@ -91,7 +103,12 @@ class Producer:
     ``broker`` is the broker's URL as Celery writes it, or the Celery app of a service whose broker
     is the same. ``batch_size`` is how many events travel in one message, 1 to 1000. ``queue_type``
     is what the queue of events is on RabbitMQ: the workers' WALLARM_NOTIFY_EVENTS_QUEUE_TYPE.
-    Raises Refused for a URL that is none; connects only when there is something to send.
+
+    Of a broker at ``rediss://`` or ``amqps://`` certificate and host name are checked, unless its URL
+    says ``ssl_cert_reqs=none``. ``ca_file`` is the path of a PEM file with the CAs it may be of;
+    without it that in SSL_CERT_FILE, or those of this machine. An app speaks TLS as it is set.
+
+    Raises Refused for a URL or a file that is none; connects only when there is something to send.
     """
 
     def __init__(
@@ -100,14 +117,20 @@ class Producer:
         *,
         batch_size: int = 100,
         queue_type: Literal["classic", "quorum"] = "classic",
+        ca_file: str | None = None,
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
             raise Refused(f"batch_size: must be from 1 to {MAX_BATCH}, not {batch_size}.")
         if queue_type not in ("classic", "quorum"):
             raise Refused(f"queue_type: must be classic or quorum, not {queue_type!r}.")
         self._url: str | None = None
+        self._ssl: dict[str, Any] | None = None
         if isinstance(broker, str):
-            self._url = _checked(broker)
+            read = _checked(broker)
+            self._url = read.url
+            self._ssl = use_ssl(read, _ca_file(ca_file, read))
+            if (warning := unchecked_warning("the broker's URL", read.tls)) is not None:
+                log.warning(warning)
             self._app = Celery("wallarm-notify-producer", set_as_current=False)
         else:
             self._app = broker
@@ -209,6 +232,9 @@ class Producer:
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT,
                 heartbeat=0,
+                ssl=copy(
+                    self._ssl
+                ),  # kombu writes into it, and threads may be at different brokers
                 transport_options=_TRANSPORT_OPTIONS,
             )
             alternatives = len(self._own.connection.alt or ())
@@ -221,29 +247,25 @@ class Producer:
         connection.collect(socket_timeout=_PAUSE)
 
     def _broker(self) -> str:
-        connection = self._connection()
-        return f"{connection.transport_cls}://{connection.host}"
+        return shown(self._connection().as_uri())
 
 
-def _checked(url: str) -> str:
-    """Return ``url``; raise Refused, without repeating it, for what is no broker's URL."""
-    for one in url.split(";"):
-        try:
-            parts = urlsplit(one)
-            _ = parts.port
-            # A password's / ? or # ends the host too early: the rest would be shown.
-            fine = bool(parts.scheme) and "@" not in parts.path + parts.query + parts.fragment
-            if fine:
-                Connection(one).get_transport_cls()
-        except (ValueError, KeyError, ImportError):
-            fine = False
-        if not fine:
-            raise Refused(
-                "broker: this is no URL of a broker that Celery knows, as redis://host:6379/0 or "
-                "amqp://user:password@host:5672/vhost; / ? # @ in a password are written %2F %3F "
-                "%23 %40."
-            ) from None
-    return url
+def _checked(url: str) -> Broker:
+    """Read ``url``; raise Refused, without repeating it, for what is no broker's."""
+    try:
+        broker = read_broker(url)
+        check_files(broker.tls)
+    except BadURL as error:
+        raise Refused(f"broker: it {error}.") from None
+    return broker
+
+
+def _ca_file(given: str | None, broker: Broker) -> str | None:
+    """Return the path of the CAs to trust. Raise Refused where TLS is spoken and it cannot be used."""
+    path = given or os.environ.get(SSL_CERT_FILE) or None
+    if path is not None and broker.tls is not None and (fault := ca_fault(path)):
+        raise Refused(f"{'ca_file' if given else SSL_CERT_FILE}: {fault}.")
+    return path
 
 
 def _prepared(events: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
@@ -307,6 +329,8 @@ def _words(batch: list[Event]) -> str:
 
 
 def _reason(error: BaseException, password: str) -> str:
+    if (fault := certificate_fault(error)) is not None:
+        return fault
     text = str(error).rstrip(".")
     if text and not (password and password in text):
         return f"{type(error).__name__}: {text}"

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal, Self
 
 from cryptography.fernet import Fernet
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -19,8 +20,18 @@ from sqlalchemy.exc import ArgumentError
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW
 from wallarm_notify.domain.retry import ATTEMPTS, SCHEDULE
+from wallarm_notify.tls import SSL_CERT_FILE, ca_fault, check_files, unchecked_warning
+from wallarm_notify.urls import DATABASE, WEB, Broker, proxy_faults, read_broker, read_url
 
 PREFIX: Final = "WALLARM_NOTIFY_"
+
+_WEB_URLS: Final = (
+    *("pagerduty_us_url", "pagerduty_eu_url"),
+    *("console_us_url", "console_eu_url", "console_me_url"),
+)
+
+_CELERYS_OWN: Final = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+"""Celery would take these in place of ours, unread; its option -b sets the first."""
 
 _LONGEST_WINDOW: Final = int(LONGEST_WINDOW.total_seconds())
 
@@ -48,6 +59,8 @@ class Settings(BaseSettings):
     """Redis, Valkey or RabbitMQ, as Celery writes it."""
     secret_keys: SecretStr | None = None
     """Fernet keys for the integration keys at rest, separated by commas, newest first."""
+    ca_file: str | None = None
+    """Path of a PEM file: the CAs that PagerDuty's, the broker's and the database's certificates may be of."""
 
     pagerduty_us_url: HttpUrl = HttpUrl("https://events.pagerduty.com")
     pagerduty_eu_url: HttpUrl = HttpUrl("https://events.eu.pagerduty.com")
@@ -100,26 +113,43 @@ class Settings(BaseSettings):
     def _is_psycopg2(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
+        read_url(value.get_secret_value(), DATABASE)
         try:
-            url = make_url(value.get_secret_value())
-        except (ArgumentError, ValueError):  # ValueError: a port that is none, perhaps a password
-            raise ValueError("is not a database URL, as postgresql://user@host/name") from None
-        if url.drivername not in {"postgresql", "postgresql+psycopg2"}:
+            url = make_url(value.get_secret_value()).set(drivername="postgresql+psycopg2")
+            make_dsn(**url.get_dialect()().create_connect_args(url)[1])
+        except (ArgumentError, ProgrammingError, ValueError, TypeError):
             raise ValueError(
-                f"speaks {url.drivername!r}; only postgresql:// or postgresql+psycopg2:// will do"
-            )
+                f"is not {DATABASE.noun}, as {DATABASE.example}: behind the ? stand libpq's parameters, "
+                "as ?host=/run/postgresql&sslmode=verify-full"
+            ) from None
         return value
 
     @field_validator("broker_url")
     @classmethod
     def _is_broker(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            try:
-                scheme = urlsplit(value.get_secret_value()).scheme
-            except ValueError:  # its text repeats the URL, password included
-                scheme = ""
-            if scheme not in ("redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"):
-                raise ValueError("is not a broker URL, as redis://host:6379/0 or amqp://host//")
+            check_files(read_broker(value.get_secret_value()).tls)
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _holds_a_certificate(cls, value: str | None) -> str | None:
+        if value is not None and (fault := ca_fault(value)):
+            raise ValueError(fault)
+        return value
+
+    @field_validator(*_WEB_URLS, mode="before")
+    @classmethod
+    def _tells_no_secret(cls, value: Any) -> Any:
+        if isinstance(value, str) and (parts := read_url(value, WEB)):
+            if "@" in parts.netloc:
+                raise ValueError(
+                    "has a user name or password in it, which nothing here uses; leave it out"
+                )
+            if parts.query or "?" in value:
+                raise ValueError(
+                    "has something behind a ?, where only scheme, host and path belong; leave it out"
+                )
         return value
 
     @field_validator("secret_keys")
@@ -159,8 +189,11 @@ class Settings(BaseSettings):
                 f"{PREFIX}RETENTION_DAYS ({self.retention_days:g}) must hold {PREFIX}FAILURE_WINDOW "
                 f"({self.failure_window} s), or the window loses the attempts it is judged by."
             )
-        broker = "" if self.broker_url is None else self.broker_url.get_secret_value()
-        if self.events_queue_type == "quorum" and broker.startswith("redis"):
+        if (
+            self.events_queue_type == "quorum"
+            and self.broker_url is not None
+            and self.read_broker().is_redis
+        ):
             raise ValueError(
                 f"{PREFIX}EVENTS_QUEUE_TYPE is quorum, which only RabbitMQ has, and {PREFIX}BROKER_URL "
                 "names a Redis; unset the one or name another broker."
@@ -177,12 +210,21 @@ class Settings(BaseSettings):
         return self
 
     def database(self) -> str:
-        """The database's URL. Raises SettingsError where it is not set."""
-        return _needed(self.database_url, "DATABASE_URL", "postgresql://user@host/name")
+        """The database's URL, with the CA file. Raises SettingsError where it is not set."""
+        url = _needed(self.database_url, "DATABASE_URL", DATABASE.example)
+        return _with_root(url, self.trusted(), os.environ)
 
     def broker(self) -> str:
-        """The broker's URL. Raises SettingsError where it is not set."""
+        """The broker's URL, as it is set. Raises SettingsError where it is not."""
         return _needed(self.broker_url, "BROKER_URL", "redis://host:6379/0")
+
+    def read_broker(self) -> Broker:
+        """What the broker's URL says. Raises SettingsError where it is not set."""
+        return read_broker(self.broker())
+
+    def trusted(self) -> str | None:
+        """Path of the file of CAs to trust, this setting's or OpenSSL's own; None: whom the machine trusts."""
+        return self.ca_file or os.environ.get(SSL_CERT_FILE) or None
 
     def fernet_keys(self) -> list[str]:
         """The Fernet keys, newest first. Raises SettingsError where none is set."""
@@ -218,6 +260,32 @@ def _needed(value: SecretStr | None, name: str, example: str) -> str:
     return value.get_secret_value()
 
 
+def _with_root(url: str, ca_file: str | None, environ: Mapping[str, str]) -> str:
+    """``url`` with the CA file, where libpq is to check the server's certificate and is told no other.
+
+    Nowhere else: with a CA file libpq checks the certificate under ``sslmode=require`` too.
+    """
+    parts = make_url(url)
+    mode = parts.query.get("sslmode") or environ.get("PGSSLMODE", "")
+    told = "sslrootcert" in parts.query or environ.get("PGSSLROOTCERT")
+    if ca_file is None or told or mode not in ("verify-ca", "verify-full"):
+        return url
+    return parts.update_query_dict({"sslrootcert": ca_file}).render_as_string(hide_password=False)
+
+
+def _check_environment(environ: Mapping[str, str]) -> None:
+    """Raises SettingsError for what is no setting of ours, and what we start would go by all the same."""
+    for name, fault in proxy_faults(environ).items():
+        raise SettingsError(f"{name}: {fault}.")
+    if (path := environ.get(SSL_CERT_FILE)) and (fault := ca_fault(path) or ""):
+        raise SettingsError(f"{SSL_CERT_FILE}: {fault}.")
+    for name in _CELERYS_OWN:
+        if environ.get(name):
+            raise SettingsError(
+                f"{name}: Celery would take it (or its option -b) in place of {PREFIX}BROKER_URL; unset it."
+            )
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """A warning for each variable with our prefix that is no setting, with the nearest known name."""
     known = [name.upper() for name in Settings.model_fields]
@@ -243,6 +311,7 @@ def _sentence(error: ValidationError) -> str:
 
 def read_settings() -> Settings:
     """The settings of this process's environment. Raises SettingsError that names the wrong one."""
+    _check_environment(os.environ)
     try:
         return Settings()
     except ValidationError as error:
@@ -251,7 +320,14 @@ def read_settings() -> Settings:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings, read once; unknown variables are warned of on standard error."""
-    for warning in unknown_variables(os.environ):
-        print(f"wallarm-notify: {warning}", file=sys.stderr)  # noqa: T201 - before logging stands
-    return read_settings()
+    """The settings, read once; unknown variables, and TLS that checks nothing, are warned of on standard error."""
+    warnings = unknown_variables(os.environ)
+    try:
+        read = read_settings()
+        if read.broker_url is not None:
+            unchecked = unchecked_warning(f"{PREFIX}BROKER_URL", read.read_broker().tls)
+            warnings += [] if unchecked is None else [unchecked]
+    finally:
+        for warning in warnings:
+            print(f"wallarm-notify: {warning}", file=sys.stderr)  # noqa: T201 - before logging stands
+    return read

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import pytest
+import redis
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from e2e.system import ROOT, System
@@ -17,10 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+COMMAND = Path(sys.executable).with_name("wallarm-notify")
+
+
 def start(program: str, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs a Celery program that must not come up; its exit status and what it said."""
+    """Runs a program, Celery's unless it is ours, that must not come up; its exit status and what it said."""
+    celery = [sys.executable, "-m", "celery", "-A", "tasks"]
+    words = program.split()
+    ours = words[0] == COMMAND.name
     done = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "tasks", program],
+        [COMMAND, *words[1:]] if ours else [*celery, *words],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -90,3 +99,59 @@ def test_an_unknown_setting_is_warned_of_with_the_nearest_name(system: System) -
         },
     )
     assert "did you mean WALLARM_NOTIFY_DATABASE_URL?" in said
+
+
+SECRET = "hunter2"
+
+BROKER_URL = "WALLARM_NOTIFY_BROKER_URL"
+WITH_A_SLASH = (BROKER_URL, f"redis://:{SECRET}/x@127.0.0.1:6379/0")
+EMIT = "wallarm-notify events emit pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    ("program", "setting", "value"),
+    [
+        ("worker", *WITH_A_SLASH),
+        ("beat", *WITH_A_SLASH),
+        ("flower --port=0", *WITH_A_SLASH),
+        ("status", *WITH_A_SLASH),
+        ("inspect ping", *WITH_A_SLASH),
+        (EMIT, *WITH_A_SLASH),
+        ("wallarm-notify db upgrade", *WITH_A_SLASH),
+        ("worker", BROKER_URL, f"redis://127.0.0.1:6379/0?password={SECRET}"),
+        ("flower --port=0", BROKER_URL, f"redis+socket:///run/r.sock?password={SECRET}"),
+        (EMIT, BROKER_URL, f"redis://:{SECRET}#x@127.0.0.1:6379/0"),
+        ("worker", "WALLARM_NOTIFY_DATABASE_URL", f"postgresql://u:{SECRET}/x@127.0.0.1/notify"),
+        ("worker", "https_proxy", f"http://u:{SECRET}/x@127.0.0.1:3128"),
+        ("worker", "CELERY_BROKER_URL", f"redis://:{SECRET}@127.0.0.1:1/0"),
+    ],
+)
+def test_a_url_that_is_refused_is_named_and_not_repeated(
+    system: System, program: str, setting: str, value: str
+) -> None:
+    status, said = start(program, {**system.environment, setting: value})
+    assert (status, SECRET in said, "Traceback" in said) == (1, False, False), said
+    (line,) = said.splitlines()
+    assert line.startswith(f"wallarm-notify: {setting}: "), said
+
+
+def test_celerys_option_for_a_broker_is_refused(system: System) -> None:
+    status, said = start(f"-b redis://:{SECRET}/x@127.0.0.1:1/0 status", system.environment)
+    assert (status, SECRET in said, "Traceback" in said) == (1, False, False), said
+    assert "or its option -b" in said
+
+
+def test_an_escaped_password_is_used_and_shown_nowhere(system: System, broker: str) -> None:
+    user, password = f"user-{uuid4().hex}", f"a/#?@;%{SECRET}"
+    parts = urlsplit(broker)
+    host = parts.netloc.rpartition("@")[2]
+    url = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
+    with redis.Redis.from_url(broker) as client:
+        client.execute_command("ACL", "SETUSER", user, "on", f">{password}", "~*", "&*", "+@all")
+        try:
+            worker = system.start_worker(WALLARM_NOTIFY_BROKER_URL=url)
+            worker.stop()
+        finally:
+            client.execute_command("ACL", "DELUSER", user)
+    assert f"transport:   redis://{user}:**@" in worker.text()
+    assert SECRET not in worker.text()

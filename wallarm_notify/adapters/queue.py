@@ -11,6 +11,8 @@ from kombu.exceptions import OperationalError
 from wallarm_notify import task_names
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.message import Message
+from wallarm_notify.tls import certificate_fault
+from wallarm_notify.urls import shown
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +91,12 @@ def connection_errors(celery: Celery) -> tuple[type[BaseException], ...]:
 def check_broker(celery: Celery) -> None:
     """Raises Unavailable where the broker cannot be reached now; its password is not repeated."""
     with celery.connection_for_write() as connection:
-        where = connection.as_uri(include_password=False)
+        where = shown(connection.as_uri())
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
         except connection_errors(celery) as error:
+            if (fault := certificate_fault(error)) is not None:
+                raise Unavailable(f"The broker at {where} is not spoken to: {fault}.") from None
             raise Unavailable(
                 f"The broker at {where} does not answer ({error}); check that it runs and that "
                 "WALLARM_NOTIFY_BROKER_URL names it."

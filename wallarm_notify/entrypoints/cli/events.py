@@ -64,9 +64,12 @@ def emit(ctx: click.Context, *, file: Path, as_json: bool) -> None:
     console = errors()
     size = 0 if str(file) == "-" else file.stat().st_size
     hidden = not console.is_terminal or (size < LONG_FILE and str(file) != "-")
+    settings = read_settings()
     with (
         Producer(
-            read_settings().broker(), queue_type=read_settings().events_queue_type
+            settings.broker(),
+            queue_type=settings.events_queue_type,
+            ca_file=settings.trusted(),
         ) as producer,
         click.open_file(str(file), "rb") as source,
         Progress(console=console, disable=hidden, transient=True) as progress,

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import string
+from typing import Any, Final
+from urllib.parse import quote
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import example, given
+from hypothesis import strategies as st
+from kombu import Connection
+from kombu.transport.redis import Channel
+
+from wallarm_notify.urls import (
+    BROKER,
+    DATABASE,
+    PROXY,
+    WEB,
+    BadURL,
+    read_broker,
+    read_url,
+    shown,
+    without_credentials,
+)
+
+SECRET: Final = "hunter2"
+
+KINDS: Final = {"database": DATABASE, "broker": BROKER, "web": WEB, "proxy": PROXY}
+
+
+def refusal(url: str) -> str:
+    """The words in which a broker's URL is refused, which never repeat it."""
+    with pytest.raises(BadURL) as error:
+        read_broker(url)
+    said = str(error.value)
+    assert SECRET not in said
+    assert "\n" not in said
+    return said
+
+
+def given_to_redis(connection: Connection) -> dict[str, Any]:
+    """What kombu would give its Redis client."""
+    channel: Any = object.__new__(Channel)
+    channel.connection = connection.transport
+    given: dict[str, Any] = channel._connparams()
+    return given
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("", "it begins with none of"),
+        (f"host:{SECRET}", "it begins with none of"),
+        (f"redis:{SECRET}", "it begins with none of"),
+        (f"memory://{SECRET}", "it begins with none of amqp, amqps, pyamqp, redis, redis+socket"),
+        (f"redis://:{SECRET}/x@host/0", "its port is no whole number"),
+        (f"redis://user:12/{SECRET}@host/0", "@ stands behind the host"),
+        (f"redis://user:12?{SECRET}@host/0", "@ stands behind the host"),
+        (f"redis://user:12#{SECRET}@host/0", "@ stands behind the host"),
+        (f"redis://host/0#{SECRET}", "@ stands behind the host"),
+        (f"redis://:{SECRET}@x@host/0", "more than one @"),
+        (f"redis://:{SECRET}", "its port is no whole number"),
+        (f"redis://:{SECRET}@host:0/0", "its port is no whole number"),
+        (f"redis://:{SECRET}@host:65536/0", "its port is no whole number"),
+        (f"redis://:{SECRET}@/0", "it names no host"),
+        (f"redis://:{SECRET}@:6379/0", "it names no host"),
+        ("amqp://", "it names no host"),
+        (f"redis+socket://:{SECRET}@host:port/run/redis.sock", "its port is no whole number"),
+        (f"redis://:{SECRET}@[::1/0", "its host cannot be read"),
+        (f"redis://:{SECRET}@a..b/0", "its host cannot be read"),
+        (f"redis://:{SECRET}@{'a' * 64}/0", "its host cannot be read"),
+        (f"redis://:{SECRET} x@host/0", "a blank, a backslash or a control character"),
+        (f"redis://:{SECRET}\n@host/0", "a blank, a backslash or a control character"),
+        (f"redis://:{SECRET}\\x@host/0", "a blank, a backslash or a control character"),
+        (f"redis://:{SECRET}\udcff@host/0", "a blank, a backslash or a control character"),
+        (f"redis://:{SECRET}%00@host/0", "a control character in its user name or password"),
+        (f"redis://:{SECRET}@host/name", "comes the number of a database"),
+        (f"redis+socket://:{SECRET}@", "the path of a socket"),
+    ],
+)
+def test_what_is_no_brokers_url_is_refused_with_the_reason(url: str, why: str) -> None:
+    said = refusal(url)
+    assert why in said
+    assert "%2F" in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://host/0?password={SECRET}",
+        f"redis://host/0?%70assword={SECRET}",
+        f"redis+socket:///run/redis.sock?password={SECRET}",
+        f"amqp://host//?userid={SECRET}",
+    ],
+)
+def test_a_password_behind_the_question_mark_is_refused(url: str) -> None:
+    assert "write them before the host" in refusal(url)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        f"socket_timeout={SECRET}",
+        "ssl=true",
+        "ssl_cert_reqs=maybe",
+        "ssl_cert_reqs=",
+        "ssl_check_hostname=perhaps",
+        f"ssl_password={SECRET}",
+        f"credential_provider=os.path:{SECRET}",
+        f"{SECRET}",
+    ],
+)
+def test_a_parameter_that_kombu_would_fail_on_is_refused(parameter: str) -> None:
+    assert "a parameter behind the ? that is not taken" in refusal(f"rediss://host/0?{parameter}")
+
+
+def test_what_stands_in_for_a_broker_is_of_its_kind() -> None:
+    taken = read_broker(f"redis://:{SECRET}@one/0;redis://two:1/0")
+    assert taken.url == f"redis://:{SECRET}@one/0;redis://two:1/0"
+    assert SECRET not in repr(taken)
+    for other in ("amqp://two//", "rediss://two/0", "redis://two/0?ssl_cert_reqs=none"):
+        assert "names several brokers that differ" in refusal(f"redis://one/0;{other}")
+    assert "no others beside it" in refusal("redis+socket:///a;redis+socket:///b")
+    # A ; of a password, too, ends a URL.
+    assert "%3B" in refusal(f"redis://:a;{SECRET}@host/0")
+    assert "%3B" in refusal(f"redis://user;{SECRET}@host/0")
+
+
+def test_what_is_said_of_tls_is_not_in_the_url_that_kombu_is_given() -> None:
+    broker = read_broker("rediss://host/0?ssl_cert_reqs=none&ssl_ca_certs=/a%20b.pem")
+    assert broker.url == "rediss://host/0"
+    assert broker.tls is not None
+    assert (broker.tls.ca_certs, broker.tls.unchecked) == ("/a b.pem", "ssl_cert_reqs=none")
+    assert read_broker("amqps://host//?heartbeat=30").url == "amqps://host//?heartbeat=30"
+    assert read_broker("redis://host/0").tls is None
+
+
+def test_a_sockets_password_and_database_reach_redis_and_are_not_shown() -> None:
+    broker = read_broker(f"redis+socket://:{SECRET}@/run/redis.sock?virtual_host=2")
+    with Connection(broker.url) as connection:
+        assert shown(connection.as_uri()) == "redis+socket:///run/redis.sock"
+        given = given_to_redis(connection)
+    assert (given["path"], given["db"], given["password"]) == ("/run/redis.sock", 2, SECRET)
+
+
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    user=st.text(min_size=1),
+    password=st.text(min_size=1),
+)
+@example(kind="broker", user="me", password="a/b#c?d@e%f:g[h]i;j\\k l")
+def test_a_password_that_is_escaped_is_taken_whatever_is_in_it(
+    kind: str, user: str, password: str
+) -> None:
+    def is_fine(text: str) -> bool:
+        return all(c.isprintable() or c.isspace() for c in text) and not set(text) & {
+            *"\n\r\t\v\f\x1c\x1d\x1e\x1f\x85"
+        }
+
+    url = f"{min(KINDS[kind].schemes)}://{quote(user, safe='')}:{quote(password, safe='')}@host:1/0"
+    if not (is_fine(user) and is_fine(password)):
+        return
+    parts = read_url(url, KINDS[kind])
+    assert (parts.hostname, parts.port) == ("host", 1)
+    if kind == "broker":
+        with Connection(read_broker(url).url) as connection:
+            assert (connection.hostname, connection.userid, connection.password) == (
+                "host",
+                user,
+                password,
+            )
+    if kind == "database":
+        made = sa.make_url(url)
+        assert (made.host, made.username, made.password) == ("host", user, password)
+
+
+AWKWARD: Final = st.text(
+    string.ascii_letters + string.digits + ":/?#[]@!$&'()*+,;=%\\ \n\t\0é", max_size=12
+)
+
+
+@given(before=AWKWARD, after=AWKWARD, rest=AWKWARD, scheme=st.sampled_from(sorted(BROKER.schemes)))
+def test_what_is_taken_kombu_takes_and_what_is_not_is_not_repeated(
+    before: str, after: str, rest: str, scheme: str
+) -> None:
+    url = f"{scheme}://{before}{SECRET}{after}@host{rest}"
+    broker = None
+    said = ""
+    try:
+        broker = read_broker(url)
+    except BadURL as error:
+        said = str(error)
+    assert SECRET not in said
+    if broker is None:
+        return
+    with Connection(broker.url, ssl={}) as connection:
+        at = connection.as_uri()
+        assert SECRET not in shown(at)
+        assert connection.get_transport_cls()
+        if scheme.startswith("redis"):
+            assert given_to_redis(connection)["db"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Could not resolve host: a.b", "Could not resolve host: a.b"),
+        ("in 'http://u:p@h:1'", "in 'h:1'"),
+        ("in 'u:p@h:1'", "in 'h:1'"),
+        ("in http://u:p/q r@s@h and http://v:w@h", "in http://h"),
+        ("with u:p@h", "with h"),
+        ("u:p@h", "h"),
+        ("@", ""),
+    ],
+)
+def test_what_may_be_a_user_and_password_is_cut_out_of_a_text(text: str, left: str) -> None:
+    assert without_credentials(text) == left

@@ -1,0 +1,291 @@
+"""URLs in settings: each is read here, once, at start; none that is refused is repeated, for it may hold a password."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+
+_ESCAPES: Final = (
+    "in a user name or password / ? # @ ; % are written %2F %3F %23 %40 %3B %25, and a blank %20"
+)
+
+_UNWRITTEN: Final = re.compile(r"[\s\\\x00-\x1f\x7f]")
+"""Some parsers drop these unseen, or take a backslash for a slash: the rest would be read as something else."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+_NO_PROXYS_HOST: Final = re.compile(r"[!@{}$'\"^`*<>=;,+&()%]")
+"""libcurl takes no such name."""
+
+_REDIS_DATABASE: Final = re.compile(r"/{0,2}[0-9]{0,9}")
+
+
+class BadURL(ValueError):
+    """What was given is no URL of its kind. The text follows the setting's name, and repeats nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a setting's URL is to be: for people, and as schemes. ``hostless`` are schemes that need no host."""
+
+    noun: str
+    example: str
+    schemes: frozenset[str]
+    hostless: frozenset[str] = frozenset()
+
+
+DATABASE: Final = Kind(
+    "a database URL",
+    "postgresql://user@host/name",
+    frozenset({"postgresql", "postgresql+psycopg2"}),
+    hostless=frozenset({"postgresql", "postgresql+psycopg2"}),
+)
+BROKER: Final = Kind(
+    "a broker URL",
+    "redis://host:6379/0 or amqp://user:password@host:5672/vhost",
+    frozenset({"redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"}),
+    hostless=frozenset({"redis+socket"}),
+)
+WEB: Final = Kind("a URL", "https://host", frozenset({"http", "https"}))
+PROXY: Final = Kind(
+    "a proxy's URL",
+    "http://user:password@host:3128",
+    frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"}),
+)
+
+
+def read_url(text: str, kind: Kind) -> SplitResult:
+    """The parts of ``text``, whose host, port and user are where every parser finds them. Raises BadURL."""
+    parts, fault = _read(text, kind)
+    if parts is None or fault:
+        raise BadURL(f"is not {kind.noun}, as {kind.example}: {fault}; {_ESCAPES}")
+    return parts
+
+
+def _read(text: str, kind: Kind) -> tuple[SplitResult | None, str]:
+    """The parts, and what is wrong; empty where nothing is."""
+    if not _is_text(text) or _UNWRITTEN.search(text):
+        return None, "it holds a blank, a backslash or a control character"
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None, "its host cannot be read"
+    if parts.scheme not in kind.schemes or "://" not in text:
+        return None, f"it begins with none of {', '.join(sorted(kind.schemes))}"
+    return parts, _fault_of(parts, text, kind)
+
+
+def _fault_of(parts: SplitResult, text: str, kind: Kind) -> str:
+    try:
+        port = parts.port
+        (parts.hostname or "").encode("idna")  # or the look-up raises what is no OSError
+    except UnicodeError:
+        return "its host cannot be read"
+    except ValueError:
+        port = 0
+    user, _, host = parts.netloc.rpartition("@")
+    is_hostless = not parts.hostname and (host or parts.scheme not in kind.hostless)
+    faults = {
+        "its port is no whole number from 1 to 65535": port == 0,
+        "a # or @ stands behind the host": "#" in text or "@" in parts.path + parts.query,
+        "there is more than one @ in it": "@" in user,
+        "it names no host": is_hostless,
+        "there is a control character in its user name or password": _CONTROL.search(unquote(user)),
+    }
+    return next((fault for fault, is_so in faults.items() if is_so), "")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of the environment that are no UTF-8
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """What a broker's URL says of TLS; its files are paths to PEM files, None where it names none."""
+
+    cert_reqs: ssl.VerifyMode = ssl.CERT_REQUIRED
+    check_hostname: bool = True
+    ca_certs: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+
+    @property
+    def unchecked(self) -> str | None:
+        """The parameter that turns a part of the check off; None: everything is checked."""
+        if self.cert_reqs is ssl.CERT_NONE:
+            return "ssl_cert_reqs=none"
+        return None if self.check_hostname else "ssl_check_hostname=false"
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker, or several of a kind that stand in for one another.
+
+    ``url`` is for kombu, without what is in ``tls``; ``tls`` is None where it is spoken to in the open.
+    """
+
+    url: str = field(repr=False)
+    scheme: str
+    tls: TLS | None
+
+    @property
+    def is_redis(self) -> bool:
+        """Whether it speaks Redis' protocol, else RabbitMQ's."""
+        return self.scheme.startswith("redis")
+
+
+def read_broker(text: str) -> Broker:
+    """The broker that ``text`` names, or the brokers, with ``;`` in between. Raises BadURL.
+
+    What is taken kombu takes too; parameters that it would show, or fail on, are refused.
+    """
+    first, *others = (_read_one(one) for one in text.split(";"))
+    if others and first.scheme == "redis+socket":
+        raise BadURL("names several brokers, and redis+socket:// has no others beside it")
+    if any((other.scheme, other.tls) != (first.scheme, first.tls) for other in others):
+        raise BadURL(
+            "names several brokers that differ in more than user, host and path: all need the same scheme and "
+            "the same ssl_ parameters"
+        )
+    return Broker(";".join(one.url for one in (first, *others)), first.scheme, first.tls)
+
+
+def _read_one(text: str) -> Broker:
+    parts = read_url(text, BROKER)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if given.keys() & {"password", "username", "userid", "user"}:
+        raise BadURL(
+            "has its user name or password behind the ?, where it is shown; write them before the host, as "
+            "redis://:password@host:6379/0 or redis+socket://:password@/run/redis.sock"
+        )
+    if parts.scheme == "redis+socket":
+        known, path_is_fine = {"virtual_host": _is_redis_database}, len(parts.path) > 1
+    elif parts.scheme in ("redis", "rediss"):
+        known = _SSL_PARAMETERS | {"credential_provider": _can_be_imported}
+        path_is_fine = _is_redis_database(unquote(parts.path))
+    else:
+        known = _SSL_PARAMETERS | {
+            "heartbeat": _is_number,
+            "login_method": {"PLAIN", "AMQPLAIN", "EXTERNAL"}.__contains__,
+        }
+        path_is_fine = True
+    if not path_is_fine:
+        raise BadURL(
+            "is not a broker URL: behind Redis' host comes the number of a database, as redis://host:6379/0, and "
+            f"behind redis+socket:// the path of a socket, as redis+socket:///run/redis.sock; {_ESCAPES}"
+        )
+    for name, value in given.items():
+        if name not in known or not known[name](value):
+            raise BadURL(
+                f"has a parameter behind the ? that is not taken; {parts.scheme}:// takes "
+                f"{', '.join(sorted(known))}, with the values that Celery's documentation has"
+            )
+    ssl_given = {name: value for name, value in given.items() if name in _SSL_PARAMETERS}
+    rest = {name: value for name, value in given.items() if name not in _SSL_PARAMETERS}
+    tls = _tls_of(ssl_given) if ssl_given or parts.scheme in ("rediss", "amqps") else None
+    # Not put together from its parts: of redis+socket:/// that would leave two slashes out.
+    base, _, _ = text.partition("?")
+    return Broker(f"{base}?{urlencode(rest)}" if rest else base, parts.scheme, tls)
+
+
+def _tls_of(given: Mapping[str, str]) -> TLS:
+    return TLS(
+        cert_reqs=_CERT_REQS[given.get("ssl_cert_reqs", "required")],
+        check_hostname=given.get("ssl_check_hostname", "true").lower() == "true",
+        ca_certs=given.get("ssl_ca_certs"),
+        certfile=given.get("ssl_certfile"),
+        keyfile=given.get("ssl_keyfile"),
+    )
+
+
+def _is_redis_database(value: str) -> bool:
+    return bool(_REDIS_DATABASE.fullmatch(value))
+
+
+def _is_number(value: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,6}", value))
+
+
+def _can_be_imported(value: str) -> bool:
+    from kombu.utils import symbol_by_name  # noqa: PLC0415 - as good as never
+
+    try:
+        symbol_by_name(value)
+    except Exception:  # noqa: BLE001 - whatever a name, or the module behind it, makes of itself
+        return False
+    return True
+
+
+_CERT_REQS: Final = {
+    **dict.fromkeys(("required", "CERT_REQUIRED"), ssl.CERT_REQUIRED),
+    **dict.fromkeys(("optional", "CERT_OPTIONAL"), ssl.CERT_OPTIONAL),
+    **dict.fromkeys(("none", "CERT_NONE"), ssl.CERT_NONE),
+}
+
+_SSL_PARAMETERS: Final = {
+    "ssl_cert_reqs": _CERT_REQS.__contains__,
+    "ssl_check_hostname": lambda value: value.lower() in ("true", "false"),
+    **dict.fromkeys(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"), bool),
+}
+
+
+def proxy_faults(environ: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the proxies that libcurl would take from ``environ``, by the variable's name.
+
+    It reads ``http_proxy`` in lower case only; of the others those in capitals where the lower ones are unset.
+    """
+    faults = {}
+    for name in ("https_proxy", "http_proxy", "all_proxy", "no_proxy"):
+        names = (name,) if name == "http_proxy" else (name, name.upper())
+        read = next((one for one in names if environ.get(one)), None)
+        if read is None:
+            continue
+        fault = (_exception_fault if name == "no_proxy" else _proxy_fault)(environ[read])
+        if fault is not None:
+            faults[read] = fault
+    return faults
+
+
+def _proxy_fault(text: str) -> str | None:
+    try:
+        # Without a scheme it is one of http, to libcurl.
+        parts = read_url(text if "://" in text else f"http://{text}", PROXY)
+    except BadURL as error:
+        return str(error)
+    if _NO_PROXYS_HOST.search(parts.hostname or ""):
+        return f"is not {PROXY.noun}, as {PROXY.example}: its host cannot be read"
+    return None
+
+
+def _exception_fault(text: str) -> str | None:
+    if "@" in text or "://" in text:
+        return (
+            "holds a URL; it is a list of hosts that no proxy is asked for, as localhost,10.0.0.0/8"
+        )
+    return None
+
+
+def shown(url: str) -> str:
+    """``url`` for people: its scheme and host, or its path where it has no host."""
+    parts = urlsplit(url)
+    host = unquote(parts.netloc.rpartition("@")[2])
+    return f"{parts.scheme}://{host or parts.path}"
+
+
+def without_credentials(text: str) -> str:
+    """``text`` of a library, without what may be the user and password of a URL in it.
+
+    It is all from the beginning of the first URL, or of what is quoted, to the last @.
+    """
+    before, at, after = text.rpartition("@")
+    if not at:
+        return text
+    begins = [place + len(mark) for mark in ("://", "'") if (place := before.find(mark)) >= 0]
+    begin = min(begins) if begins else before.rfind(" ") + 1
+    return before[:begin] + after
