@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 import redis
 import sqlalchemy as sa
+from certificates import Authority
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -55,8 +56,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A developer's own settings never leak into a test, nor into what it starts.
-for name in [name for name in os.environ if name.startswith("WALLARM_NOTIFY_")]:
+for name in [name for name in os.environ if name.startswith(("WALLARM_NOTIFY_", "CELERY_"))]:
     del os.environ[name]
+os.environ.pop("SSL_CERT_FILE", None)
 
 
 @pytest.fixture(scope="session")
@@ -229,6 +231,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + signed.public_bytes(serialization.Encoding.PEM)
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A CA that nobody trusts unless told to."""
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def connected(url: str) -> sa.Connection:

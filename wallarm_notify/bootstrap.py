@@ -162,6 +162,7 @@ class Wiring:
         return Poster(
             connect_timeout=self.settings.connect_timeout,
             request_timeout=self.settings.request_timeout,
+            ca_file=self.settings.trusted(),
         )
 
     def _url_of(self, sending: Sending) -> str:

@@ -113,7 +113,9 @@ class _Exchange(Generic[T]):
     key: IntegrationKey
     began: float
 
-    def __init__(self, kept: _Kept, connect_timeout: float, request_timeout: float) -> None:
+    def __init__(
+        self, kept: _Kept, connect_timeout: float, request_timeout: float, ca_file: str | None
+    ) -> None:
         self._kept = kept
         self._limits = (connect_timeout, request_timeout)
         self._opened: list[int] = []
@@ -127,7 +129,7 @@ class _Exchange(Generic[T]):
         handle.setopt(pycurl.POST, 1)
         handle.setopt(pycurl.HTTPHEADER, list(_HEADERS))
         handle.setopt(pycurl.USERAGENT, "wallarm-notify")
-        handle.setopt(pycurl.CAINFO, where())
+        handle.setopt(pycurl.CAINFO, ca_file or where())
         # One request a connection at a time: one that hangs holds up no other.
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.MAXAGE_CONN, IDLE_AT_MOST)
@@ -204,12 +206,20 @@ class _Exchange(Generic[T]):
 
 
 class Poster(Generic[T]):
-    """Requests under way, each known by the ticket it was begun with. One thread's, but for ``wake``."""
+    """Requests under way, each known by the ticket it was begun with. One thread's, but for ``wake``.
+
+    ``ca_file`` is the path of a PEM file with the CAs that are trusted; without it certifi's are.
+    """
 
     def __init__(
-        self, *, connect_timeout: float, request_timeout: float, connections: int = 64
+        self,
+        *,
+        connect_timeout: float,
+        request_timeout: float,
+        ca_file: str | None = None,
+        connections: int = 64,
     ) -> None:
-        self._limits = (connect_timeout, request_timeout)
+        self._how = (connect_timeout, request_timeout, ca_file)
         self._ear, self._bell = socket.socketpair()
         self._ear.setblocking(False)
         self._bell.setblocking(False)
@@ -232,7 +242,7 @@ class Poster(Generic[T]):
 
     def begin(self, ticket: T, base_url: str, body: bytes, key: IntegrationKey) -> None:
         """Begins to send ``body``, once. How it ends ``wait`` tells."""
-        exchange = self._idle.pop() if self._idle else _Exchange[T](self._kept, *self._limits)
+        exchange = self._idle.pop() if self._idle else _Exchange[T](self._kept, *self._how)
         exchange.set_up(ticket, base_url + ENQUEUE_PATH, body, key)
         self._multi.add_handle(exchange.handle)
         self._under_way[exchange.handle] = exchange
