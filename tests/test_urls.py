@@ -17,6 +17,7 @@ from wallarm_notify.urls import (
     PROXY,
     WEB,
     BadURL,
+    proxy_faults,
     read_broker,
     read_url,
     shown,
@@ -215,3 +216,60 @@ def test_what_is_taken_kombu_takes_and_what_is_not_is_not_repeated(
 )
 def test_what_may_be_a_user_and_password_is_cut_out_of_a_text(text: str, left: str) -> None:
     assert without_credentials(text) == left
+
+
+# Proxies.
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://proxy.example:3128",
+        "proxy.example:3128",
+        f"me:{SECRET}@proxy.example:3128",
+        f"http://me:p%2F%40%23{SECRET}@proxy.example:3128/",
+        "https://proxy.example",
+        "socks5h://127.0.0.1:1080",
+        "http://[::1]:3128",
+    ],
+)
+def test_a_proxy_may_be(url: str) -> None:
+    assert proxy_faults({"https_proxy": url, "http_proxy": url, "ALL_PROXY": url}) == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://me:{SECRET}/x@proxy.example:3128",
+        f"me:{SECRET}#x@proxy.example:3128",
+        f"http://me:{SECRET}@proxy.example:port",
+        f"gopher://me:{SECRET}@proxy.example",
+        f"http://me:{SECRET}@pro'xy",
+        f"http://me:{SECRET}%0a@proxy.example",
+        f"http://me:{SECRET}@",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY"]
+)
+def test_a_proxy_that_libcurl_cannot_read_is_refused_by_its_name(name: str, url: str) -> None:
+    ((named, said),) = proxy_faults({name: url}).items()
+    assert named == name
+    assert said.startswith("is not a proxy's URL, as http://user:password@host:3128: ")
+    assert SECRET not in said
+
+
+def test_only_what_libcurl_reads_is_looked_at() -> None:
+    wrong = "http://me:x/y@h"
+    assert proxy_faults({"HTTP_PROXY": wrong, "ftp_proxy": wrong}) == {}
+    assert proxy_faults({"https_proxy": "http://h", "HTTPS_PROXY": wrong}) == {}
+    assert proxy_faults({"https_proxy": "", "HTTPS_PROXY": wrong}).keys() == {"HTTPS_PROXY"}
+    assert proxy_faults({}) == {}
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_hosts_that_no_proxy_is_asked_for_are_no_urls(name: str) -> None:
+    assert proxy_faults({name: "localhost, .example.com,10.0.0.0/8,[::1],*"}) == {}
+    ((named, said),) = proxy_faults({name: f"http://me:{SECRET}@host"}).items()
+    assert (named, SECRET in said) == (name, False)
+    assert "localhost,10.0.0.0/8" in said

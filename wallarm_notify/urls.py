@@ -88,7 +88,7 @@ def _fault_of(parts: SplitResult, text: str, kind: Kind) -> str:
     user, _, host = parts.netloc.rpartition("@")
     is_hostless = not parts.hostname and (host or parts.scheme not in kind.hostless)
     faults = {
-        "its port is no whole number from 1 to 65535": port == 0,
+        "its port is no whole number from 1 to 65535": port == 0 or host.endswith(":"),
         "a # or @ stands behind the host": "#" in text or "@" in parts.path + parts.query,
         "there is more than one @ in it": "@" in user,
         "it names no host": is_hostless,

@@ -117,6 +117,22 @@ def test_an_errors_text_is_kept_without_the_key_and_what_cannot_be_stored() -> N
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unsupported proxy syntax in 'http://u:hunter2/x@127.0.0.1:3128': Port number was not a decimal number",
+        "Unsupported proxy syntax in 'u:hunter2 x@h ost:1': Bad password",
+        "Unsupported proxy scheme for 'gopher://u:hunter2@h'",
+        "Unsupported proxy syntax in 'http://u:hunter2'x@h(:1': Bad hostname",
+        "Could not resolve proxy: u:hunter2@h",
+    ],
+)
+def test_a_proxys_password_is_not_in_an_errors_text(text: str) -> None:
+    kept = no_answer(FailureReason.DNS, text, KEY).response
+    assert "hunter2" not in kept
+    assert kept.startswith(text[:20])
+
+
 # Heads.
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -15,10 +16,13 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pycurl
 import pytest
 from build import a_key, eventually
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wallarm_notify.adapters.pagerduty import post as post_module
 from wallarm_notify.adapters.pagerduty.answer import answer_of
@@ -26,6 +30,7 @@ from wallarm_notify.adapters.pagerduty.post import IDLE_AT_MOST, Poster
 from wallarm_notify.domain.outcome import RESPONSE_BYTES, Answer, FailureReason
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
+from wallarm_notify.urls import proxy_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -1082,6 +1087,65 @@ def test_a_proxy_that_is_away_is_told_like_any_other_host(
     assert_no_answer(send(poster, "https://pagerduty.invalid"), FailureReason.REFUSED)
     monkeypatch.setenv("https_proxy", "http://nothing.invalid:1")
     assert_no_answer(send(poster, "https://pagerduty.invalid"), FailureReason.DNS)
+
+
+PASSWORD = "hunter2"
+
+
+@pytest.mark.parametrize("sign", ["/", "#", "?", "@", ":", "%", " ", ";", "'", "é"])
+def test_a_proxys_password_is_used_whatever_is_escaped_in_it(
+    proxy: Server, poster: Poster[Any], monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    password = f"{PASSWORD}{sign}x"
+    url = proxy.url.replace("//", f"//me:{quote(password, safe='')}@")
+    monkeypatch.setenv("http_proxy", url)
+    assert proxy_faults({"http_proxy": url}) == {}
+    assert send(poster, "http://pagerduty.invalid").status == 202
+    given = base64.b64encode(f"me:{password}".encode())
+    assert b"Proxy-Authorization: Basic " + given in proxy.requests[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://me:{PASSWORD}/x@127.0.0.1:1",
+        f"me:{PASSWORD} x@127.0.0.1:1",
+        f"gopher://me:{PASSWORD}@127.0.0.1:1",
+        f"http://me:{PASSWORD}@127.0.0.1:99999",
+    ],
+)
+def test_a_proxys_password_is_in_no_answer(
+    poster: Poster[Any], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("https_proxy", url)
+    answer = send(poster, "https://pagerduty.invalid")
+    assert_no_answer(answer, answer.reason or FailureReason.NETWORK)
+    assert PASSWORD not in answer.response
+    assert proxy_faults({"https_proxy": url}).keys() == {"https_proxy"}
+
+
+@settings(max_examples=200)
+@given(
+    scheme=st.sampled_from(["", "http://", "socks5h://"]),
+    user=st.text("ab:/?#@%25'& \té", max_size=6),
+    host=st.sampled_from(["127.0.0.1", "[::1]"]) | st.text("ab:/?#@%25'& ._-", max_size=4),
+    end=st.sampled_from(["", ":1", ":", "/", "/a", ":70000", "?a", "#a"]),
+)
+def test_a_proxy_that_is_taken_libcurl_takes(scheme: str, user: str, host: str, end: str) -> None:
+    url = f"{scheme}{user}@{host}{end}"
+    if proxy_faults({"all_proxy": url}):
+        return
+    handle = pycurl.Curl()
+    handle.setopt(pycurl.PROXY, url.encode())
+    handle.setopt(pycurl.URL, "http://pagerduty.invalid")
+    # It reads the proxy, and ends before it connects.
+    handle.setopt(pycurl.OPENSOCKETFUNCTION, lambda *_: pycurl.SOCKET_BAD)
+    with pytest.raises(pycurl.error) as error:
+        handle.perform()
+    said = str(error.value)
+    assert handle.errstr()
+    assert "Unsupported" not in said
+    assert "illegal" not in said
 
 
 # The key, and Retry-After, in what comes back.

@@ -16,6 +16,7 @@ from wallarm_notify.domain.outcome import (
     FailureReason,
     reason_of_status,
 )
+from wallarm_notify.urls import without_credentials
 
 _REASONS: Final[Mapping[int, FailureReason]] = {
     **dict.fromkeys(
@@ -92,8 +93,8 @@ def answer_of(status: int, head: Sequence[bytes], body: bytes, key: IntegrationK
 
 
 def no_answer(reason: FailureReason, text: str, key: IntegrationKey) -> Answer:
-    """What stands for an answer where none came."""
-    storable = text.encode("utf-8", "replace").decode()
+    """What stands for an answer where none came; libcurl's ``text`` may repeat a proxy's whole URL."""
+    storable = without_credentials(text).encode("utf-8", "replace").decode()
     return Answer(None, reason, without_key(storable, key))
 
 
