@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "ca_file": None,
     "pagerduty_us_url": "https://events.pagerduty.com/",
     "pagerduty_eu_url": "https://events.eu.pagerduty.com/",
+    "pagerduty_plain_http_hosts": "",
     "console_us_url": "https://us1.my.wallarm.com/",
     "console_eu_url": "https://my.wallarm.com/",
     "console_me_url": None,
@@ -239,6 +240,60 @@ def test_a_region_and_a_cloud_have_hosts_without_a_slash_at_the_end(
     assert got.console_host("us") == "https://us1.my.wallarm.com"
     assert got.console_host("eu") == "https://my.wallarm.com"
     assert got.console_host("me") is None
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1.2.3:8088", "127.1", "[::1]:8088", "localhost", "LOCALHOST:1"]
+)
+def test_keys_may_be_sent_in_the_open_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    settings(monkeypatch, pagerduty_us_url=f"http://{host}", pagerduty_eu_url=f"http://{host}/x")
+
+
+@pytest.mark.parametrize("region", ["us", "eu"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "events.pagerduty.com",
+        "sandbox:8088",
+        "10.0.0.1",
+        "127.0.0.1.example.com",
+        "localhost.example.com",
+        "[::2]",
+        "0.0.0.0",
+    ],
+)
+def test_keys_are_not_sent_in_the_open_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, region: str, host: str
+) -> None:
+    said = refusal(monkeypatch, **{f"pagerduty_{region}_url": f"http://{host}"})
+    assert said.startswith(f"{PREFIX}PAGERDUTY_{region.upper()}_URL is not https")
+    assert "name its host in WALLARM_NOTIFY_PAGERDUTY_PLAIN_HTTP_HOSTS" in said
+
+
+@pytest.mark.parametrize(
+    ("hosts", "url"),
+    [
+        ("sandbox", "http://sandbox:8088"),
+        (" other , Sandbox,", "http://SANDBOX/x"),
+        ("10.0.0.1", "http://10.0.0.1:1"),
+        ("[fd00::1]", "http://[fd00::1]:1"),
+    ],
+)
+def test_a_host_that_is_named_may_be_sent_keys_in_the_open(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, url: str
+) -> None:
+    settings(monkeypatch, pagerduty_plain_http_hosts=hosts, pagerduty_us_url=url)
+    said = refusal(monkeypatch, pagerduty_plain_http_hosts=hosts, pagerduty_eu_url="http://none")
+    assert "PAGERDUTY_EU_URL is not https" in said
+
+
+@pytest.mark.parametrize("hosts", ["http://sandbox", "sandbox:8088", "me:hunter2@host", "*"])
+def test_a_host_in_the_open_is_a_name_alone(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    said = refusal(monkeypatch, pagerduty_plain_http_hosts=f"sandbox,{hosts}")
+    assert "no host's name in place 2" in said
+    assert "hunter2" not in said
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, Final, Literal, Self
 
 from cryptography.fernet import Fernet
@@ -64,6 +66,8 @@ class Settings(BaseSettings):
 
     pagerduty_us_url: HttpUrl = HttpUrl("https://events.pagerduty.com")
     pagerduty_eu_url: HttpUrl = HttpUrl("https://events.eu.pagerduty.com")
+    pagerduty_plain_http_hosts: str = ""
+    """Names of hosts, separated by commas, that may be sent integration keys without TLS; loopback always may."""
     console_us_url: HttpUrl | None = HttpUrl("https://us1.my.wallarm.com")
     console_eu_url: HttpUrl | None = HttpUrl("https://my.wallarm.com")
     console_me_url: HttpUrl | None = None
@@ -166,6 +170,16 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
+    @field_validator("pagerduty_plain_http_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for number, host in enumerate(_hosts(value), start=1):
+            if not re.fullmatch(r"[\w.-]+|\[[0-9a-f:.]+\]", host):
+                raise ValueError(
+                    f"has no host's name in place {number}; give names alone, without scheme and port, as sandbox"
+                )
+        return value
+
     @model_validator(mode="after")
     def _tie(self) -> Self:
         if self.lease_seconds < self.request_timeout + LEASE_MARGIN:
@@ -207,7 +221,20 @@ class Settings(BaseSettings):
                     "PagerDuty itself: shortened waits are for demos and tests. Unset the one or point "
                     "the other at a sandbox."
                 )
+            if url.scheme != "https" and not self._may_be_plain(url.host or ""):
+                raise ValueError(
+                    f"{PREFIX}PAGERDUTY_{name}_URL is not https, so integration keys would be sent in the open; write "
+                    f"https://, or name its host in {PREFIX}PAGERDUTY_PLAIN_HTTP_HOSTS where that is meant."
+                )
         return self
+
+    def _may_be_plain(self, host: str) -> bool:
+        if host == "localhost" or host in _hosts(self.pagerduty_plain_http_hosts):
+            return True
+        try:
+            return ip_address(host.strip("[]")).is_loopback
+        except ValueError:
+            return False
 
     def database(self) -> str:
         """The database's URL, with the CA file. Raises SettingsError where it is not set."""
@@ -252,6 +279,10 @@ class Settings(BaseSettings):
     def ring(self) -> timedelta:
         """How long SWEEP lets an overdue notification rest."""
         return timedelta(seconds=self.ring_seconds)
+
+
+def _hosts(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
 
 
 def _needed(value: SecretStr | None, name: str, example: str) -> str:
