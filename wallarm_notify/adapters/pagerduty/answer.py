@@ -1,7 +1,10 @@
 """What came back for one request, read: a status or the reason why there is none, without the key."""
 
 import re
-from collections.abc import Mapping, Sequence
+import string
+from binascii import a2b_base64
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from errno import ECONNREFUSED
@@ -54,9 +57,27 @@ _OF_CONNECTING: Final = (FailureReason.DNS, FailureReason.TLS, FailureReason.NET
 _TELLING: Final = 4
 """So many characters of a key at the end of what was read are cut off."""
 
-_CHARACTER: Final = re.compile(r"\\u00([0-9a-f]{2})|.", re.IGNORECASE | re.DOTALL)
+_SPELT: Final = re.compile(
+    r"\\u00([0-9a-f]{2})|%([0-9a-f]{2})|&#x0*([1-9a-f][0-9a-f])(?:;|(?![0-9a-f]))"
+    r"|&#0*([1-9][0-9]{1,2})(?:;|(?![0-9]))|\\(/)",
+    re.IGNORECASE,
+)
+"""A character spelt out: for JSON, in per cent, for HTML by its number in hexadecimal and in decimal; or a slash for
+JSON. Its first sign stands nowhere else in it, and is in no key."""
 
-_HALF: Final = re.compile(r"\\(?:u[0-9a-f]{0,3})?\Z")
+_HALF: Final = re.compile(
+    r"(?:\\(?:u[0-9a-f]{0,3})?|%[0-9a-f]?|&(?:#(?:x[0-9a-f]*|[0-9]*))?)\Z", re.IGNORECASE
+)
+"""What may be the beginning of one, at the end."""
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+")
+_LONG_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{43,}")
+"""As long as 32 characters in base64."""
+
+_MARKS: Final = frozenset("\\%&")
+
+_ALPHABET: Final = string.ascii_letters + string.digits + "+/-_"
+_STANDARD: Final = str.maketrans("-_", "+/")
 
 _BLANK: Final = (b"\r\n", b"\n")
 
@@ -124,17 +145,124 @@ def retry_after(value: str | None, date: str | None, now: datetime) -> timedelta
 def without_key(text: str, key: IntegrationKey) -> str:
     """``text``, of which only the beginning may have been read, with the key cut out; storable.
 
-    The end is cut too where it is the beginning of the key. At most 2 kB.
+    Also where its characters are spelt out, or it is in something in base64, as docs/decisions/0008
+    has it: its reader has the key again. The end is cut too where it is the beginning of such an
+    echo. At most 2 kB.
     """
     text = text.replace("\0", "")
-    if "\\" in text:
-        return _without_spelt(text, key)[:RESPONSE_BYTES]
-    secret = key.reveal()
-    wanted = secret.lower()
-    if wanted in text.lower():
-        text = re.sub(secret, key.masked, text, flags=re.IGNORECASE)
-    end = text[1 - len(secret) :].lower()
-    return text[: len(text) - _begun(end, wanted)][:RESPONSE_BYTES]
+    wanted = key.reveal().lower()
+    whole, spelt = len(text), []
+    if _MARKS & {*text}:
+        half = _HALF.search(text)
+        whole = whole if half is None else half.start()
+        spelt = [(one.start(), one.end(), _meant(one)) for one in _SPELT.finditer(text)]
+    found, cut = _echoes(text, spelt, whole, wanted)
+    for read, places in _readings(text, spelt):
+        found += [(places[start], places[end]) for start, end in _in_base64(read, wanted)]
+        begun = _begun_in_base64(read[: bisect_left(places, whole)], wanted)
+        cut = min([cut, *(places[start] for start in begun)])
+    kept: list[str] = []
+    begin = 0
+    for start, end in sorted(found):
+        if start >= begin:
+            kept += [text[begin:start], key.masked]
+        begin = max(begin, end)
+    kept.append(text[begin:cut])
+    return "".join(kept)[:RESPONSE_BYTES]
+
+
+_Spelt = Sequence[tuple[int, int, str]]
+"""The characters that are spelt out: from where to where, and what each means."""
+
+
+def _meant(spelt: re.Match[str]) -> str:
+    json, url, hexadecimal, decimal, slash = spelt.groups()
+    if decimal is not None:
+        return chr(int(decimal))
+    return slash or chr(int(json or url or hexadecimal, 16))
+
+
+def _echoes(text: str, spelt: _Spelt, whole: int, wanted: str) -> tuple[list[tuple[int, int]], int]:
+    """From where to where ``wanted`` stands in ``text``, and where its end begins to be it; its length where not.
+
+    From ``whole`` on it may be the beginning of a character that is spelt out.
+    """
+    lowered = _lowered(text)
+    if not spelt and whole == len(text):
+        found = [*_plain(lowered, wanted)]
+        begin = max(found[-1][1] if found else 0, len(text) - len(wanted) + 1)
+        return found, len(text) - _begun(lowered[begin:], wanted)
+    signs = [*lowered]
+    following = [*range(1, len(text) + 1)]
+    for start, end, meant in spelt:
+        signs[start], following[start] = _lowered(meant), end
+    starts = "".join(signs)
+    found = []
+    start = starts.find(wanted[0])
+    while start >= 0:
+        at, matched = start, 0
+        while matched < len(wanted) and at < len(text) and signs[at] == wanted[matched]:
+            at, matched = following[at], matched + 1
+        if matched == len(wanted):
+            found.append((start, at))
+        elif matched >= _TELLING and at >= whole:
+            return found, start
+        start = starts.find(wanted[0], at if matched == len(wanted) else start + 1)
+    return found, len(text)
+
+
+def _readings(text: str, spelt: _Spelt) -> Iterator[tuple[str, Sequence[int]]]:
+    """What ``text`` says as it is, and with what is spelt out in it read; and where each character begins."""
+    yield text, range(len(text) + 1)
+    if spelt:
+        read: list[str] = []
+        places: list[int] = []
+        begin = 0
+        for start, end, meant in spelt:
+            read += [text[begin:start], meant]
+            places += range(begin, start + 1)
+            begin = end
+        yield "".join([*read, text[begin:]]), [*places, *range(begin, len(text) + 1)]
+
+
+def _lowered(text: str) -> str:
+    """``text`` in small letters, each where it was: some outside of ASCII would become two."""
+    return (
+        text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
+    )
+
+
+def _plain(lowered: str, wanted: str) -> Iterator[tuple[int, int]]:
+    """From where to where ``wanted`` stands in it."""
+    start = lowered.find(wanted)
+    while start >= 0:
+        yield start, start + len(wanted)
+        start = lowered.find(wanted, start + len(wanted))
+
+
+def _in_base64(read: str, wanted: str) -> Iterator[tuple[int, int]]:
+    """From where to where ``wanted`` stands in what is base64 in it, whatever stands before and behind."""
+    for run in _LONG_BASE64.finditer(read):
+        for at, decoded in _decoded(run):
+            for start, end in _plain(decoded, wanted):
+                yield at + start * 4 // 3, at - (-end * 4 // 3)
+
+
+def _begun_in_base64(read: str, wanted: str) -> Iterator[int]:
+    """Where the end of ``read`` may begin to be ``wanted`` in base64."""
+    run = _BASE64.match(read, len(read.rstrip(_ALPHABET)))
+    for at, decoded in _decoded(run) if run else ():
+        if begun := _begun(decoded[1 - len(wanted) :], wanted):
+            yield at + (len(decoded) - begun) * 4 // 3
+
+
+def _decoded(run: re.Match[str]) -> Iterator[tuple[int, str]]:
+    """What ``run`` may say: base64 begins at any of its first four characters, the others are before it."""
+    standard = run[0].translate(_STANDARD)
+    for skipped in range(min(4, len(standard))):
+        piece = standard[skipped:]
+        filled = a2b_base64(piece + "A" * (-len(piece) % 4))
+        yield run.start() + skipped, filled[: len(piece) * 3 // 4].lower().decode("latin-1")
 
 
 def _begun(end: str, wanted: str) -> int:
@@ -145,28 +273,3 @@ def _begun(end: str, wanted: str) -> int:
             return len(end) - start
         start = end.find(wanted[:_TELLING], start + 1)
     return 0
-
-
-def _without_spelt(text: str, key: IntegrationKey) -> str:
-    """The same where characters are spelt out, as any may be in JSON: its reader has the key again."""
-    secret = key.reveal()
-    wanted = secret.lower()
-    read: list[str] = []
-    places: list[int] = []
-    for one in _CHARACTER.finditer(text):
-        read.append(one[0] if one[1] is None else chr(int(one[1], 16)))
-        places.append(one.start())
-    places.append(len(text))
-    lowered = "".join(c.lower() if c.isascii() else c for c in read)
-    kept: list[str] = []
-    begin = 0
-    while (found := lowered.find(wanted, begin)) >= 0:
-        kept += [text[places[begin] : places[found]], key.masked]
-        begin = found + len(wanted)
-    # The last character may be spelt out but half.
-    half = _HALF.search(lowered, max(len(lowered) - 5, begin))
-    whole = half.start() if half else len(lowered)
-    start = max(begin, whole - len(wanted) + 1)
-    begun = _begun(lowered[start:whole], wanted)
-    kept.append(text[places[begin] : places[whole - begun] if begun else len(text)])
-    return "".join(kept)
