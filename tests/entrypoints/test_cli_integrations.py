@@ -77,17 +77,47 @@ def test_disabled_creates_what_is_not_sent_to(line: CommandLine) -> None:
 def test_a_wrong_key_is_refused_and_never_repeated(
     line: CommandLine, key: str, sentence: str, given: str
 ) -> None:
-    said = line.refusal(
-        "integrations",
-        "create",
-        "--client",
-        1,
-        "--key",
-        "-" if given == "stdin" else key,
-        stdin=key,
-    )
+    word = "-" if given == "stdin" else key
+    result = line("integrations", "create", "--client", 1, "--key", word, stdin=key)
+    assert (result.exit_code, result.stdout) == (1, "")
+    *warning, said = result.stderr.splitlines()
+    assert len(warning) == (given == "option" and key != "")
+    assert said.startswith("wallarm-notify: key: ")
     assert sentence in said
-    assert not key or key not in said
+    assert not key or key not in result.stderr
+
+
+SEEN = "a key that follows --key is seen by others in the list of processes"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("create", "--client", 1, "--key", KEY),
+        ("create", "--client", 1, f"--key={KEY}"),
+        ("update", 1, "--key", KEY),
+        ("test", "--client", 1, "--key", KEY, "--region", "us"),
+        ("create", "--key", KEY),
+    ],
+    ids=["create", "in one word", "update", "test", "a wrong use"],
+)
+def test_a_key_that_others_can_see_is_warned_of(
+    line: CommandLine, words: tuple[object, ...]
+) -> None:
+    line.integration()
+    result = line("integrations", *words)
+    assert result.exit_code in (0, 2)
+    assert result.stderr.count(SEEN) == 1
+    assert "give --key - and type it when asked" in result.stderr
+    assert SEEN not in result.stdout
+
+
+def test_a_key_from_standard_input_is_not_warned_of(line: CommandLine) -> None:
+    for words in (("create", "--client", 1), ("update", 1)):
+        result = line("integrations", *words, "--key", "-", stdin=KEY)
+        assert result.exit_code == 0
+        assert SEEN not in result.stderr
+    assert SEEN not in line("integrations", "update", 1, "--name", "x").stderr
 
 
 def test_a_key_in_the_wrong_place_is_not_repeated_either(line: CommandLine) -> None:

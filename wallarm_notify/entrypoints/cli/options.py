@@ -15,6 +15,7 @@ from wallarm_notify.domain.integration import (
     parse_region,
     parse_subscriptions,
 )
+from wallarm_notify.entrypoints.cli.output import complain
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -75,10 +76,23 @@ def current_user() -> str:
         return _NOBODY
 
 
+def _warn_of_what_others_see(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> str | None:
+    if value and value != "-":
+        complain(
+            "a key that follows --key is seen by others in the list of processes, and stays in the shell's history; "
+            "give --key - and type it when asked, or send it through standard input."
+        )
+    return value
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 key_option = click.option(
-    "--key", help="PagerDuty integration key; - reads it from standard input, or asks for it."
+    "--key",
+    callback=_warn_of_what_others_see,
+    help="PagerDuty integration key; - reads it from standard input, or asks for it.",
 )
 region_option = click.option("--region", type=LINE, help="PagerDuty service region: us or eu.")
 subscribe_option = click.option(
