@@ -139,6 +139,9 @@ class Producer:
         self._queue: Any = EVENTS_QUEUE
         if queue_type == "quorum":
             self._queue = Queue(EVENTS_QUEUE, queue_arguments={"x-queue-type": "quorum"})
+        elif self._url is not None:
+            # Bound to an exchange, as Celery makes one of a name, RabbitMQ would ask for the right to read it.
+            self._queue = Queue(EVENTS_QUEUE)
         self._own = local()  # a connection for each thread
 
     def emit(self, *events: Mapping[str, Any]) -> list[UUID]:

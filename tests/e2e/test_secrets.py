@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import requests
 from sqlalchemy import text
 
-from e2e.system import Process, System, an_event, eventually
+from e2e.flower import Flower
+from e2e.system import System, an_event, eventually
 from wallarm_notify.domain.integration import IntegrationKey
 
 if TYPE_CHECKING:
@@ -149,42 +148,3 @@ def test_flower_shows_tasks_in_words_and_no_key(system: System, tmp_path: Path) 
     assert retry["kwargs"] == "1 notification for integration 1, attempt 2 of 17"
     assert "1 notification for integration 1 sent, attempt 2 of 17" in retry["result"]
     assert KEY not in json.dumps(flower.tasks)
-
-
-class Flower:
-    """A real Flower on the system's broker."""
-
-    def __init__(self, system: System, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.tasks: dict[str, dict[str, str]] = {}
-        self.process = Process(
-            ["flower", "--address=127.0.0.1", f"--port={self.port}"],
-            {**os.environ, **system.environment, "FLOWER_UNAUTHENTICATED_API": "true"},
-            log,
-        )
-
-    def ask(self, path: str) -> requests.Response | None:
-        assert self.process.popen.poll() is None, self.process.text()
-        try:
-            return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
-        except requests.ConnectionError:
-            return None
-
-    def wait_until_up(self) -> None:
-        eventually(lambda: self.ask("/healthcheck"), 20, "Flower up")
-
-    def wait_until_it_sees_workers(self) -> None:
-        def seen() -> bool:
-            answer = self.ask("/api/workers?refresh=1")
-            return answer is not None and answer.status_code == 200 and bool(answer.json())
-
-        eventually(seen, 30, "workers in Flower")
-
-    def done(self, task: str) -> list[dict[str, str]]:
-        answer = self.ask("/api/tasks")
-        if answer is None or answer.status_code != 200:
-            return []
-        self.tasks = answer.json()
-        return [t for t in self.tasks.values() if t["name"] == task and t["state"] == "SUCCESS"]

@@ -1,0 +1,152 @@
+"""What docs/operations.md permits on RabbitMQ is enough for each process, and no more."""
+
+from __future__ import annotations
+
+import shlex
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import amqp
+import pytest
+from celery import Celery
+from chaos.rabbitmq import RabbitMQ
+from documents import block
+from kombu import Connection, Queue
+from privileges import DOCUMENT, as_user
+
+from e2e.flower import Flower
+from e2e.system import System, an_event, eventually
+from wallarm_notify.producer import Producer
+from wallarm_notify.sandbox.client import SandboxClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wallarm_notify.sandbox.server import Sandbox
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[str]:
+    """URL of the documented vhost."""
+    with RabbitMQ() as server:
+        for command in block(DOCUMENT, "rabbitmqctl").splitlines():
+            server.control(*shlex.split(command)[1:])
+        yield server.url.removesuffix("//") + "/notify"
+
+
+def test_an_event_goes_its_whole_way_with_no_more_than_is_documented(
+    rabbitmq: str,
+    database_url: str,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system = System(
+        database_url,
+        as_user(rabbitmq, "worker"),
+        sandbox.url,
+        SandboxClient(sandbox.url),
+        tmp_path,
+        retry_time_scale=0.002,
+        sweep_seconds=1,
+    )
+    for name, value in system.environment.items():
+        monkeypatch.setenv(name, value)
+    system.integration()
+    system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
+    flower = Flower(
+        system, tmp_path / "flower.log", WALLARM_NOTIFY_BROKER_URL=as_user(rabbitmq, "monitor")
+    )
+    try:
+        # The queue is not there yet: producers need not wait for workers.
+        with Producer(as_user(rabbitmq, "producer")) as producer:
+            producer.emit(an_event())
+        flower.wait_until_up()
+        # As most would start it: with mingle and gossip, which talk to other workers.
+        worker = system.start_worker("-E")
+        system.start_beat()
+        system.wait_for_states(20, delivered=1)
+        worker.wait_for("Task upkeep.sweep")
+        flower.wait_until_it_sees_workers()
+        eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in Flower")
+    finally:
+        flower.process.kill()
+        system.close()
+    for process in (worker, flower.process):
+        assert "ACCESS_REFUSED" not in process.text()
+
+
+def test_another_client_of_celery_may_enqueue_events_as_producer(rabbitmq: str) -> None:
+    with Celery(broker=as_user(rabbitmq, "producer"), set_as_current=False) as client:
+        client.conf.broker_transport_options = {"confirm_publish": True}
+        queue: Any = Queue("events")  # the published types know names alone
+        client.send_task("events.ingest", kwargs={"events": []}, queue=queue)
+    with Connection(as_user(rabbitmq, "worker")) as worker:
+        taken = worker.SimpleQueue("events").get(timeout=10)
+    assert taken.headers["task"] == "events.ingest"
+
+
+REFUSED: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
+    "producer": [
+        ("reads", "basic_get", {"queue": "events"}),
+        ("empties", "queue_purge", {"queue": "events"}),
+        ("declares", "queue_declare", {"queue": "notifications", "durable": True}),
+        ("deletes", "queue_delete", {"queue": "notifications"}),
+        ("binds", "queue_bind", {"queue": "events", "exchange": "celery"}),
+        ("makes an exchange", "exchange_declare", {"exchange": "mine", "type": "direct"}),
+    ],
+    "monitor": [
+        ("reads", "basic_get", {"queue": "events"}),
+        ("empties", "queue_purge", {"queue": "events"}),
+        ("deletes", "queue_delete", {"queue": "events"}),
+        ("declares", "queue_declare", {"queue": "mine"}),
+        ("binds", "queue_bind", {"queue": "celeryev.x", "exchange": "celery"}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("user", "method", "arguments"),
+    [
+        pytest.param(user, method, arguments, id=f"{user} {what}")
+        for user, attempts in REFUSED.items()
+        for what, method, arguments in attempts
+    ],
+)
+def test_a_user_of_rabbitmq_may_do_nothing_else(
+    rabbitmq: str, user: str, method: str, arguments: dict[str, Any]
+) -> None:
+    with Connection(as_user(rabbitmq, "worker")) as worker:
+        channel: Any = worker.default_channel
+        for name in ("events", "notifications", "celeryev.x"):
+            channel.queue_declare(queue=name, durable=True, auto_delete=False)
+        channel.exchange_declare(exchange="celery", type="direct", durable=True, auto_delete=False)
+    with (
+        Connection(as_user(rabbitmq, user)) as connection,
+        pytest.raises(amqp.AccessRefused),
+    ):
+        getattr(connection.default_channel, method)(**arguments)
+
+
+@pytest.mark.parametrize("exchange", ["", "celery.pidbox", "celery"])
+def test_monitor_publishes_to_the_control_mailbox_alone(rabbitmq: str, exchange: str) -> None:
+    with Connection(as_user(rabbitmq, "worker")) as worker:
+        channel: Any = worker.default_channel
+        channel.exchange_declare(exchange="celery.pidbox", type="fanout", auto_delete=False)
+        channel.exchange_declare(exchange="celery", type="direct", durable=True, auto_delete=False)
+    options = {"confirm_publish": True}
+    with Connection(as_user(rabbitmq, "monitor"), transport_options=options) as monitor:
+        producer = monitor.Producer(auto_declare=False)
+        if exchange == "celery.pidbox":
+            producer.publish({}, exchange=exchange)
+        else:
+            with pytest.raises(amqp.AccessRefused):
+                producer.publish({}, exchange=exchange, routing_key="events")
+
+
+def test_only_its_users_reach_the_vhost(rabbitmq: str) -> None:
+    with pytest.raises(amqp.NotAllowed), Connection(rabbitmq) as guest:
+        guest.connect()

@@ -1,0 +1,118 @@
+"""Every command but ``db upgrade`` does its work with the database role of docs/operations.md."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from privileges import as_role, as_user, documented_broker, documented_postgres, refusals
+
+from entrypoints.command_line import KEY, CommandLine
+from entrypoints.conftest import command_line
+from entrypoints.test_cli_program import every_command
+from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.schemas import read_call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wallarm_notify.embedded import EmbeddedBroker
+    from wallarm_notify.sandbox.server import Sandbox
+
+NO_DATABASE = {"cloud-ips", "demo", "flower", "sandbox", "secrets generate"} | {
+    "events emit", "events schema", "events types", "triggers conditions"
+}  # fmt: skip
+"""What these do needs none, or servers of their own."""
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[EmbeddedBroker]:
+    with documented_broker() as server:
+        yield server
+
+
+@pytest.fixture
+def confined(
+    valkey: EmbeddedBroker,
+    pagerduty: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    quiet_logging: None,
+) -> Iterator[CommandLine]:
+    """The command line with a role and a user that may do what is documented."""
+    with documented_postgres() as postgres:
+        yield from command_line(
+            {
+                "WALLARM_NOTIFY_DATABASE_URL": as_role(postgres.url, "notify"),
+                "WALLARM_NOTIFY_BROKER_URL": as_user(valkey.url, "worker"),
+                "WALLARM_NOTIFY_PAGERDUTY_US_URL": pagerduty.url,
+                "WALLARM_NOTIFY_PAGERDUTY_EU_URL": pagerduty.url,
+                "WALLARM_NOTIFY_SECRET_KEYS": generate(),
+            },
+            monkeypatch,
+        )
+
+
+def leaves() -> set[str]:
+    paths = {" ".join(path) for path in every_command()}
+    return {path for path in paths if not any(other.startswith(f"{path} ") for other in paths)}
+
+
+def test_every_command_and_beats_errands_work_with_rows_alone(
+    confined: CommandLine, valkey: EmbeddedBroker
+) -> None:
+    confined.wiring.router.ingest(*read_call([[{"type": "no such type"}]], {}))
+    mended = json.dumps(
+        {
+            "id": str(uuid4()),
+            "type": "user.created",
+            "client_id": 1,
+            "occurred_at": "2026-03-01T12:00:00+00:00",
+            "user_name": "A Name",
+            "user_email": "a.name@example.com",
+            "user_role": "admin",
+        }
+    )
+    done: list[tuple[str, list[object], str]] = [
+        ("integrations create", ["--client", 1, "--key", "-", "--subscribe", "system"], f"{KEY}\n"),
+        ("integrations list", [], ""),
+        ("integrations show", [1], ""),
+        ("integrations update", [1, "--name", "renamed", "--key", "-"], f"{KEY}\n"),
+        ("integrations test", [1], ""),
+        ("integrations explain", [1], ""),
+        ("integrations disable", [1], ""),
+        ("integrations enable", [1], ""),
+        ("triggers create", ["--client", 1, "--condition", "user_created", "--integration", 1], ""),
+        ("triggers list", [], ""),
+        ("triggers show", [1], ""),
+        ("triggers update", [1, "--name", "renamed"], ""),
+        ("triggers simulate", [1, "--since", "1d"], ""),
+        ("triggers duplicate", [1], ""),
+        ("triggers disable", [1], ""),
+        ("triggers enable", [1], ""),
+        ("triggers delete", [2, "--yes"], ""),
+        ("clients set", [1, "--name", "Example"], ""),
+        ("clients list", [], ""),
+        ("events rejected", [], ""),
+        ("events resubmit", [1, "--file", "-"], mended),
+        ("notifications list", [], ""),
+        ("notifications show", [1], ""),
+        ("notifications replay", [1], ""),
+        ("policy show", [], ""),
+        ("policy simulate", ["--since", "1d"], ""),
+        ("ledger", [], ""),
+        ("metrics", [], ""),
+        ("secrets rotate", [], ""),
+        ("integrations delete", [1, "--yes"], ""),
+        ("db upgrade", [], ""),
+    ]  # fmt: skip
+    assert {command for command, _, _ in done} == leaves() - NO_DATABASE
+    for command, arguments, stdin in done:
+        result = confined(*command.split(), *arguments, stdin=stdin)
+        assert result.exit_code == 0, (command, result.output)
+        if command == "events resubmit":
+            confined.end_all("failed")
+    for errand in (confined.wiring.sweep.run, confined.wiring.review.run, confined.wiring.prune):
+        assert errand().words
+    assert refusals(valkey.url) == []

