@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
@@ -196,7 +197,7 @@ def test_the_broker_is_durable_and_leaves_nothing(temporary: Path) -> None:
     assert not list(temporary.iterdir())
 
 
-def test_a_killed_broker_comes_back_at_its_port_with_its_list(temporary: Path) -> None:
+def test_a_killed_broker_comes_back_at_its_url_with_its_list(temporary: Path) -> None:
     with EmbeddedBroker() as broker:
         url = broker.url
         with client(url) as opened:
@@ -218,6 +219,47 @@ def test_a_given_directory_keeps_the_brokers_data(temporary: Path) -> None:
     with EmbeddedBroker(kept) as broker, client(broker.url) as opened:
         assert opened.lrange("queue", 0, -1) == ["first"]
     assert list(temporary.iterdir()) == [kept]
+
+
+def test_the_broker_answers_only_with_its_password_which_no_other_account_can_see(
+    temporary: Path,
+) -> None:
+    with EmbeddedBroker() as broker:
+        where = urlsplit(broker.url)
+        assert where.password
+        for login in ("", ":guess@"):
+            with (
+                client(f"redis://{login}127.0.0.1:{where.port}/0") as stranger,
+                pytest.raises(redis.AuthenticationError),
+            ):
+                stranger.ping()
+        (server,) = family(broker.pid)
+        told = [*server.cmdline(), *server.environ().values()]
+        assert not any(where.password in word for word in told)
+        holding = [
+            path
+            for path in temporary.rglob("*")
+            if path.is_file() and where.password.encode() in path.read_bytes()
+        ]
+        assert [path.name for path in holding] == ["valkey.conf"]
+        assert holding[0].stat().st_mode & 0o777 == 0o600
+        assert holding[0].parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_each_start_of_a_stopped_broker_has_another_password(temporary: Path) -> None:
+    broker = EmbeddedBroker(temporary / "kept")
+    urls = set()
+    for _ in range(2):
+        with broker:
+            urls.add(urlsplit(broker.url).password)
+    assert len(urls) == 2
+
+
+def test_a_path_of_any_characters_keeps_the_brokers_data(temporary: Path) -> None:
+    kept = temporary / "a 'folder' of \"mine\" \\ # ü"
+    with EmbeddedBroker(kept) as broker, client(broker.url) as opened:
+        opened.rpush("queue", "first")
+    assert list(kept.iterdir())
 
 
 def test_two_of_each_run_side_by_side(temporary: Path) -> None:
@@ -249,7 +291,7 @@ def test_urls_of_the_environment_are_used_and_nothing_is_started(temporary: Path
 @pytest.mark.parametrize(
     ("given", "kept", "started"),
     [
-        ({DATABASE_URL: "postgresql+psycopg2://db.invalid/x"}, 0, "redis://127.0.0.1:"),
+        ({DATABASE_URL: "postgresql+psycopg2://db.invalid/x"}, 0, "redis://:"),
         ({BROKER_URL: "redis://b.invalid/3"}, 1, "postgresql+psycopg2://"),
     ],
 )

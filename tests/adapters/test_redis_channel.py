@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from kombu import Connection, Consumer, Queue
@@ -265,7 +266,9 @@ def test_without_being_called_it_looks_again_of_itself(
         categories=["+@all"],
         commands=["-client|tracking"],
     )
-    deaf = Worker(broker_url.replace("redis://", "redis://deaf:word@"))
+    where = urlsplit(broker_url)
+    login = where._replace(netloc=f"deaf:word@{where.hostname}:{where.port}")
+    deaf = Worker(login.geturl())
     deaf.look()
     put(worker, "an event")
     deaf.drain(1)
