@@ -1,7 +1,8 @@
 """Celery's side: one envelope a task, which unpacks, calls one use case and says what came of it.
 
 ``celery -A tasks worker`` consumes every queue; ``celery -A tasks beat`` runs the schedule. Bad
-settings stop either at once, with a sentence.
+settings stop either at once, with a sentence. Beat needs the broker alone: what a worker needs
+besides is asked for when one starts (``tasks.process``).
 """
 
 import sys
@@ -9,9 +10,7 @@ import sys
 from wallarm_notify.settings import SettingsError, settings
 
 try:
-    settings().database()
     settings().broker()
-    settings().fernet_keys()
 except SettingsError as error:
     sys.exit(f"wallarm-notify: {error}")
 

@@ -20,7 +20,7 @@ from wallarm_notify.adapters.queue import app, check_broker
 from wallarm_notify.adapters.quorum import QuorumQueue
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.domain.errors import Refused, Unavailable
+from wallarm_notify.domain.errors import NotifyError, Refused, Unavailable
 from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.settings import settings
 from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
@@ -46,13 +46,14 @@ def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
 
 @signals.worker_init.connect
 def _check_before_start(**_: Any) -> None:
-    """Stops the start with a sentence where database or broker is down, or the schema is old."""
-    store = Store(make_engine(settings().database(), pool_size=0))
+    """Stops the start with a sentence where a secret is not set, a server down, or the schema old."""
     try:
+        settings().fernet_keys()
+        store = Store(make_engine(settings().database(), pool_size=0))
         _check_queues(app.amqp.queues.consume_from)
         store.check()
         check_broker(app)
-    except (Refused, Unavailable) as error:
+    except NotifyError as error:
         sys.exit(f"wallarm-notify: {error}")
 
 

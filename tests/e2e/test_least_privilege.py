@@ -82,13 +82,17 @@ def test_an_event_goes_its_whole_way_with_no_more_than_is_documented(
     confined.integration()
     confined.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
     flower = Flower(
-        confined, tmp_path / "flower.log", WALLARM_NOTIFY_BROKER_URL=as_user(valkey.url, "monitor")
+        confined,
+        tmp_path / "flower.log",
+        WALLARM_NOTIFY_BROKER_URL=as_user(valkey.url, "monitor"),
+        WALLARM_NOTIFY_DATABASE_URL="",
+        WALLARM_NOTIFY_SECRET_KEYS="",
     )
     try:
         flower.wait_until_up()
         # As most would start it: with mingle and gossip, which talk to other workers.
         worker = confined.start_worker("-E")
-        beat = confined.start_beat()
+        beat = confined.start_beat(WALLARM_NOTIFY_DATABASE_URL="", WALLARM_NOTIFY_SECRET_KEYS="")
         with Producer(as_user(valkey.url, "producer")) as producer:
             producer.emit(an_event())
         confined.wait_for_states(20, delivered=1)

@@ -14,7 +14,7 @@ import pytest
 import redis
 from sqlalchemy import NullPool, create_engine, make_url, text
 
-from e2e.system import ROOT, System
+from e2e.system import ROOT, Process, System, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,16 +40,21 @@ def start(program: str, environment: Mapping[str, str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("program", ["worker", "beat"])
 @pytest.mark.parametrize(
-    ("setting", "value", "sentence"),
+    ("program", "setting", "value", "sentence"),
     [
-        ("DATABASE_URL", "", "WALLARM_NOTIFY_DATABASE_URL is not set"),
-        ("SECRET_KEYS", "", "WALLARM_NOTIFY_SECRET_KEYS is not set"),
-        ("LEASE_SECONDS", "3", "WALLARM_NOTIFY_LEASE_SECONDS (3) must be at least"),
-        ("BROKER_URL", "redis://user:hidden@127.0.0.1:1/0", "does not answer"),
+        ("worker", "DATABASE_URL", "", "WALLARM_NOTIFY_DATABASE_URL is not set"),
+        ("worker", "SECRET_KEYS", "", "WALLARM_NOTIFY_SECRET_KEYS is not set"),
+        *(
+            (program, *wrong)
+            for program in ("worker", "beat")
+            for wrong in (
+                ("BROKER_URL", "", "WALLARM_NOTIFY_BROKER_URL is not set"),
+                ("LEASE_SECONDS", "3", "WALLARM_NOTIFY_LEASE_SECONDS (3) must be at least"),
+                ("BROKER_URL", "redis://user:hidden@127.0.0.1:1/0", "does not answer"),
+            )
+        ),
     ],
-    ids=["no database named", "no secret key", "a lease too short", "broker down"],
 )
 def test_a_wrong_setting_stops_the_start(
     system: System, program: str, setting: str, value: str, sentence: str
@@ -57,6 +62,21 @@ def test_a_wrong_setting_stops_the_start(
     status, said = start(program, {**system.environment, "WALLARM_NOTIFY_" + setting: value})
     assert (status, sentence in said, "Traceback" in said) == (1, True, False), said
     assert "hidden" not in said
+
+
+def test_beat_needs_nothing_but_the_broker(system: System) -> None:
+    alone = {
+        name: value for name, value in os.environ.items() if not name.startswith("WALLARM_NOTIFY_")
+    }
+    beat = Process(
+        ["beat", "-l", "INFO"],
+        {**alone, "WALLARM_NOTIFY_BROKER_URL": system.broker_url},
+        system.folder / "beat.log",
+    )
+    try:
+        eventually(lambda: system.queue_length("upkeep") >= 2, 20, "errands in the broker")
+    finally:
+        assert beat.stop() == 0, beat.text()
 
 
 def test_a_worker_does_not_start_without_its_database(system: System) -> None:
