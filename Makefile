@@ -150,7 +150,7 @@ beat: $(STAMP) ## Celery's clock: exactly one of these runs
 	$(CELERY) beat --loglevel INFO
 
 flower: $(STAMP) ## Celery's monitor, on this machine only
-	$(CELERY) flower --address=127.0.0.1
+	$(BIN)/wallarm-notify flower
 
 sandbox: $(STAMP) ## a PagerDuty that is none; PORT=8088
 	$(BIN)/wallarm-notify sandbox --port $(PORT)

@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "visibility_timeout": 120,
     "events_queue_type": "classic",
     "retention_days": 90,
+    "hosts": "",
 }
 
 
@@ -457,4 +458,22 @@ def test_the_settings_of_a_process_warn_on_standard_error(
     assert said == (
         "wallarm-notify: WALLARM_NOTIFY_BROKER is not a setting and is ignored; "
         "did you mean WALLARM_NOTIFY_BROKER_URL?\n"
+    )
+
+
+def test_hosts_are_names_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = settings(monkeypatch, hosts=" flower.example.com,10.0.0.7 ,::1,[2001:db8::1],a_b")
+    assert got.known_hosts == ("flower.example.com", "10.0.0.7", "::1", "[2001:db8::1]", "a_b")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["*", "*.example.com", "http://a.example", "a.example:80", "a b", "a/b", "-", "[::1]:80", "ä"],
+)
+def test_hosts_that_are_none_are_refused_by_their_place(
+    monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    assert refusal(monkeypatch, hosts=f"localhost,{wrong}") == (
+        "WALLARM_NOTIFY_HOSTS: names no host in place 2; write names or addresses alone, as "
+        "flower.example.com,10.0.0.7."
     )

@@ -35,6 +35,11 @@ _WEB_URLS: Final = (
 _CELERYS_OWN: Final = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
 """Celery would take these in place of ours, unread; its option -b sets the first."""
 
+_HOST: Final = re.compile(
+    r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
+)
+"""A name or an address and nothing more: no port, no scheme."""
+
 _LONGEST_WINDOW: Final = int(LONGEST_WINDOW.total_seconds())
 
 LEASE_MARGIN: Final = 5.0
@@ -111,6 +116,8 @@ class Settings(BaseSettings):
     """How many rejected events of a client are kept a day, and undecodable messages; 0: all of them."""
     retention_days: float = Field(90.0, gt=0, le=36500)
     """How long events, notifications, attempts and rejections are kept after their end."""
+    hosts: str = ""
+    """Names by which Flower and the metrics are asked, besides localhost and their own address."""
 
     @field_validator("database_url")
     @classmethod
@@ -170,13 +177,14 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
-    @field_validator("pagerduty_plain_http_hosts")
+    @field_validator("pagerduty_plain_http_hosts", "hosts")
     @classmethod
     def _are_hosts(cls, value: str) -> str:
         for number, host in enumerate(_hosts(value), start=1):
-            if not re.fullmatch(r"[\w.-]+|\[[0-9a-f:.]+\]", host):
+            if not _HOST.fullmatch(host):
                 raise ValueError(
-                    f"has no host's name in place {number}; give names alone, without scheme and port, as sandbox"
+                    f"names no host in place {number}; write names or addresses alone, as "
+                    "flower.example.com,10.0.0.7"
                 )
         return value
 
@@ -269,6 +277,11 @@ class Settings(BaseSettings):
         """The base URL of a cloud's console; None where links have nowhere to lead."""
         url = {"us": self.console_us_url, "eu": self.console_eu_url}.get(cloud, self.console_me_url)
         return None if url is None else str(url).rstrip("/")
+
+    @property
+    def known_hosts(self) -> tuple[str, ...]:
+        """The names in ``hosts``."""
+        return tuple(name.strip() for name in self.hosts.split(",") if name.strip())
 
     @property
     def lease(self) -> timedelta:

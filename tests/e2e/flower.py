@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import requests
 
 from e2e.system import Process, System, eventually
 
-if TYPE_CHECKING:
-    from pathlib import Path
+COMMAND = Path(sys.executable).with_name("wallarm-notify")
 
 
 class Flower:
@@ -23,7 +23,7 @@ class Flower:
             self.port = probe.getsockname()[1]
         self.tasks: dict[str, dict[str, str]] = {}
         self.process = Process(
-            ["flower", "--address=127.0.0.1", f"--port={self.port}", *options],
+            ["flower", "--port", str(self.port), *options],
             {
                 **os.environ,
                 **system.environment,
@@ -31,6 +31,7 @@ class Flower:
                 **environment,
             },
             log,
+            program=[str(COMMAND)],
         )
 
     def ask(self, path: str, **headers: str) -> requests.Response | None:

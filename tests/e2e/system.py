@@ -25,7 +25,7 @@ from wallarm_notify.services.manage_integrations import Draft
 from wallarm_notify.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from wallarm_notify.sandbox.client import SandboxClient
 
@@ -66,13 +66,19 @@ def an_event(client_id: int = 1, **fields: Any) -> dict[str, Any]:
 
 
 class Process:
-    """One worker or beat, in a process group of its own."""
+    """One worker, beat or other ``program``, in a process group of its own."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        log: Path,
+        program: Sequence[str] = (sys.executable, "-m", "celery", "-A", "tasks"),
+    ) -> None:
         self.log = log
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
+                [*program, *arguments],
                 cwd=ROOT,
                 env=environment,
                 stdout=output,

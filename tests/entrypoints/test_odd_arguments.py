@@ -14,7 +14,7 @@ from wallarm_notify.entrypoints.cli import cli
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
 
-GO_ON = {("demo",), ("sandbox",), ("metrics",), ("db", "upgrade")}
+GO_ON = {("demo",), ("sandbox",), ("metrics",), ("flower",), ("db", "upgrade")}
 """These serve until they are stopped, or are no business of a fuzz test."""
 
 COMMANDS = [path for path in every_command() if path not in GO_ON]

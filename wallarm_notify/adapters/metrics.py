@@ -1,11 +1,16 @@
 """Metrics in Prometheus' text form, made of what the database holds at the moment of asking."""
 
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from wallarm_notify.adapters.hosts import UNKNOWN, KnownHosts
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.services.measure import Figures
 
@@ -41,6 +46,41 @@ def registry_of(figures: Callable[[], Figures]) -> CollectorRegistry:
 def exposition(figures: Callable[[], Figures]) -> str:
     """The metrics as one page of text."""
     return generate_latest(registry_of(figures)).decode()
+
+
+class MetricsServer(ThreadingMixIn, WSGIServer):
+    """Serves the metrics at ``address`` to whoever asks by a host name that it knows.
+
+    It listens once it is made. Raises OSError, or UnicodeError for an address that is none, where it cannot.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self, address: str, port: int, figures: Callable[[], Figures], hosts: KnownHosts
+    ) -> None:
+        family, *_, place = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        self.address_family = family
+        super().__init__((str(place[0]), port), _Quiet)
+        page = make_wsgi_app(registry_of(figures))
+
+        def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if hosts.know(environ.get("HTTP_HOST")):
+                answered: Iterable[bytes] = page(environ, start_response)
+                return answered
+            start_response(
+                "421 Misdirected Request", [("Content-Type", "text/plain; charset=utf-8")]
+            )
+            return [UNKNOWN.encode()]
+
+        self.set_app(answer)
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
+        """Requests are not logged."""
 
 
 def _of(figures: Figures) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ from wallarm_notify.entrypoints.cli.cloud_ips import cloud_ips
 from wallarm_notify.entrypoints.cli.database import db
 from wallarm_notify.entrypoints.cli.demo import demo
 from wallarm_notify.entrypoints.cli.events import events
+from wallarm_notify.entrypoints.cli.flower import flower
 from wallarm_notify.entrypoints.cli.integrations import integrations
 from wallarm_notify.entrypoints.cli.ledger import ledger
 from wallarm_notify.entrypoints.cli.metrics import metrics
@@ -33,6 +34,7 @@ COMMANDS = (
     policy,
     ledger,
     metrics,
+    flower,
     cloud_ips,
     sandbox,
     demo,

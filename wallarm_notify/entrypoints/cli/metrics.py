@@ -1,7 +1,6 @@
 """``wallarm-notify metrics``: figures for a monitoring system."""
 
 import contextlib
-import threading
 
 import click
 
@@ -24,12 +23,15 @@ HOST = "127.0.0.1"
 )
 @click.option("--address", type=LINE, help="Where to serve; default: 127.0.0.1.")
 def metrics(port: int | None, address: str | None) -> None:
-    """Print metrics in Prometheus' text form, or serve them; whoever reaches the port may read them."""
-    from prometheus_client import start_http_server  # noqa: PLC0415 - only this command needs it
+    """Print metrics in Prometheus' text form, or serve them; whoever reaches the port may read them.
 
-    from wallarm_notify.adapters.metrics import exposition, registry_of  # noqa: PLC0415 - likewise
+    They are served to who asks by localhost, the address, or a name in WALLARM_NOTIFY_HOSTS.
+    """
+    from wallarm_notify.adapters.hosts import KnownHosts  # noqa: PLC0415 - only this command
+    from wallarm_notify.adapters.metrics import MetricsServer, exposition  # noqa: PLC0415 - likewise
 
-    figures = wiring().figures
+    parts = wiring()
+    figures = parts.figures
     if port is None:
         if address is not None:
             raise click.UsageError("--address goes with --port.")
@@ -38,12 +40,13 @@ def metrics(port: int | None, address: str | None) -> None:
         return
     host = address or HOST
     try:
-        server, thread = start_http_server(port, host, registry_of(figures))
+        known = KnownHosts(host, parts.settings.known_hosts)
+        server = MetricsServer(host, port, figures, known)
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"Cannot serve at {host}, port {port}: {error}.") from None
     shown = f"[{host}]" if ":" in host else host
-    note(f"Metrics at http://{shown}:{server.server_port}/metrics until Ctrl-C.")
+    # Who reads that they are served may end it at once.
     with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    server.shutdown()
-    thread.join()
+        note(f"Metrics at http://{shown}:{server.server_port}/metrics until Ctrl-C.")
+        server.serve_forever()
+    server.server_close()

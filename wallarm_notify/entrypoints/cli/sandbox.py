@@ -36,7 +36,8 @@ def sandbox(port: int, host: str, rate_limit: int) -> None:
         server.start()
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"The sandbox cannot listen on {host}:{port}: {error}.") from None
-    say(server.url)
-    note(f"What arrives: {server.url}/sandbox/alerts; Ctrl-C stops.")
+    # Who reads that it is up may stop it at once.
     with contextlib.suppress(KeyboardInterrupt):
+        say(server.url)
+        note(f"What arrives: {server.url}/sandbox/alerts; Ctrl-C stops.")
         server.serve_forever()

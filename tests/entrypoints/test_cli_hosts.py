@@ -1,0 +1,153 @@
+"""Flower and the metrics answer only to host names that they know: a page elsewhere cannot read them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING
+
+import pytest
+
+from entrypoints.command_line import COMMAND, CommandLine
+from wallarm_notify.adapters.hosts import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SERVERS = [("flower", "/healthcheck"), ("metrics", "/metrics")]
+
+
+class Served:
+    """A server of ours in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], address: str, port: int) -> None:
+        self.process = process
+        self.address = address
+        self.port = port
+
+    def ask(
+        self, path: str, host: str | None, method: str = "GET", version: int = 11
+    ) -> tuple[int, str, str]:
+        """Status, type and text of the answer to a request with this Host header, or with none."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection._http_vsn = version  # type: ignore[attr-defined]  # no other way to say it
+        connection._http_vsn_str = f"HTTP/1.{version % 10}"  # type: ignore[attr-defined]  # likewise
+        connection.putrequest(method, path, skip_host=True)
+        if host is not None:
+            connection.putheader("Host", host)
+        connection.endheaders()
+        answer = connection.getresponse()
+        said = answer.status, answer.getheader("Content-Type", ""), answer.read().decode()
+        connection.close()
+        return said
+
+
+@contextmanager
+def served(environment: Mapping[str, str], *words: str) -> Iterator[Served]:
+    with subprocess.Popen(
+        [COMMAND, *words],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            found = next(filter(None, (re.search(r" at http://(.*):(\d+)", one) for one in lines)))
+            yield Served(process, found[1], int(found[2]))
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("command", "path"), SERVERS)
+def test_it_answers_to_its_own_names_and_to_no_other(
+    line: CommandLine, command: str, path: str
+) -> None:
+    environment = {**line.environment, "WALLARM_NOTIFY_HOSTS": "monitor.example.com, 10.0.0.7"}
+    with served(environment, command, "--port", "0") as server:
+        assert server.address == "127.0.0.1"
+        for known in (
+            "localhost", f"127.0.0.1:{server.port}", f"[::1]:{server.port}", "LOCALHOST:1",
+            "monitor.example.com", "Monitor.example.com:443", "10.0.0.7:80",
+        ):  # fmt: skip
+            assert server.ask(path, known)[0] == 200, known
+        for foreign in (
+            "rebound.example", f"rebound.example:{server.port}", "localhost.rebound.example",
+            "monitor.example.com.rebound.example", "192.0.2.7",
+        ):  # fmt: skip
+            told = server.ask(path, foreign)
+            assert told == (421, "text/plain; charset=utf-8", UNKNOWN), foreign
+        # What is no host at all Flower's own server refuses already.
+        for wrong in ("rebound.example@localhost", "localhost, rebound.example", ""):
+            assert server.ask(path, wrong)[0] in (400, 421)
+        assert server.ask(path, None, version=10)[0] == 421
+
+
+def test_flower_answers_nothing_to_another_name_whatever_it_is_asked(line: CommandLine) -> None:
+    unauthenticated = {"FLOWER_UNAUTHENTICATED_API": "true"}
+    with served({**line.environment, **unauthenticated}, "flower", "--port", "0") as server:
+        for path in ("/", "/tasks", "/api/tasks", "/metrics", "/static/css/flower.css", "/nothing"):
+            assert server.ask(path, "localhost")[0] in (200, 404)
+            assert server.ask(path, "rebound.example")[2] == UNKNOWN
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"):
+            path = "/api/worker/shutdown/any@worker"
+            assert server.ask(path, "rebound.example", method)[0] == 421
+
+
+@pytest.mark.parametrize(("command", "path"), SERVERS)
+def test_on_every_address_it_answers_to_each_address_and_to_no_name(
+    line: CommandLine, command: str, path: str
+) -> None:
+    with served(line.environment, command, "--port", "0", "--address", "0.0.0.0") as server:
+        assert server.ask(path, "192.0.2.7:5555")[0] == 200
+        assert server.ask(path, "rebound.example")[0] == 421
+
+
+@pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGINT])
+def test_flower_needs_the_broker_alone_and_ends_in_peace(
+    line: CommandLine, ends: signal.Signals
+) -> None:
+    environment = {
+        **line.environment, "WALLARM_NOTIFY_DATABASE_URL": "", "WALLARM_NOTIFY_SECRET_KEYS": "",
+    }  # fmt: skip
+    with served(environment, "flower", "--port=0") as server:
+        assert server.ask("/workers", "localhost")[0] == 200
+        server.process.send_signal(ends)
+        said = server.process.communicate(timeout=30)
+    assert server.process.returncode == 0
+    assert "Traceback" not in "".join(said)
+
+
+def test_flower_takes_its_own_options_from_the_command_line_and_the_environment(
+    line: CommandLine,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {**line.environment, "FLOWER_PORT": str(port), "FLOWER_BASIC_AUTH": "me:word"}
+    with served(environment, "flower", "--url_prefix=below") as server:
+        assert server.port == port
+        assert server.ask("/below/healthcheck", "localhost")[0] == 200
+        assert server.ask("/below/workers", "localhost")[0] == 401
+        assert server.ask("/workers", "localhost")[0] == 404
+
+
+def test_flower_says_in_a_sentence_why_it_does_not_start(line: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = line.process("flower", "--port", port)
+    assert done.returncode == 1
+    assert f"wallarm-notify: Cannot serve at 127.0.0.1, port {port}: " in done.stderr
+    done = line.process("flower", WALLARM_NOTIFY_BROKER_URL="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("wallarm-notify: WALLARM_NOTIFY_BROKER_URL is not set")
+    done = line.process("flower", WALLARM_NOTIFY_HOSTS="localhost,http://monitor.example.com")
+    assert done.stderr == (
+        "wallarm-notify: WALLARM_NOTIFY_HOSTS: names no host in place 2; write names or addresses "
+        "alone, as flower.example.com,10.0.0.7.\n"
+    )
