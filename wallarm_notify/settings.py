@@ -180,8 +180,8 @@ class Settings(BaseSettings):
     @field_validator("pagerduty_plain_http_hosts", "hosts")
     @classmethod
     def _are_hosts(cls, value: str) -> str:
-        for number, host in enumerate(_hosts(value), start=1):
-            if not _HOST.fullmatch(host):
+        for number, name in enumerate(value.split(","), start=1):
+            if value.strip() and not _HOST.fullmatch(name.strip()):
                 raise ValueError(
                     f"names no host in place {number}; write names or addresses alone, as "
                     "flower.example.com,10.0.0.7"

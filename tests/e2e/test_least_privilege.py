@@ -102,6 +102,11 @@ def test_an_event_goes_its_whole_way_with_no_more_than_is_documented(
         lengths = flower.ask("/api/queues/length")
         assert lengths is not None
         assert {"name": "events", "messages": 0} in lengths.json()["active_queues"]
+        for path in ("/worker/w0@test", "/broker", "/api/workers?refresh=1"):
+            shown = flower.ask(path)
+            assert shown is not None
+            assert shown.status_code == 200
+            assert "_PASSWORD" not in shown.text
         assert (worker.stop(), beat.stop()) == (0, 0)
     finally:
         flower.process.kill()

@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
@@ -125,6 +126,21 @@ def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
         assert lowered not in content.lower(), place
     assert key.masked in said[0]
     assert {r["key"] for r in system.sandbox.requests()} == {KEY}
+
+
+def test_a_debug_log_holds_no_secret(system: System) -> None:
+    system.integration(IntegrationKey(KEY))
+    system.sandbox.set_faults([{"kind": "status", "status": 400, "body": f"bad {KEY}", "times": 1}])
+    worker = system.start_worker("-l", "DEBUG", "-E")
+    system.emit(an_event())
+    system.wait_for_states(20, delivered=1)
+    assert worker.stop() == 0
+    said = worker.text()
+    assert " DEBUG " in said
+    assert KEY.lower() not in said.lower()
+    assert system.environment["WALLARM_NOTIFY_SECRET_KEYS"] not in said
+    if password := urlsplit(system.broker_url).password:
+        assert password not in said
 
 
 def test_flower_shows_tasks_in_words_and_no_key(system: System, tmp_path: Path) -> None:
