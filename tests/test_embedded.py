@@ -116,11 +116,14 @@ def test_postgres_answers_at_its_url_and_leaves_nothing(temporary: Path) -> None
     assert not list(temporary.iterdir())
 
 
-def test_the_socket_path_is_short_enough_for_a_socket(served: EmbeddedPostgres) -> None:
+def test_the_sockets_folder_is_its_own_accounts_and_the_path_short_enough(
+    served: EmbeddedPostgres,
+) -> None:
     host = sa.make_url(served.url).query["host"]
     assert isinstance(host, str)
     assert len(f"{host}/.s.PGSQL.5432.lock") < 100
-    assert Path(host).is_dir()
+    # Its superuser needs no password: no other account must reach the socket.
+    assert Path(host).stat().st_mode & 0o777 == 0o700
 
 
 def test_postgres_takes_settings(served: EmbeddedPostgres) -> None:
