@@ -64,5 +64,5 @@ def test_a_name_that_is_blank_too_long_or_not_printable_is_refused(name: str) ->
 
 
 def test_a_name_is_refused_by_what_it_was_given_as() -> None:
-    with pytest.raises(Refused, match="^partner: give 1 to 200"):
+    with pytest.raises(Refused, match=r"^partner: give 1 to 200"):
         check_name(" ", "partner")
