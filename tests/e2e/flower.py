@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import sys
 from pathlib import Path
 
@@ -18,12 +18,10 @@ class Flower:
     """A real Flower on the system's broker."""
 
     def __init__(self, system: System, log: Path, *options: str, **environment: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.url = ""
         self.tasks: dict[str, dict[str, str]] = {}
         self.process = Process(
-            ["flower", "--port", str(self.port), *options],
+            ["flower", "--port", "0", *options],
             {
                 **os.environ,
                 **system.environment,
@@ -34,16 +32,16 @@ class Flower:
             program=[str(COMMAND)],
         )
 
-    def ask(self, path: str, **headers: str) -> requests.Response | None:
+    def ask(self, path: str) -> requests.Response | None:
         assert self.process.popen.poll() is None, self.process.text()
         try:
-            return requests.get(
-                f"http://127.0.0.1:{self.port}{path}", headers=headers or None, timeout=5
-            )
+            return requests.get(f"{self.url}{path}", timeout=5)
         except requests.ConnectionError:
             return None
 
     def wait_until_up(self) -> None:
+        self.process.wait_for(" until Ctrl-C.")
+        (self.url,) = re.findall(r"http://\S+", self.process.text())
         eventually(lambda: self.ask("/healthcheck"), 20, "Flower up")
 
     def wait_until_it_sees_workers(self) -> None:
