@@ -59,7 +59,7 @@ def served(environment: Mapping[str, str], *words: str) -> Iterator[Served]:
         try:
             assert process.stderr is not None
             lines = iter(process.stderr.readline, "")
-            found = next(filter(None, (re.search(r" at http://(.*):(\d+)", one) for one in lines)))
+            found = next(filter(None, (re.search(r"http://(.*):(\d+)", one) for one in lines)))
             yield Served(process, found[1], int(found[2]))
         finally:
             process.kill()
@@ -87,6 +87,18 @@ def test_it_answers_to_its_own_names_and_to_no_other(
         for wrong in ("rebound.example@localhost", "localhost, rebound.example", ""):
             assert server.ask(path, wrong)[0] in (400, 421)
         assert server.ask(path, None, version=10)[0] == 421
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_the_sandbox_is_driven_by_its_own_names_and_pages_whoever_asks(address: str) -> None:
+    with served({}, "sandbox", "--port", "0", "--host", address) as server:
+        for path in ("/sandbox/requests", "/sandbox/alerts", "/sandbox/faults/", "/sandbox"):
+            assert server.ask(path, "localhost:80")[0] in (200, 405)
+            status, _, said = server.ask(path, "rebound.example")
+            assert (status, "not to this host name" in said) == (421, True)
+        assert server.ask("/sandbox", "rebound.example", "DELETE")[0] == 421
+        # Workers know it by whatever name the settings have.
+        assert server.ask("/v2/enqueue", "sandbox:8088", "POST")[0] == 400
 
 
 def test_flower_answers_nothing_to_another_name_whatever_it_is_asked(line: CommandLine) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import assert_never
@@ -23,9 +24,14 @@ class Connection:
     """Serves the requests of one connection, one after the other, until either side ends it."""
 
     def __init__(
-        self, memory: Memory, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        memory: Memory,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        knows: Callable[[str | None], bool] | None,
     ) -> None:
         self._memory = memory
+        self._knows = knows
         self._reader = reader
         self._writer = writer
         peer = writer.get_extra_info("peername")  # None when the client has already gone
@@ -55,12 +61,21 @@ class Connection:
                 return await self._answer_event(route, request)
             answer = refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} takes POST only.")
         elif path == PREFIX or path.startswith(f"{PREFIX}/"):
-            answer = control(self._memory, request)
+            answer = self._answer_control(request)
         else:
             answer = refused(HTTPStatus.NOT_FOUND, f"There is nothing at {request.path}.")
         with_body = request.method != "HEAD"
         await self._send(encode(answer, keep_alive=request.keep_alive, with_body=with_body))
         return request.keep_alive
+
+    def _answer_control(self, request: Request) -> Answer:
+        # A page of anybody may have its own name lead here, and would read and drive the sandbox.
+        if self._knows is None or self._knows(request.header("host")):
+            return control(self._memory, request)
+        sentence = (
+            f"{PREFIX} answers to localhost and to the sandbox's address, not to this host name."
+        )
+        return refused(HTTPStatus.MISDIRECTED_REQUEST, sentence)
 
     async def _answer_event(self, route: Route, request: Request) -> bool:
         memory = self._memory

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -20,7 +21,8 @@ class Sandbox:
 
     Port 0 takes a free one. `rate_limit` is how many events of a key are accepted in 60 s, 0 means
     any number; ValueError when it is negative. `ssl_context`, a server-side context, makes it speak
-    TLS. As a context manager it runs within the block. What it remembers outlives a stop and a
+    TLS. `knows` says of a Host header whether the `/sandbox` routes answer to it; without it they
+    answer to any. As a context manager it runs within the block. What it remembers outlives a stop and a
     start. Methods may be called from any thread.
     """
 
@@ -31,10 +33,12 @@ class Sandbox:
         rate_limit: int = 120,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        knows: Callable[[str | None], bool] | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
+        self._knows = knows
         self._memory = Memory(Knobs(rate_limit=rate_limit))
         self._lock = threading.Lock()
         self._run: _Run | None = None
@@ -60,7 +64,7 @@ class Sandbox:
                 listener = socket.create_server(
                     (self._host, self._port), family=family, backlog=BACKLOG
                 )
-                self._run = _Run(self._memory, listener, self._ssl_context)
+                self._run = _Run(self._memory, listener, self._ssl_context, self._knows)
 
     def stop(self) -> None:
         """Drop every connection and stop listening; nothing happens when it does not run."""
@@ -96,11 +100,16 @@ class _Run:
     """The time from one start to the stop that follows: a thread with an event loop."""
 
     def __init__(
-        self, memory: Memory, listener: socket.socket, ssl_context: ssl.SSLContext | None
+        self,
+        memory: Memory,
+        listener: socket.socket,
+        ssl_context: ssl.SSLContext | None,
+        knows: Callable[[str | None], bool] | None,
     ) -> None:
         self.port: int = listener.getsockname()[1]
         self._memory = memory
         self._listener = listener
+        self._knows = knows
         self._ssl_context = ssl_context
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._stopping: asyncio.Event
@@ -149,7 +158,7 @@ class _Run:
         self._open[task] = writer
         try:
             with contextlib.suppress(OSError, asyncio.CancelledError):
-                await Connection(self._memory, reader, writer).serve()
+                await Connection(self._memory, reader, writer, self._knows).serve()
         finally:
             writer.close()
             with contextlib.suppress(OSError):
