@@ -328,6 +328,32 @@ def test_what_is_no_url_is_refused_at_once_and_not_repeated(url: str) -> None:
     assert PASSWORD not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://:{PASSWORD}/x@127.0.0.1:6379/0",
+        f"redis://127.0.0.1:6379/0?password={PASSWORD}",
+        f"{PASSWORD}://127.0.0.1",
+    ],
+)
+def test_an_apps_broker_that_cannot_be_read_is_not_repeated_either(url: str) -> None:
+    app = Celery("shop", broker=url, set_as_current=False)
+    with Producer(app) as producer, pytest.raises(Refused, match="the app's broker URL") as caught:
+        producer.emit(an_event())
+    assert PASSWORD not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_an_apps_socket_is_named_without_its_password() -> None:
+    app = Celery(
+        "shop", broker=f"redis+socket://:{PASSWORD}@/nowhere/redis.sock", set_as_current=False
+    )
+    with Producer(app) as producer, pytest.raises(NotSent) as caught:
+        producer.emit(an_event())
+    assert "the broker redis+socket:///nowhere/redis.sock did not take" in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+
+
 def test_a_forked_child_has_a_connection_of_its_own(broker: str) -> None:
     # In a process of its own: this one has threads.
     code = """

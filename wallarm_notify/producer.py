@@ -108,7 +108,8 @@ class Producer:
     says ``ssl_cert_reqs=none``. ``ca_file`` is the path of a PEM file with the CAs it may be of;
     without it that in SSL_CERT_FILE, or those of this machine. An app speaks TLS as it is set.
 
-    Raises Refused for a URL or a file that is none; connects only when there is something to send.
+    Raises Refused for a URL or a file that is none; connects only when there is something to send, and
+    finds out only then that an app's broker is none.
     """
 
     def __init__(
@@ -231,19 +232,28 @@ class Producer:
             self._own.__dict__.clear()
         if "connection" not in self._own.__dict__:
             self._own.pid = os.getpid()
-            self._own.connection = self._app.connection_for_write(
-                self._url,
-                connect_timeout=CONNECT_TIMEOUT,
-                heartbeat=0,
-                ssl=copy(
-                    self._ssl
-                ),  # kombu writes into it, and threads may be at different brokers
-                transport_options=_TRANSPORT_OPTIONS,
-            )
+            self._own.connection = self._new_connection()
             alternatives = len(self._own.connection.alt or ())
             self._own.connection.transport_options["max_retries"] = max(alternatives - 1, 0)
         connection: Connection = self._own.connection
         return connection
+
+    def _new_connection(self) -> Connection:
+        """Make one that is not open yet. Raise Refused for an app whose broker's URL is none."""
+        try:
+            return self._app.connection_for_write(
+                self._url,
+                connect_timeout=CONNECT_TIMEOUT,
+                heartbeat=0,
+                # kombu writes into it, and threads may be at different brokers.
+                ssl=copy(self._ssl),
+                transport_options=_TRANSPORT_OPTIONS,
+            )
+        except (ValueError, TypeError, KeyError, ImportError):  # their texts repeat pieces of it
+            raise Refused(
+                "broker: the app's broker URL cannot be read; in a user name or password / ? # @ are "
+                "written %2F %3F %23 %40."
+            ) from None
 
     def _drop(self, connection: Connection) -> None:
         del self._own.connection
