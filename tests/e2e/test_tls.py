@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from certificates import ELSEWHERE, Authority, TLSFront
+from chaos.rabbitmq import RabbitMQ
 
 from e2e.system import System, a_key, an_event
 from e2e.test_secrets import run
@@ -136,3 +137,33 @@ def test_urls_that_named_a_ca_already_go_on_working(
     url = f"{tls_broker}?ssl_cert_reqs=required&ssl_ca_certs={file}"
     worker = system.start_worker(concurrency=2, **{BROKER_URL: url})
     assert worker.stop() == 0
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(240)
+def test_an_event_goes_its_way_over_rabbitmqs_tls(
+    system: System, authority: Authority, tmp_path: Path
+) -> None:
+    system.integration()
+    with RabbitMQ() as rabbitmq:
+        with front_of(rabbitmq.url, authority.sign(ELSEWHERE)) as other:
+            url = f"amqps://guest:guest@127.0.0.1:{other.port}//"
+            status, said = start(
+                "worker", {**system.environment, BROKER_URL: url, CA_FILE: str(authority.file)}
+            )
+            assert (status, "Traceback" in said) == (1, False), said
+            assert "certificate is not valid for '127.0.0.1'" in said
+        with front_of(rabbitmq.url, authority.sign()) as front:
+            url = f"amqps://guest:guest@127.0.0.1:{front.port}//"
+            status, said = start("worker", {**system.environment, BROKER_URL: url})
+            assert (status, "its certificate is not accepted" in said) == (1, True), said
+            over_tls = {BROKER_URL: url, CA_FILE: str(authority.file)}
+            worker = system.start_worker(concurrency=2, **over_tls)
+            environment = {**system.environment, **over_tls}
+            assert "1 event sent" in run(environment, "events", "emit", an_events_file(tmp_path))
+            system.wait_for_states(30, delivered=1)
+            worker.stop()
+            unchecked = {BROKER_URL: f"{url}?ssl_cert_reqs=none"}
+            worker = system.start_worker(concurrency=2, **unchecked)
+            worker.stop()
+            assert "says ssl_cert_reqs=none" in worker.text()
