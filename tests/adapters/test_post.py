@@ -21,6 +21,7 @@ from urllib.parse import quote
 import pycurl
 import pytest
 from build import a_key, eventually
+from certificates import TLSFront
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,8 @@ from wallarm_notify.urls import proxy_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from certificates import Authority
 
     from wallarm_notify.adapters.pagerduty.post import Landed
     from wallarm_notify.domain.integration import IntegrationKey
@@ -1087,6 +1090,34 @@ def test_a_proxy_that_is_away_is_told_like_any_other_host(
     assert_no_answer(send(poster, "https://pagerduty.invalid"), FailureReason.REFUSED)
     monkeypatch.setenv("https_proxy", "http://nothing.invalid:1")
     assert_no_answer(send(poster, "https://pagerduty.invalid"), FailureReason.DNS)
+
+
+def test_a_proxy_that_speaks_tls_is_checked_by_the_same_cas(
+    proxy: Server, authority: Authority, poster: Poster[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(proxy.url.rpartition(":")[2])
+    with TLSFront(authority.sign(), ("127.0.0.1", port)) as front:
+        monkeypatch.setenv("http_proxy", f"https://127.0.0.1:{front.port}")
+        assert_no_answer(send(poster, "http://pagerduty.invalid"), FailureReason.TLS)
+        assert proxy.requests == []
+        with Poster[Any](
+            connect_timeout=2, request_timeout=5, ca_file=str(authority.file)
+        ) as trusting:
+            assert send(trusting, "http://pagerduty.invalid").status == 202
+
+
+def test_a_ca_file_stands_in_the_place_of_certifis(
+    authority: Authority, trusted: ssl.SSLContext
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.sign())
+    with (
+        Sandbox(ssl_context=context) as ours,
+        Sandbox(ssl_context=trusted) as certifis,
+        Poster[Any](connect_timeout=2, request_timeout=5, ca_file=str(authority.file)) as poster,
+    ):
+        assert send(poster, ours.url).status == 202
+        assert_no_answer(send(poster, certifis.url), FailureReason.TLS)
 
 
 PASSWORD = "hunter2"

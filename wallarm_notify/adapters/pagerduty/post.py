@@ -130,6 +130,7 @@ class _Exchange(Generic[T]):
         handle.setopt(pycurl.HTTPHEADER, list(_HEADERS))
         handle.setopt(pycurl.USERAGENT, "wallarm-notify")
         handle.setopt(pycurl.CAINFO, ca_file or where())
+        handle.setopt(pycurl.PROXY_CAINFO, ca_file or where())
         # One request a connection at a time: one that hangs holds up no other.
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.MAXAGE_CONN, IDLE_AT_MOST)
