@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_hosts(cls, value: str) -> str:
         for number, name in enumerate(value.split(","), start=1):
-            if value.strip() and not _HOST.fullmatch(name.strip()):
+            if name.strip() and not _HOST.fullmatch(name.strip()):
                 raise ValueError(
                     f"names no host in place {number}; write names or addresses alone, as "
                     "flower.example.com,10.0.0.7"
