@@ -128,15 +128,16 @@ def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
     assert {r["key"] for r in system.sandbox.requests()} == {KEY}
 
 
-def test_a_debug_log_holds_no_secret(system: System) -> None:
+def test_a_debug_log_holds_no_secret_and_nothing_of_an_event(system: System) -> None:
     system.integration(IntegrationKey(KEY))
     system.sandbox.set_faults([{"kind": "status", "status": 400, "body": f"bad {KEY}", "times": 1}])
     worker = system.start_worker("-l", "DEBUG", "-E")
-    system.emit(an_event())
+    system.emit(an_event(title="by ann@example.com"))
     system.wait_for_states(20, delivered=1)
     assert worker.stop() == 0
     said = worker.text()
     assert " DEBUG " in said
+    assert "ann@example.com" not in said
     assert KEY.lower() not in said.lower()
     assert system.environment["WALLARM_NOTIFY_SECRET_KEYS"] not in said
     if password := urlsplit(system.broker_url).password:
