@@ -12,7 +12,7 @@ from certificates import ELSEWHERE, Authority, TLSFront
 from chaos.rabbitmq import RabbitMQ
 
 from e2e.system import System, a_key, an_event
-from e2e.test_secrets import run
+from e2e.test_secrets import Flower, run
 from e2e.test_start import BROKER_URL, start
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
@@ -137,6 +137,23 @@ def test_urls_that_named_a_ca_already_go_on_working(
     url = f"{tls_broker}?ssl_cert_reqs=required&ssl_ca_certs={file}"
     worker = system.start_worker(concurrency=2, **{BROKER_URL: url})
     assert worker.stop() == 0
+
+
+def test_flower_sees_workers_over_tls(
+    system: System, tls_broker: str, authority: Authority, tmp_path: Path
+) -> None:
+    over_tls = {BROKER_URL: tls_broker, CA_FILE: str(authority.file)}
+    system.environment |= over_tls
+    flower = Flower(system, tmp_path / "flower.log")
+    try:
+        flower.wait_until_up()
+        system.start_worker("-E")
+        flower.wait_until_it_sees_workers()
+        queues = flower.ask("/api/queues/length")
+    finally:
+        flower.process.kill()
+    assert queues is not None
+    assert {queue["name"] for queue in queues.json()["active_queues"]} > {"events", "retries"}
 
 
 @pytest.mark.servers
