@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -62,9 +62,9 @@ class Desk:
 
     claim: Claim | None = None
 
-    def room(self) -> int:
+    def room(self, client_ids: Iterable[int]) -> dict[int, int]:
         """For everything."""
-        return BATCH
+        return dict.fromkeys(client_ids, BATCH)
 
     def carry(self, claim: Claim) -> None:
         """Keeps it."""

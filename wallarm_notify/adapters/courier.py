@@ -127,8 +127,10 @@ class Courier:
         self._papers: queue.SimpleQueue[_Papers] = queue.SimpleQueue()
         self._here = 0
         self._slow_here = 0
-        self._unbegun: Counter[int] = Counter()
-        """By client, those of slow integrations left out."""
+        self._unbegun: dict[int, int] = {}
+        """By client, those of slow integrations left out; one that has none is not in it."""
+        self._flying_of: dict[int, int] = {}
+        """Of those under way, likewise."""
         self._changed = threading.Condition()
         for work in (self._carry_on, self._keep_books):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
@@ -138,7 +140,10 @@ class Courier:
         with self._changed:
             self._here += len(claim.sendings)
             self._slow_here += sum(s.slow for s in claim.sendings)
-            self._unbegun.update(s.cargo.event.client_id for s in claim.sendings if not s.slow)
+            for s in claim.sendings:
+                if not s.slow:
+                    client = s.cargo.event.client_id
+                    self._unbegun[client] = self._unbegun.get(client, 0) + 1
         for sending in claim.sendings:
             self._inbox.put(Trip(sending, claim, sending.slow))
         self._poster.wake()
@@ -154,7 +159,10 @@ class Courier:
                 return dict.fromkeys(client_ids, 0)
             ahead = sum(min(number, CLIENT_AT_ONCE) for number in self._unbegun.values())
             most = 2 * FAST_AT_ONCE - ahead
-            return {i: max(min(2 * CLIENT_AT_ONCE - self._unbegun[i], most), 0) for i in client_ids}
+            return {
+                i: max(min(2 * CLIENT_AT_ONCE - self._unbegun.get(i, 0), most), 0)
+                for i in client_ids
+            }
 
     def wait_for_room(self, seconds: float) -> bool:
         """Waits until a claim may come that can wait as well, at most so long; whether it may.
@@ -210,6 +218,8 @@ class Courier:
     def _home(self, landed: Landed[Trip]) -> Trip:
         trip = landed.ticket
         del self._flying[trip]
+        if not trip.slow:
+            _one_less(self._flying_of, trip.client_id)
         trip.attempt = _attempt_of(trip, landed)
         return trip
 
@@ -221,6 +231,7 @@ class Courier:
                 break  # the others began later
             if not trip.slow:
                 trip.slow = True
+                _one_less(self._flying_of, trip.client_id)
                 newly.append(trip)
         if newly:
             papers.slow.extend(sorted({t.integration_id for t in newly}))
@@ -235,36 +246,39 @@ class Courier:
         fast = sum(not t.slow for t in self._flying)
         slow = len(self._flying) - fast
         same = Counter(t.integration_id for t in self._flying)
-        of_client = Counter(t.client_id for t in self._flying if not t.slow)
         hanging = {t.integration_id for t in self._flying if t.slow and not t.sending.slow}
         late = START_WITHIN.total_seconds() * 0.95
         kept: deque[Trip] = deque()
         is_over_time = False
-        gone: Counter[int] = Counter()
+        gone: list[Trip] = []
         while self._waiting:
             trip = self._waiting.popleft()
-            gone[trip.client_id] += not trip.sending.slow
             # What is under way is looked after in between: packing a large body takes a while.
             is_over_time = is_over_time or time.monotonic() - now >= _TICK
             if trip.integration_id in hanging:
                 papers.behind_lane.append(trip)
+                gone.append(trip)
             elif now - trip.claim.began >= late:
                 papers.not_begun.append(trip)
+                gone.append(trip)
             elif (
                 is_over_time
                 or same[trip.integration_id] >= SAME_AT_ONCE
                 or (slow >= SLOW_AT_ONCE if trip.slow else fast >= FAST_AT_ONCE)
-                or (of_client[trip.client_id] >= CLIENT_AT_ONCE and not trip.slow)
+                or (self._flying_of.get(trip.client_id, 0) >= CLIENT_AT_ONCE and not trip.slow)
             ):
                 kept.append(trip)
-                gone[trip.client_id] -= not trip.sending.slow
-            elif self._begin(trip):
+            else:
+                gone.append(trip)
+                if not self._begin(trip):
+                    continue
                 same[trip.integration_id] += 1
-                of_client[trip.client_id] += not trip.slow
                 slow, fast = slow + trip.slow, fast + (not trip.slow)
         self._waiting = kept
         with self._changed:
-            self._unbegun -= gone
+            for trip in gone:
+                if not trip.sending.slow:
+                    _one_less(self._unbegun, trip.client_id)
             self._changed.notify_all()
         if is_over_time:
             self._poster.wake()
@@ -279,6 +293,8 @@ class Courier:
             self._settle([trip])
             return False
         self._flying[trip] = time.monotonic()
+        if not trip.slow:
+            self._flying_of[trip.client_id] = self._flying_of.get(trip.client_id, 0) + 1
         return True
 
     def _settle(self, trips: Sequence[Trip]) -> None:
@@ -360,6 +376,15 @@ class Courier:
             # One outcome must not keep all others from being recorded; its lease runs out.
             log.error("delivery.not_recorded", extra={"error": str(error)})  # noqa: TRY400 - it says all
         self._settle(trips)
+
+
+def _one_less(numbers: dict[int, int], client_id: int) -> None:
+    """Counts one of a client's off; who has none left is not in it."""
+    left = numbers[client_id] - 1
+    if left:
+        numbers[client_id] = left
+    else:
+        del numbers[client_id]
 
 
 def _attempt_of(trip: Trip, landed: Landed[Trip]) -> Attempt:

@@ -133,12 +133,14 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, dict | list | tuple):
         return ""
     text = str(value)
-    return text if _UNSEEN.sub("", text).strip("\0").strip() else ""
+    seen = text if text.isprintable() else _UNSEEN.sub("", text).strip("\0")
+    return text if seen and not seen.isspace() else ""
 
 
 def _line(value: Any) -> str:
     """Return the same in one line."""
-    return " ".join(_UNSEEN.sub(" ", _text(value)).split())
+    text = _text(value)
+    return text if text.isprintable() else " ".join(_UNSEEN.sub(" ", text).split())
 
 
 def _timestamp(value: Any) -> str | None:
