@@ -11,8 +11,9 @@ import pytest
 from certificates import ELSEWHERE, Authority, TLSFront
 from chaos.rabbitmq import RabbitMQ
 
+from e2e.flower import Flower
 from e2e.system import System, a_key, an_event
-from e2e.test_secrets import Flower, run
+from e2e.test_secrets import run
 from e2e.test_start import BROKER_URL, start
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox

@@ -74,8 +74,6 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+")
 _LONG_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{43,}")
 """As long as 32 characters in base64."""
 
-_MARKS: Final = frozenset("\\%&")
-
 _ALPHABET: Final = string.ascii_letters + string.digits + "+/-_"
 _STANDARD: Final = str.maketrans("-_", "+/")
 
@@ -152,7 +150,7 @@ def without_key(text: str, key: IntegrationKey) -> str:
     text = text.replace("\0", "")
     wanted = key.reveal().lower()
     whole, spelt = len(text), []
-    if _MARKS & {*text}:
+    if "\\" in text or "%" in text or "&" in text:
         half = _HALF.search(text)
         whole = whole if half is None else half.start()
         spelt = [(one.start(), one.end(), _meant(one)) for one in _SPELT.finditer(text)]
@@ -258,7 +256,9 @@ def _begun_in_base64(read: str, wanted: str) -> Iterator[int]:
 
 def _decoded(run: re.Match[str]) -> Iterator[tuple[int, str]]:
     """What ``run`` may say: base64 begins at any of its first four characters, the others are before it."""
-    standard = run[0].translate(_STANDARD)
+    standard = run[0]
+    if "-" in standard or "_" in standard:
+        standard = standard.translate(_STANDARD)
     for skipped in range(min(4, len(standard))):
         piece = standard[skipped:]
         filled = a2b_base64(piece + "A" * (-len(piece) % 4))
