@@ -31,7 +31,7 @@ from wallarm_notify.domain.outcome import RESPONSE_BYTES, Answer, FailureReason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEY = a_key("Abc")
+KEY = IntegrationKey("Abc7f3a1c527d0e4d8a9a520c3b8e5d1")
 HEAD = [b"HTTP/1.1 200 OK\r\n", b"\r\n"]
 
 
