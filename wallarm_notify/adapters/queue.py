@@ -27,7 +27,8 @@ def _refuse(_: Any) -> bytes:
 # kombu unpacks whatever says that it is packed, before anybody can look at it, and without a bound: a
 # kilobyte becomes gigabytes. That holds for every message that reaches a process of ours.
 for content_type in compression.encoders():
-    compression.register(_refuse, _refuse, content_type)
+    encoder: Any = compression.get_encoder(content_type)
+    compression.register(encoder[0], _refuse, content_type)
 
 _CONFIRM_SECONDS = 5
 """How long RabbitMQ may take to confirm; while it is short of memory it would not at all."""
