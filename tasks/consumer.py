@@ -42,6 +42,7 @@ class KeepingConsumer(Consumer):
         # Of all connections: what came back on one may come on the next.
         self.come_back = ComeBack()
         self._keeps_again_at = 0.0
+        self._queue_by_tag: dict[Any, str] = {}
         # What workers tell one another we have no use for, and one odd message among it ends them all.
         super().__init__(*args, **kwargs, without_gossip=True, without_mingle=True)
 
@@ -93,8 +94,9 @@ class KeepingConsumer(Consumer):
         if isinstance(message.channel, NotingChannel):
             return str(message.delivery_info["routing_key"])
         tags: dict[str, str] = self.task_consumer._active_tags  # type: ignore[attr-defined]  # noqa: SLF001 - its types lack it
-        tag = message.delivery_info.get("consumer_tag")
-        return next((queue for queue, own in tags.items() if own == tag), "")
+        # One that is cancelled may be followed by messages that were on their way.
+        self._queue_by_tag |= {tag: queue for queue, tag in tags.items()}
+        return self._queue_by_tag.get(message.delivery_info.get("consumer_tag"), "")
 
     def _is_of_the_connection(self, error: Exception) -> bool:
         # kombu counts KeyError in on Redis, which would have us reconnect for ever.

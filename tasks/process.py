@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from billiard import current_process
 from celery import signals
 from celery.platforms import EX_OK
 from celery.worker import state
@@ -89,6 +90,8 @@ def _leave_term_to_the_parent(**_: Any) -> None:
 
     It lets its processes end what they are at. One that the parent sends itself ends this process.
     """
+    if current_process().name == "MainProcess":
+        return  # without a pool of processes (-P solo) it is the parent
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_wait_for_term, args=(os.getppid(),), name="term", daemon=True).start()
 
@@ -97,8 +100,8 @@ def _wait_for_term(parent: int) -> None:
     sender = None
     while sender != parent and os.getppid() == parent:
         sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    signal.raise_signal(signal.SIGTERM)
+    # As Celery ends a process at a cold stop. The main thread has to hear it, which may be reading or asleep.
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGQUIT)
 
 
 @signals.worker_process_init.connect

@@ -132,6 +132,13 @@ def test_only_what_a_task_needs_is_read_of_a_message(app: Celery) -> None:
     assert message.properties == {"correlation_id": "an id"}
 
 
+@pytest.mark.parametrize("empty", [[], {}, None, "", 0, False])
+def test_an_embed_of_whatever_emptiness_is_taken(app: Celery, empty: Any) -> None:
+    message = a_message([[], {"events": []}, empty])
+    assert fault(message, app) is None
+    assert message.payload[:2] == [[], {"events": []}]
+
+
 def test_protocol_1_is_lent_no_more(app: Celery) -> None:
     body: dict[str, Any] = {
         "task": INGEST,

@@ -6,7 +6,9 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
+from celery import Celery
 
 from e2e.system import System, a_key, an_event, eventually
 
@@ -34,6 +36,13 @@ def test_a_worker_ends_what_is_under_way(system: System, number: signal.Signals)
     assert system.states() == {"delivered": 1}
 
 
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_a_worker_without_processes_ends_too(system: System, pool: str) -> None:
+    worker = system.start_worker("-P", pool)
+    status, said = ask(worker, signal.SIGTERM)
+    assert (status, "Traceback" in said) == (0, False), said
+
+
 @pytest.mark.parametrize("number", ASKED)
 @pytest.mark.parametrize("words", ["upkeep.sweep", "Connected to", " ready."])
 def test_a_worker_that_just_begins_ends_without_a_fault(
@@ -53,12 +62,27 @@ def test_beat_ends_at_once(system: System, number: signal.Signals) -> None:
     assert (status, "Traceback" in said) == (0, False), said
 
 
-def test_a_process_that_its_worker_ends_is_ended(system: System) -> None:
-    """TERM is the parent's to send: it does where a child's time is up, or at a cold stop."""
+@pytest.mark.parametrize("is_busy", [True, False])
+def test_a_process_that_its_worker_ends_is_ended(system: System, *, is_busy: bool) -> None:
+    """TERM is the parent's to send: it does where a child's time is up, or there are too many."""
     system.integration(a_key())
     system.sandbox.set_faults([{"kind": "hang"}])
     worker = system.start_worker()
-    system.emit(an_event())
-    eventually(system.sandbox.requests, 10, "a request under way")
-    status, said = ask(worker, signal.SIGQUIT)
-    assert (status, "Cold shutdown" in said) == (0, True), said
+    if is_busy:
+        system.emit(an_event())
+        eventually(system.sandbox.requests, 10, "a request under way")
+    children = psutil.Process(worker.popen.pid).children()
+    assert len(children) == 2
+    with Celery(broker=system.broker_url) as operator:
+        operator.control.pool_shrink(1)
+    eventually(lambda: sum(not is_over(child) for child in children) == 1, 10, "one has ended")
+    os.kill(worker.popen.pid, signal.SIGQUIT)
+    assert worker.popen.wait(30) == 0
+    assert all(map(is_over, children))
+
+
+def is_over(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

@@ -206,6 +206,22 @@ def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
     assert bench.ledger().findings == []
 
 
+def test_many_clients_of_whom_none_is_a_crowd_are_routed_together(
+    bench: Bench, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wallarm_notify.services.route.SHARED", 20)
+    for client in range(1, 31):
+        bench.integration(client_id=client)
+    events = [an_event(client_id=client) for client in range(1, 31)]
+    (routed,) = router(bench, courier).ingest(events, [])
+    assert routed.matched == 30
+    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 7)
+    results = router(bench, courier).ingest([an_event(client_id=e.client_id) for e in events], [])
+    assert sum(r.matched for r in results) == 30
+    assert len(results) <= 8
+    assert bench.ledger().findings == []
+
+
 @pytest.mark.parametrize("number", [0, 1, 99, 100, 101, 250])
 def test_no_more_than_a_message_holds_is_claimed_at_once_the_most_severe_first(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed], number: int

@@ -16,9 +16,10 @@ _HOLD_BODIES: Final = ("celery.concurrency", "celery.pool")
 """At DEBUG these write the arguments of tasks: names, addresses, what an attacker wrote."""
 
 _UNSEEN: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""Controls, old and new ones, separators of lines, what turns the direction of a text, and half characters."""
+"""Controls, old and new ones, separators of lines, what turns a text or hides in it, and half characters."""
 
 _CALLS_FOR_QUOTES: Final = re.compile(r'[\s"=]')
 

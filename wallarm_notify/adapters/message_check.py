@@ -57,7 +57,8 @@ def fault_of(message: Any, app: Celery, queue: str) -> str | None:
 def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
     payload, headers = message.decode(), message.headers
     match payload:
-        case [args, kwargs, embed] if "task" in headers and isinstance(embed, dict | None):
+        # Some languages know one empty thing: [] for {}. What is in it is not read.
+        case [args, kwargs, embed] if "task" in headers and (not embed or isinstance(embed, dict)):
             pass
         case {"args": _} | {"task": _}:
             # Protocol 1: the body is an object with everything in it.

@@ -362,7 +362,6 @@ def route(
         duplicates += len(seen_before) - len(conflicts)
         rejected += [conflict(e, as_text(e)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
-    kept, not_kept = tx.insert_rejected(rejected, rejected_per_day)
     readmitted = tx.readmit([e for e in taken if inserted[e.id]])
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
     firings = fire(tx, taken, now, most=MOST_NOTIFICATIONS)
@@ -379,6 +378,8 @@ def route(
     pending, sendings = _stored(tx, new, rows, sendings)
     if told:
         tx.add_fan_out(Counter(n.event_id for n in told))
+    # Late, for the day's number is everybody's who has something to reject, and locked until the commit.
+    kept, not_kept = tx.insert_rejected(rejected, rejected_per_day)
     matched = len({n.event_id for n in new})
     tx.count(
         counts_of(taken=len(taken), matched=matched, kept=kept, readmitted=readmitted, new=new)
@@ -460,7 +461,10 @@ def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
         of_client: Counter[int] = Counter()
         for e in events:
             of_client[e.client_id] += made_of[e.id]
-        raise Crowded(of_client.most_common(1)[0][0])
+        client_id, most = of_client.most_common(1)[0]
+        # Else nobody is a crowd: taken apart one by one, many clients would be many transactions.
+        if 2 * most > notifications:
+            raise Crowded(client_id)
     if notifications > MOST_NOTIFICATIONS:
         raise TooMuch(f"{len(events)} events make more than {MOST_NOTIFICATIONS} notifications")
 

@@ -69,7 +69,8 @@ def details(event: Event) -> dict[str, Any]:
 
 UNSEEN = {
     *map(chr, (*range(0x9), *range(0xB, 0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F)),
-    *map(chr, (*range(0x2028, 0x202F), *range(0x2066, 0x206A))),
+    *map(chr, (*range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xAD, 0x180E, 0x200B, 0xFEFF)),
+    *map(chr, range(0xFFF9, 0xFFFC)),
 }
 """Controls, old and new ones, separators of lines, and what turns the direction of a text."""
 
@@ -528,6 +529,14 @@ def test_a_link_that_no_browser_should_follow_is_left_out(event_type: str, schem
     )
     assert scheme not in set(texts_in(sent(rendered(other))))
     assert scheme not in sent(rendered(other))["payload"]["custom_details"]["description"]
+
+
+def test_a_mark_within_a_word_parts_it_not_and_one_alone_is_nothing_to_see() -> None:
+    assert sent(a_body(summary="ev\u200eil.example\u2028two"))["payload"]["summary"] == (
+        "evil.example two"
+    )
+    payload = sent(a_body(summary="\u200b\ufeff", group="\u2060"))["payload"]
+    assert (payload["summary"], "group" in payload) == ("Notification", False)
 
 
 def test_emoji_and_joined_letters_stay_as_they_are() -> None:

@@ -47,8 +47,10 @@ def _compact(value: Any) -> bytes:
 
 
 _CONTROLS: Final = "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_DIRECTIONS: Final = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-"""What changes how the text around it is read, separators of lines among it."""
+_DIRECTIONS: Final = (
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
+"""What changes how the text around it is read, separators of lines among it, or hides in it."""
 
 _UNSEEN: Final = re.compile(f"[{_CONTROLS}{_DIRECTIONS}]")
 
@@ -148,10 +150,15 @@ def _text(value: Any) -> str:
     return text if seen and not seen.isspace() else ""
 
 
+def _blank_of(unseen: re.Match[str]) -> str:
+    """What ends a line parts words; a mark within one does not."""
+    return " " if unseen[0].isspace() else ""
+
+
 def _line(value: Any) -> str:
     """Return the same in one line."""
     text = _text(value)
-    return text if text.isprintable() else " ".join(_UNSEEN.sub(" ", text).split())
+    return text if text.isprintable() else " ".join(_UNSEEN.sub(_blank_of, text).split())
 
 
 def _timestamp(value: Any) -> str | None:

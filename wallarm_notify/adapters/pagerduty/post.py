@@ -218,7 +218,7 @@ class Poster(Generic[T]):
         connect_timeout: float,
         request_timeout: float,
         ca_file: str | None = None,
-        connections: int = 64,
+        connections: int = 288,
     ) -> None:
         self._how = (connect_timeout, request_timeout, ca_file)
         self._ear, self._bell = socket.socketpair()
