@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from build import an_event_object
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -594,3 +595,21 @@ def test_reading_what_is_nearly_an_event_never_raises(
     turned = read_event(dict(reversed(obj.items())))
     assert type(turned) is type(read)
     assert turned.body_hash == read.body_hash
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_for_its_time"),
+    [
+        ({"occurred_at": "1970-01-01T00:00:12Z"}, True),
+        ({"occurred_at": "2014-12-31T23:59:59Z"}, True),
+        ({"occurred_at": "1970-01-01T00:00:12Z", "title": " "}, False),
+        ({"occurred_at": "1970-01-01T00:00:12"}, False),
+        ({"title": " "}, False),
+    ],
+)
+def test_a_clock_that_was_never_set_is_told_apart(
+    fields: dict[str, Any], *, is_for_its_time: bool
+) -> None:
+    rejection = read_event(an_event_object(**fields))
+    assert isinstance(rejection, Rejection)
+    assert rejection.is_for_its_time is is_for_its_time

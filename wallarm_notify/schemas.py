@@ -7,6 +7,7 @@ one sentence for people (spec 2).
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -78,9 +79,13 @@ def _in_utc(value: datetime) -> datetime:
         raise PydanticCustomError("time", "must lie before the year 10000") from None
 
 
+_TOO_EARLY: Final = "too_early"
+"""The kind of complaint that a clock which was never set makes."""
+
+
 def _not_before_2015(value: datetime) -> datetime:
     if value < EARLIEST:
-        raise PydanticCustomError("time", "must not lie before 2015")
+        raise PydanticCustomError(_TOO_EARLY, "must not lie before 2015")
     return value
 
 
@@ -456,7 +461,8 @@ def read_event(obj: Any) -> Event | Rejection:
     try:
         read = _EVENT.validate_python(body)
     except ValidationError as error:
-        return _rejection(_sentence(error), body, text)
+        is_for_its_time = {one["type"] for one in error.errors(include_url=False)} == {_TOO_EARLY}
+        return replace(_rejection(_sentence(error), body, text), is_for_its_time=is_for_its_time)
     return Event(
         id=read.id,
         client_id=read.client_id,
