@@ -826,17 +826,18 @@ def test_a_longer_answer_ends_the_connection_and_does_not_spoil_the_next(
 
 
 def test_many_at_once_are_each_answered_once_over_kept_connections(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any]
+    sandbox: Sandbox, client: SandboxClient
 ) -> None:
     client.set_faults(rate_limit=0)
     rounds = []
-    for first in (0, 200):
-        for number in range(first, first + 200):
-            poster.begin(number, sandbox.url, a_body(), KEY)
-        landed = all_landed(poster, 200)
-        assert sorted(one.ticket for one in landed) == list(range(first, first + 200))
-        assert {one.answer.status for one in landed} == {202}
-        rounds.append(set(ports(client)[first:]))
+    with Poster[Any](connect_timeout=5, request_timeout=10, connections=64) as poster:
+        for first in (0, 200):
+            for number in range(first, first + 200):
+                poster.begin(number, sandbox.url, a_body(), KEY)
+            landed = all_landed(poster, 200)
+            assert sorted(one.ticket for one in landed) == list(range(first, first + 200))
+            assert {one.answer.status for one in landed} == {202}
+            rounds.append(set(ports(client)[first:]))
     assert len(client.requests(brief=True)) == 400
     assert 1 <= len(rounds[0] & rounds[1]) <= 64
 

@@ -64,9 +64,12 @@ def test_beat_ends_at_once(system: System, number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("is_busy", [True, False])
 def test_a_process_that_its_worker_ends_is_ended(system: System, *, is_busy: bool) -> None:
-    """TERM is the parent's to send: it does where a child's time is up, or there are too many."""
+    """TERM is the parent's to send: it does where a child's time is up, or there are too many.
+
+    What is under way is recorded first.
+    """
     system.integration(a_key())
-    system.sandbox.set_faults([{"kind": "hang"}])
+    system.sandbox.set_faults([{"kind": "slow", "delay": 2}])
     worker = system.start_worker()
     if is_busy:
         system.emit(an_event())
@@ -75,7 +78,7 @@ def test_a_process_that_its_worker_ends_is_ended(system: System, *, is_busy: boo
     assert len(children) == 2
     with Celery(broker=system.broker_url) as operator:
         operator.control.pool_shrink(1)
-    eventually(lambda: sum(not is_over(child) for child in children) == 1, 10, "one has ended")
+    eventually(lambda: sum(not is_over(child) for child in children) == 1, 20, "one has ended")
     os.kill(worker.popen.pid, signal.SIGQUIT)
     assert worker.popen.wait(30) == 0
     assert all(map(is_over, children))
