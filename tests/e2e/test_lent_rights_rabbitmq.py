@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,8 +23,12 @@ pytestmark = pytest.mark.servers
 def test_foreign_tasks_links_etas_and_compression_do_nothing(
     database_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with RabbitMQ() as server:
-        system = System(database_url, server.url, sandbox.url, SandboxClient(sandbox.url), tmp_path)
+    with (
+        RabbitMQ() as server,
+        closing(
+            System(database_url, server.url, sandbox.url, SandboxClient(sandbox.url), tmp_path)
+        ) as system,
+    ):
         for name, value in system.environment.items():
             monkeypatch.setenv(name, value)
         system.integration(a_key())
@@ -52,4 +57,3 @@ def test_foreign_tasks_links_etas_and_compression_do_nothing(
         assert worker.popen.poll() is None
         assert "elsewhere" not in server.control("list_queues", "name")
         assert system.ledger().findings == []
-        system.close()
