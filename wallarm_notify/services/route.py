@@ -356,20 +356,15 @@ def route(
     _check_work(accepted, Counter({e.id: len(cards[e.id]) for e in accepted}))
     inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
     seen_before = [e for e in accepted if e.id not in inserted]
-    if seen_before:
-        hashes = tx.event_hashes([e.id for e in seen_before])
-        conflicts = [e for e in seen_before if hashes.get(e.id) != e.body_hash]
-        duplicates += len(seen_before) - len(conflicts)
-        rejected += [conflict(e, as_text(e)) for e in conflicts]
+    conflicts = _conflicts(tx, seen_before)
+    duplicates += len(seen_before) - len(conflicts)
+    rejected += [conflict(e, as_text(e)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
     readmitted = tx.readmit([e for e in taken if inserted[e.id]])
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
     firings = fire(tx, taken, now, most=MOST_NOTIFICATIONS)
     new = [made(e, i) for e in taken for i in cards[e.id]]
-    made_of = Counter(n.event_id for n in new)
-    for f in firings:
-        made_of[f.event_id] += len(f.integration_ids)
-    _check_work(accepted, made_of)
+    _check_work(accepted, _made_of(new, firings))
     told = _of_firings(tx, firings)
     new += told
     rows = [fresh(n, now, ring, place=place) for place, n in enumerate(new)]
@@ -450,6 +445,22 @@ def _stored(
             if (i := ids[s.notification.id]) is not None
         ],
     )
+
+
+def _conflicts(tx: RoutingQueries, seen_before: Sequence[Event]) -> list[Event]:
+    """Those whose id stands for another body."""
+    if not seen_before:
+        return []
+    hashes = tx.event_hashes([e.id for e in seen_before])
+    return [e for e in seen_before if hashes.get(e.id) != e.body_hash]
+
+
+def _made_of(new: Iterable[NewNotification], firings: Iterable[Firing]) -> Counter[UUID]:
+    """How many notifications each event makes, those of firings at the most."""
+    number = Counter(n.event_id for n in new)
+    for f in firings:
+        number[f.event_id] += len(f.integration_ids)
+    return number
 
 
 def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
