@@ -1,9 +1,9 @@
 """No shape of an event costs much more than a plain one of its size."""
 
-from __future__ import annotations
-
+import gc
 import json
 import time
+from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
@@ -77,6 +77,15 @@ SHAPES: dict[str, dict[str, Any]] = {
     "controls": {"title": times("\x1b")},
     "what turns the direction": {"title": times("\u202e")},
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_garbage_collection() -> Iterator[None]:
+    """It looks at everything that the tests before left alive, which takes longer than what is timed."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def seconds_per_kilobyte(body: dict[str, Any], *, sent: bool = True) -> float:
