@@ -11,14 +11,15 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import set_event_loop
 
-from wallarm_notify.adapters.convoy import ComeBack, Convoy, Gathering
+from wallarm_notify.adapters.convoy import Convoy, Gathering
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.message_check import fault_of
+from wallarm_notify.adapters.quarantine import Quarantine, bytes_of, is_returned, mark_returned
 from wallarm_notify.adapters.quorum import QuorumQueue, fix_prefetch
 from wallarm_notify.adapters.redis_channel import NotingChannel, install
 from wallarm_notify.adapters.store import Store, Transaction
 from wallarm_notify.settings import settings
-from wallarm_notify.task_names import INGEST_QUEUES
+from wallarm_notify.task_names import INGEST_QUEUES, OUR_QUEUES
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ class KeepingConsumer(Consumer):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Of all connections: what came back on one may come on the next.
-        self.come_back = ComeBack()
+        # Of one connection to the broker: see create_task_handler.
+        self._quarantine = Quarantine(self._transact, self._send, self._later)
+        self._batcher: Gathering
+        self._receive: Callable[[Any], None]
         self._keeps_again_at = 0.0
         self._queue_by_tag: dict[Any, str] = {}
         # What workers tell one another we have no use for, and one odd message among it ends them all.
@@ -54,6 +57,11 @@ class KeepingConsumer(Consumer):
             state.maybe_shutdown()
             raise
 
+    def stop(self) -> None:
+        """Celery's own. Whoever ends what is still under way now ends a worker that was asked to stop."""
+        self._quarantine.close()
+        super().stop()
+
     def connect(self) -> Any:
         """Celery's own; from Redis messages are taken in our way, from quorum queues in theirs."""
         install(together=INGEST_QUEUES)
@@ -66,28 +74,47 @@ class KeepingConsumer(Consumer):
         return connection
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Celery's own, for messages that are sound."""
-        receive = super().create_task_handler(*args, **kwargs)
+        """Celery's own, for messages that are sound; for one connection."""
+        self._receive = super().create_task_handler(*args, **kwargs)
+        self._batcher = Gathering(self.call_soon, self._begin)
+        self._quarantine.close()
+        self._quarantine = Quarantine(self._transact, self._send, self._later)
+        return self._on_message
 
-        def take(message: Any) -> None:
-            try:
-                receive(message)
-            except Exception as error:
-                if self._is_of_the_connection(error):
-                    raise
-                log.exception("message.not_taken")
-                self._set_aside(message, f"no task could be made of it: {error!r}")
+    def _on_message(self, message: Any) -> None:
+        is_call = self._queue_of(message) not in OUR_QUEUES
+        if not is_call or not self._quarantine.hold(message, is_returned=is_returned(message)):
+            self._send(message, alone=False)
 
-        gathering = Gathering(self.come_back, self.call_soon, take)
+    def _send(self, message: Any, alone: bool) -> None:
+        queue = self._queue_of(message)
+        fault = fault_of(message, self.app, queue)
+        if fault is not None:
+            self._set_aside(message, fault)
+        elif queue in OUR_QUEUES:
+            self._take(message)
+        elif alone or not self._batcher.take(message):
+            self._begin(message)
 
-        def on_message(message: Any) -> None:
-            fault = fault_of(message, self.app, self._queue_of(message))
-            if fault is not None:
-                self._set_aside(message, fault)
-            elif not gathering.take(message):
-                take(message)
+    def _begin(self, message: Any) -> None:
+        self._quarantine.began(message)
+        self._take(message)
 
-        return on_message
+    def _take(self, message: Any) -> None:
+        try:
+            self._receive(message)
+        except Exception as error:
+            if self._is_of_the_connection(error):
+                raise
+            log.exception("message.not_taken")
+            self._set_aside(message, f"no task could be made of it: {error!r}")
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.timer.call_after(seconds, call)
+
+    def _transact(self, work: Callable[[Transaction], Any]) -> Any:
+        # The consumer lives in the parent of the worker's processes, so it keeps no connection open.
+        return Store(make_engine(settings().database(), pool_size=0)).transact(work)
 
     def _queue_of(self, message: Any) -> str:
         """The queue that ``message`` was in, by the broker's word; empty where that is not known."""
@@ -127,7 +154,7 @@ class KeepingConsumer(Consumer):
             return
         if isinstance(message, Convoy):
             # Whatever is wrong with it is wrong with one of its parts; all of them are whole.
-            message.disband()
+            mark_returned(message)
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
         elif self._keeps_again_at <= monotonic() and _keep(message, reason):
             # Without a connection the broker hands it out again: kept twice is not lost.
@@ -150,7 +177,7 @@ def _keep(message: Any, reason: str) -> bool:
     The consumer lives in the parent of the worker's processes, so it keeps no connection open.
     """
     try:
-        raw = _bytes_of(message.body)
+        raw = bytes_of(message)
         store = Store(make_engine(settings().database(), pool_size=0))
         kind = None if message.content_type is None else _plain(message.content_type)[:200]
         most = settings().rejected_per_day
@@ -167,12 +194,6 @@ def _keep(message: Any, reason: str) -> bool:
     if is_kept:
         log.error("message.undecodable", extra={"reason": _plain(reason)[:200], "bytes": len(raw)})
     return True
-
-
-def _bytes_of(body: Any) -> bytes:
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
-    return str(body).encode("utf-8", "surrogatepass")
 
 
 def _plain(text: Any) -> str:

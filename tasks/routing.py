@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from billiard.exceptions import WorkerLostError
-from celery.exceptions import Reject
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # its types lack it
+from celery.exceptions import Reject, SoftTimeLimitExceeded, TimeLimitExceeded
+from celery.worker import state
 from celery.worker.request import Request
 
 from tasks.process import wiring
 from wallarm_notify import task_names
-from wallarm_notify.adapters.convoy import Convoy
+from wallarm_notify.adapters.quarantine import mark_returned
 from wallarm_notify.adapters.queue import app
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.event import Event, Rejection
@@ -24,23 +25,69 @@ PATIENCE: Final = 20.0
 """Seconds it waits for the database before it hands the message back."""
 
 
-@app.task(name=task_names.INGEST, typing=False)
+class IngestRequest(Request):
+    """A call, or several: whatever ends it but its return hands it back (engine 4).
+
+    Celery would acknowledge it, and so lose it, where a time limit or whoever revokes it ends it.
+    """
+
+    def revoked(self) -> bool:
+        """Nobody revokes an event."""
+        return False
+
+    def terminate(self, *args: Any, **kwargs: Any) -> None:
+        """Nor ends a process that stores some."""
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
+        """Hands it back. What a process died of, or cannot be explained, is begun alone from now on."""
+        error = exc_info.exception
+        error = error.exc if isinstance(error, ExceptionWithTraceback) else error
+        if isinstance(error, Reject):
+            super().on_failure(exc_info, *args, **kwargs)
+            return
+        state.task_ready(self)
+        is_limit = isinstance(error, TimeLimitExceeded | SoftTimeLimitExceeded)
+        died = not is_limit and not state.should_terminate
+        if died:
+            mark_returned(self.message)
+        log.error("ingest.ended", extra={"error": repr(error), "task_id": self.id})
+        self._reject(died=died)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Celery's own says so; it does not acknowledge, as the task asks for that."""
+        super().on_timeout(soft, timeout)
+        if not soft:
+            self._reject()
+
+    def acknowledge(self) -> None:
+        """It is stored."""
+        super().acknowledge()
+        self._say_it_ended(handed_back=False)
+
+    def reject(self, requeue: bool = False) -> None:
+        """Handed back."""
+        del requeue
+        self._reject()
+
+    def _reject(self, *, died: bool = False) -> None:
+        super().reject(requeue=True)
+        self._say_it_ended(handed_back=True, died=died)
+
+    def _say_it_ended(self, **how: bool) -> None:
+        ended = vars(self.message).pop("ended", None)
+        if ended is not None:
+            ended(**how)
+
+
+@app.task(
+    name=task_names.INGEST, typing=False, Request=IngestRequest, acks_on_failure_or_timeout=False
+)
 def ingest(*args: Any, **kwargs: Any) -> str:
     """Stores and routes a list of events; what cannot be taken in is kept as rejected."""
     return _take_in(*read_call(args, kwargs))
 
 
-class CallsRequest(Request):
-    """Of calls that travelled together and lost their process: they travel alone from now on."""
-
-    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Celery's own, which hands them back."""
-        if isinstance(exc_info.exception, WorkerLostError) and isinstance(self.message, Convoy):
-            self.message.disband()
-        return super().on_failure(exc_info, *args, **kwargs)
-
-
-@app.task(name=task_names.INGEST_CALLS, Request=CallsRequest)
+@app.task(name=task_names.INGEST_CALLS, Request=IngestRequest, acks_on_failure_or_timeout=False)
 def ingest_calls(calls: list[Any]) -> str:
     """Does so with several calls of ``events.ingest`` at once: see ``adapters.convoy``."""
     return _take_in(*read_calls(calls))

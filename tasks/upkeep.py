@@ -6,6 +6,7 @@ from tasks.process import wiring
 from wallarm_notify import task_names
 from wallarm_notify.adapters.queue import app
 from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.domain.message import counted
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +15,9 @@ log = logging.getLogger(__name__)
 def sweep() -> str:
     """Enqueues again what is overdue and nobody is on."""
     try:
-        return wiring().sweep.run().words
+        tried = wiring().try_set_aside_again()
+        words = wiring().sweep.run().words
+        return f"{words}, {counted(tried, 'call')} tried again" if tried else words
     except NotifyError as error:
         log.warning("sweep.not_now", extra={"error": str(error)})
         return f"not now: {error}"

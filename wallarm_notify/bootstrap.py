@@ -28,6 +28,7 @@ from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review
 from wallarm_notify.services.route import Departures, Router
+from wallarm_notify.services.set_aside import try_again
 from wallarm_notify.services.sweep import Sweep
 from wallarm_notify.services.test_integration import Target, Testing
 from wallarm_notify.settings import Settings
@@ -101,6 +102,10 @@ class Wiring:
             ring=self.settings.ring,
             interval=timedelta(seconds=self.settings.sweep_seconds),
         )
+
+    def try_set_aside_again(self) -> int:
+        """Beat's errand, beside SWEEP: calls that workers died of."""
+        return try_again(self.plain_store, self._bell)
 
     @cached_property
     def policy(self) -> Policy:

@@ -31,10 +31,7 @@ UPKEEP_QUEUE: Final = "upkeep"
 INGEST_QUEUES: Final = (EVENTS_QUEUE, DEFAULT_QUEUE)
 """Where events are until they are stored: nobody else has them."""
 
-QUEUES: Final = (
-    EVENTS_QUEUE,
-    DEFAULT_QUEUE,
-    NOTIFICATIONS_QUEUE,
-    RETRIES_QUEUE,
-    UPKEEP_QUEUE,
-)
+OUR_QUEUES: Final = (NOTIFICATIONS_QUEUE, RETRIES_QUEUE, UPKEEP_QUEUE)
+"""What waits in these is in the database too; producers have no business there."""
+
+QUEUES: Final = (*INGEST_QUEUES, *OUR_QUEUES)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Consumer, Queue
 
-from wallarm_notify.adapters.convoy import MOST, ComeBack, Convoy, Gathering
+from wallarm_notify.adapters.convoy import MOST, Convoy, Gathering
+from wallarm_notify.adapters.quarantine import mark_returned
 from wallarm_notify.adapters.redis_channel import NotingChannel, install
 from wallarm_notify.task_names import DELIVER, INGEST, INGEST_CALLS
 
@@ -30,7 +31,7 @@ class Worker:
         self.soon: list[Callable[[], None]] = []
         self.sent: list[Any] = []
         self.others: list[Any] = []
-        self.gathering = Gathering(ComeBack(), self.soon.append, self.sent.append)
+        self.gathering = Gathering(self.soon.append, self.sent.append)
         queues = [Queue("events", routing_key="events")]
         consumer = Consumer(self.connection.channel(), queues, on_message=self._on_message)
         consumer.qos(prefetch_count=2)
@@ -136,17 +137,18 @@ def test_what_comes_back_comes_in_its_order(worker: Worker, redis: Redis, back: 
     assert calls_of(worker.sent[1]) == [a_call(n) for n in (0, 1, 2, "new")]
 
 
-def test_what_a_process_died_with_travels_alone(worker: Worker, redis: Redis) -> None:
+def test_what_a_process_died_with_is_known_to_have_come_back(worker: Worker, redis: Redis) -> None:
     for n in range(3):
         put(worker, a_call(n))
     worker.go_round()
     (convoy,) = worker.sent
-    convoy.disband()
+    mark_returned(convoy)
     convoy.reject(requeue=True)
-    put(worker, a_call("new"))
     worker.go_round()
-    assert [message.payload for message in worker.others] == [a_call(n) for n in range(3)]
-    assert [message.payload for message in worker.sent[1:]] == [a_call("new")]
+    (again,) = worker.sent[1:]
+    assert [again.channel.qos.has_returned(tag) for tag in again.tags] == [True] * 3
+    again.ack()
+    assert not redis.exists(NotingChannel.returned_key)
 
 
 def test_what_cannot_be_put_together_travels_alone(
@@ -185,10 +187,3 @@ def test_another_task_travels_alone(worker: Worker) -> None:
     worker.go_round()
     assert [message.payload for message in worker.others] == [a_call("a")]
     assert [message.payload for message in worker.sent] == [a_call("b")]
-
-
-def test_only_so_many_that_came_back_are_remembered() -> None:
-    come_back = ComeBack()
-    come_back.remember([str(n) for n in range(10_000)])
-    come_back.remember(["0", "one more"])
-    assert ["0" in come_back, "1" in come_back, "9999" in come_back] == [True, False, True]

@@ -6,7 +6,6 @@ acknowledged when the task has stored them all, and handed back where it has not
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import uuid4
@@ -23,16 +22,13 @@ log = logging.getLogger(__name__)
 MOST: Final = 500
 """So many events one task takes in at most, unless a single call has more."""
 
-_REMEMBERED: Final = 10_000
-"""So many messages that a process died with are remembered, to travel alone."""
-
 
 class Convoy(Message):
     """Several messages as one, whose acknowledgement is that of each."""
 
     channel: Any
 
-    def __init__(self, parts: Sequence[Any], events: int, come_back: "ComeBack") -> None:
+    def __init__(self, parts: Sequence[Any], events: int) -> None:
         task_id = str(uuid4())
         words = f"{counted(events, 'event')} of {counted(len(parts), 'message')}"
         super().__init__(
@@ -54,45 +50,22 @@ class Convoy(Message):
             },
             accept=parts[0].accept,
         )
-        self._tags = [part.delivery_tag for part in parts]
-        self._come_back = come_back
+        self.tags = [part.delivery_tag for part in parts]
 
     def ack(self, multiple: bool = False) -> None:
         """All of them, in one step."""
         del multiple
         self._state = "ACK"
-        self.channel.qos.ack_all(self._tags)
+        self.channel.qos.ack_all(self.tags)
 
     def reject(self, requeue: bool = False) -> None:
         """All of them, in one step; they keep their order."""
         self._state = "REJECTED"
-        self.channel.qos.reject_all(self._tags, requeue=requeue)
-
-    def disband(self) -> None:
-        """They travel alone from now on: what a process died of must not take others along again."""
-        self._come_back.remember(self._tags)
+        self.channel.qos.reject_all(self.tags, requeue=requeue)
 
     def requeue(self) -> None:
-        """Likewise."""
+        """Handed back, all of them."""
         self.reject(requeue=True)
-
-
-class ComeBack:
-    """The last messages that a process died with, by their tags, which on Redis stay the same."""
-
-    def __init__(self) -> None:
-        self._tags: OrderedDict[str, None] = OrderedDict()
-
-    def remember(self, tags: Sequence[str]) -> None:
-        """These are handed back."""
-        for tag in tags:
-            self._tags[tag] = None
-            self._tags.move_to_end(tag)
-        while len(self._tags) > _REMEMBERED:
-            self._tags.popitem(last=False)
-
-    def __contains__(self, tag: str) -> bool:
-        return tag in self._tags
 
 
 class Gathering:
@@ -103,11 +76,9 @@ class Gathering:
 
     def __init__(
         self,
-        come_back: ComeBack,
         soon: Callable[[Callable[[], None]], object],
         send: Callable[[Any], None],
     ) -> None:
-        self._come_back = come_back
         self._soon = soon
         self._send = send
         self._parts: list[Any] = []
@@ -115,11 +86,7 @@ class Gathering:
 
     def take(self, message: Any) -> bool:
         """Whether ``message``, which is a sound one, travels with others; else nothing has happened."""
-        if (
-            not isinstance(message.channel, NotingChannel)
-            or message.delivery_tag in self._come_back
-            or message.headers["task"] != INGEST
-        ):
+        if not isinstance(message.channel, NotingChannel) or message.headers["task"] != INGEST:
             return False
         events = events_in(message.payload)
         if self._parts and self._events + events > MOST:
@@ -135,16 +102,16 @@ class Gathering:
     def _set_out(self) -> None:
         parts, events = self._parts, self._events
         self._parts, self._events = [], 0
-        for message in _put_together(parts, events, self._come_back):
+        for message in _put_together(parts, events):
             self._send(message)
 
 
-def _put_together(parts: list[Any], events: int, come_back: ComeBack) -> list[Any]:
+def _put_together(parts: list[Any], events: int) -> list[Any]:
     """One of several; should that fail, which would end the worker, what there was."""
     if len(parts) < 2:  # noqa: PLR2004 - nothing to put together
         return parts
     try:
-        return [Convoy(parts, events, come_back)]
+        return [Convoy(parts, events)]
     except Exception:
         log.exception("convoy.not_made")
         return parts

@@ -1,5 +1,6 @@
 """The broker: the Celery app, and sending tasks by name."""
 
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +10,10 @@ from kombu import compression
 from kombu.exceptions import OperationalError
 
 from wallarm_notify import task_names
+from wallarm_notify.adapters.quarantine import RETURNED
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.message import Message
+from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.tls import certificate_fault
 from wallarm_notify.urls import shown
 
@@ -68,6 +71,27 @@ class CeleryDoorbell:
             producer=producer,
             confirm_timeout=_CONFIRM_SECONDS,
         )
+
+    def enqueue(self, call: TriedCall) -> bool:
+        """Enqueues a call that was set aside, as it came; see ``services.set_aside.Calls``."""
+        headers = json.loads(call.headers) | {RETURNED: True}
+        try:
+            with self._celery.producer_or_acquire() as producer:
+                producer.publish(
+                    call.body,
+                    routing_key=task_names.EVENTS_QUEUE,
+                    exchange="",
+                    headers=headers,
+                    content_type=call.content_type or "application/json",
+                    content_encoding=call.content_encoding or "utf-8",
+                    declare=[self._celery.amqp.queues[task_names.EVENTS_QUEUE]],
+                    retry=False,
+                    confirm_timeout=_CONFIRM_SECONDS,
+                )
+        except _NOWHERE as error:
+            log.warning("set_aside.not_enqueued", extra={"error": type(error).__name__})
+            return False
+        return True
 
     def length(self, *, first: bool) -> int | None:
         """Messages waiting in a delivery queue; None: the broker does not say."""

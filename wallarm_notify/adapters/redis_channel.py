@@ -33,28 +33,33 @@ invalidation message, in its words) and where it may not: an ACL, or what stands
 TOGETHER_BYTES: Final = 160_000
 """From a queue whose messages are worked off together so much is taken at once, or one message."""
 
+RETURNED_MILLISECONDS: Final = 2 * 24 * 60 * 60 * 1000
+"""So long Redis remembers what came back from workers that died, counted from the last of them."""
+
 TAKE: Final = """
 local queues, most, together_most, together_bytes =
   tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if redis.replicate_commands then redis.replicate_commands() end
 local now = redis.call('TIME')
-local noted, index = KEYS[#KEYS - 1], KEYS[#KEYS]
+local noted, index, returned = KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS]
 local taken, turns, had = {}, 0, {}
+local any_returned = redis.call('EXISTS', returned) == 1
 local function take(key)
   local raw = redis.pcall('LINDEX', key, -1)
   if type(raw) ~= 'string' then return nil end
   -- Without memory Redis refuses a first write that gives something; this one takes away.
   if #taken == 0 then redis.call('HDEL', noted, '') end
   local mine = redis.sha1hex(raw) .. ':' .. key
-  local micros = math.min(now[2] + #taken / 2, 999999)
+  local micros = math.min(now[2] + #taken / 3, 999999)
   redis.call('HSET', noted, mine, raw)
   redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', micros), mine)
   redis.call('RPOP', key)
   taken[#taken + 1] = mine
   taken[#taken + 1] = raw
+  taken[#taken + 1] = any_returned and redis.call('SISMEMBER', returned, mine) or 0
   return #raw
 end
-for first = 1, #KEYS - 2, queues do
+for first = 1, #KEYS - 3, queues do
   repeat
     local came = false
     for k = first, first + queues - 1 do
@@ -79,11 +84,12 @@ return taken
 are worked off together as many as lie there, up to a limit, count as one.
 
 Nothing takes a script back that fails half way, so a message leaves its list last. Its tag is its
-content's and its list's: whoever has done it ends it for all who were handed it. Who has read a list
-and found it empty is called when it changes.
+content's and its list's: whoever has done it ends it for all who were handed it. With each goes whether
+it came back from a worker that died. Who has read a list and found it empty is called when it changes.
 """
 
-_HAND_BACK: Final = """
+_HAND_BACK: Final = (
+    """
 redis.call('HDEL', noted, '')
 for _, mine in ipairs(tags) do
   local raw = redis.call('HGET', noted, mine)
@@ -91,12 +97,17 @@ for _, mine in ipairs(tags) do
   if type(done) == 'table' then
     redis.call('ZADD', index, 'XX', now, mine)
   else
+    if raw and returned then redis.pcall('SADD', returned, mine) end
     redis.call('ZREM', index, mine)
     redis.call('HDEL', noted, mine)
   end
 end
+if returned and #tags > 0 then redis.pcall('PEXPIRE', returned, """
+    + str(RETURNED_MILLISECONDS)
+    + """) end
 return #tags
 """
+)
 
 _BEGIN: Final = """
 local noted, index, push = KEYS[1], KEYS[2], ARGV[1]
@@ -107,7 +118,7 @@ local now = redis.call('TIME')[1]
 HAND_BACK: Final = (
     _BEGIN
     + """
-local tags = {}
+local tags, returned = {}, nil
 for n = 2, #ARGV do tags[#tags + 1] = ARGV[n] end
 """
     + _HAND_BACK
@@ -120,12 +131,14 @@ What a list does not take stays noted down, for another try.
 HAND_BACK_OLD: Final = (
     _BEGIN
     + """
-local before = now - tonumber(ARGV[2])
+local before, returned = now - tonumber(ARGV[2]), KEYS[3]
 local tags = redis.call('ZREVRANGEBYSCORE', index, before, '-inf', 'LIMIT', 0, ARGV[3])
 """
     + _HAND_BACK
 )
 """Puts messages back that were taken so many seconds ago, the newest first: the last is taken next.
+
+Their workers have died, as far as anybody can know, and for two days each is remembered to have come back.
 
 Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others.
 """
@@ -143,6 +156,7 @@ class NotedQoS(transport.QoS):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._riders: set[str] = set()
+        self._returned: set[str] = set()
 
     def can_consume(self) -> bool:
         """Whether the worker has room for another message."""
@@ -160,6 +174,21 @@ class NotedQoS(transport.QoS):
         if delivery_tag in self._delivered and delivery_tag not in self._dirty:
             self._riders.add(delivery_tag)
 
+    def note_return(self, delivery_tag: str) -> None:
+        """This message came back from a worker that died: Redis knows."""
+        self._returned.add(delivery_tag)
+
+    def has_returned(self, delivery_tag: str) -> bool:
+        """Whether this message came back from a worker that died."""
+        return delivery_tag in self._returned
+
+    def mark_returned(self, delivery_tags: Sequence[str]) -> None:
+        """What these were given to has died: whoever takes them next is to know."""
+        with self.pipe_or_acquire() as pipe:
+            pipe.sadd(self.channel.returned_key, *delivery_tags)
+            pipe.pexpire(self.channel.returned_key, RETURNED_MILLISECONDS)
+            pipe.execute()
+
     def ack(self, delivery_tag: str) -> None:
         """Done, for whoever was handed it."""
         self.ack_all([delivery_tag])
@@ -170,6 +199,8 @@ class NotedQoS(transport.QoS):
             with self.pipe_or_acquire() as pipe:
                 pipe.zrem(self.unacked_index_key, *delivery_tags)
                 pipe.hdel(self.unacked_key, *delivery_tags)
+                if returned := self._returned.intersection(delivery_tags):
+                    pipe.srem(self.channel.returned_key, *returned)
                 pipe.execute()
         finally:
             self._settle(delivery_tags)
@@ -193,6 +224,7 @@ class NotedQoS(transport.QoS):
         """They take no room any more, whether or not Redis could be told: it hands them out again."""
         for tag in delivery_tags:
             self._riders.discard(tag)
+            self._returned.discard(tag)
             virtual.QoS.ack(self, tag)
 
     def append(self, message: Any, delivery_tag: str) -> None:
@@ -218,11 +250,12 @@ class NotedQoS(transport.QoS):
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         """Hands out one message again: next, or after all that wait already (``leftmost``)."""
+        self._returned.discard(tag)
         with self.channel.conn_or_acquire(client) as connected:
             self._run(connected, HAND_BACK, "LPUSH" if leftmost else "RPUSH", tag)
 
     def _run(self, client: Any, script: str, *arguments: Any) -> int:
-        keys = (self.unacked_key, self.unacked_index_key)
+        keys = (self.unacked_key, self.unacked_index_key, self.channel.returned_key)
         return int(client.eval(script, len(keys), *keys, *arguments))
 
 
@@ -239,6 +272,8 @@ class NotingChannel(transport.Channel):
     # kombu's own are of another form, and other applications may have theirs in the same Redis.
     unacked_key = "wallarm_notify.unacked"
     unacked_index_key = "wallarm_notify.unacked_index"
+    returned_key = "wallarm_notify.returned"
+    """The tags of what came back from workers that died."""
 
     # kombu's, which its published types lack.
     qos: Any
@@ -275,7 +310,7 @@ class NotingChannel(transport.Channel):
         connection = self.client.connection
         self._ask_to_be_called(connection)
         lists = [self._q_for_pri(queue, pri) for pri in self.priority_steps for queue in queues]
-        keys = [*lists, self.unacked_key, self.unacked_index_key]
+        keys = [*lists, self.unacked_key, self.unacked_index_key, self.returned_key]
         room = self.qos.can_consume_max_estimate()
         most = AT_ONCE if room is None else min(room, AT_ONCE)
         flags = [int(queue in self.together) for queue in queues]
@@ -312,7 +347,11 @@ class NotingChannel(transport.Channel):
             else:
                 self._rest()
             raise Empty
-        self._hand_over([bytes_to_str(tag) for tag in taken[::2]], taken[1::2])
+        tags = [bytes_to_str(tag) for tag in taken[::3]]
+        for tag, returned in zip(tags, taken[2::3], strict=True):
+            if returned:
+                self.qos.note_return(tag)
+        self._hand_over(tags, taken[1::3])
         return True
 
     def _rest(self) -> None:

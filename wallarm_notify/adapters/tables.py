@@ -166,6 +166,27 @@ undecodable = Table(
 )
 Index("ix_undecodable_received_at", undecodable.c.received_at)
 
+quarantine = Table(
+    "quarantine",
+    metadata,
+    # Calls of events.ingest that came back from workers that died, and those set aside for it.
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("deaths", SmallInteger, nullable=False),
+    _now("noted_at"),
+    # What follows only of those set aside.
+    Column("set_aside_at", DateTime(timezone=True)),
+    Column("retry_at", DateTime(timezone=True)),
+    Column("content_type", Text),
+    Column("content_encoding", Text),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    UniqueConstraint("digest"),
+)
+Index(
+    "ix_quarantine_retry_at", quarantine.c.retry_at, postgresql_where=text("retry_at IS NOT NULL")
+)
+
 notifications = Table(
     "notifications",
     metadata,

@@ -33,6 +33,7 @@ class Books:
     attempts_without_notification: int
     attempts_short: int
     counters_wrong: int
+    set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Ledger:
     findings: Sequence[str]
     rejected_not_kept: int = 0
     undecodable_not_kept: int = 0
+    set_aside: int = 0
+    """Calls that workers died of: tried again each hour, outside received until they are stored."""
 
     @property
     def balanced(self) -> bool:
@@ -103,6 +106,7 @@ def judge(books: Books) -> Ledger:
         [*_sums(ledger), *_rows(books), *_origins(books), *_forgotten(books)],
         rejected_not_kept=counts.get("rejected_not_kept", 0),
         undecodable_not_kept=counts.get("undecodable_not_kept", 0),
+        set_aside=books.set_aside,
     )
 
 

@@ -60,6 +60,10 @@ class PruneQueries(Protocol):
         """Deletes cells that nothing is judged by any more; how many."""
         ...
 
+    def prune_quarantine(self, retention: timedelta) -> int:
+        """Forgets calls that came back so long ago, and are not set aside; 0."""
+        ...
+
     def prune_things(self, limit: int) -> int:
         """Deletes the rogue endpoints of deleted triggers; how many."""
         ...
@@ -117,6 +121,7 @@ def prune(
     left: dict[str, tuple[Slice, int]] = {
         # How many events are a slice depends on their notifications: the last one deletes nothing.
         "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
+        "quarantine": (lambda tx: (tx.prune_quarantine(retention), {}), 1),
         "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
         "health": (lambda tx: (tx.prune_health(window, retention, CELL_SLICE), {}), CELL_SLICE),
         "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),

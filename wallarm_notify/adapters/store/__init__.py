@@ -16,6 +16,7 @@ from wallarm_notify.adapters.store.delivery import DeliveryQueries
 from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
 from wallarm_notify.adapters.store.listings import ListingQueries
+from wallarm_notify.adapters.store.quarantine import QuarantineQueries
 from wallarm_notify.adapters.store.routing import RoutingQueries
 from wallarm_notify.adapters.store.triggers import TriggerQueries
 from wallarm_notify.adapters.store.upkeep import UpkeepQueries
@@ -29,6 +30,7 @@ _RUNS: Final = 6
 
 class Transaction(
     RoutingQueries,
+    QuarantineQueries,
     TriggerQueries,
     DeliveryQueries,
     HealthQueries,

@@ -200,6 +200,9 @@ class UpkeepQueries(Queries):
             events_unmatched=held["unmatched"],
             rejected=rejected,
             firings=self._rows("SELECT count(*) AS n FROM firings")[0]["n"],
+            set_aside=self._rows(
+                "SELECT count(*) AS n FROM quarantine WHERE set_aside_at IS NOT NULL"
+            )[0]["n"],
             notifications=notifications,
             **self._oddities(),
         )

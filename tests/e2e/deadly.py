@@ -1,0 +1,41 @@
+"""A worker that dies of some events, as of memory: ``celery -A tasks worker -I e2e.deadly``.
+
+The title says of what: «deadly to read» ends it before the call is read, «deadly to store» while it is stored,
+«deadly to its process» ends just the process that stores it, «endless» never ends.
+"""
+
+import logging
+import os
+import signal
+import time
+from typing import Any
+
+from tasks import consumer
+from wallarm_notify.services.route import Router
+
+log = logging.getLogger(__name__)
+_fault_of = consumer.fault_of  # type: ignore[attr-defined]  # see below
+_ingest = Router.ingest
+
+
+def _read(message: Any, *args: Any) -> str | None:
+    if "deadly to read" in str(message.body):
+        os.killpg(0, signal.SIGKILL)
+    return _fault_of(message, *args)
+
+
+def _store(self: Router, events: Any, rejections: Any) -> Any:
+    titles = {event.body.get("title") for event in events}
+    if "deadly to store" in titles:
+        os.killpg(0, signal.SIGKILL)
+    if "deadly to its process" in titles:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "endless" in titles:
+        log.warning("endless has begun")
+    while "endless" in titles:
+        time.sleep(0.1)
+    return _ingest(self, events, rejections)
+
+
+consumer.fault_of = _read  # type: ignore[assignment,attr-defined]  # it is what the consumer calls
+Router.ingest = _store  # type: ignore[method-assign]

@@ -1,0 +1,204 @@
+"""A call that workers die of keeps no other from being stored, and ends up set aside, whole (engine 4)."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery import Celery
+from chaos.rabbitmq import RabbitMQ
+from sqlalchemy import text
+
+from e2e.system import ROOT, System, a_key, an_event, eventually
+from wallarm_notify.adapters.database import make_engine
+from wallarm_notify.sandbox.client import SandboxClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from wallarm_notify.sandbox.server import Sandbox
+
+DEADLY = ("-I", "e2e.deadly")
+TESTS = str(ROOT / "tests")
+QUICK: dict[str, Any] = {
+    "visibility_timeout": 4,
+    "connect_timeout": 1,
+    "request_timeout": 2,
+    "lease_seconds": 8,
+    "ring_seconds": 1,
+    "sweep_seconds": 1,
+}
+"""How soon others take over what a dead worker had."""
+
+
+def set_aside(system: System) -> int:
+    return system.ledger().set_aside
+
+
+def sql(system: System, statement: str) -> list[tuple[Any, ...]]:
+    """What a statement answers with."""
+    engine = make_engine(system.settings.database(), pool_size=0)
+    with engine.begin() as connection:
+        result = connection.execute(text(statement))
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+@contextmanager
+def nothing_is_stored(system: System) -> Iterator[None]:
+    """The table of events is locked: whoever stores one waits."""
+    engine = make_engine(system.settings.database(), pool_size=0, bounded=False)
+    with engine.begin() as holder:
+        holder.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def until_it_is_set_aside(system: System, *arguments: str, within: float) -> int:
+    """Starts a worker whenever there is none; how many died."""
+    died, worker = -1, None
+    deadline = time.monotonic() + within
+    while not set_aside(system):
+        assert time.monotonic() < deadline, "nothing was set aside"
+        if worker is None or worker.popen.poll() is not None:
+            died += 1
+            worker = system.begin_worker(*DEADLY, *arguments, PYTHONPATH=TESTS)
+        time.sleep(0.05)
+    return died
+
+
+def takes_nobody_along(system: System, title: str, *arguments: str, most: int) -> None:
+    """20 calls, one that kills, 20 calls: what a container without memory does (spec 7)."""
+    key = a_key()
+    system.integration(key)
+    for n in range(41):
+        system.emit(an_event(title=title if n == 20 else f"Issue {n}"))
+    died = until_it_is_set_aside(system, *arguments, within=90)
+    assert died <= most
+    # What the dead had claimed and not sent.
+    system.start_beat()
+    system.wait_for_states(60, delivered=40)
+    assert len(system.sandbox.alerts(key.reveal())) == 40
+    ledger = system.ledger()
+    assert (ledger.received, ledger.set_aside, ledger.findings) == (40, 1, [])
+    assert sum(process.text().count("message.set_aside") for process in system.processes) == 1
+
+
+def tried_again(system: System) -> None:
+    """By the next run of SWEEP, as if an hour had passed."""
+    sql(system, "UPDATE quarantine SET retry_at = now() WHERE set_aside_at IS NOT NULL")
+
+
+@pytest.mark.parametrize("title", ["deadly to read", "deadly to store"])
+def test_what_kills_whole_workers_takes_nobody_along(
+    make_system: Callable[..., System], title: str
+) -> None:
+    system = make_system(**QUICK)
+    takes_nobody_along(system, title, most=4)
+
+
+def test_what_kills_its_process_only_is_set_aside_too(make_system: Callable[..., System]) -> None:
+    system = make_system(**{**QUICK, "visibility_timeout": 120})
+    takes_nobody_along(system, "deadly to its process", most=0)
+
+
+def test_what_is_set_aside_is_tried_again_and_once_it_can_be_stored_it_is(
+    make_system: Callable[..., System],
+) -> None:
+    system = make_system(**{**QUICK, "visibility_timeout": 120})
+    takes_nobody_along(system, "deadly to its process", most=0)
+    before = sql(system, "SELECT retry_at FROM quarantine")
+    tried_again(system)
+    eventually(
+        lambda: system.processes[0].text().count("message.set_aside") == 2,
+        20,
+        "it is set aside again after one more death",
+    )
+    assert sql(system, "SELECT retry_at FROM quarantine") > before
+    assert sql(system, "SELECT count(*) FROM quarantine") == [(1,)]
+    system.processes[0].stop()
+    system.start_worker()
+    tried_again(system)
+    system.wait_for_states(30, delivered=41)
+    eventually(lambda: set_aside(system) == 0, 5, "it is known no more")
+    assert sql(system, "SELECT count(*) FROM quarantine") == [(0,)]
+    assert system.ledger().findings == []
+
+
+def test_workers_that_are_told_to_stop_die_of_nothing(make_system: Callable[..., System]) -> None:
+    """TERM, and KILL for those that wait for something: as containers are replaced, ten times."""
+    system = make_system(visibility_timeout=1)
+    system.integration(a_key())
+    system.emit(an_event(title="endless"))
+    for _ in range(5):
+        worker = system.start_worker(*DEADLY, PYTHONPATH=TESTS)
+        worker.wait_for("endless has begun")
+        worker.popen.terminate()
+        worker.wait_for("Warm shutdown", 5)
+        worker.kill()
+    system.start_worker()
+    system.wait_for_states(20, delivered=1)
+    assert set_aside(system) == 0
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        ("--time-limit", "2"),
+        ("--soft-time-limit", "2"),
+        ("--soft-time-limit", "1", "--time-limit", "3"),
+    ],
+)
+def test_no_time_limit_ends_a_call_that_waits(
+    make_system: Callable[..., System], limits: tuple[str, ...]
+) -> None:
+    system = make_system()
+    system.integration(a_key())
+    worker = system.start_worker(*limits)
+    with nothing_is_stored(system):
+        system.emit(an_event(), an_event())
+        eventually(lambda: worker.text().count("time limit") >= 2, 30, "limits have passed")
+    system.wait_for_states(30, delivered=2)
+    ledger = system.ledger()
+    assert (ledger.received, ledger.set_aside, ledger.findings) == (2, 0, [])
+
+
+@pytest.mark.parametrize("how", ["revoke", "terminate", "time_limit"])
+def test_nobody_ends_a_call_by_remote_control(make_system: Callable[..., System], how: str) -> None:
+    system = make_system()
+    system.integration(a_key())
+    worker = system.start_worker()
+    with Celery(broker=system.broker_url) as app, nothing_is_stored(system):
+        if how == "time_limit":
+            app.control.time_limit("events.ingest", hard=1, soft=1, reply=True)
+        task = app.send_task("events.ingest", kwargs={"events": [an_event()]}, queue="events").id
+        if how != "time_limit":
+            eventually(lambda: "ingest.waits" in worker.text(), 30, "it waits")
+            app.control.revoke(task, terminate=how == "terminate", reply=True)
+        time.sleep(2)
+    system.wait_for_states(30, delivered=1)
+    assert system.ledger().findings == []
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("queue", ["classic", "quorum"])
+@pytest.mark.parametrize("title", ["deadly to read", "deadly to store"])
+def test_on_rabbitmq_too_nobody_is_taken_along(  # noqa: PLR0917 - fixtures
+    database_url: str,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    title: str,
+    queue: str,
+) -> None:
+    knobs: dict[str, Any] = {"events_queue_type": queue, **QUICK}
+    client = SandboxClient(sandbox.url)
+    with (
+        RabbitMQ() as server,
+        closing(System(database_url, server.url, sandbox.url, client, tmp_path, **knobs)) as system,
+    ):
+        for name, value in system.environment.items():
+            monkeypatch.setenv(name, value)
+        system.start_worker("-Q", "notifications,retries,upkeep")
+        takes_nobody_along(system, title, "-Q", "events,celery", most=6)
