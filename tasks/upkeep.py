@@ -5,6 +5,7 @@ import logging
 from tasks.process import wiring
 from wallarm_notify import task_names
 from wallarm_notify.adapters.queue import app
+from wallarm_notify.adapters.unread import bring_in
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.message import counted
 
@@ -14,10 +15,12 @@ log = logging.getLogger(__name__)
 @app.task(name=task_names.SWEEP)
 def sweep() -> str:
     """Enqueues again what is overdue and nobody is on."""
+    unread = bring_in(app)
     try:
         tried = wiring().try_set_aside_again()
         words = wiring().sweep.run().words
-        return f"{words}, {counted(tried, 'call')} tried again" if tried else words
+        words += f", {counted(tried, 'call')} tried again" if tried else ""
+        return words + (f", {counted(unread, 'message')} brought in" if unread else "")
     except NotifyError as error:
         log.warning("sweep.not_now", extra={"error": str(error)})
         return f"not now: {error}"
