@@ -137,6 +137,8 @@ def test_rejected_tells_of_messages_that_no_event_could_be_made_of(line: Command
     assert result.stdout == "No rejected events.\n"
     assert "1 message could not be decoded" in result.stderr
     assert "wallarm-notify events undecodable" in result.stderr
+    assert line.json("ledger")["undecodable"] == 1
+    assert "Besides, 1 message could not be decoded" in line.ok("ledger")
 
 
 def test_rejected_shows_one_with_all_that_was_kept_of_it(line: CommandLine) -> None:
