@@ -10,7 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallarm_notify.adapters.json_text import NoJson, fields_of, parts_of, text_of, value_of
+from wallarm_notify.adapters.json_text import NoJson, Piece, outline_of, text_of, value_of
+
+
+def parts_of(text: str) -> list[str]:
+    return [piece.text for piece in outline_of(text, 1).inner or ()]
+
+
+def fields_of(text: str) -> dict[str, str]:
+    return {name: piece.text for name, piece in outline_of(text, 1).fields.items()}
+
+
+def read(piece: Piece, levels: int) -> Any:
+    """The value that a piece is, worked out of its pieces as far as they go."""
+    if piece.text.startswith("[") and levels:
+        assert piece.items is not None
+        return [read(item, levels - 1) for item in piece.items]
+    if piece.text.startswith("{") and levels:
+        return {name: read(value, levels - 1) for name, value in piece.fields.items()}
+    assert piece.inner is None
+    return json.loads(piece.text)
+
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -23,6 +43,23 @@ VALUES = st.recursive(
 def test_the_parts_of_a_list_are_its_items(items: list[Any], ascii_only: bool, indent: Any) -> None:
     text = json.dumps(items, ensure_ascii=ascii_only, indent=indent)
     assert [json.loads(part) for part in parts_of(text)] == items
+
+
+@given(
+    st.lists(VALUES) | st.dictionaries(st.text(), VALUES),
+    st.integers(1, 4),
+    st.sampled_from([None, 1]),
+)
+def test_what_is_in_a_list_or_object_is_known_over_as_many_levels_as_asked_for(
+    value: Any, levels: int, indent: Any
+) -> None:
+    assert read(outline_of(json.dumps(value, indent=indent), levels), levels) == value
+
+
+def test_two_lists_between_two_commas_are_no_list() -> None:
+    two, headed = outline_of("[[1] [2], x [1]]", 2).inner or ()
+    assert (two.text, two.items) == ("[1] [2]", None)
+    assert (headed.head, headed.text, headed.items) == ("x", "[1]", None)
 
 
 @given(st.dictionaries(st.text(), VALUES), st.booleans())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from wallarm_notify.adapters.json_text import NoJson, fields_of, parts_of, value_of
+from wallarm_notify.adapters.json_text import NoJson, Piece, outline_of, value_of
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.schemas import (
     KEPT_BYTES,
@@ -37,45 +37,52 @@ class Call:
     """The pieces of a call: its arguments, and, in Celery's protocol 1, the other fields of the message."""
 
     text: str
-    positional: Sequence[str] = ()
-    keywords: Mapping[str, str] = field(default_factory=dict)
-    fields: Mapping[str, str] = field(default_factory=dict)
+    positional: Sequence[Piece] = ()
+    keywords: Mapping[str, Piece] = field(default_factory=dict)
+    fields: Mapping[str, Piece] = field(default_factory=dict)
 
     @property
-    def events(self) -> list[str] | None:
-        """The text of each event; None where the arguments are not those of ``events.ingest``."""
+    def events(self) -> Sequence[Piece] | None:
+        """The events; None where the arguments are not those of ``events.ingest``."""
         given = [*self.positional, *self.keywords.values()]
         is_right = len(given) == 1 and (self.positional or "events" in self.keywords)
-        return parts_of(given[0]) if is_right and given[0].startswith("[") else None
+        return given[0].items if is_right else None
 
     def told(self, name: str) -> Any:
         """A field of the message itself; None where it is not there, or cannot be read."""
         try:
-            return value_of(self.fields[name])
+            return value_of(self.fields[name].text)
         except (KeyError, NoJson):
             return None
 
 
 def call_in(text: str) -> Call:
     """The call that ``text``, a message's body, is. Raises NoJson."""
-    if text.startswith("{"):
-        fields = fields_of(text)
+    body = outline_of(text, 3)
+    if body.items is None:
+        fields = body.fields
         if not {"args", "task"} & fields.keys():
             raise NoJson("is not a task message")
-        args, kwargs = fields.get("args", "null"), fields.get("kwargs", "null")
+        args, kwargs = fields.get("args", _NULL), fields.get("kwargs", _NULL)
     else:
         fields = {}
-        match parts_of(text):
-            case [args, kwargs, embed] if embed.startswith("{") or _EMPTY.fullmatch(embed):
+        match body.items:
+            case [args, kwargs, embed] if embed.text.startswith("{") or _is_empty(embed):
                 pass
             case _:
                 raise NoJson("is not a task message")
-    is_list, is_object = args.startswith("["), kwargs.startswith("{")
-    if not (is_list or args == "null") or not (is_object or _EMPTY.fullmatch(kwargs)):
+    if args.items is None and args != _NULL:
         raise NoJson("has arguments that are not a list and an object")
-    return Call(
-        text, parts_of(args) if is_list else (), fields_of(kwargs) if is_object else {}, fields
-    )
+    keywords = {} if _is_empty(kwargs) else kwargs.fields
+    return Call(text, args.items or (), keywords, fields)
+
+
+_NULL: Final = Piece("null")
+
+
+def _is_empty(piece: Piece) -> bool:
+    """Whether it stands for nothing, in one language or another."""
+    return _EMPTY.fullmatch(piece.text) is not None and not piece.head
 
 
 def read_call_text(text: str) -> tuple[list[Event], list[Rejection]]:
@@ -96,10 +103,9 @@ def read_call_text(text: str) -> tuple[list[Event], list[Rejection]]:
 
 def read_message_text(text: str) -> tuple[list[Event], list[Rejection]]:
     """The same of a message that was undecodable, or was mended by hand: a list of events will do as well."""
-    if text.startswith("["):
-        parts = parts_of(text)
-        if all(part.startswith("{") for part in parts):
-            return _read(parts)
+    items = outline_of(text, 1).items
+    if items is not None and all(item.text.startswith("{") for item in items):
+        return _read(items)
     return read_call_text(text)
 
 
@@ -134,8 +140,8 @@ def read_event_text(text: str) -> Event | Rejection:
     return read_event(value)
 
 
-def _read(texts: Sequence[str]) -> tuple[list[Event], list[Rejection]]:
-    read = [read_event_text(text) for text in texts]
+def _read(pieces: Sequence[Piece]) -> tuple[list[Event], list[Rejection]]:
+    read = [read_event_text(f"{piece.head} {piece.text}".lstrip()) for piece in pieces]
     return (
         [one for one in read if isinstance(one, Event)],
         [one for one in read if isinstance(one, Rejection)],
@@ -150,7 +156,7 @@ def _unread(text: str, error: NoJson) -> Rejection:
         if error.is_of_form and name not in _NAMES:
             continue
         try:
-            read = value_of(value)
+            read = value_of(value.text)
         except NoJson as trouble:
             if not (error.is_of_form or trouble.is_of_form):
                 reason = reason or f"{_shown(name)} {trouble}."
@@ -159,9 +165,9 @@ def _unread(text: str, error: NoJson) -> Rejection:
     return _kept(_nothing_but(told), reason or f"The event {error}.", text)
 
 
-def _fields(text: str) -> Mapping[str, str]:
+def _fields(text: str) -> Mapping[str, Piece]:
     try:
-        return fields_of(text)
+        return outline_of(text, 1).fields if text.startswith("{") else {}
     except NoJson:
         return {}
 
@@ -188,11 +194,11 @@ def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
     )
 
 
-def _outline(value: str) -> Any:
+def _outline(value: Piece) -> Any:
     try:
-        return value_of(value)
+        return value_of(value.text)
     except NoJson:
-        return {"{": {}, "[": []}.get(value[:1], value)
+        return {"{": {}, "[": []}.get(value.text[:1], value.text)
 
 
 def _shown(name: str) -> str:

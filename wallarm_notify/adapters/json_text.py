@@ -7,11 +7,15 @@ the length of the text, and no recursion.
 
 import json
 import re
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from kombu.utils.json import object_hook
 
 from wallarm_notify.schemas import MAX_DEPTH, MAX_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 
@@ -24,11 +28,12 @@ _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _PLAIN: Final = rf'(?:[^"\[\]{{}}]++|{_STRING})*+'
 _FLAT: Final = rf"\[{_PLAIN}\]|\{{{_PLAIN}\}}"
 _TO_BRACKET: Final = re.compile(_PLAIN, re.DOTALL)
-_ON: Final = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}|{_FLAT})*+', re.DOTALL)
-_ON_OR_TO_COMMA: Final = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING}|{_FLAT})*+', re.DOTALL)
-"""Ahead to where the level changes for longer than one flat list or object: most events are one."""
-
-_NAME: Final = re.compile(rf"\s*({_STRING})\s*:", re.DOTALL)
+_TO_BRACKET_OR_COMMA: Final = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING})*+', re.DOTALL)
+_FLAT_ONE: Final = re.compile(_FLAT, re.DOTALL)
+_PAST_FLAT_ONES: Final = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}|{_FLAT})*+', re.DOTALL)
+"""What is flat is passed over at once: most events are."""
+_BRACKETS: Final = re.compile(r"\[++|\{++|\]++|\}++")
+_NAME: Final = re.compile(rf"\s*({_STRING})\s*:\s*", re.DOTALL)
 
 
 class NoJson(ValueError):
@@ -53,47 +58,127 @@ def text_of(raw: bytes | bytearray | memoryview | str) -> str:
     return raw.strip(_AROUND)
 
 
-def parts_of(text: str) -> list[str]:
-    """The pieces of the list or object that ``text`` is, blank ones left out. Raises NoJson."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A value as it stands.
+
+    Where it is a list or an object, ``inner`` holds what is in it, if that was asked for: what stands between
+    its commas, blank pieces left out. ``head`` is what stands before the value: the name of a field.
+    """
+
+    text: str
+    head: str = ""
+    inner: "Sequence[Piece] | None" = None
+
+    @property
+    def items(self) -> "Sequence[Piece] | None":
+        """What is in the list that it is; None where it is none."""
+        return self.inner if self.text.startswith("[") and not self.head else None
+
+    @property
+    def fields(self) -> "dict[str, Piece]":
+        """What is in the object that it is, by name; of two with one name the last counts, as everywhere.
+
+        Raises NoJson.
+        """
+        if self.inner is None or self.head or not self.text.startswith("{"):
+            raise NoJson("is no object")
+        return dict(map(_field, self.inner))
+
+
+def outline_of(text: str, levels: int) -> Piece:
+    """The list or object that ``text`` is, with what is in it over so many ``levels``. Raises NoJson.
+
+    Each character is looked at once or twice.
+    """
     if text[:1] not in _CLOSED_BY:
         raise NoJson("is no list and no object")
-    open_ones = [_CLOSED_BY[text[0]]]
-    parts: list[str] = []
-    begin = place = 1
-    while open_ones:
-        found = (_ON_OR_TO_COMMA if len(open_ones) == 1 else _ON).match(text, place)
+    inner, end = _inside(text, 0, levels)
+    if end != len(text):
+        raise NoJson(f"goes on after its end (character {end + 1})")
+    return Piece(text, inner=inner)
+
+
+def _inside(text: str, place: int, levels: int) -> tuple[list[Piece], int]:
+    """What is in the list or object that begins at ``place``, and where it ends."""
+    closer = _CLOSED_BY[text[place]]
+    pieces = []
+    while True:
+        piece, place = _piece(text, place + 1, levels - 1)
+        if piece.text or piece.head:
+            pieces.append(piece)
+        if text[place] == closer:
+            return pieces, place + 1
+        if text[place] != ",":
+            raise _Mismatch(place)
+
+
+def _piece(text: str, begin: int, levels: int) -> tuple[Piece, int]:
+    """What stands between ``begin`` and the next comma or closing bracket of the same level, and where that is."""
+    place = begin
+    inner: list[Piece] | None = None
+    head, last = "", begin
+    number = 0
+    while True:
+        found = _TO_BRACKET_OR_COMMA.match(text, place)
         place = place if found is None else found.end()
         mark = text[place : place + 1]
         if mark in _CLOSED_BY:
-            open_ones.append(_CLOSED_BY[mark])
-        elif mark == ",":
-            parts.append(text[begin:place])
-            begin = place + 1
-        elif mark == open_ones[-1]:
-            open_ones.pop()
+            number += 1
+            head, start = text[begin:place].strip(), place
+            if levels > 0:
+                inner, place = _inside(text, place, levels)
+            else:
+                place = _past(text, place)
+            last = place
+        elif mark in (",", "]", "}"):
+            break
         else:
-            raise NoJson(f"has brackets or quotes that do not match (character {place + 1})")
-        place += 1
-    if place != len(text):
-        raise NoJson(f"goes on after its end (character {place + 1})")
-    parts.append(text[begin : place - 1])
-    return [part for part in map(str.strip, parts) if part]
+            raise _Mismatch(place)
+    if number == 1 and not text[last:place].strip():
+        return Piece(text[start:last], head, inner), place
+    return Piece(text[begin:place].strip()), place
 
 
-def fields_of(text: str) -> dict[str, str]:
-    """The fields of the object that ``text`` is, their values as they stand. Raises NoJson.
+def _past(text: str, place: int) -> int:
+    """Where the list or object ends that begins at ``place``."""
+    flat = _FLAT_ONE.match(text, place)
+    if flat is not None:
+        return flat.end()
+    closers: list[str] = []
+    while True:
+        brackets = _BRACKETS.match(text, place)
+        if brackets is None:
+            raise _Mismatch(place)
+        mark, number = text[place], brackets.end() - place
+        if mark in _CLOSED_BY:
+            closers.extend(_CLOSED_BY[mark] * number)
+        else:
+            number = min(number, len(closers))
+            if closers[-number:] != [mark] * number:
+                raise _Mismatch(place)
+            del closers[-number:]
+        place += number
+        if not closers:
+            return place
+        found = _PAST_FLAT_ONES.match(text, place)
+        place = place if found is None else found.end()
 
-    Of two with one name the last counts, as everywhere.
-    """
-    if not text.startswith("{"):
-        raise NoJson("is no object")
-    fields = {}
-    for part in parts_of(text):
-        found = _NAME.match(part)
-        if found is None:
-            raise NoJson("has a field without a name")
-        fields[_name_of(found[1])] = part[found.end() :].strip()
-    return fields
+
+class _Mismatch(NoJson):
+    """Brackets or quotes do not match at this place."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(f"has brackets or quotes that do not match (character {place + 1})")
+
+
+def _field(piece: Piece) -> tuple[str, Piece]:
+    """The name and the value that a piece of an object is."""
+    found = _NAME.fullmatch(piece.head) if piece.head else _NAME.match(piece.text)
+    if found is None:
+        raise NoJson("has a field without a name")
+    value = piece.text if piece.head else piece.text[found.end() :]
+    return _name_of(found[1]), Piece(value, inner=piece.inner)
 
 
 def _name_of(string: str) -> str:

@@ -12,7 +12,7 @@ from kombu.transport.virtual import Base64
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-from wallarm_notify.adapters.json_text import NoJson, fields_of, text_of, value_of
+from wallarm_notify.adapters.json_text import NoJson, outline_of, text_of, value_of
 
 
 def decoded(raw: bytes) -> Any:
@@ -27,7 +27,7 @@ def decoded(raw: bytes) -> Any:
 
 def _piecewise(text: str) -> dict[str, Any]:
     """The message that ``text`` is, read field by field; its body stays text. Raises NoJson."""
-    fields = fields_of(text)
+    fields = {name: piece.text for name, piece in outline_of(text, 1).fields.items()}
     body = fields.pop("body", None)
     if body is None or "headers" not in fields:
         raise NoJson("is no message")
