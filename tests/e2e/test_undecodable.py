@@ -17,6 +17,8 @@ from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 from sqlalchemy import make_url
 
 from e2e.system import ROOT, System, a_key, an_event, eventually
+from wallarm_notify.adapters.call_text import read_message_text
+from wallarm_notify.adapters.json_text import text_of
 from wallarm_notify.adapters.migrations import upgrade
 from wallarm_notify.adapters.redis_channel import NotingChannel
 from wallarm_notify.embedded import EmbeddedPostgres
@@ -267,6 +269,24 @@ def test_an_event_deep_down_in_wrong_arguments_is_rejected_with_its_call(system:
     assert "these keywords: events, x" in call
     assert deep == deeper == "The event is nested over 32 levels deep."
     assert (kept(system), system.ledger().findings) == (0, [])
+
+
+def test_an_undecodable_message_that_is_mended_pages(system: System) -> None:
+    system.integration(a_key())
+    system.start_worker()
+    good = json.dumps(an_event()).encode()
+    push_bytes(system, body_of(good, b'{"title": "]'))
+    eventually(lambda: kept(system) == 1, 15, "it is kept")
+    (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(None, 10))
+    assert shown.reason.startswith("cannot be decoded: it has brackets or quotes that do not match")
+    assert system.ledger().received == 0
+    raw = system.wiring.resubmit_message.body(shown.id)
+    mended = raw.replace(b'{"title": "]', b'{"title": ""}')
+    system.wiring.resubmit_message.submit(shown.id, *read_message_text(text_of(mended)))
+    system.wait_for_states(15, delivered=1)
+    assert kept(system) == 0
+    ledger = system.ledger()
+    assert (ledger.received, ledger.rejected, ledger.undecodable, ledger.findings) == (2, 1, 0, [])
 
 
 def test_what_came_together_and_makes_no_task_travels_alone_and_is_not_lost(

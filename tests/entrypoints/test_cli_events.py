@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import a_rejection, an_event, an_event_object
+from odd_events import with_odd
 
+from wallarm_notify.adapters.call_text import read_call_text
 from wallarm_notify.domain.event import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -259,6 +261,21 @@ def test_resubmit_takes_a_mended_event_in(line: CommandLine, tmp_path: Path) -> 
     assert line.json("events", "rejected")["items"] == []
     assert "was re-submitted already" in line.refusal("events", "resubmit", 1, "--file", file)
     assert line.json("ledger")["balanced"] is True
+
+
+def test_resubmit_takes_in_what_could_not_be_read_once_it_is_mended(line: CommandLine) -> None:
+    body = an_event_object(client_id=7)
+    text = with_odd(body, b"7" * 4301).decode()
+    line.wiring.router.ingest([], read_call_text(f'[[], {{"events": [{text}]}}, {{}}]')[1])
+    (item,) = line.json("events", "rejected")["items"]
+    assert item["reason"] == "x has a number of over 4300 digits."
+    assert (item["event_id"], item["client_id"], item["type"]) == (body["id"], 7, body["type"])
+    assert line.json("events", "rejected", 1)["text"] == text
+    assert "a number of too many digits" in line.refusal("events", "resubmit", 1)
+    mended = text.replace("7" * 4301, "7")
+    assert line.json("events", "resubmit", 1, "--file", "-", stdin=mended)["event_id"] == body["id"]
+    ledger = line.json("ledger")
+    assert (ledger["received"], ledger["rejected"], ledger["balanced"]) == (1, 0, True)
 
 
 def test_resubmit_as_it_is_works_once_the_reason_is_gone(line: CommandLine) -> None:
