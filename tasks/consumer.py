@@ -183,7 +183,9 @@ def _keep(message: Any, reason: str) -> bool:
         most = settings().rejected_per_day
 
         def work(tx: Transaction) -> bool:
-            kept = tx.store_undecodable(_plain(reason)[:500], kind, raw[:KEPT_BYTES], most)
+            kept = tx.store_undecodable(
+                _plain(reason)[:500], kind, raw[:KEPT_BYTES], most, size=len(raw)
+            )
             tx.count({} if kept else {NOT_KEPT: 1})
             return kept
 

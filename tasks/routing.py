@@ -13,11 +13,12 @@ from celery.worker.request import Request
 
 from tasks.process import wiring
 from wallarm_notify import task_names
+from wallarm_notify.adapters.call_text import read_calls_or_texts
 from wallarm_notify.adapters.quarantine import mark_returned
 from wallarm_notify.adapters.queue import app
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import read_call, read_calls
+from wallarm_notify.schemas import read_call
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +90,11 @@ def ingest(*args: Any, **kwargs: Any) -> str:
 
 @app.task(name=task_names.INGEST_CALLS, Request=IngestRequest, acks_on_failure_or_timeout=False)
 def ingest_calls(calls: list[Any]) -> str:
-    """Does so with several calls of ``events.ingest`` at once: see ``adapters.convoy``."""
-    return _take_in(*read_calls(calls))
+    """Does so with several calls of ``events.ingest`` at once: see ``adapters.convoy``.
+
+    Or with one that cannot be read as a whole: see ``adapters.call_text``.
+    """
+    return _take_in(*read_calls_or_texts(calls))
 
 
 def _take_in(events: Sequence[Event], rejections: Sequence[Rejection]) -> str:

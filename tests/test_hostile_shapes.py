@@ -4,6 +4,7 @@ import gc
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from statistics import median
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from build import an_event_object
 from kombu.utils.json import loads
 
+from wallarm_notify.adapters.call_text import call_in, read_call_text
+from wallarm_notify.adapters.json_text import NoJson
 from wallarm_notify.adapters.pagerduty.body import render
 from wallarm_notify.adapters.pagerduty.encode import encode
 from wallarm_notify.domain.client import Client
@@ -107,6 +110,55 @@ def test_reading_takes_time_by_the_kilobyte_whatever_the_shape(shape: str) -> No
     assert len(json.dumps(odd)) > BYTES * 0.8
     ratios = [seconds_per_kilobyte(odd) / seconds_per_kilobyte(plain) for _ in range(5)]
     assert median(ratios) < DEAREST, ratios
+
+
+TEXTS: dict[str, str] = {
+    "a number": '{"x":' + "7" * BYTES + "}",
+    "levels": "[" * (BYTES // 2) + "]" * (BYTES // 2),
+    "levels, again and again": ",".join(["[" * 40 + "]" * 40] * (BYTES // 81)),
+    "levels that are never closed": "[" * BYTES,
+    "lists and objects in turn": '[{"":' * (BYTES // 7) + "0" + "}]" * (BYTES // 7),
+    "empty lists": '{"x":[' + "[]," * (BYTES // 3) + "nul]}",
+    "quotes that are never closed": '"' + '\\"' * (BYTES // 2),
+    "backslashes": '"' + "\\\\" * (BYTES // 2) + '"nul',
+    "short texts": "[" + '"",' * (BYTES // 3) + "nul]",
+    "commas": "[" + "," * BYTES + "]",
+    "fields": "{" + ",".join(f'"k{n}":01' for n in range(BYTES // 12)) + "}",
+    "marks": "[" + '{"__type__":1,"__value__":1},' * (BYTES // 29) + "nul]",
+    "control characters": '{"x":"' + "\t" * BYTES + '"}',
+    "a long fraction": '{"x":1.' + "1" * BYTES + "}",
+}
+"""Texts that cannot be read as a whole; each is read as one event and as many."""
+
+
+def seconds_per_byte(events: str) -> float:
+    """What the parent of a worker's processes takes, and the process that stores the events."""
+    text = '[[],{"events":[' + events + "]},{}]"
+    began = time.process_time()
+    with suppress(NoJson):
+        assert call_in(text).events
+        read_call_text(text)
+    return (time.process_time() - began) / len(text)
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("shape", TEXTS)
+def test_what_cannot_be_read_as_a_whole_takes_time_by_its_length(shape: str) -> None:
+    whole = TEXTS[shape]
+    twice = f"{whole},{whole}"
+    ratios = [seconds_per_byte(twice) / seconds_per_byte(whole) for _ in range(5)]
+    assert median(ratios) < 2.5, ratios
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("shape", TEXTS)
+def test_who_takes_messages_for_all_processes_passes_it_on_at_once(shape: str) -> None:
+    """A message of 250 kB holds nobody up."""
+    text = '[[],{"events":[' + TEXTS[shape] + "]},{}]"
+    began = time.process_time()
+    with suppress(NoJson):
+        call_in(text)
+    assert time.process_time() - began < 0.25
 
 
 @pytest.mark.timing

@@ -26,6 +26,7 @@ from wallarm_notify.services.measure import Figures, measure
 from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
+from wallarm_notify.services.resubmit_message import ResubmitMessage
 from wallarm_notify.services.review import Review
 from wallarm_notify.services.route import Departures, Router
 from wallarm_notify.services.set_aside import try_again
@@ -152,6 +153,11 @@ class Wiring:
     def resubmit(self) -> Resubmit:
         """Rejected events, taken in after all."""
         return Resubmit(self.store, self._bell, ring=self.settings.ring, as_text=_text_of)
+
+    @cached_property
+    def resubmit_message(self) -> ResubmitMessage:
+        """Undecodable messages, likewise."""
+        return ResubmitMessage(self.store, self.router)
 
     @cached_property
     def testing(self) -> Testing:

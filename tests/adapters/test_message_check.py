@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from celery import Celery
 from kombu.message import Message
+from kombu.utils.json import dumps, loads
+from odd_events import ODD, body_of, with_odd
 
 from wallarm_notify import task_names
 from wallarm_notify.adapters import queue as _queue  # noqa: F401 - sets kombu's compressions up
+from wallarm_notify.adapters.json_text import text_of
 from wallarm_notify.adapters.message_check import fault_of
 from wallarm_notify.task_names import (
     DELIVER,
@@ -216,3 +220,67 @@ def test_what_is_compressed_is_refused_before_it_is_unpacked(app: Celery, kind: 
     message = a_message(packed, compression=kind)
     assert message.errors
     assert message.body == packed
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_call_with_an_odd_event_is_passed_on_for_each_event_to_be_read_by_itself(
+    app: Celery, odd: str
+) -> None:
+    body = body_of(b'{"id": 1}', with_odd({}, ODD[odd]))
+    message = a_message(body)
+    assert fault(message, app) is None
+    assert (message.headers["task"], message.headers["id"]) == (INGEST_CALLS, "an id")
+    assert message.headers["kwargsrepr"] == "2 events"
+    # What a process of the pool, and another worker's, reads of it.
+    assert loads(str(message.body)) == message.payload
+    (call,) = message.payload[1]["calls"]
+    assert call["text"] == text_of(body)
+
+
+def test_protocol_1_with_an_odd_event_is_passed_on_with_its_id(app: Celery) -> None:
+    body = b'{"task":"events.ingest","id":"another id","eta":"x","args":[["\x80"]],"x":%s}'
+    message = a_message(body % (b"7" * 4301), task=..., id=..., lang=...)
+    assert fault(message, app) is None
+    assert (message.headers["task"], message.headers["id"]) == (INGEST_CALLS, "another id")
+    assert message.headers["kwargsrepr"] == "1 event"
+
+
+@pytest.mark.parametrize("around", [b"\xef\xbb\xbf%s", b"%s\0", b" %s\r\n\0"])
+def test_what_stands_around_the_body_does_no_harm(app: Celery, around: bytes) -> None:
+    message = a_message(around % body_of(b'{"id": 1}'))
+    assert fault(message, app) is None
+    (call,) = message.payload[1]["calls"]
+    assert call["text"] == body_of(b'{"id": 1}').decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'[[],{"events":[{"x":"\x80"]},{}]', "do not match (character"),
+        (b'[[],{"events":[{"x":"\x80}]},{}]', "do not match (character"),
+        (b'[[],{"events":[{"x":1', "do not match (character"),
+        (b'[[],{"events":[]},{}]x', "goes on after its end (character 22)"),
+        (b"\xff\x00\x01", "is no list and no object"),
+        (b'["\x80"]', "is not a task message"),
+        (b'[5,{"events":["\x80"]},{}]', "has arguments that are not a list and an object"),
+    ],
+)
+def test_what_holds_no_list_of_events_says_why(app: Celery, body: bytes, words: str) -> None:
+    assert words in str(fault(a_message(body), app))
+
+
+@pytest.mark.parametrize("odd", ODD.values())
+def test_no_other_task_is_passed_on_piece_by_piece(app: Celery, odd: bytes) -> None:
+    body = b'[[],{"ids":[1,' + (odd or b"nul") + b"]},{}]"
+    for queue in (NOTIFICATIONS_QUEUE, RETRIES_QUEUE, UPKEEP_QUEUE):
+        assert fault(a_message(body, task=DELIVER), app, queue) is not None
+    assert "names no task" in str(fault(a_message(body, task=DELIVER), app))
+    assert "names no task" in str(fault(a_message(body, task=INGEST_CALLS), app))
+
+
+def test_marks_of_a_python_producer_are_passed_on_as_they_are(app: Celery) -> None:
+    body = dumps([[], {"events": [{"id": UUID(int=7), "at": datetime.now(UTC)}]}, {}]).encode()
+    message = a_message(body)
+    assert fault(message, app) is None
+    assert message.headers["task"] == INGEST
+    assert message.payload[1]["events"][0]["id"] == UUID(int=7)

@@ -98,8 +98,8 @@ ON_REDIS: dict[str, Callable[[dict[str, Any]], str]] = {
     "Elixir, no properties": lambda e: on_redis(
         protocol_2(e)[1], protocol_2(e)[0], properties={"body_encoding": "base64"}
     ),
-    "a body that is no base64": lambda e: on_redis(
-        b"", {}, body=protocol_1(e).decode(), properties={}
+    "a body that is no base64": lambda e: json.dumps(
+        {"body": protocol_1(e).decode(), "content-type": "application/json", "properties": {}}
     ),
 }
 
@@ -152,7 +152,8 @@ def test_on_rabbitmq_calls_are_taken_however_their_clients_write_them(
         worker = system.start_worker()
         types = ["application/json", "application/json; charset=utf-8", "text/json", "", "x/y"]
         encodings = ["utf-8", "UTF-8", "binary", "", "x-none"]
-        with Connection(server.url) as connection, connection.channel() as channel:
+        with Connection(server.url) as connection:
+            channel: Any = connection.channel()
             for content_type in types:
                 for encoding in encodings:
                     for headers, body in (protocol_2(an_event()), ({}, protocol_1(an_event()))):

@@ -13,9 +13,12 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery
+from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 from sqlalchemy import make_url
 
 from e2e.system import ROOT, System, a_key, an_event, eventually
+from wallarm_notify.adapters.call_text import read_message_text
+from wallarm_notify.adapters.json_text import text_of
 from wallarm_notify.adapters.migrations import upgrade
 from wallarm_notify.adapters.redis_channel import NotingChannel
 from wallarm_notify.embedded import EmbeddedPostgres
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from e2e.system import Process
+    from wallarm_notify.services.listings import ShownRejection
 
 NO_ARGUMENTS: list[Any] = [[], {}, {}]
 
@@ -55,6 +59,27 @@ def push(
     }
     with system.ask_broker() as broker:
         broker.lpush("events", json.dumps(message))
+
+
+def push_bytes(system: System, body: bytes, task_id: str | None = None) -> None:
+    """The same with a body of any bytes."""
+    message = {
+        "body": base64.b64encode(body).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"task": "events.ingest", "id": task_id or str(uuid4()), "lang": "c"},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": "a",
+            "delivery_info": {"exchange": "", "routing_key": "events"},
+        },
+    }
+    with system.ask_broker() as broker:
+        broker.lpush("events", json.dumps(message))
+
+
+def rejected(system: System) -> list[ShownRejection]:
+    return system.wiring.store.transact(lambda tx: tx.rejections(None, 1000))
 
 
 def kept(system: System) -> int:
@@ -90,8 +115,8 @@ MALFORMED: list[tuple[Any, dict[str, Any]]] = [
     ({"task": ["x"]}, {"headers": {}}),
     ({"plain": "json"}, {"headers": {}}),
     ('"\ud800 not json', {}),
-    (f"[[{'[' * 800}{']' * 800}], {{}}, {{}}]", {}),
-    (f"[{'[' * 9000}{']' * 9000}, {{}}, {{}}]", {}),
+    ("[[], {" + '"a": {' * 9000, {}),
+    ('[[], {"events": [{"title": "]}, {}]', {}),
 ]
 
 FORMLESS = [
@@ -173,6 +198,95 @@ def test_what_other_clients_leave_out_loses_no_event(system: System, how: dict[s
     push(system, **{**how, "body": how["body"](an_event())})
     system.wait_for_states(15, delivered=1)
     assert kept(system) == 0
+
+
+@pytest.mark.parametrize("come", ["before", "while a worker waits"])
+def test_no_event_takes_its_batch_with_it_whatever_is_wrong_with_it(
+    system: System, come: str
+) -> None:
+    """Those that lie there already are taken together with calls that are sound."""
+    system.integration(a_key())
+    if come != "before":
+        system.start_worker()
+    for odd in ODD.values():
+        system.emit(an_event())
+        good, bad = (json.dumps(an_event()).encode(), with_odd(an_event(), odd))
+        push_bytes(system, body_of(good, bad))
+    if come == "before":
+        system.start_worker()
+    system.wait_for_states(30, delivered=2 * len(ODD) + len(TAKEN))
+    said = [r.reason for r in reversed(rejected(system))]
+    assert len(said) == len(REJECTED)
+    for _, words in REJECTED.values():
+        assert any(one.startswith(words) for one in said)
+    assert kept(system) == 0
+    ledger = system.ledger()
+    assert (ledger.received, ledger.findings) == (3 * len(ODD), [])
+    with system.ask_broker() as broker:
+        eventually(lambda: not broker.hlen(NotingChannel.unacked_key), 10, "all acknowledged")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(lambda body: b"\xef\xbb\xbf" + body, id="with a byte order mark"),
+        pytest.param(lambda body: body + b"\0", id="with the NUL of a text in C"),
+        pytest.param(lambda body: body.decode().encode("utf-16"), id="in UTF-16"),
+        pytest.param(
+            lambda body: (
+                b'{"task":"events.ingest","id":"a","args":[],"kwargs":%s,"x":"\x80"}'
+                % body[body.index(b"{") : body.rindex(b",")]
+            ),
+            id="of protocol 1, with a byte that is no UTF-8",
+        ),
+        pytest.param(
+            lambda body: body[:-3] + b'{"chain":' + b"[" * 300 + b"]" * 300 + b"}]",
+            id="with what follows in 300 levels, which is not read",
+        ),
+    ],
+)
+def test_a_message_in_an_odd_form_is_taken_in(
+    system: System, form: Callable[[bytes], bytes]
+) -> None:
+    system.integration(a_key())
+    system.start_worker()
+    push_bytes(system, form(body_of(json.dumps(an_event()).encode())))
+    system.wait_for_states(15, delivered=1)
+    assert (kept(system), rejected(system), system.ledger().findings) == (0, [], [])
+
+
+def test_an_event_deep_down_in_wrong_arguments_is_rejected_with_its_call(system: System) -> None:
+    system.integration(a_key())
+    system.start_worker()
+    for body in (
+        f"[[{'[' * 800}{']' * 800}], {{}}, {{}}]",
+        f"[{'[' * 9000}{']' * 9000}, {{}}, {{}}]",
+        f'[[], {{"events": [], "x": {"[" * 300}{"]" * 300}}}, {{}}]',
+    ):
+        push(system, body)
+    eventually(lambda: len(rejected(system)) == 3, 15, "three rejections")
+    call, deep, deeper = sorted((r.reason for r in rejected(system)), reverse=True)
+    assert "these keywords: events, x" in call
+    assert deep == deeper == "The event is nested over 32 levels deep."
+    assert (kept(system), system.ledger().findings) == (0, [])
+
+
+def test_an_undecodable_message_that_is_mended_pages(system: System) -> None:
+    system.integration(a_key())
+    system.start_worker()
+    good = json.dumps(an_event()).encode()
+    push_bytes(system, body_of(good, b'{"title": "]'))
+    eventually(lambda: kept(system) == 1, 15, "it is kept")
+    (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(None, 10))
+    assert shown.reason.startswith("cannot be decoded: it has brackets or quotes that do not match")
+    assert system.ledger().received == 0
+    raw = system.wiring.resubmit_message.body(shown.id)
+    mended = raw.replace(b'{"title": "]', b'{"title": ""}')
+    system.wiring.resubmit_message.submit(shown.id, *read_message_text(text_of(mended)))
+    system.wait_for_states(15, delivered=1)
+    assert kept(system) == 0
+    ledger = system.ledger()
+    assert (ledger.received, ledger.rejected, ledger.undecodable, ledger.findings) == (2, 1, 0, [])
 
 
 def test_what_came_together_and_makes_no_task_travels_alone_and_is_not_lost(

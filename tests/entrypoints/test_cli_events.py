@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import a_rejection, an_event, an_event_object
+from odd_events import with_odd
 
+from wallarm_notify.adapters.call_text import read_call_text
 from wallarm_notify.domain.event import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -136,6 +138,110 @@ def test_rejected_tells_of_messages_that_no_event_could_be_made_of(line: Command
     result = line("events", "rejected")
     assert result.stdout == "No rejected events.\n"
     assert "1 message could not be decoded" in result.stderr
+    assert "wallarm-notify events undecodable" in result.stderr
+    assert line.json("ledger")["undecodable"] == 1
+    assert "Besides, 1 message could not be decoded" in line.ok("ledger")
+
+
+def test_rejected_shows_one_with_all_that_was_kept_of_it(line: CommandLine) -> None:
+    rejection = a_rejection(note="a" * 500 + "\x1b]52;c;\x07")
+    line.wiring.router.ingest([], [rejection])
+    shown = line.json("events", "rejected", 1)
+    assert shown["text"] == rejection.text
+    assert (shown["id"], shown["resubmitted_as"]) == (1, None)
+    said = line.ok("events", "rejected", 1)
+    assert "title must not be blank" in said
+    assert "\x1b" not in said
+    assert "There is no rejected event 9" in line.refusal("events", "rejected", 9)
+
+
+def kept(line: CommandLine, body: bytes, size: int | None = None) -> None:
+    """A message that was kept as undecodable."""
+    line.wiring.plain_store.transact(
+        lambda tx: tx.store_undecodable("no JSON", "application/json", body, size=size)
+    )
+
+
+def test_undecodable_lists_what_no_event_could_be_read_from(line: CommandLine) -> None:
+    assert line.ok("events", "undecodable") == "No undecodable messages.\n"
+    kept(line, b"x" * 300)
+    kept(line, b"\xff\x1b[2J")
+    kept(line, b"y", size=70_000)
+    listed = line.json("events", "undecodable", "--limit", 2)
+    assert [item["id"] for item in listed["items"]] == [3, 2]
+    newest, odd = listed["items"]
+    assert set(newest) == {
+        "id", "reason", "content_type", "bytes", "cut", "received_at", "resubmitted_at", "text",
+    }  # fmt: skip
+    assert (newest["bytes"], newest["cut"], newest["text"]) == (70_000, True, "y")
+    assert (odd["bytes"], odd["cut"], odd["text"]) == (5, False, "\ufffd\x1b[2J")
+    (first,) = line.json("events", "undecodable", "--cursor", listed["next"])["items"]
+    assert first["text"] == "x" * 200
+    said = line.ok("events", "undecodable")
+    assert "70000" in said
+    assert "application/json" in said
+    assert line("events", "undecodable", "--cursor", "-1").exit_code == 1
+
+
+def test_undecodable_shows_one_whole_and_no_terminal_obeys_it(line: CommandLine) -> None:
+    kept(line, b"x" * 300 + b"\x1b]52;c;\x07\x9b\xe2\x80\xae")
+    assert line.json("events", "undecodable", 1)["text"].startswith("x" * 300)
+    raw = line.process("events", "undecodable", "1", "--json").stdout
+    for said in (raw, line.ok("events", "undecodable", 1)):
+        assert all(c == "\n" or c.isprintable() for c in said)
+    assert "There is no undecodable message 9" in line.refusal("events", "undecodable", 9)
+
+
+def test_resubmit_takes_a_mended_message_in_once(line: CommandLine, tmp_path: Path) -> None:
+    line.integration()
+    kept(line, b'[[], {"events": [{]}, {}]')
+    assert "do not match (character 19)" in line.refusal("events", "resubmit", "--undecodable", 1)
+    body = [[], {"events": [an_event_object(), an_event_object(), {"type": "?"}]}, {}]
+    file = tmp_path / "mended.json"
+    file.write_text(json.dumps(body))
+    again = ("events", "resubmit", "--undecodable", 1, "--file", file)
+    assert line.json(*again) == {
+        "id": 1,
+        "taken_in": 2,
+        "matched": 2,
+        "known_already": 0,
+        "rejected": 1,
+        "notifications": 2,
+        "skipped": 0,
+    }
+    assert "was re-submitted already" in line.refusal(*again)
+    assert line.json("events", "undecodable")["items"] == []
+    assert line.json("events", "undecodable", 1)["resubmitted_at"] is not None
+    assert len(line.json("events", "rejected")["items"]) == 1
+    ledger = line.json("ledger")
+    assert (ledger["received"], ledger["balanced"]) == (3, True)
+
+
+@pytest.mark.parametrize("how", ["body", "list", "bytes that are no UTF-8"])
+def test_resubmit_takes_a_message_as_it_is_where_it_can_be_read_now(
+    line: CommandLine, how: str
+) -> None:
+    events = [an_event_object(), an_event_object(note="NOTE")]
+    body = json.dumps(events if how == "list" else [[], {"events": events}, {}]).encode()
+    kept(line, body.replace(b"NOTE", b"\xff" if how.startswith("bytes") else b"x"))
+    said = line.ok("events", "resubmit", 1, "--undecodable")
+    assert said.startswith("Undecodable message 1 is taken in now: 2 events taken in")
+    assert line.json("ledger")["balanced"] is True
+
+
+def test_resubmit_of_a_message_refuses_what_is_still_wrong(line: CommandLine) -> None:
+    for body in (b"x", json.dumps([{"type": "?"}]).encode(), b"[]"):
+        kept(line, body)
+    kept(line, b"[", size=70_000)
+    words = ("events", "resubmit", "--undecodable")
+    assert "as its body, [[], " in line.refusal(*words, 1)
+    assert "No event of it is valid: type must be one of" in line.refusal(*words, 2)
+    assert "It holds no event" in line.refusal(*words, 3)
+    assert "of 70000 bytes were kept; give the whole" in line.refusal(*words, 4)
+    assert "There is no undecodable message 9" in line.refusal(*words, 9)
+    assert "no list and no object" in line.refusal(*words, 1, "--file", "-", stdin="x")
+    assert "There is no rejected event 1" in line.refusal("events", "resubmit", 1)
+    assert len(line.json("events", "undecodable")["items"]) == 4
 
 
 def test_resubmit_takes_a_mended_event_in(line: CommandLine, tmp_path: Path) -> None:
@@ -155,6 +261,21 @@ def test_resubmit_takes_a_mended_event_in(line: CommandLine, tmp_path: Path) -> 
     assert line.json("events", "rejected")["items"] == []
     assert "was re-submitted already" in line.refusal("events", "resubmit", 1, "--file", file)
     assert line.json("ledger")["balanced"] is True
+
+
+def test_resubmit_takes_in_what_could_not_be_read_once_it_is_mended(line: CommandLine) -> None:
+    body = an_event_object(client_id=7)
+    text = with_odd(body, b"7" * 4301).decode()
+    line.wiring.router.ingest([], read_call_text(f'[[], {{"events": [{text}]}}, {{}}]')[1])
+    (item,) = line.json("events", "rejected")["items"]
+    assert item["reason"] == "x has a number of over 4300 digits."
+    assert (item["event_id"], item["client_id"], item["type"]) == (body["id"], 7, body["type"])
+    assert line.json("events", "rejected", 1)["text"] == text
+    assert "a number of too many digits" in line.refusal("events", "resubmit", 1)
+    mended = text.replace("7" * 4301, "7")
+    assert line.json("events", "resubmit", 1, "--file", "-", stdin=mended)["event_id"] == body["id"]
+    ledger = line.json("ledger")
+    assert (ledger["received"], ledger["rejected"], ledger["balanced"]) == (1, 0, True)
 
 
 def test_resubmit_as_it_is_works_once_the_reason_is_gone(line: CommandLine) -> None:

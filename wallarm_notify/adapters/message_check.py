@@ -12,10 +12,14 @@ from uuid import uuid4
 
 from celery import Celery
 from celery.worker.request import Request
+from kombu.exceptions import DecodeError
+from kombu.serialization import registry
 from kombu.utils.json import dumps
 
 from wallarm_notify import task_names
+from wallarm_notify.adapters.call_text import call_in
 from wallarm_notify.adapters.convoy import events_in
+from wallarm_notify.adapters.json_text import NoJson, text_of
 from wallarm_notify.domain.message import counted
 from wallarm_notify.schemas import is_deep
 
@@ -40,6 +44,13 @@ _TAKEN: Final[Mapping[str, frozenset[str]]] = {
 
 _PRODUCERS: Final = frozenset({task_names.INGEST})
 
+_OTHER_SERIALIZERS: Final = frozenset(registry.type_to_name) - {
+    "application/json",
+    "application/data",
+    "text/plain",
+}
+"""Content types of kombu's serializers that are refused. Clients of other languages write whatever they like."""
+
 _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -55,7 +66,26 @@ def fault_of(message: Any, app: Celery, queue: str) -> str | None:
 
 
 def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
-    payload, headers = message.decode(), message.headers
+    if _TAKEN.get(queue, _PRODUCERS) == _PRODUCERS and _may_be_json(message.content_type):
+        message.content_type = "application/json"
+    try:
+        payload = message.decode()
+    except DecodeError as error:
+        # What was not unpacked is no text.
+        if message.errors or _TAKEN.get(queue, _PRODUCERS) != _PRODUCERS:
+            return f"cannot be decoded: {error}"
+        return _fault_of_text(message, app, queue)
+    return _fault_of_payload(message, payload, app, queue)
+
+
+def _may_be_json(content_type: Any) -> bool:
+    """Whether a producer's body is read as JSON: unless it says that it is of another serializer."""
+    named = str(content_type or "").partition(";")[0].strip().lower()
+    return named not in _OTHER_SERIALIZERS
+
+
+def _fault_of_payload(message: Any, payload: Any, app: Celery, queue: str) -> str | None:
+    headers = message.headers
     match payload:
         # Some languages know one empty thing: [] for {}. What is in it is not read.
         case [args, kwargs, embed] if "task" in headers and (not embed or isinstance(embed, dict)):
@@ -70,21 +100,62 @@ def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
     if not isinstance(parts[0], list) or not isinstance(parts[1], dict):
         return "its arguments are not a list and an object"
     name = headers.get("task")
-    taken = _TAKEN.get(queue, _PRODUCERS)
-    if not isinstance(name, str) or name not in taken:
-        return f"names no task that is taken from here: {name!r}"
     task_id = str(uuid4()) if headers.get("id") is None else headers["id"]
-    if not _is_word(task_id):
-        return f"its id is no text of at most {LONGEST_WORD} printable characters"
-    if is_deep(parts, DEEPEST):
-        return f"its arguments are nested more than {DEEPEST} deep"
+    fault = _fault_of_headers(name, task_id, queue)
+    if fault is None and is_deep(parts, DEEPEST):
+        if name == task_names.INGEST:
+            return _fault_of_text(message, app, queue)
+        fault = f"its arguments are nested more than {DEEPEST} deep"
+    if fault is not None:
+        return fault
     if parts != payload:
-        message.body = dumps(parts)
-        message.content_type, message.content_encoding = "application/json", "utf-8"
-        message._decoded_cache = parts  # noqa: SLF001 - or the old body would be read again
+        _rewrite(message, parts)
     message.headers = _headers(headers, name, task_id, parts)
     message.properties = {"correlation_id": task_id}
-    # Made once for nothing: what is left that a header can spoil, it spoils here.
+    _try_out(message, app, name)
+    return None
+
+
+def _fault_of_text(message: Any, app: Celery, queue: str) -> str | None:
+    """The same of producers' messages that cannot be read as a whole: they are passed on as text.
+
+    Whoever stores the events reads them, each by itself: ``adapters.call_text``.
+    """
+    try:
+        call = call_in(text_of(message.body))
+    except NoJson as error:
+        return f"cannot be decoded: it {error}"
+    told = {name: call.told(name) for name in ("task", "id", "origin") if name in call.fields}
+    headers = told | message.headers
+    name = headers.get("task")
+    task_id = str(uuid4()) if headers.get("id") is None else headers["id"]
+    fault = _fault_of_headers(name, task_id, queue)
+    if fault is not None:
+        return fault
+    _rewrite(message, [[], {"calls": [{"text": call.text}]}, {}])
+    message.headers = _headers(headers, task_names.INGEST, task_id, [[call.events], {}, {}])
+    message.headers["task"] = task_names.INGEST_CALLS
+    message.properties = {"correlation_id": task_id}
+    _try_out(message, app, task_names.INGEST_CALLS)
+    return None
+
+
+def _fault_of_headers(name: Any, task_id: Any, queue: str) -> str | None:
+    if not isinstance(name, str) or name not in _TAKEN.get(queue, _PRODUCERS):
+        return f"names no task that is taken from here: {name!r}"
+    if not _is_word(task_id):
+        return f"its id is no text of at most {LONGEST_WORD} printable characters"
+    return None
+
+
+def _rewrite(message: Any, parts: list[Any]) -> None:
+    message.body = dumps(parts)
+    message.content_type, message.content_encoding = "application/json", "utf-8"
+    message._decoded_cache = parts  # noqa: SLF001 - or the old body would be read again
+
+
+def _try_out(message: Any, app: Celery, name: str) -> None:
+    """Makes a request of it once, for nothing: what is left that a header can spoil, it spoils here."""
     Request(
         message,
         app=app,
@@ -94,7 +165,6 @@ def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
         decoded=False,
         utc=True,
     )
-    return None
 
 
 def _headers(given: Mapping[str, Any], name: str, task_id: str, parts: list[Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ kombu raises on anything else, when the message is in no list any more.
 """
 
 from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -11,14 +12,27 @@ from kombu.transport.virtual import Base64
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
+from wallarm_notify.adapters.json_text import NoJson, outline_of, text_of, value_of
+
 
 def decoded(raw: bytes) -> Any:
     """What cannot be read is the body of a message that says nothing else."""
-    try:
+    with suppress(Exception):  # kombu makes objects of what it reads, and raises what they raise
         return loads(bytes_to_str(raw))
-    except Exception:  # noqa: BLE001 - kombu makes objects of what it reads, and raises what they raise
-        encoded = b64encode(raw).decode("ascii")
-        return {"body": encoded, "properties": {"body_encoding": "base64"}}
+    with suppress(NoJson):
+        return _piecewise(text_of(raw))
+    encoded = b64encode(raw).decode("ascii")
+    return {"body": encoded, "properties": {"body_encoding": "base64"}}
+
+
+def _piecewise(text: str) -> dict[str, Any]:
+    """The message that ``text`` is, read field by field; its body stays text. Raises NoJson."""
+    fields = {name: piece.text for name, piece in outline_of(text, 1).fields.items()}
+    body = fields.pop("body", None)
+    if body is None or "headers" not in fields:
+        raise NoJson("is no message")
+    message = {name: value_of(value) for name, value in fields.items()}
+    return message | {"body": value_of(body) if body.startswith('"') else body}
 
 
 def well_formed(raw: Any, queue: str) -> dict[str, Any]:

@@ -161,7 +161,12 @@ undecodable = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("content_type", Text),
+    # The first 64 kB.
     Column("body", LargeBinary, nullable=False),
+    # Bytes of the whole; null in rows from before it was noted.
+    Column("size", BigInteger),
+    # When its events were taken in after all; null while it is undecodable.
+    _time("resubmitted_at"),
     _now("received_at"),
 )
 Index("ix_undecodable_received_at", undecodable.c.received_at)

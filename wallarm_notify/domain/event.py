@@ -166,7 +166,8 @@ class Event:
 class Rejection:
     """An event, or a whole call, that cannot be taken in; kept with its reason (spec 2).
 
-    ``text`` is its canonical JSON in ASCII, the first 64 kB of it where it is ``cut``;
+    ``text`` is its canonical JSON in ASCII, or, where it could not be read, what came; the first 64 kB of it
+    where it is ``cut``;
     ``body_hash`` is that of the whole. ``is_for_its_time`` tells that its time alone is wrong: whose clock
     is wrong is not known, so none of these is left out however many there are.
     """

@@ -33,6 +33,7 @@ class Books:
     attempts_without_notification: int
     attempts_short: int
     counters_wrong: int
+    undecodable: int = 0
     set_aside: int = 0
 
 
@@ -40,7 +41,8 @@ class Books:
 class Ledger:
     """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances.
 
-    What was not kept, as too much of it was that day, is counted beside received.
+    Undecodable messages, which may hold events, and what was not kept, as too much of it was that day, are
+    counted beside received.
     """
 
     received: int
@@ -51,6 +53,7 @@ class Ledger:
     findings: Sequence[str]
     rejected_not_kept: int = 0
     undecodable_not_kept: int = 0
+    undecodable: int = 0
     set_aside: int = 0
     """Calls that workers died of: tried again each hour, outside received until they are stored."""
 
@@ -106,6 +109,7 @@ def judge(books: Books) -> Ledger:
         [*_sums(ledger), *_rows(books), *_origins(books), *_forgotten(books)],
         rejected_not_kept=counts.get("rejected_not_kept", 0),
         undecodable_not_kept=counts.get("undecodable_not_kept", 0),
+        undecodable=books.undecodable,
         set_aside=books.set_aside,
     )
 

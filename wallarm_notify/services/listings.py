@@ -1,4 +1,4 @@
-"""What people look at: notifications with their attempts, and rejected events."""
+"""What people look at: notifications with their attempts, rejected events, and undecodable messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +59,10 @@ class ShownNotification:
 
 @dataclass(frozen=True, slots=True)
 class ShownRejection:
-    """A rejected event in a listing; ``text`` is the beginning of what was kept of it."""
+    """A rejected event; ``text`` is what was kept of it, in a listing the beginning.
+
+    ``resubmitted_as`` is the event that it became; None while it is rejected.
+    """
 
     id: int
     reason: str
@@ -68,6 +71,25 @@ class ShownRejection:
     type: str | None
     cut: bool
     received_at: datetime
+    text: str
+    resubmitted_as: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownUndecodable:
+    """A message that no task could be made of; ``text`` is what was kept of it, in a listing the beginning.
+
+    ``bytes`` are those of the whole message, of which the first 64 kB were kept where it is ``cut``.
+    ``resubmitted_at`` is None while it is undecodable.
+    """
+
+    id: int
+    reason: str
+    content_type: str | None
+    bytes: int
+    cut: bool
+    received_at: datetime
+    resubmitted_at: datetime | None
     text: str
 
 
@@ -93,10 +115,34 @@ class ListingQueries(Protocol):
         """One notification with its attempts."""
         ...
 
+    def rejection(self, rejected_id: int) -> ShownRejection | None:
+        """One rejected event, with all that was kept of it."""
+        ...
+
+    def undecodable_message(self, message_id: int) -> ShownUndecodable | None:
+        """One undecodable message, with all that was kept of it."""
+        ...
+
 
 def show_notification(store: Store[ListingQueries], notification_id: int) -> ShownNotification:
     """One notification with all its attempts. Raises NotFound, Unavailable."""
     shown = store.transact(lambda tx: tx.notification(notification_id))
     if shown is None:
         raise NotFound(f"There is no notification {notification_id}.")
+    return shown
+
+
+def show_rejection(store: Store[ListingQueries], rejected_id: int) -> ShownRejection:
+    """One rejected event with all that was kept of it. Raises NotFound, Unavailable."""
+    shown = store.transact(lambda tx: tx.rejection(rejected_id))
+    if shown is None:
+        raise NotFound(f"There is no rejected event {rejected_id}.")
+    return shown
+
+
+def show_undecodable(store: Store[ListingQueries], message_id: int) -> ShownUndecodable:
+    """One undecodable message with all that was kept of it. Raises NotFound, Unavailable."""
+    shown = store.transact(lambda tx: tx.undecodable_message(message_id))
+    if shown is None:
+        raise NotFound(f"There is no undecodable message {message_id}.")
     return shown

@@ -140,7 +140,7 @@ class Routed:
 
 
 def _plainly(rejection: Rejection) -> Rejection:
-    """``rejection`` without anything that a database might refuse: its text is ASCII already."""
+    """``rejection`` without anything that a database might refuse: its text holds nothing of the kind."""
     reason = rejection.reason.encode("ascii", "backslashreplace").decode().replace("\0", "")
     return replace(rejection, reason=reason, event_id=None, client_id=None, type=None)
 

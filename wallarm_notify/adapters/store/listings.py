@@ -1,17 +1,18 @@
-"""Queries of listings: notifications, attempts and rejections as people see them; what a replay means."""
+"""Queries of listings: notifications, rejections and undecodable messages as people see them; what a replay means."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from wallarm_notify.adapters.store.queries import Queries
+from wallarm_notify.adapters.store.queries import UNDECODABLE, Queries
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.services.listings import (
     Filter,
     ShownAttempt,
     ShownNotification,
     ShownRejection,
+    ShownUndecodable,
 )
 from wallarm_notify.services.replay import Wanted
 
@@ -82,14 +83,41 @@ class ListingQueries(Queries):
             before=before,
             limit=limit,
         )
-        return [
-            ShownRejection(**{**row, "event_id": row["event_id"] and UUID(str(row["event_id"]))})
-            for row in rows
-        ]
+        return [_shown_rejection(row) for row in rows]
+
+    def rejection(self, rejected_id: int) -> ShownRejection | None:
+        """One rejected event, re-submitted or not, with all that was kept of it."""
+        rows = self._rows(
+            """SELECT id, reason, event_id, client_id, type, cut, received_at, resubmitted_as,
+                   body_text AS text
+               FROM rejected WHERE id = :id""",
+            id=rejected_id,
+        )
+        return _shown_rejection(rows[0]) if rows else None
 
     def undecodable_count(self) -> int:
-        """How many messages are kept that no task could be made of."""
-        return int(self._rows("SELECT count(*) AS n FROM undecodable")[0]["n"])
+        """How many messages are kept that no task could be made of, and were not re-submitted."""
+        rows = self._rows("SELECT count(*) AS n FROM undecodable WHERE resubmitted_at IS NULL")
+        return int(rows[0]["n"])
+
+    def undecodable(self, before: int | None, limit: int) -> list[ShownUndecodable]:
+        """The messages that no task could be made of and were not re-submitted, newest first."""
+        rows = self._rows(
+            f"""SELECT {UNDECODABLE}, substring(body FOR 200) AS body FROM undecodable
+                WHERE resubmitted_at IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
+                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
+            before=before,
+            limit=limit,
+        )
+        return [_shown_undecodable(row) for row in rows]
+
+    def undecodable_message(self, message_id: int) -> ShownUndecodable | None:
+        """One of them, re-submitted or not, with all that was kept of it."""
+        rows = self._rows(
+            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id",  # noqa: S608 - a constant
+            id=message_id,
+        )
+        return _shown_undecodable(rows[0]) if rows else None
 
     def switches(self, integration_ids: Sequence[int]) -> Mapping[int, tuple[bool, int]]:
         """Of integrations that are not deleted: enabled or not, and how often switched off."""
@@ -118,6 +146,19 @@ class ListingQueries(Queries):
             **asdict(wanted),
         )
         return int(rows[0]["n"])
+
+
+def _shown_rejection(row: Mapping[str, Any]) -> ShownRejection:
+    ids = {name: row.get(name) for name in ("event_id", "resubmitted_as")}
+    return ShownRejection(
+        **{**row, **{name: None if i is None else UUID(str(i)) for name, i in ids.items()}}
+    )
+
+
+def _shown_undecodable(row: Mapping[str, Any]) -> ShownUndecodable:
+    fields = dict(row)
+    text = bytes(fields.pop("body")).decode("utf-8", "replace")
+    return ShownUndecodable(**fields, text=text)
 
 
 def _shown(row: Mapping[str, Any], attempts: Sequence[ShownAttempt] = ()) -> ShownNotification:

@@ -17,6 +17,11 @@ NOTIFICATION_COLUMNS = """n.id, n.integration_id, n.state, n.run, n.attempts_mad
     n.lost_claims, n.rings, n.due_at, n.lease_until, n.ring_at, n.finished_at, n.severity,
     n.disablings, n.last, n.end_reason"""
 
+UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
+    coalesce(size, octet_length(body)) AS bytes,
+    octet_length(body) < coalesce(size, octet_length(body)) OR (size IS NULL AND octet_length(body) >= 64000) AS cut"""
+"""Of a message that no task could be made of. What is of the full length and from before that was noted may be cut."""
+
 _SHARDS = 8
 """The ledger's counters are spread over so many rows each."""
 

@@ -6,7 +6,7 @@ from json import dumps
 from typing import Any, Final
 from uuid import UUID
 
-from wallarm_notify.adapters.store.queries import Queries, parameters_of, rows_of
+from wallarm_notify.adapters.store.queries import UNDECODABLE, Queries, parameters_of, rows_of
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.integration import Subscriber
 from wallarm_notify.domain.notification import NewNotification, Notification
@@ -269,16 +269,39 @@ class RoutingQueries(Queries):
         )
 
     def store_undecodable(
-        self, reason: str, content_type: str | None, body: bytes, most: int = 0
+        self,
+        reason: str,
+        content_type: str | None,
+        body: bytes,
+        most: int = 0,
+        *,
+        size: int | None = None,
     ) -> bool:
-        """Keeps a message that no task could be made of, unless ``most`` are of today already; 0: always."""
+        """Keeps a message that no task could be made of, unless ``most`` are of today already; 0: always.
+
+        ``size`` is the number of its bytes, where ``body`` is only the first of them.
+        """
         if most and self._kept_today({_UNDECODABLE})[_UNDECODABLE] >= most:
             return False
         self._keep_today({_UNDECODABLE: 1})
         self._do(
-            "INSERT INTO undecodable (reason, content_type, body) VALUES (:reason, :type, :body)",
+            """INSERT INTO undecodable (reason, content_type, body, size)
+               VALUES (:reason, :type, :body, :size)""",
             reason=reason,
             type=content_type,
             body=body,
+            size=len(body) if size is None else size,
         )
         return True
+
+    def lock_undecodable(self, message_id: int) -> Mapping[str, Any] | None:
+        """One message that no task could be made of, locked; None: there is none."""
+        rows = self._rows(
+            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id FOR UPDATE",  # noqa: S608 - a constant
+            id=message_id,
+        )
+        return rows[0] if rows else None
+
+    def mark_undecodable_resubmitted(self, message_id: int) -> None:
+        """Its events are taken in."""
+        self._do("UPDATE undecodable SET resubmitted_at = now() WHERE id = :id", id=message_id)

@@ -186,9 +186,10 @@ class UpkeepQueries(Queries):
             """SELECT count(*) FILTER (WHERE fan_out > 0) AS matched,
                       count(*) FILTER (WHERE fan_out = 0) AS unmatched FROM events"""
         )[0]
-        rejected = self._rows("SELECT count(*) AS n FROM rejected WHERE resubmitted_as IS NULL")[0][
-            "n"
-        ]
+        aside = self._rows(
+            """SELECT (SELECT count(*) FROM rejected WHERE resubmitted_as IS NULL) AS rejected,
+                      (SELECT count(*) FROM undecodable WHERE resubmitted_at IS NULL) AS undecodable"""
+        )[0]
         notifications: Counter[str] = Counter()
         for row in self._rows(
             "SELECT origin, state, count(*) AS n FROM notifications GROUP BY origin, state"
@@ -198,7 +199,8 @@ class UpkeepQueries(Queries):
             counts=counts,
             events_matched=held["matched"],
             events_unmatched=held["unmatched"],
-            rejected=rejected,
+            rejected=aside["rejected"],
+            undecodable=aside["undecodable"],
             firings=self._rows("SELECT count(*) AS n FROM firings")[0]["n"],
             set_aside=self._rows(
                 "SELECT count(*) AS n FROM quarantine WHERE set_aside_at IS NOT NULL"

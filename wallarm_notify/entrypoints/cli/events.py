@@ -1,6 +1,7 @@
-"""``wallarm-notify events``: sending events, what they may be, and those that were rejected."""
+"""``wallarm-notify events``: sending events, what they may be, and those that could not be taken in."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,30 @@ from wallarm_notify.entrypoints.cli.output import (
     fixed,
     note,
     number,
+    print_fields,
     print_json,
     print_listing,
     print_more,
     print_table,
     say,
+    words,
 )
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
-from wallarm_notify.services.listings import ShownRejection
+from wallarm_notify.services.listings import ShownRejection, show_rejection, show_undecodable
 
 LONG_FILE = 200_000
 """Bytes from which on progress is shown."""
+
+LONGEST_MESSAGE = 64_000_000
+"""Bytes of a message that is re-submitted, at most."""
 
 _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.group(epilog=example("wallarm-notify events emit events.jsonl"))
 def events() -> None:
-    """Sending events, what they may be, and those that were rejected."""
+    """Sending events, what they may be, and those that could not be taken in."""
 
 
 @events.command(
@@ -120,11 +126,21 @@ def schema(_as_json: bool) -> None:
     print_json(json_schema())
 
 
-@events.command(epilog=example("wallarm-notify events rejected --limit 10"))
+@events.command(
+    epilog=example(
+        "wallarm-notify events rejected --limit 10",
+        "wallarm-notify events rejected 5",
+    )
+)
+@click.argument("rejected_id", metavar="[ID]", type=ID, required=False)
 @paged
 @json_option
-def rejected(limit: int, cursor: str | None, as_json: bool) -> None:
-    """List the events that were rejected and why, newest first."""
+def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List the events that were rejected and why, newest first; or show one, with what was kept of it."""
+    if rejected_id is not None:
+        shown_one = show_rejection(wiring().plain_store, rejected_id)
+        _show(_document(shown_one) | {"resubmitted_as": shown_one.resubmitted_as}, as_json=as_json)
+        return
     before = read_cursor(cursor)
     rows, undecodable = wiring().plain_store.transact(
         lambda tx: (tx.rejections(before, limit + 1), tx.undecodable_count())
@@ -141,28 +157,75 @@ def rejected(limit: int, cursor: str | None, as_json: bool) -> None:
         )
         print_more(following)
     if undecodable:
-        note(f"Besides, {counted(undecodable, 'message')} could not be decoded and are kept.")
+        note(
+            f"Besides, {counted(undecodable, 'message')} could not be decoded and are kept: "
+            "see wallarm-notify events undecodable."
+        )
+
+
+@events.command(
+    epilog=example(
+        "wallarm-notify events undecodable --limit 10",
+        "wallarm-notify events undecodable 3",
+    )
+)
+@click.argument("message_id", metavar="[ID]", type=ID, required=False)
+@paged
+@json_option
+def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List the messages that no events could be read from, newest first; or show one, with what was kept of it."""
+    if message_id is not None:
+        _show(asdict(show_undecodable(wiring().plain_store, message_id)), as_json=as_json)
+        return
+    before = read_cursor(cursor)
+    rows = wiring().plain_store.transact(lambda tx: tx.undecodable(before, limit + 1))
+    shown = rows[:limit]
+    following = str(shown[-1].id) if len(rows) > limit else None
+    if as_json:
+        print_listing([asdict(m) for m in shown], following)
+        return
+    print_table(
+        [number("ID"), fixed("Received"), number("Bytes"), words("Content type"), "Reason"],
+        [(m.id, m.received_at, m.bytes, m.content_type, m.reason) for m in shown],
+        nothing="No undecodable messages.",
+    )
+    print_more(following)
 
 
 @events.command(
     epilog=example(
         "wallarm-notify events resubmit 5",
         "wallarm-notify events resubmit 5 --file mended.json",
+        "wallarm-notify events resubmit --undecodable 3 --file mended.json",
     )
 )
-@click.argument("rejected_id", metavar="ID", type=ID)
+@click.argument("which", metavar="ID", type=ID)
 @click.option(
-    "--file", type=_file, help="The event, mended: one JSON object; - for standard input."
+    "--undecodable",
+    "is_message",
+    is_flag=True,
+    help="ID is an undecodable message's: all of its events are taken in.",
+)
+@click.option(
+    "--file",
+    type=_file,
+    help="The event, mended: one JSON object; with --undecodable the message's body, or a list of events. "
+    "- for standard input.",
 )
 @json_option
-def resubmit(rejected_id: int, file: Path | None, as_json: bool) -> None:
-    """Take in a rejected event after all, as it is or mended."""
-    parts = wiring(rings=True)
-    if file is None:
-        text = parts.resubmit.body(rejected_id).encode()
+def resubmit(which: int, is_message: bool, file: Path | None, as_json: bool) -> None:
+    """Take in a rejected event, or an undecodable message, after all, as it is or mended."""
+    if is_message:
+        _resubmit_message(which, file, as_json=as_json)
     else:
-        with click.open_file(str(file), "rb") as source:
-            text = source.read(LONGEST_LINE + 1)
+        _resubmit_event(which, file, as_json=as_json)
+
+
+def _resubmit_event(rejected_id: int, file: Path | None, *, as_json: bool) -> None:
+    parts = wiring(rings=True)
+    text = (
+        parts.resubmit.body(rejected_id).encode() if file is None else _content(file, LONGEST_LINE)
+    )
     event = _read(text)
     routed = parts.resubmit.submit(rejected_id, event)
     if as_json:
@@ -177,6 +240,63 @@ def resubmit(rejected_id: int, file: Path | None, as_json: bool) -> None:
         )
     else:
         say(f"Rejected event {rejected_id} is event {event.id} now: {routed.words}.")
+
+
+def _resubmit_message(message_id: int, file: Path | None, *, as_json: bool) -> None:
+    parts = wiring(rings=True)
+    raw = (
+        parts.resubmit_message.body(message_id) if file is None else _content(file, LONGEST_MESSAGE)
+    )
+    routed = parts.resubmit_message.submit(message_id, *_read_message(raw))
+    if as_json:
+        print_json(
+            {
+                "id": message_id,
+                "taken_in": sum(r.matched + r.unmatched for r in routed),
+                "matched": sum(r.matched for r in routed),
+                "known_already": sum(r.duplicates for r in routed),
+                "rejected": sum(r.rejected + r.not_kept for r in routed),
+                "notifications": sum(len(r.pending) for r in routed),
+                "skipped": sum(r.skipped for r in routed),
+            }
+        )
+    else:
+        said = "; ".join(r.words for r in routed)
+        say(f"Undecodable message {message_id} is taken in now: {said}.")
+
+
+def _content(file: Path, most: int) -> bytes:
+    """What is in ``file``, and not much more of it than ``most`` bytes: it is refused by whoever reads it."""
+    with click.open_file(str(file), "rb") as source:
+        content: bytes = source.read(most + 1)
+    return content
+
+
+def _read_message(raw: bytes) -> tuple[list[Event], list[Rejection]]:
+    # pydantic and kombu, only here
+    from wallarm_notify.adapters.call_text import read_message_text  # noqa: PLC0415
+    from wallarm_notify.adapters.json_text import NoJson, text_of  # noqa: PLC0415
+
+    if len(raw) > LONGEST_MESSAGE:
+        raise Refused(
+            f"This is longer than {LONGEST_MESSAGE} bytes; send it in pieces: events emit."
+        )
+    try:
+        return read_message_text(text_of(raw))
+    except NoJson as error:
+        raise Refused(
+            f"The message {error}. Mend it, and give it with --file: as its body, "
+            '[[], {"events": [event, …]}, {}], or as a list of events.'
+        ) from None
+
+
+def _show(document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+    else:
+        print_fields(
+            (name.replace("_", " ").capitalize(), value) for name, value in document.items()
+        )
 
 
 def _read(text: bytes) -> Event:

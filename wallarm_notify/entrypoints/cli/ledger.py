@@ -39,6 +39,7 @@ def _document(drawn: Ledger) -> dict[str, object]:
         "unmatched": drawn.unmatched,
         "matched": drawn.matched,
         "rejected_not_kept": drawn.rejected_not_kept,
+        "undecodable": drawn.undecodable,
         "undecodable_not_kept": drawn.undecodable_not_kept,
         "set_aside": drawn.set_aside,
         "notifications": {str(state): n for state, n in drawn.notifications.items()},
@@ -56,6 +57,11 @@ def _print(drawn: Ledger) -> None:
         *((f"  {state}", n) for state, n in drawn.notifications.items()),
     ]
     print_table(["Ledger", number("Count")], rows, nothing="")
+    if drawn.undecodable:
+        say(
+            f"Besides, {counted(drawn.undecodable, 'message')} could not be decoded and are kept: "
+            "see wallarm-notify events undecodable."
+        )
     for count, what in (
         (drawn.rejected_not_kept, "rejected event"),
         (drawn.undecodable_not_kept, "undecodable message"),

@@ -1,0 +1,231 @@
+"""Reading JSON piece by piece, so that what is wrong with one piece is wrong with no other (spec 2).
+
+Where lists and objects begin and end can be told from brackets and quotes alone, however deep they lie
+within one another, however long a number is, and whatever else is wrong between them. It takes time by
+the length of the text, and no recursion.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from kombu.utils.json import object_hook
+
+from wallarm_notify.schemas import MAX_DEPTH, MAX_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BYTE_ORDER_MARK: Final = "\ufeff"
+
+_AROUND: Final = f" \t\r\n\0{BYTE_ORDER_MARK}"
+"""What may stand before and after JSON: a client in C sends the NUL at the end of its text."""
+
+_CLOSED_BY: Final = {"[": "]", "{": "}"}
+
+_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_PLAIN: Final = rf'(?:[^"\[\]{{}}]++|{_STRING})*+'
+_FLAT: Final = rf"\[{_PLAIN}\]|\{{{_PLAIN}\}}"
+_TO_BRACKET: Final = re.compile(_PLAIN, re.DOTALL)
+_TO_BRACKET_OR_COMMA: Final = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING})*+', re.DOTALL)
+_FLAT_ONE: Final = re.compile(_FLAT, re.DOTALL)
+_PAST_FLAT_ONES: Final = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}|{_FLAT})*+', re.DOTALL)
+"""What is flat is passed over at once: most events are."""
+_BRACKETS: Final = re.compile(r"\[++|\{++|\]++|\}++")
+_NAME: Final = re.compile(rf"\s*({_STRING})\s*:\s*", re.DOTALL)
+
+
+class NoJson(ValueError):
+    """A text cannot be read; says why, as what follows its name in a sentence.
+
+    ``is_of_form`` tells that it is no JSON; else it is JSON that is too much.
+    """
+
+    def __init__(self, words: str, *, is_of_form: bool = True) -> None:
+        super().__init__(words)
+        self.is_of_form = is_of_form
+
+
+def text_of(raw: bytes | bytearray | memoryview | str) -> str:
+    """``raw`` as text, and without what may stand around JSON; bytes that are no UTF-8 become U+FFFD.
+
+    UTF-16 and UTF-32 are told by their first bytes.
+    """
+    if not isinstance(raw, str):
+        raw = bytes(raw)
+        raw = raw.decode(json.detect_encoding(raw), "replace")
+    return raw.strip(_AROUND)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A value as it stands.
+
+    Where it is a list or an object, ``inner`` holds what is in it, if that was asked for: what stands between
+    its commas, blank pieces left out. ``head`` is what stands before the value: the name of a field.
+    """
+
+    text: str
+    head: str = ""
+    inner: "Sequence[Piece] | None" = None
+
+    @property
+    def items(self) -> "Sequence[Piece] | None":
+        """What is in the list that it is; None where it is none."""
+        return self.inner if self.text.startswith("[") and not self.head else None
+
+    @property
+    def fields(self) -> "dict[str, Piece]":
+        """What is in the object that it is, by name; of two with one name the last counts, as everywhere.
+
+        Raises NoJson.
+        """
+        if self.inner is None or self.head or not self.text.startswith("{"):
+            raise NoJson("is no object")
+        return dict(map(_field, self.inner))
+
+
+def outline_of(text: str, levels: int) -> Piece:
+    """The list or object that ``text`` is, with what is in it over so many ``levels``. Raises NoJson.
+
+    Each character is looked at once or twice.
+    """
+    if text[:1] not in _CLOSED_BY:
+        raise NoJson("is no list and no object")
+    inner, end = _inside(text, 0, levels)
+    if end != len(text):
+        raise NoJson(f"goes on after its end (character {end + 1})")
+    return Piece(text, inner=inner)
+
+
+def _inside(text: str, place: int, levels: int) -> tuple[list[Piece], int]:
+    """What is in the list or object that begins at ``place``, and where it ends."""
+    closer = _CLOSED_BY[text[place]]
+    pieces = []
+    while True:
+        piece, place = _piece(text, place + 1, levels - 1)
+        if piece.text or piece.head:
+            pieces.append(piece)
+        if text[place] == closer:
+            return pieces, place + 1
+        if text[place] != ",":
+            raise _Mismatch(place)
+
+
+def _piece(text: str, begin: int, levels: int) -> tuple[Piece, int]:
+    """What stands between ``begin`` and the next comma or closing bracket of the same level, and where that is."""
+    place = begin
+    inner: list[Piece] | None = None
+    head, last = "", begin
+    number = 0
+    while True:
+        found = _TO_BRACKET_OR_COMMA.match(text, place)
+        place = place if found is None else found.end()
+        mark = text[place : place + 1]
+        if mark in _CLOSED_BY:
+            number += 1
+            head, start = text[begin:place].strip(), place
+            if levels > 0:
+                inner, place = _inside(text, place, levels)
+            else:
+                place = _past(text, place)
+            last = place
+        elif mark in (",", "]", "}"):
+            break
+        else:
+            raise _Mismatch(place)
+    if number == 1 and not text[last:place].strip():
+        return Piece(text[start:last], head, inner), place
+    return Piece(text[begin:place].strip()), place
+
+
+def _past(text: str, place: int) -> int:
+    """Where the list or object ends that begins at ``place``."""
+    flat = _FLAT_ONE.match(text, place)
+    if flat is not None:
+        return flat.end()
+    closers: list[str] = []
+    while True:
+        brackets = _BRACKETS.match(text, place)
+        if brackets is None:
+            raise _Mismatch(place)
+        mark, number = text[place], brackets.end() - place
+        if mark in _CLOSED_BY:
+            closers.extend(_CLOSED_BY[mark] * number)
+        else:
+            number = min(number, len(closers))
+            if closers[-number:] != [mark] * number:
+                raise _Mismatch(place)
+            del closers[-number:]
+        place += number
+        if not closers:
+            return place
+        found = _PAST_FLAT_ONES.match(text, place)
+        place = place if found is None else found.end()
+
+
+class _Mismatch(NoJson):
+    """Brackets or quotes do not match at this place."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(f"has brackets or quotes that do not match (character {place + 1})")
+
+
+def _field(piece: Piece) -> tuple[str, Piece]:
+    """The name and the value that a piece of an object is."""
+    found = _NAME.fullmatch(piece.head) if piece.head else _NAME.match(piece.text)
+    if found is None:
+        raise NoJson("has a field without a name")
+    value = piece.text if piece.head else piece.text[found.end() :]
+    return _name_of(found[1]), Piece(value, inner=piece.inner)
+
+
+def _name_of(string: str) -> str:
+    try:
+        return str(json.loads(string, strict=False))
+    except ValueError:  # an escape that there is not
+        return string[1:-1]
+
+
+def value_of(text: str) -> Any:
+    """The value that ``text`` is, with control characters in its strings. Raises NoJson.
+
+    What Celery marks as a time or a UUID is one, as elsewhere; a mark that cannot be understood stays
+    the object that it is: whoever is attacked may be sent one.
+    """
+    if _is_deep(text):
+        raise NoJson(f"is nested over {MAX_DEPTH} levels deep", is_of_form=False)
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise NoJson(f"is no JSON: {error.msg} (character {error.pos + 1})") from None
+    except ValueError:
+        raise NoJson(f"has a number of over {MAX_DIGITS} digits", is_of_form=False) from None
+
+
+def _marked(value: dict[str, Any]) -> Any:
+    try:
+        return object_hook(value)
+    except Exception:  # noqa: BLE001 - kombu makes objects of what it reads, and raises what they raise
+        return value
+
+
+_DECODER: Final = json.JSONDecoder(strict=False, object_hook=_marked)
+
+
+def _is_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    level = place = 0
+    while place < len(text):
+        found = _TO_BRACKET.match(text, place)
+        place = len(text) if found is None else found.end()
+        mark = text[place : place + 1]
+        if mark == '"':
+            return False  # of a string without an end; reading it says so
+        level += 1 if mark in _CLOSED_BY else -1
+        if level > MAX_DEPTH:
+            return True
+        place += 1
+    return False
