@@ -13,7 +13,6 @@ from uuid import uuid4
 from celery import Celery
 from celery.worker.request import Request
 from kombu.exceptions import DecodeError
-from kombu.serialization import registry
 from kombu.utils.json import dumps
 
 from wallarm_notify import task_names
@@ -44,12 +43,18 @@ _TAKEN: Final[Mapping[str, frozenset[str]]] = {
 
 _PRODUCERS: Final = frozenset({task_names.INGEST})
 
-_OTHER_SERIALIZERS: Final = frozenset(registry.type_to_name) - {
-    "application/json",
-    "application/data",
-    "text/plain",
-}
-"""Content types of kombu's serializers that are refused. Clients of other languages write whatever they like."""
+_OTHER_SERIALIZERS: Final = frozenset(
+    {
+        "application/x-python-serialize",
+        "application/x-yaml",
+        "application/x-msgpack",
+        "application/msgpack",
+    }
+)
+"""Content types of Celery's other serializers, which are refused.
+
+Clients of other languages write whatever they like.
+"""
 
 _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 

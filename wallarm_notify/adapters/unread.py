@@ -72,6 +72,6 @@ def _move(channel: Any) -> int:
 
 def _say_who_is_missing(celery: Celery, channel: Any) -> None:
     for name in QUEUES:
-        declared = celery.amqp.queues[name].bind(channel).queue_declare(passive=True)
+        declared: Any = celery.amqp.queues[name].bind(channel).queue_declare(passive=True)
         if declared.message_count and not declared.consumer_count:
             log.warning("queue.unread", extra={"list": name, "messages": declared.message_count})
