@@ -26,7 +26,7 @@ from wallarm_notify.services.measure import Figures, measure
 from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
-from wallarm_notify.services.resubmit_message import ResubmitMessage
+from wallarm_notify.services.resubmit_message import SET_ASIDE, UNDECODABLE, ResubmitMessage
 from wallarm_notify.services.review import Review
 from wallarm_notify.services.route import Departures, Router
 from wallarm_notify.services.set_aside import try_again
@@ -156,8 +156,13 @@ class Wiring:
 
     @cached_property
     def resubmit_message(self) -> ResubmitMessage:
-        """Undecodable messages, likewise."""
-        return ResubmitMessage(self.store, self.router)
+        """Undecodable messages, taken in after all."""
+        return ResubmitMessage(self.store, self.router, UNDECODABLE)
+
+    @cached_property
+    def resubmit_set_aside(self) -> ResubmitMessage:
+        """Calls that are set aside, taken in after all."""
+        return ResubmitMessage(self.store, self.router, SET_ASIDE)
 
     @cached_property
     def testing(self) -> Testing:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,7 @@ from odd_events import with_odd
 
 from wallarm_notify.adapters.call_text import read_call_text
 from wallarm_notify.domain.event import EVENT_TYPES
+from wallarm_notify.domain.set_aside import DEATHS, TriedCall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -300,3 +303,47 @@ def test_resubmit_refuses_what_is_still_wrong(line: CommandLine, tmp_path: Path)
 @pytest.mark.parametrize("words", [["emit"], ["resubmit"], ["resubmit", "x"], ["types", "x"]])
 def test_wrong_usage_is_status_2(bare: CommandLine, words: list[str]) -> None:
     assert bare("events", *words).exit_code == 2
+
+
+def aside(line: CommandLine, body: bytes) -> None:
+    """A call that three workers died of."""
+    call = TriedCall(sha256(body).digest(), "application/json", "utf-8", "{}", body)
+    line.wiring.store.transact(
+        lambda tx: tx.set_aside(call, deaths=DEATHS, again_in=timedelta(hours=1))
+    )
+
+
+def test_calls_set_aside_are_listed_shown_and_counted_beside_received(line: CommandLine) -> None:
+    assert line.ok("events", "set-aside") == "No call is set aside.\n"
+    aside(line, b"\x1b]52;c;\x07" + b"x" * 300)
+    aside(line, b"second")
+    listed = line.json("events", "set-aside", "--limit", 1)
+    assert [(c["id"], c["bytes"], c["body"]) for c in listed["items"]] == [(2, 6, "second")]
+    shown = line.json("events", "set-aside", "--limit", 1, "--cursor", listed["next"])
+    assert [c["id"] for c in shown["items"]] == [1]
+    whole = line.json("events", "set-aside", 1)
+    assert (whole["bytes"], whole["body"].endswith("x" * 300)) == (308, True)
+    for words in ((), ("1",)):
+        said = line.ok("events", "set-aside", *words)
+        assert all(c == "\n" or c.isprintable() for c in said)
+    assert "No call 9 is set aside" in line.refusal("events", "set-aside", 9)
+    assert line.json("ledger")["set_aside"] == 2
+    assert "2 calls that workers died of are set aside" in line.ok("ledger")
+
+
+def test_resubmit_takes_a_call_set_aside_in_as_it_is_or_mended_once(
+    line: CommandLine, tmp_path: Path
+) -> None:
+    line.integration()
+    aside(line, json.dumps([[], {"events": [an_event_object()]}, {}]).encode())
+    aside(line, b"deadly")
+    words = ("events", "resubmit", "--set-aside")
+    assert line.json(*words, 1)["notifications"] == 1
+    assert "No call 1 is set aside" in line.refusal(*words, 1)
+    assert "Mend it" in line.refusal(*words, 2)
+    file = tmp_path / "mended.json"
+    file.write_text(json.dumps([an_event_object()]))
+    assert line.ok(*words, 2, "--file", file).startswith("Call set aside 2 is taken in now: ")
+    assert line("events", "resubmit", "--set-aside", "--undecodable", 1).exit_code == 2
+    ledger = line.json("ledger")
+    assert (ledger["received"], ledger["set_aside"], ledger["balanced"]) == (2, 0, True)

@@ -8,7 +8,7 @@ import pytest
 from build import a_rejection, an_event
 
 from wallarm_notify.domain.errors import NotFound, Refused, Unavailable
-from wallarm_notify.services.resubmit_message import ResubmitMessage
+from wallarm_notify.services.resubmit_message import UNDECODABLE, ResubmitMessage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def resubmit(bench: Bench) -> ResubmitMessage:
-    return ResubmitMessage(bench.store, bench.router)
+    return ResubmitMessage(bench.store, bench.router, UNDECODABLE)
 
 
 def undecodable(bench: Bench, body: bytes = b"{", size: int | None = None) -> int:
@@ -76,7 +76,7 @@ def test_where_none_of_its_events_is_valid_nothing_moves(
     number = undecodable(bench)
     with pytest.raises(Refused, match=r"No event of it is valid: title must not be blank.* --file"):
         resubmit.submit(number, (), [a_rejection()])
-    with pytest.raises(Refused, match=r"It holds no event\. Undecodable message \d+ stays"):
+    with pytest.raises(Refused, match=r"It holds no event\. The undecodable message \d+ stays"):
         resubmit.submit(number, (), ())
     assert bench.ledger().received == 0
     assert still_undecodable(bench) == 1
@@ -107,9 +107,9 @@ def test_who_dies_before_it_is_marked_can_do_it_again(bench: Bench) -> None:
             raise Unavailable("away")
 
     with pytest.raises(Unavailable):
-        ResubmitMessage(bench.store, Dying()).submit(number, [event], ())
+        ResubmitMessage(bench.store, Dying(), UNDECODABLE).submit(number, [event], ())
     assert still_undecodable(bench) == 1
-    (routed,) = ResubmitMessage(bench.store, bench.router).submit(number, [event], ())
+    (routed,) = ResubmitMessage(bench.store, bench.router, UNDECODABLE).submit(number, [event], ())
     assert routed.duplicates == 1
     assert (bench.ledger().received, bench.ledger().findings) == (1, [])
 

@@ -1,13 +1,15 @@
-"""Resubmit: the events of an undecodable message are taken in after all, as it is or mended (spec 2).
+"""Resubmit: the events of an undecodable message, or of a call set aside, are taken in after all (spec 2).
 
 It was never received, so its events count as any that come.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.set_aside import SetAsideCall
 from wallarm_notify.services.ports import Store
 from wallarm_notify.services.route import Routed
 
@@ -23,6 +25,26 @@ class MessageQueries(Protocol):
         """Its events are taken in."""
         ...
 
+    def lock_set_aside(self, call_id: int) -> SetAsideCall | None:
+        """One call, locked."""
+        ...
+
+    def forget_set_aside(self, call_id: int) -> None:
+        """Its events are taken in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A kind of messages that are kept: how people call one, where they find it, and what is done with it.
+
+    ``standing`` raises NotFound, and Refused where it was re-submitted already.
+    """
+
+    words: str
+    standing: Callable[[MessageQueries, int], Mapping[str, Any]]
+    mark: Callable[[MessageQueries, int], None]
+
 
 class Ingest(Protocol):
     """What takes events in."""
@@ -35,16 +57,22 @@ class Ingest(Protocol):
 class ResubmitMessage:
     """Takes a message's events in, and marks it once they are stored: in between it may be done again."""
 
-    def __init__(self, store: Store[MessageQueries], router: Ingest) -> None:
+    def __init__(self, store: Store[MessageQueries], router: Ingest, kept: Kept) -> None:
         self._store = store
         self._router = router
+        self._kept = kept
+
+    @property
+    def words(self) -> str:
+        """How people call one of these messages."""
+        return self._kept.words
 
     def body(self, message_id: int) -> bytes:
         """What was kept. Raises NotFound, and Refused where it is cut or done already."""
-        row = self._store.transact(lambda tx: _standing(tx, message_id))
+        row = self._store.transact(lambda tx: self._kept.standing(tx, message_id))
         if row["cut"]:
             raise Refused(
-                f"Of undecodable message {message_id} only the first 64 kB of {row['bytes']} bytes were kept; "
+                f"Of {self._kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept; "
                 "give the whole message with --file."
             )
         return bytes(row["body"])
@@ -56,7 +84,7 @@ class ResubmitMessage:
 
         Raises NotFound, Unavailable, and Refused where no event of it is valid: then nothing has moved.
         """
-        self._store.transact(lambda tx: _standing(tx, message_id))
+        self._store.transact(lambda tx: self._kept.standing(tx, message_id))
         if not events:
             why = (
                 f"No event of it is valid: {rejections[0].reason}"
@@ -64,19 +92,19 @@ class ResubmitMessage:
                 else "It holds no event."
             )
             raise Refused(
-                f"{why} Undecodable message {message_id} stays as it is; mend it with --file."
+                f"{why} The {self._kept.words} {message_id} stays as it is; mend it with --file."
             )
         routed = self._router.ingest(events, rejections)
 
         def mark(tx: MessageQueries) -> None:
-            _standing(tx, message_id)
-            tx.mark_undecodable_resubmitted(message_id)
+            self._kept.standing(tx, message_id)
+            self._kept.mark(tx, message_id)
 
         self._store.transact(mark)
         return routed
 
 
-def _standing(tx: MessageQueries, message_id: int) -> Mapping[str, Any]:
+def _undecodable(tx: MessageQueries, message_id: int) -> Mapping[str, Any]:
     row = tx.lock_undecodable(message_id)
     if row is None:
         raise NotFound(
@@ -88,3 +116,23 @@ def _standing(tx: MessageQueries, message_id: int) -> Mapping[str, Any]:
             f"{row['resubmitted_at']:%Y-%m-%d %H:%M:%S %Z}."
         )
     return row
+
+
+def _set_aside(tx: MessageQueries, call_id: int) -> Mapping[str, Any]:
+    kept = tx.lock_set_aside(call_id)
+    if kept is None:
+        raise NotFound(
+            f"No call {call_id} is set aside; see: wallarm-notify events set-aside. One that a worker has "
+            "stored meanwhile is there no more."
+        )
+    return {"cut": False, "body": kept.call.body}
+
+
+UNDECODABLE: Final = Kept(
+    "undecodable message",
+    _undecodable,
+    lambda tx, message_id: tx.mark_undecodable_resubmitted(message_id),
+)
+SET_ASIDE: Final = Kept(
+    "call set aside", _set_aside, lambda tx, call_id: tx.forget_set_aside(call_id)
+)

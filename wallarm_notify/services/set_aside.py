@@ -1,8 +1,10 @@
-"""Calls that are set aside, as workers died of them, are tried again: by SWEEP each hour, or by an operator."""
+"""Calls that are set aside, as workers died of them: shown to operators, and tried again by SWEEP each hour."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.set_aside import AGAIN_IN, SetAsideCall, TriedCall
 from wallarm_notify.services.ports import Store
 
@@ -10,8 +12,24 @@ AT_ONCE: Final = 10
 """So many are tried again in one run at most; the next goes on."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShownSetAside:
+    """A call that is set aside, for people; in a listing ``body`` is its beginning."""
+
+    id: int
+    set_aside_at: datetime
+    retry_at: datetime
+    bytes: int
+    content_type: str | None
+    body: str
+
+
 class SetAsideQueries(Protocol):
     """What is asked of the database."""
+
+    def set_aside_call(self, call_id: int) -> ShownSetAside | None:
+        """One call, whole."""
+        ...
 
     def due_set_aside(self, again_in: timedelta) -> SetAsideCall | None:
         """A call whose next try is due, which is put off by ``again_in``."""
@@ -24,6 +42,14 @@ class Calls(Protocol):
     def enqueue(self, call: TriedCall) -> bool:
         """Enqueues ``call`` as it was, to be begun alone; whether the broker took it."""
         ...
+
+
+def show_set_aside(store: Store[SetAsideQueries], call_id: int) -> ShownSetAside:
+    """One call that is set aside. Raises NotFound, Unavailable."""
+    shown = store.transact(lambda tx: tx.set_aside_call(call_id))
+    if shown is None:
+        raise NotFound(f"No call {call_id} is set aside.")
+    return shown
 
 
 def try_again(store: Store[SetAsideQueries], calls: Calls) -> int:

@@ -6,7 +6,9 @@ from typing import Any
 
 from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.domain.set_aside import SetAsideCall, TriedCall
+from wallarm_notify.services.set_aside import ShownSetAside
 
+_SHOWN = "id, set_aside_at, retry_at, length(body) AS bytes, content_type"
 _CALL = "id, digest, content_type, content_encoding, headers, body"
 
 
@@ -81,13 +83,25 @@ class QuarantineQueries(Queries):
         )
         return _call_of(rows[0]) if rows else None
 
-    def set_aside_calls(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        """The calls set aside, the newest first, without their bodies."""
-        return self._rows(
-            """SELECT id, set_aside_at, retry_at, length(body) AS bytes FROM quarantine
-               WHERE set_aside_at IS NOT NULL ORDER BY set_aside_at DESC, id DESC LIMIT :limit""",
+    def set_aside_calls(self, before: int | None, limit: int) -> list[ShownSetAside]:
+        """The calls set aside, the newest first, with the beginning of their bodies."""
+        rows = self._rows(
+            f"""SELECT {_SHOWN}, substring(body FOR 200) AS body FROM quarantine
+                WHERE set_aside_at IS NOT NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
+                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
+            before=before,
             limit=limit,
         )
+        return [_shown(row) for row in rows]
+
+    def set_aside_call(self, call_id: int) -> ShownSetAside | None:
+        """One of them, whole."""
+        rows = self._rows(
+            f"""SELECT {_SHOWN}, body FROM quarantine
+                WHERE id = :id AND set_aside_at IS NOT NULL""",  # noqa: S608 - a constant
+            id=call_id,
+        )
+        return _shown(rows[0]) if rows else None
 
     def lock_set_aside(self, call_id: int) -> SetAsideCall | None:
         """One call set aside, locked; None: there is none."""
@@ -98,6 +112,10 @@ class QuarantineQueries(Queries):
         )
         return _call_of(rows[0]) if rows else None
 
+    def forget_set_aside(self, call_id: int) -> None:
+        """Its events were taken in by another way."""
+        self._do("DELETE FROM quarantine WHERE id = :id", id=call_id)
+
     def prune_quarantine(self, retention: timedelta) -> int:
         """Forgets calls that came back so long ago, and are not set aside; 0, as nothing of them is counted."""
         self._do(
@@ -105,6 +123,10 @@ class QuarantineQueries(Queries):
             retention=retention,
         )
         return 0
+
+
+def _shown(row: Mapping[str, Any]) -> ShownSetAside:
+    return ShownSetAside(**{**row, "body": bytes(row["body"]).decode("utf-8", "replace")})
 
 
 def _call_of(row: Mapping[str, Any]) -> SetAsideCall:

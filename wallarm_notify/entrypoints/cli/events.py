@@ -35,6 +35,8 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
 from wallarm_notify.services.listings import ShownRejection, show_rejection, show_undecodable
+from wallarm_notify.services.resubmit_message import ResubmitMessage
+from wallarm_notify.services.set_aside import show_set_aside
 
 LONG_FILE = 200_000
 """Bytes from which on progress is shown."""
@@ -193,30 +195,74 @@ def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json:
 
 
 @events.command(
+    "set-aside",
+    epilog=example(
+        "wallarm-notify events set-aside --limit 10",
+        "wallarm-notify events set-aside 2",
+    ),
+)
+@click.argument("call_id", metavar="[ID]", type=ID, required=False)
+@paged
+@json_option
+def set_aside(call_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List the calls of events.ingest that workers died of, newest first; or show one, whole."""
+    if call_id is not None:
+        _show(asdict(show_set_aside(wiring().plain_store, call_id)), as_json=as_json)
+        return
+    before = read_cursor(cursor)
+    rows = wiring().plain_store.transact(lambda tx: tx.set_aside_calls(before, limit + 1))
+    shown = rows[:limit]
+    following = str(shown[-1].id) if len(rows) > limit else None
+    if as_json:
+        print_listing([asdict(call) for call in shown], following)
+        return
+    print_table(
+        [number("ID"), fixed("Set aside"), fixed("Tried again"), number("Bytes"), "Beginning"],
+        [(c.id, c.set_aside_at, c.retry_at, c.bytes, c.body) for c in shown],
+        nothing="No call is set aside.",
+    )
+    print_more(following)
+
+
+@events.command(
     epilog=example(
         "wallarm-notify events resubmit 5",
         "wallarm-notify events resubmit 5 --file mended.json",
         "wallarm-notify events resubmit --undecodable 3 --file mended.json",
+        "wallarm-notify events resubmit --set-aside 2",
     )
 )
 @click.argument("which", metavar="ID", type=ID)
 @click.option(
     "--undecodable",
-    "is_message",
+    "is_undecodable",
     is_flag=True,
     help="ID is an undecodable message's: all of its events are taken in.",
 )
 @click.option(
+    "--set-aside",
+    "is_set_aside",
+    is_flag=True,
+    help="ID is that of a call that is set aside: all of its events are taken in.",
+)
+@click.option(
     "--file",
     type=_file,
-    help="The event, mended: one JSON object; with --undecodable the message's body, or a list of events. "
-    "- for standard input.",
+    help="The event, mended: one JSON object; with --undecodable or --set-aside the message's body, or a list "
+    "of events. - for standard input.",
 )
 @json_option
-def resubmit(which: int, is_message: bool, file: Path | None, as_json: bool) -> None:
-    """Take in a rejected event, or an undecodable message, after all, as it is or mended."""
-    if is_message:
-        _resubmit_message(which, file, as_json=as_json)
+def resubmit(
+    which: int, is_undecodable: bool, is_set_aside: bool, file: Path | None, as_json: bool
+) -> None:
+    """Take in a rejected event, an undecodable message or a call set aside after all, as it is or mended."""
+    if is_undecodable and is_set_aside:
+        raise click.UsageError("--undecodable and --set-aside cannot be given together.")
+    parts = wiring(rings=True)
+    if is_undecodable:
+        _resubmit_message(parts.resubmit_message, which, file, as_json=as_json)
+    elif is_set_aside:
+        _resubmit_message(parts.resubmit_set_aside, which, file, as_json=as_json)
     else:
         _resubmit_event(which, file, as_json=as_json)
 
@@ -242,12 +288,11 @@ def _resubmit_event(rejected_id: int, file: Path | None, *, as_json: bool) -> No
         say(f"Rejected event {rejected_id} is event {event.id} now: {routed.words}.")
 
 
-def _resubmit_message(message_id: int, file: Path | None, *, as_json: bool) -> None:
-    parts = wiring(rings=True)
-    raw = (
-        parts.resubmit_message.body(message_id) if file is None else _content(file, LONGEST_MESSAGE)
-    )
-    routed = parts.resubmit_message.submit(message_id, *_read_message(raw))
+def _resubmit_message(
+    kept: ResubmitMessage, message_id: int, file: Path | None, *, as_json: bool
+) -> None:
+    raw = kept.body(message_id) if file is None else _content(file, LONGEST_MESSAGE)
+    routed = kept.submit(message_id, *_read_message(raw))
     if as_json:
         print_json(
             {
@@ -262,7 +307,7 @@ def _resubmit_message(message_id: int, file: Path | None, *, as_json: bool) -> N
         )
     else:
         said = "; ".join(r.words for r in routed)
-        say(f"Undecodable message {message_id} is taken in now: {said}.")
+        say(f"{kept.words.capitalize()} {message_id} is taken in now: {said}.")
 
 
 def _content(file: Path, most: int) -> bytes:
