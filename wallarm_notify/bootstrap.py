@@ -38,24 +38,28 @@ class Wiring:
     """Everything a process of ours is made of, each part made at its first use.
 
     Make one in each process, after the fork. A ``keyless`` one handles no integration keys and
-    needs no WALLARM_NOTIFY_SECRET_KEYS.
+    needs no WALLARM_NOTIFY_SECRET_KEYS. One that ``checks_first`` checks the database at its first use, as
+    a process has to that does not do so at its start.
     """
 
     settings: Settings
     keyless: bool = False
     delivers: bool = False
+    checks_first: bool = False
 
     @cached_property
     def store(self) -> Store:
         """The database, with keys."""
         if self.keyless:
             return self.plain_store
-        return Store(make_engine(self.settings.database()), KeyCipher(self.settings.fernet_keys()))
+        cipher = KeyCipher(self.settings.fernet_keys())
+        return Store(make_engine(self.settings.database()), cipher, checks_first=self.checks_first)
 
     @cached_property
     def plain_store(self) -> Store:
         """The database for what handles no keys: it needs no WALLARM_NOTIFY_SECRET_KEYS."""
-        return Store(make_engine(self.settings.database(), pool_size=0))
+        engine = make_engine(self.settings.database(), pool_size=0)
+        return Store(engine, checks_first=self.checks_first)
 
     @cached_property
     def _bell(self) -> Any:

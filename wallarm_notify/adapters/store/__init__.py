@@ -9,8 +9,9 @@ from psycopg2 import Error as PsycopgError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from wallarm_notify.adapters import migrations
 from wallarm_notify.adapters.database import is_lost, may_run_again, meaning, transaction
-from wallarm_notify.adapters.migrations import current, newest
+from wallarm_notify.adapters.database_check import check_server
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
 from wallarm_notify.adapters.store.health import HealthQueries
@@ -19,7 +20,6 @@ from wallarm_notify.adapters.store.listings import ListingQueries
 from wallarm_notify.adapters.store.routing import RoutingQueries
 from wallarm_notify.adapters.store.triggers import TriggerQueries
 from wallarm_notify.adapters.store.upkeep import UpkeepQueries
-from wallarm_notify.domain.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -40,11 +40,17 @@ class Transaction(
 
 
 class Store:
-    """PostgreSQL. Make one in each process: connections do not survive a fork."""
+    """PostgreSQL. Make one in each process: connections do not survive a fork.
 
-    def __init__(self, engine: Engine, cipher: KeyCipher | None = None) -> None:
+    One that ``checks_first`` checks the database, for reading, before its first transaction.
+    """
+
+    def __init__(
+        self, engine: Engine, cipher: KeyCipher | None = None, *, checks_first: bool = False
+    ) -> None:
         self._engine = engine
         self._cipher = cipher
+        self._is_unchecked = checks_first
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
         """Runs ``work`` in one transaction and commits it.
@@ -53,6 +59,9 @@ class Store:
         whole of it again; so does, once, a connection that broke before the commit. Raises
         Unavailable where the database is away, BadRow where it refuses the data.
         """
+        if self._is_unchecked:
+            self.check(writes=False)
+            self._is_unchecked = False
         for run in range(1, _RUNS + 1):
             tx: Transaction | None = None
             try:
@@ -69,18 +78,17 @@ class Store:
                 time.sleep(random.uniform(0, 0.02 * run))  # noqa: S311 - so that rivals part
         raise AssertionError("unreachable")
 
-    def check(self) -> None:
-        """Raises Unavailable where the database is away or not migrated to this version."""
+    def check(self, *, writes: bool = True) -> None:
+        """Raises Unavailable where the database is away, or is none that this program works with.
+
+        Without ``writes`` a read replica will do.
+        """
         try:
             with self._engine.connect() as connection:
-                have = current(connection)
+                check_server(connection, writes=writes)
+                migrations.check(connection)
         except SQLAlchemyError as error:
             raise meaning(error) from None
-        if have != newest():
-            raise Unavailable(
-                f"The database is {'empty' if have is None else f'at version {have}'}, this program needs "
-                f"version {newest()}; run: wallarm-notify db upgrade"
-            )
 
     def close(self) -> None:
         """Closes the connections that nobody uses."""
