@@ -16,10 +16,12 @@ from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
 from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
+from wallarm_notify.adapters.store.key_samples import KeySampleQueries
 from wallarm_notify.adapters.store.listings import ListingQueries
 from wallarm_notify.adapters.store.routing import RoutingQueries
 from wallarm_notify.adapters.store.triggers import TriggerQueries
 from wallarm_notify.adapters.store.upkeep import UpkeepQueries
+from wallarm_notify.domain.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ class Transaction(
     HealthQueries,
     UpkeepQueries,
     IntegrationQueries,
+    KeySampleQueries,
     ListingQueries,
 ):
     """One transaction, with every query; each use case names those it uses."""
@@ -89,6 +92,19 @@ class Store:
                 migrations.check(connection)
         except SQLAlchemyError as error:
             raise meaning(error) from None
+
+    def check_keys(self) -> None:
+        """Raises Unavailable where WALLARM_NOTIFY_SECRET_KEYS does not open what is stored.
+
+        It tries a few of the keys of enabled integrations, from the oldest to the newest.
+        """
+        locked_up = self.transact(lambda tx: tx.locked_up_keys())
+        if locked_up:
+            named = ", ".join(map(str, locked_up))
+            raise Unavailable(
+                f"WALLARM_NOTIFY_SECRET_KEYS lacks the key under which the key of integration {named} is stored, "
+                "and maybe of more; add it after the newest one, or give the integration a new key or disable it."
+            )
 
     def close(self) -> None:
         """Closes the connections that nobody uses."""
