@@ -18,8 +18,10 @@ from celery.worker import state
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.logging import set_up_logging
 from wallarm_notify.adapters.process_check import (
+    PREFORK,
     allow_open_files,
     check_pool,
+    check_semaphores,
     check_temporary_folder,
     files_needed,
 )
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
 
+_making = threading.Lock()
+
 
 @lru_cache(maxsize=1)
 def _wiring_of(pid: int) -> Wiring:
@@ -45,8 +49,9 @@ def _wiring_of(pid: int) -> Wiring:
 
 
 def wiring() -> Wiring:
-    """This process's parts."""
-    return _wiring_of(os.getpid())
+    """This process's parts, of which tasks in threads have the same."""
+    with _making:
+        return _wiring_of(os.getpid())
 
 
 @signals.setup_logging.connect
@@ -59,7 +64,6 @@ def _check_before_start(sender: Any, **_: Any) -> None:
     """Stops the start with a sentence where something is missing that the worker cannot do without."""
     delivers = not _DELIVERING.isdisjoint(app.amqp.queues.consume_from)
     try:
-        check_pool(sender.pool_cls)
         _check_machine(sender, delivers=delivers)
         _check_queues(app.amqp.queues.consume_from)
         _check_database(delivers=delivers)
@@ -71,7 +75,10 @@ def _check_before_start(sender: Any, **_: Any) -> None:
 
 
 def _check_machine(worker: Any, *, delivers: bool) -> None:
+    pool = check_pool(worker.pool_cls)
     check_temporary_folder()
+    if pool == PREFORK:
+        check_semaphores()
     most, *_ = worker.options.get("autoscale") or [0]
     allow_open_files(files_needed(max(worker.concurrency, most), delivers=delivers))
 

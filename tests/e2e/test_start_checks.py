@@ -31,7 +31,7 @@ DATABASE_URL = "WALLARM_NOTIFY_DATABASE_URL"
 COMMAND = Path(sys.executable).with_name("wallarm-notify")
 CELERY = (sys.executable, "-m", "celery", "-A", "tasks")
 
-LIMITED = "import os, resource, sys\n{}\nos.execv(sys.argv[1], sys.argv[1:])"
+LIMITED = "import os, resource, sys\n{}\nos.execvp(sys.argv[1], sys.argv[1:])"
 
 
 def limited(limits: Mapping[str, tuple[int, int]], program: tuple[str, ...]) -> tuple[str, ...]:
@@ -186,7 +186,39 @@ def test_with_green_threads_where_their_library_is_installed(
 
 def test_without_a_temporary_folder_that_can_be_written_to(system: System) -> None:
     said = refusal(system, "worker", limits={"FSIZE": (0, 0)})
-    assert said.startswith("No temporary folder can be written to ([Errno ")
+    assert said.startswith(
+        "No temporary folder can be written to (No usable temporary directory found in "
+    )
+    assert "[errno 2]" in said
+
+
+IN_A_CONTAINER = (
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    'mount -t tmpfs -o ro none /dev/shm && exec "$@"',
+    "sh",
+)
+"""Begins the command line of what is run where /dev/shm is read only; it needs the rights of root."""
+
+
+@pytest.mark.skipif(
+    subprocess.run([*IN_A_CONTAINER, "true"], check=False, capture_output=True).returncode != 0,
+    reason="no rights to mount",
+)
+def test_without_semaphores_but_only_where_processes_need_them(system: System) -> None:
+    said = refusal(system, "worker", program=(*IN_A_CONTAINER, *CELERY))
+    assert said.startswith("No semaphore can be made (Read-only file system [errno 30]); /dev/shm ")
+    said = refusal(
+        system,
+        "worker",
+        "-P",
+        "threads",
+        program=(*IN_A_CONTAINER, *CELERY),
+        limits={"FSIZE": (0, 0)},
+    )
+    assert said.startswith("No temporary folder ")
 
 
 @pytest.mark.parametrize("words", [("-c", "2"), ("--autoscale", "2,1")])

@@ -4,14 +4,17 @@ import resource
 import tempfile
 from typing import Any, Final
 
+import billiard
 from celery.concurrency import get_implementation
 
 from wallarm_notify.adapters.courier import FAST_AT_ONCE, SLOW_AT_ONCE
 from wallarm_notify.adapters.pagerduty.post import KEPT_CONNECTIONS
-from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.errors import Refused, system_words
+
+PREFORK: Final = "prefork"
 
 _POOLS: Final = {
-    "celery.concurrency.prefork": "prefork",
+    "celery.concurrency.prefork": PREFORK,
     "celery.concurrency.thread": "threads",
     "celery.concurrency.solo": "solo",
 }
@@ -27,8 +30,11 @@ FILES_TO_DELIVER: Final = KEPT_CONNECTIONS + 2 * (FAST_AT_ONCE + SLOW_AT_ONCE)
 """Connections that are kept, and those that begin: each looks up a name, or tries two addresses at once."""
 
 
-def check_pool(pool: Any) -> None:
-    """Raises Refused for a pool of Celery's, its name or its class, that no worker of ours can use."""
+def check_pool(pool: Any) -> str:
+    """The name of a pool of Celery's, which is given by name or as a class.
+
+    Raises Refused for one that no worker of ours can use.
+    """
     module = str(get_implementation(pool).__module__)
     if module not in _POOLS:
         raise Refused(
@@ -36,6 +42,7 @@ def check_pool(pool: Any) -> None:
             "what speaks to PostgreSQL and PagerDuty waits in C, where green threads do not switch. Use -P "
             f"{', '.join(_POOLS.values())}; without -P it is prefork."
         )
+    return _POOLS[module]
 
 
 def check_temporary_folder() -> None:
@@ -44,7 +51,19 @@ def check_temporary_folder() -> None:
         tempfile.TemporaryDirectory(prefix="wallarm-notify-").cleanup()
     except OSError as error:
         raise Refused(
-            f"No temporary folder can be written to ({error}); name one by TMPDIR, or mount one at /tmp."
+            f"No temporary folder can be written to ({system_words(error)}); name one by TMPDIR, or mount one "
+            "at /tmp."
+        ) from None
+
+
+def check_semaphores() -> None:
+    """Raises Refused where none can be made: a worker and its processes take turns by them."""
+    try:
+        billiard.Lock()
+    except OSError as error:
+        raise Refused(
+            f"No semaphore can be made ({system_words(error)}); /dev/shm has to be a folder that this account "
+            "can write to. Mount one there, or use -P threads."
         ) from None
 
 
