@@ -9,6 +9,9 @@ import sqlalchemy as sa
 
 from entrypoints.command_line import KEY
 from wallarm_notify.adapters.migrations import newest
+from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,3 +86,20 @@ def test_a_database_that_takes_no_changes_is_good_for_listings(
         with subtests.test(words):
             said = line.refusal(*words.split(), stdin=KEY)
             assert said.startswith("The database takes no changes: ")
+
+
+def test_with_the_secret_keys_lost_new_keys_can_be_given_as_the_manual_says(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.integration()
+    line.integration()
+    monkeypatch.setenv("WALLARM_NOTIFY_SECRET_KEYS", generate())
+    settings.cache_clear()
+    words = ("integrations", "update", 1, "--key", "-")
+    assert "WALLARM_NOTIFY_SECRET_KEYS lacks the key" in line.refusal(*words, stdin=KEY)
+    line.sql("DELETE FROM installation")
+    line.ok(*words, stdin=KEY)
+    with pytest.raises(Unavailable, match="the key of integration 2 is stored"):
+        line.wiring.store.check_keys()
+    line.ok("integrations", "disable", 2)
+    line.wiring.store.check_keys()
