@@ -8,7 +8,7 @@ CREATE ROLE notify_owner LOGIN PASSWORD :'owner_password';
 -- Reads and writes rows: for workers and every other command.
 CREATE ROLE notify LOGIN PASSWORD :'password';
 
-CREATE DATABASE notify OWNER notify_owner;
+CREATE DATABASE notify OWNER notify_owner TEMPLATE template0 ENCODING 'UTF8';
 REVOKE ALL ON DATABASE notify FROM PUBLIC;
 GRANT CONNECT ON DATABASE notify TO notify;
 

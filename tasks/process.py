@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from billiard import current_process
 from celery import signals
@@ -17,8 +17,17 @@ from celery.worker import state
 
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.logging import set_up_logging
+from wallarm_notify.adapters.process_check import (
+    PREFORK,
+    allow_open_files,
+    check_pool,
+    check_semaphores,
+    check_temporary_folder,
+    files_needed,
+)
 from wallarm_notify.adapters.queue import app, check_broker
 from wallarm_notify.adapters.quorum import QuorumQueue
+from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.errors import NotifyError, Refused, Unavailable
@@ -28,6 +37,10 @@ from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIE
 
 log = logging.getLogger(__name__)
 
+_DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
+
+_making = threading.Lock()
+
 
 @lru_cache(maxsize=1)
 def _wiring_of(pid: int) -> Wiring:
@@ -36,8 +49,9 @@ def _wiring_of(pid: int) -> Wiring:
 
 
 def wiring() -> Wiring:
-    """This process's parts."""
-    return _wiring_of(os.getpid())
+    """This process's parts, of which tasks in threads have the same."""
+    with _making:
+        return _wiring_of(os.getpid())
 
 
 @signals.setup_logging.connect
@@ -46,21 +60,40 @@ def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _check_before_start(**_: Any) -> None:
-    """Stops the start with a sentence where a secret is not set, a server down, or the schema old."""
+def _check_before_start(sender: Any, **_: Any) -> None:
+    """Stops the start with a sentence where something is missing that the worker cannot do without."""
+    delivers = not _DELIVERING.isdisjoint(app.amqp.queues.consume_from)
     try:
-        settings().fernet_keys()
-        store = Store(make_engine(settings().database(), pool_size=0))
+        _check_machine(sender, delivers=delivers)
         _check_queues(app.amqp.queues.consume_from)
-        store.check()
+        _check_database(delivers=delivers)
         check_broker(app)
     except NotifyError as error:
         sys.exit(f"wallarm-notify: {error}")
+    except Exception as error:  # noqa: BLE001 - Celery would start all the same, and say nothing
+        sys.exit(f"wallarm-notify: the worker could not be checked before its start ({error!r}).")
+
+
+def _check_machine(worker: Any, *, delivers: bool) -> None:
+    pool = check_pool(worker.pool_cls)
+    check_temporary_folder()
+    if pool == PREFORK:
+        check_semaphores()
+    most, *_ = worker.options.get("autoscale") or [0]
+    allow_open_files(files_needed(max(worker.concurrency, most), delivers=delivers))
+
+
+def _check_database(*, delivers: bool) -> None:
+    cipher = KeyCipher(settings().fernet_keys())
+    store = Store(make_engine(settings().database(), pool_size=0), cipher)
+    store.check()
+    if delivers:
+        store.check_keys()
 
 
 def _check_queues(queues: Mapping[str, Any]) -> None:
     """A quorum queue's prefetch is fixed: what is held until it is due would use it up."""
-    delivering = sorted(queues.keys() & {NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
+    delivering = sorted(queues.keys() & _DELIVERING)
     if delivering and any(isinstance(queue, QuorumQueue) for queue in queues.values()):
         raise Refused(
             f"{' and '.join(INGEST_QUEUES)} are quorum queues (WALLARM_NOTIFY_EVENTS_QUEUE_TYPE): a worker "
@@ -112,7 +145,12 @@ def _look_for_garbage_less_often(**_: Any) -> None:
 
 
 @signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
 def _record_what_is_under_way(**_: Any) -> None:
-    """Gives requests that are under way the time to end and be recorded."""
+    """Gives requests that are under way the time to end and be recorded.
+
+    In a process of a worker when it ends; in the worker itself, which sends by -P threads and solo, when its
+    tasks have ended.
+    """
     if "courier" in vars(wiring()):
         wiring().courier.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, settings
 from wallarm_notify.embedded import BROKER_URL, DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -141,7 +141,7 @@ def _shape(connection: sa.Connection) -> sa.Row[Any]:
         """SELECT
              (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
               WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-                AND relname <> 'alembic_version') AS tables,
+                AND relname NOT IN ('alembic_version', 'compatibility')) AS tables,
              (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
               WHERE relnamespace = 'public'::regnamespace) AS relations,
              (SELECT string_agg(version_num, ' ') FROM alembic_version) AS version,
@@ -177,6 +177,26 @@ def database_url(database_server: str, databases: Databases) -> Iterator[str]:
         yield sibling(database_server, name)
     finally:
         databases.give_back(name)
+
+
+@pytest.fixture
+def make_database(database_server: str) -> Iterator[Callable[[str], str]]:
+    """Makes databases without any table, in an encoding; returns the URL of each."""
+    made: list[str] = []
+
+    def make(encoding: str = "UTF8") -> str:
+        name = f"wallarm_notify_{encoding.lower()}_{uuid4().hex}"
+        execute(
+            database_server,
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' "
+            "LOCALE_PROVIDER libc",
+        )
+        made.append(name)
+        return sibling(database_server, name)
+
+    yield make
+    for name in made:
+        execute(database_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

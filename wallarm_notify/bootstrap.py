@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from threading import RLock
+from typing import Any, Self, TypeVar, overload
 
 from wallarm_notify.adapters.courier import Courier
 from wallarm_notify.adapters.database import make_engine
@@ -34,39 +35,62 @@ from wallarm_notify.services.sweep import Sweep
 from wallarm_notify.services.test_integration import Target, Testing
 from wallarm_notify.settings import Settings
 
+T = TypeVar("T")
+
+_making = RLock()
+
+
+class made_once(cached_property[T]):  # noqa: N801 - it is used like the one it is made of
+    """A ``cached_property`` of which threads that ask for it at once get the same."""
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> T: ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> Self | T:
+        """The value; from the second time on Python finds it in the instance, and does not come here."""
+        with _making:
+            return super().__get__(instance, owner)
+
 
 @dataclass(frozen=True)
 class Wiring:
     """Everything a process of ours is made of, each part made at its first use.
 
     Make one in each process, after the fork. A ``keyless`` one handles no integration keys and
-    needs no WALLARM_NOTIFY_SECRET_KEYS.
+    needs no WALLARM_NOTIFY_SECRET_KEYS. One that ``checks_first`` checks the database at its first use, as
+    a process has to that does not do so at its start.
     """
 
     settings: Settings
     keyless: bool = False
     delivers: bool = False
+    checks_first: bool = False
 
-    @cached_property
+    @made_once
     def store(self) -> Store:
         """The database, with keys."""
         if self.keyless:
             return self.plain_store
-        return Store(make_engine(self.settings.database()), KeyCipher(self.settings.fernet_keys()))
+        cipher = KeyCipher(self.settings.fernet_keys())
+        return Store(make_engine(self.settings.database()), cipher, checks_first=self.checks_first)
 
-    @cached_property
+    @made_once
     def plain_store(self) -> Store:
         """The database for what handles no keys: it needs no WALLARM_NOTIFY_SECRET_KEYS."""
-        return Store(make_engine(self.settings.database(), pool_size=0))
+        engine = make_engine(self.settings.database(), pool_size=0)
+        return Store(engine, checks_first=self.checks_first)
 
-    @cached_property
+    @made_once
     def _bell(self) -> Any:
         """The broker. Celery is imported only where messages are sent."""
         from wallarm_notify.adapters.queue import CeleryDoorbell, app  # noqa: PLC0415 - see above
 
         return CeleryDoorbell(app)
 
-    @cached_property
+    @made_once
     def router(self) -> Router:
         """Ingest."""
         return Router(
@@ -78,22 +102,22 @@ class Wiring:
             rejected_per_day=self.settings.rejected_per_day,
         )
 
-    @cached_property
+    @made_once
     def delivery(self) -> Delivery:
         """Claims and records."""
         return Delivery(self.store, self._bell, knobs_of(self.settings))
 
-    @cached_property
+    @made_once
     def _departures(self) -> Departures:
         """How what this process routes is sent by itself."""
         return Departures(lambda: self.courier, knobs_of(self.settings))
 
-    @cached_property
+    @made_once
     def courier(self) -> Courier:
         """The sends."""
         return Courier(self._new_poster(), self.delivery, url=self._url_of, pack=self._pack)
 
-    @cached_property
+    @made_once
     def sweep(self) -> Sweep:
         """Beat's errand."""
         return Sweep(
@@ -108,12 +132,12 @@ class Wiring:
         """Beat's errand, beside SWEEP: calls that workers died of."""
         return try_again(self.plain_store, self._bell)
 
-    @cached_property
+    @made_once
     def policy(self) -> Policy:
         """When an integration is switched off."""
         return policy_of(self.settings)
 
-    @cached_property
+    @made_once
     def review(self) -> Review:
         """Beat's errand: the failure ratio."""
         return Review(
@@ -134,37 +158,37 @@ class Wiring:
         retention = timedelta(days=self.settings.retention_days)
         return prune(self.store, retention=retention, window=self.policy.window)
 
-    @cached_property
+    @made_once
     def management(self) -> Management:
         """Administrators' changes."""
         return Management(self.store, self._bell, ring=self.settings.ring, hash_body=hash_of)
 
-    @cached_property
+    @made_once
     def triggers(self) -> TriggerManagement:
         """Administrators' changes of triggers."""
         return TriggerManagement(self.store, self._bell, ring=self.settings.ring, hash_body=hash_of)
 
-    @cached_property
+    @made_once
     def replay(self) -> Replay:
         """Sending anew."""
         return Replay(self.store, self._bell, ring=self.settings.ring)
 
-    @cached_property
+    @made_once
     def resubmit(self) -> Resubmit:
         """Rejected events, taken in after all."""
         return Resubmit(self.store, self._bell, ring=self.settings.ring, as_text=_text_of)
 
-    @cached_property
+    @made_once
     def resubmit_message(self) -> ResubmitMessage:
         """Undecodable messages, taken in after all."""
         return ResubmitMessage(self.store, self.router, UNDECODABLE)
 
-    @cached_property
+    @made_once
     def resubmit_set_aside(self) -> ResubmitMessage:
         """Calls that are set aside, taken in after all."""
         return ResubmitMessage(self.store, self.router, SET_ASIDE)
 
-    @cached_property
+    @made_once
     def testing(self) -> Testing:
         """Test alerts."""
         return Testing(

@@ -197,7 +197,7 @@ class EmbeddedPostgres:
         def is_ready() -> bool:
             _check_alive(process, "PostgreSQL", files / "log")
             lines = _lines(data / "postmaster.pid")
-            return lines[:1] == [str(process.pid)] and lines[7:8] == ["ready"]
+            return lines[:1] == [str(process.pid)] and lines[7:8] in (["ready"], ["standby"])
 
         try:
             _wait_until(is_ready)

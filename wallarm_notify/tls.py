@@ -3,6 +3,7 @@
 import ssl
 from typing import Any, Final
 
+from wallarm_notify.domain.errors import system_words
 from wallarm_notify.urls import TLS, BadURL, Broker
 
 SSL_CERT_FILE: Final = "SSL_CERT_FILE"
@@ -47,8 +48,9 @@ def ca_fault(path: str) -> str | None:
     except ssl.SSLError:
         return "is no PEM file with a certificate"
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        return f"cannot be read ({reason or 'no path'})"
+        return (
+            f"cannot be read ({system_words(error) if isinstance(error, OSError) else 'no path'})"
+        )
     return None if context.cert_store_stats()["x509"] else "is no PEM file with a certificate"
 
 
@@ -66,7 +68,11 @@ def check_files(tls: TLS | None) -> None:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
                 tls.certfile, tls.keyfile, password=""
             )
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+                raise BadURL(
+                    f"names a file in ssl_certfile or ssl_keyfile that cannot be read ({system_words(error)})"
+                ) from None
             raise BadURL(
                 "names files in ssl_certfile and ssl_keyfile that are no certificate and its key, without a "
                 "password, in PEM"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from build import Bench, a_key, an_event
+from cryptography.fernet import Fernet
 
 from wallarm_notify.adapters.secrets import REMEMBERED, KeyCipher, generate
 from wallarm_notify.adapters.store import Store
@@ -114,6 +115,65 @@ def test_a_store_without_keys_routes_all_the_same(bench: Bench) -> None:
     assert len(plain.transact(lambda tx: tx.subscribers_of([1]))) == 1
     with pytest.raises(RuntimeError, match="without WALLARM_NOTIFY_SECRET_KEYS"):
         plain.transact(lambda tx: tx.fingerprint(KEY))
+
+
+def store_token(bench: Bench, integration: int, secret: str, at: int) -> None:
+    """Under the Fernet key ``secret``, as one that was made at ``at``, in epoch seconds."""
+    token = Fernet(secret).encrypt_at_time(a_key().reveal().encode(), at)
+    bench.sql("UPDATE integrations SET key_token = :t WHERE id = :i", t=token, i=integration)
+
+
+def check(bench: Bench, *secret_keys: str) -> None:
+    Store(bench.engine, KeyCipher(secret_keys)).check_keys()
+
+
+def test_with_no_key_stored_any_secret_key_will_do(bench: Bench) -> None:
+    check(bench, NEW)
+
+
+# Where base64's alphabet and ASCII's order differ, and where a digit more is needed.
+MOMENTS = [0, 1_700_000_000, 1_700_000_064, 1_764_000_000, 2**31, 2**32 - 1, 2**32, 2**38 + 13]
+
+
+@pytest.mark.parametrize("change", range(1, len(MOMENTS)))
+def test_a_secret_key_that_is_missing_is_found_wherever_it_was_changed(
+    bench: Bench, change: int
+) -> None:
+    """Before the change all is stored under the old one, from then on under the new one."""
+    integrations = [bench.integration() for _ in MOMENTS]
+    shuffled = sorted(zip(integrations, MOMENTS, strict=True), key=lambda both: both[0] * 5 % 7)
+    for (_, moment), integration in zip(shuffled, integrations, strict=True):
+        store_token(bench, integration, OLD if MOMENTS.index(moment) < change else NEW, moment)
+    check(bench, NEW, OLD)
+    for alone in (OLD, NEW):
+        with pytest.raises(Unavailable, match="WALLARM_NOTIFY_SECRET_KEYS lacks the key") as error:
+            check(bench, alone)
+        assert OLD not in str(error.value)
+        assert NEW not in str(error.value)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_among_many_the_oldest_and_the_newest_are_tried(bench: Bench, which: int) -> None:
+    integrations = [bench.integration() for _ in range(50)]
+    for number, integration in enumerate(reversed(integrations)):
+        store_token(bench, integration, NEW, 1_700_000_000 + number)
+    check(bench, NEW)
+    odd = integrations[::-1][which]
+    store_token(bench, odd, OLD, 1_600_000_000 if which == 0 else 1_800_000_000)
+    with pytest.raises(Unavailable, match=f"the key of integration {odd} is stored"):
+        check(bench, NEW)
+
+
+def test_a_key_that_nobody_will_use_need_not_be_opened(bench: Bench) -> None:
+    disabled, deleted, garbled = (bench.integration() for _ in range(3))
+    bench.sql("UPDATE integrations SET key_token = 'no token' WHERE id = :i", i=garbled)
+    with pytest.raises(Unavailable, match=f"integration {disabled}, {deleted}, {garbled} is"):
+        check(bench, NEW)
+    with pytest.raises(Unavailable, match=f"integration {garbled} is"):
+        check(bench, OLD)
+    bench.sql("UPDATE integrations SET enabled = false WHERE id <> :i", i=deleted)
+    bench.sql("UPDATE integrations SET deleted_at = now() WHERE id = :i", i=deleted)
+    check(bench, NEW)
 
 
 def test_no_key_is_in_any_row_but_as_a_token(bench: Bench) -> None:

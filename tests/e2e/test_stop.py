@@ -36,6 +36,35 @@ def test_a_worker_ends_what_is_under_way(system: System, number: signal.Signals)
     assert system.states() == {"delivered": 1}
 
 
+@pytest.mark.parametrize("number", ASKED)
+@pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
+def test_whatever_the_pool_all_that_is_under_way_is_recorded_and_nothing_sent_twice(
+    system: System, pool: str, number: signal.Signals
+) -> None:
+    """Answers come later than the worker is asked to stop; what it did not record would be sent again."""
+    for _ in range(5):
+        system.integration(a_key())
+    system.sandbox.set_faults([{"kind": "slow", "delay": 3}])
+    worker = system.start_worker("-P", pool)
+    system.emit(*(an_event() for _ in range(4)))
+    eventually(lambda: len(system.sandbox.requests()) >= 10, 10, "requests under way")
+    status, said = ask(worker, number)
+    assert (status, "Traceback" in said) == (0, False), said
+    sent = len(system.sandbox.requests())
+    with system.wiring.store._engine.connect() as connection:
+        attempts = connection.exec_driver_sql(
+            "SELECT notification_id, count(*) FROM attempts GROUP BY notification_id"
+        ).fetchall()
+    assert [count for _, count in attempts] == [1] * sent
+    assert system.states()["delivered"] == sent
+    # The rest is taken up by the next worker at once, as the one that stopped holds none of it.
+    system.sandbox.set_faults([])
+    system.start_worker("-P", pool)
+    system.start_beat()
+    system.wait_for_states(30, delivered=20)
+    assert len(system.sandbox.requests()) == 20
+
+
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_a_worker_without_processes_ends_too(system: System, pool: str) -> None:
     worker = system.start_worker("-P", pool)

@@ -128,7 +128,7 @@ def test_a_disk_that_is_full_is_one_sentence(bare: CommandLine) -> None:
             [COMMAND, "events", "schema"], stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert done.returncode != 0
-    assert b"No space left on device" in done.stderr
+    assert b"No space left on device [errno 28]: output" in done.stderr
     assert b"Traceback" not in done.stderr
 
 

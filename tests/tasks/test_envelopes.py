@@ -72,6 +72,34 @@ except Reject as rejection:
 """
 
 
+# Eight threads that ask for a process's parts at once, each of which takes a while to be made.
+AT_ONCE = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from tasks import process
+from wallarm_notify import bootstrap
+
+def slowly(make):
+    def made(*given, **named):
+        time.sleep(0.2)
+        return make(*given, **named)
+    return made
+
+process.Wiring = slowly(bootstrap.Wiring)
+bootstrap.Courier = slowly(bootstrap.Courier)
+together = Barrier(8)
+
+def ask(_):
+    together.wait()
+    return id(process.wiring().courier)
+
+with ThreadPoolExecutor(8) as pool:
+    print(len(set(pool.map(ask, range(8)))))
+"""
+
+
 # Ingest in a process whose parts cannot be made.
 NOT_MADE = """
 from celery.exceptions import Reject
@@ -176,6 +204,11 @@ def test_whatever_goes_wrong_in_ingest_its_message_is_handed_back() -> None:
     done = ask(script=NOT_MADE)
     assert done.stdout.split() == ["handed", "back"], done.stderr
     assert "can't start new thread" in done.stderr
+
+
+def test_tasks_in_threads_have_one_courier_which_is_the_one_that_is_waited_for() -> None:
+    done = ask(script=AT_ONCE)
+    assert done.stdout.split() == ["1"], done.stderr
 
 
 def test_on_amqp_a_publish_that_is_refused_is_an_error() -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from wallarm_notify.adapters.database import make_engine, meaning
+from wallarm_notify.adapters.database_check import ENCODING
 from wallarm_notify.adapters.migrations import current, newest
 from wallarm_notify.adapters.queue import check_broker, connection_errors
 from wallarm_notify.domain.errors import Refused
@@ -27,7 +28,7 @@ def database_of_our_own(url: str) -> Iterator[tuple[str, bool]]:
     """
     name = f"wallarm_notify_{uuid4().hex}"
     try:
-        _execute(url, f"CREATE DATABASE {name}")
+        _execute(url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{ENCODING}'")
     except ProgrammingError:  # not permitted
         _check_unused(url)
         yield url, False

@@ -29,6 +29,8 @@ _CONNECT: Final[dict[str, Any]] = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
+    # Whatever PGCLIENTENCODING and the role's settings say: others cannot say every text.
+    "client_encoding": "UTF8",
 }
 
 TRUSTED: Final = 1.0
@@ -41,8 +43,17 @@ _ENDED: Final = frozenset({"57P01", "57P02", "57P03"})
 """The server ends, has crashed, or is not up yet."""
 
 _STATEMENT_TIMEOUT: Final = "57014"
-_UNDEFINED_TABLE: Final = "42P01"
-_UNDEFINED_COLUMN: Final = "42703"
+_NOT_PERMITTED: Final = "42501"
+
+_OTHER_SCHEMA: Final = (
+    "The database has not been migrated to this version; run: wallarm-notify db upgrade"
+)
+_READ_ONLY: Final = (
+    "The database takes no changes: it is a read replica, or set to be read only. "
+    "WALLARM_NOTIFY_DATABASE_URL has to name the primary."
+)
+_SENTENCES: Final = {"42P01": _OTHER_SCHEMA, "42703": _OTHER_SCHEMA, "25006": _READ_ONLY}
+"""Undefined table, undefined column, read only."""
 
 
 def make_engine(url: str, *, pool_size: int = 4, bounded: bool = True) -> Engine:
@@ -148,9 +159,12 @@ def _of_driver(error: BaseException) -> BaseException | None:
 
 
 def _meaning_of(error: PsycopgError, code: str) -> NotifyError:
-    if code in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN):
+    if code in _SENTENCES:
+        return Unavailable(_SENTENCES[code])
+    if code == _NOT_PERMITTED:
         return Unavailable(
-            "The database has not been migrated to this version; run: wallarm-notify db upgrade"
+            f"The database does not let this role do it ({_first_line(error)}); docs/operations.md has the rights "
+            "that each process needs."
         )
     if code[:2] in ("22", "23"):
         return BadRow(f"The database refuses the data: {_first_line(error)}")

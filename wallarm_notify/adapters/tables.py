@@ -383,6 +383,15 @@ installation = Table(
     CheckConstraint("one", name="one"),
 )
 
+compatibility = Table(
+    "compatibility",
+    metadata,
+    # One row: the oldest program that this schema serves, by the newest revision that program knows.
+    Column("one", Boolean, primary_key=True, server_default=true()),
+    Column("serves_from", Text, nullable=False),
+    CheckConstraint("one", name="one"),
+)
+
 triggers = Table(
     "triggers",
     metadata,

@@ -23,3 +23,10 @@ class TooMuch(Unavailable):
 
 class BadRow(NotifyError):
     """The database refused the data itself: one row poisons its batch, waiting is of no use."""
+
+
+def system_words(error: OSError) -> str:
+    """What the operating system says, with its number: ``No space left on device [errno 28]``."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.strerror} [errno {error.errno}]"

@@ -12,4 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     """${message}."""
+    # Does a program that knows no newer revision than the one before this go on working with what this
+    # makes, as in a rolling upgrade? If not, here: (docs/decisions/0012)
+    # op.execute("UPDATE compatibility SET serves_from = ${repr(up_revision)}")
     ${upgrades if upgrades else "pass"}

@@ -27,6 +27,9 @@ ENQUEUE_PATH: Final = "/v2/enqueue"
 IDLE_AT_MOST: Final = 20
 """Seconds after which an unused connection is dropped: a stale one is no failure of the customer's."""
 
+KEPT_CONNECTIONS: Final = 288
+"""Connections that a process keeps open at most, those under way included."""
+
 NAMES_KEPT: Final = 4
 """Seconds that an address is remembered; that a name has none, half as long (libcurl's own: 60 and 30)."""
 
@@ -218,7 +221,7 @@ class Poster(Generic[T]):
         connect_timeout: float,
         request_timeout: float,
         ca_file: str | None = None,
-        connections: int = 288,
+        connections: int = KEPT_CONNECTIONS,
     ) -> None:
         self._how = (connect_timeout, request_timeout, ca_file)
         self._ear, self._bell = socket.socketpair()

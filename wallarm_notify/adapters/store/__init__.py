@@ -9,12 +9,14 @@ from psycopg2 import Error as PsycopgError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from wallarm_notify.adapters import migrations
 from wallarm_notify.adapters.database import is_lost, may_run_again, meaning, transaction
-from wallarm_notify.adapters.migrations import current, newest
+from wallarm_notify.adapters.database_check import check_server
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
 from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
+from wallarm_notify.adapters.store.key_samples import KeySampleQueries
 from wallarm_notify.adapters.store.listings import ListingQueries
 from wallarm_notify.adapters.store.quarantine import QuarantineQueries
 from wallarm_notify.adapters.store.routing import RoutingQueries
@@ -36,17 +38,24 @@ class Transaction(
     HealthQueries,
     UpkeepQueries,
     IntegrationQueries,
+    KeySampleQueries,
     ListingQueries,
 ):
     """One transaction, with every query; each use case names those it uses."""
 
 
 class Store:
-    """PostgreSQL. Make one in each process: connections do not survive a fork."""
+    """PostgreSQL. Make one in each process: connections do not survive a fork.
 
-    def __init__(self, engine: Engine, cipher: KeyCipher | None = None) -> None:
+    One that ``checks_first`` checks the database, for reading, before its first transaction.
+    """
+
+    def __init__(
+        self, engine: Engine, cipher: KeyCipher | None = None, *, checks_first: bool = False
+    ) -> None:
         self._engine = engine
         self._cipher = cipher
+        self._is_unchecked = checks_first
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
         """Runs ``work`` in one transaction and commits it.
@@ -55,6 +64,9 @@ class Store:
         whole of it again; so does, once, a connection that broke before the commit. Raises
         Unavailable where the database is away, BadRow where it refuses the data.
         """
+        if self._is_unchecked:
+            self.check(writes=False)
+            self._is_unchecked = False
         for run in range(1, _RUNS + 1):
             tx: Transaction | None = None
             try:
@@ -71,17 +83,29 @@ class Store:
                 time.sleep(random.uniform(0, 0.02 * run))  # noqa: S311 - so that rivals part
         raise AssertionError("unreachable")
 
-    def check(self) -> None:
-        """Raises Unavailable where the database is away or not migrated to this version."""
+    def check(self, *, writes: bool = True) -> None:
+        """Raises Unavailable where the database is away, or is none that this program works with.
+
+        Without ``writes`` a read replica will do.
+        """
         try:
             with self._engine.connect() as connection:
-                have = current(connection)
+                check_server(connection, writes=writes)
+                migrations.check(connection)
         except SQLAlchemyError as error:
             raise meaning(error) from None
-        if have != newest():
+
+    def check_keys(self) -> None:
+        """Raises Unavailable where WALLARM_NOTIFY_SECRET_KEYS does not open what is stored.
+
+        It tries a few of the keys of enabled integrations, from the oldest to the newest.
+        """
+        locked_up = self.transact(lambda tx: tx.locked_up_keys())
+        if locked_up:
+            named = ", ".join(map(str, locked_up))
             raise Unavailable(
-                f"The database is {'empty' if have is None else f'at version {have}'}, this program needs "
-                f"version {newest()}; run: wallarm-notify db upgrade"
+                f"WALLARM_NOTIFY_SECRET_KEYS lacks the key under which the key of integration {named} is stored, "
+                "and maybe of more; add it after the newest one, or give the integration a new key or disable it."
             )
 
     def close(self) -> None:

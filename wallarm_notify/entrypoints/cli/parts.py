@@ -28,4 +28,4 @@ def wiring(*, keys: bool = False, rings: bool = False) -> "Wiring":
         settings.fernet_keys()
     if rings:
         settings.broker()
-    return Wiring(settings, keyless=not keys)
+    return Wiring(settings, keyless=not keys, checks_first=True)

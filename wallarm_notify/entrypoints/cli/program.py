@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.domain.errors import NotifyError, system_words
 from wallarm_notify.entrypoints.cli.output import PROGRAM, complain, note
 
 FAILED: Final = 1
@@ -39,7 +39,7 @@ class Program(click.Group):
             complain(_masked(str(error), words))
             status = FAILED
         except OSError as error:
-            complain(_masked(f"{error.strerror or error}: {error.filename or 'output'}", words))
+            complain(_masked(f"{system_words(error)}: {error.filename or 'output'}", words))
             status = FAILED
         sys.exit(status if isinstance(status, int) else 0)
 
