@@ -87,6 +87,8 @@ integrations = Table(
     Column("disabled_reason", Text),
     # Set while an answer took a second or more and none under a second came since.
     _time("slow_since"),
+    # When it was slow last; null if it never was.
+    _time("recovered_at"),
     # A slow integration gets one send at a time: until when the lane is taken.
     _time("lane_until"),
     # Which claim holds it: only that one frees it.
@@ -203,8 +205,11 @@ notifications = Table(
     # Every insert and every change touches few indexes; leave room in the page for it.
     postgresql_with={"fillfactor": 80},
 )
+# Who has something overdue, in which queue: SWEEP goes from one integration to the next.
 Index(
-    "ix_notifications_ring_at",
+    "ix_notifications_backlog",
+    notifications.c.integration_id,
+    text("(attempts_made = 0)"),
     notifications.c.ring_at,
     postgresql_where=notifications.c.ring_at.is_not(None),
 )
