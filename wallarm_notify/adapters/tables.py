@@ -197,6 +197,8 @@ notifications = Table(
     _time("finished_at"),
     # Why it ended where no attempt says so.
     Column("end_reason", Text),
+    # Which message carries it: an older one is not enqueued again.
+    Column("link", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("event_id", "origin", "integration_id"),
     CheckConstraint(
         "state IN ('pending', 'retrying', 'delivered', 'failed', 'cancelled', 'skipped')",

@@ -14,6 +14,10 @@ def upgrade() -> None:
     op.add_column(
         "integrations", sa.Column("recovered_at", sa.DateTime(timezone=True), nullable=True)
     )
+    op.add_column(
+        "notifications",
+        sa.Column("link", sa.Integer(), server_default=sa.text("0"), nullable=False),
+    )
     op.create_index(
         "ix_notifications_backlog",
         "notifications",
