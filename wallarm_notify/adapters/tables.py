@@ -300,19 +300,29 @@ Index("ix_health_minutes_minute", health_minutes.c.minute)
 outages = Table(
     "outages",
     metadata,
-    # When PagerDuty was down for most of us: what fails then is nobody's fault (spec 6).
+    # When a region of PagerDuty was down for most of us: what fails then is nobody's fault (spec 6).
     Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("region", Text, nullable=False),
     _time("began_at", nullable=False),
     # When a review found it going on last: one that nobody watched does not go on for ever.
     _time("seen_at", nullable=False),
     _time("ended_at"),
 )
-# One at a time goes on.
+# One at a time goes on in a region.
 Index(
     "ix_outages_going_on",
-    outages.c.ended_at.is_(None),
+    outages.c.region,
     unique=True,
     postgresql_where=outages.c.ended_at.is_(None),
+)
+
+small_outages = Table(
+    "small_outages",
+    metadata,
+    # Since when all of the few that were attempted in a region fail: see domain.health.SmallOutage.
+    Column("region", Text, primary_key=True),
+    _time("began_at", nullable=False),
+    _time("seen_at", nullable=False),
 )
 
 switch_offs = Table(
