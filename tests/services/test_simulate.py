@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 
 from wallarm_notify.domain.health import (
     MINUTE,
-    OUTAGE_WINDOW,
     Cell,
     Counts,
-    Hour,
     Policy,
-    SmallOutage,
     Window,
     counts_of_attempt,
     judge,
     minute_of,
+)
+from wallarm_notify.domain.outage import (
+    OUTAGE_WINDOW,
+    Hour,
+    SmallOutage,
     outages_of,
     small_outage,
 )

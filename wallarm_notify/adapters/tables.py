@@ -319,7 +319,7 @@ Index(
 small_outages = Table(
     "small_outages",
     metadata,
-    # Since when all of the few that were attempted in a region fail: see domain.health.SmallOutage.
+    # Since when all of the few that were attempted in a region fail: see domain.outage.SmallOutage.
     Column("region", Text, primary_key=True),
     _time("began_at", nullable=False),
     _time("seen_at", nullable=False),

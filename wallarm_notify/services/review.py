@@ -9,20 +9,22 @@ from typing import Any, Final, Protocol
 
 from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.health import (
-    SMALL_OUTAGE_LONGEST,
     WARNINGS,
-    Hour,
     Judgement,
-    Outage,
     Policy,
-    SmallOutage,
     Window,
     judge,
-    outages_of,
-    small_outage,
 )
 from wallarm_notify.domain.message import counted, duration_of
 from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.outage import (
+    SMALL_OUTAGE_LONGEST,
+    Hour,
+    Outage,
+    SmallOutage,
+    outages_of,
+    small_outage,
+)
 from wallarm_notify.services.explain import (
     Details,
     EvidenceQueries,

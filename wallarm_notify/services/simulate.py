@@ -9,17 +9,19 @@ from typing import Final, Protocol
 from wallarm_notify.domain.health import (
     MINUTE,
     NUMBERS,
-    OUTAGE_WINDOW,
     Cell,
     Counts,
     Judgement,
-    Outage,
     Policy,
-    SmallOutage,
     Window,
-    is_in_outage,
     judge,
     minute_of,
+)
+from wallarm_notify.domain.outage import (
+    OUTAGE_WINDOW,
+    Outage,
+    SmallOutage,
+    is_in_outage,
     small_outage,
 )
 from wallarm_notify.domain.retry import SCHEDULE

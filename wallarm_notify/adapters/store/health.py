@@ -10,19 +10,21 @@ from wallarm_notify.domain.health import (
     COUNTED,
     EXCUSABLE,
     NUMBERS,
-    OUTAGE_WINDOW,
     TIMES,
     Cell,
     Counts,
     FailureClass,
-    Hour,
     Policy,
-    SmallOutage,
     Window,
     class_of,
     minute_of,
 )
 from wallarm_notify.domain.integration import REGIONS
+from wallarm_notify.domain.outage import (
+    OUTAGE_WINDOW,
+    Hour,
+    SmallOutage,
+)
 from wallarm_notify.domain.outcome import FailureReason
 from wallarm_notify.services.explain import LastAnswer, Said, Slot
 from wallarm_notify.services.review import Crossing, Suspect, SwitchOff
