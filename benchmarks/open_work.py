@@ -204,7 +204,7 @@ _ENDED: Final = {
 
 _OPEN_COLUMNS: Final = """o.notification_id AS id, o.integration_id, o.state, o.run, o.attempts_made, o.claim,
     o.lost_claims, o.rings, o.due_at, o.lease_until, o.ring_at, NULL AS finished_at, o.severity,
-    o.disablings, o.last, NULL AS end_reason"""
+    o.disablings, o.last, NULL AS end_reason, 0 AS link"""
 
 
 class Today(RoutingQueries):

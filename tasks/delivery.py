@@ -12,15 +12,16 @@ log = logging.getLogger(__name__)
 
 
 @app.task(name=task_names.DELIVER)
-def deliver(ids: list[int]) -> str:
+def deliver(ids: list[int], links: list[int] | None = None) -> str:
     """Claims, and hands over what is sent and recorded beside the next claims.
 
-    Where too much is under way already it waits for room, 2 s at most.
+    Where too much is under way already it waits for room, 2 s at most. ``links`` holds of each id the
+    link that this message is: see ``domain.message.Message``.
     """
     courier = wiring().courier
     courier.wait_for_room(START_WITHIN.total_seconds())
     try:
-        claim = wiring().delivery.claim(ids)
+        claim = wiring().delivery.claim(ids, links)
     except Unavailable as error:
         # The message is only a doorbell: SWEEP rings again for what stays due.
         log.warning("delivery.not_claimed", extra={"error": str(error)})

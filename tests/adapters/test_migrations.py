@@ -205,6 +205,26 @@ def test_only_a_database_in_utf_8_is_upgraded(
         assert migrations.current(connection) is None
 
 
+def test_an_outage_from_before_there_were_regions_was_one_of_both(empty_database: str) -> None:
+    engine = make_engine(empty_database, pool_size=0)
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0004")
+        connection.exec_driver_sql(
+            """INSERT INTO outages (began_at, seen_at, ended_at)
+               VALUES ('2026-01-01Z', '2026-01-01Z', '2026-01-02Z'), ('2026-02-01Z', '2026-02-01Z', NULL)"""
+        )
+    migrations.upgrade(empty_database)
+    with engine.connect() as connection:
+        asked = "SELECT region, began_at::date::text, ended_at IS NULL FROM outages ORDER BY 1, 2"
+        rows = [tuple(row) for row in connection.exec_driver_sql(asked).fetchall()]
+    assert rows == [
+        ("eu", "2026-01-01", False),
+        ("eu", "2026-02-01", True),
+        ("us", "2026-01-01", False),
+        ("us", "2026-02-01", True),
+    ]
+
+
 def test_two_upgrades_at_once_wait_for_each_other(empty_database: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         befores = [before for before, _ in pool.map(migrations.upgrade, [empty_database] * 2)]

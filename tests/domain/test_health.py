@@ -17,15 +17,12 @@ from wallarm_notify.domain.health import (
     FailureClass,
     Guard,
     Judgement,
-    Outage,
     Policy,
     Window,
     by_minute,
     class_of,
     failures_to_limit,
-    is_in_outage,
     judge,
-    outage_of,
 )
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason
 from wallarm_notify.domain.retry import WAITS, total
@@ -251,43 +248,6 @@ def test_the_window_is_the_last_720_whole_minutes_and_the_current_one(
 def test_an_hour_that_clocks_show_twice_is_two_hours() -> None:
     cells = by_minute(an_attempt(wall("2026-10-25 02:30:59", fold=fold)) for fold in (0, 1))
     assert [c.minute for c in cells] == [utc("2026-10-25 00:30"), utc("2026-10-25 01:30")]
-
-
-@pytest.mark.parametrize(
-    ("explained", "attempts"), [(1, 1), (3, 5), (12, 20), (12, 19), (600, 1000), (1, 0)]
-)
-def test_an_integration_is_in_outage_from_exactly_60_per_cent_and_never_without_attempts(
-    explained: int, attempts: int
-) -> None:
-    assert is_in_outage(attempts, explained) is (attempts > 0)
-    assert not is_in_outage(attempts, explained - 1)
-
-
-@pytest.mark.parametrize(
-    ("attempted", "affected", "on"),
-    [
-        pytest.param(0, 0, False, id="nobody"),
-        pytest.param(9, 9, False, id="all of nine are too few"),
-        pytest.param(10, 10, True, id="all of ten"),
-        pytest.param(10, 5, True, id="half of ten"),
-        pytest.param(10, 4, False, id="less than half"),
-        pytest.param(11, 5, False, id="just under half"),
-        pytest.param(11, 6, True, id="just over half"),
-        pytest.param(1000, 500, True, id="half of many"),
-        pytest.param(1001, 500, False, id="just under half of many"),
-    ],
-)
-def test_it_is_an_outage_where_at_least_half_of_at_least_10_attempted_are_in_outage(
-    attempted: int, affected: int, *, on: bool
-) -> None:
-    others = [(5, 2)] * (attempted - affected) + [(0, 0)] * 20
-    outage = outage_of([*others, *[(5, 3)] * affected])
-    assert outage == Outage(attempted, affected)
-    assert outage.on is on
-
-
-def test_an_integration_with_one_attempt_in_the_hour_is_one_of_those_attempted() -> None:
-    assert outage_of([(1, 1)] * 5 + [(1, 0)] * 5 + [(0, 0)]) == Outage(10, 5)
 
 
 def test_every_reason_has_its_class_and_is_excused_by_an_outage_or_is_not() -> None:

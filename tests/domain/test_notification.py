@@ -15,6 +15,7 @@ from wallarm_notify.domain.notification import (
     Notification,
     State,
     Triage,
+    carried_on,
     claimed,
     ended,
     fresh,
@@ -116,6 +117,7 @@ def test_put_back_gives_the_claim_back_as_if_it_had_not_been() -> None:
         "lost_claims": 1,
         "lease_until": None,
         "ring_at": LATER + RING,
+        "link": 1,
     }
 
 
@@ -136,6 +138,7 @@ def test_a_promised_turn_is_when_it_is_due_and_nobody_is_on_it_till_then() -> No
         "due_at": turn,
         "lease_until": None,
         "ring_at": turn + RING,
+        "link": 1,
     }
 
 
@@ -185,6 +188,7 @@ def test_a_failure_is_due_again_its_wait_after_the_answer() -> None:
         "due_at": NOON + AGAIN.wait,
         "lease_until": None,
         "ring_at": LATER + RING,
+        "link": 1,
     }
 
 
@@ -323,6 +327,46 @@ def test_after_two_lost_claims_it_travels_alone(lost_claims: int, heap: str) -> 
 
 def test_company_that_has_ended_is_no_company() -> None:
     assert fate(a_candidate(lost_claims=2), a_candidate(id=2, state=State.FAILED)) == "ready"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "heap"),
+    [
+        (a_candidate(due_at=NOON + SECOND, link=2), "early"),
+        (a_candidate(due_at=NOON + SECOND, link=3), "left out"),
+        (a_candidate(due_at=NOON + SECOND, link=1), "left out"),
+        (a_candidate(link=3), "ready"),
+        (a_candidate(link=3, lost_claims=2), "left out"),
+        (a_candidate(link=2, lost_claims=2), "alone"),
+        (a_candidate(link=3, lost_claims=10), "lost"),
+        (a_candidate(link=3, enabled=False, due_at=NOON + SECOND), "cancel"),
+        (a_candidate(id=2, due_at=NOON + SECOND, link=3), "early"),
+    ],
+)
+def test_what_another_message_carries_by_now_is_not_enqueued_again(
+    candidate: Candidate, heap: str
+) -> None:
+    found = triage([candidate, a_candidate(id=9)], NOON, {1: 2, 9: 0})
+    heaps = {name: getattr(found, name) for name in Triage.__slots__}
+    mine = {
+        name for name, held in heaps.items() if candidate in held or candidate.notification in held
+    }
+    assert mine == ({heap} if heap != "left out" else set())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        carried_on(a_notification()),
+        waiting_for_turn(a_notification(), LATER, RING),
+        put_back(a_notification(), NOON, RING),
+        rung(a_notification(), NOON, RING),
+        record(a_notification(), AGAIN),
+        replayed(an_ended(State.FAILED), 0, LATER, RING),
+    ],
+)
+def test_whatever_is_followed_by_a_message_is_carried_on_by_that_one(changed: Notification) -> None:
+    assert changed.link == 1
 
 
 def test_one_that_a_worker_is_on_holds_nobody_back() -> None:

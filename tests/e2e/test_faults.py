@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from e2e.system import System, a_key, an_event, eventually
+from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
@@ -34,6 +35,35 @@ def test_a_duplicate_message_sends_nothing(system: System) -> None:
     assert len(system.sandbox.requests()) == 1
     assert len(system.show(shown.id).attempts) == 1
     assert system.ledger().findings == []
+
+
+def test_a_later_message_that_comes_twice_goes_on_once(
+    make_system: Callable[..., System], database_url: str
+) -> None:
+    system = make_system()
+    system.integration()
+    system.sandbox.set_faults([{"kind": "status", "status": 429, "retry_after": 600}])
+    worker = system.start_worker()
+    system.emit(an_event())
+    system.wait_for_states(10, retrying=1)
+    worker.stop()
+    (shown,) = system.notifications()
+    with make_engine(database_url, pool_size=0).connect() as connection:
+        link = connection.exec_driver_sql("SELECT link FROM notifications").scalar_one()
+    with system.ask_broker() as client:
+        client.flushdb()
+    worker = system.start_worker()
+    message = {"ids": [shown.id], "links": [link]}
+    with Celery(broker=system.broker_url) as producer:
+        for _ in range(3):
+            producer.send_task("notifications.deliver", kwargs=message, queue="retries")
+    eventually(lambda: worker.text().count("nothing to send of 1") >= 3, 10, "three idle tasks")
+
+    def in_the_broker() -> int:
+        with system.ask_broker() as client:
+            return int(client.llen("retries")) + int(client.hlen("wallarm_notify.unacked"))
+
+    eventually(lambda: in_the_broker() == 1, 10, "one message that waits")
 
 
 def test_killing_the_worker_mid_batch_loses_nothing_and_pages_once(

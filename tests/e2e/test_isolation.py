@@ -7,9 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import a_trigger_draft, criteria_of
+from build import RING, Bell, a_trigger_draft, criteria_of, text_of
+from build import an_event as an_accepted_event
 
 from e2e.system import System, a_key, an_event, eventually, sandbox_times
+from wallarm_notify.adapters.database import make_engine
+from wallarm_notify.services.route import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,3 +97,39 @@ def test_an_integration_that_was_slow_catches_up_when_it_answers_in_time(
     assert len(system.sandbox.alerts(key.reveal())) == 60
     assert all(a["triggers"] == 1 for a in system.sandbox.alerts())
     assert system.ledger().findings == []
+
+
+def test_a_lost_message_is_found_at_once_beside_a_backlog_behind_a_hanging_integration(
+    make_system: Callable[..., System], database_url: str
+) -> None:
+    system = make_system(
+        request_timeout=4,
+        connect_timeout=2,
+        lease_seconds=10,
+        retry_time_scale=0.01,
+        sweep_seconds=1,
+    )
+    hanging, healthy = a_key("hang"), a_key("ok")
+    slow = system.integration(hanging, client_id=1)
+    system.integration(healthy, client_id=2)
+    system.sandbox.set_faults([{"key": hanging.reveal(), "kind": "hang"}])
+    # What it enqueues is lost, and 150,000 have been waiting behind the hanging one for longer.
+    router = Router(system.wiring.store, Bell(), ring=RING, as_text=text_of)
+    list(router.ingest([an_accepted_event(client_id=client) for client in (1, 2)], ()))
+    with make_engine(database_url, pool_size=0).begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE integrations SET slow_since = now() WHERE id = %s", (slow,)
+        )
+        connection.exec_driver_sql(
+            """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
+                   disablings, due_at, ring_at)
+               SELECT n.client_id, n.integration_id, n.event_id, 'trigger:' || g, n.severity, n.state, 0,
+                   now() - interval '1 hour', now() - interval '1 hour'
+               FROM notifications n, generate_series(1, 150000) g WHERE n.integration_id = %s""",
+            (slow,),
+        )
+        connection.exec_driver_sql("UPDATE notifications SET ring_at = now() WHERE client_id = 2")
+    system.start_worker()
+    system.start_beat()
+    eventually(lambda: sandbox_times(system.sandbox, healthy), 10, "the lost one was sent")
+    eventually(lambda: sandbox_times(system.sandbox, hanging), 10, "one of the others, too")

@@ -138,14 +138,16 @@ def test_each_guard_that_holds_is_named_and_the_review_obeys_it(
 def test_what_an_outage_excuses_is_told(line: CommandLine) -> None:
     number = line.integration()
     attempted(line, number, *spread(5, an_answer(503)))
-    asked = "INSERT INTO outages (began_at, seen_at, ended_at) VALUES (now() - interval '2 h', now(), {})"
+    asked = "INSERT INTO outages (region, began_at, seen_at, ended_at) VALUES ('us', now() - interval '2 h', now(), {})"
     line.sql(asked.format("now()"))
     assert re.search(
-        r"Left out +5 failures in an outage of PagerDuty *$", said_of(line, number), re.MULTILINE
+        r"Left out +5 failures in an outage of PagerDuty in US *$",
+        said_of(line, number),
+        re.MULTILINE,
     )
     assert "nothing was attempted that counts" in said_of(line, number)
     line.sql(asked.format("NULL"))
-    assert "5 failures in an outage of PagerDuty that goes on" in said_of(line, number)
+    assert "5 failures in an outage of PagerDuty in US that goes on" in said_of(line, number)
 
 
 def test_the_last_automatic_disabling_can_be_shown_after_enabling(line: CommandLine) -> None:

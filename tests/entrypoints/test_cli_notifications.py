@@ -112,7 +112,7 @@ def test_replay_by_id_makes_them_pending_again_and_rings(line: CommandLine) -> N
     assert line.json("notifications", "replay", 1, 2) == {"replayed": 2}
     shown = line.json("notifications", "show", 1)
     assert (shown["state"], shown["run"]) == ("pending", 2)
-    assert line.messages("notifications")[-1] == {"ids": [1, 2]}
+    assert line.messages("notifications")[-1] == {"ids": [1, 2], "links": [1, 1]}
 
 
 def test_replay_of_many_counts_first(line: CommandLine) -> None:

@@ -114,8 +114,8 @@ def test_every_system_subscriber_is_told_with_figures_the_broken_one_last(bench:
         (Reviewed(), "0 integrations disabled, 0 warnings"),
         (Reviewed((7,), 1), "1 integration disabled, 1 warning"),
         (
-            Reviewed((7, 8), 0, outage=True),
-            "2 integrations disabled, 0 warnings; PagerDuty is down",
+            Reviewed((7, 8), 0, down=("eu",)),
+            "2 integrations disabled, 0 warnings; PagerDuty is down in EU",
         ),
     ],
 )
@@ -206,8 +206,8 @@ def test_few_suspects_and_many_are_added_up_alike(
     failing(bench, client_id=4)
     bench.sql("UPDATE integrations SET warned = 30 WHERE id = :i", i=bench.integration(client_id=5))
     bench.sql(
-        """INSERT INTO outages (began_at, seen_at, ended_at)
-           VALUES (now() - interval '1 hour', now(), now())"""
+        """INSERT INTO outages (region, began_at, seen_at, ended_at)
+           VALUES ('us', now() - interval '1 hour', now(), now())"""
     )
     few = bench.store.transact(lambda tx: tx.survey(POLICY))
     monkeypatch.setattr(health, "MANY_SUSPECTS", 0)
@@ -514,11 +514,22 @@ def test_a_warning_stands_no_more_when_its_window_is_empty_or_clean(bench: Bench
 
 
 def outage(
-    bench: Bench, number: int, *, since: timedelta = HOUR, until: timedelta = MINUTE
+    bench: Bench,
+    number: int,
+    *,
+    since: timedelta = HOUR,
+    until: timedelta = MINUTE,
+    region: str = "us",
+    clients_from: int = 1,
+    keys: int | None = None,
 ) -> list[int]:
-    """So many integrations that got nothing but 503 for as long as ``since``."""
-    ours = [bench.integration(client_id=n + 1) for n in range(number)]
-    for client, integration in enumerate(ours, 1):
+    """So many integrations that got nothing but 503 for as long as ``since``; of a key each unless told."""
+    theirs = [a_key() for _ in range(keys or number)]
+    ours = [
+        bench.integration(theirs[n % len(theirs)], client_id=clients_from + n, region=region)
+        for n in range(number)
+    ]
+    for client, integration in enumerate(ours, clients_from):
         history = spread(17, DOWN, over=since, until=until)
         bench.attempted(integration, *history, client_id=client)
     return ours
@@ -538,9 +549,113 @@ def test_an_outage_switches_off_nobody_but_whose_key_is_wrong(
     assert measure(bench.store).outage
 
 
-def test_fewer_than_ten_integrations_are_no_outage(bench: Bench) -> None:
+def test_fewer_than_ten_integrations_are_no_outage_where_anybody_is_well(bench: Bench) -> None:
     down = outage(bench, 9)
-    assert list(bench.reviewed().disabled) == down
+    bench.attempted(bench.integration(client_id=77), (MINUTE, TAKEN), client_id=77)
+    bench.sql("DELETE FROM health_minutes WHERE integration_id = :i", i=down.pop())
+    reviewed = bench.reviewed()
+    assert (list(reviewed.disabled), reviewed.down) == (down, ())
+
+
+def test_a_region_that_is_down_switches_off_nobody_there_and_another_one_is_judged_as_ever(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    down = outage(bench, 10, region="eu")
+    for client in range(50, 65):
+        integration = bench.integration(client_id=client)
+        bench.attempted(integration, (MINUTE, TAKEN), client_id=client)
+    broken = outage(bench, 1, clients_from=99)
+    reviewed = bench.reviewed()
+    assert (list(reviewed.disabled), reviewed.down) == (broken, ("eu",))
+    assert enabled(bench, *down) == [True] * 10
+    (said,) = lines(caplog, "pagerduty.outage")
+    assert (said.region, said.attempted, said.affected) == ("eu", 10, 10)
+    rows = bench.sql("SELECT region FROM outages WHERE ended_at IS NULL")
+    assert rows == [{"region": "eu"}]
+    # Over there it is over, and here it begins.
+    bench.sql("UPDATE integrations SET region = CASE region WHEN 'us' THEN 'eu' ELSE 'us' END")
+    assert bench.reviewed().down == ("us",)
+
+
+@pytest.mark.parametrize(
+    ("number", "keys", "off"),
+    [(1, 1, True), (2, 2, True), (3, 2, True), (3, 3, False), (9, 9, False)],
+)
+def test_of_a_few_that_all_fail_it_is_an_outage_where_they_are_three_of_three_keys(
+    bench: Bench, number: int, keys: int, *, off: bool
+) -> None:
+    down = outage(bench, number, keys=keys)
+    reviewed = bench.reviewed()
+    assert list(reviewed.disabled) == (down if off else [])
+    assert reviewed.outage is not off
+
+
+def test_a_few_whose_requests_are_refused_are_no_outage(bench: Bench) -> None:
+    wrong = [failing(bench, client_id=client) for client in (1, 2, 3)]
+    assert list(bench.reviewed().disabled) == wrong
+
+
+@pytest.mark.parametrize(("since", "down"), [(119, True), (121, False)])
+def test_a_few_are_believed_for_two_hours(
+    bench: Bench, caplog: pytest.LogCaptureFixture, since: int, *, down: bool
+) -> None:
+    outage(bench, 3, region="eu")
+    assert bench.reviewed().down == ("eu",)
+    bench.sql("UPDATE small_outages SET began_at = began_at - :s", s=since * MINUTE)
+    caplog.set_level(logging.INFO, "wallarm_notify")
+    assert bench.reviewed().outage is down
+    assert bench.reviewed().outage is down
+    said = lines(caplog, "pagerduty.outage_over")
+    assert len(said) == (not down)
+    if said:
+        assert said[0].hint == "so few are believed for 2 h at most; what fails counts again"
+
+
+def test_what_a_few_fail_after_their_two_hours_switches_them_off(bench: Bench) -> None:
+    down = outage(bench, 3)
+    assert bench.reviewed().disabled == ()
+    bench.sql("UPDATE small_outages SET began_at = began_at - interval '4 hours'")
+    bench.sql(
+        "UPDATE outages SET began_at = began_at - interval '4 hours', seen_at = seen_at - interval '2 hours'"
+    )
+    # Until then what failed is nobody's fault; what follows is.
+    for client, integration in enumerate(down, 1):
+        bench.attempted(
+            integration, *spread(16, DOWN, over=timedelta(minutes=53)), client_id=client
+        )
+    bench.reviewed()
+    found = explain(bench.store, down[0], POLICY)
+    assert found.evidence["left_out"] == 0
+    assert (
+        list(bench.value("SELECT array_agg(integration_id ORDER BY id) FROM switch_offs")) == down
+    )
+
+
+def test_a_silence_gives_a_few_no_two_hours_more_and_somebody_who_is_well_does(
+    bench: Bench,
+) -> None:
+    down = outage(bench, 3)
+    bench.reviewed()
+    began = "SELECT began_at FROM small_outages"
+    first = bench.value(began)
+    bench.sql("UPDATE health_minutes SET minute = minute - interval '2 hours'")
+    bench.sql("UPDATE outages SET began_at = began_at - interval '2 hours'")
+    assert not bench.reviewed().outage
+    assert bench.value(began) == first
+    bench.attempted(down[0], (MINUTE, TAKEN))
+    bench.reviewed()
+    assert bench.sql(began) == []
+
+
+def test_who_changes_the_region_takes_no_attempts_along(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    down = outage(bench, 11, region="eu")
+    bench.management.update(down[0], Change(region="us"))
+    reviewed = bench.reviewed()
+    assert (reviewed.disabled, reviewed.down) == ((), ("eu",))
+    (said,) = lines(caplog, "pagerduty.outage")
+    assert (said.attempted, said.affected) == (10, 10)
 
 
 def test_the_outage_guard_can_be_turned_off(bench: Bench) -> None:
@@ -577,8 +692,8 @@ def test_an_outages_failures_stay_left_out_when_it_is_over(
 def test_an_outage_that_no_review_watched_does_not_go_on_for_ever(bench: Bench) -> None:
     integration = failing(bench, DOWN)
     bench.sql(
-        """INSERT INTO outages (began_at, seen_at)
-           VALUES (now() - interval '12 hours', now() - interval '11 hours')"""
+        """INSERT INTO outages (region, began_at, seen_at)
+           VALUES ('us', now() - interval '12 hours', now() - interval '11 hours')"""
     )
     assert bench.reviewed().disabled == (integration,)
     assert bench.value("SELECT ended_at - seen_at FROM outages") == 2 * MINUTE
@@ -587,8 +702,8 @@ def test_an_outage_that_no_review_watched_does_not_go_on_for_ever(bench: Bench) 
 def test_an_outage_after_one_that_nobody_watched_is_another(bench: Bench) -> None:
     outage(bench, 10)
     bench.sql(
-        """INSERT INTO outages (began_at, seen_at)
-           VALUES (now() - interval '9 hours', now() - interval '8 hours')"""
+        """INSERT INTO outages (region, began_at, seen_at)
+           VALUES ('us', now() - interval '9 hours', now() - interval '8 hours')"""
     )
     bench.reviewed()
     bench.reviewed()

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from wallarm_notify.domain.health import (
     MINUTE,
-    OUTAGE_WINDOW,
     Cell,
     Counts,
     Policy,
@@ -23,11 +22,17 @@ from wallarm_notify.domain.health import (
     counts_of_attempt,
     judge,
     minute_of,
-    outage_of,
+)
+from wallarm_notify.domain.outage import (
+    OUTAGE_WINDOW,
+    Hour,
+    SmallOutage,
+    outages_of,
+    small_outage,
 )
 from wallarm_notify.domain.outcome import FailureReason
 from wallarm_notify.services.manage_integrations import Change
-from wallarm_notify.services.simulate import Replayed, simulate
+from wallarm_notify.services.simulate import Place, Replayed, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +47,15 @@ At = tuple[int, int, FailureReason | None]
 """An attempt: the integration, seconds since noon, and why it failed."""
 
 
+PLACES = {i: Place("eu" if i > 10 else "us", b"%d" % (i % 13)) for i in range(1, 16)}
+"""Ten integrations of one region, five of the other, two of which share a key."""
+
+
 def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int, datetime]:
     """When each integration is switched off first: everything counted anew at every minute."""
     off: dict[int, datetime] = {}
-    down: set[datetime] = set()  # the minutes of outages
+    down: set[tuple[str, datetime]] = set()  # the minutes of outages
+    small: dict[str, SmallOutage | None] = {}
     for n in range(1, minutes + 1):
         now = NOON + n * MINUTE
         past = [
@@ -57,16 +67,22 @@ def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int
         for i, at, counts in past:
             if at >= now - OUTAGE_WINDOW:
                 hour[i] += counts
-        outage = outage_of((c.attempts, c.excusable) for c in hour.values()).on
-        if outage and policy.outage_guard:
-            # The hour that was looked at, and the minute until the next review.
-            down |= {now - k * MINUTE for k in range(61)}
+        outages = set()
+        found = outages_of(
+            Hour(PLACES[i].region, PLACES[i].key, c.attempts, c.excusable) for i, c in hour.items()
+        )
+        for region, one in found.items():
+            small[region] = small_outage(small.get(region), one, now, policy.window)
+            if policy.outage_guard and one.is_on(small[region], now):
+                outages.add(region)
+                # The hour that was looked at, and the minute until the next review.
+                down |= {(region, now - k * MINUTE) for k in range(61)}
         for i in {i for i, _, _ in past} - set(off):
             parts = {False: Counts(), True: Counts()}
             for whose, at, counts in past:
                 if whose == i and at >= now - policy.window:
-                    parts[minute_of(at) in down] += counts
-            window = Window(parts[False], parts[True], outage and policy.outage_guard)
+                    parts[(PLACES[i].region, minute_of(at)) in down] += counts
+            window = Window(parts[False], parts[True], PLACES[i].region in outages)
             if judge(window, policy).disables:
                 off[i] = now
     return off
@@ -74,7 +90,7 @@ def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int
 
 REASONS = [None, FailureReason.CLIENT, FailureReason.SERVER, FailureReason.TIMEOUT]
 Attempts = st.lists(
-    st.tuples(st.integers(1, 12), st.integers(0, 3 * 3600 - 1), st.sampled_from(REASONS)),
+    st.tuples(st.integers(1, 15), st.integers(0, 3 * 3600 - 1), st.sampled_from(REASONS)),
     max_size=120,
 )
 Policies = st.builds(
@@ -93,7 +109,7 @@ def test_a_replay_switches_off_whom_and_when_reviews_would_have(
     policy: Policy, attempts: list[At]
 ) -> None:
     minutes = 200
-    replayed = Replayed(policy)
+    replayed = Replayed(policy, PLACES)
     off: dict[int, datetime] = {}
     for n in range(minutes):
         minute = NOON + n * MINUTE
@@ -184,6 +200,14 @@ def test_an_outage_is_left_out_of_the_past_too(bench: Bench) -> None:
         bench.attempted(integration, *history, client_id=client)
     assert run(bench).verdicts == []
     assert len(run(bench, outage_guard=False).verdicts) == 10
+
+
+def test_an_outage_of_one_region_is_left_out_of_its_past_alone(bench: Bench) -> None:
+    for client, region in enumerate(["eu"] * 10 + ["us"] * 2, 1):
+        integration = bench.integration(client_id=client, region=region)
+        history = [(3 * HOUR - MINUTE * 4 * n, DOWN) for n in range(17)]
+        bench.attempted(integration, *history, client_id=client)
+    assert sorted(v.client_id for v in run(bench).verdicts) == [11, 12]
 
 
 def test_progress_goes_from_nothing_to_all(bench: Bench) -> None:

@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import Bench, a_key, an_answer, an_integration_draft
+from build import Bench, a_key, an_answer, an_attempt, an_integration_draft, eventually
 from meanwhile import beside
 
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.overdue import AT_ONCE, FEW, Share
 from wallarm_notify.services.manage_integrations import Change
-from wallarm_notify.services.sweep import AT_ONCE, LONG_QUEUE, Swept
+from wallarm_notify.services.sweep import LONG_QUEUE, Swept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,154 @@ def test_sweep_rings_nothing_into_a_queue_that_is_long_or_not_known(
     wanted = {"both": {new, retry}, "first": {new}, "retries": {retry}, "none": set[int]()}[rung]
     assert sweep(bench).rung == len(wanted)
     assert set(bench.bell.ids()) == wanted
+
+
+LATE = "UPDATE notifications SET due_at = now() - interval '1 minute', ring_at = now()"
+
+
+def test_what_is_overdue_by_a_minute_is_rung_for_however_long_the_queue_is_a_few_at_a_time(
+    bench: Bench,
+) -> None:
+    bench.integration()
+    ids = bench.made(2 * FEW + 10)
+    bench.sql(LATE)
+    bench.bell.lengths = {True: 100_000, False: None}
+    found = [sweep(bench).rung for _ in range(4)]
+    assert found == [FEW, FEW, 10, 0]
+    rings = [bench.notification(i).rings for i in ids]
+    assert rings == [1] * len(ids)
+    # Rung for, they are left alone like all others.
+    bench.sql("UPDATE notifications SET ring_at = now()")
+    assert sweep(bench).rung == FEW
+
+
+def test_in_a_long_queue_a_backlog_keeps_no_lost_message_of_another_from_being_rung_for(
+    bench: Bench,
+) -> None:
+    busy = [bench.integration(client_id=2) for _ in range(3)]
+    bench.made(300, client_id=2)
+    bench.sql("UPDATE notifications SET due_at = now() - interval '1 h', ring_at = due_at")
+    bench.integration()
+    (lost,) = bench.made()
+    bench.sql(f"{LATE} WHERE id = :i", i=lost)
+    bench.bell.lengths = {True: 100_000, False: 100_000}
+    assert len(busy) * FEW // 4 < sweep(bench).rung <= FEW
+    assert lost in bench.bell.ids()
+
+
+def test_what_is_young_stays_out_of_a_long_queue_also_behind_what_is_not(bench: Bench) -> None:
+    bench.integration()
+    old, young = bench.made(2)
+    bench.sql(f"{LATE} - interval '1 s' WHERE id = :i", i=old)
+    bench.sql("UPDATE notifications SET ring_at = now() WHERE id = :i", i=young)
+    bench.bell.lengths = {True: LONG_QUEUE, False: LONG_QUEUE}
+    assert sweep(bench).rung == 1
+    assert bench.bell.ids() == [old]
+
+
+def behind_a_lane(bench: Bench, number: int) -> int:
+    """A slow integration with so many notifications overdue, longer than anything else; its id."""
+    slow = bench.integration(client_id=2)
+    bench.sql("UPDATE integrations SET slow_since = now()")
+    bench.made(min(number, 100), client_id=2)
+    bench.sql(
+        """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
+               attempts_made, disablings, due_at, ring_at)
+           SELECT 2, :slow, gen_random_uuid(), 'card', 0, 'retrying', n % 2, 0, now(), now()
+           FROM generate_series(1, :n) n""",
+        slow=slow,
+        n=number - min(number, 100),
+    )
+    bench.sql(
+        "UPDATE notifications SET ring_at = now() - interval '1 h', due_at = now() - interval '2 h'"
+    )
+    bench.bell.taken()
+    return slow
+
+
+def test_of_a_slow_integration_sweep_rings_for_one_and_for_all_of_the_others(bench: Bench) -> None:
+    slow = behind_a_lane(bench, 50)
+    bench.integration()
+    healthy = overdue(bench, 3)
+    bench.sql(
+        "UPDATE notifications SET ring_at = now() - interval '1 h' WHERE integration_id = :s",
+        s=slow,
+    )
+    assert sweep(bench).rung == 4
+    rung = bench.bell.ids()
+    assert set(healthy) < set(rung)
+    (one,) = set(rung) - set(healthy)
+    assert bench.notification(one).integration_id == slow
+    assert sweep(bench).rung == 1
+
+
+def test_of_a_slow_integration_sweep_rings_for_none_while_its_lane_is_taken(bench: Bench) -> None:
+    behind_a_lane(bench, 5)
+    bench.sql("UPDATE integrations SET lane_until = now() + interval '20 s'")
+    assert sweep(bench).rung == 0
+    bench.sql("UPDATE integrations SET lane_until = now()")
+    assert sweep(bench).rung == 1
+
+
+def test_one_of_a_slow_integration_moves_its_lane_again(bench: Bench) -> None:
+    behind_a_lane(bench, 5)
+    assert sweep(bench).rung == 1
+    claim = bench.claim(bench.bell.ids())
+    assert [s.slow for s in claim.sendings] == [True]
+
+
+def test_what_waits_behind_a_lane_is_looked_at_as_one_and_when_it_recovers_by_itself(
+    bench: Bench,
+) -> None:
+    slow = behind_a_lane(bench, 20)
+    assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
+    # A worker died that had claimed some before it was slow.
+    bench.sql(
+        "UPDATE notifications SET lease_until = now() - interval '6 minutes' WHERE id % 2 = 0"
+    )
+    sweep(bench)
+    assert bench.ledger().findings == []
+    # The lane does not move and SWEEP does not run.
+    bench.sql("UPDATE notifications SET ring_at = ring_at - interval '6 minutes'")
+    assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
+    sweep(bench)
+    claim = bench.claim(bench.bell.ids())
+    (sending,) = claim.sendings
+    bench.delivery.record(
+        [an_attempt(sending, claim)], [slow], {slow: sending.notification.lane_token}
+    )
+    bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE finished_at IS NULL")
+    assert bench.ledger().findings == []
+    assert sweep(bench).rung == 19
+    bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE finished_at IS NULL")
+    bench.sql("UPDATE integrations SET recovered_at = now() - interval '301 s'")
+    assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
+
+
+def test_what_waits_behind_a_lane_costs_sweep_nothing(bench: Bench) -> None:
+    behind_a_lane(bench, 20_000)
+    bench.integration()
+    overdue(bench, 1)
+    bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE client_id = 2")
+    bench.sql("ANALYZE notifications")
+    read = """SELECT idx_tup_read FROM pg_stat_user_indexes
+              WHERE indexrelname = 'ix_notifications_backlog'"""
+
+    def tuples() -> int:
+        bench.sql("SELECT pg_stat_force_next_flush()")
+        number: int = bench.value(read)
+        return number
+
+    def work(tx: Any) -> int:
+        backlogs = tx.backlogs()
+        return len(tx.overdue([Share(b.integration_id, b.first, 1) for b in backlogs]))
+
+    # What the rows were before is in the index too, until somebody has come by.
+    assert bench.store.transact(work) == 3
+    before = tuples()
+    assert bench.store.transact(work) == 3
+    bench.engine.dispose()  # a server process tells what it read when it ends
+    assert eventually(lambda: tuples() - before) < 50
 
 
 def test_sweep_rings_for_more_than_one_round(bench: Bench) -> None:

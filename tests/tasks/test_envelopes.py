@@ -263,6 +263,14 @@ def test_a_message_carries_ids_and_words_and_no_more(celery: Celery, broker: str
     assert a_key().reveal() not in json.dumps(message)
 
 
+def test_a_later_message_says_which_link_it_is_of_each(celery: Celery, broker: str) -> None:
+    later = [a_notification(id=n, attempts_made=1, link=n) for n in (0, 7)]
+    CeleryDoorbell(celery).ring(messages(later, NOON))
+    (message,) = waiting(broker, "retries")
+    args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+    assert (args, kwargs) == ([], {"ids": [0, 7], "links": [0, 7]})
+
+
 def test_retries_travel_in_a_queue_of_their_own_with_their_countdown(
     celery: Celery, broker: str
 ) -> None:

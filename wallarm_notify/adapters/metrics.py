@@ -108,7 +108,7 @@ def _of(figures: Figures) -> Iterator[Metric]:
     yield integrations
     outage = GaugeMetricFamily(
         f"{PREFIX}pagerduty_outage",
-        "1 while PagerDuty is down for at least half of the integrations.",
+        "1 while a region of PagerDuty is down for its integrations; the log says which.",
     )
     outage.add_metric([], float(figures.outage))
     yield outage

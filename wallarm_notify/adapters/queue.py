@@ -63,7 +63,7 @@ class CeleryDoorbell:
     def _send(self, message: Message, producer: Any) -> None:
         self._celery.send_task(
             task_names.DELIVER,
-            kwargs={"ids": list(message.ids)},
+            kwargs=_arguments(message),
             queue=task_names.NOTIFICATIONS_QUEUE if message.first else task_names.RETRIES_QUEUE,
             countdown=None if message.countdown is None else message.countdown.total_seconds(),
             argsrepr="()",
@@ -105,6 +105,12 @@ class CeleryDoorbell:
         except connection_errors(self._celery) as error:
             log.warning("doorbell.unknown_length", extra={"error": type(error).__name__})
             return None
+
+
+def _arguments(message: Message) -> dict[str, list[int]]:
+    """What a message carries. First links look as messages did before there were any."""
+    ids = {"ids": list(message.ids)}
+    return ids | {"links": list(message.links)} if any(message.links) else ids
 
 
 def connection_errors(celery: Celery) -> tuple[type[BaseException], ...]:

@@ -87,6 +87,8 @@ integrations = Table(
     Column("disabled_reason", Text),
     # Set while an answer took a second or more and none under a second came since.
     _time("slow_since"),
+    # When it was slow last; null if it never was.
+    _time("recovered_at"),
     # A slow integration gets one send at a time: until when the lane is taken.
     _time("lane_until"),
     # Which claim holds it: only that one frees it.
@@ -221,6 +223,8 @@ notifications = Table(
     _time("finished_at"),
     # Why it ended where no attempt says so.
     Column("end_reason", Text),
+    # Which message carries it: an older one is not enqueued again.
+    Column("link", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("event_id", "origin", "integration_id"),
     CheckConstraint(
         "state IN ('pending', 'retrying', 'delivered', 'failed', 'cancelled', 'skipped')",
@@ -229,8 +233,11 @@ notifications = Table(
     # Every insert and every change touches few indexes; leave room in the page for it.
     postgresql_with={"fillfactor": 80},
 )
+# Who has something overdue, in which queue: SWEEP goes from one integration to the next.
 Index(
-    "ix_notifications_ring_at",
+    "ix_notifications_backlog",
+    notifications.c.integration_id,
+    text("(attempts_made = 0)"),
     notifications.c.ring_at,
     postgresql_where=notifications.c.ring_at.is_not(None),
 )
@@ -319,19 +326,29 @@ Index("ix_health_minutes_minute", health_minutes.c.minute)
 outages = Table(
     "outages",
     metadata,
-    # When PagerDuty was down for most of us: what fails then is nobody's fault (spec 6).
+    # When a region of PagerDuty was down for most of us: what fails then is nobody's fault (spec 6).
     Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("region", Text, nullable=False),
     _time("began_at", nullable=False),
     # When a review found it going on last: one that nobody watched does not go on for ever.
     _time("seen_at", nullable=False),
     _time("ended_at"),
 )
-# One at a time goes on.
+# One at a time goes on in a region.
 Index(
     "ix_outages_going_on",
-    outages.c.ended_at.is_(None),
+    outages.c.region,
     unique=True,
     postgresql_where=outages.c.ended_at.is_(None),
+)
+
+small_outages = Table(
+    "small_outages",
+    metadata,
+    # Since when all of the few that were attempted in a region fail: see domain.outage.SmallOutage.
+    Column("region", Text, primary_key=True),
+    _time("began_at", nullable=False),
+    _time("seen_at", nullable=False),
 )
 
 switch_offs = Table(

@@ -18,12 +18,6 @@ LARGEST_MINIMUM: Final = 1_000_000
 WARNINGS: Final = (30, 45, 55)
 """Per cent of failed attempts at which a warning is given, long before the limit."""
 
-OUTAGE_WINDOW: Final = timedelta(hours=1)
-OUTAGE_SHARE: Final = 60
-"""Per cent of an integration's attempts of the last hour: so many, and it is in outage (spec 6)."""
-OUTAGE_LEAST: Final = 10
-"""With fewer integrations attempted in the hour nobody can tell an outage from bad luck (spec 6)."""
-
 
 class FailureClass(StrEnum):
     """What kind of failure it was: as many kinds as the rules and people tell apart."""
@@ -193,9 +187,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An integration's attempts of the window, in two parts, and whether PagerDuty is down now.
+    """An integration's attempts of the window, in two parts, and whether its region is down now.
 
-    ``in_outage`` are those of minutes that belonged to an outage.
+    ``in_outage`` are those of minutes that belonged to an outage there.
     """
 
     normal: Counts = Counts()
@@ -287,33 +281,6 @@ def failures_to_limit(counts: Counts, policy: Policy) -> int | None:
         return None
     missing = policy.ratio * counts.attempts - 100 * counts.failed
     return int((missing / spare).to_integral_value(rounding="ROUND_CEILING"))
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """How the last hour went for all integrations: ``attempted`` of them, ``affected`` in outage."""
-
-    attempted: int
-    affected: int
-
-    @property
-    def on(self) -> bool:
-        """Whether it is PagerDuty that fails, not its customers (spec 6)."""
-        return self.attempted >= OUTAGE_LEAST and 2 * self.affected >= self.attempted
-
-
-def is_in_outage(attempts: int, excusable: int) -> bool:
-    """Whether an integration with so many attempts in the last hour is in outage."""
-    return attempts > 0 and 100 * excusable >= OUTAGE_SHARE * attempts
-
-
-def outage_of(hour: Iterable[tuple[int, int]]) -> Outage:
-    """Of each integration's last hour: its attempts, and those that an outage would explain."""
-    attempted = affected = 0
-    for attempts, excusable in hour:
-        attempted += attempts > 0
-        affected += is_in_outage(attempts, excusable)
-    return Outage(attempted, affected)
 
 
 def minute_of(moment: datetime) -> datetime:

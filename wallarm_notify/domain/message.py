@@ -27,10 +27,12 @@ class Message:
     """One ``notifications.deliver``: the ids, and how long from now it waits.
 
     ``first`` says that it is a first attempt: retries have a queue of their own. ``words`` tell
-    people what it is, without a key or a name.
+    people what it is, without a key or a name. ``links`` holds of each id the link under which this
+    message carries it: see ``notification.triage``.
     """
 
     ids: tuple[int, ...]
+    links: tuple[int, ...]
     countdown: timedelta | None
     first: bool
     words: str
@@ -59,6 +61,7 @@ def _message(group: list[Notification], due: float, now: datetime, *, first: boo
     wait = datetime.fromtimestamp(due, UTC) - now if due else timedelta()
     return Message(
         tuple(n.id for n in group),
+        tuple(n.link for n in group),
         min(wait, LONGEST_COUNTDOWN) if wait > timedelta() else None,
         first,
         _words(group),

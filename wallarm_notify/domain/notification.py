@@ -1,6 +1,6 @@
 """One occurrence on its way to one integration: its states, and every change of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -63,7 +63,8 @@ class Notification:
     worker is on it till then. ``ring_at``: when SWEEP starts to worry, None when it has ended;
     ``rings`` how often it has. ``disablings`` is the integration's count when it was made: an
     older one is cancelled. ``last`` is an integration's notification of its own end.
-    ``end_reason`` says why it ended where no attempt does: ``worker_lost``.
+    ``end_reason`` says why it ended where no attempt does: ``worker_lost``. ``link`` numbers the
+    messages that carry it on, one after the other: of one that it has left behind nothing follows.
     """
 
     id: int
@@ -82,6 +83,7 @@ class Notification:
     disablings: int
     last: bool
     end_reason: str | None = None
+    link: int = 0
 
     @property
     def lane_token(self) -> str:
@@ -150,22 +152,33 @@ def is_cancelled(candidate: Candidate) -> bool:
     return not candidate.enabled or n.disablings != candidate.disablings
 
 
-def triage(candidates: Iterable[Candidate], now: datetime) -> Triage:
-    """Sorts a message's notifications; those that ended, or that a live worker is on, are left out."""
+def triage(
+    candidates: Iterable[Candidate], now: datetime, links: Mapping[int, int] | None = None
+) -> Triage:
+    """Sorts a message's notifications; those that ended, or that a live worker is on, are left out.
+
+    ``links`` are those that the message carries them under, by id. Who would have to be enqueued again
+    is left out too where a later message carries it: a message that came twice would go on twice, for as
+    long as there is a wait. Without links, as in messages of the version before, it is enqueued.
+    """
+    carried = links or {}
     chosen: dict[str, list[Candidate]] = {k: [] for k in Triage.__slots__}
     open_ = [c for c in candidates if c.notification.is_open]
     for c in open_:
         n = c.notification
+        is_current = carried.get(n.id, n.link) == n.link
         if n.lease_until is not None and n.lease_until > now:
             continue
         if is_cancelled(c):
             chosen["cancel"].append(c)
         elif n.due_at > now:
-            chosen["early"].append(c)
+            if is_current:
+                chosen["early"].append(c)
         elif n.lost_claims >= LOST_AFTER:
             chosen["lost"].append(c)
         elif n.lost_claims >= ALONE_AFTER and len(open_) > 1:
-            chosen["alone"].append(c)
+            if is_current:
+                chosen["alone"].append(c)
         else:
             chosen["ready"].append(c)
     chosen["ready"].sort(key=lambda c: (-c.notification.severity, c.notification.id))
@@ -216,9 +229,14 @@ def claimed(n: Notification, now: datetime, lease: timedelta) -> Notification:
     )
 
 
+def carried_on(n: Notification) -> Notification:
+    """Another message carries it from now on."""
+    return replace(n, link=n.link + 1)
+
+
 def waiting_for_turn(n: Notification, turn: datetime, ring: timedelta) -> Notification:
     """Pacing gave it a later turn: no attempt, never a failure (spec 5)."""
-    return replace(n, due_at=turn, lease_until=None, ring_at=turn + ring)
+    return replace(carried_on(n), due_at=turn, lease_until=None, ring_at=turn + ring)
 
 
 def parked(n: Notification, now: datetime) -> Notification:
@@ -228,13 +246,18 @@ def parked(n: Notification, now: datetime) -> Notification:
 
 def put_back(n: Notification, now: datetime, ring: timedelta) -> Notification:
     """Its request was not begun: the claim is given back as if it had not been."""
-    return replace(n, lost_claims=max(n.lost_claims - 1, 0), lease_until=None, ring_at=now + ring)
+    return replace(
+        carried_on(n),
+        lost_claims=max(n.lost_claims - 1, 0),
+        lease_until=None,
+        ring_at=now + ring,
+    )
 
 
 def rung(n: Notification, now: datetime, ring: timedelta) -> Notification:
     """SWEEP enqueued it again; it worries next after 15, 30, then every 40 s."""
     pause = min(ring * 2**n.rings, max(RING_CAP, ring))
-    return replace(n, rings=min(n.rings + 1, 10), ring_at=max(n.due_at, now) + pause)
+    return replace(carried_on(n), rings=min(n.rings + 1, 10), ring_at=max(n.due_at, now) + pause)
 
 
 def ended(n: Notification, state: State, now: datetime, reason: str | None = None) -> Notification:
@@ -272,7 +295,7 @@ def recorded(
                 return n
             due = answered_at + wait
             return replace(
-                n,
+                carried_on(n),
                 state=State.RETRYING,
                 attempts_made=n.attempts_made + 1,
                 lost_claims=0,
@@ -294,7 +317,7 @@ def recorded(
 def replayed(n: Notification, disablings: int, now: datetime, ring: timedelta) -> Notification:
     """The same notification is sent anew: run + 1, attempt 1, the same dedup_key (spec 5)."""
     return replace(
-        n,
+        carried_on(n),
         state=State.PENDING,
         run=n.run + 1,
         claim=n.claim + 1,  # what is still under way belongs to the run before

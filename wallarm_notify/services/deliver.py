@@ -25,6 +25,7 @@ from wallarm_notify.domain.notification import (
     Candidate,
     Notification,
     State,
+    carried_on,
     claimed,
     ended,
     is_cancelled,
@@ -235,9 +236,16 @@ class Delivery:
         self._clock = clock
         self._next_links = NextLinks(doorbell, clock)
 
-    def claim(self, ids: Sequence[int]) -> Claim:
-        """Takes what is due of ``ids``; enqueues again what is early. Raises Unavailable."""
-        claim, again = self._store.transact(lambda tx: take(tx, ids, self._knobs, self._clock))
+    def claim(self, ids: Sequence[int], links: Sequence[int] | None = None) -> Claim:
+        """Takes what is due of ``ids``; enqueues again what is early. Raises Unavailable.
+
+        ``links`` are those under which the message carries them, None where it does not say: what another
+        message carries by now is not enqueued again.
+        """
+        carried = dict(zip(ids, links or (), strict=False))
+        claim, again = self._store.transact(
+            lambda tx: take(tx, ids, self._knobs, self._clock, carried)
+        )
         self._doorbell.ring(again)
         return claim
 
@@ -334,12 +342,17 @@ class Delivery:
 
 
 def take(
-    tx: DeliveryQueries, ids: Sequence[int], knobs: Knobs, clock: Clock
+    tx: DeliveryQueries,
+    ids: Sequence[int],
+    knobs: Knobs,
+    clock: Clock,
+    links: Mapping[int, int],
 ) -> tuple[Claim, list[Message]]:
     """The claim's transaction: see ``Delivery.claim``."""
     began = clock()
     now = tx.now
-    found = triage(tx.candidates(ids), now)
+    found = triage(tx.candidates(ids), now, links)
+    early, alone = ([carried_on(n) for n in part] for part in (found.early, found.alone))
     changed = [ended(n, State.CANCELLED, now) for n in found.cancel]
     changed += [ended(n, State.FAILED, now, WORKER_LOST) for n in found.lost]
     cargo = tx.cargo([c.notification.id for c in found.ready]) if found.ready else {}
@@ -350,7 +363,7 @@ def take(
     granted, waiting = _with_turns(tx, ready, knobs)
     changed += waiting
     sendings = _sendings(granted, cargo, now, knobs)
-    tx.save(changed + [s.notification for s in sendings])
+    tx.save([*changed, *early, *alone, *(s.notification for s in sendings)])
     _log_ends(changed)
     claim = Claim(
         now=now,
@@ -361,8 +374,8 @@ def take(
         cancelled=len(found.cancel),
         lost=len(found.lost),
     )
-    again = messages([*found.early, *waiting], now)
-    return claim, again + messages(found.alone, now, size=1)
+    again = messages([*early, *waiting], now)
+    return claim, again + messages(alone, now, size=1)
 
 
 def claim_new(tx: DeliveryQueries, made: Sequence[Made], knobs: Knobs) -> list[Sending]:

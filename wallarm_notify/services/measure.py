@@ -33,8 +33,8 @@ class MeasureQueries(Protocol):
         """How many integrations are enabled (True) and disabled (False)."""
         ...
 
-    def outage_goes_on(self) -> bool:
-        """Whether an outage of PagerDuty goes on."""
+    def outages_going_on(self) -> set[str]:
+        """The regions of PagerDuty that are down."""
         ...
 
 
@@ -49,7 +49,7 @@ def measure(store: Store[MeasureQueries]) -> Figures:
             fired=counts.get(FIRED, 0),
             enabled=switches.get(True, 0),
             disabled=switches.get(False, 0),
-            outage=tx.outage_goes_on(),
+            outage=bool(tx.outages_going_on()),
         )
 
     return store.transact(work)

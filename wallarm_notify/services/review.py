@@ -11,14 +11,20 @@ from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.health import (
     WARNINGS,
     Judgement,
-    Outage,
     Policy,
     Window,
     judge,
-    outage_of,
 )
 from wallarm_notify.domain.message import counted, duration_of
 from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.outage import (
+    SMALL_OUTAGE_LONGEST,
+    Hour,
+    Outage,
+    SmallOutage,
+    outages_of,
+    small_outage,
+)
 from wallarm_notify.services.explain import (
     Details,
     EvidenceQueries,
@@ -109,15 +115,23 @@ class ReviewQueries(SwitchOffQueries, EvidenceQueries, Protocol):
         """Whether no other run of ``name`` is under way or began within ``interval``."""
         ...
 
-    def last_hour(self) -> list[tuple[int, int]]:
-        """Of each integration's last hour: attempts, and failures that an outage would explain."""
+    def last_hour(self) -> list[Hour]:
+        """How each integration's last hour went."""
         ...
 
-    def see_outage(self, grace: timedelta) -> bool:
-        """Notes that PagerDuty is down; whether that was not known."""
+    def small_outages(self) -> Mapping[str, SmallOutage]:
+        """The small outages that are known, by region."""
         ...
 
-    def end_outage(self, grace: timedelta) -> bool:
+    def keep_small_outage(self, region: str, known: SmallOutage | None) -> None:
+        """Notes what is known of a region's."""
+        ...
+
+    def see_outage(self, region: str, grace: timedelta) -> bool:
+        """Notes that a region of PagerDuty is down; whether that was not known."""
+        ...
+
+    def end_outage(self, region: str, grace: timedelta) -> bool:
         """Notes that it is not; whether it was."""
         ...
 
@@ -148,12 +162,17 @@ class ReviewQueries(SwitchOffQueries, EvidenceQueries, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What a run did."""
+    """What a run did; ``down`` are the regions of PagerDuty that it found in an outage."""
 
     disabled: tuple[int, ...] = ()
     warned: int = 0
-    outage: bool = False
+    down: tuple[str, ...] = ()
     ran: bool = True
+
+    @property
+    def outage(self) -> bool:
+        """Whether PagerDuty is down anywhere."""
+        return bool(self.down)
 
     @property
     def words(self) -> str:
@@ -161,7 +180,8 @@ class Reviewed:
         if not self.ran:
             return "another run was there first"
         text = f"{counted(len(self.disabled), 'integration')} disabled, {counted(self.warned, 'warning')}"
-        return f"{text}; PagerDuty is down" if self.outage else text
+        regions = " and ".join(region.upper() for region in self.down)
+        return f"{text}; PagerDuty is down in {regions}" if self.down else text
 
 
 class Review:
@@ -186,7 +206,7 @@ class Review:
         """One run; ends at once where another began a moment ago. Raises NotifyError."""
         if not self._store.transact(lambda tx: tx.may_run("review", self._interval * 0.8)):
             return Reviewed(ran=False)
-        outage = self._look_for_outage()
+        down = self._look_for_outages()
         found = [
             (suspect, judge(suspect.window, self._policy))
             for suspect in self._store.transact(lambda tx: tx.survey(self._policy))
@@ -195,23 +215,30 @@ class Review:
             disabled = self._disable_all([s for s, j in found if j.disables])
         finally:  # neither keeps the other from being done
             warned = self._warn([(s, j) for s, j in found if not j.disables])
-        return Reviewed(disabled, warned, outage)
+        return Reviewed(disabled, warned, down)
 
-    def _look_for_outage(self) -> bool:
-        """Notes whether PagerDuty is down for most of us; one error says so."""
+    def _look_for_outages(self) -> tuple[str, ...]:
+        """The regions in which PagerDuty is down; one error says so of each."""
+        grace = 2 * self._interval
 
-        def work(tx: ReviewQueries) -> tuple[Outage, bool]:
-            hour = outage_of(tx.last_hour() if self._policy.outage_guard else ())
-            grace = 2 * self._interval
-            return hour, tx.see_outage(grace) if hour.on else tx.end_outage(grace)
+        def work(tx: ReviewQueries) -> list[tuple[str, Outage, bool, bool]]:
+            hours = outages_of(tx.last_hour() if self._policy.outage_guard else ())
+            before = tx.small_outages()
+            found = []
+            for region, hour in hours.items():
+                small = small_outage(before.get(region), hour, tx.now, self._policy.window)
+                if small != before.get(region):
+                    tx.keep_small_outage(region, small)
+                on = hour.is_on(small, tx.now)
+                news = tx.see_outage(region, grace) if on else tx.end_outage(region, grace)
+                found.append((region, hour, on, news))
+            return found
 
-        hour, news = self._store.transact(work)
-        fields = {"attempted": hour.attempted, "affected": hour.affected}
-        if news and hour.on:
-            log.error("pagerduty.outage", extra=fields)
-        elif news:
-            log.warning("pagerduty.outage_over", extra=fields)
-        return hour.on
+        found = self._store.transact(work)
+        for region, hour, on, news in found:
+            if news:
+                _say_outage(region, hour, on=on)
+        return tuple(region for region, _, on, _ in found if on)
 
     def _warn(self, found: Sequence[tuple[Suspect, Judgement]]) -> int:
         """Gives each warning once for each crossing; how many."""
@@ -337,6 +364,21 @@ class Review:
 def warning_kind(level: int) -> str:
     """The counter of the warnings at ``level`` per cent."""
     return f"warned:{level}"
+
+
+def _say_outage(region: str, hour: Outage, *, on: bool) -> None:
+    fields: dict[str, object] = {
+        "region": region,
+        "attempted": hour.attempted,
+        "affected": hour.affected,
+    }
+    if on:
+        log.error("pagerduty.outage", extra=fields)
+        return
+    if hour.looks_small:
+        longest = duration_of(SMALL_OUTAGE_LONGEST.total_seconds())
+        fields["hint"] = f"so few are believed for {longest} at most; what fails counts again"
+    log.warning("pagerduty.outage_over", extra=fields)
 
 
 def _figures(judgement: Judgement) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Simulate: what another policy would have switched off, over the attempts that are recorded (spec 6)."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -9,16 +9,20 @@ from typing import Final, Protocol
 from wallarm_notify.domain.health import (
     MINUTE,
     NUMBERS,
-    OUTAGE_WINDOW,
     Cell,
     Counts,
     Judgement,
-    Outage,
     Policy,
     Window,
-    is_in_outage,
     judge,
     minute_of,
+)
+from wallarm_notify.domain.outage import (
+    OUTAGE_WINDOW,
+    Outage,
+    SmallOutage,
+    is_in_outage,
+    small_outage,
 )
 from wallarm_notify.domain.retry import SCHEDULE
 from wallarm_notify.services.ports import Store
@@ -55,6 +59,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an integration sends to: PagerDuty's region, by which key."""
+
+    region: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """What a policy would have come to between two moments.
 
@@ -75,6 +87,10 @@ class SimulateQueries(Protocol):
     @property
     def now(self) -> datetime:
         """The transaction's time by the database's clock."""
+        ...
+
+    def places(self) -> Mapping[int, Place]:
+        """Where each integration sends to, as far as it is known yet."""
         ...
 
     def minutes_of_attempts(self, start: datetime, end: datetime) -> list[tuple[Cell, Counts]]:
@@ -162,91 +178,107 @@ class _Rolling:
             numbers[n] += sign * getattr(counts, name)
 
 
-class _Hours:
-    """Everybody's last hour as it rolls, to tell an outage."""
+class _Region:
+    """Everybody's last hour in one region as it rolls, to tell an outage."""
 
     def __init__(self) -> None:
-        self._cells: deque[tuple[datetime, int, int, int]] = deque()
-        self._held: dict[int, tuple[int, int]] = {}
-        self._affected: set[int] = set()
+        self.down = False
+        self._small: SmallOutage | None = None
+        self._cells: deque[tuple[datetime, int, bytes, int, int]] = deque()
+        self._held: dict[tuple[int, bytes], tuple[int, int]] = {}
+        self._keys: Counter[bytes] = Counter()
+        self._affected: set[tuple[int, bytes]] = set()
 
-    def add(self, minute: datetime, integration_id: int, counts: Counts) -> None:
-        self._cells.append((minute, integration_id, counts.attempts, counts.excusable))
-        self._move(integration_id, counts.attempts, counts.excusable)
+    def add(self, minute: datetime, integration_id: int, key: bytes, counts: Counts) -> None:
+        """What one integration attempted in a minute."""
+        self._cells.append((minute, integration_id, key, counts.attempts, counts.excusable))
+        self._move((integration_id, key), counts.attempts, counts.excusable)
 
-    def drop(self, before: datetime) -> None:
-        while self._cells and self._cells[0][0] < before:
-            _, integration_id, attempts, excusable = self._cells.popleft()
-            self._move(integration_id, -attempts, -excusable)
+    def look(self, now: datetime, policy: Policy) -> bool:
+        """Notes whether PagerDuty was down here at ``now``; whether it was not a minute before."""
+        while self._cells and self._cells[0][0] < now - OUTAGE_WINDOW:
+            _, integration_id, key, attempts, excusable = self._cells.popleft()
+            self._move((integration_id, key), -attempts, -excusable)
+        hour = Outage(len(self._held), len(self._affected), len(self._keys))
+        self._small = small_outage(self._small, hour, now, policy.window)
+        before, self.down = self.down, policy.outage_guard and hour.is_on(self._small, now)
+        return self.down and not before
 
-    @property
-    def outage(self) -> Outage:
-        return Outage(len(self._held), len(self._affected))
-
-    def _move(self, integration_id: int, attempts: int, excusable: int) -> None:
-        before = self._held.get(integration_id, (0, 0))
+    def _move(self, whose: tuple[int, bytes], attempts: int, excusable: int) -> None:
+        before = self._held.get(whose, (0, 0))
         now = (before[0] + attempts, before[1] + excusable)
         if now[0]:
-            self._held[integration_id] = now
+            self._held[whose] = now
         else:
-            del self._held[integration_id]
+            del self._held[whose]
+        self._keys[whose[1]] += bool(now[0]) - bool(before[0])
+        if not self._keys[whose[1]]:
+            del self._keys[whose[1]]
         if is_in_outage(*now):
-            self._affected.add(integration_id)
+            self._affected.add(whose)
         else:
-            self._affected.discard(integration_id)
+            self._affected.discard(whose)
 
 
 class Replayed:
-    """A policy's reviews, one at the end of each minute, over attempts given minute by minute."""
+    """A policy's reviews, one at the end of each minute, over attempts given minute by minute.
 
-    def __init__(self, policy: Policy) -> None:
+    ``places`` are where the integrations send to now: where they did is not recorded. Those that are not
+    in it, as deleted ones, are taken for a region of their own.
+    """
+
+    def __init__(self, policy: Policy, places: Mapping[int, Place]) -> None:
         self._policy = policy
+        self._places = places
         self._windows: dict[int, _Rolling] = {}
         self._failing: dict[int, _Rolling] = {}
-        self._hours = _Hours()
-        self._outage = False
+        self._regions: defaultdict[str, _Region] = defaultdict(_Region)
 
     def take(self, minute: datetime, cells: Iterable[tuple[Cell, Counts]]) -> None:
         """The attempts of ``minute``, the next one."""
         for cell, counts in cells:
             i = cell.integration_id
-            self._hours.add(minute, i, counts)
+            place = self._place_of(i)
+            region = self._regions[place.region]
+            region.add(minute, i, place.key, counts)
             window = self._windows.get(i)
             if window is None or window.generation < cell.generation:
                 window = self._windows[i] = _Rolling(cell.generation)
                 self._failing.pop(i, None)
             if window.generation == cell.generation:
                 window.drop(self._policy.window_from(minute))
-                window.add(minute, counts, in_outage=self._outage)
+                window.add(minute, counts, in_outage=region.down)
                 if counts.failed and not window.off:
                     self._failing[i] = window
 
-    def look_for_outage(self, now: datetime) -> None:
-        """Notes whether PagerDuty was down for most at ``now``, a whole minute."""
-        since = now - OUTAGE_WINDOW
-        self._hours.drop(since)
-        on = self._policy.outage_guard and self._hours.outage.on
-        if on and not self._outage:
-            for window in self._windows.values():
-                window.excuse(since)
-        self._outage = on
+    def look_for_outages(self, now: datetime) -> None:
+        """Notes where PagerDuty was down for most at ``now``, a whole minute."""
+        news = {name for name, region in self._regions.items() if region.look(now, self._policy)}
+        if news:
+            for i, window in self._windows.items():
+                if self._place_of(i).region in news:
+                    window.excuse(now - OUTAGE_WINDOW)
 
     def review(self, now: datetime) -> list[tuple[int, int, Judgement]]:
         """Who is switched off at ``now``, a whole minute: integration, generation, judgement."""
-        self.look_for_outage(now)
+        self.look_for_outages(now)
         start = self._policy.window_from(now)
         off = []
         for i, window in list(self._failing.items()):
             window.drop(start)
+            down = self._regions[self._place_of(i).region].down
             if not window.has_failures:
                 del self._failing[i]
-            elif window.may_be_off(self._policy, outage=self._outage):
-                judgement = judge(window.window(outage=self._outage), self._policy)
+            elif window.may_be_off(self._policy, outage=down):
+                judgement = judge(window.window(outage=down), self._policy)
                 if judgement.disables:
                     window.off = True
                     del self._failing[i]
                     off.append((i, window.generation, judgement))
         return off
+
+    def _place_of(self, integration_id: int) -> Place:
+        return self._places.get(integration_id) or Place("", b"%d" % integration_id)
 
 
 def simulate(
@@ -263,7 +295,7 @@ def simulate(
     """
     until = minute_of(store.transact(lambda tx: tx.now))
     since = minute_of(since)
-    replayed, attempts = Replayed(policy), 0
+    replayed, attempts = Replayed(policy, store.transact(lambda tx: tx.places())), 0
     integrations: set[int] = set()
     off: list[tuple[datetime, int, int, Judgement]] = []
     begin = start = since - policy.window - OUTAGE_WINDOW
@@ -285,7 +317,7 @@ def simulate(
             if start > since:
                 off += [(start, *one) for one in replayed.review(start)]
             else:
-                replayed.look_for_outage(start)
+                replayed.look_for_outages(start)
         progress((start - begin) / (until - begin))
     verdicts = _verdicts(store, off)
     return Simulation(policy, since, until, len(integrations), attempts, verdicts)

@@ -7,16 +7,14 @@ from typing import Final, Protocol
 
 from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import Notification, State, ended, rung
+from wallarm_notify.domain.overdue import Backlog, Share, is_long_overdue, shares_of
 from wallarm_notify.services.ports import Doorbell, Store
-
-AT_ONCE: Final = 1000
-"""So many notifications are rung for in one transaction."""
 
 ROUNDS: Final = 5
 """So many transactions a run makes at the most; the next run goes on."""
 
 LONG_QUEUE: Final = 50
-"""A queue with so many messages is merely slow: ringing would only pile up more."""
+"""A queue with so many messages is merely slow: only what is long overdue is rung for, a few at a time."""
 
 CANCEL_SLICE: Final = 500
 
@@ -36,8 +34,12 @@ class SweepQueries(Protocol):
         """Whether no other run of ``name`` is under way or began within ``interval``."""
         ...
 
-    def overdue(self, limit: int, *, first: bool, retries: bool) -> list[Notification]:
-        """Notifications whose ``ring_at`` has passed, locked, longest overdue first."""
+    def backlogs(self) -> list[Backlog]:
+        """Who has notifications whose ``ring_at`` has passed."""
+        ...
+
+    def overdue(self, shares: Sequence[Share]) -> list[Notification]:
+        """So many of these notifications, locked, longest overdue first."""
         ...
 
     def left_behind(self, limit: int) -> list[Notification]:
@@ -108,22 +110,25 @@ class Sweep:
         if self._store.transact(lambda tx: tx.may_run("forget_turns", FORGET_EVERY)):
             self._store.transact(lambda tx: tx.forget_turns())
         rung_for = 0
-        for _ in range(ROUNDS):
-            done = self._ring_round()
+        for round_ in range(ROUNDS):
+            done = self._ring_round(again=round_ > 0)
             rung_for += done
-            if done < AT_ONCE:
+            if not done:
                 break
         return Swept(rung_for, cancelled)
 
-    def _ring_round(self) -> int:
-        first, retries = (self._has_room(first=True), self._has_room(first=False))
-        if not (first or retries):
-            return 0
+    def _ring_round(self, *, again: bool = False) -> int:
+        room = {first: self._has_room(first=first) for first in (True, False)}
 
         def work(tx: SweepQueries) -> tuple[list[Notification], datetime]:
+            run = int(tx.now.timestamp() / self._interval.total_seconds())
+            shares = shares_of(
+                tx.backlogs(), room, now=tx.now, ring=self._ring, run=run, again=again
+            )
             rows = [
                 rung(n, tx.now, self._ring)
-                for n in tx.overdue(AT_ONCE, first=first, retries=retries)
+                for n in (tx.overdue(shares) if shares else ())
+                if room[n.attempts_made == 0] or self._is_long_overdue(n, tx.now)
             ]
             tx.save(rows)
             return rows, tx.now
@@ -131,6 +136,9 @@ class Sweep:
         rows, now = self._store.transact(work)
         self._doorbell.ring(messages(rows, now))
         return len(rows)
+
+    def _is_long_overdue(self, n: Notification, now: datetime) -> bool:
+        return n.ring_at is not None and is_long_overdue(n.due_at, n.ring_at, now, self._ring)
 
     def _has_room(self, *, first: bool) -> bool:
         length = self._queues.length(first=first)

@@ -122,7 +122,9 @@ class DeliveryQueries(Queries):
                    lane_until = CASE WHEN mine.held THEN NULL ELSE i.lane_until END,
                    lane_token = CASE WHEN mine.held THEN NULL ELSE i.lane_token END,
                    slow_since = CASE WHEN i.id = ANY(CAST(:back AS bigint[])) THEN NULL
-                                ELSE i.slow_since END
+                                ELSE i.slow_since END,
+                   recovered_at = CASE WHEN i.id = ANY(CAST(:back AS bigint[])) THEN now()
+                                  ELSE i.recovered_at END
                FROM mine WHERE i.id = mine.id""",
             ids=list(tokens),
             tokens=list(tokens.values()),

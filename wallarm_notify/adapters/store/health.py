@@ -10,7 +10,6 @@ from wallarm_notify.domain.health import (
     COUNTED,
     EXCUSABLE,
     NUMBERS,
-    OUTAGE_WINDOW,
     TIMES,
     Cell,
     Counts,
@@ -20,9 +19,16 @@ from wallarm_notify.domain.health import (
     class_of,
     minute_of,
 )
+from wallarm_notify.domain.integration import REGIONS
+from wallarm_notify.domain.outage import (
+    OUTAGE_WINDOW,
+    Hour,
+    SmallOutage,
+)
 from wallarm_notify.domain.outcome import FailureReason
 from wallarm_notify.services.explain import LastAnswer, Said, Slot
 from wallarm_notify.services.review import Crossing, Suspect, SwitchOff
+from wallarm_notify.services.simulate import Place
 
 _FIRSTS: Final = tuple(name for name in TIMES if name.endswith("first_at"))
 _LASTS: Final = tuple(name for name in TIMES if name.endswith("last_at"))
@@ -57,15 +63,33 @@ _SUMS: Final = ", ".join(
 
 _WITHIN: Final = "m.minute >= :start AND m.minute <= :now"
 
-_IN_OUTAGE: Final = """{moment} <@ (
-    SELECT coalesce(range_agg(tstzrange(began_at, ended_at)), '{{}}') FROM outages)"""
-"""Whether an outage covers ``moment``; the outages are read once, whatever the number of rows."""
+
+def _covered(region: str, moment: str) -> str:
+    """Whether an outage of ``region`` covers ``moment``; the outages are read once, whatever the number of rows."""
+    return f"""{moment} <@ (SELECT coalesce(range_agg(tstzrange(began_at, ended_at)), '{{}}')
+        FROM outages WHERE region = '{region}')"""  # noqa: S608 - names of our own
+
+
+def _in_outage(region: str, moment: str) -> str:
+    """Whether an outage of the region that the column ``region`` names covers ``moment``."""
+    cases = " ".join(f"WHEN '{name}' THEN {_covered(name, moment)}" for name in REGIONS)
+    return f"CASE {region} {cases} ELSE false END"
+
 
 _EXCUSABLE_FAILURES: Final = " + ".join(f"m.{kind}" for kind in EXCUSABLE)
 
-_LEFT_OUT: Final = f"""CASE WHEN :guard AND (:outage OR {_IN_OUTAGE.format(moment="m.minute")})
-    THEN {_EXCUSABLE_FAILURES} ELSE 0 END"""
-"""How many failures of counters ``m`` the rule does not go by: see domain.health.Window."""
+_COUNTED_FAILURES: Final = ", ".join(
+    f"""sum(m.failed - CASE WHEN :guard AND ('{region}' = ANY(CAST(:down AS text[])) OR {_covered(region, "m.minute")})
+        THEN {_EXCUSABLE_FAILURES} ELSE 0 END) AS failed_{region}"""
+    for region in REGIONS
+)
+"""How many failures of counters ``m`` the rule goes by, were they of each region: see domain.health.Window.
+
+Which one it is is looked up for the sums: there are millions of minutes.
+"""
+
+_COUNTED_THERE: Final = f"""CASE i.region
+    {" ".join(f"WHEN '{region}' THEN f.failed_{region}" for region in REGIONS)} END"""
 
 
 def _reasons(*kinds: FailureClass) -> str:
@@ -73,17 +97,20 @@ def _reasons(*kinds: FailureClass) -> str:
     return f"a.error IN ({', '.join(reasons)})"
 
 
-_PARTS: Final = f"""
-    SELECT m.integration_id, m.generation, {_IN_OUTAGE.format(moment="m.minute")} AS in_outage, {_SUMS}
-    FROM health_minutes m WHERE {_WITHIN}"""  # noqa: S608 - constants
+def _parts(region: str, minutes: str) -> str:
+    """The sums of counters ``m`` by integration and clean window, what lies in an outage apart."""
+    return f"""SELECT m.integration_id, m.generation, {_in_outage(region, "m.minute")} AS in_outage, {_SUMS}
+        FROM {minutes} WHERE {_WITHIN}"""  # noqa: S608 - constants
+
 
 _EACH_BY_ITSELF: Final = f"""LEFT JOIN LATERAL (
-    {_PARTS} AND m.integration_id = s.id AND m.generation = s.generation
+    {_parts("s.region", "health_minutes m")}
+      AND m.integration_id = s.id AND m.generation = s.generation
     GROUP BY 1, 2, 3) w ON true"""
 """Reads the minutes of each suspect: right for few."""
 
 _ALL_AT_ONCE: Final = f"""LEFT JOIN (
-    {_PARTS}
+    {_parts("i.region", "health_minutes m JOIN integrations i ON i.id = m.integration_id")}
     GROUP BY 1, 2, 3) w ON w.integration_id = s.id AND w.generation = s.generation"""
 """Reads the minutes of everybody once: 35 s became 3 s for 10,000 suspects."""
 
@@ -128,51 +155,78 @@ class HealthQueries(Queries):
             }
             self._do_later(_ADD.format(rows=rows_of(_CELL, values)), **parameters_of(values))
 
-    def last_hour(self) -> list[tuple[int, int]]:
-        """Of each integration's last hour: attempts, and failures that an outage would explain."""
+    def last_hour(self) -> list[Hour]:
+        """How each integration's last hour went, as far as it is of its clean window."""
         rows = self._rows(
-            f"""SELECT sum(m.attempts) AS attempts, sum({_EXCUSABLE_FAILURES}) AS excusable
-                FROM health_minutes m WHERE {_WITHIN} GROUP BY m.integration_id""",  # noqa: S608 - constants
+            f"""SELECT i.region, coalesce(i.key_fingerprint, '') AS key, m.attempts, m.excusable
+                FROM (SELECT m.integration_id, m.generation, sum(m.attempts) AS attempts,
+                          sum({_EXCUSABLE_FAILURES}) AS excusable
+                      FROM health_minutes m WHERE {_WITHIN} GROUP BY 1, 2) m
+                JOIN integrations i ON i.id = m.integration_id AND i.generation = m.generation
+                WHERE i.region IS NOT NULL""",  # noqa: S608 - constants
             start=minute_of(self.now) - OUTAGE_WINDOW,
             now=self.now,
         )
-        return [(row["attempts"], row["excusable"]) for row in rows]
+        return [Hour(r["region"], bytes(r["key"]), r["attempts"], r["excusable"]) for r in rows]
 
-    def see_outage(self, grace: timedelta) -> bool:
-        """Notes that PagerDuty has been down for the last hour; whether that was not known.
+    def small_outages(self) -> dict[str, SmallOutage]:
+        """The small outages that are known, by region."""
+        rows = self._rows("SELECT region, began_at, seen_at FROM small_outages")
+        return {row["region"]: SmallOutage(row["began_at"], row["seen_at"]) for row in rows}
+
+    def keep_small_outage(self, region: str, known: SmallOutage | None) -> None:
+        """Notes what is known of a region's small outage; None: there is none."""
+        if known is None:
+            self._do("DELETE FROM small_outages WHERE region = :region", region=region)
+            return
+        self._do(
+            """INSERT INTO small_outages (region, began_at, seen_at) VALUES (:region, :began, :seen)
+               ON CONFLICT (region) DO UPDATE SET began_at = excluded.began_at, seen_at = excluded.seen_at""",
+            region=region,
+            began=known.began_at,
+            seen=known.seen_at,
+        )
+
+    def see_outage(self, region: str, grace: timedelta) -> bool:
+        """Notes that a region of PagerDuty has been down for the last hour; whether that was not known.
 
         An outage that no review saw for that hour and ``grace`` is another one, and over.
         """
         self._do(
             """UPDATE outages SET ended_at = greatest(began_at, seen_at + :grace)
-               WHERE ended_at IS NULL AND seen_at + :grace < now() - :hour""",
+               WHERE region = :region AND ended_at IS NULL AND seen_at + :grace < now() - :hour""",
+            region=region,
             grace=grace,
             hour=OUTAGE_WINDOW,
         )
         rows = self._rows(
-            """INSERT INTO outages (began_at, seen_at) VALUES (:began, now())
-               ON CONFLICT ((ended_at IS NULL)) WHERE ended_at IS NULL DO UPDATE SET seen_at = now()
+            """INSERT INTO outages (region, began_at, seen_at) VALUES (:region, :began, now())
+               ON CONFLICT (region) WHERE ended_at IS NULL DO UPDATE SET seen_at = now()
                RETURNING xmax = 0 AS news""",
+            region=region,
             began=minute_of(self.now) - OUTAGE_WINDOW,
         )
         return bool(rows[0]["news"])
 
-    def end_outage(self, grace: timedelta) -> bool:
-        """Notes that the outage is over; whether there was one.
+    def end_outage(self, region: str, grace: timedelta) -> bool:
+        """Notes that the outage of a region is over; whether there was one.
 
         Where no review looked for longer than ``grace``, it ended that long after the last one saw it.
         """
         return bool(
             self._do(
                 """UPDATE outages SET ended_at = greatest(began_at, least(now(), seen_at + :grace))
-                   WHERE ended_at IS NULL""",
+                   WHERE region = :region AND ended_at IS NULL""",
+                region=region,
                 grace=grace,
             )
         )
 
-    def outage_goes_on(self) -> bool:
-        """Whether an outage of PagerDuty goes on, as far as the last review could tell."""
-        return bool(self._rows("SELECT FROM outages WHERE ended_at IS NULL"))
+    def outages_going_on(self) -> set[str]:
+        """The regions of PagerDuty that are down, as far as the last review could tell."""
+        return {
+            row["region"] for row in self._rows("SELECT region FROM outages WHERE ended_at IS NULL")
+        }
 
     def survey(self, policy: Policy) -> list[Suspect]:
         """Every enabled integration that may have reached something, with its window.
@@ -184,13 +238,15 @@ class HealthQueries(Queries):
         self._do("SET LOCAL statement_timeout = '50s'")
         self._do("SET LOCAL work_mem = '64MB'")
         rows = self._rows(
-            f"""SELECT m.integration_id, m.generation FROM health_minutes m
-                WHERE m.failed > 0 AND {_WITHIN}
-                GROUP BY 1, 2 HAVING sum(m.failed - {_LEFT_OUT}) >= :least
+            f"""SELECT f.integration_id, f.generation
+                FROM (SELECT m.integration_id, m.generation, {_COUNTED_FAILURES} FROM health_minutes m
+                      WHERE m.failed > 0 AND {_WITHIN}
+                      GROUP BY 1, 2 HAVING sum(m.failed) >= :least) f
+                JOIN integrations i ON i.id = f.integration_id AND {_COUNTED_THERE} >= :least
                 UNION SELECT id, generation FROM integrations WHERE warned > 0 AND enabled""",  # noqa: S608 - a constant
             start=policy.window_from(self.now),
             now=self.now,
-            outage=self.outage_goes_on(),
+            down=sorted(self.outages_going_on()),
             least=policy.least_failures,
             guard=policy.outage_guard,
         )
@@ -205,10 +261,10 @@ class HealthQueries(Queries):
         """Those of ``whose`` windows, by integration and generation, that are still the enabled one's."""
         rows = self._rows(
             f"""WITH suspects AS MATERIALIZED (
-                    SELECT i.id, i.generation, i.warned
+                    SELECT i.id, i.generation, i.warned, i.region
                     FROM unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[])) AS u(id, generation)
                     JOIN integrations i ON i.id = u.id AND i.generation = u.generation AND i.enabled)
-                SELECT s.id, s.generation, s.warned, coalesce(w.in_outage, false) AS in_outage,
+                SELECT s.id, s.generation, s.warned, s.region, coalesce(w.in_outage, false) AS in_outage,
                     {", ".join(f"w.{c}" for c in COUNTED)}
                 FROM suspects s
                 {_ALL_AT_ONCE if len(whose) > MANY_SUSPECTS else _EACH_BY_ITSELF}
@@ -218,16 +274,17 @@ class HealthQueries(Queries):
             ids=[i for i, _ in whose],
             generations=[generation for _, generation in whose],
         )
-        outage = self.outage_goes_on()
+        down = self.outages_going_on()
         parts: dict[int, dict[bool, Counts]] = {}
         for row in rows:
             parts.setdefault(row["id"], {})[row["in_outage"]] = _counts_of(row)
         warned = {row["id"]: (row["generation"], row["warned"]) for row in rows}
+        regions = {row["id"]: row["region"] for row in rows}
         return [
             Suspect(
                 i,
                 *warned[i],
-                Window(part.get(False, Counts()), part.get(True, Counts()), outage),
+                Window(part.get(False, Counts()), part.get(True, Counts()), regions[i] in down),
             )
             for i, part in parts.items()
         ]
@@ -279,7 +336,7 @@ class HealthQueries(Queries):
     def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
         """An integration's window as it stood at ``until``, counted in its attempts."""
         rows = self._rows(
-            f"""SELECT {_IN_OUTAGE.format(moment="date_trunc('minute', a.at)")} AS in_outage,
+            f"""SELECT {_in_outage("i.region", "date_trunc('minute', a.at)")} AS in_outage,
                     {_COUNTS_OF_ATTEMPTS}
                 FROM {_OF_WINDOW}
                 GROUP BY 1""",  # noqa: S608 - constants
@@ -289,7 +346,10 @@ class HealthQueries(Queries):
         )
         parts = {row["in_outage"]: _counts_of(row) for row in rows}
         outage = self._rows(
-            f"SELECT {_IN_OUTAGE.format(moment='CAST(:at AS timestamptz)')} AS it_is", at=until
+            f"""SELECT {_in_outage("i.region", "CAST(:at AS timestamptz)")} AS it_is
+                FROM integrations i WHERE i.id = :id""",  # noqa: S608 - a constant
+            id=integration_id,
+            at=until,
         )
         return Window(
             parts.get(False, Counts()), parts.get(True, Counts()), outage=outage[0]["it_is"]
@@ -340,6 +400,14 @@ class HealthQueries(Queries):
         )
         held = {row["slot"]: (row["attempts"], row["failed"]) for row in rows}
         return [Slot(start + step * (n + 1), *held.get(n, (0, 0))) for n in range(number)]
+
+    def places(self) -> dict[int, Place]:
+        """Where each integration sends to; of a deleted one that is not known any more."""
+        rows = self._rows(
+            """SELECT id, region, coalesce(key_fingerprint, '') AS key FROM integrations
+               WHERE region IS NOT NULL"""
+        )
+        return {row["id"]: Place(row["region"], bytes(row["key"])) for row in rows}
 
     def minutes_of_attempts(self, start: datetime, end: datetime) -> list[tuple[Cell, Counts]]:
         """The attempts that began from ``start`` to before ``end``, counted by the minute."""

@@ -15,7 +15,7 @@ from wallarm_notify.domain.notification import Notification, State
 
 NOTIFICATION_COLUMNS = """n.id, n.integration_id, n.state, n.run, n.attempts_made, n.claim,
     n.lost_claims, n.rings, n.due_at, n.lease_until, n.ring_at, n.finished_at, n.severity,
-    n.disablings, n.last, n.end_reason"""
+    n.disablings, n.last, n.end_reason, n.link"""
 
 UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
     coalesce(size, octet_length(body)) AS bytes,
@@ -40,6 +40,7 @@ _SAVED: Final = {
     "disablings": "int",
     "last": "boolean",
     "end_reason": "text",
+    "link": "int",
 }
 """What ``save`` writes, and PostgreSQL's type of each column."""
 
@@ -87,6 +88,7 @@ def notification_of(row: Mapping[str, Any]) -> Notification:
         disablings=row["disablings"],
         last=row["last"],
         end_reason=row["end_reason"],
+        link=row["link"],
     )
 
 

@@ -1,9 +1,9 @@
 """Queries of upkeep: what is overdue, what is past its retention, and the ledger's figures."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from wallarm_notify.adapters.store.queries import (
     NOTIFICATION_COLUMNS,
@@ -11,9 +11,15 @@ from wallarm_notify.adapters.store.queries import (
     notification_of,
 )
 from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.overdue import Backlog, Share
 from wallarm_notify.domain.pacing import WINDOW
 from wallarm_notify.services.ledger import Books
 from wallarm_notify.services.route import origin_kind
+
+_BACKLOG: Final = "n.integration_id, (n.attempts_made = 0)"
+"""Whose notification it is and which queue's, as ``ix_notifications_backlog`` has it."""
+
+_HEAD: Final = "n.integration_id, n.attempts_made = 0 AS first, n.due_at, n.ring_at"
 
 
 class UpkeepQueries(Queries):
@@ -53,16 +59,43 @@ class UpkeepQueries(Queries):
         )
         return bool(rows)
 
-    def overdue(self, limit: int, *, first: bool, retries: bool) -> list[Notification]:
-        """Notifications whose ``ring_at`` has passed, locked, longest overdue first."""
+    def backlogs(self) -> list[Backlog]:
+        """Who has notifications whose ``ring_at`` has passed, by integration and queue.
+
+        It goes from one integration to the next: how much waits of each costs nothing.
+        """
         rows = self._rows(
-            f"""SELECT {NOTIFICATION_COLUMNS} FROM notifications n
-                WHERE n.ring_at <= now()
-                  AND ((n.attempts_made = 0 AND :first) OR (n.attempts_made > 0 AND :retries))
-                ORDER BY n.ring_at LIMIT :limit FOR UPDATE SKIP LOCKED""",  # noqa: S608 - a constant
-            limit=limit,
-            first=first,
-            retries=retries,
+            f"""WITH RECURSIVE heads AS (
+                    (SELECT {_HEAD} FROM notifications n WHERE n.ring_at IS NOT NULL
+                     ORDER BY {_BACKLOG}, n.ring_at LIMIT 1)
+                    UNION ALL
+                    SELECT next.* FROM heads CROSS JOIN LATERAL (
+                        SELECT {_HEAD} FROM notifications n WHERE n.ring_at IS NOT NULL
+                          AND ({_BACKLOG}) > (heads.integration_id, heads.first)
+                        ORDER BY {_BACKLOG}, n.ring_at LIMIT 1) next
+                )
+                SELECT heads.*, i.slow_since IS NOT NULL AS slow,
+                    coalesce(i.lane_until > now(), false) AS lane_taken
+                FROM heads LEFT JOIN integrations i ON i.id = heads.integration_id
+                WHERE heads.ring_at <= now()"""  # noqa: S608 - constants
+        )
+        return [Backlog(**row) for row in rows]
+
+    def overdue(self, shares: Sequence[Share]) -> list[Notification]:
+        """So many notifications whose ``ring_at`` has passed, locked, longest overdue first."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}
+                FROM unnest(CAST(:ids AS bigint[]), CAST(:firsts AS boolean[]), CAST(:most AS int[]))
+                    AS u(integration_id, first, most)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM notifications w
+                    WHERE w.integration_id = u.integration_id AND (w.attempts_made = 0) = u.first
+                      AND w.ring_at <= now()
+                    ORDER BY w.ring_at LIMIT u.most FOR UPDATE SKIP LOCKED) n
+                ORDER BY n.ring_at""",  # noqa: S608 - a constant
+            ids=[s.integration_id for s in shares],
+            firsts=[s.first for s in shares],
+            most=[s.most for s in shares],
         )
         return [notification_of(row) for row in rows]
 
@@ -212,13 +245,23 @@ class UpkeepQueries(Queries):
     def _oddities(self) -> dict[str, Any]:
         """Rows that must not exist, counted by kind."""
         row = self._rows(
-            """SELECT
+            """WITH looked AS (
+                 -- What waits behind a lane SWEEP looks at as one: the latest stands for all.
+                 SELECT i.id, greatest(i.recovered_at,
+                     (SELECT max(ring_at) FROM notifications w
+                      WHERE w.integration_id = i.id AND i.slow_since IS NOT NULL)) AS at
+                 FROM integrations i WHERE i.slow_since IS NOT NULL OR i.recovered_at IS NOT NULL)
+               SELECT
                  (SELECT count(*) FROM notifications
                   WHERE finished_at IS NULL AND ring_at IS NULL) AS open_without_ring,
-                 (SELECT count(*) FROM notifications
-                  WHERE ring_at < now() - interval '5 minutes') AS ring_long_past,
-                 (SELECT count(*) FROM notifications
-                  WHERE lease_until < now() - interval '5 minutes') AS leases_long_dead,
+                 (SELECT count(*) FROM notifications n
+                  LEFT JOIN looked l ON l.id = n.integration_id
+                  WHERE n.ring_at < now() - interval '5 minutes'
+                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS ring_long_past,
+                 (SELECT count(*) FROM notifications n
+                  LEFT JOIN looked l ON l.id = n.integration_id
+                  WHERE n.lease_until < now() - interval '5 minutes'
+                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS leases_long_dead,
                  (SELECT count(*) FROM notifications
                   WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
                      OR (finished_at IS NOT NULL AND ring_at IS NOT NULL)) AS ended_with_ring,

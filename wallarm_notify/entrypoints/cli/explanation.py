@@ -45,7 +45,7 @@ def print_explanation(found: Explanation) -> None:
         "Attempts": f"{evidence['attempts']}, {evidence['failed']} of them failed",
         "Failure ratio": f"{percent_of(evidence['ratio'])} (limit {found.policy['ratio']:g} %)",
         "Over time, 0-100 %": _line_of(evidence),
-        "Left out": _left_out(evidence),
+        "Left out": _left_out(evidence, integration.region),
         "First failure": _time(evidence["first_failed_at"]),
         "Last failure": _time(evidence["last_failed_at"]),
         "Last answer": _last_answer(evidence["last_answer"]),
@@ -112,10 +112,10 @@ def _line_of(evidence: Mapping[str, Any]) -> str | None:
     return None if all(r is None for r in ratios) else sparkline(ratios)
 
 
-def _left_out(evidence: Mapping[str, Any]) -> str | None:
+def _left_out(evidence: Mapping[str, Any], region: str) -> str | None:
     if not evidence["left_out"]:
         return None
-    when = "an outage of PagerDuty that goes on" if evidence["outage"] else "an outage of PagerDuty"
+    when = f"an outage of PagerDuty in {region.upper()}{' that goes on' * evidence['outage']}"
     return f"{counted(evidence['left_out'], 'failure')} in {when}"
 
 

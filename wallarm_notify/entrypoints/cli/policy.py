@@ -162,7 +162,10 @@ def _fields(shown: Policy) -> list[tuple[str, object]]:
             "Failures apart",
             f"{duration_of(span)}, and the last attempt failed" if span else "no guard",
         ),
-        ("In an outage", "failures are left out" if shown.outage_guard else "no guard"),
+        (
+            "In an outage",
+            "failures are left out, region by region" if shown.outage_guard else "no guard",
+        ),
     ]
 
 
