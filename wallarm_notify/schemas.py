@@ -538,11 +538,9 @@ def read_event(obj: Any) -> Event | Rejection:
     the database's clock.
     """
     sent, is_plain = _canonical(obj)
-    if _is_too_large(sent):
-        size = len(in_utf8(sent))
-        return _rejection(
-            f"The event has {size} bytes; permitted are {MAX_EVENT_BYTES}.", obj, sent
-        )
+    if (written := _too_large(sent)) is not None:
+        reason = f"The event has {len(written)} bytes; permitted are {MAX_EVENT_BYTES}."
+        return _cut(_rejection(reason, obj, sent), written)
     trouble, body = (None, obj) if is_plain else _reread(obj, sent)
     if trouble is None and _is_suspect(body, sent):
         trouble = _unstorable(body)
@@ -580,7 +578,9 @@ def read_call(
     given = list(args[:2]) + [kwargs[name] for name in kwargs if name == "events"]
     if len(given) != 1 or len(args) + len(kwargs) != 1 or not isinstance(given[0], list | tuple):
         call = {"args": list(args), "kwargs": dict(kwargs)}
-        return [], [_rejection(_call_sentence(args, kwargs), call, canonical(call))]
+        text = canonical(call)
+        rejection = _rejection(_call_sentence(args, kwargs), call, text)
+        return [], [rejection if (long := _too_large(text)) is None else _cut(rejection, long)]
     events: list[Event] = []
     rejections: list[Rejection] = []
     for obj in given[0]:
@@ -615,21 +615,25 @@ def _call_sentence(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     return f"{CONTRACT}; given were {len(args)} positional arguments and these keywords: {names}."
 
 
-def _is_too_large(text: str) -> bool:
-    """Tell whether canonical JSON is too large in UTF-8, in which no character takes more than here."""
-    return len(text) > MAX_EVENT_BYTES and len(in_utf8(text)) > MAX_EVENT_BYTES
+def _too_large(text: str) -> bytes | None:
+    """Return canonical JSON in UTF-8, in which no character takes more than here, if it is too large."""
+    if len(text) <= MAX_EVENT_BYTES:
+        return None
+    return written if len(written := in_utf8(text)) > MAX_EVENT_BYTES else None
+
+
+def _cut(rejection: Rejection, written: bytes) -> Rejection:
+    return replace(rejection, text=beginning(written, KEPT_BYTES), cut=True)
 
 
 def _rejection(reason: str, obj: Any, text: str) -> Rejection:
-    cut = _is_too_large(text)
     told = obj if isinstance(obj, dict) else {}
     alike = _in_one_spelling(text)
     return Rejection(
         reason=reason,
-        text=beginning(in_utf8(text), KEPT_BYTES) if cut else text,
+        text=text,
         body_hash=body_hash(alike),
         hash_before=None if alike == text else body_hash(text),
-        cut=cut,
         event_id=_told_id(told.get("id")),
         client_id=_told_client(told.get("client_id")),
         type=_told_type(told.get("type")),
