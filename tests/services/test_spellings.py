@@ -134,6 +134,16 @@ def test_what_was_rejected_before_and_still_is_is_listed_once(bench: Bench, limi
     assert (ledger.received, ledger.rejected, ledger.findings) == (1, 1, [])
 
 
+def test_nor_is_it_counted_as_not_kept_where_so_much_is_kept_already(bench: Bench) -> None:
+    router = Router(bench.store, bench.bell, ring=RING, as_text=text_of, rejected_per_day=1)
+    rejection = a_rejection(occurred_at="2026-03-01T12:00:00Z")
+    assert rejection.hash_before is not None
+    before = replace(rejection, body_hash=rejection.hash_before, hash_before=None)
+    router.ingest([], [before, a_rejection()])
+    (routed,) = router.ingest([], [rejection])
+    assert (routed.rejected, routed.not_kept) == (0, 0)
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"path": NUL}, {"path": HALF}, {"client_id": 1.0}, {"occurred_at": "2016-12-31T23:59:60Z"}],
