@@ -62,7 +62,7 @@ CONTRACT: Final = (
     "argument): a list of event objects"
 )
 
-_Any = TypeVar("_Any")
+_Read = TypeVar("_Read")
 
 _NAMED_ERRORS: Final = 5
 _SHOWN_CHARACTERS: Final = 60
@@ -82,7 +82,7 @@ _TIME_PATTERN: Final = (
 )
 """RFC 3339, and what else clients write: no seconds, a comma, no colon in the offset, a minus sign.
 
-It is printed, so it means the same to every engine: no look-around, no ``\\d``.
+It is printed, so it means the same to every engine: no look-around, no ``\\d``, no ``\\u``.
 """
 
 # Without this pydantic takes seconds since 1970 too.
@@ -125,10 +125,8 @@ def _not_before_2015(value: datetime) -> datetime:
     return value
 
 
-_NOT_BLANK: Final = (
-    r"[^\t\n\u000b\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-)
-"""Unicode's white space written out: what ``\\S`` leaves out differs from engine to engine."""
+_NOT_BLANK: Final = "[^\t\n\x0b\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""Unicode's white space, character by character: what ``\\S`` leaves out differs from engine to engine."""
 
 _SEEN: Final = re.compile(_NOT_BLANK)
 
@@ -739,7 +737,7 @@ def _in_one_spelling(text: str) -> str:
 
 
 def _spell(
-    value: dict[str, Any], name: str, adapter: TypeAdapter[_Any], spelling: Callable[[_Any], str]
+    value: dict[str, Any], name: str, adapter: TypeAdapter[_Read], spelling: Callable[[_Read], str]
 ) -> None:
     """Spell a field anew where it is a text that ``adapter`` takes."""
     if isinstance(value.get(name), str):
