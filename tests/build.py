@@ -28,7 +28,7 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_filters,
     read_threshold,
 )
-from wallarm_notify.schemas import body_hash, canonical, read_event
+from wallarm_notify.schemas import canonical, read_event, value_hash
 from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
 from wallarm_notify.services.ledger import Ledger, draw_up
 from wallarm_notify.services.manage_integrations import Draft, Management
@@ -333,7 +333,7 @@ class Bell:
 
 
 def hash_of(body: Mapping[str, Any]) -> bytes:
-    return body_hash(canonical(body))
+    return value_hash(canonical(body))
 
 
 def text_of(event: Event) -> str:

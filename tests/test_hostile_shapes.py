@@ -52,7 +52,26 @@ SHAPES: dict[str, dict[str, Any]] = {
     "backslashes": {"path": times("\\")},
     "quotes": {"path": times('"')},
     "half characters": {"path": times("\ud800")},
+    "NULs": {"path": times("\0")},
     "a NUL and a lot": {"path": "\0" + times("a")},
+    "a NUL and small numbers": {"path": "\0", "x": [1] * (BYTES // 3)},
+    "a NUL and backslashes": {"path": "\0" + times("\\")},
+    "texts that only look like NULs": {"path": times("\\u0000")},
+    "halves of pairs the wrong way round": {"path": times("\ude00\ud83d")},
+    "characters of two halves": {"path": times("😀")},
+    "half a pair after each": {"path": times("😀\ud83d")},
+    "names of fields with NULs": {f"k\0{n}": 0 for n in range(BYTES // 19)},
+    "names of fields that become the same": {
+        "".join(map(chr, (0xD800 + n % 64, 0xD800 + n // 64 % 64, 0xD800 + n // 4096))): 0
+        for n in range(BYTES // 25)
+    },
+    "letters that are not English": {"path": times("ж")},
+    "floats that are whole": {"x": [12.0] * (BYTES // 6)},
+    "floats that are whole and long": {"x": [1e38] * (BYTES // 7)},
+    "exponents": {"x": [1e308] * (BYTES // 7)},
+    "whole numbers of 64 bits as floats": {"x": [9.2e18] * (BYTES // 9)},
+    "texts that only look like floats": {"path": times(".0,e+")},
+    "fields by the name of a time": {"x": [{"occurred_at": "2026"}] * (BYTES // 24)},
     "NaN": {"x": [float("nan")] * (BYTES // 5)},
     "many fields": {f"k{n}": 0 for n in range(BYTES // 13)},
     "many changes": {
@@ -159,6 +178,20 @@ def test_who_takes_messages_for_all_processes_passes_it_on_at_once(shape: str) -
     with suppress(NoJson):
         call_in(text)
     assert time.process_time() - began < 0.25
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1e999999999", "1e308", "1e38", "12.0"])
+def test_short_texts_make_no_long_numbers(number: str) -> None:
+    plain, odd = an_event_object(**PLAIN), an_event_object(x=[4711] * (BYTES // (len(number) + 2)))
+    text = json.dumps(odd).replace("4711", number)
+    ratios = []
+    for _ in range(5):
+        began = time.process_time()
+        assert len(read_event(json.loads(text)).text) < 2 * BYTES
+        took = (time.process_time() - began) / len(text)
+        ratios.append(took / seconds_per_kilobyte(plain, sent=False))
+    assert median(ratios) < DEAREST, ratios
 
 
 @pytest.mark.timing

@@ -150,6 +150,41 @@ def test_large_events_are_spread_so_that_a_message_stays_under_4_mb(
     assert max(message.size for message in found) * 4 / 3 < 4_000_000
 
 
+@pytest.mark.parametrize("character", ["ж", "中", "😀"])
+def test_a_text_in_any_language_takes_its_bytes_of_utf_8(
+    broker: str, producer: Producer, character: str
+) -> None:
+    note = character * (240_000 // len(character.encode()))
+    producer.emit_many(an_event(note=note) for _ in range(25))
+
+    found = messages(broker)
+    assert [len(message.events) for message in found] == [10, 10, 5]
+    assert max(message.size for message in found) * 4 / 3 < 4_000_000
+    assert {event["note"] for message in found for event in message.events} == {note}
+
+
+def test_a_message_is_as_large_as_its_events(broker: str, producer: Producer) -> None:
+    producer.emit_many(an_event(note=[1] * 120_000) for _ in range(11))
+
+    first, second = messages(broker)
+    assert (len(first.events), len(second.events)) == (10, 1)
+    assert first.size < 2_500_000
+    assert first.size == pytest.approx(10 * second.size, rel=0.01)
+
+
+def test_what_is_too_large_is_said_in_bytes_of_utf_8(broker: str, producer: Producer) -> None:
+    with pytest.raises(InvalidEvent, match=r"The event has 26\d{4} bytes; permitted are 256000"):
+        producer.emit(an_event(note="ж" * 130_000))
+
+
+def test_what_an_attacker_wrote_is_sent_as_it_will_be_kept(broker: str, producer: Producer) -> None:
+    producer.emit(an_event(name="a\0b\ud83d", rule_id=7.0, changes={"\udfff": "\ud83d\ude00"}))
+
+    [event] = messages(broker)[0].events
+    assert (event["name"], event["changes"]) == ("a\ufffdb\ufffd", {"\ufffd": "😀"})
+    assert (event["rule_id"], type(event["rule_id"])) == (7, int)
+
+
 def test_nothing_is_sent_for_nothing(broker: str, producer: Producer) -> None:
     assert producer.emit() == []
     assert producer.emit_many([]) == []

@@ -23,6 +23,7 @@ from wallarm_notify.schemas import (
     read_call,
     read_calls,
     read_event,
+    value_hash,
 )
 
 ID = "7b0c6a52-0001-4000-8000-00000000000a"
@@ -168,7 +169,9 @@ def test_an_event_with_just_the_required_fields_is_accepted(event_type: str) -> 
     assert event.type == event_type
     assert event.occurred_at == datetime(2026, 3, 1, 7, tzinfo=UTC)
     assert event.body is obj
-    assert event.body_hash == body_hash(canonical(obj))
+    assert event.text == canonical(obj)
+    assert event.body_hash == value_hash(canonical(obj))
+    assert event.hash_before == body_hash(canonical(obj))
 
 
 @pytest.mark.parametrize("event_type", FIELDS)
@@ -267,7 +270,8 @@ def test_time_begins_in_2015(value: str, is_fine: bool) -> None:
         (-1, False),
         (MAX_INT64 + 1, False),
         ("1", False),
-        (1.0, False),
+        (1.0, True),
+        (1.5, False),
         (True, False),
     ],
 )
@@ -344,7 +348,8 @@ def test_a_rejection_keeps_what_can_be_told() -> None:
     assert (told.event_id, told.client_id, told.type) == (UUID(ID), 1, "security_issue.detected")
     assert (untold.event_id, untold.client_id, untold.type) == (None, None, None)
     assert json.loads(told.text) == an_event(risk="none")
-    assert told.body_hash == body_hash(told.text)
+    assert told.body_hash == value_hash(told.text)
+    assert told.hash_before == body_hash(told.text)
 
 
 def of_size(size: int) -> dict[str, Any]:
@@ -360,7 +365,7 @@ def test_an_event_of_256_kb_is_accepted_and_one_byte_more_is_not() -> None:
     assert read.reason == "The event has 256001 bytes; permitted are 256000."
     assert read.cut
     assert read.text == canonical(large)[:64_000]
-    assert read.body_hash == body_hash(canonical(large))
+    assert read.body_hash == value_hash(canonical(large))
     assert (read.event_id, read.client_id) == (UUID(ID), 1)
 
 
@@ -391,17 +396,14 @@ def test_many_shallow_objects_are_not_deep() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"note": "a\0b"}, "note holds a NUL character, which cannot be stored."),
-        ({"a\0b": 1}, "A field's name in the event holds a NUL character"),
-        ({"note": {"a": ["x", "\ud800"]}}, "note.a[1] holds half of a surrogate pair"),
-        ({"note": {"\udfff": 1}}, "A field's name in note holds half of a surrogate pair"),
-        ({"\n": "\0"}, "\\n holds a NUL character"),
-        ({"": "\0"}, '"" holds a NUL character'),
+        ({"\n": float("nan")}, "\\n is NaN or infinite"),
+        ({"": float("nan")}, '"" is NaN or infinite'),
+        ({"note": {"a": ["x", float("nan")]}}, "note.a[1] is NaN or infinite"),
         ({"note": float("nan")}, "note is NaN or infinite, which is no JSON number."),
         ({"note": [float("-inf")]}, "note[0] is NaN or infinite"),
         ({"failure_ratio": float("inf")}, "failure_ratio is NaN or infinite"),
         ({"note": 10**MAX_DIGITS}, "note is a number of over 4300 digits."),
-        ({"x" * 300: "\0"}, f"{'x' * 60}… holds a NUL character"),
+        ({"x" * 300: float("nan")}, f"{'x' * 60}… is NaN or infinite"),
     ],
 )
 def test_what_the_database_cannot_hold_is_refused_and_placed(

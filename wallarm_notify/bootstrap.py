@@ -19,7 +19,7 @@ from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.outcome import Answer
-from wallarm_notify.schemas import body_hash, canonical
+from wallarm_notify.schemas import canonical, value_hash
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
@@ -262,4 +262,4 @@ def _text_of(event: Event) -> str:
 
 def hash_of(body: Mapping[str, Any]) -> bytes:
     """The hash by which an event's body is known."""
-    return body_hash(canonical(body))
+    return value_hash(canonical(body))

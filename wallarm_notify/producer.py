@@ -19,12 +19,14 @@ from uuid import UUID, uuid4
 from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection, Queue
+from kombu import Producer as KombuProducer
 from kombu.exceptions import KombuError
 from kombu.utils.json import loads
 
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.spelling import compact
 from wallarm_notify.schemas import canonical, read_event
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 from wallarm_notify.tls import (
@@ -43,7 +45,7 @@ MAX_BATCH: Final = 1000
 """Events a message may carry; the workers cut longer lists into slices."""
 
 MESSAGE_BYTES: Final = 2_500_000
-"""Canonical JSON of a message's events: under 4 MB once in Redis' base64."""
+"""Bytes of a message's events, as JSON in UTF-8: under 4 MB once in Redis' base64."""
 
 CONNECT_TIMEOUT: Final = 2.0
 ANSWER_TIMEOUT: Final = 4.0
@@ -211,7 +213,7 @@ class Producer:
                 INGEST,
                 kwargs={"events": [event.body for event in batch]},
                 queue=self._queue,
-                producer=self._app.amqp.Producer(connection.default_channel),
+                producer=_InUTF8(connection.default_channel),
                 serializer="json",
                 delivery_mode="persistent",
                 ignore_result=True,
@@ -261,6 +263,19 @@ class Producer:
 
     def _broker(self) -> str:
         return shown(self._connection().as_uri())
+
+
+class _InUTF8(KombuProducer):
+    """Publishes JSON in UTF-8 without blanks; kombu's own takes six bytes for a letter that is not English."""
+
+    def publish(self, body: Any, *places: Any, **options: Any) -> Any:
+        """Publish ``body``, as its serializer would but for the spelling."""
+        options |= {
+            "serializer": None,
+            "content_type": "application/json",
+            "content_encoding": "utf-8",
+        }
+        return super().publish(compact(body).encode(), *places, **options)
 
 
 def _checked(url: str) -> Broker:
@@ -323,7 +338,7 @@ def _batches(events: Iterable[Event], most: int) -> Iterator[list[Event]]:
     batch: list[Event] = []
     size = 0
     for event in events:
-        length = len(canonical(event.body))
+        length = len(compact(event.body).encode())
         if batch and (len(batch) == most or size + length > MESSAGE_BYTES):
             yield batch
             batch, size = [], 0

@@ -6,12 +6,13 @@ one sentence for people (spec 2).
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import (
@@ -30,12 +31,20 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection
+from wallarm_notify.domain.spelling import (
+    beginning,
+    in_utf8,
+    may_hold_whole_floats,
+    mended,
+    same_number,
+    whole,
+)
 
 MAX_EVENT_BYTES: Final = 256_000
-"""Bytes of canonical JSON an event may have (spec 2: 256 kB)."""
+"""Bytes of UTF-8 an event may have, as JSON without blanks (spec 2: 256 kB)."""
 
 KEPT_BYTES: Final = 64_000
-"""Bytes kept of what is larger than that."""
+"""Bytes of UTF-8 kept of what is larger than that."""
 
 MAX_DEPTH: Final = 32
 """Objects and lists within one another, the event itself included."""
@@ -53,6 +62,8 @@ CONTRACT: Final = (
     "argument): a list of event objects"
 )
 
+_Read = TypeVar("_Read")
+
 _NAMED_ERRORS: Final = 5
 _SHOWN_CHARACTERS: Final = 60
 
@@ -62,14 +73,39 @@ _SHOWN_CHARACTERS: Final = 60
 _AS_TIME: Final = "must be a date and time with a time zone, as 2026-03-01T09:30:00Z"
 
 
+_YEAR: Final = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
+_DATE: Final = "(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_ZONE: Final = "(?:[Zz]|[+\u2212-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"
+_TIME_PATTERN: Final = (
+    f"^{_YEAR}-{_DATE}[Tt ]{_CLOCK}(?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?{_ZONE}$"
+)
+"""RFC 3339, and what else clients write: no seconds, a comma, no colon in the offset, a minus sign.
+
+It is printed, so it means the same to every engine: no look-around, no ``\\d``, no ``\\u``.
+"""
+
 # Without this pydantic takes seconds since 1970 too.
-_DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+_TIME: Final = re.compile(_TIME_PATTERN.replace("|60)", ")"))
 
 
 def _written_time(value: Any) -> Any:
-    if not isinstance(value, str) or not _DATE_AND_TIME.match(value):
+    if not isinstance(value, str) or not _TIME.match(value):
         raise PydanticCustomError("time", _AS_TIME)
-    return value
+    return _without_line_end(value)
+
+
+def _without_line_end(value: Any) -> Any:
+    """Return a text without the line's end that ``$`` of a printed pattern lets pass in some engines."""
+    return value.removesuffix("\n") if isinstance(value, str) else value
+
+
+_LEAP_SECOND: Final = re.compile(r"\A(.{10}[Tt ][0-9]{2}:[0-9]{2}):60")
+
+
+def _without_leap_second(text: str) -> str:
+    """Return ``23:59:59`` for ``23:59:60``: no clock of ours has it (spec 2)."""
+    return _LEAP_SECOND.sub(r"\1:59", text) if ":60" in text else text
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -89,18 +125,38 @@ def _not_before_2015(value: datetime) -> datetime:
     return value
 
 
+_NOT_BLANK: Final = "[^\t\n\x0b\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""Unicode's white space, character by character: what ``\\S`` leaves out differs from engine to engine."""
+
+_SEEN: Final = re.compile(_NOT_BLANK)
+
+
 def _some_id(value: Any) -> int | str:
     if type(value) is int and -MAX_INT64 - 1 <= value <= MAX_INT64:
         return value
-    if isinstance(value, str) and value.strip():
+    if isinstance(value, str) and _SEEN.search(value):
         return value
     raise PydanticCustomError("id", "must be a whole number of at most 64 bits or a non-blank text")
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_written_time), AfterValidator(_in_utc)]
+_UUID_PATTERN: Final = (
+    "^(?:[0-9A-Fa-f]{32}|(?:urn:uuid:)?{four}|\\{{four}\\})$"  # as it is, as a URN, in braces
+).replace("{four}", "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+EventId = Annotated[
+    UUID,
+    BeforeValidator(_without_line_end),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": _UUID_PATTERN}),
+]
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_time),
+    AfterValidator(_in_utc),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIME_PATTERN}),
+]
 Whole = Annotated[int, Strict(), Field(ge=-MAX_INT64 - 1, le=MAX_INT64)]
 Count = Annotated[int, Strict(), Field(ge=0, le=MAX_INT64)]
-Words = Annotated[str, Field(pattern=r"\S")]
+Words = Annotated[str, Field(pattern=_NOT_BLANK)]
 Flag = Annotated[bool, Strict()]
 Id = Annotated[
     int | str,
@@ -109,7 +165,7 @@ Id = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": -MAX_INT64 - 1, "maximum": MAX_INT64},
-                {"type": "string", "pattern": r"\S"},
+                {"type": "string", "pattern": _NOT_BLANK},
             ]
         }
     ),
@@ -134,7 +190,7 @@ class EventObject(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: UUID
+    id: EventId
     client_id: Annotated[int, Strict(), Field(ge=1, le=MAX_INT64)]
     occurred_at: Annotated[Time, AfterValidator(_not_before_2015)]
     actor: Actor | None = None
@@ -406,6 +462,27 @@ AnyEvent = Annotated[
 ]
 
 _EVENT: Final[TypeAdapter[AnyEvent]] = TypeAdapter(AnyEvent)
+_EVENT_ID: Final[TypeAdapter[UUID]] = TypeAdapter(EventId)
+_MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(Time)
+
+
+def _names(kind: Any) -> dict[str, tuple[str, ...]]:
+    """Return the fields of each event type that may hold a ``kind``."""
+    models = get_args(get_args(AnyEvent)[0])
+    return {
+        get_args(model.model_fields["type"].annotation)[0]: tuple(
+            name for name, field in model.model_fields.items() if _takes(field.annotation, kind)
+        )
+        for model in models
+    }
+
+
+def _takes(annotation: Any, kind: Any) -> bool:
+    return annotation is kind or any(_takes(part, kind) for part in get_args(annotation))
+
+
+_WHOLE_FIELDS: Final = _names(int)
+_TIME_FIELDS: Final = _names(AwareDatetime)
 
 
 def json_schema() -> dict[str, Any]:
@@ -416,9 +493,12 @@ def json_schema() -> dict[str, Any]:
         "description": (
             f"One event of a client's account. {CONTRACT}. It is a Celery task (JSON serializer), "
             'sent to the queue «events»: the message\'s body is [[], {"events": [event, …]}, {}]. '
-            f"An event has at most {MAX_EVENT_BYTES} bytes and {MAX_DEPTH} levels; occurred_at is "
-            "neither before 2015 nor more than 5 minutes ahead. The same id with the same body is "
-            "a duplicate and harmless."
+            f"An event has at most {MAX_EVENT_BYTES} bytes of UTF-8, as JSON without blanks, "
+            f"{MAX_DEPTH} levels, and numbers of at most {MAX_DIGITS} digits that a double can hold. "
+            "Times are dates that exist, up to the year 9999; occurred_at is neither before 2015 nor "
+            "more than 5 minutes ahead. Whole numbers may be written 12.0 or 1.2e1; a leap second (:60) "
+            "is :59; NUL and half surrogate pairs in texts become U+FFFD. The same id with the same "
+            "body is a duplicate and harmless: values are compared, not their spelling."
         ),
         **_EVENT.json_schema(),
     }
@@ -436,8 +516,17 @@ def canonical(obj: Any) -> str:
 
 
 def body_hash(text: str) -> bytes:
-    """Return the SHA-256 of canonical JSON: tells duplicates from conflicts (spec 2)."""
+    """Return the SHA-256 of canonical JSON as it is spelled."""
     return sha256(text.encode("ascii")).digest()
+
+
+def value_hash(text: str) -> bytes:
+    """Return the SHA-256 of what canonical JSON says, however it is spelled (spec 2).
+
+    The spelling of the event's id, of its times and of whole numbers does not matter, nor which
+    half of a surrogate pair stands where no character does.
+    """
+    return body_hash(_in_one_spelling(text))
 
 
 def read_event(obj: Any) -> Event | Rejection:
@@ -446,31 +535,34 @@ def read_event(obj: Any) -> Event | Rejection:
     Whether it claims to come from the future is for ``domain.event.is_too_far_ahead`` to say, by
     the database's clock.
     """
-    text, is_plain = _canonical(obj)
-    if len(text) > MAX_EVENT_BYTES:
-        return _rejection(
-            f"The event has {len(text)} bytes; permitted are {MAX_EVENT_BYTES}.", obj, text
-        )
-    trouble, body = (None, obj) if is_plain else _reread(obj, text)
-    if trouble is None and _is_suspect(body, text):
+    sent, is_plain = _canonical(obj)
+    if (written := _too_large(sent)) is not None:
+        reason = f"The event has {len(written)} bytes; permitted are {MAX_EVENT_BYTES}."
+        return _cut(_rejection(reason, obj, sent), written)
+    trouble, body = (None, obj) if is_plain else _reread(obj, sent)
+    if trouble is None and _is_suspect(body, sent):
         trouble = _unstorable(body)
     if trouble is not None:
-        return _rejection(trouble, obj, text)
+        return _rejection(trouble, obj, sent)
+    body = mended(body, sent)
     if not isinstance(body, dict):
-        return _rejection(f"The event must be an object, not {_shown(body)}.", body, text)
+        return _rejection(f"The event must be an object, not {_shown(body)}.", body, sent)
     try:
-        read = _EVENT.validate_python(body)
+        read, kept = _validated(body)
     except ValidationError as error:
         is_for_its_time = {one["type"] for one in error.errors(include_url=False)} == {_TOO_EARLY}
-        return replace(_rejection(_sentence(error), body, text), is_for_its_time=is_for_its_time)
+        return replace(_rejection(_sentence(error), body, sent), is_for_its_time=is_for_its_time)
+    text = sent if kept is obj else canonical(kept)
+    alike = _of_event_in_one_spelling(read, kept, text)
     return Event(
         id=read.id,
         client_id=read.client_id,
         type=read.type,
         occurred_at=read.occurred_at,
-        body=body,
-        body_hash=body_hash(text),
+        body=kept,
+        body_hash=body_hash(alike),
         text=text,
+        hash_before=None if alike == sent else body_hash(sent),
     )
 
 
@@ -484,7 +576,9 @@ def read_call(
     given = list(args[:2]) + [kwargs[name] for name in kwargs if name == "events"]
     if len(given) != 1 or len(args) + len(kwargs) != 1 or not isinstance(given[0], list | tuple):
         call = {"args": list(args), "kwargs": dict(kwargs)}
-        return [], [_rejection(_call_sentence(args, kwargs), call, canonical(call))]
+        text = canonical(call)
+        rejection = _rejection(_call_sentence(args, kwargs), call, text)
+        return [], [rejection if (long := _too_large(text)) is None else _cut(rejection, long)]
     events: list[Event] = []
     rejections: list[Rejection] = []
     for obj in given[0]:
@@ -519,14 +613,25 @@ def _call_sentence(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     return f"{CONTRACT}; given were {len(args)} positional arguments and these keywords: {names}."
 
 
+def _too_large(text: str) -> bytes | None:
+    """Return canonical JSON in UTF-8, in which no character takes more than here, if it is too large."""
+    if len(text) <= MAX_EVENT_BYTES:
+        return None
+    return written if len(written := in_utf8(text)) > MAX_EVENT_BYTES else None
+
+
+def _cut(rejection: Rejection, written: bytes) -> Rejection:
+    return replace(rejection, text=beginning(written, KEPT_BYTES), cut=True)
+
+
 def _rejection(reason: str, obj: Any, text: str) -> Rejection:
-    cut = len(text) > MAX_EVENT_BYTES
     told = obj if isinstance(obj, dict) else {}
+    alike = _in_one_spelling(text)
     return Rejection(
         reason=reason,
-        text=text[:KEPT_BYTES] if cut else text,
-        body_hash=body_hash(text),
-        cut=cut,
+        text=text,
+        body_hash=body_hash(alike),
+        hash_before=None if alike == text else body_hash(text),
         event_id=_told_id(told.get("id")),
         client_id=_told_client(told.get("client_id")),
         type=_told_type(told.get("type")),
@@ -543,6 +648,7 @@ def _told_id(value: Any) -> UUID | None:
 
 
 def _told_client(value: Any) -> int | None:
+    value = whole(value)
     return value if type(value) is int and 1 <= value <= MAX_INT64 else None
 
 
@@ -550,6 +656,93 @@ def _told_type(value: Any) -> str | None:
     if not isinstance(value, str) or not value.isprintable():
         return None
     return value[:_SHOWN_CHARACTERS]
+
+
+# Values and their spellings.
+
+
+def _validated(body: dict[str, Any]) -> tuple[AnyEvent, dict[str, Any]]:
+    """Return the event in ``body``, and ``body`` as it is kept: in a few of its fields spelled otherwise.
+
+    What is right as it is, as nearly all are, costs nothing more. Raises ValidationError.
+    """
+    try:
+        return _EVENT.validate_python(body), body
+    except ValidationError:
+        plain = _in_plain_spelling(body)
+        if plain is body:
+            raise
+        return _EVENT.validate_python(plain), plain
+
+
+def _in_plain_spelling(body: dict[str, Any]) -> dict[str, Any]:
+    """Return ``body`` with ``12`` for ``12.0`` and ``:59`` for ``:60`` in the fields that its type has.
+
+    It is another object if there is anything of that.
+    """
+    kind = body.get("type")
+    kind = kind if isinstance(kind, str) else ""
+    plain = {name: whole(body.get(name)) for name in _WHOLE_FIELDS.get(kind, ())}
+    for name in _TIME_FIELDS.get(kind, ()):
+        if isinstance(value := body.get(name), str):
+            plain[name] = _without_leap_second(value)
+    if isinstance(actor := body.get("actor"), dict) and type(actor.get("id")) is float:
+        plain["actor"] = {**actor, "id": whole(actor["id"])}
+    changed = {name: value for name, value in plain.items() if value is not body.get(name)}
+    return {**body, **changed} if changed else body
+
+
+_UUID_LENGTH: Final = 36
+"""Digits and hyphens."""
+
+_NESTED: Final = frozenset((float, dict, list, tuple))
+"""What floats may be in."""
+
+
+def _of_event_in_one_spelling(read: EventObject, body: dict[str, Any], text: str) -> str:
+    """Return what ``_in_one_spelling`` does of an event that was ``read``; quickly for most."""
+    given_id, given = body["id"], body["occurred_at"]
+    if (
+        len(given_id) != _UUID_LENGTH
+        or not given_id.islower()
+        or "expires_at" in body
+        or (not _NESTED.isdisjoint(map(type, body.values())) and may_hold_whole_floats(text))
+    ):
+        return _in_one_spelling(text)
+    moment = read.occurred_at.isoformat()
+    if moment == given:
+        return text
+    # As it was sent, it stands in the text but for a minus sign beyond ASCII.
+    if text.count('"occurred_at":') != 1 or not given.isascii():
+        return _in_one_spelling(text)
+    return text.replace(f'"occurred_at":"{given}"', f'"occurred_at":"{moment}"')
+
+
+def _in_one_spelling(text: str) -> str:
+    """Return canonical JSON as it would be if every client spelled its values alike.
+
+    What is nested too deep to be read, or has a number of too many digits, is returned as it is.
+    """
+    try:
+        value = mended(json.loads(text, parse_float=same_number), text)
+    except (ValueError, RecursionError):
+        return text
+    if isinstance(value, dict):
+        kind = value.get("type")
+        times = _TIME_FIELDS.get(kind, ()) if isinstance(kind, str) else ()
+        _spell(value, "id", _EVENT_ID, str)
+        for name in times or ("occurred_at",):
+            _spell(value, name, _MOMENT, datetime.isoformat)
+    return canonical(value)
+
+
+def _spell(
+    value: dict[str, Any], name: str, adapter: TypeAdapter[_Read], spelling: Callable[[_Read], str]
+) -> None:
+    """Spell a field anew where it is a text that ``adapter`` takes."""
+    if isinstance(value.get(name), str):
+        with suppress(ValidationError):
+            value[name] = spelling(adapter.validate_python(_without_leap_second(value[name])))
 
 
 # Canonical JSON.
@@ -644,8 +837,6 @@ def _is_suspect(obj: Any, text: str) -> bool:
     """Tell whether a closer look is needed; the text alone clears all but a few events."""
     return (
         (text.count("{") + text.count("[") > MAX_DEPTH and is_deep(obj, MAX_DEPTH))
-        or "\\u0000" in text
-        or "\\ud" in text
         or "NaN" in text
         or "Infinity" in text
         or (len(text) > MAX_DIGITS and _TOO_MANY_DIGITS.search(text) is not None)
@@ -702,16 +893,8 @@ def _path(step: "_Step | None") -> str:
     return "".join(reversed(steps))
 
 
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-
 def _trouble(value: Any) -> str | None:
-    if isinstance(value, str):
-        if "\0" in value:
-            return "holds a NUL character, which cannot be stored"
-        if not value.isascii() and _SURROGATE.search(value):
-            return "holds half of a surrogate pair, which is no character"
-    elif isinstance(value, float):
+    if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
             return "is NaN or infinite, which is no JSON number"
     elif isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:

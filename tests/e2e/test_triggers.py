@@ -49,6 +49,31 @@ def body(condition: str, at: datetime | None = None, /, **fields: Any) -> dict[s
     return dict(an_event_for(condition, at, **fields).body)
 
 
+def test_what_an_attacker_writes_keeps_no_attack_from_counting_and_no_issue_from_paging(
+    system: System,
+) -> None:
+    """Case F2: as clients in any language write it, escape by escape."""
+    key = a_key()
+    integration = system.integration(key)
+    one = trigger(system, integration, threshold="2 in 1h")
+    system.start_worker()
+    received = system.ledger().received
+    for path in ("/etc/passwd\0.jpg", "/?q=\ud83d", "/\0\ude00"):
+        system.emit(body("attacks_exceeded") | {"path": path, "\0": path})
+    system.wait_for_states(20, delivered=1)
+    issue = an_event(risk="critical").body
+    system.emit({**issue, "title": "SQL injection\0", "path": "/?q=\ud83d"})
+    system.wait_for_states(20, delivered=2)
+    assert [f.count for f in firings(system, one)] == [3]
+    details = [
+        a["payload"]["payload"]["custom_details"] for a in system.sandbox.alerts() if a["payload"]
+    ]
+    (found,) = (d["security_issue"] for d in details if "security_issue" in d)
+    assert (found["title"], found["path"]) == ("SQL injection\ufffd", "/?q=\ufffd")
+    ledger = system.ledger()
+    assert (ledger.received - received, ledger.rejected, ledger.findings) == (4, 0, [])
+
+
 def test_each_condition_is_an_alert_as_its_golden_file(system: System) -> None:
     key = a_key()
     integration = system.integration(key, subscribe=())

@@ -47,6 +47,28 @@ def test_emit_takes_standard_input_and_gives_id_and_time(line: CommandLine) -> N
     assert set(sent(line)[0]) == {*event, "id", "occurred_at"}
 
 
+def test_emit_takes_what_an_attacker_wrote_and_numbers_as_lua_writes_them(
+    line: CommandLine,
+) -> None:
+    text = lines(an_event_object(port=4711, path="PATH"))
+    text = text.replace(b"4711", b"4.43e2").replace(b"PATH", rb"/\u0000\ud83d\ud83d\ude00")
+    assert line.json("events", "emit", "-", stdin=text) == {"sent": 1, "refused": 0}
+    (event,) = sent(line)
+    assert (event["path"], event["port"]) == ("/\ufffd\ufffd😀", 443)
+    assert isinstance(event["port"], int)
+
+
+def test_emit_counts_bytes_of_utf_8_however_a_line_is_written(line: CommandLine) -> None:
+    fits, large = an_event_object(note="ж" * 90_000), an_event_object(note="ж" * 130_000)
+    written = [json.dumps(e, ensure_ascii=a).encode() for e in (fits, large) for a in (True, False)]
+    result = line("events", "emit", "-", stdin=lines(*written))
+    assert result.stdout == "2 events sent, 2 lines refused.\n"
+    assert [m["events"] for m in line.messages("events")] == [[fits, fits]]
+    size = len(json.dumps(large, ensure_ascii=False, separators=(",", ":")).encode())
+    sentence = f"The event has {size} bytes; permitted are 256000."
+    assert result.stderr.splitlines() == [f"-:3: {sentence}", f"-:4: {sentence}"]
+
+
 BAD: list[tuple[bytes, str]] = [
     (b'{"title": "\xff"}', "This is no valid UTF-8 (byte 12)."),
     (b'{"title": ', "This is no JSON: Expecting value"),
@@ -287,6 +309,20 @@ def test_resubmit_as_it_is_works_once_the_reason_is_gone(line: CommandLine) -> N
     assert "more than 5 minutes ahead" in line.refusal("events", "resubmit", 1)
     line.sql("UPDATE rejected SET body_text = replace(body_text, '2999', '2020')")
     assert line.ok("events", "resubmit", 1).startswith("Rejected event 1 is event ")
+
+
+def test_resubmit_as_it_is_takes_in_what_was_refused_for_what_an_attacker_wrote(
+    line: CommandLine,
+) -> None:
+    line.wiring.router.ingest([], [rejection := a_rejection(path="/\0\ud83d")])
+    # As it was kept while the path was the reason.
+    line.sql("""UPDATE rejected SET body_text = replace(body_text, '"title":" "', '"title":"A"')""")
+    assert line.json("events", "resubmit", 1)["event_id"] == str(rejection.event_id)
+    # It is the event that is mended as it comes, and sent again it is the same.
+    event = an_event(**{**json.loads(rejection.text), "title": "A", "path": "/\ufffd\ufffd"})
+    (routed,) = line.wiring.router.ingest([event], ())
+    assert (routed.duplicates, routed.rejected) == (1, 0)
+    assert line.json("ledger")["balanced"] is True
 
 
 def test_resubmit_refuses_what_is_still_wrong(line: CommandLine, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def told(sending: Sending) -> tuple[Any, ...]:
     cargo, event = sending.cargo, sending.cargo.event
     assert event.occurred_at.tzinfo is not None
     return (
-        replace(cargo, event=replace(event, body_hash=b"", text="")),
+        replace(cargo, event=replace(event, body_hash=b"", text="", hash_before=None)),
         event.occurred_at.isoformat(),
         cargo.occurrence,
     )

@@ -189,6 +189,7 @@ def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
         reason=reason,
         text=raw[:KEPT_BYTES].decode(errors="ignore") if cut else text,
         body_hash=sha256(raw).digest(),
+        hash_before=None,
         cut=cut,
         is_for_its_time=False,
     )

@@ -117,7 +117,7 @@ events = Table(
     Column("client_id", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
     _time("occurred_at", nullable=False),
-    # The whole object as the producer sent it, unknown fields included.
+    # The whole object as the producer sent it, unknown fields included; U+FFFD for what is no character.
     Column("body", JSONB, nullable=False),
     Column("body_hash", LargeBinary, nullable=False),
     # How many notifications routing made of it: what the ledger holds the rows against.
@@ -133,7 +133,7 @@ rejected = Table(
     # Of the whole body: a batch that runs twice lists it once.
     Column("body_hash", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
-    # Canonical JSON in ASCII; the first 64 kB where it is cut.
+    # Canonical JSON in ASCII; where it is cut, the first 64 kB of it in UTF-8.
     Column("body_text", Text, nullable=False),
     Column("cut", Boolean, nullable=False),
     Column("event_id", UUID(as_uuid=True)),

@@ -134,9 +134,11 @@ EVENT_TYPES: Final[Mapping[str, EventType]] = {
 class Event:
     """An accepted event.
 
-    ``body`` is the whole object as the producer sent it (JSON values), unknown fields included;
-    ``body_hash`` is the SHA-256 of its canonical JSON: same id and same hash is a duplicate. ``text``
-    is that JSON where it has just been read, else empty.
+    ``body`` is the whole object as the producer sent it (JSON values), unknown fields included, with
+    U+FFFD for what is no character; ``text`` is its canonical JSON where it has just been read, else
+    empty. ``body_hash`` is the SHA-256 of it in the one spelling that all have: same id and same hash
+    is a duplicate. ``hash_before`` is that of its own spelling, by which rows are known that were stored
+    before spellings were told apart from values; None where it is the same.
     """
 
     id: UUID
@@ -146,6 +148,12 @@ class Event:
     body: Mapping[str, Any]
     body_hash: bytes
     text: str = ""
+    hash_before: bytes | None = None
+
+    @property
+    def hashes(self) -> tuple[bytes, ...]:
+        """The hashes that a row with this very body may have."""
+        return _hashes(self.body_hash, self.hash_before)
 
     @property
     def subscription(self) -> Subscription | None:
@@ -166,10 +174,10 @@ class Event:
 class Rejection:
     """An event, or a whole call, that cannot be taken in; kept with its reason (spec 2).
 
-    ``text`` is its canonical JSON in ASCII, or, where it could not be read, what came; the first 64 kB of it
-    where it is ``cut``;
-    ``body_hash`` is that of the whole. ``is_for_its_time`` tells that its time alone is wrong: whose clock
-    is wrong is not known, so none of these is left out however many there are.
+    ``text`` is its canonical JSON in ASCII, or, where it could not be read, what came; where it is ``cut``,
+    the first 64 kB of it in UTF-8. ``body_hash`` is that of the whole, and ``hash_before`` too, as events
+    have them. ``is_for_its_time`` tells that its time alone is wrong: whose clock is wrong is not known, so
+    none of these is left out however many there are.
     """
 
     reason: str
@@ -180,6 +188,16 @@ class Rejection:
     client_id: int | None = None
     type: str | None = None
     is_for_its_time: bool = False
+    hash_before: bytes | None = None
+
+    @property
+    def hashes(self) -> tuple[bytes, ...]:
+        """The hashes that a row with this very body may have."""
+        return _hashes(self.body_hash, self.hash_before)
+
+
+def _hashes(by_value: bytes, before: bytes | None) -> tuple[bytes, ...]:
+    return (by_value,) if before is None else (by_value, before)
 
 
 def is_too_far_ahead(event: Event, now: datetime) -> bool:

@@ -140,9 +140,10 @@ class Routed:
 
 
 def _plainly(rejection: Rejection) -> Rejection:
-    """``rejection`` without anything that a database might refuse: its text holds nothing of the kind."""
+    """``rejection`` without anything that a database might refuse."""
     reason = rejection.reason.encode("ascii", "backslashreplace").decode().replace("\0", "")
-    return replace(rejection, reason=reason, event_id=None, client_id=None, type=None)
+    text = rejection.text.encode("ascii", "backslashreplace").decode()
+    return replace(rejection, reason=reason, text=text, event_id=None, client_id=None, type=None)
 
 
 def conflict(event: Event, text: str) -> Rejection:
@@ -152,6 +153,7 @@ def conflict(event: Event, text: str) -> Rejection:
         "body; the first stands.",
         text=text,
         body_hash=event.body_hash,
+        hash_before=event.hash_before,
         event_id=event.id,
         client_id=event.client_id,
         type=event.type,
@@ -452,7 +454,7 @@ def _conflicts(tx: RoutingQueries, seen_before: Sequence[Event]) -> list[Event]:
     if not seen_before:
         return []
     hashes = tx.event_hashes([e.id for e in seen_before])
-    return [e for e in seen_before if hashes.get(e.id) != e.body_hash]
+    return [e for e in seen_before if hashes.get(e.id) not in e.hashes]
 
 
 def _made_of(new: Iterable[NewNotification], firings: Iterable[Firing]) -> Counter[UUID]:

@@ -56,8 +56,9 @@ _INSERT_REJECTED: Final = """
     FROM unnest(
         CAST(:body_hash AS bytea[]), CAST(:reason AS text[]), CAST(:body_text AS text[]),
         CAST(:cut AS boolean[]), CAST(:event_id AS uuid[]), CAST(:client_id AS bigint[]),
-        CAST(:type AS text[])
-    ) AS u(body_hash, reason, body_text, cut, event_id, client_id, type)
+        CAST(:type AS text[]), CAST(:hash_before AS bytea[])
+    ) AS u(body_hash, reason, body_text, cut, event_id, client_id, type, hash_before)
+    WHERE NOT EXISTS (SELECT FROM rejected r WHERE r.body_hash = u.hash_before)
     ORDER BY u.body_hash
     ON CONFLICT (body_hash) DO NOTHING
     RETURNING body_hash
@@ -117,7 +118,12 @@ class RoutingQueries(Queries):
                 ORDER BY u.id ON CONFLICT (id) DO NOTHING
                 RETURNING id, EXISTS (
                     SELECT FROM rejected r
-                    WHERE r.body_hash = events.body_hash AND r.resubmitted_as IS NULL) AS rejected""",  # noqa: S608 - names of our own
+                    WHERE r.body_hash = events.body_hash AND r.resubmitted_as IS NULL)
+                OR EXISTS (
+                    SELECT FROM rejected r
+                    WHERE r.body_hash = ANY(CAST(:before AS bytea[])) AND r.resubmitted_as IS NULL
+                ) AS rejected""",  # noqa: S608 - names of our own
+            before=[e.hash_before for e, _ in events if e.hash_before is not None],
             **parameters_of(values),
         )
         return {UUID(str(row["id"])): row["rejected"] for row in rows}
@@ -184,8 +190,8 @@ class RoutingQueries(Queries):
             return len(self._insert_rejected(rejections)), 0
         kept = self._kept_today(pools)
         if max(kept.values()) + len(rejections) > most:
-            known = self._known({r.body_hash for r in rejections})
-            rejections = [r for r in rejections if r.body_hash not in known]
+            known = self._known({h for r in rejections for h in r.hashes})
+            rejections = [r for r in rejections if known.isdisjoint(r.hashes)]
         once = list({r.body_hash: r for r in reversed(rejections)}.values())[::-1]
         chosen, left_out = chosen_of(once, kept, most)
         new = self._insert_rejected(chosen)
@@ -236,12 +242,13 @@ class RoutingQueries(Queries):
             event_id=[None if r.event_id is None else str(r.event_id) for r in rejections],
             client_id=[r.client_id for r in rejections],
             type=[r.type for r in rejections],
+            hash_before=[r.hash_before for r in rejections],
         )
         return {bytes(row["body_hash"]) for row in rows}
 
     def readmit(self, events: Iterable[Event]) -> int:
         """Moves out of rejected what has come again and is valid now; returns how many."""
-        pairs = sorted((e.body_hash, str(e.id)) for e in events)
+        pairs = sorted((h, str(e.id)) for e in events for h in e.hashes)
         if not pairs:
             return 0
         return self._do(
