@@ -97,9 +97,9 @@ MALFORMED: list[tuple[Any, dict[str, Any]]] = [
     ([5, {}, {}], {}),
     ([[], [1], {}], {}),
     ([[], {}, "embed"], {}),
-    (NO_ARGUMENTS, {"content_type": None}),
-    (NO_ARGUMENTS, {"content_type": "application/json\0"}),
-    (NO_ARGUMENTS, {"content_type": "text/\ud800"}),
+    (NO_ARGUMENTS, {"content_type": "application/x-python-serialize"}),
+    (NO_ARGUMENTS, {"content_type": "application/X-YAML; charset=utf-8"}),
+    (NO_ARGUMENTS, {"content_type": "application/x-msgpack"}),
     (NO_ARGUMENTS, {"task": ["events.ingest"]}),
     (NO_ARGUMENTS, {"id": ["a"]}),
     (NO_ARGUMENTS, {"headers": [1]}),
@@ -144,6 +144,9 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
         broker.lpush("events", *FORMLESS)
     system.emit(an_event())
     system.wait_for_states(20, delivered=1)
+    for odd in ("application/json\0", "text/\ud800", None):
+        push(system, NO_ARGUMENTS, content_type=odd)
+    eventually(lambda: len(rejected(system)) == 1, 20, "odd types name no other serializer")
     count = len(MALFORMED) + len(FORMLESS)
     eventually(lambda: kept(system) == count, 20, f"{count} kept messages")
     assert worker.popen.poll() is None
