@@ -39,6 +39,7 @@ from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review, Reviewed
 from wallarm_notify.services.route import Routed, Router
 from wallarm_notify.services.sweep import Sweep
+from wallarm_notify.services.take_in_ahead import TakeInAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -356,8 +357,15 @@ class Bench:
         self.management = Management(self.store, self.bell, ring=RING, hash_body=hash_of)
         self.triggers = TriggerManagement(self.store, self.bell, ring=RING, hash_body=hash_of)
         self.replay = Replay(self.store, self.bell, ring=RING)
+        from_ahead = Router(self.store, self.bell, ring=RING, as_text=text_of, takes_in_ahead=True)
+        self.ahead = TakeInAhead(self.store, from_ahead)
         self.sweep = Sweep(
-            self.store, self.bell, self.bell, ring=RING, interval=timedelta(seconds=5)
+            self.store,
+            self.bell,
+            self.bell,
+            ring=RING,
+            interval=timedelta(seconds=5),
+            then=(self.ahead.run,),
         )
 
     def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:

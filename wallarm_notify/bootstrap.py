@@ -29,6 +29,7 @@ from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review
 from wallarm_notify.services.route import Departures, Router
 from wallarm_notify.services.sweep import Sweep
+from wallarm_notify.services.take_in_ahead import TakeInAhead
 from wallarm_notify.services.test_integration import Target, Testing
 from wallarm_notify.settings import Settings
 
@@ -77,6 +78,19 @@ class Wiring:
         )
 
     @cached_property
+    def _ahead(self) -> TakeInAhead:
+        """Events that were kept apart."""
+        router = Router(
+            self.store,
+            self._bell,
+            ring=self.settings.ring,
+            as_text=_text_of,
+            rejected_per_day=self.settings.rejected_per_day,
+            takes_in_ahead=True,
+        )
+        return TakeInAhead(self.store, router)
+
+    @cached_property
     def delivery(self) -> Delivery:
         """Claims and records."""
         return Delivery(self.store, self._bell, knobs_of(self.settings))
@@ -100,6 +114,7 @@ class Wiring:
             self._bell,
             ring=self.settings.ring,
             interval=timedelta(seconds=self.settings.sweep_seconds),
+            then=(self._ahead.run,),
         )
 
     @cached_property

@@ -417,7 +417,8 @@ def json_schema() -> dict[str, Any]:
             f"One event of a client's account. {CONTRACT}. It is a Celery task (JSON serializer), "
             'sent to the queue «events»: the message\'s body is [[], {"events": [event, …]}, {}]. '
             f"An event has at most {MAX_EVENT_BYTES} bytes and {MAX_DEPTH} levels; occurred_at is "
-            "neither before 2015 nor more than 5 minutes ahead. The same id with the same body is "
+            "neither before 2015 nor more than 24 hours ahead; from 5 minutes ahead on the event waits till it is not. "
+            "The same id with the same body is "
             "a duplicate and harmless."
         ),
         **_EVENT.json_schema(),
@@ -443,7 +444,7 @@ def body_hash(text: str) -> bytes:
 def read_event(obj: Any) -> Event | Rejection:
     """Return the event in ``obj``, or why it cannot be taken in; never raises.
 
-    Whether it claims to come from the future is for ``domain.event.is_too_far_ahead`` to say, by
+    Whether it claims to come from the future is for ``domain.event.is_ahead`` to say, by
     the database's clock.
     """
     text, is_plain = _canonical(obj)

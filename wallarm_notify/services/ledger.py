@@ -33,13 +33,16 @@ class Books:
     attempts_without_notification: int
     attempts_short: int
     counters_wrong: int
+    ahead: int
+    ahead_long_due: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances.
 
-    What was not kept, as too much of it was that day, is counted beside received.
+    What was not kept, as too much of it was that day, is counted beside received, and so is what is kept
+    apart as its time is ahead.
     """
 
     received: int
@@ -50,6 +53,7 @@ class Ledger:
     findings: Sequence[str]
     rejected_not_kept: int = 0
     undecodable_not_kept: int = 0
+    ahead: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -103,6 +107,7 @@ def judge(books: Books) -> Ledger:
         [*_sums(ledger), *_rows(books), *_origins(books), *_forgotten(books)],
         rejected_not_kept=counts.get("rejected_not_kept", 0),
         undecodable_not_kept=counts.get("undecodable_not_kept", 0),
+        ahead=books.ahead,
     )
 
 
@@ -124,6 +129,7 @@ def _rows(books: Books) -> list[str]:
         "unmatched": books.events_unmatched,
         "matched": books.events_matched,
         "fired": books.firings,
+        "ahead": books.ahead,
     }
     findings = []
     for kind, rows in held.items():
@@ -158,6 +164,10 @@ def _forgotten(books: Books) -> list[str]:
         (
             books.ring_long_past,
             "open notifications overdue for 5 minutes: workers are behind, or nobody sweeps",
+        ),
+        (
+            books.ahead_long_due,
+            "events kept apart whose time has come for 5 minutes: nobody takes them in",
         ),
         (books.leases_long_dead, "claims whose lease ended over 5 minutes ago"),
         (books.ended_with_ring, "ended notifications that are still rung for"),

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from wallarm_notify.adapters.database import is_lost, may_run_again, meaning, transaction
 from wallarm_notify.adapters.migrations import current, newest
 from wallarm_notify.adapters.secrets import KeyCipher
+from wallarm_notify.adapters.store.ahead import AheadQueries
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
 from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
@@ -29,6 +30,7 @@ _RUNS: Final = 6
 
 class Transaction(
     RoutingQueries,
+    AheadQueries,
     TriggerQueries,
     DeliveryQueries,
     HealthQueries,

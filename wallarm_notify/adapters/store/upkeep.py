@@ -214,6 +214,9 @@ class UpkeepQueries(Queries):
                   WHERE ring_at < now() - interval '5 minutes') AS ring_long_past,
                  (SELECT count(*) FROM notifications
                   WHERE lease_until < now() - interval '5 minutes') AS leases_long_dead,
+                 (SELECT count(*) FROM events_ahead) AS ahead,
+                 -- Due when 5 minutes ahead, long due 5 minutes later.
+                 (SELECT count(*) FROM events_ahead WHERE occurred_at < now()) AS ahead_long_due,
                  (SELECT count(*) FROM notifications
                   WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
                      OR (finished_at IS NOT NULL AND ring_at IS NOT NULL)) AS ended_with_ring,

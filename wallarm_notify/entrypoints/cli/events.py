@@ -1,6 +1,7 @@
 """``wallarm-notify events``: sending events, what they may be, and those that were rejected."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,25 @@ def rejected(limit: int, cursor: str | None, as_json: bool) -> None:
         print_more(following)
     if undecodable:
         note(f"Besides, {counted(undecodable, 'message')} could not be decoded and are kept.")
+
+
+@events.command(epilog=example("wallarm-notify events ahead"))
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@json_option
+def ahead(limit: int, as_json: bool) -> None:
+    """List the events kept apart as their time is ahead of the database's clock, the next one first.
+
+    They are taken in when they are 5 minutes ahead or less.
+    """
+    rows = wiring().plain_store.transact(lambda tx: tx.events_ahead(limit))
+    if as_json:
+        print_listing([asdict(r) for r in rows])
+        return
+    print_table(
+        [number("Client"), "Type", fixed("Taken in"), fixed("Event")],
+        [(r.client_id, r.type, r.taken_in_at, r.id) for r in rows],
+        nothing="No events are kept apart.",
+    )
 
 
 @events.command(

@@ -40,6 +40,7 @@ def _document(drawn: Ledger) -> dict[str, object]:
         "matched": drawn.matched,
         "rejected_not_kept": drawn.rejected_not_kept,
         "undecodable_not_kept": drawn.undecodable_not_kept,
+        "ahead": drawn.ahead,
         "notifications": {str(state): n for state, n in drawn.notifications.items()},
         "balanced": drawn.balanced,
     }
@@ -61,6 +62,11 @@ def _print(drawn: Ledger) -> None:
     ):
         if count:
             say(f"Besides, {counted(count, what)} came when too many were kept that day: not kept.")
+    if drawn.ahead:
+        say(
+            f"Besides, {counted(drawn.ahead, 'event')} of a time that is still ahead: kept apart till it comes "
+            "(wallarm-notify events ahead)."
+        )
     if drawn.balanced:
         say("It balances.")
         return
