@@ -158,7 +158,7 @@ def ahead(limit: int, as_json: bool) -> None:
         print_listing([asdict(r) for r in rows])
         return
     print_table(
-        [number("Client"), "Type", fixed("Taken in"), fixed("Event")],
+        [number("Client"), fixed("Type"), fixed("Taken in"), "Event"],
         [(r.client_id, r.type, r.taken_in_at, r.id) for r in rows],
         nothing="No events are kept apart.",
     )
