@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Protocol
 
 from wallarm_notify.domain.event import Event
@@ -38,7 +37,7 @@ from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.services.next_links import NextLinks
-from wallarm_notify.services.ports import Clock, Doorbell, Store
+from wallarm_notify.services.ports import Clock, Doorbell, Store, since_boot
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +226,7 @@ class Delivery:
         store: Store[DeliveryQueries],
         doorbell: Doorbell,
         knobs: Knobs,
-        clock: Clock = monotonic,
+        clock: Clock = since_boot,
     ) -> None:
         self._store = store
         self._doorbell = doorbell

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -24,7 +23,7 @@ from wallarm_notify.domain.notification import (
 )
 from wallarm_notify.services.deliver import Claim, DeliveryQueries, Knobs, Made, Sending, claim_new
 from wallarm_notify.services.fire import FiringQueries, fire
-from wallarm_notify.services.ports import Clock, Doorbell, Store
+from wallarm_notify.services.ports import Clock, Doorbell, Store, since_boot
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +195,7 @@ class Router:
         as_text: "AsText",
         departures: "Departures | None" = None,
         rejected_per_day: int = 0,
-        clock: Clock = monotonic,
+        clock: Clock = since_boot,
         takes_in_ahead: bool = False,
     ) -> None:
         self._takes_in_ahead = takes_in_ahead
@@ -388,7 +387,7 @@ def route(
     ring: timedelta,
     as_text: AsText,
     rejected_per_day: int = 0,
-    clock: Clock = monotonic,
+    clock: Clock = since_boot,
     at_once: "AtOnce | None" = None,
     tally: AheadTally | None = None,
     takes_in_ahead: bool = False,
