@@ -30,6 +30,7 @@ from wallarm_notify.entrypoints.cli.criteria import (
 )
 from wallarm_notify.schemas import body_hash, canonical, read_event
 from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
+from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.ledger import Ledger, draw_up
 from wallarm_notify.services.manage_integrations import Draft, Management
 from wallarm_notify.services.manage_triggers import TriggerDraft, TriggerManagement
@@ -359,12 +360,14 @@ class Bench:
         self.replay = Replay(self.store, self.bell, ring=RING)
         from_ahead = Router(self.store, self.bell, ring=RING, as_text=text_of, takes_in_ahead=True)
         self.ahead = TakeInAhead(self.store, from_ahead)
+        self.clock = FollowClock(self.store, lease=LEASE, ring=RING)
         self.sweep = Sweep(
             self.store,
             self.bell,
             self.bell,
             ring=RING,
             interval=timedelta(seconds=5),
+            first=(self.clock.run,),
             then=(self.ahead.run,),
         )
 

@@ -20,6 +20,7 @@ from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.outcome import Answer
 from wallarm_notify.schemas import body_hash, canonical
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
+from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.measure import Figures, measure
@@ -78,6 +79,11 @@ class Wiring:
         )
 
     @cached_property
+    def _clock(self) -> FollowClock:
+        """The database's clock."""
+        return FollowClock(self.store, lease=self.settings.lease, ring=self.settings.ring)
+
+    @cached_property
     def _ahead(self) -> TakeInAhead:
         """Events that were kept apart."""
         router = Router(
@@ -114,6 +120,7 @@ class Wiring:
             self._bell,
             ring=self.settings.ring,
             interval=timedelta(seconds=self.settings.sweep_seconds),
+            first=(self._clock.run,),
             then=(self._ahead.run,),
         )
 

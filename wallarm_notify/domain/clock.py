@@ -1,7 +1,12 @@
-"""Which clock is wrong: what one process's events say of the database's (spec 2)."""
+"""What is known of the database's clock: what events say of it (spec 2), and whether it was set back (spec 7)."""
 
 from collections import deque
+from datetime import datetime, timedelta
 from typing import Final
+
+BACK_FROM: Final = timedelta(seconds=60)
+"""Set back by less nothing is later than a minute. What lies so far ahead, or further, and may not, is by the
+clock from before (spec 7)."""
 
 WITHIN: Final = 60.0
 """Seconds whose events are held against the database's clock."""
@@ -39,3 +44,12 @@ class AheadTally:
     def is_database_behind(self) -> bool:
         """Whether most of them were: then it is our clock that is wrong, rather than everybody else's."""
         return 2 * self.ahead > self.number
+
+
+def set_back_by(latest: datetime, now: datetime) -> timedelta | None:
+    """By how much a clock was set back that showed ``latest`` and shows ``now``; None: not by ``BACK_FROM``.
+
+    In whole seconds, and at least that much: what passed between the two counts against it.
+    """
+    back = timedelta(seconds=int((latest - now).total_seconds()))
+    return back if back >= BACK_FROM else None

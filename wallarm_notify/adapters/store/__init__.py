@@ -13,6 +13,7 @@ from wallarm_notify.adapters.database import is_lost, may_run_again, meaning, tr
 from wallarm_notify.adapters.migrations import current, newest
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store.ahead import AheadQueries
+from wallarm_notify.adapters.store.clock import ClockQueries
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
 from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
@@ -31,6 +32,7 @@ _RUNS: Final = 6
 class Transaction(
     RoutingQueries,
     AheadQueries,
+    ClockQueries,
     TriggerQueries,
     DeliveryQueries,
     HealthQueries,
