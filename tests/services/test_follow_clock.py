@@ -282,18 +282,48 @@ def test_a_key_that_has_used_its_turns_has_new_ones_within_a_minute(
     key = a_key()
     bench.integration(key)
     bench.sent(bench.made(100))
-    bench.sql(
-        """UPDATE pace SET touched_at = touched_at + :by, turns = jsonb_build_object('sent', (
-               SELECT jsonb_agg(jsonb_build_array((t ->> 0)::float + :seconds, t -> 1))
-               FROM jsonb_array_elements(turns -> 'sent') t))""",
-        by=by,
-        seconds=by.total_seconds(),
-    )
+    turns_from_before(bench, by)
     ids = bench.made(30, risk="critical")
     claim = bench.claim(ids)
     assert claim.sendings == ()
     waits = [bench.notification(i).due_at - claim.now for i in ids]
     assert max(waits) <= timedelta(seconds=63)
+
+
+def turns_from_before(bench: Bench, by: timedelta) -> None:
+    """All turns as by the clock from before."""
+    for name in ("sent", "0", "1", "2", "3"):
+        bench.sql(
+            """UPDATE pace SET turns = jsonb_set(turns, ARRAY[:name], (
+                   SELECT jsonb_agg(jsonb_build_array((t ->> 0)::float + :seconds, t -> 1))
+                   FROM jsonb_array_elements(turns -> :name) t))
+               WHERE jsonb_array_length(turns -> :name) > 0""",
+            name=name,
+            seconds=by.total_seconds(),
+        )
+    bench.sql("UPDATE pace SET touched_at = touched_at + :by", by=by)
+
+
+def test_turns_and_who_they_are_promised_to_are_moved_along_together(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(130)
+    bench.claim(ids)
+    (before,) = bench.sql("SELECT turns FROM pace")
+    turns_from_before(bench, HOUR)
+    set_back(bench, HOUR)
+    assert bench.clock.run() >= 130
+    (after,) = bench.sql("SELECT turns FROM pace")
+    (moved,) = {
+        round(now[0] - then[0], 3)
+        for name in before["turns"]
+        for then, now in zip(before["turns"][name], after["turns"][name], strict=True)
+    }
+    assert 0 <= moved <= CLOSE.total_seconds()
+    promised = {at for at, _ in after["turns"]["2"]}
+    waiting = [n for n in map(bench.notification, ids) if n.lease_until is None]
+    assert {n.due_at.timestamp() for n in waiting} == promised
+    bench.clock.run()
+    assert bench.sql("SELECT turns FROM pace") == [after]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,15 @@ def give_back(turns: Turns, number: int, *, granted: float) -> Turns:
     return Turns(_added(turns.sent, granted, -min(number, there)), turns.promised)
 
 
+def moved_back(turns: Turns, seconds: float) -> Turns:
+    """All turns, granted and promised, by a clock that was set back by so many seconds."""
+
+    def moved(moments: Moments) -> Moments:
+        return tuple((round(moment - seconds, 6), number) for moment, number in moments)
+
+    return Turns(moved(turns.sent), {s: moved(known) for s, known in turns.promised.items()})
+
+
 def _by_this_clock(turns: Turns, now: float) -> Turns:
     """``turns``, also where the clock was set back since they were granted: as if the last were of now.
 
@@ -116,8 +125,7 @@ def _by_this_clock(turns: Turns, now: float) -> Turns:
     ahead = turns.sent[-1][0] - now if turns.sent else 0.0
     if ahead < BACK_FROM.total_seconds():
         return turns
-    by = turns.sent[-1][0] - moment_of(now)
-    return Turns(tuple((moment - by, number) for moment, number in turns.sent))
+    return Turns(moved_back(turns, turns.sent[-1][0] - moment_of(now)).sent)
 
 
 def _lately(turns: Turns, now: float) -> tuple[float, Moments]:

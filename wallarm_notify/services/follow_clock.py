@@ -5,6 +5,7 @@ hour more: retries, leases of dead workers, what SWEEP is to look at.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -12,6 +13,7 @@ from typing import Final, Protocol
 
 from wallarm_notify.domain.clock import set_back_by
 from wallarm_notify.domain.notification import LANE_PAUSE, RING_CAP
+from wallarm_notify.domain.pacing import Turns, moved_back
 from wallarm_notify.services.ports import Clock, Store
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,14 @@ class ClockQueries(Protocol):
         self, jump: Jump, upto: datetime | None, limit: int, *, lease: timedelta, ring: timedelta
     ) -> tuple[int, datetime | None]:
         """Moves the times of open notifications from before ``jump``; how many, and how far it has come."""
+        ...
+
+    def turns_ahead(self, jump: Jump, limit: int) -> Mapping[bytes, Turns]:
+        """The turns, locked, of keys that had some by the clock from before ``jump``."""
+        ...
+
+    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
+        """Writes the turns of locked keys."""
         ...
 
     def end_jump(self, jump: Jump) -> None:
@@ -133,6 +143,11 @@ class FollowClock:
         jump = tx.jump_to_mend()
         if jump is None:
             return None
+        turns = tx.turns_ahead(jump, SLICE)
+        if turns:
+            seconds = jump.back.total_seconds()
+            tx.save_turns({key: moved_back(of_key, seconds) for key, of_key in turns.items()})
+            return 0, upto
         # SWEEP's next look at what is due already is no further ahead than this.
         ring = max(LANE_PAUSE, RING_CAP, self._ring)
         moved, reached = tx.move_along(jump, upto, SLICE, lease=self._lease, ring=ring)

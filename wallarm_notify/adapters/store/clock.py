@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from wallarm_notify.adapters.store.delivery import turns_of
 from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.domain.clock import BACK_FROM
+from wallarm_notify.domain.pacing import Turns
 from wallarm_notify.services.follow_clock import Jump, Mark
 
 _WRITTEN_BEFORE: Final = "age({row}.xmin) > :{since}"
@@ -104,6 +106,17 @@ class ClockQueries(Queries):
         )
         (row,) = rows
         return row["moved"], row["reached"] if row["chosen"] == limit else None
+
+    def turns_ahead(self, jump: Jump, limit: int) -> dict[bytes, Turns]:
+        """The turns, locked, of keys that had some by the clock from before ``jump``; saved they have none."""
+        rows = self._rows(
+            f"""SELECT key_fingerprint, turns FROM pace p
+                WHERE p.touched_at > now() AND {_WRITTEN_BEFORE.format(row="p", since="since_noticed")}
+                ORDER BY key_fingerprint LIMIT :limit FOR UPDATE""",  # noqa: S608 - constants
+            since_noticed=jump.since_noticed,
+            limit=limit,
+        )
+        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
 
     def end_jump(self, jump: Jump) -> None:
         """Notes that nothing waits by the clock from before ``jump`` any more."""
