@@ -79,12 +79,12 @@ class Wiring:
         )
 
     @cached_property
-    def _clock(self) -> FollowClock:
+    def clock(self) -> FollowClock:
         """The database's clock."""
         return FollowClock(self.store, lease=self.settings.lease, ring=self.settings.ring)
 
     @cached_property
-    def _ahead(self) -> TakeInAhead:
+    def ahead(self) -> TakeInAhead:
         """Events that were kept apart."""
         router = Router(
             self.store,
@@ -120,8 +120,8 @@ class Wiring:
             self._bell,
             ring=self.settings.ring,
             interval=timedelta(seconds=self.settings.sweep_seconds),
-            first=(self._clock.run,),
-            then=(self._ahead.run,),
+            first=(self.clock.run,),
+            then=(self.ahead.run,),
         )
 
     @cached_property

@@ -402,15 +402,14 @@ def route(
     if tally is not None:
         tally.add(len(events), len(early), began)
     ahead = _keep_apart(tx, early, now, as_text, tally) if early else _Apart()
-    refused, duplicates = [*refused, *ahead.refused], duplicates + ahead.duplicates
-    rejected = [*rejections, *refused]
+    rejected = [*rejections, *refused, *ahead.refused]
     integrations = _by_client(tx, accepted)
     cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
     _check_work(accepted, Counter({e.id: len(cards[e.id]) for e in accepted}))
     inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
     seen_before = [e for e in accepted if e.id not in inserted]
     conflicts = _conflicts(tx, seen_before)
-    duplicates += len(seen_before) - len(conflicts)
+    duplicates += ahead.duplicates + len(seen_before) - len(conflicts)
     rejected += [conflict(e, as_text(e)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
     readmitted = tx.readmit([e for e in taken if inserted[e.id]])
@@ -430,7 +429,7 @@ def route(
     kept, not_kept = tx.insert_rejected(rejected, rejected_per_day)
     matched = len({n.event_id for n in new})
     if takes_in_ahead:
-        ended = tx.end_apart({r.body_hash for r in rejections} | {e.body_hash for e in accepted})
+        ended = tx.end_apart([*(r.body_hash for r in rejections), *(e.body_hash for e in accepted)])
         tx.count({AHEAD: -ended})
     tx.count(
         counts_of(taken=len(taken), matched=matched, kept=kept, readmitted=readmitted, new=new)
