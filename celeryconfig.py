@@ -72,7 +72,7 @@ worker_hijack_root_logger = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_consumer = "tasks.consumer:KeepingConsumer"
 
-beat_scheduler = "celery.beat:Scheduler"
+beat_scheduler = "wallarm_notify.adapters.beat_scheduler:SteadyScheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
     "sweep": {

@@ -30,6 +30,7 @@ from wallarm_notify.entrypoints.cli.criteria import (
 )
 from wallarm_notify.schemas import canonical, read_event, value_hash
 from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
+from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.ledger import Ledger, draw_up
 from wallarm_notify.services.manage_integrations import Draft, Management
 from wallarm_notify.services.manage_triggers import TriggerDraft, TriggerManagement
@@ -39,6 +40,7 @@ from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review, Reviewed
 from wallarm_notify.services.route import Routed, Router
 from wallarm_notify.services.sweep import Sweep
+from wallarm_notify.services.take_in_ahead import TakeInAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -356,8 +358,17 @@ class Bench:
         self.management = Management(self.store, self.bell, ring=RING, hash_body=hash_of)
         self.triggers = TriggerManagement(self.store, self.bell, ring=RING, hash_body=hash_of)
         self.replay = Replay(self.store, self.bell, ring=RING)
+        from_ahead = Router(self.store, self.bell, ring=RING, as_text=text_of, takes_in_ahead=True)
+        self.ahead = TakeInAhead(self.store, from_ahead)
+        self.clock = FollowClock(self.store, lease=LEASE, ring=RING)
         self.sweep = Sweep(
-            self.store, self.bell, self.bell, ring=RING, interval=timedelta(seconds=5)
+            self.store,
+            self.bell,
+            self.bell,
+            ring=RING,
+            interval=timedelta(seconds=5),
+            first=(self.clock.run,),
+            then=(self.ahead.run,),
         )
 
     def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
@@ -13,6 +12,7 @@ import pytest
 from build import eventually
 
 from wallarm_notify.adapters.store.queries import Queries
+from wallarm_notify.services.ports import since_boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,12 +103,12 @@ def beside(bench: Bench, hold: Callable[[Any], object], act: Callable[[], T]) ->
 
 @contextmanager
 def round_trips() -> Iterator[list[float]]:
-    """When each way to the database and back began, by the process's monotonic clock."""
+    """When each way to the database and back began, by the process's clock."""
     began: list[float] = []
     send = Queries._send
 
     def note(queries: Queries) -> None:
-        began.append(time.monotonic())
+        began.append(since_boot())
         send(queries)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -21,6 +21,7 @@ from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.outcome import Answer
 from wallarm_notify.schemas import canonical, value_hash
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
+from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.measure import Figures, measure
@@ -32,6 +33,7 @@ from wallarm_notify.services.review import Review
 from wallarm_notify.services.route import Departures, Router
 from wallarm_notify.services.set_aside import try_again
 from wallarm_notify.services.sweep import Sweep
+from wallarm_notify.services.take_in_ahead import TakeInAhead
 from wallarm_notify.services.test_integration import Target, Testing
 from wallarm_notify.settings import Settings
 
@@ -103,6 +105,24 @@ class Wiring:
         )
 
     @made_once
+    def clock(self) -> FollowClock:
+        """The database's clock."""
+        return FollowClock(self.store, lease=self.settings.lease, ring=self.settings.ring)
+
+    @made_once
+    def ahead(self) -> TakeInAhead:
+        """Events that were kept apart."""
+        router = Router(
+            self.store,
+            self._bell,
+            ring=self.settings.ring,
+            as_text=_text_of,
+            rejected_per_day=self.settings.rejected_per_day,
+            takes_in_ahead=True,
+        )
+        return TakeInAhead(self.store, router)
+
+    @made_once
     def delivery(self) -> Delivery:
         """Claims and records."""
         return Delivery(self.store, self._bell, knobs_of(self.settings))
@@ -126,6 +146,8 @@ class Wiring:
             self._bell,
             ring=self.settings.ring,
             interval=timedelta(seconds=self.settings.sweep_seconds),
+            first=(self.clock.run,),
+            then=(self.ahead.run,),
         )
 
     def try_set_aside_again(self) -> int:

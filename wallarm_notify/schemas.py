@@ -496,9 +496,10 @@ def json_schema() -> dict[str, Any]:
             f"An event has at most {MAX_EVENT_BYTES} bytes of UTF-8, as JSON without blanks, "
             f"{MAX_DEPTH} levels, and numbers of at most {MAX_DIGITS} digits that a double can hold. "
             "Times are dates that exist, up to the year 9999; occurred_at is neither before 2015 nor "
-            "more than 5 minutes ahead. Whole numbers may be written 12.0 or 1.2e1; a leap second (:60) "
-            "is :59; NUL and half surrogate pairs in texts become U+FFFD. The same id with the same "
-            "body is a duplicate and harmless: values are compared, not their spelling."
+            "more than 24 hours ahead, and more than 5 minutes ahead the event waits until it is not. "
+            "Whole numbers may be written 12.0 or 1.2e1; a leap second (:60) is :59; NUL and half surrogate "
+            "pairs in texts become U+FFFD. The same id with the same body is a duplicate and harmless: "
+            "values are compared, not their spelling."
         ),
         **_EVENT.json_schema(),
     }
@@ -532,7 +533,7 @@ def value_hash(text: str) -> bytes:
 def read_event(obj: Any) -> Event | Rejection:
     """Return the event in ``obj``, or why it cannot be taken in; never raises.
 
-    Whether it claims to come from the future is for ``domain.event.is_too_far_ahead`` to say, by
+    Whether it claims to come from the future is for ``domain.event.is_ahead`` to say, by
     the database's clock.
     """
     sent, is_plain = _canonical(obj)

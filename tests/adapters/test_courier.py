@@ -23,6 +23,7 @@ from wallarm_notify.adapters.pagerduty.post import Landed, Poster
 from wallarm_notify.domain.errors import BadRow, Unavailable
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason
 from wallarm_notify.services.deliver import Cargo, Claim, Sending
+from wallarm_notify.services.ports import since_boot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -98,7 +99,7 @@ class Gate(Poster[Trip]):
         self.wake()
 
     def begin(self, ticket: Trip, base_url: str, body: bytes, key: IntegrationKey) -> None:
-        self._standing.append((ticket, base_url, time.monotonic()))
+        self._standing.append((ticket, base_url, since_boot()))
         self.before[base_url] += 1
         self.most |= self.before
 
@@ -108,7 +109,7 @@ class Gate(Poster[Trip]):
             return []
         through, self._standing = self._standing, []
         self.before.clear()
-        return [Landed(one, Answer(202), began, time.monotonic()) for one, _, began in through]
+        return [Landed(one, Answer(202), began, since_boot()) for one, _, began in through]
 
 
 def sendings(
@@ -137,7 +138,7 @@ def sendings(
 
 def a_claim(*groups: tuple[Sending, ...], late: float = 0) -> Claim:
     sendings = tuple(s for group in groups for s in group)
-    return Claim(now=NOON, began=time.monotonic() - late, sendings=sendings)
+    return Claim(now=NOON, began=since_boot() - late, sendings=sendings)
 
 
 def packed(sending: Sending) -> bytes:
@@ -481,6 +482,21 @@ def test_what_waits_for_one_that_begins_to_hang_goes_behind_its_lane(
     gate.open()
     assert gated.drain(5)
     assert len(desk.attempts) == 16
+
+
+def test_what_a_machine_was_to_begin_when_it_fell_asleep_is_put_back(
+    courier: Courier, desk: Desk, client: SandboxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = a_claim(sendings([1, 2], 1))
+    # Asleep for a minute: only one of its clocks has gone on.
+    monkeypatch.setattr(
+        "wallarm_notify.adapters.courier.since_boot",
+        lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + 60,
+    )
+    courier.carry(claimed)
+    assert courier.drain(5)
+    assert sorted(desk.given_back) == [(1, False), (2, False)]
+    assert client.requests(brief=True) == []
 
 
 def test_what_is_not_begun_within_2_s_of_its_claim_is_put_back(

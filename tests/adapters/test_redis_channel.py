@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 QUEUES = ("events", "retries")
 UNACKED = NotingChannel.unacked_key
+INDEX = NotingChannel.unacked_index_key
 
 
 @pytest.fixture
@@ -227,6 +228,65 @@ def test_what_a_dead_worker_had_comes_back_after_the_visibility_timeout_and_not_
     assert hasty.got == ["an event"]
     for one in (patient, hasty):
         one.connection.close()
+
+
+def redis_clock_jumps(redis: Redis, seconds: float) -> None:
+    """As far as what is noted down can tell: set back, what was taken lies ahead."""
+    for tag, score in scores(redis).items():
+        redis.zadd(INDEX, {tag: score - seconds})
+
+
+def scores(redis: Redis) -> dict[bytes, float]:
+    """When each was taken, by Redis's clock."""
+    found: Any = redis.zrange(INDEX, 0, -1, withscores=True)
+    return dict(found)
+
+
+@pytest.mark.parametrize("seconds", [-3600, -600, -5])
+def test_what_a_dead_worker_had_comes_back_though_redis_clock_went_back(
+    worker: Worker, redis: Redis, seconds: int
+) -> None:
+    put(worker, "an event")
+    worker.drain(1)
+    redis_clock_jumps(redis, seconds)
+    began = time.monotonic()
+    other = Worker(worker.connection.as_uri(include_password=True), seconds=2)
+    other.drain(1, within=10)
+    assert other.got == ["an event"]
+    # As if it had been taken when the clock went back, and not at once: its worker may be alive.
+    assert time.monotonic() - began > 0.9
+    other.connection.close()
+
+
+@pytest.mark.parametrize("seconds", [-3600, -600])
+def test_what_a_live_worker_has_is_handed_out_to_nobody_when_redis_clock_goes_back(
+    worker: Worker, redis: Redis, seconds: int
+) -> None:
+    put(worker, "an event")
+    worker.drain(1)
+    (taken,) = scores(redis).values()
+    redis_clock_jumps(redis, seconds)
+    other = Worker(worker.connection.as_uri(include_password=True), seconds=60)
+    other.look()
+    other.look()
+    assert other.got == []
+    (counted,) = scores(redis).values()
+    assert -1 <= counted - taken < 5
+    worker.messages[0].ack()
+    assert redis.hlen(UNACKED) == redis.zcard(INDEX) == 0
+    other.connection.close()
+
+
+def test_nothing_that_was_just_taken_lies_ahead(worker: Worker, redis: Redis) -> None:
+    for number in range(3):
+        put(worker, number)
+    worker.drain(3)
+    before = scores(redis)
+    other = Worker(worker.connection.as_uri(include_password=True))
+    other.look()
+    other.look()
+    assert scores(redis) == before
+    other.connection.close()
 
 
 def test_the_clock_of_a_worker_does_not_matter(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from e2e.system import eventually
 
+from chaos.clocks import libfaketime
 from chaos.scene import LATER_WITHIN, Scene
 
 if TYPE_CHECKING:
@@ -77,10 +76,9 @@ def test_a_workers_clock_is_an_hour_off(
 ) -> None:
     scene = make_scene(retry_time_scale=1)
     scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 90}])
-    faketime = shutil.which("faketime")
-    assert faketime, "libfaketime is needed: apt-get install faketime"
-    library = next(path for path in FAKETIME_LIBRARIES if Path(path).exists())
-    scene.system.start_worker(LD_PRELOAD=library, FAKETIME=hours, FAKETIME_DONT_FAKE_MONOTONIC="1")
+    scene.system.start_worker(
+        LD_PRELOAD=libfaketime(), FAKETIME=hours, FAKETIME_DONT_FAKE_MONOTONIC="1"
+    )
     scene.start_beat()
     scene.emit()
     seconds = scene.wait_for_all(CLOCK_LATE + LATER_WITHIN)
@@ -89,12 +87,6 @@ def test_a_workers_clock_is_an_hour_off(
     report.add(f"a worker's clock {hours}", "every step", f"{len(early)} early", seconds, findings)
     assert early == []
     assert findings == []
-
-
-FAKETIME_LIBRARIES: Final = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-)
 
 
 def too_early(scene: Scene, notification_id: int) -> list[float]:

@@ -13,6 +13,7 @@ from wallarm_notify.domain.event import (
     Event,
     Severity,
     Subscription,
+    is_ahead,
     is_too_far_ahead,
 )
 from wallarm_notify.domain.roles import ROLE_NAMES, role_name
@@ -127,16 +128,20 @@ def test_severities_are_pagerdutys_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "refused"),
+    ("ahead", "waits", "refused"),
     [
-        pytest.param(timedelta(days=-4000), False, id="long ago"),
-        pytest.param(timedelta(minutes=5), False, id="exactly 5 minutes"),
-        pytest.param(timedelta(minutes=5, microseconds=1), True, id="a microsecond more"),
+        pytest.param(timedelta(days=-4000), False, False, id="long ago"),
+        pytest.param(timedelta(minutes=5), False, False, id="exactly 5 minutes"),
+        pytest.param(timedelta(minutes=5, microseconds=1), True, False, id="a microsecond more"),
+        pytest.param(timedelta(hours=24), True, False, id="exactly 24 hours"),
+        pytest.param(timedelta(hours=24, microseconds=1), True, True, id="and a microsecond"),
     ],
 )
-def test_an_event_may_be_5_minutes_ahead(ahead: timedelta, *, refused: bool) -> None:
+def test_from_5_minutes_ahead_on_an_event_waits_for_a_day_at_most(
+    ahead: timedelta, *, waits: bool, refused: bool
+) -> None:
     event = an_event(occurred_at=(NOON + ahead).isoformat())
-    assert is_too_far_ahead(event, NOON) is refused
+    assert (is_ahead(event, NOON), is_too_far_ahead(event, NOON)) == (waits, refused)
 
 
 def test_a_dedup_key_is_one_per_occurrence_origin_and_integration() -> None:

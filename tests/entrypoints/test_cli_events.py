@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -334,6 +334,21 @@ def test_resubmit_refuses_what_is_still_wrong(line: CommandLine, tmp_path: Path)
     line.sql("UPDATE rejected SET cut = true")
     assert "give the whole event with --file" in line.refusal("events", "resubmit", 1)
     assert line("events", "resubmit", 1, "--file", tmp_path / "none").exit_code == 2
+
+
+def test_ahead_lists_what_waits_for_its_time_and_the_ledger_counts_it(line: CommandLine) -> None:
+    assert line.ok("events", "ahead").strip() == "No events are kept apart."
+    assert line.json("ledger")["ahead"] == 0
+    at = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0)
+    event = an_event(occurred_at=at.isoformat())
+    line.wiring.router.ingest([event], ())
+    assert event.type in line.ok("events", "ahead")
+    (shown,) = line.json("events", "ahead")["items"]
+    assert (shown["id"], shown["client_id"]) == (str(event.id), event.client_id)
+    assert datetime.fromisoformat(shown["taken_in_at"]) == at - timedelta(minutes=5)
+    drawn = line.json("ledger")
+    assert (drawn["received"], drawn["ahead"], drawn["balanced"]) == (0, 1, True)
+    assert "1 event of a time that is still ahead" in line.ok("ledger")
 
 
 @pytest.mark.parametrize("words", [["emit"], ["resubmit"], ["resubmit", "x"], ["types", "x"]])

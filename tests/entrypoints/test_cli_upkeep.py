@@ -68,6 +68,7 @@ def test_the_ledger_balances(line: CommandLine) -> None:
         "undecodable": 0,
         "set_aside": 0,
         "undecodable_not_kept": 0,
+        "ahead": 0,
         "notifications": {
             "pending": 1, "retrying": 0, "delivered": 0, "failed": 0, "cancelled": 0, "skipped": 0,
         },

@@ -20,6 +20,7 @@ from wallarm_notify.domain.errors import BadRow, NotifyError
 from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.services.deliver import SLOW, Claim, Sending
+from wallarm_notify.services.ports import since_boot
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +248,8 @@ class Courier:
         slow = len(self._flying) - fast
         same = Counter(t.integration_id for t in self._flying)
         hanging = {t.integration_id for t in self._flying if t.slow and not t.sending.slow}
-        late = START_WITHIN.total_seconds() * 0.95
+        # Of a machine that slept meanwhile claims are too old, though nothing was done.
+        at, late = since_boot(), START_WITHIN.total_seconds() * 0.95
         kept: deque[Trip] = deque()
         is_over_time = False
         gone: list[Trip] = []
@@ -258,7 +260,7 @@ class Courier:
             if trip.integration_id in hanging:
                 papers.behind_lane.append(trip)
                 gone.append(trip)
-            elif now - trip.claim.began >= late:
+            elif at - trip.claim.began >= late:
                 papers.not_begun.append(trip)
                 gone.append(trip)
             elif (

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import inf
-from time import monotonic
 from typing import Any, Final
 
 from psycopg2 import Error as PsycopgError
@@ -14,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
+from wallarm_notify.services.ports import since_boot
 
 _SESSION: Final = (
     "-c statement_timeout=10s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s "
@@ -83,7 +83,7 @@ def make_engine(url: str, *, pool_size: int = 4, bounded: bool = True) -> Engine
 
 
 def _note_use(_: object, record: Any) -> None:
-    record.info["used"] = monotonic()
+    record.info["used"] = since_boot()
 
 
 def _try(connection: Any, record: Any, _: object) -> None:
@@ -91,7 +91,7 @@ def _try(connection: Any, record: Any, _: object) -> None:
 
     One in use all the time is not asked: that would be two round trips for each transaction.
     """
-    if monotonic() - record.info.get("used", inf) < TRUSTED:
+    if since_boot() - record.info.get("used", inf) < TRUSTED:
         return
     try:
         with connection.cursor() as cursor:

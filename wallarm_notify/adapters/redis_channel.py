@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 AT_ONCE: Final = 100
 """So many messages are taken, or handed back, in one step at most."""
 
+AHEAD_AT_ONCE: Final = 1000
+"""So many that lie ahead of Redis's clock are counted anew at each look for what dead workers had."""
+
 LOOK_AGAIN_CALLED: Final = 1.0
 LOOK_AGAIN_UNCALLED: Final = 0.02
 """Seconds from finding nothing to the next look, where Redis calls as soon as something comes (an
@@ -132,6 +135,9 @@ HAND_BACK_OLD: Final = (
     _BEGIN
     + """
 local before, returned = now - tonumber(ARGV[2]), KEYS[3]
+local ahead = redis.call('ZRANGEBYSCORE', index, '(' .. (now + 1), '+inf', 'LIMIT', 0, ARGV[4])
+if #ahead > 0 then redis.call('HDEL', noted, '') end
+for _, mine in ipairs(ahead) do redis.call('ZADD', index, 'XX', now, mine) end
 local tags = redis.call('ZREVRANGEBYSCORE', index, before, '-inf', 'LIMIT', 0, ARGV[3])
 """
     + _HAND_BACK
@@ -140,7 +146,9 @@ local tags = redis.call('ZREVRANGEBYSCORE', index, before, '-inf', 'LIMIT', 0, A
 
 Their workers have died, as far as anybody can know, and for two days each is remembered to have come back.
 
-Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others.
+Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others. Where that
+clock was set back, what had been taken before lies ahead of it: it counts as taken now, so that what a dead worker
+has stays away for no longer than after a death, and what a live one has is not handed out a second time.
 """
 
 
@@ -234,7 +242,7 @@ class NotedQoS(transport.QoS):
     def restore_visible(self, *_: Any, **__: Any) -> None:
         """Hands out again what dead workers had: every ``unacked_restore_interval`` seconds."""
         with self.channel.conn_or_acquire() as client:
-            old = (HAND_BACK_OLD, "RPUSH", self.visibility_timeout, AT_ONCE)
+            old = (HAND_BACK_OLD, "RPUSH", self.visibility_timeout, AT_ONCE, AHEAD_AT_ONCE)
             while self._run(client, *old) == AT_ONCE:
                 pass
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -125,6 +126,22 @@ events = Table(
     _now("received_at"),
 )
 Index("ix_events_received_at", events.c.received_at)
+
+events_ahead = Table(
+    "events_ahead",
+    metadata,
+    # Events whose time is ahead of the database's clock, kept apart until it is not: then SWEEP has them
+    # taken in, and received counts them (spec 2). Whatever is here is outside of received.
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("client_id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    _time("occurred_at", nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),
+    _now("received_at"),
+)
+Index("ix_events_ahead_occurred_at", events_ahead.c.occurred_at)
+Index("ix_events_ahead_body_hash", events_ahead.c.body_hash)
 
 rejected = Table(
     "rejected",
@@ -386,9 +403,29 @@ counts = Table(
 upkeep_runs = Table(
     "upkeep_runs",
     metadata,
-    # When each of beat's tasks last began, by the database's clock.
+    # When each of beat's tasks last began, by the database's clock; under ``clock`` the latest that SWEEP
+    # has seen of that clock.
     Column("name", Text, primary_key=True),
     _time("began_at", nullable=False),
+    # The transaction that noted it: rows that an earlier one wrote are from before. Only of ``clock``.
+    Column("transaction_id", BigInteger),
+)
+
+clock_jumps = Table(
+    "clock_jumps",
+    metadata,
+    # Times that the database's clock was set back: open rows wait by the clock from before, till SWEEP has
+    # moved their times by as much.
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    # By the clock afterwards.
+    _now("noticed_at"),
+    Column("back", Interval, nullable=False),
+    # Rows that transactions before this one wrote are from before the jump.
+    Column("written_before", BigInteger, nullable=False),
+    # The transaction that noticed it: what later ones write is by the clock afterwards.
+    Column("noticed_in", BigInteger, nullable=False),
+    # Null while rows wait by the clock from before.
+    _time("mended_at"),
 )
 
 installation = Table(

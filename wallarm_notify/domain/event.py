@@ -10,6 +10,9 @@ from uuid import UUID
 AHEAD_AT_MOST: Final = timedelta(minutes=5)
 """An event may claim to be this far in the future, for clocks that differ (spec 2)."""
 
+KEPT_APART_AT_MOST: Final = timedelta(hours=24)
+"""One that claims more is kept apart till it does not; beyond this it is rejected (spec 2)."""
+
 
 class Subscription(StrEnum):
     """What an integration can ask for on its card (spec 1)."""
@@ -200,6 +203,11 @@ def _hashes(by_value: bytes, before: bytes | None) -> tuple[bytes, ...]:
     return (by_value,) if before is None else (by_value, before)
 
 
-def is_too_far_ahead(event: Event, now: datetime) -> bool:
-    """Whether ``event`` claims to come from the future (spec 2)."""
+def is_ahead(event: Event, now: datetime) -> bool:
+    """Whether ``event`` claims to come from the future: it is not taken in yet (spec 2)."""
     return event.occurred_at > now + AHEAD_AT_MOST
+
+
+def is_too_far_ahead(event: Event, now: datetime) -> bool:
+    """Whether it claims to come from so far in the future that nobody waits for it (spec 2)."""
+    return event.occurred_at > now + KEPT_APART_AT_MOST

@@ -7,6 +7,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Final
 
+from wallarm_notify.domain.clock import BACK_FROM
 from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import START_WITHIN
 
@@ -58,6 +59,7 @@ def take_turns(
     finds its turn kept, unless something more severe has taken it: then the next one is its own.
     ``limit`` is at least 1.
     """
+    turns = _by_this_clock(turns, now)
     now, sent = _lately(turns, now)
     promised = {
         int(s): known[bisect_right(known, now - KEPT, key=_moment) :]
@@ -87,6 +89,7 @@ def take_free_turns(turns: Turns, number: int, *, limit: int, now: float) -> tup
 
     Returns how many, and the key's turns afterwards: what was granted stands last in ``sent``.
     """
+    turns = _by_this_clock(turns, now)
     now, sent = _lately(turns, now)
     if any(known and known[-1][0] > now - KEPT for known in turns.promised.values()):
         return 0, turns
@@ -103,6 +106,26 @@ def give_back(turns: Turns, number: int, *, granted: float) -> Turns:
     """Takes back ``number`` of the turns granted at epoch second ``granted`` and not used."""
     there = dict(turns.sent).get(granted, 0)
     return Turns(_added(turns.sent, granted, -min(number, there)), turns.promised)
+
+
+def moved_back(turns: Turns, seconds: float) -> Turns:
+    """All turns, granted and promised, by a clock that was set back by so many seconds."""
+
+    def moved(moments: Moments) -> Moments:
+        return tuple((round(moment - seconds, 6), number) for moment, number in moments)
+
+    return Turns(moved(turns.sent), {s: moved(known) for s, known in turns.promised.items()})
+
+
+def _by_this_clock(turns: Turns, now: float) -> Turns:
+    """``turns``, also where the clock was set back since they were granted: as if the last were of now.
+
+    Else the key had none till the clock has caught up. What was promised is nobody's then: all ask anew.
+    """
+    ahead = turns.sent[-1][0] - now if turns.sent else 0.0
+    if ahead < BACK_FROM.total_seconds():
+        return turns
+    return Turns(moved_back(turns, turns.sent[-1][0] - moment_of(now)).sent)
 
 
 def _lately(turns: Turns, now: float) -> tuple[float, Moments]:

@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Protocol
 
+from wallarm_notify.domain.clock import BACK_FROM
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.health import Cell, Counts, by_minute
@@ -39,7 +39,7 @@ from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.services.next_links import NextLinks
-from wallarm_notify.services.ports import Clock, Doorbell, Store
+from wallarm_notify.services.ports import Clock, Doorbell, Store, since_boot
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +228,7 @@ class Delivery:
         store: Store[DeliveryQueries],
         doorbell: Doorbell,
         knobs: Knobs,
-        clock: Clock = monotonic,
+        clock: Clock = since_boot,
     ) -> None:
         self._store = store
         self._doorbell = doorbell
@@ -548,6 +548,7 @@ class Record:
 def write_down(tx: DeliveryQueries, attempts: Sequence[Attempt], knobs: Knobs) -> Record:
     """The record's transaction: see ``Delivery.record``."""
     rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
+    attempts = [_by_this_clock(a, tx.now) for a in attempts]
     stored = tx.insert_attempts(attempts)
     new = []
     changed = dict(rows)
@@ -570,6 +571,15 @@ def write_down(tx: DeliveryQueries, attempts: Sequence[Attempt], knobs: Knobs) -
     tx.save(different)
     tx.count_attempts(by_minute(new))
     return Record(tx.now, different)
+
+
+def _by_this_clock(attempt: Attempt, now: datetime) -> Attempt:
+    """``attempt``, also where the database's clock was set back since its claim: answered now at the latest.
+
+    Else the next wait would count from a time to come.
+    """
+    ahead = attempt.answered_at - now
+    return attempt if ahead < BACK_FROM else replace(attempt, at=attempt.at - ahead)
 
 
 def _log_attempts(attempts: Sequence[Attempt]) -> None:

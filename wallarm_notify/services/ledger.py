@@ -33,6 +33,8 @@ class Books:
     attempts_without_notification: int
     attempts_short: int
     counters_wrong: int
+    ahead: int
+    ahead_long_due: int
     undecodable: int = 0
     set_aside: int = 0
 
@@ -42,7 +44,7 @@ class Ledger:
     """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances.
 
     Undecodable messages, which may hold events, and what was not kept, as too much of it was that day, are
-    counted beside received.
+    counted beside received, and so is what is kept apart as its time is ahead.
     """
 
     received: int
@@ -56,6 +58,7 @@ class Ledger:
     undecodable: int = 0
     set_aside: int = 0
     """Calls that workers died of: tried again each hour, outside received until they are stored."""
+    ahead: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -111,6 +114,7 @@ def judge(books: Books) -> Ledger:
         undecodable_not_kept=counts.get("undecodable_not_kept", 0),
         undecodable=books.undecodable,
         set_aside=books.set_aside,
+        ahead=books.ahead,
     )
 
 
@@ -132,6 +136,7 @@ def _rows(books: Books) -> list[str]:
         "unmatched": books.events_unmatched,
         "matched": books.events_matched,
         "fired": books.firings,
+        "ahead": books.ahead,
     }
     findings = []
     for kind, rows in held.items():
@@ -166,6 +171,10 @@ def _forgotten(books: Books) -> list[str]:
         (
             books.ring_long_past,
             "open notifications overdue for 5 minutes: workers are behind, or nobody sweeps",
+        ),
+        (
+            books.ahead_long_due,
+            "events kept apart whose time has come for 5 minutes: nobody takes them in",
         ),
         (books.leases_long_dead, "claims whose lease ended over 5 minutes ago"),
         (books.ended_with_ring, "ended notifications that are still rung for"),

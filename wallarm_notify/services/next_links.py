@@ -7,12 +7,11 @@ outage's large ones, attempt after attempt.
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from time import monotonic
 from typing import Final
 
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import Notification
-from wallarm_notify.services.ports import Clock, Doorbell
+from wallarm_notify.services.ports import Clock, Doorbell, since_boot
 
 GATHER: Final = timedelta(seconds=1)
 """How long links gather. If the process dies meanwhile SWEEP rings for them."""
@@ -27,7 +26,7 @@ TICK: Final = 0.001
 class NextLinks:
     """One for a process; may be used from several threads."""
 
-    def __init__(self, doorbell: Doorbell, clock: Clock = monotonic) -> None:
+    def __init__(self, doorbell: Doorbell, clock: Clock = since_boot) -> None:
         self._doorbell = doorbell
         self._clock = clock
         self._lock = Lock()

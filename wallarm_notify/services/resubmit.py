@@ -68,7 +68,7 @@ class Resubmit:
                 )
             if not routed.matched + routed.unmatched:
                 raise _StillRejected(
-                    f"Event {event.id} cannot be taken in: its time is more than 5 minutes ahead, or another "
+                    f"Event {event.id} cannot be taken in now: its time is more than 5 minutes ahead, or another "
                     f"event has this id. Rejected event {rejected_id} stays as it is; mend it with --file."
                 )
             # Out of rejected, and in again as an event: received does not move.

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Final, Protocol
 from uuid import UUID
 
+from wallarm_notify.domain.clock import AheadTally
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
-from wallarm_notify.domain.event import Event, Rejection, is_too_far_ahead
+from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
 from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.message import counted, messages
@@ -23,7 +23,7 @@ from wallarm_notify.domain.notification import (
 )
 from wallarm_notify.services.deliver import Claim, DeliveryQueries, Knobs, Made, Sending, claim_new
 from wallarm_notify.services.fire import FiringQueries, fire
-from wallarm_notify.services.ports import Clock, Doorbell, Store
+from wallarm_notify.services.ports import Clock, Doorbell, Store, since_boot
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,13 @@ NOT_KEPT: Final = "rejected_not_kept"
 """The counter of what was rejected when so much was kept already: outside of received."""
 
 
+AHEAD: Final = "ahead"
+"""The counter of what is kept apart for its time: outside of received until it is taken in (spec 2)."""
+
+COMPLAIN_EVERY: Final = 60.0
+"""Seconds between two lines that name the database's clock."""
+
+
 class RoutingQueries(FiringQueries, DeliveryQueries, Protocol):
     """What routing asks of the database beside firing, and claiming what it made."""
 
@@ -80,7 +87,15 @@ class RoutingQueries(FiringQueries, DeliveryQueries, Protocol):
         ...
 
     def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
-        """The body hashes of stored events."""
+        """The body hashes of those that stand for an event: taken in, or kept apart for its time."""
+        ...
+
+    def keep_apart(self, events: Sequence[Event]) -> set[UUID]:
+        """Keeps events apart whose ids stand for none yet; the ids of the new ones."""
+        ...
+
+    def end_apart(self, hashes: Collection[bytes]) -> int:
+        """Takes bodies out of those kept apart; how many were there."""
         ...
 
     def insert_notifications(
@@ -114,6 +129,7 @@ class Routed:
     not_kept: int = 0
     skipped: int = 0
     fired: int = 0
+    ahead: int = 0
     pending: tuple[Notification, ...] = ()
     claim: Claim | None = None
 
@@ -131,6 +147,7 @@ class Routed:
             (self.duplicates, "known already"),
             (self.rejected, "rejected"),
             (self.not_kept, "rejected and not kept"),
+            (self.ahead, "kept apart until their time"),
         ):
             if number:
                 parts.append(f"{number} {word}")
@@ -180,8 +197,13 @@ class Router:
         as_text: "AsText",
         departures: "Departures | None" = None,
         rejected_per_day: int = 0,
-        clock: Clock = monotonic,
+        clock: Clock = since_boot,
+        takes_in_ahead: bool = False,
     ) -> None:
+        self._takes_in_ahead = takes_in_ahead
+        # What was kept apart tells nothing of the clocks of now.
+        self._tally = None if takes_in_ahead else AheadTally()
+        self._complains_again_at = 0.0
         self._rejected_per_day = rejected_per_day
         self._store = store
         self._clock = clock
@@ -221,6 +243,7 @@ class Router:
         except Exception as error:  # a fault of ours must not lose the batch (engine 4)
             log.exception("ingest.fault")
             return self._halve(events, rejections, BadRow(f"internal error: {error!r}"))
+        self._name_the_clock(routed.now)
         self._doorbell.ring(messages(routed.pending, routed.now))
         return [routed]
 
@@ -238,6 +261,8 @@ class Router:
                     rejected_per_day=self._rejected_per_day,
                     clock=self._clock,
                     at_once=at_once,
+                    tally=self._tally,
+                    takes_in_ahead=self._takes_in_ahead,
                 )
             )
 
@@ -264,6 +289,25 @@ class Router:
             except Exception:  # SWEEP rings for them when their lease is over
                 log.exception("ingest.not_handed_over")
         return routed
+
+    def _name_the_clock(self, now: datetime) -> None:
+        """Says so, now and then, where it is the database's clock that most events disagree with."""
+        tally = self._tally
+        if tally is None or not tally.is_database_behind:
+            return
+        if (at := self._clock()) < self._complains_again_at:
+            return
+        self._complains_again_at = at + COMPLAIN_EVERY
+        log.error(
+            "database.clock_behind",
+            extra={
+                "database_time": now.isoformat(),
+                "ahead": tally.ahead,
+                "events": tally.number,
+                "hint": "most events of the last minute are more than 5 minutes ahead of the database's clock: "
+                "set that clock; until then they are kept apart (wallarm-notify events ahead)",
+            },
+        )
 
     def _courier_with_room(self, client_ids: Collection[int]) -> "tuple[Carrier, AtOnce] | None":
         """The courier, and how much it takes of these clients; None where nothing is to be claimed."""
@@ -345,21 +389,29 @@ def route(
     ring: timedelta,
     as_text: AsText,
     rejected_per_day: int = 0,
-    clock: Clock = monotonic,
+    clock: Clock = since_boot,
     at_once: "AtOnce | None" = None,
+    tally: AheadTally | None = None,
+    takes_in_ahead: bool = False,
 ) -> Routed:
-    """One transaction's worth of ingest: see ``Router``. ``at_once``: some of what it makes it claims."""
+    """One transaction's worth of ingest: see ``Router``. ``at_once``: some of what it makes it claims.
+
+    ``tally`` counts whose clock is wrong. ``takes_in_ahead``: the events were kept apart, and are no more.
+    """
     began = clock()
     now = tx.now
-    accepted, refused, duplicates = _sorted_out(events, now, as_text)
-    rejected = [*rejections, *refused]
+    accepted, early, refused, duplicates = _sorted_out(events, now, as_text)
+    if tally is not None:
+        tally.add(len(events), len(early), began)
+    ahead = _keep_apart(tx, early, now, as_text, tally) if early else _Apart()
+    rejected = [*rejections, *refused, *ahead.refused]
     integrations = _by_client(tx, accepted)
     cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
     _check_work(accepted, Counter({e.id: len(cards[e.id]) for e in accepted}))
     inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
     seen_before = [e for e in accepted if e.id not in inserted]
     conflicts = _conflicts(tx, seen_before)
-    duplicates += len(seen_before) - len(conflicts)
+    duplicates += ahead.duplicates + len(seen_before) - len(conflicts)
     rejected += [conflict(e, as_text(e)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
     readmitted = tx.readmit([e for e in taken if inserted[e.id]])
@@ -378,9 +430,12 @@ def route(
     # Late, for the day's number is everybody's who has something to reject, and locked until the commit.
     kept, not_kept = tx.insert_rejected(rejected, rejected_per_day)
     matched = len({n.event_id for n in new})
+    if takes_in_ahead:
+        ended = tx.end_apart([*(r.body_hash for r in rejections), *(e.body_hash for e in accepted)])
+        tx.count({AHEAD: -ended})
     tx.count(
         counts_of(taken=len(taken), matched=matched, kept=kept, readmitted=readmitted, new=new)
-        | {FIRED: len(firings), NOT_KEPT: not_kept}
+        | {FIRED: len(firings), NOT_KEPT: not_kept, AHEAD: ahead.kept}
     )
     return Routed(
         now=now,
@@ -391,6 +446,7 @@ def route(
         not_kept=not_kept,
         skipped=sum(n.skipped for n in new),
         fired=len(firings),
+        ahead=ahead.kept,
         pending=tuple(pending),
         claim=Claim(now, began, tuple(sendings), len(sendings)) if sendings else None,
     )
@@ -484,21 +540,58 @@ def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
 
 def _sorted_out(
     events: Sequence[Event], now: datetime, as_text: AsText
-) -> tuple[list[Event], list[Rejection], int]:
-    """Of a batch by itself: what may be taken in, by id; what is refused; how many stand twice."""
+) -> tuple[list[Event], list[Event], list[Rejection], int]:
+    """Of a batch by itself: what may be taken in, by id; what is too early; what is refused; how many stand twice."""
     rejected = []
     first: dict[UUID, Event] = {}
+    early: list[Event] = []
     duplicates = 0
     for event in events:
         if is_too_far_ahead(event, now):
-            rejected.append(_ahead(event, as_text(event)))
+            early.append(event)
         elif (stands := first.setdefault(event.id, event)) is event:
             pass
         elif stands.body_hash == event.body_hash:
             duplicates += 1
         else:
             rejected.append(conflict(event, as_text(event)))
-    return sorted(first.values(), key=lambda e: e.id), rejected, duplicates
+    in_order = sorted(first.values(), key=lambda e: e.id)
+    if any(is_ahead(e, now) for e in in_order):
+        early = [*(e for e in in_order if is_ahead(e, now)), *early]
+        in_order = [e for e in in_order if not is_ahead(e, now)]
+    return in_order, early, rejected, duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """What became of events whose time is ahead: how many are kept apart, what is refused, what is known."""
+
+    kept: int = 0
+    refused: tuple[Rejection, ...] = ()
+    duplicates: int = 0
+
+
+def _keep_apart(
+    tx: RoutingQueries,
+    early: Sequence[Event],
+    now: datetime,
+    as_text: AsText,
+    tally: AheadTally | None,
+) -> _Apart:
+    """Keeps apart what is ahead by a day at most; what it was told before is known, whatever the time."""
+    waiting = [e for e in early if not is_too_far_ahead(e, now)]
+    kept = tx.keep_apart(waiting) if waiting else set()
+    others = [e for e in early if is_too_far_ahead(e, now) or e.id not in kept]
+    hashes = tx.event_hashes([e.id for e in others]) if others else {}
+    refused: list[Rejection] = []
+    for e in others:
+        if (known := hashes.get(e.id)) is None:
+            if not is_too_far_ahead(e, now):
+                raise Unavailable(f"Event {e.id} is being taken in at this moment.")
+            refused.append(_too_far_ahead(e, as_text(e), now, tally))
+        elif known != e.body_hash:
+            refused.append(conflict(e, as_text(e)))
+    return _Apart(len(kept), tuple(refused), len(others) - len(refused))
 
 
 def counts_of(
@@ -562,10 +655,16 @@ def _of_firings(tx: RoutingQueries, firings: Sequence[Firing]) -> list[NewNotifi
     ]
 
 
-def _ahead(event: Event, text: str) -> Rejection:
+def _too_far_ahead(event: Event, text: str, now: datetime, tally: AheadTally | None) -> Rejection:
+    is_ours = tally is not None and tally.is_database_behind
+    advice = (
+        "so are most events of that minute: set the database's clock, and re-submit."
+        if is_ours
+        else "set the producer's clock."
+    )
     return replace(
         conflict(event, text),
-        reason=f"occurred_at: {event.occurred_at.isoformat()} is more than 5 minutes ahead of the time; "
-        "set the producer's clock.",
+        reason=f"occurred_at: {event.occurred_at.isoformat()} is more than 24 hours ahead of the database's "
+        f"clock, which says {now.isoformat()}; {advice}",
         is_for_its_time=True,
     )

@@ -1,14 +1,18 @@
 """Sweep: ring again for what is overdue and nobody is on, and end what its integration's end left."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import Notification, State, ended, rung
 from wallarm_notify.domain.overdue import Backlog, Share, is_long_overdue, shares_of
 from wallarm_notify.services.ports import Doorbell, Store
+
+log = logging.getLogger(__name__)
 
 ROUNDS: Final = 5
 """So many transactions a run makes at the most; the next run goes on."""
@@ -84,7 +88,10 @@ class Swept:
 
 
 class Sweep:
-    """Beat's errand. Two at once harm nothing."""
+    """Beat's errand. Two at once harm nothing.
+
+    ``first`` and ``then`` is what else a run does, before and after the ringing.
+    """
 
     def __init__(
         self,
@@ -94,7 +101,11 @@ class Sweep:
         *,
         ring: timedelta,
         interval: timedelta,
+        first: Sequence[Callable[[], object]] = (),
+        then: Sequence[Callable[[], object]] = (),
     ) -> None:
+        self._first = first
+        self._then = then
         self._store = store
         self._doorbell = doorbell
         self._queues = queues
@@ -105,6 +116,7 @@ class Sweep:
         """One run; ends at once where another is under way or has just been. Raises Unavailable."""
         if not self._store.transact(lambda tx: tx.may_run("sweep", self._interval * 0.8)):
             return Swept(ran=False)
+        _run_each(self._first)
         cancelled = cancel_left_behind(self._store)
         self._store.transact(lambda tx: tx.wipe_ended_keys())
         if self._store.transact(lambda tx: tx.may_run("forget_turns", FORGET_EVERY)):
@@ -115,6 +127,7 @@ class Sweep:
             rung_for += done
             if not done:
                 break
+        _run_each(self._then)
         return Swept(rung_for, cancelled)
 
     def _ring_round(self, *, again: bool = False) -> int:
@@ -143,6 +156,17 @@ class Sweep:
     def _has_room(self, *, first: bool) -> bool:
         length = self._queues.length(first=first)
         return length is not None and length < LONG_QUEUE
+
+
+def _run_each(parts: Sequence[Callable[[], object]]) -> None:
+    """Runs ``parts``; one that fails keeps nothing else from being done."""
+    for part in parts:
+        try:
+            part()
+        except NotifyError as error:
+            log.warning("sweep.not_now", extra={"error": str(error)})
+        except Exception:
+            log.exception("sweep.fault")
 
 
 def cancel_left_behind(store: Store[SweepQueries]) -> int:

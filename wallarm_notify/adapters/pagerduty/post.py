@@ -21,6 +21,7 @@ from wallarm_notify.adapters.pagerduty.answer import (
 )
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.outcome import RESPONSE_BYTES, Answer, FailureReason
+from wallarm_notify.services.ports import since_boot
 
 ENQUEUE_PATH: Final = "/v2/enqueue"
 
@@ -57,7 +58,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Landed(Generic[T]):
-    """A request that is over; ``began`` and ``ended`` by the monotonic clock."""
+    """A request that is over; ``began`` and ``ended`` by the clock of ``since_boot``."""
 
     ticket: T
     answer: Answer
@@ -158,7 +159,7 @@ class _Exchange(Generic[T]):
             self.handle.setopt(pycurl.FRESH_CONNECT, 0)
         self.handle.setopt(pycurl.URL, url)
         self.handle.setopt(pycurl.POSTFIELDS, body)
-        self.began = time.monotonic()
+        self.began = since_boot()
 
     def has_to_go_again(self, code: int) -> bool:
         """Whether nothing was sent, for its connection was over; the next one is a new one."""
@@ -321,7 +322,7 @@ class Poster(Generic[T]):
         except Exception as error:  # noqa: BLE001 - one that cannot be read must not take others with it
             answer = no_answer(FailureReason.NETWORK, repr(error), exchange.key)
         self._idle.append(exchange)
-        return Landed(exchange.ticket, answer, exchange.began, time.monotonic())
+        return Landed(exchange.ticket, answer, exchange.began, since_boot())
 
     # What libcurl calls.
 

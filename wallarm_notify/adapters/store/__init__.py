@@ -13,6 +13,8 @@ from wallarm_notify.adapters import migrations
 from wallarm_notify.adapters.database import is_lost, may_run_again, meaning, transaction
 from wallarm_notify.adapters.database_check import check_server
 from wallarm_notify.adapters.secrets import KeyCipher
+from wallarm_notify.adapters.store.ahead import AheadQueries
+from wallarm_notify.adapters.store.clock import ClockQueries
 from wallarm_notify.adapters.store.delivery import DeliveryQueries
 from wallarm_notify.adapters.store.health import HealthQueries
 from wallarm_notify.adapters.store.integrations import IntegrationQueries
@@ -33,6 +35,8 @@ _RUNS: Final = 6
 class Transaction(
     RoutingQueries,
     QuarantineQueries,
+    AheadQueries,
+    ClockQueries,
     TriggerQueries,
     DeliveryQueries,
     HealthQueries,

@@ -196,7 +196,7 @@ class DeliveryQueries(Queries):
                    ORDER BY key_fingerprint FOR UPDATE""",
                 keys=ordered,
             )
-        return {bytes(row["key_fingerprint"]): _turns_of(row["turns"]) for row in rows}
+        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
 
     def turns_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
         """The same of keys that have turns already, few of them, and that nobody else has locked."""
@@ -207,7 +207,7 @@ class DeliveryQueries(Queries):
             keys=sorted(set(fingerprints)),
             most=_FEW_TURNS,
         )
-        return {bytes(row["key_fingerprint"]): _turns_of(row["turns"]) for row in rows}
+        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
 
     def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
         """Writes the turns of keys that this transaction has locked."""
@@ -312,7 +312,8 @@ def _made_of(row: Mapping[str, Any]) -> Made:
     return Made(notification_of(row), event, firing, row["origin"])
 
 
-def _turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:
+def turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:
+    """A key's turns as they are stored."""
     moments = {name: _in_order(turns) for name, turns in stored.items()}
     return Turns(moments.pop("sent", ()), {int(s): turns for s, turns in moments.items()})
 

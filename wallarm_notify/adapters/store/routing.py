@@ -115,6 +115,8 @@ class RoutingQueries(Queries):
         rows = self._rows(
             f"""INSERT INTO events ({names}, received_at)
                 SELECT {names}, now() FROM {rows_of(_EVENT, values)}
+                WHERE NOT EXISTS (  -- the first stands, also where it is kept apart
+                    SELECT FROM events_ahead a WHERE a.id = u.id AND a.body_hash <> u.body_hash)
                 ORDER BY u.id ON CONFLICT (id) DO NOTHING
                 RETURNING id, EXISTS (
                     SELECT FROM rejected r
@@ -138,9 +140,11 @@ class RoutingQueries(Queries):
         )
 
     def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
-        """The body hashes of the stored events among ``ids``."""
+        """The body hashes of those of ``ids`` that stand for an event: taken in, or kept apart for its time."""
+        # Of an id that is in both the one taken in stands: it comes last.
         rows = self._rows(
-            "SELECT id, body_hash FROM events WHERE id = ANY(CAST(:ids AS uuid[]))",
+            """SELECT id, body_hash FROM events_ahead WHERE id = ANY(CAST(:ids AS uuid[]))
+               UNION ALL SELECT id, body_hash FROM events WHERE id = ANY(CAST(:ids AS uuid[]))""",
             ids=[str(i) for i in ids],
         )
         return {UUID(str(row["id"])): bytes(row["body_hash"]) for row in rows}

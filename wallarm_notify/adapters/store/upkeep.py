@@ -262,6 +262,9 @@ class UpkeepQueries(Queries):
                   LEFT JOIN looked l ON l.id = n.integration_id
                   WHERE n.lease_until < now() - interval '5 minutes'
                     AND coalesce(l.at < now() - interval '5 minutes', true)) AS leases_long_dead,
+                 (SELECT count(*) FROM events_ahead) AS ahead,
+                 -- Due when 5 minutes ahead, long due 5 minutes later.
+                 (SELECT count(*) FROM events_ahead WHERE occurred_at < now()) AS ahead_long_due,
                  (SELECT count(*) FROM notifications
                   WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
                      OR (finished_at IS NOT NULL AND ring_at IS NOT NULL)) AS ended_with_ring,

@@ -224,6 +224,25 @@ def set_aside(call_id: int | None, limit: int, cursor: str | None, as_json: bool
     print_more(following)
 
 
+@events.command(epilog=example("wallarm-notify events ahead"))
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@json_option
+def ahead(limit: int, as_json: bool) -> None:
+    """List the events kept apart as their time is ahead of the database's clock, the next one first.
+
+    They are taken in when they are 5 minutes ahead or less.
+    """
+    rows = wiring().plain_store.transact(lambda tx: tx.events_ahead(limit))
+    if as_json:
+        print_listing([asdict(r) for r in rows])
+        return
+    print_table(
+        [number("Client"), fixed("Type"), fixed("Taken in"), "Event"],
+        [(r.client_id, r.type, r.taken_in_at, r.id) for r in rows],
+        nothing="No events are kept apart.",
+    )
+
+
 @events.command(
     epilog=example(
         "wallarm-notify events resubmit 5",

@@ -42,6 +42,7 @@ def _document(drawn: Ledger) -> dict[str, object]:
         "undecodable": drawn.undecodable,
         "undecodable_not_kept": drawn.undecodable_not_kept,
         "set_aside": drawn.set_aside,
+        "ahead": drawn.ahead,
         "notifications": {str(state): n for state, n in drawn.notifications.items()},
         "balanced": drawn.balanced,
     }
@@ -72,6 +73,11 @@ def _print(drawn: Ledger) -> None:
         say(
             f"Besides, {counted(drawn.set_aside, 'call')} that workers died of are set aside; see: "
             "wallarm-notify events set-aside"
+        )
+    if drawn.ahead:
+        say(
+            f"Besides, {counted(drawn.ahead, 'event')} of a time that is still ahead: kept apart till it comes "
+            "(wallarm-notify events ahead)."
         )
     if drawn.balanced:
         say("It balances.")

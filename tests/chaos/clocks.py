@@ -1,0 +1,82 @@
+"""PostgreSQL by a clock that a test sets, and Redis as if its own had been."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wallarm_notify.adapters.redis_channel import NotingChannel
+from wallarm_notify.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chaos.scene import Scene
+
+FAKETIME_LIBRARIES: Final = (
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+)
+
+
+def libfaketime() -> str:
+    """Its file; fails where it is missing."""
+    assert shutil.which("faketime"), "libfaketime is needed: apt-get install faketime"
+    return next(path for path in FAKETIME_LIBRARIES if Path(path).exists())
+
+
+class SetClock:
+    """The clock of a running PostgreSQL, set to be off by so many seconds."""
+
+    def __init__(self, file: Path, postgres: EmbeddedPostgres) -> None:
+        self._file = file
+        self.postgres = postgres
+
+    def set(self, seconds: int) -> None:
+        """From now on it is off by as much."""
+        # In one step: the server reads it at any moment.
+        made = self._file.with_suffix(".new")
+        made.write_text(f"{seconds:+}")
+        made.chmod(0o644)
+        made.replace(self._file)
+
+
+@contextmanager
+def postgres_by_a_clock() -> Iterator[SetClock]:
+    """A PostgreSQL of its own whose clock can be set while it runs."""
+    folder = Path(tempfile.mkdtemp(prefix="wallarm-notify-clock-"))
+    folder.chmod(0o755)
+    server = EmbeddedPostgres(settings={"fsync": "off"})
+    clock = SetClock(folder / "clock", server)
+    clock.set(0)
+    given = {
+        "LD_PRELOAD": libfaketime(),
+        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+    try:
+        # Only what is started meanwhile goes by it.
+        os.environ.update(given)
+        try:
+            server.start()
+        finally:
+            for name in given:
+                del os.environ[name]
+        yield clock
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+def redis_clock_jumps(scene: Scene, seconds: int) -> None:
+    """As far as what is noted down can tell: set back, what was taken lies ahead."""
+    index = NotingChannel.unacked_index_key
+    with scene.system.ask_broker() as client:
+        for tag, score in dict(client.zrange(index, 0, -1, withscores=True)).items():
+            client.zadd(index, {tag: score - seconds}, xx=True)

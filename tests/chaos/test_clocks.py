@@ -1,0 +1,146 @@
+"""A clock jumps: beat's, Redis's, PostgreSQL's, ten minutes or an hour, back or ahead. A worker's: test_upkeep."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import pytest
+from e2e.system import ROOT, Process, an_event, eventually
+
+from chaos.beat_clock import CLOCK_FILE
+from chaos.clocks import SetClock, postgres_by_a_clock, redis_clock_jumps
+from chaos.scene import CLIENTS, LATER_WITHIN, Scene
+from wallarm_notify.adapters import migrations
+from wallarm_notify.domain.pacing import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chaos.report import Report
+
+pytestmark = pytest.mark.timeout(600)
+
+PACE: Final = 20
+"""Turns of a key in a minute. A dead worker took most of them along, so that others wait for the next."""
+
+JUMPS: Final = [
+    pytest.param(-600, id="10 min back"),
+    pytest.param(-3600, id="1 h back"),
+    pytest.param(600, id="10 min ahead"),
+    pytest.param(3600, id="1 h ahead"),
+]
+
+
+@pytest.fixture(scope="module")
+def clock() -> Iterator[SetClock]:
+    with postgres_by_a_clock() as made:
+        yield made
+
+
+@pytest.fixture
+def database_url(clock: SetClock) -> Iterator[str]:
+    """A database whose server's clock is right, for now."""
+    clock.set(0)
+    url = clock.postgres.create_database(f"clock_{uuid4().hex}")
+    migrations.upgrade(url)
+    yield url
+    clock.set(0)
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+def test_beats_clock_jumps(make_scene: Callable[..., Scene], report: Report, seconds: int) -> None:
+    scene = make_scene()
+    clock = scene.folder / "clock"
+    clock.write_text("0")
+    beat = Process(
+        ["beat", "-l", "INFO"],
+        {
+            **os.environ,
+            **scene.system.environment,
+            CLOCK_FILE: str(clock),
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+        },
+        scene.folder / "beat.log",
+        program=(sys.executable, "-m", "chaos.beat_clock", "-A", "tasks"),
+    )
+    scene.system.processes.append(beat)
+
+    def sent(errand: str) -> int:
+        return beat.text().count(f"Sending due task {errand}")
+
+    eventually(lambda: sent("sweep") >= 3, 20, "beat sweeps")
+    clock.write_text(str(seconds))
+    before = {errand: sent(errand) for errand in ("sweep", "prune")}
+    # SWEEP is due each second here, PRUNE each 5 s: as often as ever, no more and no less.
+    eventually(lambda: sent("prune") >= before["prune"] + 2, 15, "beat prunes")
+    assert 3 <= sent("sweep") - before["sweep"] <= 15
+    # Set right again it goes on too.
+    clock.write_text("0")
+    before = {errand: sent(errand) for errand in ("sweep", "prune")}
+    eventually(lambda: sent("prune") >= before["prune"] + 2, 15, "beat prunes")
+    assert 3 <= sent("sweep") - before["sweep"] <= 15
+    report.add(f"beat's clock {seconds:+} s", "schedule", "sweep and prune went on", 0, [])
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+def test_redis_clock_jumps(make_scene: Callable[..., Scene], report: Report, seconds: int) -> None:
+    scene = make_scene()
+    scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 20}])
+    worker = scene.start_armed(("ingest.begun", "kill_worker"))
+    scene.emit()
+    worker.popen.wait(20)
+    # Before the dead one's are away for long enough, and while others wait in this one till they are due.
+    redis_clock_jumps(scene, seconds)
+    scene.system.start_worker()
+    redis_clock_jumps(scene, seconds)
+    scene.start_beat()
+    scene.end_well(
+        report, f"Redis's clock {seconds:+} s", "ingest.begun", "a dead worker's came back"
+    )
+
+
+@pytest.mark.parametrize("seconds", JUMPS)
+def test_postgresqls_clock_jumps(
+    make_scene: Callable[..., Scene], clock: SetClock, report: Report, seconds: int
+) -> None:
+    scene = make_scene(retry_time_scale=1, pace_per_minute=PACE)
+    scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 12}])
+    worker = scene.start_armed(("courier.handed", "kill_worker"), concurrency=1)
+    scene.start_beat()
+    scene.emit()
+    worker.popen.wait(20)
+    scene.system.start_worker()
+    # A dead worker holds others, and keys have no turns left.
+    eventually(lambda: scene.system.states()["retrying"] >= 3, 30, "some wait for another attempt")
+    clock.set(seconds)
+    began = time.monotonic()
+    # A key's turns come once a minute, whatever the clock.
+    scene.wait_for_all(WINDOW + LATER_WITHIN)
+    took = time.monotonic() - began
+    assert scene.judge() == []
+
+    # What happens now, by everybody's clock but the database's.
+    scene.system.sandbox.set_faults()
+    now = datetime.now(UTC).isoformat()
+    events = [an_event(CLIENTS[n % len(CLIENTS)], occurred_at=now) for n in range(6)]
+    scene.system.emit(*events)
+    for event in events:
+        scene.expected.pages(event)
+    if seconds < 0:
+        eventually(lambda: scene.system.ledger().ahead == len(events), 20, "all are kept apart")
+    scene.expected.received(len(events))
+    clock.set(0)
+    scene.end_well(
+        report,
+        f"PostgreSQL's clock {seconds:+} s, and right again",
+        "every step",
+        f"all had ended {took:.0f} s after it; what came then, after it was right",
+        within=LATER_WITHIN + (WINDOW if seconds > 0 else 0),
+    )
+    ledger = scene.system.ledger()
+    assert (ledger.ahead, ledger.rejected) == (0, 0)

@@ -1,0 +1,337 @@
+"""The database's clock is set back: what waits by it is moved along, once, and nothing else is (spec 7).
+
+Stored times are moved ahead in place of the clock, by transactions before the one in which SWEEP last saw it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from build import DOWN, LEASE, NOON, RING, Bench, a_key, an_attempt
+from meanwhile import overlapping
+
+from wallarm_notify.domain.clock import set_back_by
+from wallarm_notify.services import follow_clock
+from wallarm_notify.services.deliver import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wallarm_notify.domain.notification import Notification
+
+HOUR = timedelta(hours=1)
+TEN_MINUTES = timedelta(minutes=10)
+CLOSE = timedelta(seconds=3)
+"""What a test itself takes, and whole seconds."""
+
+
+def set_back(bench: Bench, by: timedelta, *, seen_by_sweep: bool = True) -> None:
+    """As if the clock had been set back now. ``seen_by_sweep``: SWEEP had noted it when all was written."""
+    if not seen_by_sweep:
+        mark_clock(bench, by)
+    bench.sql(
+        """UPDATE notifications SET created_at = created_at + :by, due_at = due_at + :by,
+           lease_until = lease_until + :by, ring_at = ring_at + :by, finished_at = finished_at + :by""",
+        by=by,
+    )
+    bench.sql("UPDATE attempts SET at = at + :by", by=by)
+    bench.sql("UPDATE integrations SET lane_until = lane_until + :by", by=by)
+    if seen_by_sweep:
+        mark_clock(bench, by)
+
+
+def mark_clock(bench: Bench, by: timedelta) -> None:
+    bench.sql(
+        """INSERT INTO upkeep_runs (name, began_at, transaction_id)
+           VALUES ('clock', clock_timestamp() + :by, txid_current())
+           ON CONFLICT (name) DO UPDATE SET began_at = excluded.began_at,
+               transaction_id = excluded.transaction_id""",
+        by=by,
+    )
+
+
+def retrying(bench: Bench, wait: timedelta = timedelta(minutes=5)) -> int:
+    """A notification that failed and is to be sent again after ``wait``."""
+    (number,) = bench.made()
+    bench.sent([number], DOWN)
+    bench.sql(
+        "UPDATE notifications SET due_at = now() + :wait, ring_at = now() + :wait + :ring",
+        wait=wait,
+        ring=RING,
+    )
+    return number
+
+
+def is_as(one: Notification, other: Notification) -> bool:
+    """Whether they wait for the same."""
+    pairs = [
+        (one.due_at, other.due_at),
+        (one.ring_at, other.ring_at),
+        (one.lease_until, other.lease_until),
+    ]
+    return all(a == b or (a and b and abs(a - b) < CLOSE) for a, b in pairs)
+
+
+@pytest.mark.parametrize("by", [TEN_MINUTES, HOUR], ids=str)
+@pytest.mark.parametrize("seen_by_sweep", [True, False], ids=["long before", "just before"])
+def test_a_retry_keeps_its_wait(bench: Bench, by: timedelta, *, seen_by_sweep: bool) -> None:
+    bench.integration()
+    number = retrying(bench, wait=timedelta(minutes=30))
+    before = bench.notification(number)
+    set_back(bench, by, seen_by_sweep=seen_by_sweep)
+    assert bench.clock.run() == 1
+    assert is_as(bench.notification(number), before)
+    assert bench.clock.run() == 0
+
+
+@pytest.mark.parametrize("seen_by_sweep", [True, False], ids=["long before", "just before"])
+def test_what_a_dead_worker_holds_is_free_when_its_lease_was_to_end(
+    bench: Bench, *, seen_by_sweep: bool
+) -> None:
+    bench.integration()
+    ids = bench.made(3)
+    bench.claim(ids)
+    set_back(bench, HOUR, seen_by_sweep=seen_by_sweep)
+    bench.clock.run()
+    for number in ids:
+        row = bench.notification(number)
+        now = bench.value("SELECT now()")
+        assert row.lease_until is not None
+        assert row.ring_at is not None
+        assert now < row.lease_until <= now + LEASE
+        assert row.ring_at <= now + LEASE
+        assert row.due_at <= now
+
+
+def test_what_was_made_and_not_rung_for_is_rung_for(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(3)
+    bench.bell.taken()
+    set_back(bench, HOUR)
+    bench.sweep.run()
+    assert all(bench.notification(i).due_at <= bench.value("SELECT now()") + CLOSE for i in ids)
+    bench.sql(
+        "UPDATE notifications SET due_at = due_at - :ring, ring_at = ring_at - :ring",
+        ring=RING + CLOSE,
+    )
+    bench.sql(
+        "UPDATE upkeep_runs SET began_at = began_at - interval '1 minute' WHERE name = 'sweep'"
+    )
+    bench.sweep.run()
+    assert bench.bell.ids() == ids
+
+
+def test_what_was_written_after_the_jump_is_left_alone(bench: Bench) -> None:
+    bench.integration()
+    old = retrying(bench)
+    set_back(bench, HOUR)
+    failed, claimed, new = bench.made(3)
+    bench.sent([failed], DOWN)
+    bench.claim([claimed])
+    before = {i: bench.notification(i) for i in (failed, claimed, new)}
+    assert bench.clock.run() == 1
+    assert {i: bench.notification(i) for i in before} == before
+    later = bench.notification(old)
+    again = bench.made(1)
+    bench.sent(again, DOWN)
+    bench.clock.run()
+    assert bench.notification(old) == later
+
+
+def test_waits_of_an_hour_that_are_right_are_not_shortened(bench: Bench) -> None:
+    """Turns may be promised for later than the jump: what was attempted after it has waits of its own."""
+    bench.integration()
+    set_back(bench, HOUR)
+    number = retrying(bench, wait=timedelta(hours=2))
+    before = bench.notification(number)
+    bench.clock.run()
+    assert bench.notification(number) == before
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 59])
+def test_by_less_than_a_minute_nothing_is_moved(bench: Bench, seconds: int) -> None:
+    bench.integration()
+    number = retrying(bench)
+    set_back(bench, timedelta(seconds=seconds))
+    before = bench.notification(number)
+    assert bench.clock.run() == 0
+    assert bench.notification(number) == before
+    assert bench.value("SELECT count(*) FROM clock_jumps") == 0
+
+
+def test_a_clock_that_goes_on_is_noted_each_time(bench: Bench) -> None:
+    bench.clock.run()
+    first = bench.value("SELECT began_at FROM upkeep_runs WHERE name = 'clock'")
+    bench.clock.run()
+    assert bench.value("SELECT began_at FROM upkeep_runs WHERE name = 'clock'") > first
+    assert bench.value("SELECT count(*) FROM clock_jumps") == 0
+
+
+class Killed(BaseException):
+    """What no code of ours expects."""
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_run_that_is_killed_is_gone_on_with_and_moves_nothing_twice(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    monkeypatch.setattr(follow_clock, "SLICE", 3)
+    bench.integration()
+    ids = [retrying(bench) for _ in range(8)]
+    bench.sql("UPDATE notifications SET ring_at = ring_at + id * interval '1 second'")
+    before = {i: bench.notification(i) for i in ids}
+    set_back(bench, HOUR)
+    transactions = 0
+    transact = bench.store.transact
+
+    def until_killed(work: Callable[[Any], Any]) -> Any:
+        nonlocal transactions
+        transactions += 1
+        if transactions > after:
+            raise Killed
+        return transact(work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "transact", until_killed)
+        with pytest.raises(Killed):
+            bench.clock.run()
+    bench.clock.run()
+    assert all(is_as(bench.notification(i), before[i]) for i in ids)
+    assert bench.value("SELECT count(*) FROM clock_jumps WHERE mended_at IS NOT NULL") == 1
+
+
+def test_runs_at_once_move_each_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow_clock, "SLICE", 3)
+    bench.integration()
+    ids = [retrying(bench) for _ in range(20)]
+    before = {i: bench.notification(i) for i in ids}
+    set_back(bench, HOUR)
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(lambda _: bench.clock.run(), range(4))) == len(ids)
+    assert all(is_as(bench.notification(i), before[i]) for i in ids)
+    assert bench.value("SELECT count(*) FROM clock_jumps") == 1
+
+
+def test_what_somebody_records_in_that_moment_is_left_as_he_writes_it(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(2)
+    claim = bench.claim(ids)
+    set_back(bench, HOUR)
+    attempts = [an_attempt(s, claim, DOWN) for s in claim.sendings]
+    overlapping(bench, lambda held: held.delivery.record(attempts), bench.clock.run)
+    now = bench.value("SELECT now()")
+    for i in ids:
+        row = bench.notification(i)
+        assert timedelta(seconds=-10) < row.due_at - now <= timedelta(seconds=1.2)
+        assert row.lease_until is None
+
+
+def test_the_wait_after_a_request_that_was_under_way_counts_from_its_record(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made()
+    claim = bench.claim(ids)
+    early = Claim(claim.now + HOUR, claim.began, claim.sendings)
+    bench.delivery.record([an_attempt(s, early, DOWN) for s in claim.sendings])
+    now = bench.value("SELECT now()")
+    assert bench.notification(ids[0]).due_at <= now + timedelta(seconds=1)
+    assert bench.value("SELECT at FROM attempts") <= now
+    assert bench.ledger().findings == []
+
+
+def test_a_second_jump_moves_along_what_the_first_had_moved(bench: Bench) -> None:
+    bench.integration()
+    number = retrying(bench, wait=timedelta(minutes=20))
+    before = bench.notification(number)
+    for by in (TEN_MINUTES, HOUR):
+        set_back(bench, by)
+        bench.clock.run()
+    assert is_as(bench.notification(number), before)
+
+
+def test_what_a_transaction_wrote_that_had_begun_before_the_jump_is_mended_too(
+    bench: Bench,
+) -> None:
+    bench.integration()
+    slow = bench.integration(client_id=2)
+    set_back(bench, HOUR)
+    bench.clock.run()
+    new, held = bench.made(2)
+    bench.claim([held])
+    bench.sql(
+        """UPDATE notifications SET created_at = created_at + :by, due_at = due_at + :by,
+           lease_until = lease_until + :by, ring_at = ring_at + :by""",
+        by=HOUR,
+    )
+    bench.sql("UPDATE notifications SET due_at = created_at WHERE id = :id", id=new)
+    bench.sql("UPDATE integrations SET lane_until = now() + :by WHERE id = :id", by=HOUR, id=slow)
+    assert bench.clock.run() == 2
+    now = bench.value("SELECT now()")
+    rows = [bench.notification(i) for i in (new, held)]
+    assert all(row.due_at <= now and row.ring_at and row.ring_at <= now + LEASE for row in rows)
+    assert bench.value("SELECT max(lane_until) FROM integrations") <= now + LEASE
+    assert bench.clock.run() == 0
+
+
+@pytest.mark.parametrize("by", [TEN_MINUTES, HOUR], ids=str)
+def test_a_key_that_has_used_its_turns_has_new_ones_within_a_minute(
+    bench: Bench, by: timedelta
+) -> None:
+    key = a_key()
+    bench.integration(key)
+    bench.sent(bench.made(100))
+    turns_from_before(bench, by)
+    ids = bench.made(30, risk="critical")
+    claim = bench.claim(ids)
+    assert claim.sendings == ()
+    waits = [bench.notification(i).due_at - claim.now for i in ids]
+    assert max(waits) <= timedelta(seconds=63)
+
+
+def turns_from_before(bench: Bench, by: timedelta) -> None:
+    """All turns as by the clock from before."""
+    for name in ("sent", "0", "1", "2", "3"):
+        bench.sql(
+            """UPDATE pace SET turns = jsonb_set(turns, ARRAY[:name], (
+                   SELECT jsonb_agg(jsonb_build_array((t ->> 0)::float + :seconds, t -> 1))
+                   FROM jsonb_array_elements(turns -> :name) t))
+               WHERE jsonb_array_length(turns -> :name) > 0""",
+            name=name,
+            seconds=by.total_seconds(),
+        )
+    bench.sql("UPDATE pace SET touched_at = touched_at + :by", by=by)
+
+
+def test_turns_and_who_they_are_promised_to_are_moved_along_together(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(130)
+    bench.claim(ids)
+    (before,) = bench.sql("SELECT turns FROM pace")
+    turns_from_before(bench, HOUR)
+    set_back(bench, HOUR)
+    assert bench.clock.run() >= 130
+    (after,) = bench.sql("SELECT turns FROM pace")
+    (moved,) = {
+        round(now[0] - then[0], 3)
+        for name in before["turns"]
+        for then, now in zip(before["turns"][name], after["turns"][name], strict=True)
+    }
+    assert 0 <= moved <= CLOSE.total_seconds()
+    promised = {at for at, _ in after["turns"]["2"]}
+    waiting = [n for n in map(bench.notification, ids) if n.lease_until is None]
+    assert {n.due_at.timestamp() for n in waiting} == promised
+    bench.clock.run()
+    assert bench.sql("SELECT turns FROM pace") == [after]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "back"),
+    [(-3600, None), (0, None), (59.9, None), (60.0, 60), (60.9, 60), (3600.5, 3600)],
+)
+def test_a_clock_is_set_back_by_whole_seconds_from_a_minute_on(
+    seconds: float, back: int | None
+) -> None:
+    latest: datetime = NOON + timedelta(seconds=seconds)
+    assert set_back_by(latest, NOON) == (None if back is None else timedelta(seconds=back))

@@ -1,0 +1,217 @@
+"""Events ahead of the database's clock are kept apart, and taken in once when they are not (spec 2)."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from build import RING, Bench, an_event, text_of
+
+from wallarm_notify.services.route import Router
+from wallarm_notify.services.take_in_ahead import AT_ONCE, TakeInAhead
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.message import Message
+
+
+def ahead(bench: Bench, hours: float = 1.0, **fields: object) -> Event:
+    """An event that claims to be so far ahead of the database's clock."""
+    at = bench.value("SELECT now()") + timedelta(hours=hours)
+    return an_event(occurred_at=at.isoformat(), **fields)
+
+
+def time_passes(bench: Bench, hours: float = 1.0) -> None:
+    """As far as what is kept apart can tell."""
+    bench.sql("UPDATE events_ahead SET occurred_at = occurred_at - :by", by=timedelta(hours=hours))
+
+
+def books(bench: Bench) -> tuple[int, int, int, int]:
+    """Received, rejected, kept apart, and how many findings there are."""
+    ledger = bench.ledger()
+    return ledger.received, ledger.rejected, ledger.ahead, len(ledger.findings)
+
+
+def test_what_is_kept_apart_is_counted_beside_and_taken_in_when_its_time_comes(
+    bench: Bench,
+) -> None:
+    bench.integration()
+    events = [ahead(bench) for _ in range(5)]
+    assert bench.ingest(*events).ahead == 5
+    assert (books(bench), bench.states()) == ((0, 0, 5, 0), {})
+    assert bench.ahead.run() == 0
+    time_passes(bench)
+    assert bench.ahead.run() == 5
+    assert (books(bench), bench.states()) == ((5, 0, 0, 0), {"pending": 5})
+    assert len(bench.bell.ids()) == 5
+    stored = bench.sql("SELECT id, body FROM events")
+    assert {str(row["id"]): row["body"] for row in stored} == {str(e.id): e.body for e in events}
+    assert bench.ahead.run() == 0
+
+
+def test_sweep_takes_it_in(bench: Bench) -> None:
+    bench.ingest(ahead(bench))
+    time_passes(bench)
+    bench.sweep.run()
+    assert books(bench) == (1, 0, 0, 0)
+
+
+def test_more_than_a_batch_is_taken_in_by_one_run(bench: Bench) -> None:
+    number = AT_ONCE + 10
+    bench.ingest(*(ahead(bench) for _ in range(number)))
+    time_passes(bench)
+    assert bench.ahead.run() == number
+    assert books(bench) == (number, 0, 0, 0)
+
+
+def test_the_same_event_again_is_a_duplicate_while_it_waits_and_afterwards(bench: Bench) -> None:
+    event = ahead(bench)
+    for _ in range(2):
+        bench.ingest(event, event)
+    assert books(bench) == (0, 0, 1, 0)
+    time_passes(bench)
+    bench.ahead.run()
+    # The database's clock may have gone back meanwhile: its time is ahead of it again.
+    for much in (timedelta(), timedelta(days=2)):
+        routed = bench.ingest(replace(event, occurred_at=event.occurred_at + much))
+        assert (routed.duplicates, routed.ahead, routed.rejected) == (1, 0, 0)
+    assert books(bench) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("hours", [0.0, 2.0], ids=["in time", "ahead too"])
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+def test_another_body_under_its_id_is_a_conflict_and_the_first_stands(
+    bench: Bench, hours: float, *, together: bool
+) -> None:
+    first = ahead(bench)
+    other = ahead(bench, hours, id=str(first.id), title="Another")
+    if together:
+        bench.ingest(first, other)
+    else:
+        bench.ingest(first)
+        bench.ingest(other)
+    assert books(bench) == (1, 1, 1, 0)
+    assert bench.value("SELECT reason FROM rejected").startswith("conflict: ")
+    time_passes(bench)
+    bench.ahead.run()
+    assert bench.value("SELECT body ->> 'title' FROM events") == first.body["title"]
+    assert books(bench) == (2, 1, 0, 0)
+
+
+def test_too_far_ahead_it_does_not_keep_the_same_id_from_being_taken_in(bench: Bench) -> None:
+    event = an_event()
+    bench.ingest(ahead(bench, 30, id=str(event.id)), event)
+    assert bench.value("SELECT body ->> 'occurred_at' FROM events") == event.body["occurred_at"]
+    assert books(bench) == (2, 1, 0, 0)
+
+
+def test_what_came_again_when_its_time_had_come_is_taken_in_once(bench: Bench) -> None:
+    bench.integration()
+    event = ahead(bench)
+    bench.ingest(event)
+    time_passes(bench)
+    assert bench.ingest(replace(event, occurred_at=bench.value("SELECT now()"))).matched == 1
+    bench.ahead.run()
+    assert (books(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
+
+
+def test_an_id_that_was_taken_with_another_body_meanwhile_is_a_conflict(bench: Bench) -> None:
+    event = ahead(bench)
+    bench.ingest(event)
+    # As where both came in the same moment: neither knew of the other.
+    bench.sql("UPDATE events_ahead SET id = gen_random_uuid()")
+    bench.ingest(an_event(id=str(event.id)))
+    bench.sql("UPDATE events_ahead SET id = :id", id=str(event.id))
+    time_passes(bench)
+    bench.ahead.run()
+    assert books(bench) == (2, 1, 0, 0)
+
+
+def test_what_the_database_refuses_then_is_rejected_and_waits_no_more(bench: Bench) -> None:
+    good, bad = ahead(bench), ahead(bench, client_id=13)
+    bench.ingest(good, bad)
+    time_passes(bench)
+    bench.sql("ALTER TABLE events ADD CONSTRAINT odd CHECK (client_id <> 13)")
+    try:
+        bench.ahead.run()
+    finally:
+        bench.sql("ALTER TABLE events DROP CONSTRAINT odd")
+    assert books(bench) == (2, 1, 0, 0)
+    assert bench.ahead.run() == 0
+
+
+def test_two_runs_at_once_take_it_in_once(bench: Bench) -> None:
+    bench.integration()
+    bench.ingest(*(ahead(bench) for _ in range(40)))
+    time_passes(bench)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: bench.ahead.run(), range(4)))
+    assert (books(bench), bench.states()) == ((40, 0, 0, 0), {"pending": 40})
+
+
+def test_a_run_that_is_killed_after_its_commit_is_gone_on_with(bench: Bench) -> None:
+    class Killed(BaseException):
+        """What no code of ours expects."""
+
+    class NoBell:
+        def ring(self, messages: Sequence[Message]) -> None:
+            raise Killed
+
+    bench.integration()
+    bench.ingest(ahead(bench))
+    time_passes(bench)
+    router = Router(bench.store, NoBell(), ring=RING, as_text=text_of, takes_in_ahead=True)
+    with pytest.raises(Killed):
+        TakeInAhead(bench.store, router).run()
+    bench.ahead.run()
+    assert (books(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
+
+
+def test_what_was_rejected_for_its_time_leaves_the_rejected_when_it_is_taken_in(
+    bench: Bench,
+) -> None:
+    event = ahead(bench, 25)
+    bench.ingest(event)
+    assert books(bench) == (1, 1, 0, 0)
+    later = replace(event, occurred_at=event.occurred_at - timedelta(hours=2))
+    assert bench.ingest(later).ahead == 1
+    time_passes(bench, 24)
+    bench.ahead.run()
+    assert books(bench) == (1, 0, 0, 0)
+
+
+def test_where_most_events_are_ahead_the_databases_clock_is_named(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            bench.ingest(ahead(bench), ahead(bench, 25), an_event())
+    reasons = {row["reason"].split("; ")[1] for row in bench.sql("SELECT reason FROM rejected")}
+    assert reasons == {
+        "so are most events of that minute: set the database's clock, and re-submit."
+    }
+    (record,) = [r for r in caplog.records if r.message == "database.clock_behind"]
+    assert "the database's clock" in record.__dict__["hint"]
+
+
+def test_where_few_are_ahead_the_producers_clock_is_named(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        bench.ingest(*(an_event() for _ in range(3)))
+        bench.ingest(ahead(bench), ahead(bench, 25))
+    assert bench.value("SELECT reason FROM rejected").endswith("; set the producer's clock.")
+    assert caplog.records == []
+
+
+def test_what_nobody_takes_in_unbalances_the_ledger(bench: Bench) -> None:
+    bench.ingest(ahead(bench))
+    time_passes(bench, 1.01)
+    (finding,) = bench.ledger().findings
+    assert "kept apart whose time has come" in finding

@@ -1,0 +1,173 @@
+"""Follow clock: where the database's clock was set back, what waits by it is moved along (spec 7).
+
+Only that clock decides what is due. Set back by an hour, all that had been written down before would wait for an
+hour more: retries, leases of dead workers, what SWEEP is to look at.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Final, Protocol
+
+from wallarm_notify.domain.clock import set_back_by
+from wallarm_notify.domain.notification import LANE_PAUSE, RING_CAP
+from wallarm_notify.domain.pacing import Turns, moved_back
+from wallarm_notify.services.ports import Clock, Store
+
+log = logging.getLogger(__name__)
+
+SLICE: Final = 1000
+"""So many notifications are moved in one transaction."""
+
+WORKS_FOR: Final = 10.0
+"""Seconds after which a run begins no slice any more; the next one goes on."""
+
+STRAGGLE: Final = timedelta(minutes=5)
+"""So long after a jump transactions may end that had begun before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The latest that SWEEP has seen of the clock, in which transaction, and what it shows now."""
+
+    latest: datetime
+    transaction_id: int | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """By how much the clock was set back.
+
+    ``since_mark``: how many transactions ago SWEEP last saw the clock from before. ``since_noticed``: and since
+    when it is known.
+    """
+
+    id: int
+    back: timedelta
+    since_mark: int
+    since_noticed: int
+
+
+class ClockQueries(Protocol):
+    """What this asks of the database."""
+
+    def note_clock(self) -> Mark | None:
+        """Notes what the clock shows; where it has shown more already, both, and nothing is noted."""
+        ...
+
+    def note_jump(self, mark: Mark, back: timedelta) -> None:
+        """Notes that the clock was set back since ``mark``."""
+        ...
+
+    def jump_to_mend(self) -> Jump | None:
+        """The first jump by whose former clock rows may wait, locked."""
+        ...
+
+    def move_along(
+        self, jump: Jump, upto: datetime | None, limit: int, *, lease: timedelta, ring: timedelta
+    ) -> tuple[int, datetime | None]:
+        """Moves the times of open notifications from before ``jump``; how many, and how far it has come."""
+        ...
+
+    def turns_ahead(self, jump: Jump, limit: int) -> Mapping[bytes, Turns]:
+        """The turns, locked, of keys that had some by the clock from before ``jump``."""
+        ...
+
+    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
+        """Writes the turns of locked keys."""
+        ...
+
+    def end_jump(self, jump: Jump) -> None:
+        """Notes that nothing waits by the clock from before ``jump`` any more."""
+        ...
+
+    def jumped_lately(self, within: timedelta) -> bool:
+        """Whether a jump was noticed within this time."""
+        ...
+
+    def mend_stragglers(self, *, lease: timedelta, ring: timedelta) -> int:
+        """Mends what transactions wrote that had begun before a jump; how many notifications."""
+        ...
+
+
+class FollowClock:
+    """What SWEEP does first. Two runs at once, or one that is killed, harm nothing.
+
+    ``lease`` is that of a claim, ``ring`` how long after it is due SWEEP looks at what is new.
+    """
+
+    def __init__(
+        self,
+        store: Store[ClockQueries],
+        *,
+        lease: timedelta,
+        ring: timedelta,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._ring = ring
+        self._clock = clock
+
+    def run(self) -> int:
+        """Notes what the clock shows and moves what waits by another; how many. Raises Unavailable."""
+        until = self._clock() + WORKS_FOR
+        # What is left of an earlier jump first: a second one counts from where the first has led.
+        moved = self._mend(until)
+        self._store.transact(_notice)
+        moved += self._mend(until)
+        if self._store.transact(lambda tx: tx.jumped_lately(STRAGGLE)):
+            moved += self._store.transact(
+                lambda tx: tx.mend_stragglers(lease=self._lease, ring=self._ring)
+            )
+        return moved
+
+    def _mend(self, until: float) -> int:
+        moved = 0
+        upto: datetime | None = None
+        while self._clock() < until:
+            done = self._store.transact(lambda tx: self._move_some(tx, upto))  # noqa: B023 - called at once
+            if done is None:
+                break
+            some, upto = done
+            moved += some
+        return moved
+
+    def _move_some(
+        self, tx: ClockQueries, upto: datetime | None
+    ) -> tuple[int, datetime | None] | None:
+        """One slice; how many were moved, and from where to go on; None: there is nothing to mend."""
+        jump = tx.jump_to_mend()
+        if jump is None:
+            return None
+        turns = tx.turns_ahead(jump, SLICE)
+        if turns:
+            seconds = jump.back.total_seconds()
+            tx.save_turns({key: moved_back(of_key, seconds) for key, of_key in turns.items()})
+            return 0, upto
+        # SWEEP's next look at what is due already is no further ahead than this.
+        ring = max(LANE_PAUSE, RING_CAP, self._ring)
+        moved, reached = tx.move_along(jump, upto, SLICE, lease=self._lease, ring=ring)
+        if reached is None:
+            tx.end_jump(jump)
+            log.info("database.clock_followed", extra={"seconds": jump.back.total_seconds()})
+        return moved, reached
+
+
+def _notice(tx: ClockQueries) -> None:
+    mark = tx.note_clock()
+    back = None if mark is None else set_back_by(mark.latest, mark.now)
+    if mark is None or back is None:
+        return
+    tx.note_jump(mark, back)
+    log.error(
+        "database.clock_set_back",
+        extra={
+            "seconds": back.total_seconds(),
+            "database_time": mark.now.isoformat(),
+            "hint": "what waits is moved along; keep the clock of the database's machine in step (NTP)",
+        },
+    )

@@ -1,0 +1,79 @@
+"""Take in ahead: events kept apart for their time are routed once it has come near enough (spec 2)."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Final, Protocol
+from uuid import UUID
+
+from wallarm_notify.domain.errors import TooMuch
+from wallarm_notify.domain.event import Event
+from wallarm_notify.services.ports import Clock, Store
+from wallarm_notify.services.route import Router
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 500
+"""So many events are read and routed at once."""
+
+WORKS_FOR: Final = 2.0
+"""Seconds after which a run begins no more; the next one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAhead:
+    """An event that is kept apart, in a listing; ``taken_in_at`` is when its time is near enough."""
+
+    id: UUID
+    client_id: int
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    taken_in_at: datetime
+
+
+class AheadQueries(Protocol):
+    """What this asks of the database beside routing."""
+
+    def no_longer_ahead(self, limit: int) -> list[Event]:
+        """Events kept apart that may be taken in by now, the oldest first."""
+        ...
+
+
+class TakeInAhead:
+    """What SWEEP does for events kept apart. Two runs at once, or one that is killed, harm nothing.
+
+    ``router`` ends what it routes among those kept apart, in the transaction that takes it in.
+    """
+
+    def __init__(
+        self, store: Store[AheadQueries], router: Router, *, clock: Clock = monotonic
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._clock = clock
+
+    def run(self) -> int:
+        """Routes what is due, a batch after the other; how many events. Raises Unavailable."""
+        until = self._clock() + WORKS_FOR
+        routed = 0
+        while True:
+            events = self._store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE))
+            if events:
+                self._take_in(events)
+            routed += len(events)
+            if len(events) < AT_ONCE or self._clock() >= until:
+                return routed
+
+    def _take_in(self, events: Sequence[Event]) -> None:
+        try:
+            self._router.ingest(events, ())
+        except TooMuch:
+            # One of them is too much for the database: it must not keep the others from coming in.
+            for event in events:
+                try:
+                    self._router.ingest([event], ())
+                except TooMuch as error:
+                    log.error("ahead.not_taken_in", extra={"event": event.id, "error": str(error)})  # noqa: TRY400 - it says all
