@@ -15,13 +15,15 @@ from celery import signals
 from celery.platforms import EX_OK
 from celery.worker import state
 
+from tasks import broker_at_start
+from wallarm_notify.adapters.broker_check import uses_of_worker
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.logging import set_up_logging
-from wallarm_notify.adapters.queue import app, check_broker
+from wallarm_notify.adapters.queue import app
 from wallarm_notify.adapters.quorum import QuorumQueue
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.domain.errors import NotifyError, Refused, Unavailable
+from wallarm_notify.domain.errors import NotifyError, Refused
 from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.settings import settings
 from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
@@ -46,14 +48,14 @@ def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _check_before_start(**_: Any) -> None:
+def _check_before_start(sender: Any, **_: Any) -> None:
     """Stops the start with a sentence where a secret is not set, a server down, or the schema old."""
     try:
         settings().fernet_keys()
         store = Store(make_engine(settings().database(), pool_size=0))
         _check_queues(app.amqp.queues.consume_from)
         store.check()
-        check_broker(app)
+        broker_at_start.check(uses_of_worker(app.amqp.queues.consume_from, sender.hostname))
     except NotifyError as error:
         sys.exit(f"wallarm-notify: {error}")
 
@@ -67,14 +69,6 @@ def _check_queues(queues: Mapping[str, Any]) -> None:
             f"that consumes them cannot consume {' and '.join(delivering)} too. Run one with "
             f"-Q {','.join(INGEST_QUEUES)}, and others for the rest."
         )
-
-
-@signals.beat_init.connect
-def _check_broker_before_beat(**_: Any) -> None:
-    try:
-        check_broker(app)
-    except Unavailable as error:
-        sys.exit(f"wallarm-notify: {error}")
 
 
 @signals.worker_shutdown.connect

@@ -1,7 +1,8 @@
 """The broker: the Celery app, and sending tasks by name."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
@@ -9,6 +10,14 @@ from kombu import compression
 from kombu.exceptions import OperationalError
 
 from wallarm_notify import task_names
+from wallarm_notify.adapters.broker_check import (
+    AskingChannel,
+    Doubt,
+    Uses,
+    check_redis,
+    evicts,
+    is_redis,
+)
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.message import Message
 from wallarm_notify.tls import certificate_fault
@@ -89,12 +98,39 @@ def connection_errors(celery: Celery) -> tuple[type[BaseException], ...]:
         return (*_NOWHERE, *connection.connection_errors, *connection.channel_errors)
 
 
-def check_broker(celery: Celery) -> None:
-    """Raises Unavailable where the broker cannot be reached now; its password is not repeated."""
+def check_broker(
+    celery: Celery, uses: Uses | None = None, *, may_evict: bool = False
+) -> list[Doubt]:
+    """Raises Unavailable where the broker cannot be reached now; its password is not repeated.
+
+    With ``uses`` also Refused where it can never do for them, or evicts and not ``may_evict``; what speaks
+    against it besides is returned, to be warned of.
+    """
+    with _reached(celery) as (connection, where):
+        if uses is None:
+            return []
+        if is_redis(connection):
+            return check_redis(connection.default_channel, where, uses, may_evict=may_evict)
+    return []
+
+
+def eviction(celery: Celery) -> Doubt | None:
+    """The doubt on a broker that evicts, as it is now; None: it does not. Raises Unavailable where it is away."""
+    with _reached(celery) as (connection, _):
+        return evicts(connection.default_channel) if is_redis(connection) else None
+
+
+@contextmanager
+def _reached(celery: Celery) -> Iterator[tuple[Any, str]]:
+    """A connection, and the broker's address for people."""
     with celery.connection_for_write() as connection:
         where = shown(connection.as_uri())
         try:
+            if is_redis(connection):
+                transport: Any = connection.transport
+                transport.Channel = AskingChannel
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+            yield connection, where
         except connection_errors(celery) as error:
             if (fault := certificate_fault(error)) is not None:
                 raise Unavailable(f"The broker at {where} is not spoken to: {fault}.") from None
