@@ -13,6 +13,7 @@ from typing import Any
 from billiard import current_process
 from celery import signals
 from celery.platforms import EX_OK
+from celery.utils.nodenames import gethostname
 from celery.worker import state
 
 from tasks import broker_at_start
@@ -42,9 +43,18 @@ def wiring() -> Wiring:
     return _wiring_of(os.getpid())
 
 
+_node = [f"beat@{gethostname()}"]
+"""The name of this node: a worker says its own before it sets up its log, and beat none."""
+
+
+@signals.celeryd_init.connect
+def _note_node(sender: str, **_: Any) -> None:
+    _node[:] = [sender]
+
+
 @signals.setup_logging.connect
 def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
-    set_up_logging(loglevel or logging.INFO)
+    set_up_logging(loglevel or logging.INFO, _node[0])
 
 
 @signals.worker_init.connect

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from privileges import COMMANDS, as_user, documented_broker, refusals
+from privileges import WORKER, as_user, documented_broker, order, refusals
 
 from e2e.system import Process, System, eventually
 from e2e.test_start import start
@@ -140,9 +140,6 @@ def replica_of(primary: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
         yield server
 
 
-WORKER = next(command for command in COMMANDS if command.startswith("ACL SETUSER worker"))
-
-
 def test_a_cluster_and_a_replica_are_told_by_their_answers_where_info_is_forbidden(
     system: System,
 ) -> None:
@@ -153,11 +150,6 @@ def test_a_cluster_and_a_replica_are_told_by_their_answers_where_info_is_forbidd
     with EmbeddedBroker() as primary, replica_of(primary) as server:
         order(server, no_info)
         assert "is a replica" in refusal(system, "worker -c 1", as_user(server.url, "worker"))
-
-
-def order(server: EmbeddedBroker, command: str) -> None:
-    with redis.Redis.from_url(server.url) as administrator:
-        administrator.execute_command(*command.split(" "))
 
 
 @pytest.fixture(scope="module")

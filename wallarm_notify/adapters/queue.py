@@ -18,10 +18,11 @@ from wallarm_notify.adapters.broker_check import (
     evicts,
     is_redis,
 )
+from wallarm_notify.adapters.os_errors import with_errno
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.message import Message
 from wallarm_notify.tls import certificate_fault
-from wallarm_notify.urls import shown
+from wallarm_notify.urls import shown, without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class CeleryDoorbell:
         except _NOWHERE as error:
             log.warning(
                 "doorbell.refused",
-                extra={"messages": len(messages), "error": type(error).__name__},
+                extra={"messages": len(messages), "error": _said(error)},
             )
 
     def _send(self, message: Message, producer: Any) -> None:
@@ -88,8 +89,13 @@ class CeleryDoorbell:
                 declared: Any = queue.queue_declare()
                 return int(declared.message_count)
         except connection_errors(self._celery) as error:
-            log.warning("doorbell.unknown_length", extra={"error": type(error).__name__})
+            log.warning("doorbell.unknown_length", extra={"error": _said(error)})
             return None
+
+
+def _said(error: BaseException) -> str:
+    """What a library says of the broker; some put its URL in."""
+    return without_credentials(str(error)) or type(error).__name__
 
 
 def connection_errors(celery: Celery) -> tuple[type[BaseException], ...]:
@@ -106,7 +112,7 @@ def check_broker(
     With ``uses`` also Refused where it can never do for them, or evicts and not ``may_evict``; what speaks
     against it besides is returned, to be warned of.
     """
-    with _reached(celery) as (connection, where):
+    with _reached(celery, asks=uses is not None) as (connection, where):
         if uses is None:
             return []
         if is_redis(connection):
@@ -121,12 +127,15 @@ def eviction(celery: Celery) -> Doubt | None:
 
 
 @contextmanager
-def _reached(celery: Celery) -> Iterator[tuple[Any, str]]:
-    """A connection, and the broker's address for people."""
+def _reached(celery: Celery, *, asks: bool = True) -> Iterator[tuple[Any, str]]:
+    """A connection, and the broker's address for people.
+
+    To a Redis that is asked anything it is not made before that, nor refused for want of PING.
+    """
     with celery.connection_for_write() as connection:
         where = shown(connection.as_uri())
         try:
-            if is_redis(connection):
+            if asks and is_redis(connection):
                 transport: Any = connection.transport
                 transport.Channel = AskingChannel
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
@@ -135,6 +144,6 @@ def _reached(celery: Celery) -> Iterator[tuple[Any, str]]:
             if (fault := certificate_fault(error)) is not None:
                 raise Unavailable(f"The broker at {where} is not spoken to: {fault}.") from None
             raise Unavailable(
-                f"The broker at {where} does not answer ({error}); check that it runs and that "
+                f"The broker at {where} does not answer ({with_errno(str(error))}); check that it runs and that "
                 "WALLARM_NOTIFY_BROKER_URL names it."
             ) from None
