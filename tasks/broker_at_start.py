@@ -26,11 +26,16 @@ def check(uses: Uses) -> None:
     _doubts[:] = check_broker(app, uses, may_evict=settings().broker_may_evict)
 
 
-@signals.worker_ready.connect
+@signals.celeryd_after_setup.connect
 def _say(**_: Any) -> None:
-    """Warns of what was found, once; of a broker that evicts each hour."""
+    """Warns of what was found, once."""
     for doubt in _doubts:
         log.warning(doubt.event, extra={"reason": doubt.reason})
+
+
+@signals.worker_ready.connect
+def _say_each_hour(**_: Any) -> None:
+    """Warns of a broker that evicts, again and again."""
     if any(doubt.event == MAY_EVICT for doubt in _doubts):
         stopped = threading.Event()
         threading.Thread(target=warn_each_hour, args=(stopped,), name="evicts", daemon=True).start()
@@ -54,3 +59,4 @@ def _check_before_beat(**_: Any) -> None:
     except NotifyError as error:
         sys.exit(f"wallarm-notify: {error}")
     _say()
+    _say_each_hour()

@@ -19,6 +19,7 @@ from wallarm_notify.adapters.broker_check import (
     is_redis,
 )
 from wallarm_notify.adapters.os_errors import with_errno
+from wallarm_notify.adapters.rabbitmq_check import check_rabbitmq
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.message import Message
 from wallarm_notify.tls import certificate_fault
@@ -117,7 +118,9 @@ def check_broker(
             return []
         if is_redis(connection):
             return check_redis(connection.default_channel, where, uses, may_evict=may_evict)
-    return []
+        control: Any = celery.control
+        mailbox = None if uses.node is None else control.mailbox.get_queue(uses.node)
+        return check_rabbitmq(connection, where, uses, celery.amqp.queues, mailbox)
 
 
 def eviction(celery: Celery) -> Doubt | None:
