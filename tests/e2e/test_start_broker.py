@@ -204,6 +204,13 @@ def test_what_an_acl_lacks_is_named(
             assert administrator.dbsize() == 0, "the attempts did nothing"
 
 
+def test_of_several_brokers_the_one_that_answers_is_looked_at(system: System) -> None:
+    with EmbeddedBroker(settings={"maxmemory-policy": ALLKEYS[0]}) as server:
+        line = refusal(system, "beat", f"redis://127.0.0.1:1/0;{server.url}")
+        assert ALLKEYS[0] in line
+        assert f"127.0.0.1:{urlsplit(server.url).port} evicts" in line
+
+
 def test_beat_asks_for_no_more_than_it_uses(system: System) -> None:
     with EmbeddedBroker() as server:
         order(

@@ -113,7 +113,7 @@ def check_broker(
     With ``uses`` also Refused where it can never do for them, or evicts and not ``may_evict``; what speaks
     against it besides is returned, to be warned of.
     """
-    with _reached(celery, asks=uses is not None) as (connection, where):
+    with _reached(celery) as (connection, where):
         if uses is None:
             return []
         if is_redis(connection):
@@ -130,19 +130,17 @@ def eviction(celery: Celery) -> Doubt | None:
 
 
 @contextmanager
-def _reached(celery: Celery, *, asks: bool = True) -> Iterator[tuple[Any, str]]:
-    """A connection, and the broker's address for people.
-
-    To a Redis that is asked anything it is not made before that, nor refused for want of PING.
-    """
+def _reached(celery: Celery) -> Iterator[tuple[Any, str]]:
+    """A connection, and the broker's address for people."""
     with celery.connection_for_write() as connection:
         where = shown(connection.as_uri())
         try:
-            if asks and is_redis(connection):
+            if is_redis(connection):
                 transport: Any = connection.transport
                 transport.Channel = AskingChannel
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-            yield connection, where
+            # Of several it may be another one.
+            yield connection, shown(connection.as_uri())
         except connection_errors(celery) as error:
             if (fault := certificate_fault(error)) is not None:
                 raise Unavailable(f"The broker at {where} is not spoken to: {fault}.") from None
