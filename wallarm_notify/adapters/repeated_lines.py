@@ -33,10 +33,12 @@ _INGEST: Final = "database: events wait"
 _BROKER: Final = "broker"
 _CONNECTED: Final = "connected"
 
-_OF_DATABASE: Final = (".not_now", ".not_claimed", ".waits_for_database", "message.not_kept")
+_OF_DATABASE: Final = (".not_now", ".not_claimed", ".waits_for_database")
 """How names of events end by which tasks say that the database was not there for them."""
 
-_OF_INGEST: Final = frozenset({"ingest.waits_for_database", "ingest.handed_back"})
+_OF_INGEST: Final = frozenset(
+    {"ingest.waits_for_database", "ingest.handed_back", "message.not_kept"}
+)
 _OF_DOORBELL: Final = frozenset({"doorbell.refused", "doorbell.unknown_length"})
 
 _OF_A_SERVER: Final = (OSError, RedisError, AMQPError, KombuError, RestartFreqExceeded)
