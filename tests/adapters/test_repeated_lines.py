@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from amqp.exceptions import RecoverableConnectionError
 from celery.app.trace import LOG_RECEIVED, LOG_SUCCESS
 from celery.beat import SchedulingError
 from celery.exceptions import Reject
@@ -138,6 +139,22 @@ def test_beat_without_a_broker_is_one_line_without_its_stack(log: Log) -> None:
     assert lines[0].endswith("Couldn't apply scheduled task sweep: Error 111 … node=w@test")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        OSError(errno.EHOSTUNREACH, "No route to host"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        TimeoutError("timed out"),
+        redis.TimeoutError("Timeout reading from socket"),
+        RecoverableConnectionError("Socket was disconnected"),
+    ],
+)
+def test_whatever_a_connection_is_lost_by_is_the_same_fact(log: Log, error: Exception) -> None:
+    assert log.cannot_connect()
+    assert log.say(CONSUMER, logging.WARNING, CONNECTION_RETRY, error=error) is None
+
+
 def test_a_fault_of_beat_keeps_its_traceback_and_is_said_each_time(log: Log) -> None:
     failed = SchedulingError("Couldn't apply scheduled task sweep: 'NoneType' …")
     failed.__context__ = TypeError("'NoneType' …")
@@ -190,6 +207,10 @@ def test_other_events_and_tasks_own_troubles_are_said_each_time(log: Log) -> Non
         assert log.say_ours("review.left_to_sweep", AWAY, integration=7)
         assert log.say("tasks.routing", logging.ERROR, "ingest.fault", error=ValueError("x"))
         assert log.say("celery.app.trace", logging.ERROR, "Task %s failed", "x", error=REFUSED)
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        said = log.say("celery.worker.state", logging.ERROR, "not written", error=full)
+        assert "[Errno 28] No space left on device" in (said or "")
+        assert log.say("urllib3.connectionpool", logging.WARNING, "x", error=REFUSED)
 
 
 def test_that_an_event_was_handed_back_has_no_traceback_and_is_not_said_by_each(log: Log) -> None:

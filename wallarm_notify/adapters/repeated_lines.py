@@ -5,6 +5,7 @@ own words: what is left out is the same fact in other words, and the next line o
 """
 
 import copy
+import errno
 import logging
 import mmap
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
+from socket import gaierror
 from typing import Any, Final
 
 from amqp.exceptions import AMQPError
@@ -41,7 +43,16 @@ _OF_INGEST: Final = frozenset(
 )
 _OF_DOORBELL: Final = frozenset({"doorbell.refused", "doorbell.unknown_length"})
 
-_OF_A_SERVER: Final = (OSError, RedisError, AMQPError, KombuError, RestartFreqExceeded)
+_OF_A_SERVER: Final = (
+    *(ConnectionError, TimeoutError, gaierror),
+    *(RedisError, AMQPError, KombuError, RestartFreqExceeded),
+)
+_UNREACHABLE: Final = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENOENT}
+)
+"""What connecting raises besides, over a network or to a socket that is not there."""
+
+_SPEAK_TO_THE_BROKER: Final = ("celery", "kombu", "amqp", "redis")
 
 _COMES_OR_GOES: Final = re.compile(
     "terminating connection|shutting down|starting up|recovery mode|CONNECTION_FORCED"
@@ -140,8 +151,8 @@ def _text_of(record: logging.LogRecord) -> str:
     """What a library's line says of a server; empty where it speaks of something else."""
     if _is_handed_back(record):
         return str(record.exc_info[1]) if record.exc_info else ""
-    if record.name == "celery.app.trace":
-        return ""  # a task's own trouble
+    if record.name == "celery.app.trace" or not record.name.startswith(_SPEAK_TO_THE_BROKER):
+        return ""  # a task's own trouble, or another server's
     arguments = record.args if isinstance(record.args, tuple) else ()
     errors = [one for one in arguments if isinstance(one, BaseException)]
     if record.exc_info and record.exc_info[1] is not None:
@@ -150,10 +161,10 @@ def _text_of(record: logging.LogRecord) -> str:
 
 
 def _is_of_a_server(error: BaseException) -> bool:
-    return isinstance(error, _OF_A_SERVER) or (
-        isinstance(error, SchedulingError)
-        and any(isinstance(cause, _OF_A_SERVER) for cause in _causes(error))
-    )
+    if isinstance(error, SchedulingError):
+        return any(_is_of_a_server(cause) for cause in _causes(error))
+    is_unreachable = isinstance(error, OSError) and error.errno in _UNREACHABLE
+    return is_unreachable or isinstance(error, _OF_A_SERVER)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
