@@ -74,7 +74,8 @@ def test_a_broker_that_is_away_is_one_line_of_each_node(
     for lines, node in ((of_worker, "w0@test"), (of_beat, "beat@")):
         (line,) = lines
         assert LINE.match(line)
-        assert "[Errno 111] Connection refused" in line
+        # The connection that was, or the one that was asked for next.
+        assert "closed by server" in line or re.search(r"\[Errno \d+\] Connection re", line), line
         assert f" node={node}" in line
     broker_server.start()
     system.integration(a_key())
