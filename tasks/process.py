@@ -13,8 +13,11 @@ from typing import Any, Final
 from billiard import current_process
 from celery import signals
 from celery.platforms import EX_OK
+from celery.utils.nodenames import gethostname
 from celery.worker import state
 
+from tasks import broker_at_start
+from wallarm_notify.adapters.broker_check import uses_of_worker
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.logging import set_up_logging
 from wallarm_notify.adapters.process_check import (
@@ -25,12 +28,12 @@ from wallarm_notify.adapters.process_check import (
     check_temporary_folder,
     files_needed,
 )
-from wallarm_notify.adapters.queue import app, check_broker
+from wallarm_notify.adapters.queue import app
 from wallarm_notify.adapters.quorum import QuorumQueue
 from wallarm_notify.adapters.secrets import KeyCipher
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.domain.errors import NotifyError, Refused, Unavailable
+from wallarm_notify.domain.errors import NotifyError, Refused
 from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.settings import settings
 from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
@@ -54,9 +57,18 @@ def wiring() -> Wiring:
         return _wiring_of(os.getpid())
 
 
+_node = [f"beat@{gethostname()}"]
+"""The name of this node: a worker says its own before it sets up its log, and beat none."""
+
+
+@signals.celeryd_init.connect
+def _note_node(sender: str, **_: Any) -> None:
+    _node[:] = [sender]
+
+
 @signals.setup_logging.connect
 def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
-    set_up_logging(loglevel or logging.INFO)
+    set_up_logging(loglevel or logging.INFO, _node[0])
 
 
 @signals.worker_init.connect
@@ -67,7 +79,7 @@ def _check_before_start(sender: Any, **_: Any) -> None:
         _check_machine(sender, delivers=delivers)
         _check_queues(app.amqp.queues.consume_from)
         _check_database(delivers=delivers)
-        check_broker(app)
+        broker_at_start.check(uses_of_worker(app.amqp.queues.consume_from, sender.hostname))
     except NotifyError as error:
         sys.exit(f"wallarm-notify: {error}")
     except Exception as error:  # noqa: BLE001 - Celery would start all the same, and say nothing
@@ -100,14 +112,6 @@ def _check_queues(queues: Mapping[str, Any]) -> None:
             f"that consumes them cannot consume {' and '.join(delivering)} too. Run one with "
             f"-Q {','.join(INGEST_QUEUES)}, and others for the rest."
         )
-
-
-@signals.beat_init.connect
-def _check_broker_before_beat(**_: Any) -> None:
-    try:
-        check_broker(app)
-    except Unavailable as error:
-        sys.exit(f"wallarm-notify: {error}")
 
 
 @signals.worker_shutdown.connect

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DOCUMENT: Final = "docs/operations.md"
 STATEMENTS: Final = block(DOCUMENT, r"\getenv owner_password")
 COMMANDS: Final = block(DOCUMENT, "ACL SETUSER").splitlines()
+WORKER: Final = next(command for command in COMMANDS if command.startswith("ACL SETUSER worker"))
 PASSWORDS: Final = {"NOTIFY_OWNER_PASSWORD": "o'ne", "NOTIFY_PASSWORD": "an\\'other"}
 
 
@@ -69,6 +70,12 @@ def documented_broker() -> Iterator[EmbeddedBroker]:
             for command in COMMANDS:
                 administrator.execute_command(*command.split(" "))
         yield server
+
+
+def order(server: EmbeddedBroker, command: str) -> None:
+    """As the server's administrator."""
+    with Redis.from_url(server.url) as administrator:
+        administrator.execute_command(*command.split(" "))
 
 
 def as_user(url: str, user: str) -> str:

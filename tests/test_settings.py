@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "failure_min_attempts": 17,
     "failure_min_span": 51 * 60 + 8,
     "outage_guard": True,
+    "broker_may_evict": False,
     "review_seconds": 60,
     "visibility_timeout": 120,
     "events_queue_type": "classic",

@@ -269,11 +269,15 @@ class EmbeddedBroker:
     """A Valkey server, durable as a production broker is; its port and password stay over ``kill``.
 
     ``directory`` keeps the data there; without it the data goes when the server stops.
+    ``settings`` are the server's own, on top of ours: ``{"appendonly": "no"}``.
     Whoever is on this machine reaches the port, so the URL has a password.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path | None = None, *, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._kept = directory.resolve() if directory else None
+        self._settings = dict(settings or {})
         self._files: Path | None = None
         self._port: int | None = None
         self._password = ""
@@ -350,7 +354,9 @@ class EmbeddedBroker:
             "dir": str(data),
             "appendonly": "yes",
             "save": "",
+            "maxmemory": "1gb",
             "maxmemory-policy": "noeviction",
+            **self._settings,
         }
         # In a file: everybody may read a program's command line.
         configuration = self._files / "valkey.conf"

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     """How often the failure ratios are reviewed."""
     events_queue_type: Literal["classic", "quorum"] = "classic"
     """RabbitMQ: what the queues of events are; see docs/decisions/0007."""
+    broker_may_evict: bool = False
+    """Whether a Redis that evicts when its memory is full is accepted, and the loss of events with it."""
     visibility_timeout: float = Field(120.0, ge=1, le=86400)
     """How long Redis keeps an unacknowledged message from other workers."""
     rejected_per_day: int = Field(10_000, ge=0, le=1_000_000_000)

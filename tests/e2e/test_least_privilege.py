@@ -164,7 +164,7 @@ ADMINISTRATORS = [
     "MONITOR",
     "SHUTDOWN",
     "SCRIPT FLUSH",
-    "INFO",
+    "CLUSTER INFO",
 ]
 
 

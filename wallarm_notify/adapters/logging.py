@@ -3,7 +3,10 @@
 import logging
 import re
 import sys
-from typing import Final
+from typing import Final, TextIO
+
+from wallarm_notify.adapters.os_errors import with_errno
+from wallarm_notify.adapters.repeated_lines import Quiet
 
 _STANDARD: Final = frozenset(
     (*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName")
@@ -28,23 +31,27 @@ class LineFormatter(logging.Formatter):
     """``2026-01-01T00:00:00 INFO delivery.recorded integrations=[3] delivered=2``.
 
     A record is one line, whatever strangers have put into it, and moves no terminal: what cannot be seen is
-    spelt out. Tracebacks follow it, indented.
+    spelt out. Tracebacks follow it, indented. The last field of a node's lines is its name. From warnings up,
+    errors of the operating system have their numbers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "") -> None:
+        self._node = node
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line, with what ``extra`` held behind it."""
         line = _spelt(super().formatMessage(record))
-        if not record.name.startswith(_OURS):
-            return line
-        fields = [
-            f"{_spelt(name)}={_quoted(value)}"
-            for name, value in vars(record).items()
-            if name not in _STANDARD and not name.startswith("_")
-        ]
-        return " ".join([line, *fields])
+        given = vars(record)
+        if record.name.startswith(_OURS):
+            named = [n for n in given if n not in _STANDARD and not n.startswith("_")]
+        else:
+            named = ["left_out"] if "left_out" in given else []
+        fields = {name: given[name] for name in named} | (
+            {"node": self._node} if self._node else {}
+        )
+        text = " ".join([line, *(f"{_spelt(n)}={_quoted(value)}" for n, value in fields.items())])
+        return with_errno(text) if record.levelno >= logging.WARNING else text
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - logging's name
         """A traceback; no line of it can be taken for one of the log."""
@@ -72,10 +79,31 @@ def _quoted(value: object) -> str:
     return f'"{_spelt(escaped)}"'
 
 
-def set_up_logging(level: int | str) -> None:
-    """Logs go to standard error; libraries only from warnings up, and never what events hold."""
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(LineFormatter())
+class QuietHandler(logging.StreamHandler[TextIO]):
+    """Writes what ``Quiet`` leaves of the records."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._quiet = Quiet()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes it, unless it was said already."""
+        try:
+            written = self._quiet.written(record)
+        except Exception:  # noqa: BLE001 - as logging does it: a log ends nothing
+            self.handleError(record)
+            written = record
+        if written is not None:
+            super().emit(written)
+
+
+def set_up_logging(level: int | str, node: str = "") -> None:
+    """Logs go to standard error; libraries only from warnings up, and never what events hold.
+
+    ``node`` is the name of the worker or beat whose lines they are.
+    """
+    lines = QuietHandler(sys.stderr)
+    lines.setFormatter(LineFormatter(node))
     root = logging.getLogger()
     root.handlers[:] = [lines]
     root.setLevel(logging.WARNING)

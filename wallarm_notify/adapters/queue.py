@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
@@ -10,12 +11,22 @@ from kombu import compression
 from kombu.exceptions import OperationalError
 
 from wallarm_notify import task_names
+from wallarm_notify.adapters.broker_check import (
+    AskingChannel,
+    Doubt,
+    Uses,
+    check_redis,
+    evicts,
+    is_redis,
+)
+from wallarm_notify.adapters.os_errors import with_errno
 from wallarm_notify.adapters.quarantine import RETURNED
+from wallarm_notify.adapters.rabbitmq_check import check_rabbitmq
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.message import Message
 from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.tls import certificate_fault
-from wallarm_notify.urls import shown
+from wallarm_notify.urls import shown, without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +68,7 @@ class CeleryDoorbell:
         except _NOWHERE as error:
             log.warning(
                 "doorbell.refused",
-                extra={"messages": len(messages), "error": type(error).__name__},
+                extra={"messages": len(messages), "error": _said(error)},
             )
 
     def _send(self, message: Message, producer: Any) -> None:
@@ -103,7 +114,7 @@ class CeleryDoorbell:
                 declared: Any = queue.queue_declare()
                 return int(declared.message_count)
         except connection_errors(self._celery) as error:
-            log.warning("doorbell.unknown_length", extra={"error": type(error).__name__})
+            log.warning("doorbell.unknown_length", extra={"error": _said(error)})
             return None
 
 
@@ -113,22 +124,57 @@ def _arguments(message: Message) -> dict[str, list[int]]:
     return ids | {"links": list(message.links)} if any(message.links) else ids
 
 
+def _said(error: BaseException) -> str:
+    """What a library says of the broker; some put its URL in."""
+    return without_credentials(str(error)) or type(error).__name__
+
+
 def connection_errors(celery: Celery) -> tuple[type[BaseException], ...]:
     """Whatever the broker's transport raises when it is away."""
     with celery.connection_for_write() as connection:
         return (*_NOWHERE, *connection.connection_errors, *connection.channel_errors)
 
 
-def check_broker(celery: Celery) -> None:
-    """Raises Unavailable where the broker cannot be reached now; its password is not repeated."""
+def check_broker(
+    celery: Celery, uses: Uses | None = None, *, may_evict: bool = False
+) -> list[Doubt]:
+    """Raises Unavailable where the broker cannot be reached now; its password is not repeated.
+
+    With ``uses`` also Refused where it can never do for them, or evicts and not ``may_evict``; what speaks
+    against it besides is returned, to be warned of.
+    """
+    with _reached(celery) as (connection, where):
+        if uses is None:
+            return []
+        if is_redis(connection):
+            return check_redis(connection.default_channel, where, uses, may_evict=may_evict)
+        control: Any = celery.control
+        mailbox = None if uses.node is None else control.mailbox.get_queue(uses.node)
+        return check_rabbitmq(connection, where, uses, celery.amqp.queues, mailbox)
+
+
+def eviction(celery: Celery) -> Doubt | None:
+    """The doubt on a broker that evicts, as it is now; None: it does not. Raises Unavailable where it is away."""
+    with _reached(celery) as (connection, _):
+        return evicts(connection.default_channel) if is_redis(connection) else None
+
+
+@contextmanager
+def _reached(celery: Celery) -> Iterator[tuple[Any, str]]:
+    """A connection, and the broker's address for people."""
     with celery.connection_for_write() as connection:
         where = shown(connection.as_uri())
         try:
+            if is_redis(connection):
+                transport: Any = connection.transport
+                transport.Channel = AskingChannel
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+            # Of several it may be another one.
+            yield connection, shown(connection.as_uri())
         except connection_errors(celery) as error:
             if (fault := certificate_fault(error)) is not None:
                 raise Unavailable(f"The broker at {where} is not spoken to: {fault}.") from None
             raise Unavailable(
-                f"The broker at {where} does not answer ({error}); check that it runs and that "
+                f"The broker at {where} does not answer ({with_errno(str(error))}); check that it runs and that "
                 "WALLARM_NOTIFY_BROKER_URL names it."
             ) from None

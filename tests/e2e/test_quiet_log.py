@@ -1,0 +1,133 @@
+"""Logs of real workers and beat: nothing while idle, one line while a server is away, each with its node."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from privileges import WORKER, as_user, order
+from sqlalchemy import make_url
+
+from e2e.system import Process, System, a_key, an_event, eventually
+from wallarm_notify.adapters.migrations import upgrade
+from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+AWAY = 12.0
+"""Seconds without a server: it is short of the second line, and long enough for a flood."""
+
+LINE = re.compile(r"^\d{4}-\d\d-\d\dT\S+ (?:WARNING|ERROR|CRITICAL|INFO) ")
+
+
+@pytest.fixture
+def broker_server() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker() as server:
+        yield server
+
+
+def added(process: Process, during: Callable[[], None]) -> list[str]:
+    """The lines, those of tracebacks among them, that ``process`` writes meanwhile."""
+    before = len(process.text().splitlines())
+    during()
+    return process.text().splitlines()[before:]
+
+
+def rest(seconds: float = AWAY) -> None:
+    threading.Event().wait(seconds)
+
+
+def begin(system: System) -> tuple[Process, Process]:
+    """A worker and beat that have run their first errands."""
+    worker, beat = system.start_worker(), system.start_beat()
+    worker.wait_for("Task upkeep.sweep")
+    beat.wait_for("Sending due task")
+    eventually(lambda: system.queue_length("upkeep") == 0, 10, "errands done")
+    rest(1)
+    return worker, beat
+
+
+def test_an_idle_worker_and_beat_write_nothing(make_system: Callable[..., System]) -> None:
+    system = make_system(retry_time_scale=0.002, sweep_seconds=0.5, review_seconds=1)
+    worker, beat = begin(system)
+    beat_lines: list[str] = []
+    lines = added(worker, lambda: beat_lines.extend(added(beat, rest)))
+    assert (lines, beat_lines) == ([], [])
+    assert worker.popen.poll() is None
+
+
+def test_a_broker_that_is_away_is_one_line_of_each_node(
+    system: System, broker_server: EmbeddedBroker
+) -> None:
+    system.broker_url = system.environment["WALLARM_NOTIFY_BROKER_URL"] = broker_server.url
+    worker, beat = begin(system)
+    of_beat: list[str] = []
+
+    def kill() -> None:
+        broker_server.kill()
+        rest()
+
+    of_worker = added(worker, lambda: of_beat.extend(added(beat, kill)))
+    for lines, node in ((of_worker, "w0@test"), (of_beat, "beat@")):
+        (line,) = lines
+        assert LINE.match(line)
+        # The connection that was, or the one that was asked for next.
+        assert "closed by server" in line or re.search(r"\[Errno \d+\] Connection re", line), line
+        assert f" node={node}" in line
+    broker_server.start()
+    system.integration(a_key())
+    system.emit(an_event())
+    system.wait_for_states(30, delivered=1)
+    assert worker.text().count("INFO Connected to") == 2
+
+
+def test_a_database_that_is_away_is_one_line_and_one_that_events_wait(
+    make_system: Callable[..., System],
+) -> None:
+    with EmbeddedPostgres(settings={"fsync": "off"}) as server:
+        upgrade(server.url)
+        system = make_system(retry_time_scale=0.01, sweep_seconds=0.5, review_seconds=1)
+        system.move_to(make_url(server.url).render_as_string(hide_password=False))
+        system.integration(a_key())
+        worker, _ = begin(system)
+
+        def kill() -> None:
+            server.kill()
+            rest()
+
+        idle = added(worker, kill)
+
+        def work() -> None:
+            system.emit(*(an_event() for _ in range(5)))
+            rest()
+
+        with_work = added(worker, work)
+        server.start()
+        system.wait_for_states(40, delivered=5)
+        system.close()
+    (line,) = idle
+    assert "not_now" in line
+    assert "[Errno 111] Connection refused" in line
+    assert " node=w0@test" in line
+    said = [line for line in with_work if " INFO " not in line]
+    assert [line.split()[2] for line in said] == ["ingest.waits_for_database"], with_work
+
+
+def test_an_acl_that_loses_a_command_is_no_flood(
+    system: System, broker_server: EmbeddedBroker
+) -> None:
+    order(broker_server, WORKER)
+    url = as_user(broker_server.url, "worker")
+    system.broker_url = system.environment["WALLARM_NOTIFY_BROKER_URL"] = url
+    worker = system.start_worker()
+
+    def lose() -> None:
+        order(broker_server, "ACL SETUSER worker -eval")
+        rest()
+
+    lines = added(worker, lose)
+    assert 1 <= len(lines) <= 3, lines
+    assert any("eval" in line for line in lines)

@@ -1,0 +1,122 @@
+"""A RabbitMQ that cannot be worked with stops the start with one sentence; one that is short of memory does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from chaos.rabbitmq import RabbitMQ
+from kombu import Connection
+
+from e2e.test_start_broker import BOTH, refusal, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from e2e.system import System
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    with RabbitMQ() as server:
+        yield server
+
+
+def vhost_of(server: RabbitMQ, permissions: tuple[str, str, str]) -> str:
+    """URL of a new vhost for a new user, who may configure, write and read what these match."""
+    name = uuid4().hex
+    server.control("add_vhost", name)
+    server.control("add_user", name, "secret")
+    server.control("set_permissions", "--vhost", name, name, *permissions)
+    where = server.url.rpartition("@")[2].rstrip("/")
+    return f"amqp://{name}:secret@{where}/{name}"
+
+
+ALL = (".*", ".*", ".*")
+
+
+@pytest.mark.parametrize("program", ["worker", "beat"])
+def test_a_user_who_may_do_everything_starts_and_nothing_is_warned_of(
+    system: System, rabbitmq: RabbitMQ, program: str
+) -> None:
+    with running(system, program, vhost_of(rabbitmq, ALL)) as process:
+        pass
+    assert "broker." not in process.text()
+
+
+@pytest.mark.parametrize(
+    ("program", "permissions", "named"),
+    [
+        ("worker -c 1", ("^$", ".*", ".*"), ["configure the exchange celery,", "the queue events,"]),
+        ("worker -c 1", (".*", ".*", "^celery"), ["read the queue events,", "read the queue upkeep"]),
+        ("worker -c 1 -Q upkeep", (".*", "^upkeep$|^celery", ".*"), ["write to the exchange amq.default"]),
+        ("beat", (".*", "^upkeep$", ".*"), ["write to the exchange amq.default"]),
+        ("beat", ("^events$", ".*", ".*"), ["configure the queue upkeep"]),
+    ],
+)  # fmt: skip
+def test_permissions_that_are_missing_are_named(
+    system: System,
+    rabbitmq: RabbitMQ,
+    program: str,
+    permissions: tuple[str, str, str],
+    named: list[str],
+) -> None:
+    line = refusal(system, program, vhost_of(rabbitmq, permissions))
+    assert all(words in line for words in named), line
+    assert "docs/operations.md" in line
+
+
+@BOTH
+def test_a_queue_of_another_form_is_named(system: System, rabbitmq: RabbitMQ, program: str) -> None:
+    url = vhost_of(rabbitmq, ALL)
+    with Connection(url) as connection:
+        channel: Any = connection.default_channel
+        for name in ("events", "upkeep"):
+            channel.queue_declare(queue=name, durable=True, auto_delete=False,
+                                  arguments={"x-max-length": 5})  # fmt: skip
+    line = refusal(system, program, url)
+    assert "x-max-length" in line
+    assert "differs from ours" in line
+
+
+def test_an_events_queue_of_the_other_type_is_named(system: System, rabbitmq: RabbitMQ) -> None:
+    url = vhost_of(rabbitmq, ALL)
+    with Connection(url) as connection:
+        channel: Any = connection.default_channel
+        channel.queue_declare(queue="events", durable=True, auto_delete=False,
+                              arguments={"x-queue-type": "quorum"})  # fmt: skip
+    assert "WALLARM_NOTIFY_EVENTS_QUEUE_TYPE" in refusal(system, "worker -c 1", url)
+
+
+def test_messages_that_wait_are_not_touched_by_the_check(
+    system: System, rabbitmq: RabbitMQ
+) -> None:
+    url = vhost_of(
+        rabbitmq, (".*", "^(events|upkeep|celery.*|.*pidbox|notifications|retries)$", ".*")
+    )
+    with Connection(url) as connection:
+        channel: Any = connection.default_channel
+        channel.queue_declare(queue="events", durable=True, auto_delete=False)
+    with Connection(rabbitmq.url.removesuffix("//") + "/" + url.rpartition("/")[2]) as connection:
+        rabbitmq.control("set_permissions", "--vhost", url.rpartition("/")[2], "guest", *ALL)
+        connection.SimpleQueue("events").put({"x": 1})
+    assert "amq.default" in refusal(system, "worker -c 1", url)
+    with Connection(rabbitmq.url.removesuffix("//") + "/" + url.rpartition("/")[2]) as connection:
+        taken = connection.SimpleQueue("events").get(timeout=10)
+        assert not taken.delivery_info["redelivered"]
+        taken.ack()
+
+
+def test_an_alarm_is_warned_of_and_refuses_nothing(system: System, rabbitmq: RabbitMQ) -> None:
+    url = vhost_of(rabbitmq, ALL)
+    rabbitmq.control("set_vm_memory_high_watermark", "0.00000001")
+    try:
+        worker = system.begin_worker(concurrency=1, WALLARM_NOTIFY_BROKER_URL=url)
+        worker.wait_for("broker.takes_nothing")
+    finally:
+        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+    worker.wait_for(" ready.")
+    assert worker.stop() == 0

@@ -1,0 +1,269 @@
+"""What a log would say again and again: while a server is away one line, then one each 30 s.
+
+Errands without work are not spoken of. A server that is away makes every part of a node say so, each in its
+own words: what is left out is the same fact in other words, and the next line on it counts how many were.
+"""
+
+import copy
+import errno
+import logging
+import mmap
+import re
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import inf
+from socket import gaierror
+from typing import Any, Final
+
+from amqp.exceptions import AMQPError
+from billiard.exceptions import RestartFreqExceeded
+from celery.beat import SchedulingError
+from celery.exceptions import Reject
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from wallarm_notify.task_names import SWEEP
+
+EVERY: Final = 30.0
+"""Seconds from one line on a fact to the next."""
+
+_DATABASE: Final = "database"
+_INGEST: Final = "database: events wait"
+_BROKER: Final = "broker"
+_CONNECTED: Final = "connected"
+
+_OF_DATABASE: Final = (".not_now", ".not_claimed", ".waits_for_database")
+"""How names of events end by which tasks say that the database was not there for them."""
+
+_OF_INGEST: Final = frozenset(
+    {"ingest.waits_for_database", "ingest.handed_back", "message.not_kept"}
+)
+_OF_DOORBELL: Final = frozenset({"doorbell.refused", "doorbell.unknown_length"})
+
+_OF_A_SERVER: Final = (
+    *(ConnectionError, TimeoutError, gaierror),
+    *(RedisError, AMQPError, KombuError, RestartFreqExceeded),
+)
+_UNREACHABLE: Final = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENOENT}
+)
+"""What connecting raises besides, over a network or to a socket that is not there."""
+
+_SPEAK_TO_THE_BROKER: Final = ("celery", "kombu", "amqp", "redis")
+
+_COMES_OR_GOES: Final = re.compile(
+    "terminating connection|shutting down|starting up|recovery mode|CONNECTION_FORCED"
+)
+_SAYS_SOMETHING: Final = re.compile(
+    "FATAL|permission|password|authenticat|certificate|READONLY|read only|MISCONF|OOM|"
+    "ACCESS_REFUSED|PRECONDITION|NOT_FOUND|NOT_ALLOWED|LOCKED|could not do it|migrated|in use|in time"
+)
+"""A server that answers so is not away: each such answer is a fact of its own."""
+
+_ERRANDS: Final = "upkeep."
+_DID_SOMETHING: Final = re.compile("[1-9]")
+_NOT_NOW: Final = "not now: "
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a line says, by its ``key``, whatever its words; said once in ``every`` seconds.
+
+    A line on it says ``also`` so much of another fact that this needs no line of its own. ``after`` a line
+    on another it is said again.
+    """
+
+    key: str
+    every: float = EVERY
+    also: str | None = None
+    after: str | None = None
+
+
+def fact_of(record: logging.LogRecord) -> Fact | None:
+    """The fact that is said repeatedly; None: what ``record`` says is said whenever it comes."""
+    if record.levelno <= logging.INFO:
+        return _of_good_news(record)
+    ours = record.name.startswith(("wallarm_notify", "tasks"))
+    text = str(getattr(record, "error", "")) if ours else _text_of(record)
+    if not text:
+        return None
+    event = str(record.msg)
+    if not ours:
+        server = _INGEST if _is_handed_back(record) else _BROKER
+    elif event in _OF_INGEST:
+        server = _INGEST
+    elif event in _OF_DOORBELL:
+        server = _BROKER
+    elif event.endswith(_OF_DATABASE):
+        server = _DATABASE
+    else:
+        return None
+    if _SAYS_SOMETHING.search(text) and not _COMES_OR_GOES.search(text):
+        return Fact(f"{server} {event if ours else ''} {re.sub('[0-9]+', '0', text)}")
+    return Fact(server, also=_DATABASE if server == _INGEST else None)
+
+
+def _of_good_news(record: logging.LogRecord) -> Fact | None:
+    """By its first line beat or a worker tells that errands are run; a connection is told of after each loss."""
+    if record.name == "celery.beat" and str(record.msg).startswith("Scheduler: Sending"):
+        return Fact("beat sends", every=inf)
+    if record.name == "celery.worker.strategy" and _name_of(record) == SWEEP:
+        return Fact("errands come", every=inf)
+    if record.name == "celery.worker.consumer.connection":
+        return Fact(_CONNECTED, after=_BROKER)
+    return None
+
+
+def tells_nothing(record: logging.LogRecord) -> bool:
+    """Whether it is Celery's word on a task that had nothing to do, or that has said itself why it could not."""
+    if (
+        record.name == "py.warnings"
+    ):  # Celery's plans for its settings, told at each lost connection
+        return "CPendingDeprecationWarning" in record.getMessage()
+    if record.levelno != logging.INFO:
+        return False
+    if record.name == "celery.worker.strategy":
+        return _name_of(record).startswith(_ERRANDS) and _name_of(record) != SWEEP
+    if record.name != "celery.app.trace":
+        return False
+    result = str(record.args.get("return_value", "")) if isinstance(record.args, dict) else ""
+    is_idle = _name_of(record).startswith(_ERRANDS) and not _DID_SOMETHING.search(result)
+    return bool(result) and (is_idle or result.lstrip("'\"").startswith(_NOT_NOW))
+
+
+def _comes_in(record: logging.LogRecord) -> bool:
+    return record.name == "celery.worker.strategy" and record.levelno == logging.INFO
+
+
+def _name_of(record: logging.LogRecord) -> str:
+    """The task's that Celery speaks of."""
+    return str(record.args.get("name", "")) if isinstance(record.args, dict) else ""
+
+
+def _is_handed_back(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None and isinstance(record.exc_info[1], Reject)
+
+
+def _text_of(record: logging.LogRecord) -> str:
+    """What a library's line says of a server; empty where it speaks of something else."""
+    if _is_handed_back(record):
+        return str(record.exc_info[1]) if record.exc_info else ""
+    if record.name == "celery.app.trace" or not record.name.startswith(_SPEAK_TO_THE_BROKER):
+        return ""  # a task's own trouble, or another server's
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    errors = [one for one in arguments if isinstance(one, BaseException)]
+    if record.exc_info and record.exc_info[1] is not None:
+        errors.append(record.exc_info[1])
+    return next((str(error) for error in errors if _is_of_a_server(error)), "")
+
+
+def _is_of_a_server(error: BaseException) -> bool:
+    if isinstance(error, SchedulingError):
+        return any(_is_of_a_server(cause) for cause in _causes(error))
+    is_unreachable = isinstance(error, OSError) and error.errno in _UNREACHABLE
+    return is_unreachable or isinstance(error, _OF_A_SERVER)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def in_one_line(record: logging.LogRecord) -> logging.LogRecord:
+    """A copy of a library's record on a server that is away, without the traceback of our way to ask for it."""
+    text = record.getMessage()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # Beat puts the stack that led to it behind its message.
+    said = lines[0] if record.name == "celery.beat" else " ".join(lines)
+    if record.exc_info and str(record.exc_info[1]) not in said:
+        said = f"{said} {record.exc_info[1]}"
+    made = copy.copy(record)
+    made.msg, made.args, made.exc_info, made.exc_text = said, (), None, None
+    return made
+
+
+class Quiet:
+    """What is to be written of the records of a process and of those that it forks: they know of each other."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._said = _Said(clock)
+
+    def written(self, record: logging.LogRecord) -> logging.LogRecord | None:
+        """``record`` as it is to be written; None: not at all."""
+        if logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
+            return record
+        if tells_nothing(record):
+            return None
+        fact = fact_of(record)
+        if fact is None:
+            # While the database is away the same messages come again and again.
+            return None if _comes_in(record) and self._said.is_recent(_INGEST) else record
+        left_out = self._said.left_out(fact)
+        if left_out is None:
+            return None
+        made = (
+            record if record.name.startswith(("wallarm_notify", "tasks")) else in_one_line(record)
+        )
+        if left_out:
+            made = copy.copy(made)
+            made.left_out = left_out
+        return made
+
+
+_SLOT: Final = struct.Struct("<QQd")
+_SLOTS: Final = 256
+
+
+class _Said:
+    """When each fact was said last, in memory that forked processes share.
+
+    Without a lock: of two that say the same at the same moment both may be written, and nothing ever waits.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._memory: Any = mmap.mmap(-1, _SLOTS * _SLOT.size)
+        self._clock = clock
+
+    def left_out(self, fact: Fact) -> int | None:
+        """How many lines were left out since the last; None: this one is to be left out too."""
+        place = self._place(fact.key)
+        if place is None:
+            return 0
+        number, count, at = _SLOT.unpack_from(self._memory, place)
+        now = self._clock()
+        if at and now < at + fact.every and not (fact.after and self._at(fact.after) > at):
+            _SLOT.pack_into(self._memory, place, number, count + 1, at)
+            return None
+        _SLOT.pack_into(self._memory, place, number, 0, now)
+        if fact.also is not None and (place := self._place(fact.also)) is not None:
+            number, others, _ = _SLOT.unpack_from(self._memory, place)
+            _SLOT.pack_into(self._memory, place, number, others, now)
+        return int(count)
+
+    def is_recent(self, key: str) -> bool:
+        """Whether it was said a moment ago."""
+        at = self._at(key)
+        return bool(at) and self._clock() < at + EVERY
+
+    def _at(self, key: str) -> float:
+        """When it was said; 0: never."""
+        place = self._place(key)
+        return 0.0 if place is None else float(_SLOT.unpack_from(self._memory, place)[2])
+
+    def _place(self, key: str) -> int | None:
+        """Where a fact's time stands; None: all places are taken."""
+        number = int.from_bytes(blake2b(key.encode(errors="replace"), digest_size=8).digest()) or 1
+        for step in range(_SLOTS):
+            place = (number + step) % _SLOTS * _SLOT.size
+            found = _SLOT.unpack_from(self._memory, place)[0]
+            if found == number:
+                return place
+            if found == 0:
+                _SLOT.pack_into(self._memory, place, number, 0, 0.0)
+                return place
+        return None
