@@ -181,7 +181,10 @@ def test_the_documented_acl_is_enough_for_the_check(
         (
             "worker -c 1",
             "resetkeys ~events ~events??[369] ~_kombu.binding* ~*.celery.pidbox*",
-            ["celery, celery??[369], notifications", "upkeep??[369], wallarm_notify.unacked, "],
+            [
+                "celery, celery??[369], notifications",
+                "upkeep??[369], wallarm_notify.returned, wallarm_notify.unacked, ",
+            ],
         ),
         ("worker -c 1 -Q upkeep", "resetkeys ~upkeep*", ["to use the keys _kombu.binding.celery,"]),
         ("beat", "-lpush", ["to run LPUSH;"]),

@@ -6,6 +6,7 @@ told other ``priority_steps`` or another ``sep``, write into lists that nobody r
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from celery import Celery
@@ -28,14 +29,12 @@ def bring_in(celery: Celery) -> int:
 
     On RabbitMQ nothing is moved: what is in a queue of ours is said where it has no consumer.
     """
-    try:
-        with celery.connection_or_acquire() as connection:
-            channel = connection.default_channel
-            if isinstance(channel, Channel):
-                return _move(channel)
-            _say_who_is_missing(celery, channel)
-    except connection_errors(celery) as error:
-        log.warning("queue.unknown", extra={"error": type(error).__name__})
+    # That the broker is away says who wants something of it: this can wait.
+    with suppress(*connection_errors(celery)), celery.connection_or_acquire() as connection:
+        channel = connection.default_channel
+        if isinstance(channel, Channel):
+            return _move(channel)
+        _say_who_is_missing(celery, channel)
     return 0
 
 
