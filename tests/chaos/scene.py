@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +13,7 @@ from build import an_event_for, criteria_of
 from e2e.system import ROOT, Process, System, a_key, an_event, eventually
 
 from chaos.armed import FOLDER, VARIABLE
+from chaos.beat_clock import CLOCK_FILE
 from chaos.judge import Expected, verdict
 from wallarm_notify.adapters.redis_channel import NotingChannel
 from wallarm_notify.services.manage_triggers import TriggerDraft
@@ -124,6 +127,29 @@ class Scene:
     def start_beat(self) -> Process:
         """Beat, once it has found its broker: without one it ends with a sentence."""
         beat = self.system.start_beat()
+        beat.wait_for("Sending due task")
+        return beat
+
+    @property
+    def beats_clock(self) -> Path:
+        """The file that says by how many seconds the clock of ``start_beat_by_a_clock`` is off."""
+        return self.folder / "clock"
+
+    def start_beat_by_a_clock(self) -> Process:
+        """Beat, whose clock can be set while it runs; its log has every errand."""
+        self.beats_clock.write_text("0")
+        beat = Process(
+            ["beat", "-l", "DEBUG"],
+            {
+                **os.environ,
+                **self.system.environment,
+                CLOCK_FILE: str(self.beats_clock),
+                "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+            },
+            self.folder / "beat.log",
+            program=(sys.executable, "-m", "chaos.beat_clock", "-A", "tasks"),
+        )
+        self.system.processes.append(beat)
         beat.wait_for("Sending due task")
         return beat
 

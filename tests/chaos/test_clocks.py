@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import pytest
-from e2e.system import ROOT, Process, an_event, eventually
+from e2e.system import an_event, eventually
 
-from chaos.beat_clock import CLOCK_FILE
 from chaos.clocks import SetClock, postgres_by_a_clock, redis_clock_jumps
 from chaos.scene import CLIENTS, LATER_WITHIN, Scene
 from wallarm_notify.adapters import migrations
@@ -55,20 +52,8 @@ def database_url(clock: SetClock) -> Iterator[str]:
 @pytest.mark.parametrize("seconds", JUMPS)
 def test_beats_clock_jumps(make_scene: Callable[..., Scene], report: Report, seconds: int) -> None:
     scene = make_scene()
-    clock = scene.folder / "clock"
-    clock.write_text("0")
-    beat = Process(
-        ["beat", "-l", "INFO"],
-        {
-            **os.environ,
-            **scene.system.environment,
-            CLOCK_FILE: str(clock),
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-        },
-        scene.folder / "beat.log",
-        program=(sys.executable, "-m", "chaos.beat_clock", "-A", "tasks"),
-    )
-    scene.system.processes.append(beat)
+    beat = scene.start_beat_by_a_clock()
+    clock = scene.beats_clock
 
     def sent(errand: str) -> int:
         return beat.text().count(f"Sending due task {errand}")

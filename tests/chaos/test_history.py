@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
 from build import an_event_for, criteria_of
-from e2e.system import Process, a_key, an_event, eventually
+from e2e.system import ROOT, Process, a_key, an_event, eventually
 
 from chaos import outside
+from chaos.clocks import redis_clock_jumps
 from chaos.scene import INGESTED_WITHIN, Scene
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.notification import State
@@ -42,6 +43,13 @@ FAULTS: Final = (
 )
 
 
+DEADLY: Final = ("-I", "e2e.deadly")
+"""A worker that dies of some events."""
+
+JUMPS: Final = (-3600, -600, 0, 600, 3600)
+"""Seconds by which a clock is off."""
+
+
 @dataclass
 class History:
     """What happens, one step after the other, as the seed has it."""
@@ -51,6 +59,8 @@ class History:
     chance: random.Random
     told: list[str] = field(default_factory=list)
     workers: list[Process] = field(default_factory=list)
+    deadly: int = 0
+    """Calls that workers die of: in the end they are set aside, and nothing else is."""
     restless: list[int] = field(default_factory=list)
     triggers: list[int] = field(default_factory=list)
     """Those of the restless client."""
@@ -61,10 +71,11 @@ class History:
         self.triggers.append(self._make_trigger(RESTLESS, self._restless()))
         for _ in range(2):
             self._start_worker()
-        self.scene.start_beat()
+        self.scene.start_beat_by_a_clock()
 
     def step(self) -> None:
-        """One thing happens."""
+        """One thing happens; a worker that has died is there again, as what watches over it sees to."""
+        self.revive()
         weights = {
             self._emit: 10,
             self._emit_restless: 3,
@@ -80,6 +91,9 @@ class History:
             self._database_read_only: 1,
             self._connections_cut: 2,
             self._messages_doubled: 2,
+            self._emit_deadly: 1,
+            self._beats_clock_jumps: 1,
+            self._redis_clock_jumps: 1,
         }
         action = self.chance.choices(list(weights), list(weights.values()))[0]
         self.told.append(action.__name__.strip("_"))
@@ -88,11 +102,21 @@ class History:
     def end(self) -> None:
         """Everything runs again."""
         self.scene.system.sandbox.set_faults([])
+        self.revive()
+
+    def revive(self) -> None:
+        """Two workers run."""
         for worker in list(self.workers):
             if worker.popen.poll() is not None:
                 self.workers.remove(worker)
         while len(self.workers) < 2:
             self._start_worker()
+
+    def is_all_in(self) -> bool:
+        """Whether all is stored but for what workers die of, which is set aside."""
+        self.revive()
+        ledger = self.scene.system.ledger()
+        return ledger.received >= self.scene.expected.events and ledger.set_aside == self.deadly
 
     def _emit(self) -> None:
         scene = self.scene
@@ -185,7 +209,12 @@ class History:
         self.scene.system.sandbox.set_faults([self.chance.choice(FAULTS)])
 
     def _start_worker(self) -> None:
-        self.workers.append(self.scene.system.start_worker())
+        worker = self.scene.system.begin_worker(*DEADLY, PYTHONPATH=str(ROOT / "tests"))
+        self.workers.append(worker)
+        # One that meets what is deadly as soon as it is up may be gone before anybody looks.
+        eventually(
+            lambda: worker.popen.poll() is not None or " ready." in worker.text(), 60, "it is up"
+        )
 
     def _kill_child(self) -> None:
         worker = self.chance.choice(self.workers)
@@ -209,11 +238,7 @@ class History:
 
     def _broker_emptied(self) -> None:
         """Once everything is committed: what is not is the broker's alone."""
-        eventually(
-            lambda: self.scene.system.ledger().received >= self.scene.expected.events,
-            INGESTED_WITHIN,
-            "all in",
-        )
+        eventually(self.is_all_in, INGESTED_WITHIN, "all in")
         outside.broker_emptied(self.scene, self.world)
 
     def _database_away(self) -> None:
@@ -224,6 +249,20 @@ class History:
 
     def _connections_cut(self) -> None:
         outside.connections_cut(self.scene, self.world)
+
+    def _emit_deadly(self) -> None:
+        """What ends whoever stores it, between calls that are as good as any."""
+        self._emit()
+        self.deadly += 1
+        title = self.chance.choice(("deadly to its process", "deadly to store"))
+        self._send([an_event(RESTLESS, title=title)])
+        self._emit()
+
+    def _beats_clock_jumps(self) -> None:
+        self.scene.beats_clock.write_text(str(self.chance.choice(JUMPS)))
+
+    def _redis_clock_jumps(self) -> None:
+        redis_clock_jumps(self.scene, self.chance.choice(JUMPS))
 
     def _messages_doubled(self) -> None:
         outside.messages_doubled(self.scene, self.world)
@@ -271,10 +310,7 @@ def wait_for_all(scene: Scene, history: History) -> float:
 
     def has_ended() -> bool:
         states = scene.system.states()
-        return (
-            scene.system.ledger().received >= scene.expected.events
-            and not states["pending"] + states["retrying"]
-        )
+        return history.is_all_in() and not states["pending"] + states["retrying"]
 
     eventually(has_ended, INGESTED_WITHIN, f"everything had ended after {history.told[-5:]}")
     return time.monotonic() - began
