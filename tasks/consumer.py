@@ -77,8 +77,8 @@ class KeepingConsumer(Consumer):
         """Celery's own, for messages that are sound; for one connection."""
         self._receive = super().create_task_handler(*args, **kwargs)
         self._batcher = Gathering(self.call_soon, self._begin)
-        self._quarantine.close()
-        self._quarantine = Quarantine(self._transact, self._send, self._later)
+        unstruck = self._quarantine.close()
+        self._quarantine = Quarantine(self._transact, self._send, self._later, unstruck=unstruck)
         return self._on_message
 
     def _on_message(self, message: Any) -> None:
