@@ -91,6 +91,7 @@ class Quarantine:
         self._unstruck = dict(unstruck or {})
         self._is_looking = False
         self._is_closed = False
+        self._is_asking = False
 
     def hold(self, message: Any, *, is_returned: bool) -> bool:
         """Whether ``message``, a call, waits here; else it may go its way."""
@@ -186,10 +187,10 @@ class Quarantine:
 
     def _ask(self, work: Callable[[QuarantineQueries], T], otherwise: T) -> T:
         """What the database says, which hears first what it has not heard yet; ``otherwise``: it is away."""
-        if self._clock() < self._rests_until:
+        if self._is_asking or self._clock() < self._rests_until:
             return otherwise
 
-        # Another thread may add to it meanwhile.
+        # A signal or a thread may come between, adds to it and leaves it to the next: one must not wait for another.
         unstruck = dict(self._unstruck)
 
         def all_of_it(tx: QuarantineQueries) -> T:
@@ -197,12 +198,15 @@ class Quarantine:
                 tx.end_alone(digest, handed_back=handed_back)
             return work(tx)
 
+        self._is_asking = True
         try:
             answer = self._transact(all_of_it)
         except Exception as error:  # noqa: BLE001 - whatever it is, calls are begun without
             log.warning("quarantine.not_noted", extra={"error": str(error)})
             self._rests_until = self._clock() + REST
             return otherwise
+        finally:
+            self._is_asking = False
         for digest in unstruck:
             self._unstruck.pop(digest, None)
         return answer
