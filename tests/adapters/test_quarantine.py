@@ -239,6 +239,22 @@ def test_what_is_tried_again_is_begun_once_alone(worker: Worker, dies_again: boo
     assert worker.ledger() == int(dies_again)
 
 
+def test_what_is_set_aside_stays_where_it_is_refused_when_it_is_tried_again(worker: Worker) -> None:
+    put(worker, "a")
+    for _ in range(DEATHS + 1):
+        worker.take()
+        dies(worker)
+    worker.take()
+    assert worker.ledger() == 1
+    put(worker, "a", **{RETURNED: True})
+    worker.take()
+    (message,) = worker.begun
+    # As a message that no task can be made of: 64 kB of it are kept elsewhere.
+    message.ack()
+    worker.look()
+    assert (worker.ledger(), worker.deaths()) == (1, [DEATHS - 1])
+
+
 def test_hand_backs_are_no_deaths_however_many(worker: Worker) -> None:
     put(worker, "a")
     worker.take()

@@ -128,10 +128,10 @@ class Quarantine:
             # Celery calls timers also while its processes, which take nothing any more, come to their end.
             return
         self._under_way = [one for one in self._under_way if not _is_over(one)]
-        # Of threads (-P threads) the one whose call it is may say in this moment that it has ended.
         alone = self._alone
         if alone is not None and _is_over(alone[1]):
-            self._end(handed_back=alone[1]._state != "ACK")  # noqa: SLF001 - kombu says it nowhere else
+            # No request says so: it was refused, or handed back. What is kept of it stays, as it is not stored.
+            self._end(handed_back=True)
         if self._alone is not None or self._under_way:
             self._later(LOOK_AGAIN, self._look)
         elif self._returned:
