@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any, Final
 
 from billiard.exceptions import WorkerLostError
+from celery import signals
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import set_event_loop
@@ -48,6 +49,7 @@ class KeepingConsumer(Consumer):
         self._queue_by_tag: dict[Any, str] = {}
         # What workers tell one another we have no use for, and one odd message among it ends them all.
         super().__init__(*args, **kwargs, without_gossip=True, without_mingle=True)
+        signals.worker_shutting_down.connect(self._told_to_stop)
 
     def start(self) -> None:
         """Celery's own, which fails where its processes were asked to stop with it, and were sooner."""
@@ -56,6 +58,10 @@ class KeepingConsumer(Consumer):
         except WorkerLostError:
             state.maybe_shutdown()
             raise
+
+    def _told_to_stop(self, **_: Any) -> None:
+        """A signal asks for it. Without processes (-P solo) this is all that runs until a call has ended."""
+        self._quarantine.close()
 
     def stop(self) -> None:
         """Celery's own. Whoever ends what is still under way now ends a worker that was asked to stop."""
@@ -77,8 +83,8 @@ class KeepingConsumer(Consumer):
         """Celery's own, for messages that are sound; for one connection."""
         self._receive = super().create_task_handler(*args, **kwargs)
         self._batcher = Gathering(self.call_soon, self._begin)
-        self._quarantine.close()
-        self._quarantine = Quarantine(self._transact, self._send, self._later)
+        unstruck = self._quarantine.close()
+        self._quarantine = Quarantine(self._transact, self._send, self._later, unstruck=unstruck)
         return self._on_message
 
     def _on_message(self, message: Any) -> None:

@@ -62,8 +62,8 @@ class IngestRequest(Request):
 
     def acknowledge(self) -> None:
         """It is stored."""
-        super().acknowledge()
         self._say_it_ended(handed_back=False)
+        super().acknowledge()
 
     def reject(self, requeue: bool = False) -> None:
         """Handed back."""
@@ -71,10 +71,11 @@ class IngestRequest(Request):
         self._reject()
 
     def _reject(self, *, died: bool = False) -> None:
-        super().reject(requeue=True)
         self._say_it_ended(handed_back=True, died=died)
+        super().reject(requeue=True)
 
     def _say_it_ended(self, **how: bool) -> None:
+        # Before the message is over: in a thread (-P threads) the quarantine may look in between.
         ended = vars(self.message).pop("ended", None)
         if ended is not None:
             ended(**how)

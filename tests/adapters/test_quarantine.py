@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery import Celery
 from kombu import Connection, Consumer, Queue
 
 from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.quarantine import RETURNED, Quarantine, is_returned, mark_returned
+from wallarm_notify.adapters.queue import CeleryDoorbell
 from wallarm_notify.adapters.redis_channel import NotingChannel, install
 from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.errors import Unavailable
-from wallarm_notify.domain.set_aside import DEATHS, next_of
+from wallarm_notify.domain.set_aside import DEATHS, TriedCall, next_of
 from wallarm_notify.services.set_aside import try_again
 
 if TYPE_CHECKING:
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from wallarm_notify.domain.set_aside import TriedCall
+
+log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -31,7 +35,7 @@ class Worker:
 
     def __init__(self, broker_url: str, database_url: str) -> None:
         self.store = Store(make_engine(database_url, pool_size=0))
-        self.connection = Connection(broker_url)
+        self.connection = Connection(broker_url, transport_options={"socket_timeout": 0.5})
         self.channel = self.connection.channel()
         self.begun: list[Any] = []
         self.later: list[Callable[[], None]] = []
@@ -235,6 +239,22 @@ def test_what_is_tried_again_is_begun_once_alone(worker: Worker, dies_again: boo
     assert worker.ledger() == int(dies_again)
 
 
+def test_what_is_set_aside_stays_where_it_is_refused_when_it_is_tried_again(worker: Worker) -> None:
+    put(worker, "a")
+    for _ in range(DEATHS + 1):
+        worker.take()
+        dies(worker)
+    worker.take()
+    assert worker.ledger() == 1
+    put(worker, "a", **{RETURNED: True})
+    worker.take()
+    (message,) = worker.begun
+    # As a message that no task can be made of: 64 kB of it are kept elsewhere.
+    message.ack()
+    worker.look()
+    assert (worker.ledger(), worker.deaths()) == (1, [DEATHS - 1])
+
+
 def test_hand_backs_are_no_deaths_however_many(worker: Worker) -> None:
     put(worker, "a")
     worker.take()
@@ -355,6 +375,110 @@ def test_what_is_handed_back_alive_has_not_come_back(worker: Worker) -> None:
     hands_back(worker)
     worker.take()
     assert [is_returned(message) for message in worker.begun] == [False]
+
+
+def test_a_broker_that_does_not_hear_of_an_end_keeps_nothing_from_being_begun(
+    worker: Worker, redis: Redis
+) -> None:
+    put(worker, "before")
+    worker.take()
+    redis.client_pause(1500)
+    (message,) = worker.begun
+    channel: Any = worker.channel
+    message.ack_log_error(log, channel.connection_errors)
+    assert not message.acknowledged
+    worker.begun.clear()
+    redis.ping()
+    put(worker, "a", **{RETURNED: True})
+    put(worker, "b")
+    worker.take()
+    assert worker.bodies() == ["a"]
+    stores(worker)
+    worker.look()
+    assert worker.bodies() == ["b"]
+
+
+@pytest.fixture
+def no_memory(redis: Redis) -> Iterator[Callable[[], object]]:
+    """Makes Redis refuse what needs memory, until the test is over."""
+    yield lambda: redis.config_set("maxmemory", "1")
+    redis.config_set("maxmemory", "0")
+
+
+def test_a_redis_without_memory_is_told_what_came_back(
+    worker: Worker, no_memory: Callable[[], object]
+) -> None:
+    put(worker, "a")
+    worker.take()
+    no_memory()
+    dies(worker)
+    worker.take()
+    assert [is_returned(message) for message in worker.begun] == [True]
+    stores(worker)
+
+
+def test_who_cannot_mark_what_came_back_may_still_hand_it_back(
+    worker: Worker, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(worker, "a")
+    worker.take()
+    redis.client_pause(1500)
+    mark_returned(worker.begun[0])
+    assert "quarantine.not_marked" in caplog.text
+    redis.ping()
+
+
+def test_a_worker_that_stops_begins_nothing_more(worker: Worker) -> None:
+    put(worker, "a", "b", **{RETURNED: True})
+    worker.take()
+    stores(worker)
+    worker.quarantine.close()
+    worker.look()
+    assert (worker.begun, worker.later, worker.deaths()) == ([], [], [])
+
+
+def test_what_the_database_was_not_told_is_said_by_the_next_connection(worker: Worker) -> None:
+    put(worker, "a", "b", **{RETURNED: True})
+    worker.take()
+    worker.is_database_away = True
+    unstruck = worker.quarantine.close()
+    assert worker.deaths() == [1]
+    worker.is_database_away = False
+    worker.begun.clear()
+    worker.quarantine = Quarantine(
+        worker._transact, worker._send, lambda *_: None, unstruck=unstruck
+    )
+    worker.quarantine.close()
+    assert worker.deaths() == []
+
+
+@pytest.mark.parametrize("field", ["content-type", "content-encoding"])
+def test_whatever_a_call_says_of_itself_it_can_be_set_aside(
+    worker: Worker, redis: Redis, field: str
+) -> None:
+    put(worker, "a")
+    raw = redis.lindex("events", 0) or ""
+    redis.delete("events")
+    redis.lpush("events", json.dumps(json.loads(raw) | {field: "\ud83d"}))
+    for _ in range(DEATHS + 1):
+        worker.take()
+        assert len(worker.begun) == 1
+        dies(worker)
+    worker.take()
+    assert (worker.begun, worker.ledger()) == ([], 1)
+
+
+CALL = TriedCall(b"digest", None, None, "{}", b"[[], {}, {}]")
+
+
+def test_a_broker_that_takes_no_call_does_not_stop_who_tries_the_next(
+    broker: str, no_memory: Callable[[], object]
+) -> None:
+    with Celery(broker=broker) as app:
+        app.conf.task_queues = [Queue("events")]
+        assert CeleryDoorbell(app).enqueue(CALL)
+        no_memory()
+        assert not CeleryDoorbell(app).enqueue(CALL)
 
 
 def test_pruning_forgets_what_came_back_long_ago_and_nothing_that_is_set_aside(

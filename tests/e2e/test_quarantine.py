@@ -126,13 +126,16 @@ def test_what_is_set_aside_is_tried_again_and_once_it_can_be_stored_it_is(
     assert system.ledger().findings == []
 
 
-def test_workers_that_are_told_to_stop_die_of_nothing(make_system: Callable[..., System]) -> None:
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_workers_that_are_told_to_stop_die_of_nothing(
+    make_system: Callable[..., System], pool: str
+) -> None:
     """TERM, and KILL for those that wait for something: as containers are replaced, ten times."""
     system = make_system(visibility_timeout=1)
     system.integration(a_key())
     system.emit(an_event(title="endless"))
     for _ in range(5):
-        worker = system.start_worker(*DEADLY, PYTHONPATH=TESTS)
+        worker = system.start_worker(*DEADLY, "-P", pool, PYTHONPATH=TESTS)
         worker.wait_for("endless has begun")
         worker.popen.terminate()
         worker.wait_for("Warm shutdown", 5)

@@ -67,7 +67,8 @@ class Quarantine:
     """Of one connection to the broker.
 
     ``send`` takes a message on, which travels ``alone`` or may be put together with others; ``later``
-    calls a function after so many seconds.
+    calls a function after so many seconds; ``unstruck`` is what the one of the connection before could
+    not tell the database.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Quarantine:
         send: Callable[[Any, bool], None],
         later: Callable[[float, Callable[[], None]], object],
         clock: Clock = monotonic,
+        unstruck: Mapping[bytes, bool] | None = None,
     ) -> None:
         self._transact = transact
         self._send = send
@@ -86,8 +88,10 @@ class Quarantine:
         self._behind: list[Any] = []
         self._under_way: list[Any] = []
         self._alone: tuple[bytes, Any] | None = None
-        self._unstruck: dict[bytes, bool] = {}
+        self._unstruck = dict(unstruck or {})
         self._is_looking = False
+        self._is_closed = False
+        self._is_asking = False
 
     def hold(self, message: Any, *, is_returned: bool) -> bool:
         """Whether ``message``, a call, waits here; else it may go its way."""
@@ -105,23 +109,35 @@ class Quarantine:
     def began(self, message: Any) -> None:
         """A call goes to a process: until it has ended nothing is begun alone."""
         if len(self._under_way) >= _UNDER_WAY:
-            self._under_way = [one for one in self._under_way if not one.acknowledged]
+            self._under_way = [one for one in self._under_way if not _is_over(one)]
         self._under_way.append(message)
 
-    def close(self) -> None:
-        """The connection is lost, and not the worker: what it has alone is no death, whoever has it next."""
-        if self._alone is not None:
+    def close(self) -> Mapping[bytes, bool]:
+        """The connection is lost, or the worker stops, and dies not: what it has alone is no death.
+
+        Nothing is begun any more. What the database could not be told is for the next of this worker to say.
+        """
+        self._is_closed = True
+        if self._alone is not None or self._unstruck:
+            self._rests_until = 0.0
             self._end(handed_back=True)
+        return self._unstruck
 
     def _look(self) -> None:
-        self._under_way = [one for one in self._under_way if not one.acknowledged]
-        if self._alone is not None and self._alone[1].acknowledged:
-            self._end(handed_back=self._alone[1]._state != "ACK")  # noqa: SLF001 - kombu says it nowhere else
+        if self._is_closed:
+            # Celery calls timers also while its processes, which take nothing any more, come to their end.
+            return
+        self._under_way = [one for one in self._under_way if not _is_over(one)]
+        alone = self._alone
+        if alone is not None and _is_over(alone[1]):
+            # No request says so: it was refused, or handed back. What is kept of it stays, as it is not stored.
+            self._end(handed_back=True)
         if self._alone is not None or self._under_way:
             self._later(LOOK_AGAIN, self._look)
         elif self._returned:
-            self._begin()
+            # First, so that whatever happens to this one the others do not wait for ever.
             self._later(LOOK_AGAIN, self._look)
+            self._begin()
         else:
             self._is_looking = False
             behind, self._behind = self._behind, []
@@ -153,46 +169,46 @@ class Quarantine:
             self._end(handed_back=handed_back)
 
     def _end(self, *, handed_back: bool) -> None:
-        if self._alone is not None:
-            self._unstruck[self._alone[0]] = handed_back
-            self._alone = None
+        alone, self._alone = self._alone, None
+        if alone is not None:
+            self._unstruck[alone[0]] = handed_back
         self._ask(lambda _: None, None)
 
     def _set_aside(self, digest: bytes, message: Any) -> bool:
-        call = TriedCall(
-            digest=digest,
-            content_type=_text(message.content_type),
-            content_encoding=_text(message.content_encoding),
-            headers=json.dumps(message.headers, default=str),
-            body=bytes_of(message),
-        )
-
-        def keep(tx: QuarantineQueries) -> bool:
+        def keep(tx: QuarantineQueries) -> int:
+            call = _call_in(digest, message)
             tx.set_aside(call, deaths=DEATHS, again_in=AGAIN_IN)
-            return True
+            return len(call.body)
 
-        done = self._ask(keep, False)
-        if done:
-            log.error("message.set_aside", extra={"deaths": DEATHS, "bytes": len(call.body)})
-        return done
+        size = self._ask(keep, None)
+        if size is not None:
+            log.error("message.set_aside", extra={"deaths": DEATHS, "bytes": size})
+        return size is not None
 
     def _ask(self, work: Callable[[QuarantineQueries], T], otherwise: T) -> T:
         """What the database says, which hears first what it has not heard yet; ``otherwise``: it is away."""
-        if self._clock() < self._rests_until:
+        if self._is_asking or self._clock() < self._rests_until:
             return otherwise
 
+        # A signal or a thread may come between, adds to it and leaves it to the next: one must not wait for another.
+        unstruck = dict(self._unstruck)
+
         def all_of_it(tx: QuarantineQueries) -> T:
-            for digest, handed_back in self._unstruck.items():
+            for digest, handed_back in unstruck.items():
                 tx.end_alone(digest, handed_back=handed_back)
             return work(tx)
 
+        self._is_asking = True
         try:
             answer = self._transact(all_of_it)
         except Exception as error:  # noqa: BLE001 - whatever it is, calls are begun without
             log.warning("quarantine.not_noted", extra={"error": str(error)})
             self._rests_until = self._clock() + REST
             return otherwise
-        self._unstruck.clear()
+        finally:
+            self._is_asking = False
+        for digest in unstruck:
+            self._unstruck.pop(digest, None)
         return answer
 
 
@@ -206,9 +222,38 @@ def is_returned(message: Any) -> bool:
 
 
 def mark_returned(message: Any) -> None:
-    """The process that had ``message`` died; RabbitMQ knows that of what is handed back."""
-    if isinstance(message.channel, NotingChannel):
+    """The process that had ``message`` died; RabbitMQ knows that of what is handed back. Never raises.
+
+    Whoever calls this hands the message back next: else it would be under way for ever.
+    """
+    if not isinstance(message.channel, NotingChannel):
+        return
+    try:
         message.channel.qos.mark_returned(getattr(message, "tags", [message.delivery_tag]))
+    except Exception as error:  # noqa: BLE001 - see above
+        log.warning("quarantine.not_marked", extra={"error": str(error)})
+
+
+def _is_over(message: Any) -> bool:
+    """Whether ``message`` is done or handed back, also where Redis did not answer to that.
+
+    kombu then leaves it as if it were under way, which it would be for ever.
+    """
+    if message.acknowledged:
+        return True
+    return isinstance(message.channel, NotingChannel) and not message.channel.qos.has(
+        message.delivery_tag
+    )
+
+
+def _call_in(digest: bytes, message: Any) -> TriedCall:
+    return TriedCall(
+        digest=digest,
+        content_type=_text(message.content_type),
+        content_encoding=_text(message.content_encoding),
+        headers=json.dumps(message.headers, default=str),
+        body=bytes_of(message),
+    )
 
 
 def bytes_of(message: Any) -> bytes:
@@ -224,4 +269,7 @@ def _digest(message: Any) -> bytes:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value).replace("\0", "")[:200]
+    """What PostgreSQL takes: no NUL, no half of a surrogate pair."""
+    if value is None:
+        return None
+    return str(value).replace("\0", "")[:200].encode("utf-8", "replace").decode()

@@ -99,7 +99,7 @@ class CeleryDoorbell:
                     retry=False,
                     confirm_timeout=_CONFIRM_SECONDS,
                 )
-        except _NOWHERE as error:
+        except Exception as error:  # noqa: BLE001 - Redis's own errors come as they are, and SWEEP goes on
             log.warning("set_aside.not_enqueued", extra={"error": type(error).__name__})
             return False
         return True

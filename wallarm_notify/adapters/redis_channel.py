@@ -151,6 +151,13 @@ clock was set back, what had been taken before lies ahead of it: it counts as ta
 has stays away for no longer than after a death, and what a live one has is not handed out a second time.
 """
 
+MARK_RETURNED: Final = f"""
+redis.call('HDEL', KEYS[1], '')
+for _, mine in ipairs(ARGV) do redis.call('SADD', KEYS[3], mine) end
+return redis.call('PEXPIRE', KEYS[3], {RETURNED_MILLISECONDS})
+"""
+"""Remembers what came back. A Redis without memory takes that too, as the first write gives nothing."""
+
 
 class NotedQoS(transport.QoS):
     """What this worker has, of which Redis knows already."""
@@ -179,8 +186,12 @@ class NotedQoS(transport.QoS):
 
     def ride_along(self, delivery_tag: str) -> None:
         """This message is worked off with another one."""
-        if delivery_tag in self._delivered and delivery_tag not in self._dirty:
+        if self.has(delivery_tag):
             self._riders.add(delivery_tag)
+
+    def has(self, delivery_tag: str) -> bool:
+        """Whether this worker has this message, and has neither done it nor handed it back."""
+        return delivery_tag in self._delivered and delivery_tag not in self._dirty
 
     def note_return(self, delivery_tag: str) -> None:
         """This message came back from a worker that died: Redis knows."""
@@ -192,10 +203,8 @@ class NotedQoS(transport.QoS):
 
     def mark_returned(self, delivery_tags: Sequence[str]) -> None:
         """What these were given to has died: whoever takes them next is to know."""
-        with self.pipe_or_acquire() as pipe:
-            pipe.sadd(self.channel.returned_key, *delivery_tags)
-            pipe.pexpire(self.channel.returned_key, RETURNED_MILLISECONDS)
-            pipe.execute()
+        with self.channel.conn_or_acquire() as client:
+            self._run(client, MARK_RETURNED, *delivery_tags)
 
     def ack(self, delivery_tag: str) -> None:
         """Done, for whoever was handed it."""
