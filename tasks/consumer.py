@@ -94,7 +94,11 @@ class KeepingConsumer(Consumer):
 
     def _send(self, message: Any, alone: bool) -> None:
         queue = self._queue_of(message)
-        fault = fault_of(message, self.app, queue)
+        try:
+            fault = fault_of(message, self.app, queue)
+        except MemoryError:
+            self._hand_back_deadly(message)
+            return
         if fault is not None:
             self._set_aside(message, fault)
         elif queue in OUR_QUEUES:
@@ -109,11 +113,21 @@ class KeepingConsumer(Consumer):
     def _take(self, message: Any) -> None:
         try:
             self._receive(message)
+        except MemoryError:
+            self._hand_back_deadly(message)
         except Exception as error:
             if self._is_of_the_connection(error):
                 raise
             log.exception("message.not_taken")
             self._set_aside(message, f"no task could be made of it: {error!r}")
+
+    def _hand_back_deadly(self, message: Any) -> None:
+        """There is no memory to take ``message``: as if the worker had died of it."""
+        log.error("message.too_much")
+        mark_returned(message)
+        if (ended := vars(message).pop("ended", None)) is not None:
+            ended(handed_back=True, died=True)
+        self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         self.timer.call_after(seconds, call)

@@ -1,7 +1,8 @@
 """A worker that dies of some events, as of memory: ``celery -A tasks worker -I e2e.deadly``.
 
 The title says of what: «deadly to read» ends it before the call is read, «deadly to store» while it is stored,
-«deadly to its process» ends just the process that stores it, «endless» never ends.
+«deadly to its process» ends just the process that stores it, for «too large» there is no memory to read it, «endless»
+never ends.
 """
 
 import logging
@@ -21,6 +22,8 @@ _ingest = Router.ingest
 def _read(message: Any, *args: Any) -> str | None:
     if "deadly to read" in str(message.body):
         os.killpg(0, signal.SIGKILL)
+    if "too large" in str(message.body):
+        raise MemoryError
     return _fault_of(message, *args)
 
 

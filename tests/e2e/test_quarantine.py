@@ -98,9 +98,12 @@ def test_what_kills_whole_workers_takes_nobody_along(
     takes_nobody_along(system, title, most=4)
 
 
-def test_what_kills_its_process_only_is_set_aside_too(make_system: Callable[..., System]) -> None:
+@pytest.mark.parametrize("title", ["deadly to its process", "too large"])
+def test_what_kills_its_process_only_is_set_aside_too(
+    make_system: Callable[..., System], title: str
+) -> None:
     system = make_system(**{**QUICK, "visibility_timeout": 120})
-    takes_nobody_along(system, "deadly to its process", most=0)
+    takes_nobody_along(system, title, most=0)
 
 
 def test_what_is_set_aside_is_tried_again_and_once_it_can_be_stored_it_is(

@@ -66,6 +66,8 @@ def fault_of(message: Any, app: Celery, queue: str) -> str | None:
     """
     try:
         return _fault_of(message, app, queue)
+    except MemoryError:
+        raise  # it says nothing of the message
     except Exception as error:  # noqa: BLE001 - whatever a stranger's message makes Celery raise
         return f"cannot be read: {error!r}"
 
