@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.drop_index("ix_notifications_ring_at", "notifications")
     _part_outages_by_region()
     # An older program begins an outage of no region.
-    op.execute("UPDATE compatibility SET serves_from = '0009'")
+    op.execute("UPDATE compatibility SET serves_from = '0007'")
 
 
 def _part_outages_by_region() -> None:
