@@ -203,7 +203,7 @@ def test_a_clients_certificate_is_looked_at_before_anything_is_sent(
         with pytest.raises(Refused, match=r"ssl_certfile or ssl_keyfile that cannot .* \[errno "):
             Producer(f"rediss://host/0?ssl_certfile={missing}")
     with pytest.raises(Refused, match="no certificate and its key"):
-        Producer(f"rediss://host/0?ssl_certfile={authority.file}")
+        Producer(f"rediss://host/0?ssl_certfile={authority.file}".replace(" ", "%20"))
     with pytest.raises(Refused, match="an ssl_keyfile and no ssl_certfile"):
         Producer(f"rediss://host/0?ssl_keyfile={own}")
 
