@@ -162,10 +162,10 @@ def test_rejected_tells_of_messages_that_no_event_could_be_made_of(line: Command
     line.sql("INSERT INTO undecodable (reason, body) VALUES ('no JSON', 'x')")
     result = line("events", "rejected")
     assert result.stdout == "No rejected events.\n"
-    assert "1 message could not be decoded" in result.stderr
+    assert "1 message that could not be decoded" in result.stderr
     assert "wallarm-notify events undecodable" in result.stderr
     assert line.json("ledger")["undecodable"] == 1
-    assert "Besides, 1 message could not be decoded" in line.ok("ledger")
+    assert "Beside received: 1 message that could not" in line.ok("ledger")
 
 
 def test_rejected_shows_one_with_all_that_was_kept_of_it(line: CommandLine) -> None:
@@ -348,7 +348,7 @@ def test_ahead_lists_what_waits_for_its_time_and_the_ledger_counts_it(line: Comm
     assert datetime.fromisoformat(shown["taken_in_at"]) == at - timedelta(minutes=5)
     drawn = line.json("ledger")
     assert (drawn["received"], drawn["ahead"], drawn["balanced"]) == (0, 1, True)
-    assert "1 event of a time that is still ahead" in line.ok("ledger")
+    assert "1 event kept apart, as its time is still ahead" in line.ok("ledger")
 
 
 @pytest.mark.parametrize("words", [["emit"], ["resubmit"], ["resubmit", "x"], ["types", "x"]])
@@ -379,7 +379,7 @@ def test_calls_set_aside_are_listed_shown_and_counted_beside_received(line: Comm
         assert all(c == "\n" or c.isprintable() for c in said)
     assert "No call 9 is set aside" in line.refusal("events", "set-aside", 9)
     assert line.json("ledger")["set_aside"] == 2
-    assert "2 calls that workers died of are set aside" in line.ok("ledger")
+    assert "2 calls set aside" in line.ok("ledger")
 
 
 def test_resubmit_takes_a_call_set_aside_in_as_it_is_or_mended_once(
@@ -398,3 +398,16 @@ def test_resubmit_takes_a_call_set_aside_in_as_it_is_or_mended_once(
     assert line("events", "resubmit", "--set-aside", "--undecodable", 1).exit_code == 2
     ledger = line.json("ledger")
     assert (ledger["received"], ledger["set_aside"], ledger["balanced"]) == (2, 0, True)
+
+
+@pytest.mark.parametrize(("columns", "is_table"), [(60, False), (140, True)])
+def test_a_listing_that_is_too_wide_for_the_terminal_stands_one_below_the_other(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, columns: int, is_table: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    line.wiring.router.ingest([], [a_rejection(), a_rejection()])
+    said = line.ok("events", "rejected")
+    assert max(map(len, said.splitlines())) <= columns
+    assert "security_issue.detected" in said
+    assert ("───" in said) == is_table
+    assert said.count("Reason") == (1 if is_table else 2)

@@ -160,8 +160,8 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
         print_more(following)
     if undecodable:
         note(
-            f"Besides, {counted(undecodable, 'message')} could not be decoded and are kept: "
-            "see wallarm-notify events undecodable."
+            f"Besides: {counted(undecodable, 'message')} that could not be decoded; see: "
+            "wallarm-notify events undecodable"
         )
 
 

@@ -60,24 +60,24 @@ def _print(drawn: Ledger) -> None:
     print_table(["Ledger", number("Count")], rows, nothing="")
     if drawn.undecodable:
         say(
-            f"Besides, {counted(drawn.undecodable, 'message')} could not be decoded and are kept: "
-            "see wallarm-notify events undecodable."
+            f"Beside received: {counted(drawn.undecodable, 'message')} that could not be decoded; see: "
+            "wallarm-notify events undecodable"
         )
     for count, what in (
         (drawn.rejected_not_kept, "rejected event"),
         (drawn.undecodable_not_kept, "undecodable message"),
     ):
         if count:
-            say(f"Besides, {counted(count, what)} came when too many were kept that day: not kept.")
+            say(f"Not kept, as too many were that day: {counted(count, what)}.")
     if drawn.set_aside:
         say(
-            f"Besides, {counted(drawn.set_aside, 'call')} that workers died of are set aside; see: "
+            f"Beside received: {counted(drawn.set_aside, 'call')} set aside, as workers died of it; see: "
             "wallarm-notify events set-aside"
         )
     if drawn.ahead:
         say(
-            f"Besides, {counted(drawn.ahead, 'event')} of a time that is still ahead: kept apart till it comes "
-            "(wallarm-notify events ahead)."
+            f"Beside received: {counted(drawn.ahead, 'event')} kept apart, as its time is still ahead; see: "
+            "wallarm-notify events ahead"
         )
     if drawn.balanced:
         say("It balances.")

@@ -14,6 +14,8 @@ from rich.text import Text
 PROGRAM: Final = "wallarm-notify"
 
 _LONG_WORD: Final = 14
+_SHORT_WORD: Final = 8
+"""Characters of words that are not cut, and of the least that a wrapped column is of use with."""
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS: Final = "_.:-=+*#"
@@ -72,15 +74,24 @@ def print_listing(items: Sequence[Any], following: str | None = None) -> None:
 def print_table(
     columns: Iterable[str | Column], rows: Iterable[Sequence[object]], *, nothing: str
 ) -> None:
-    """Prints a table to people, or the sentence ``nothing`` where it has no rows."""
+    """Prints a table to people, or the sentence ``nothing`` where it has no rows.
+
+    Where the terminal is too narrow for its columns each row is printed as names and values, one below the other.
+    """
     wrapped = [Column(c, overflow="fold") if isinstance(c, str) else c for c in columns]
-    table = Table(*wrapped, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    if table.row_count:
-        _output().print(table)
-    else:
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
         say(nothing)
+    elif _width_needed(wrapped, cells) > _output().width:
+        names = [str(column.header) for column in wrapped]
+        for row in cells:
+            print_fields(zip(names, row, strict=True))
+            say("")
+    else:
+        table = Table(*wrapped, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for row in cells:
+            table.add_row(*row)
+        _output().print(table)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -138,6 +149,15 @@ def sparkline(ratios: Iterable[float | None]) -> str:
 def counted(figure: int, noun: str) -> str:
     """``1 event``, ``2 events``."""
     return f"{figure} {noun}{'' if figure == 1 else 's'}"
+
+
+def _width_needed(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> int:
+    """Characters with which what is not wrapped stands whole, and the rest has room for a word each."""
+    needed = 0
+    for column, values in zip(columns, zip(*cells, strict=True), strict=True):
+        widest = max(len(str(column.header)), *(value.cell_len for value in values))
+        needed += 2 + (widest if column.no_wrap else min(widest, column.min_width or _SHORT_WORD))
+    return needed
 
 
 def _output() -> Console:
