@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -12,8 +12,10 @@ import pytest
 from celery import Celery
 from chaos.rabbitmq import RabbitMQ
 from kombu import Connection, Queue
+from sqlalchemy import text
 
 from e2e.system import System, a_key, an_event, eventually
+from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.adapters.unread import unread_lists
 from wallarm_notify.sandbox.client import SandboxClient
 
@@ -104,18 +106,27 @@ ON_REDIS: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize("client", ON_REDIS)
-def test_on_redis_a_call_is_taken_however_its_client_writes_it(
-    make_system: Callable[..., System], client: str
+def test_on_redis_calls_are_taken_however_their_clients_write_them(
+    make_system: Callable[..., System],
 ) -> None:
     system = make_system()
-    event = an_event(title="Ünïcode")
+    clients = {client: n for n, client in enumerate(ON_REDIS, 1)}
     with system.ask_broker() as broker:
-        broker.lpush("celery", ON_REDIS[client](event))
-    system.start_worker(concurrency=1)
-    system.integration(a_key())
-    eventually(lambda: system.ledger().received == 1, 20, "it is received")
-    assert (system.ledger().rejected, system.ledger().findings) == (0, [])
+        for client, number in clients.items():
+            broker.lpush("celery", ON_REDIS[client](an_event(number, title="Ünïcode")))
+    system.start_worker()
+
+    def not_taken() -> set[str]:
+        engine = make_engine(system.settings.database(), pool_size=0)
+        with engine.connect() as connection:
+            stored = set(connection.execute(text("SELECT client_id FROM events")).scalars())
+        return {client for client, number in clients.items() if number not in stored}
+
+    with suppress(AssertionError):
+        eventually(lambda: not not_taken(), 20)
+    assert not_taken() == set()
+    ledger = system.ledger()
+    assert (ledger.received, ledger.rejected, ledger.findings) == (len(clients), 0, [])
 
 
 def test_on_redis_lists_that_nobody_reads_are_brought_in_and_said(
