@@ -27,7 +27,6 @@ def _off(app: Celery) -> datetime:
     return off
 
 
-Celery.now = _off  # type: ignore[method-assign, assignment]
-
 if __name__ == "__main__":
+    Celery.now = _off  # type: ignore[method-assign, assignment]
     sys.exit(main())
