@@ -589,7 +589,7 @@ def _keep_apart(
             if not is_too_far_ahead(e, now):
                 raise Unavailable(f"Event {e.id} is being taken in at this moment.")
             refused.append(_too_far_ahead(e, as_text(e), now, tally))
-        elif known != e.body_hash:
+        elif known not in e.hashes:
             refused.append(conflict(e, as_text(e)))
     return _Apart(len(kept), tuple(refused), len(others) - len(refused))
 
