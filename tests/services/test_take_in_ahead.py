@@ -131,6 +131,18 @@ def test_another_body_under_its_id_is_a_conflict_and_the_first_stands(
     assert books(bench) == (2, 1, 0, 0)
 
 
+@pytest.mark.parametrize("hours", [0.0, 1.0], ids=["in time", "ahead"])
+def test_one_that_stands_already_is_no_conflict_where_another_body_comes_before_it(
+    bench: Bench, hours: float
+) -> None:
+    stands = ahead(bench, hours)
+    bench.ingest(stands)
+    routed = bench.ingest(ahead(bench, hours, id=str(stands.id), title="Another"), stands)
+    assert (routed.duplicates, routed.rejected) == (1, 1)
+    assert bench.value("SELECT body_text FROM rejected") != text_of(stands)
+    assert books(bench) == ((1, 1, 1, 0) if hours else (2, 1, 0, 0))
+
+
 def test_too_far_ahead_it_does_not_keep_the_same_id_from_being_taken_in(bench: Bench) -> None:
     event = an_event()
     bench.ingest(ahead(bench, 30, id=str(event.id)), event)
