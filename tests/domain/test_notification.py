@@ -121,6 +121,11 @@ def test_put_back_gives_the_claim_back_as_if_it_had_not_been() -> None:
     }
 
 
+def test_put_back_was_due_though_the_clock_was_set_back_since() -> None:
+    taken = claimed(a_notification(due_at=LATER), LATER, LEASE)
+    assert put_back(taken, NOON, RING).due_at == NOON
+
+
 def test_put_back_never_counts_below_none() -> None:
     assert put_back(a_notification(lost_claims=0), NOON, RING).lost_claims == 0
 

@@ -14,8 +14,9 @@ from build import DOWN, LEASE, NOON, RING, Bench, a_key, an_attempt
 from meanwhile import overlapping
 
 from wallarm_notify.domain.clock import set_back_by
+from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.services import follow_clock
-from wallarm_notify.services.deliver import Claim
+from wallarm_notify.services.deliver import Claim, Knobs, write_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,6 +274,101 @@ def test_what_a_transaction_wrote_that_had_begun_before_the_jump_is_mended_too(
     assert all(row.due_at <= now and row.ring_at and row.ring_at <= now + LEASE for row in rows)
     assert bench.value("SELECT max(lane_until) FROM integrations") <= now + LEASE
     assert bench.clock.run() == 0
+
+
+@pytest.mark.parametrize("noticed", [False, True], ids=["before", "after"])
+def test_what_its_message_carries_on_before_it_is_moved_is_moved_all_the_same(
+    bench: Bench, *, noticed: bool
+) -> None:
+    """That writes the row, and its times are those from before the jump."""
+    bench.integration()
+    number = retrying(bench)
+    bench.sql("UPDATE attempts SET at = at - interval '25 minutes'")
+    before = bench.notification(number)
+    set_back(bench, TEN_MINUTES)
+    if noticed:
+        bench.store.transact(follow_clock._notice)
+    bench.claim([number])
+    assert len(bench.bell.taken()) >= 1
+    assert bench.clock.run() == 1
+    assert is_as(bench.notification(number), before)
+    link = bench.notification(number).link
+    bench.claim([number])
+    assert bench.notification(number).link == link + 1
+
+
+def test_the_same_message_twice_goes_on_once_when_the_clock_is_followed(bench: Bench) -> None:
+    bench.integration()
+    number = retrying(bench)
+    set_back(bench, TEN_MINUTES)
+    bench.store.transact(follow_clock._notice)
+    bench.bell.taken()
+    link = bench.notification(number).link
+    for _ in range(2):
+        bench.delivery.claim([number], [link])
+    twice = bench.bell.taken()
+    assert len(twice) == 2
+    bench.clock.run()
+    for message in twice:
+        bench.delivery.claim(message.ids, message.links)
+    assert len(bench.bell.taken()) == 1
+
+
+def test_a_record_that_had_begun_before_the_jump_and_ends_when_it_is_mended(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(2)
+    claim = bench.claim(ids)
+    set_back(bench, HOUR)
+    bench.clock.run()
+    early = Claim(claim.now + HOUR, claim.began, claim.sendings)
+    knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=100, retry_time_scale=1.0)
+
+    def recorded_by_the_clock_from_before(tx: Any) -> None:
+        vars(tx)["now"] = tx.now + HOUR
+        write_down(tx, [an_attempt(s, early, DOWN) for s in claim.sendings], knobs)
+
+    bench.store.transact(recorded_by_the_clock_from_before)
+    assert bench.clock.run() == 2
+    now = bench.value("SELECT now()")
+    rows = [bench.notification(i) for i in ids]
+    assert all(
+        timedelta() < row.due_at - now + CLOSE <= timedelta(seconds=1) + CLOSE for row in rows
+    )
+    assert all(row.ring_at and row.ring_at <= now + RING + CLOSE for row in rows)
+    assert bench.clock.run() == 0
+
+
+def test_a_second_jump_before_all_is_moved_for_the_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.integration()
+    number = retrying(bench, wait=timedelta(minutes=30))
+    before = bench.notification(number)
+    set_back(bench, HOUR + TEN_MINUTES)
+    bench.sql(
+        """INSERT INTO clock_jumps (back, written_before, noticed_in)
+           SELECT :by, transaction_id, txid_current() FROM upkeep_runs WHERE name = 'clock'""",
+        by=HOUR,
+    )
+    mark_clock(bench, TEN_MINUTES)
+    with monkeypatch.context() as patch:
+        patch.setattr(follow_clock, "WORKS_FOR", -1.0)
+        assert bench.clock.run() == 0
+    assert bench.value("SELECT count(*) FROM clock_jumps WHERE mended_at IS NULL") == 2
+    assert bench.clock.run() == 1
+    assert is_as(bench.notification(number), before)
+    assert bench.value("SELECT count(*) FROM clock_jumps WHERE mended_at IS NULL") == 0
+
+
+def test_a_call_set_aside_is_tried_again_when_it_was_to_be(bench: Bench) -> None:
+    call = TriedCall(digest=b"1", content_type="", content_encoding="", headers="{}", body=b"[]")
+    bench.store.transact(lambda tx: tx.set_aside(call, deaths=3, again_in=HOUR))
+    bench.sql("UPDATE quarantine SET retry_at = retry_at + :by", by=TEN_MINUTES)
+    set_back(bench, TEN_MINUTES)
+    for _ in range(2):
+        bench.clock.run()
+        wait = bench.value("SELECT retry_at - now() FROM quarantine")
+        assert HOUR - CLOSE < wait <= HOUR + CLOSE
 
 
 @pytest.mark.parametrize("by", [TEN_MINUTES, HOUR], ids=str)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build import RING, Bench, an_event, text_of
 
+from wallarm_notify.services import take_in_ahead
 from wallarm_notify.services.route import Router
 from wallarm_notify.services.take_in_ahead import AT_ONCE, TakeInAhead
 
@@ -84,6 +85,32 @@ def test_the_same_event_again_is_a_duplicate_while_it_waits_and_afterwards(bench
     assert books(bench) == (1, 0, 0, 0)
 
 
+def test_one_that_was_stored_under_its_former_hash_is_a_duplicate_though_it_is_ahead(
+    bench: Bench,
+) -> None:
+    event = an_event()
+    bench.ingest(event)
+    bench.sql("UPDATE events SET body_hash = :before", before=b"before")
+    at = bench.value("SELECT now()") + timedelta(hours=1)
+    routed = bench.ingest(replace(event, hash_before=b"before", occurred_at=at))
+    assert (routed.duplicates, routed.ahead, routed.rejected) == (1, 0, 0)
+    assert books(bench) == (1, 0, 0, 0)
+
+
+def test_large_ones_are_taken_in_a_few_at_a_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.ingest(*(ahead(bench, 1 + n / 1000, text="x" * 1000) for n in range(7)))
+    time_passes(bench, 2)
+    monkeypatch.setattr(take_in_ahead, "AT_ONCE_BYTES", 2500)
+    few = bench.store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE, 2500))
+    assert len(few) == 3
+    assert [e.occurred_at for e in few] == sorted(e.occurred_at for e in few)
+    assert len(bench.store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE, 1))) == 1
+    assert bench.ahead.run() == 7
+    assert books(bench) == (7, 0, 0, 0)
+
+
 @pytest.mark.parametrize("hours", [0.0, 2.0], ids=["in time", "ahead too"])
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
 def test_another_body_under_its_id_is_a_conflict_and_the_first_stands(
@@ -102,6 +129,18 @@ def test_another_body_under_its_id_is_a_conflict_and_the_first_stands(
     bench.ahead.run()
     assert bench.value("SELECT body ->> 'title' FROM events") == first.body["title"]
     assert books(bench) == (2, 1, 0, 0)
+
+
+@pytest.mark.parametrize("hours", [0.0, 1.0], ids=["in time", "ahead"])
+def test_one_that_stands_already_is_no_conflict_where_another_body_comes_before_it(
+    bench: Bench, hours: float
+) -> None:
+    stands = ahead(bench, hours)
+    bench.ingest(stands)
+    routed = bench.ingest(ahead(bench, hours, id=str(stands.id), title="Another"), stands)
+    assert (routed.duplicates, routed.rejected) == (1, 1)
+    assert bench.value("SELECT body_text FROM rejected") != text_of(stands)
+    assert books(bench) == ((1, 1, 1, 0) if hours else (2, 1, 0, 0))
 
 
 def test_too_far_ahead_it_does_not_keep_the_same_id_from_being_taken_in(bench: Bench) -> None:

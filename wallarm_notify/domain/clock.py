@@ -2,6 +2,7 @@
 
 from collections import deque
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Final
 
 BACK_FROM: Final = timedelta(seconds=60)
@@ -18,16 +19,21 @@ _STEP: Final = 1.0
 class AheadTally:
     """How many of the last minute's events were ahead of the database's clock, as one process counts them.
 
-    Times are a process's own clock, in seconds.
+    Times are a process's own clock, in seconds. May be used from several threads.
     """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._steps: deque[tuple[float, int, int]] = deque()
         self.number = 0
         self.ahead = 0
 
     def add(self, number: int, ahead: int, at: float) -> None:
         """So many events came at ``at``, of which so many were ahead."""
+        with self._lock:
+            self._add(number, ahead, at)
+
+    def _add(self, number: int, ahead: int, at: float) -> None:
         while self._steps and self._steps[0][0] <= at - WITHIN:
             _, gone, gone_ahead = self._steps.popleft()
             self.number -= gone

@@ -245,9 +245,13 @@ def parked(n: Notification, now: datetime) -> Notification:
 
 
 def put_back(n: Notification, now: datetime, ring: timedelta) -> Notification:
-    """Its request was not begun: the claim is given back as if it had not been."""
+    """Its request was not begun: the claim is given back as if it had not been.
+
+    It was due when it was claimed, and is so by a clock that was set back since.
+    """
     return replace(
         carried_on(n),
+        due_at=min(n.due_at, now),
         lost_claims=max(n.lost_claims - 1, 0),
         lease_until=None,
         ring_at=now + ring,

@@ -163,6 +163,10 @@ class DeliveryQueries(Protocol):
         """Notifications that are about to be stored, with their integrations as they are now."""
         ...
 
+    def is_clock_followed(self) -> bool:
+        """Whether nothing is known to wait by a clock from before a jump of the database's."""
+        ...
+
     def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
         """Takes free lanes of slow integrations under these tokens; those it got."""
         ...
@@ -352,7 +356,10 @@ def take(
     began = clock()
     now = tx.now
     found = triage(tx.candidates(ids), now, links)
-    early, alone = ([carried_on(n) for n in part] for part in (found.early, found.alone))
+    early, alone = found.early, found.alone
+    carries_on = bool(early or alone) and tx.is_clock_followed()
+    if carries_on:
+        early, alone = (tuple(map(carried_on, part)) for part in (early, alone))
     changed = [ended(n, State.CANCELLED, now) for n in found.cancel]
     changed += [ended(n, State.FAILED, now, WORKER_LOST) for n in found.lost]
     cargo = tx.cargo([c.notification.id for c in found.ready]) if found.ready else {}
@@ -363,7 +370,9 @@ def take(
     granted, waiting = _with_turns(tx, ready, knobs)
     changed += waiting
     sendings = _sendings(granted, cargo, now, knobs)
-    tx.save([*changed, *early, *alone, *(s.notification for s in sendings)])
+    # What SWEEP is about to move along is told by the transaction that wrote it: it is left as it is.
+    carried = [*early, *alone] if carries_on else []
+    tx.save([*changed, *carried, *(s.notification for s in sendings)])
     _log_ends(changed)
     claim = Claim(
         now=now,

@@ -63,7 +63,7 @@ class ClockQueries(Protocol):
         ...
 
     def jump_to_mend(self) -> Jump | None:
-        """The first jump by whose former clock rows may wait, locked."""
+        """The first jump by whose former clock rows may wait, locked; ``back`` is its and that of later ones."""
         ...
 
     def move_along(

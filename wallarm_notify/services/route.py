@@ -400,16 +400,16 @@ def route(
     """
     began = clock()
     now = tx.now
-    accepted, early, refused, duplicates = _sorted_out(events, now, as_text)
+    accepted, early, rivals, duplicates = _sorted_out(events, now)
     if tally is not None:
         tally.add(len(events), len(early), began)
     ahead = _keep_apart(tx, early, now, as_text, tally) if early else _Apart()
-    rejected = [*rejections, *refused, *ahead.refused]
+    rejected = [*rejections, *ahead.refused]
     integrations = _by_client(tx, accepted)
     cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
     _check_work(accepted, Counter({e.id: len(cards[e.id]) for e in accepted}))
     inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
-    seen_before = [e for e in accepted if e.id not in inserted]
+    seen_before = [*(e for e in accepted if e.id not in inserted), *rivals]
     conflicts = _conflicts(tx, seen_before)
     duplicates += ahead.duplicates + len(seen_before) - len(conflicts)
     rejected += [conflict(e, as_text(e)) for e in conflicts]
@@ -539,10 +539,13 @@ def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
 
 
 def _sorted_out(
-    events: Sequence[Event], now: datetime, as_text: AsText
-) -> tuple[list[Event], list[Event], list[Rejection], int]:
-    """Of a batch by itself: what may be taken in, by id; what is too early; what is refused; how many stand twice."""
-    rejected = []
+    events: Sequence[Event], now: datetime
+) -> tuple[list[Event], list[Event], list[Event], int]:
+    """Of a batch by itself: what may be taken in, by id; what is too early; other bodies; how many stand twice.
+
+    An other body under the id of one before it may be the very one that was taken in earlier.
+    """
+    rivals = []
     first: dict[UUID, Event] = {}
     early: list[Event] = []
     duplicates = 0
@@ -554,12 +557,12 @@ def _sorted_out(
         elif stands.body_hash == event.body_hash:
             duplicates += 1
         else:
-            rejected.append(conflict(event, as_text(event)))
+            rivals.append(event)
     in_order = sorted(first.values(), key=lambda e: e.id)
     if any(is_ahead(e, now) for e in in_order):
         early = [*(e for e in in_order if is_ahead(e, now)), *early]
         in_order = [e for e in in_order if not is_ahead(e, now)]
-    return in_order, early, rejected, duplicates
+    return in_order, early, rivals, duplicates
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,7 +592,7 @@ def _keep_apart(
             if not is_too_far_ahead(e, now):
                 raise Unavailable(f"Event {e.id} is being taken in at this moment.")
             refused.append(_too_far_ahead(e, as_text(e), now, tally))
-        elif known != e.body_hash:
+        elif known not in e.hashes:
             refused.append(conflict(e, as_text(e)))
     return _Apart(len(kept), tuple(refused), len(others) - len(refused))
 

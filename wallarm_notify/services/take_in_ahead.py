@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 AT_ONCE: Final = 500
 """So many events are read and routed at once."""
 
+AT_ONCE_BYTES: Final = 4_000_000
+"""No more are read at once when they have so many bytes: a worker's memory holds them several times."""
+
 WORKS_FOR: Final = 2.0
 """Seconds after which a run begins no more; the next one goes on."""
 
@@ -37,8 +40,8 @@ class ShownAhead:
 class AheadQueries(Protocol):
     """What this asks of the database beside routing."""
 
-    def no_longer_ahead(self, limit: int) -> list[Event]:
-        """Events kept apart that may be taken in by now, the oldest first."""
+    def no_longer_ahead(self, limit: int, size: int) -> list[Event]:
+        """At most ``limit`` events kept apart that may be taken in by now, about ``size`` bytes, oldest first."""
         ...
 
 
@@ -60,14 +63,17 @@ class TakeInAhead:
         until = self._clock() + WORKS_FOR
         routed = 0
         while True:
-            events = self._store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE))
-            if events:
-                self._take_in(events)
+            events = self._store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE, AT_ONCE_BYTES))
+            if not events:
+                return routed
+            went_well = self._take_in(events)
             routed += len(events)
-            if len(events) < AT_ONCE or self._clock() >= until:
+            if not went_well or self._clock() >= until:
                 return routed
 
-    def _take_in(self, events: Sequence[Event]) -> None:
+    def _take_in(self, events: Sequence[Event]) -> bool:
+        """Routes ``events``; whether none of them has to be tried again."""
+        went_well = True
         try:
             self._router.ingest(events, ())
         except TooMuch:
@@ -77,3 +83,5 @@ class TakeInAhead:
                     self._router.ingest([event], ())
                 except TooMuch as error:
                     log.error("ahead.not_taken_in", extra={"event": event.id, "error": str(error)})  # noqa: TRY400 - it says all
+                    went_well = False
+        return went_well

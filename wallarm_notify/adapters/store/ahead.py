@@ -42,13 +42,24 @@ class AheadQueries(Queries):
         )
         return {UUID(str(row["id"])) for row in rows}
 
-    def no_longer_ahead(self, limit: int) -> list[Event]:
-        """Events kept apart that may be taken in by now, the oldest first."""
+    def no_longer_ahead(self, limit: int, size: int) -> list[Event]:
+        """Events kept apart that may be taken in by now, the oldest first.
+
+        At most ``limit`` of them, and no more once they had ``size`` bytes.
+        """
         rows = self._rows(
-            """SELECT id, client_id, type, occurred_at, body, body_hash FROM events_ahead
-               WHERE occurred_at <= now() + :most ORDER BY occurred_at, id LIMIT :limit""",
+            """WITH due AS MATERIALIZED (
+                   SELECT id, client_id, type, occurred_at, body, body_hash FROM events_ahead
+                   WHERE occurred_at <= now() + :most ORDER BY occurred_at, id LIMIT :limit
+               ), counted AS (
+                   SELECT *, sum(octet_length(CAST(body AS text))) OVER (
+                       ORDER BY occurred_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                   FROM due)
+               SELECT id, client_id, type, occurred_at, body, body_hash FROM counted
+               WHERE coalesce(before, 0) < :size ORDER BY occurred_at, id""",
             most=AHEAD_AT_MOST,
             limit=limit,
+            size=size,
         )
         return [_event_of(row) for row in rows]
 

@@ -18,13 +18,15 @@ _FROM_BEFORE: Final = f"""
         -- Written shortly before or after the jump: told by what cannot be so far ahead.
         OR CASE
             WHEN n.lease_until IS NOT NULL THEN n.lease_until > now() + :lease
-            WHEN n.due_at > now() THEN n.attempts_made = 0 OR now() + :back_from < (
-                SELECT a.at + a.duration_ms * interval '1 millisecond' FROM attempts a
-                WHERE a.notification_id = n.id ORDER BY a.claim DESC LIMIT 1)
+            WHEN n.due_at > now() THEN n.attempts_made = 0 OR (
+                SELECT {_WRITTEN_BEFORE.format(row="a", since="since_mark")}
+                    OR a.at + a.duration_ms * interval '1 millisecond' > now() + :back_from
+                FROM attempts a WHERE a.notification_id = n.id ORDER BY a.claim DESC LIMIT 1)
             ELSE n.ring_at > now() + :ring END)"""  # noqa: S608 - constants
 """Whether the times of notification ``n`` are by the clock from before the jump.
 
-What was never attempted waits for no more than a turn: taken for older than it is, it asks for one anew.
+What was never attempted waits for no more than a turn: taken for older than it is, it asks for one anew. What was
+attempted waits since its last attempt, which is written once, while each message that carries the row on writes it.
 """
 
 
@@ -34,8 +36,9 @@ class ClockQueries(Queries):
     def note_clock(self) -> Mark | None:
         """Notes what the clock shows; where it has shown more already, both, locked, and nothing is noted."""
         gone_on = self._rows(
-            """INSERT INTO upkeep_runs (name, began_at, transaction_id)
-               VALUES ('clock', clock_timestamp(), txid_current())
+            # The transaction comes first: what earlier ones wrote is from before the time that is noted.
+            """INSERT INTO upkeep_runs (name, transaction_id, began_at)
+               VALUES ('clock', txid_current(), clock_timestamp())
                ON CONFLICT (name) DO UPDATE
                SET began_at = excluded.began_at, transaction_id = excluded.transaction_id
                WHERE upkeep_runs.began_at <= excluded.began_at RETURNING name"""
@@ -62,10 +65,13 @@ class ClockQueries(Queries):
         )
 
     def jump_to_mend(self) -> Jump | None:
-        """The first jump by whose former clock rows may wait, locked."""
+        """The first jump by whose former clock rows may wait, locked; ``back`` is its and that of later ones.
+
+        What is moved for the first is from before none of them any more.
+        """
         rows = self._rows(
-            """SELECT id, back, txid_current() - written_before AS since_mark,
-                   txid_current() - noticed_in AS since_noticed
+            """SELECT id, (SELECT sum(back) FROM clock_jumps WHERE mended_at IS NULL) AS back,
+                   txid_current() - written_before AS since_mark, txid_current() - noticed_in AS since_noticed
                FROM clock_jumps WHERE mended_at IS NULL ORDER BY id LIMIT 1 FOR UPDATE"""
         )
         return Jump(**rows[0]) if rows else None
@@ -119,24 +125,36 @@ class ClockQueries(Queries):
         return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
 
     def end_jump(self, jump: Jump) -> None:
-        """Notes that nothing waits by the clock from before ``jump`` any more."""
+        """Notes that nothing waits by the clock from before ``jump`` any more; calls set aside are the last."""
+        self._do(
+            f"""UPDATE quarantine q SET retry_at = q.retry_at - :back
+                WHERE q.retry_at > now() AND {_WRITTEN_BEFORE.format(row="q", since="since_noticed")}""",  # noqa: S608 - constants
+            back=jump.back,
+            since_noticed=jump.since_noticed,
+        )
         self._do("UPDATE clock_jumps SET mended_at = now() WHERE id = :id", id=jump.id)
 
     def jumped_lately(self, within: timedelta) -> bool:
         """Whether a jump was noticed within this time."""
         return bool(
             self._rows(
-                "SELECT FROM clock_jumps WHERE noticed_at > now() - :within LIMIT 1", within=within
+                "SELECT FROM clock_jumps WHERE noticed_at BETWEEN now() - :within AND now() LIMIT 1",
+                within=within,
             )
         )
+
+    def is_clock_followed(self) -> bool:
+        """Whether nothing is known to wait by a clock from before a jump."""
+        return not self._rows("SELECT FROM clock_jumps WHERE mended_at IS NULL LIMIT 1")
 
     def mend_stragglers(self, *, lease: timedelta, ring: timedelta) -> int:
         """Mends what transactions wrote that had begun before a jump and ended after it was noticed; how many.
 
-        Leases and lanes that last for longer than any can, and what is new and due when it will have been made.
+        Leases and lanes that last for longer than any can, what is new and due when it will have been made, and
+        what waits since an attempt that will have been answered: its wait counts from now.
         """
         self._lanes_end(lease)
-        return self._do(
+        return self._retries_count_from_now() + self._do(
             """WITH held AS MATERIALIZED (
                    SELECT n.id FROM notifications n
                    WHERE n.ring_at > now() AND (n.lease_until > now() + :lease OR (
@@ -151,6 +169,26 @@ class ClockQueries(Queries):
                FROM held WHERE n.id = held.id""",
             lease=lease,
             ring=ring,
+        )
+
+    def _retries_count_from_now(self) -> int:
+        """Those that nothing has written since the transaction of their last attempt.
+
+        What was moved is none of them. What is still to be moved keeps what is left of its wait: they come last.
+        """
+        return self._do(
+            """WITH held AS MATERIALIZED (
+                   SELECT n.id, a.at + a.duration_ms * interval '1 millisecond' - now() AS ahead
+                   FROM notifications n JOIN attempts a ON a.notification_id = n.id AND a.claim = n.claim
+                   WHERE NOT EXISTS (SELECT FROM clock_jumps WHERE mended_at IS NULL)
+                     AND n.ring_at > now() AND n.attempts_made > 0 AND n.lease_until IS NULL
+                     AND a.xmin = n.xmin
+                     AND a.at + a.duration_ms * interval '1 millisecond' > now() + :back_from
+                   ORDER BY n.id FOR UPDATE OF n
+               )
+               UPDATE notifications n SET due_at = n.due_at - held.ahead, ring_at = n.ring_at - held.ahead
+               FROM held WHERE n.id = held.id""",
+            back_from=BACK_FROM,
         )
 
     def _lanes_end(self, lease: timedelta) -> None:
