@@ -73,8 +73,9 @@ def command_line(
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     if environment:
-        # Celery reads its settings once in a process.
+        # Celery reads its settings once in a process, and keeps its connections.
         queue.app.conf.update(broker_url=environment["WALLARM_NOTIFY_BROKER_URL"])
+        queue.app._after_fork()  # type: ignore[attr-defined]  # its types lack it
     driven = CommandLine(environment)
     yield driven
     settings.cache_clear()
