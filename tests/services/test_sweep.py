@@ -244,6 +244,22 @@ def test_what_waits_behind_a_lane_is_looked_at_as_one_and_when_it_recovers_by_it
     assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
 
 
+@pytest.mark.parametrize("change", [Change(key=a_key("new")), Change(region="eu"), None])
+def test_who_ends_a_lane_leaves_sweep_its_time_to_look_at_what_waited_there(
+    bench: Bench, change: Change | None
+) -> None:
+    slow = behind_a_lane(bench, 20)
+    sweep(bench)
+    assert bench.ledger().findings == []
+    if change is not None:
+        bench.management.update(slow, change)
+    else:
+        bench.sql("UPDATE integrations SET enabled = false")
+        bench.management.enable(slow)
+    assert bench.value("SELECT slow_since FROM integrations") is None
+    assert bench.ledger().findings == []
+
+
 def test_what_waits_behind_a_lane_costs_sweep_nothing(bench: Bench) -> None:
     behind_a_lane(bench, 20_000)
     bench.integration()
