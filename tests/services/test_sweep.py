@@ -209,6 +209,18 @@ def test_of_a_slow_integration_sweep_rings_for_none_while_its_lane_is_taken(benc
     assert sweep(bench).rung == 1
 
 
+def test_what_a_slow_integrations_end_left_is_rung_for_all_at_once_and_ends(bench: Bench) -> None:
+    # Nobody came to cancel it for an hour.
+    behind_a_lane(bench, 50)
+    bench.sql(
+        """UPDATE integrations SET enabled = false, disablings = disablings + 1,
+               switched_off_at = now() - interval '61 minutes'"""
+    )
+    assert sweep(bench).rung == 50
+    bench.claim(bench.bell.ids())
+    assert bench.value("SELECT count(*) FROM notifications WHERE state = 'cancelled'") == 50
+
+
 def test_one_of_a_slow_integration_moves_its_lane_again(bench: Bench) -> None:
     behind_a_lane(bench, 5)
     assert sweep(bench).rung == 1
