@@ -212,6 +212,8 @@ def test_other_events_and_tasks_own_troubles_are_said_each_time(log: Log) -> Non
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         said = log.say("celery.worker.state", logging.ERROR, "not written", error=full)
         assert "[Errno 28] No space left on device" in (said or "")
+        gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/gone/state.db")
+        assert log.say("celery.worker.state", logging.ERROR, "not written", error=gone)
         assert log.say("urllib3.connectionpool", logging.WARNING, "x", error=REFUSED)
 
 

@@ -164,7 +164,10 @@ def _text_of(record: logging.LogRecord) -> str:
 def _is_of_a_server(error: BaseException) -> bool:
     if isinstance(error, SchedulingError):
         return any(_is_of_a_server(cause) for cause in _causes(error))
-    is_unreachable = isinstance(error, OSError) and error.errno in _UNREACHABLE
+    # Of a file that is not there the name is told, of a socket it is not.
+    is_unreachable = (
+        isinstance(error, OSError) and error.errno in _UNREACHABLE and error.filename is None
+    )
     return is_unreachable or isinstance(error, _OF_A_SERVER)
 
 
