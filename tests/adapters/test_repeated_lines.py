@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 
 from wallarm_notify.adapters.logging import LineFormatter
 from wallarm_notify.adapters.os_errors import with_errno
-from wallarm_notify.adapters.repeated_lines import EVERY, Quiet
+from wallarm_notify.adapters.repeated_lines import _SLOT, EVERY, Quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,6 +171,7 @@ def test_what_a_server_answers_is_a_fact_of_its_own(log: Log) -> None:
         redis.exceptions.NoPermissionError("User worker has no permissions to run 'eval'"),
         redis.exceptions.ReadOnlyError("READONLY You can't write against a read only replica."),
         redis.exceptions.AuthenticationError("invalid username-password pair"),
+        redis.exceptions.AuthenticationError("Authentication required."),
     )
     assert log.cannot_connect()
     for answer in answers:
@@ -180,6 +181,7 @@ def test_what_a_server_answers_is_a_fact_of_its_own(log: Log) -> None:
     for text in (
         'FATAL: password authentication failed for user "x"',
         "The database has not been migrated",
+        "The database refuses the data: value too long",
     ):
         assert log.say_ours("sweep.not_now", text)
         assert log.say_ours("sweep.not_now", text) is None
@@ -210,6 +212,8 @@ def test_other_events_and_tasks_own_troubles_are_said_each_time(log: Log) -> Non
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         said = log.say("celery.worker.state", logging.ERROR, "not written", error=full)
         assert "[Errno 28] No space left on device" in (said or "")
+        gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/gone/state.db")
+        assert log.say("celery.worker.state", logging.ERROR, "not written", error=gone)
         assert log.say("urllib3.connectionpool", logging.WARNING, "x", error=REFUSED)
 
 
@@ -286,6 +290,29 @@ def test_processes_that_are_forked_know_what_was_said(log: Log) -> None:
     assert os.waitpid(child, 0)[1] == 0
     log.now += EVERY
     assert "left_out=1" in (log.say_ours("sweep.not_now") or "")
+
+
+def test_a_place_that_another_process_takes_at_the_same_moment_hides_no_fact(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = log.quiet._said
+    found = said._place
+
+    def taken(key: str) -> int | None:
+        place = found(key)
+        assert place is not None
+        _SLOT.pack_into(said._memory, place, 1, 0, log.now)
+        return place
+
+    monkeypatch.setattr(said, "_place", taken)
+    assert log.say_ours("sweep.not_now")
+
+
+def test_a_time_to_come_that_a_killed_process_left_hides_no_fact(log: Log) -> None:
+    log.now += 50_000
+    assert log.say_ours("sweep.not_now")
+    log.now -= 50_000
+    assert log.say_ours("sweep.not_now")
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=20), max_size=300))

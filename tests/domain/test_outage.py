@@ -161,6 +161,24 @@ def test_a_small_outage_is_the_same_until_somebody_is_well(
     assert small_outage(before, hour, NOON, WINDOW) == after
 
 
+def test_a_small_outage_that_was_over_is_another_one_after_an_hour_of_silence() -> None:
+    fails = outages_of([Hour("eu", b"%d" % n, 5, 5) for n in range(3)])["eu"]
+    over = outages_of([Hour("eu", b"%d" % n, 5, 4, taken=n == 0) for n in range(3)])["eu"]
+    known = small_outage(None, over, NOON, WINDOW)
+    assert known is not None
+    assert over.is_on(known, NOON), "the hour looks like one"
+    # While anything of that hour is looked at, more of the same is the same.
+    again = small_outage(known, fails, NOON + 5 * MINUTE, WINDOW)
+    assert again == SmallOutage(NOON, NOON + 5 * MINUTE)
+    later = NOON + 5 * MINUTE + MICROSECOND
+    assert small_outage(known, fails, later, WINDOW) == SmallOutage(later, later)
+    # Whom PagerDuty takes something from now and then has no two hours each time.
+    for n in range(4 * 60):
+        known = small_outage(known, over if n % 2 else fails, NOON + n * MINUTE, WINDOW)
+    assert known is not None
+    assert known.began_at == NOON
+
+
 def test_each_region_is_judged_by_itself() -> None:
     found = outages_of([*hours(10), *hours(0, 15, region="us")])
     assert found == {"us": Outage(15, 0, 15), "eu": Outage(10, 10, 10)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from celery import Celery
 from privileges import WORKER, as_user, documented_broker, order, refusals
 
 from e2e.system import Process, System, eventually
 from e2e.test_start import start
-from wallarm_notify.adapters.queue import app
+from wallarm_notify.adapters.queue import app, check_broker
 from wallarm_notify.embedded import EmbeddedBroker
 
 if TYPE_CHECKING:
@@ -212,6 +214,19 @@ def test_of_several_brokers_the_one_that_answers_is_looked_at(system: System) ->
         line = refusal(system, "beat", f"redis://127.0.0.1:1/0;{server.url}")
         assert ALLKEYS[0] in line
         assert f"127.0.0.1:{urlsplit(server.url).port} evicts" in line
+
+
+def test_of_several_brokers_the_last_is_found_behind_one_that_hangs_and_one_that_is_down() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hangs, EmbeddedBroker() as server:
+        urls = (
+            f"redis://127.0.0.1:{hangs.getsockname()[1]}/0",
+            "redis://127.0.0.1:1/0",
+            server.url,
+        )
+        # Longer than it is waited for a single one that hangs.
+        impatient = {"socket_timeout": 5.5}
+        celery = Celery(broker=";".join(urls), broker_transport_options=impatient)
+        check_broker(celery)
 
 
 def test_beat_asks_for_no_more_than_it_uses(system: System) -> None:

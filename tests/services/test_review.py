@@ -647,6 +647,25 @@ def test_a_silence_gives_a_few_no_two_hours_more_and_somebody_who_is_well_does(
     assert bench.sql(began) == []
 
 
+def test_a_blip_takes_the_two_hours_from_no_outage_that_comes_later(bench: Bench) -> None:
+    a_few = [bench.integration(client_id=client, region="eu") for client in (1, 2, 3)]
+    for client, integration in enumerate(a_few, 1):
+        bench.attempted(
+            integration, *((MINUTE, answer) for answer in (DOWN, DOWN, TAKEN)), client_id=client
+        )
+    assert bench.reviewed().down == ("eu",)
+    # An hour later nobody has sent anything more, and 2 h after that PagerDuty is down there.
+    bench.sql("UPDATE health_minutes SET minute = minute - interval '3 hours'")
+    bench.sql(
+        "UPDATE small_outages SET began_at = began_at - interval '3 hours', seen_at = seen_at - interval '2 hours'"
+    )
+    assert bench.reviewed().down == ()
+    for client, integration in enumerate(a_few, 1):
+        bench.attempted(integration, *spread(17, DOWN), client_id=client)
+    reviewed = bench.reviewed()
+    assert (reviewed.disabled, reviewed.down) == ((), ("eu",))
+
+
 def test_who_changes_the_region_takes_no_attempts_along(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -69,7 +69,14 @@ def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int
                 hour[i] += counts
         outages = set()
         found = outages_of(
-            Hour(PLACES[i].region, PLACES[i].key, c.attempts, c.excusable) for i, c in hour.items()
+            Hour(
+                PLACES[i].region,
+                PLACES[i].key,
+                c.attempts,
+                c.excusable,
+                taken=not c.last_attempt_failed,
+            )
+            for i, c in hour.items()
         )
         for region, one in found.items():
             small[region] = small_outage(small.get(region), one, now, policy.window)

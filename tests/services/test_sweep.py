@@ -209,6 +209,18 @@ def test_of_a_slow_integration_sweep_rings_for_none_while_its_lane_is_taken(benc
     assert sweep(bench).rung == 1
 
 
+def test_what_a_slow_integrations_end_left_is_rung_for_all_at_once_and_ends(bench: Bench) -> None:
+    # Nobody came to cancel it for an hour.
+    behind_a_lane(bench, 50)
+    bench.sql(
+        """UPDATE integrations SET enabled = false, disablings = disablings + 1,
+               switched_off_at = now() - interval '61 minutes'"""
+    )
+    assert sweep(bench).rung == 50
+    bench.claim(bench.bell.ids())
+    assert bench.value("SELECT count(*) FROM notifications WHERE state = 'cancelled'") == 50
+
+
 def test_one_of_a_slow_integration_moves_its_lane_again(bench: Bench) -> None:
     behind_a_lane(bench, 5)
     assert sweep(bench).rung == 1
@@ -242,6 +254,22 @@ def test_what_waits_behind_a_lane_is_looked_at_as_one_and_when_it_recovers_by_it
     bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE finished_at IS NULL")
     bench.sql("UPDATE integrations SET recovered_at = now() - interval '301 s'")
     assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
+
+
+@pytest.mark.parametrize("change", [Change(key=a_key("new")), Change(region="eu"), None])
+def test_who_ends_a_lane_leaves_sweep_its_time_to_look_at_what_waited_there(
+    bench: Bench, change: Change | None
+) -> None:
+    slow = behind_a_lane(bench, 20)
+    sweep(bench)
+    assert bench.ledger().findings == []
+    if change is not None:
+        bench.management.update(slow, change)
+    else:
+        bench.sql("UPDATE integrations SET enabled = false")
+        bench.management.enable(slow)
+    assert bench.value("SELECT slow_since FROM integrations") is None
+    assert bench.ledger().findings == []
 
 
 def test_what_waits_behind_a_lane_costs_sweep_nothing(bench: Bench) -> None:

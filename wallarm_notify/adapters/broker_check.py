@@ -122,9 +122,17 @@ def fault_of(info: Mapping[str, Any], *, may_evict: bool) -> str | None:
 
 
 def _evicts(info: Mapping[str, Any]) -> bool:
-    return int(info.get("maxmemory", 0)) > 0 and str(info.get("maxmemory_policy", "")).startswith(
+    return (_maxmemory(info) or 0) > 0 and str(info.get("maxmemory_policy", "")).startswith(
         "allkeys"
     )
+
+
+def _maxmemory(info: Mapping[str, Any]) -> int | None:
+    """0: no limit; None: what speaks Redis's protocol here does not say, or says it in words."""
+    try:
+        return int(info["maxmemory"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
@@ -141,7 +149,7 @@ def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
                 f"{reason}: events that it has confirmed are lost then, as {_ALLOW_EVICTION} accepts.",
             )
         )
-    if "aof_enabled" not in info or "maxmemory" not in info:
+    if "aof_enabled" not in info or _maxmemory(info) is None:
         reason = "The broker does not say whether it keeps messages over a restart, and what memory it has"
         found.append(Doubt("broker.not_known", f"{reason}."))
         return found
@@ -154,7 +162,7 @@ def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
                 "appendonly yes.",
             )
         )
-    if int(info["maxmemory"]) == 0:
+    if _maxmemory(info) == 0:
         found.append(
             Doubt(
                 "broker.without_limit",

@@ -163,15 +163,19 @@ def eviction(celery: Celery) -> Doubt | None:
 def _reached(celery: Celery) -> Iterator[tuple[Any, str]]:
     """A connection, and the broker's address for people."""
     with celery.connection_for_write() as connection:
-        where = shown(connection.as_uri())
+        others = len(connection.alt) - 1
         try:
             if is_redis(connection):
                 transport: Any = connection.transport
                 transport.Channel = AskingChannel
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-            # Of several it may be another one.
+            # Of several each is tried, however long the ones before it let us wait.
+            connection.ensure_connection(
+                max_retries=max(others, 1), interval_start=0, timeout=None if others > 0 else 5
+            )
             yield connection, shown(connection.as_uri())
         except connection_errors(celery) as error:
+            # Of several it may be another one by now.
+            where = shown(connection.as_uri())
             if (fault := certificate_fault(error)) is not None:
                 raise Unavailable(f"The broker at {where} is not spoken to: {fault}.") from None
             raise Unavailable(

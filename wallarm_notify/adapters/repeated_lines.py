@@ -58,8 +58,9 @@ _COMES_OR_GOES: Final = re.compile(
     "terminating connection|shutting down|starting up|recovery mode|CONNECTION_FORCED"
 )
 _SAYS_SOMETHING: Final = re.compile(
-    "FATAL|permission|password|authenticat|certificate|READONLY|read only|MISCONF|OOM|"
-    "ACCESS_REFUSED|PRECONDITION|NOT_FOUND|NOT_ALLOWED|LOCKED|could not do it|migrated|in use|in time"
+    "FATAL|permission|password|[Aa]uthenticat|certificate|READONLY|read only|MISCONF|OOM|"
+    "ACCESS_REFUSED|PRECONDITION|NOT_FOUND|NOT_ALLOWED|LOCKED|refuses the data|could not do it|migrated|"
+    "in use|in time"
 )
 """A server that answers so is not away: each such answer is a fact of its own."""
 
@@ -163,7 +164,10 @@ def _text_of(record: logging.LogRecord) -> str:
 def _is_of_a_server(error: BaseException) -> bool:
     if isinstance(error, SchedulingError):
         return any(_is_of_a_server(cause) for cause in _causes(error))
-    is_unreachable = isinstance(error, OSError) and error.errno in _UNREACHABLE
+    # Of a file that is not there the name is told, of a socket it is not.
+    is_unreachable = (
+        isinstance(error, OSError) and error.errno in _UNREACHABLE and error.filename is None
+    )
     return is_unreachable or isinstance(error, _OF_A_SERVER)
 
 
@@ -235,8 +239,13 @@ class _Said:
         if place is None:
             return 0
         number, count, at = _SLOT.unpack_from(self._memory, place)
+        if number != _number_of(
+            fact.key
+        ):  # another process took the place for its own at this moment
+            return 0
         now = self._clock()
-        if at and now < at + fact.every and not (fact.after and self._at(fact.after) > at):
+        # Who is killed while writing may leave a time to come behind, which is no time.
+        if 0 < at <= now < at + fact.every and not (fact.after and self._at(fact.after) > at):
             _SLOT.pack_into(self._memory, place, number, count + 1, at)
             return None
         _SLOT.pack_into(self._memory, place, number, 0, now)
@@ -257,7 +266,7 @@ class _Said:
 
     def _place(self, key: str) -> int | None:
         """Where a fact's time stands; None: all places are taken."""
-        number = int.from_bytes(blake2b(key.encode(errors="replace"), digest_size=8).digest()) or 1
+        number = _number_of(key)
         for step in range(_SLOTS):
             place = (number + step) % _SLOTS * _SLOT.size
             found = _SLOT.unpack_from(self._memory, place)[0]
@@ -267,3 +276,8 @@ class _Said:
                 _SLOT.pack_into(self._memory, place, number, 0, 0.0)
                 return place
         return None
+
+
+def _number_of(key: str) -> int:
+    """A fact's number, which no other has; never 0."""
+    return int.from_bytes(blake2b(key.encode(errors="replace"), digest_size=8).digest()) or 1

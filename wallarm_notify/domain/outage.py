@@ -16,28 +16,36 @@ SMALL_OUTAGE_LEAST: Final = 3
 """So many, of as many keys, can tell one where all of them are in outage (spec 6)."""
 SMALL_OUTAGE_LONGEST: Final = timedelta(hours=2)
 """For so long at the most so few are believed (spec 6)."""
+TAKEN_AND_QUIET: Final = timedelta(minutes=5)
+"""Where PagerDuty took what came last, and then nobody has sent anything for the hour and so long: it was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One integration's last hour: its region and key, its attempts, those that an outage would explain."""
+    """One integration's last hour: its region and key, its attempts, those that an outage would explain.
+
+    ``taken``: the last of them succeeded.
+    """
 
     region: str
     key: bytes
     attempts: int
     excusable: int
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
     """How the last hour went in one region (spec 6).
 
-    ``attempted`` integrations of ``keys`` different keys, ``affected`` of them in outage.
+    ``attempted`` integrations of ``keys`` different keys, ``affected`` of them in outage; the last attempt of
+    ``taken`` succeeded.
     """
 
     attempted: int = 0
     affected: int = 0
     keys: int = 0
+    taken: int = 0
 
     @property
     def is_wide(self) -> bool:
@@ -68,7 +76,9 @@ class Outage:
 class SmallOutage:
     """Since when a region looks like a small outage, and when a review found so last.
 
-    It is the same one until anybody there is well: who sends now and then begins no two hours anew.
+    It is the same one until anybody there is well: who sends now and then begins no two hours anew. Where
+    PagerDuty takes again what it is sent the hour may still look like it: ``seen_at`` is then put so far back
+    that nothing but more of the same is the same one, see ``TAKEN_AND_QUIET``.
     """
 
     began_at: datetime
@@ -86,9 +96,10 @@ def small_outage(
         return None
     if not hour.looks_small:
         return before
+    seen_at = min(now, now - window + TAKEN_AND_QUIET) if hour.taken else now
     if before is None or before.seen_at < now - window:
-        return SmallOutage(now, now)
-    return replace(before, seen_at=now)
+        return SmallOutage(now, seen_at)
+    return replace(before, seen_at=seen_at)
 
 
 def is_in_outage(attempts: int, excusable: int) -> bool:
@@ -107,6 +118,7 @@ def outages_of(hours: Iterable[Hour]) -> dict[str, Outage]:
             attempted=len(those),
             affected=sum(is_in_outage(h.attempts, h.excusable) for h in those),
             keys=len({h.key for h in those}),
+            taken=sum(h.taken for h in those),
         )
         for region, those in attempted.items()
     }

@@ -188,18 +188,24 @@ class _Region:
         self._held: dict[tuple[int, bytes], tuple[int, int]] = {}
         self._keys: Counter[bytes] = Counter()
         self._affected: set[tuple[int, bytes]] = set()
+        self._taken: set[tuple[int, bytes]] = set()
+        """Those whose last attempt succeeded."""
 
     def add(self, minute: datetime, integration_id: int, key: bytes, counts: Counts) -> None:
         """What one integration attempted in a minute."""
         self._cells.append((minute, integration_id, key, counts.attempts, counts.excusable))
         self._move((integration_id, key), counts.attempts, counts.excusable)
+        if counts.last_attempt_failed:
+            self._taken.discard((integration_id, key))
+        else:
+            self._taken.add((integration_id, key))
 
     def look(self, now: datetime, policy: Policy) -> bool:
         """Notes whether PagerDuty was down here at ``now``; whether it was not a minute before."""
         while self._cells and self._cells[0][0] < now - OUTAGE_WINDOW:
             _, integration_id, key, attempts, excusable = self._cells.popleft()
             self._move((integration_id, key), -attempts, -excusable)
-        hour = Outage(len(self._held), len(self._affected), len(self._keys))
+        hour = Outage(len(self._held), len(self._affected), len(self._keys), len(self._taken))
         self._small = small_outage(self._small, hour, now, policy.window)
         before, self.down = self.down, policy.outage_guard and hour.is_on(self._small, now)
         return self.down and not before
@@ -211,6 +217,7 @@ class _Region:
             self._held[whose] = now
         else:
             del self._held[whose]
+            self._taken.discard(whose)
         self._keys[whose[1]] += bool(now[0]) - bool(before[0])
         if not self._keys[whose[1]]:
             del self._keys[whose[1]]

@@ -158,16 +158,22 @@ class HealthQueries(Queries):
     def last_hour(self) -> list[Hour]:
         """How each integration's last hour went, as far as it is of its clean window."""
         rows = self._rows(
-            f"""SELECT i.region, coalesce(i.key_fingerprint, '') AS key, m.attempts, m.excusable
+            f"""SELECT i.region, coalesce(i.key_fingerprint, '') AS key, m.attempts, m.excusable,
+                    coalesce(m.succeeded_at >= m.failed_at, m.succeeded_at IS NOT NULL) AS taken
                 FROM (SELECT m.integration_id, m.generation, sum(m.attempts) AS attempts,
-                          sum({_EXCUSABLE_FAILURES}) AS excusable
+                          sum({_EXCUSABLE_FAILURES}) AS excusable,
+                          max(m.succeeded_last_at) AS succeeded_at,
+                          greatest(max(m.excusable_last_at), max(m.own_last_at)) AS failed_at
                       FROM health_minutes m WHERE {_WITHIN} GROUP BY 1, 2) m
                 JOIN integrations i ON i.id = m.integration_id AND i.generation = m.generation
                 WHERE i.region IS NOT NULL""",  # noqa: S608 - constants
             start=minute_of(self.now) - OUTAGE_WINDOW,
             now=self.now,
         )
-        return [Hour(r["region"], bytes(r["key"]), r["attempts"], r["excusable"]) for r in rows]
+        return [
+            Hour(r["region"], bytes(r["key"]), r["attempts"], r["excusable"], r["taken"])
+            for r in rows
+        ]
 
     def small_outages(self) -> dict[str, SmallOutage]:
         """The small outages that are known, by region."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from json import dumps
-from typing import Any
+from typing import Any, Final
 
 from wallarm_notify.adapters.store.queries import (
     NOTIFICATION_COLUMNS,
@@ -22,6 +22,10 @@ _SHOWN = """i.id, i.client_id, i.name, i.region, i.key_last4, i.subscriptions, i
     (SELECT count(*) FROM notifications n
      WHERE n.integration_id = i.id AND n.state = 'failed'
        AND n.finished_at > now() - interval '24 hours') AS failed_24h"""
+
+_SLOW_NO_MORE: Final = """recovered_at = CASE WHEN slow_since IS NULL THEN recovered_at ELSE now() END,
+    slow_since = NULL, lane_until = NULL, lane_token = NULL"""
+"""SWEEP has to look at each notification that waited behind the lane; it was one for all of them."""
 
 
 class IntegrationQueries(Queries):
@@ -151,7 +155,7 @@ class IntegrationQueries(Queries):
             )
         if key is not None or region is not None:
             self._do(
-                "UPDATE integrations SET slow_since = NULL, lane_until = NULL, lane_token = NULL WHERE id = :id",
+                f"UPDATE integrations SET {_SLOW_NO_MORE} WHERE id = :id",  # noqa: S608 - a constant
                 id=integration_id,
             )
 
@@ -169,10 +173,9 @@ class IntegrationQueries(Queries):
     def switch_on(self, integration_id: int) -> None:
         """Enables, with every setting as it was and a clean failure window."""
         self._do(
-            """UPDATE integrations SET enabled = true, generation = generation + 1, warned = 0,
-                   disabled_at = NULL, disabled_by = NULL, disabled_reason = NULL,
-                   slow_since = NULL, lane_until = NULL, lane_token = NULL
-               WHERE id = :id""",
+            f"""UPDATE integrations SET enabled = true, generation = generation + 1, warned = 0,
+                   disabled_at = NULL, disabled_by = NULL, disabled_reason = NULL, {_SLOW_NO_MORE}
+               WHERE id = :id""",  # noqa: S608 - a constant
             id=integration_id,
         )
 

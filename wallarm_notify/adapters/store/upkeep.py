@@ -62,7 +62,8 @@ class UpkeepQueries(Queries):
     def backlogs(self) -> list[Backlog]:
         """Who has notifications whose ``ring_at`` has passed, by integration and queue.
 
-        It goes from one integration to the next: how much waits of each costs nothing.
+        It goes from one integration to the next: how much waits of each costs nothing. One that is switched off
+        is not slow any more: what waits for it is cancelled, not sent.
         """
         rows = self._rows(
             f"""WITH RECURSIVE heads AS (
@@ -74,7 +75,7 @@ class UpkeepQueries(Queries):
                           AND ({_BACKLOG}) > (heads.integration_id, heads.first)
                         ORDER BY {_BACKLOG}, n.ring_at LIMIT 1) next
                 )
-                SELECT heads.*, i.slow_since IS NOT NULL AS slow,
+                SELECT heads.*, i.slow_since IS NOT NULL AND i.enabled AS slow,
                     coalesce(i.lane_until > now(), false) AS lane_taken
                 FROM heads LEFT JOIN integrations i ON i.id = heads.integration_id
                 WHERE heads.ring_at <= now()"""  # noqa: S608 - constants
