@@ -72,6 +72,7 @@ def test_a_broker_that_is_away_is_one_line_of_each_node(
 
     of_worker = added(worker, lambda: of_beat.extend(added(beat, kill)))
     for lines, node in ((of_worker, "w0@test"), (of_beat, "beat@")):
+        assert len(lines) == 1, lines
         (line,) = lines
         assert LINE.match(line)
         # The connection that was, or the one that was asked for next.
