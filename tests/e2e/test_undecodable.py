@@ -152,7 +152,7 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
     assert worker.popen.poll() is None
     assert "Unrecoverable" not in worker.text()
     with system.ask_broker() as broker:
-        assert broker.hlen(NotingChannel.unacked_key) == 0
+        eventually(lambda: not broker.hlen(NotingChannel.unacked_key), 10, "all is acknowledged")
     assert system.ledger().findings == []
 
 
