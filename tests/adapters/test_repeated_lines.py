@@ -348,3 +348,16 @@ def test_each_line_names_its_node_and_warnings_the_numbers_of_errors(log: Log) -
     assert said.endswith(" node=w@test")
     assert f"[Errno {errno.ECONNREFUSED}] Connection refused" in said
     assert (log.received("events.ingest") or "").endswith(" node=w@test")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Temporarily reducing the prefetch count to 1 to avoid over-fetching since 1 tasks are",
+        "Resuming normal operations following a restart.\nPrefetch count has been restored",
+    ],
+)
+def test_that_celery_takes_fewer_for_a_while_is_no_line_of_its_own(said: str) -> None:
+    log = Log()
+    assert log.say(CONSUMER, logging.INFO, said) is None
+    assert log.say(CONSUMER, logging.INFO, "Something else") is not None

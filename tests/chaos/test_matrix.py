@@ -141,7 +141,7 @@ def test_the_rest_of_the_world_fails_while_a_worker_is_there(
         ("ingest.begun", "notifications"),
         ("claim.begun", "notifications"),
         ("claim.committed", "attempts"),
-        ("claim.committed", "counts"),
+        ("ingest.begun", "counts"),
     ],
 )
 def test_a_connection_is_cut_in_the_middle_of_a_statement(

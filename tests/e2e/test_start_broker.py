@@ -120,9 +120,16 @@ def test_a_redis_that_evicts_is_warned_of_again_until_it_does_not(
                 thread.join(20)
 
 
+def as_cluster() -> dict[str, str]:
+    """A node's settings. The port by which nodes speak would else be 10,000 above its own, and may be taken."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return {"cluster-enabled": "yes", "cluster-port": str(probe.getsockname()[1])}
+
+
 @BOTH
 def test_a_node_of_a_cluster_is_refused(system: System, program: str) -> None:
-    with EmbeddedBroker(settings={"cluster-enabled": "yes"}) as server:
+    with EmbeddedBroker(settings=as_cluster()) as server:
         assert "Redis Cluster" in refusal(system, program, server.url)
 
 
@@ -146,7 +153,7 @@ def test_a_cluster_and_a_replica_are_told_by_their_answers_where_info_is_forbidd
     system: System,
 ) -> None:
     no_info = WORKER.replace(" +info", "")
-    with EmbeddedBroker(settings={"cluster-enabled": "yes"}) as server:
+    with EmbeddedBroker(settings=as_cluster()) as server:
         order(server, no_info)
         assert "Redis Cluster" in refusal(system, "worker -c 1", as_user(server.url, "worker"))
     with EmbeddedBroker() as primary, replica_of(primary) as server:

@@ -64,6 +64,12 @@ _SAYS_SOMETHING: Final = re.compile(
 )
 """A server that answers so is not away: each such answer is a fact of its own."""
 
+_OF_PREFETCH: Final = (
+    "Temporarily reducing the prefetch count",
+    "Resuming normal operations following a restart",
+)
+"""What Celery says besides of a connection that was lost while tasks ran."""
+
 _ERRANDS: Final = "upkeep."
 _DID_SOMETHING: Final = re.compile("[1-9]")
 _NOT_NOW: Final = "not now: "
@@ -126,6 +132,8 @@ def tells_nothing(record: logging.LogRecord) -> bool:
         return "CPendingDeprecationWarning" in record.getMessage()
     if record.levelno != logging.INFO:
         return False
+    if record.name == "celery.worker.consumer.consumer":
+        return str(record.msg).lstrip().startswith(_OF_PREFETCH)
     if record.name == "celery.worker.strategy":
         return _name_of(record).startswith(_ERRANDS) and _name_of(record) != SWEEP
     if record.name != "celery.app.trace":
