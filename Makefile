@@ -59,11 +59,11 @@ $(STAMP): $(LOCKS) pyproject.toml
 demo: $(STAMP) ## the whole way of an event, on servers it starts and stops itself
 	$(BIN)/wallarm-notify demo
 
-# What judges time comes after the rest, and little is beside it.
+# What judges time comes after the rest, and little is beside it: one of the three mostly waits.
 test: $(STAMP) ## every test, on a real PostgreSQL and a real broker; SEED=7 for an order played before
 	@code=0; \
 	$(TESTS) -n $(PROCESSES) -m 'not timing and not servers and not demo' || code=1; \
-	$(TESTS) -n 2 -m timing || code=1; \
+	$(TESTS) -n 3 -m timing || code=1; \
 	exit $$code
 
 test-servers: $(STAMP) ## tests that need more than the wheels have: RabbitMQ, which has to be installed
