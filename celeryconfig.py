@@ -6,7 +6,7 @@ from typing import Any
 from kombu import Queue
 
 from wallarm_notify import task_names
-from wallarm_notify.adapters.quorum import QuorumQueue
+from wallarm_notify.broker.quorum import QuorumQueue
 from wallarm_notify.services.prune import EVERY as PRUNE_EVERY
 from wallarm_notify.settings import settings
 from wallarm_notify.tls import use_ssl
@@ -72,7 +72,7 @@ worker_hijack_root_logger = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_consumer = "tasks.consumer:KeepingConsumer"
 
-beat_scheduler = "wallarm_notify.adapters.beat_scheduler:SteadyScheduler"
+beat_scheduler = "wallarm_notify.broker.beat_scheduler:SteadyScheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
     "sweep": {

@@ -47,17 +47,8 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from benchmarks.stage import Void, say
-from wallarm_notify.adapters import migrations
-from wallarm_notify.adapters.borrowed import database_of_our_own
-from wallarm_notify.adapters.database import make_engine, transaction
-from wallarm_notify.adapters.store.queries import (
-    NOTIFICATION_COLUMNS,
-    Queries,
-    notification_of,
-    parameters_of,
-    rows_of,
-)
-from wallarm_notify.adapters.store.routing import RoutingQueries
+from wallarm_notify.devstack.embedded import DATABASE_URL, EmbeddedPostgres
+from wallarm_notify.devstack.shared_servers import database_of_our_own
 from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import (
     NewNotification,
@@ -68,7 +59,16 @@ from wallarm_notify.domain.notification import (
     recorded,
 )
 from wallarm_notify.domain.outcome import Delivered, Outcome, RetryLater
-from wallarm_notify.embedded import DATABASE_URL, EmbeddedPostgres
+from wallarm_notify.store import migrations
+from wallarm_notify.store.connection import make_engine, transaction
+from wallarm_notify.store.queries import (
+    NOTIFICATION_COLUMNS,
+    Queries,
+    notification_of,
+    parameters_of,
+    rows_of,
+)
+from wallarm_notify.store.routing import RoutingQueries
 
 BATCH: Final = 100
 INTEGRATIONS: Final = 1000

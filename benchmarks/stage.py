@@ -18,16 +18,15 @@ from celery import Celery
 from sqlalchemy import text
 
 from benchmarks.sink import SINK
-from wallarm_notify.adapters import migrations
-from wallarm_notify.adapters.borrowed import database_of_our_own
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.secrets import generate
-from wallarm_notify.adapters.store import Transaction
 from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.devstack.embedded import DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.devstack.shared_servers import database_of_our_own
 from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
-from wallarm_notify.embedded import DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
 from wallarm_notify.services.manage_integrations import Draft
 from wallarm_notify.settings import Settings
+from wallarm_notify.store import Transaction, migrations
+from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.encryption import generate
 
 T = TypeVar("T")
 

@@ -15,6 +15,6 @@ except SettingsError as error:
     sys.exit(f"wallarm-notify: {error}")
 
 from tasks import delivery, process, routing, upkeep
-from wallarm_notify.adapters.queue import app
+from wallarm_notify.broker.app import app
 
 __all__ = ["app", "delivery", "process", "routing", "upkeep"]

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from celery import signals
 
-from wallarm_notify.adapters.broker_check import BEAT, MAY_EVICT, Doubt, Uses
-from wallarm_notify.adapters.queue import app, check_broker, eviction
+from wallarm_notify.broker.app import app, check_broker, eviction
+from wallarm_notify.broker.broker_check import BEAT, MAY_EVICT, Doubt, Uses
 from wallarm_notify.domain.errors import NotifyError, Unavailable
 from wallarm_notify.settings import settings
 

@@ -12,14 +12,14 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import set_event_loop
 
-from wallarm_notify.adapters.convoy import Convoy, Gathering
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.message_check import fault_of
-from wallarm_notify.adapters.quarantine import Quarantine, bytes_of, is_returned, mark_returned
-from wallarm_notify.adapters.quorum import QuorumQueue, fix_prefetch
-from wallarm_notify.adapters.redis_channel import NotingChannel, install
-from wallarm_notify.adapters.store import Store, Transaction
+from wallarm_notify.broker.batching import Convoy, Gathering
+from wallarm_notify.broker.message_check import fault_of
+from wallarm_notify.broker.quarantine import Quarantine, bytes_of, is_returned, mark_returned
+from wallarm_notify.broker.quorum import QuorumQueue, fix_prefetch
+from wallarm_notify.broker.redis_transport import NotingChannel, install
 from wallarm_notify.settings import settings
+from wallarm_notify.store import Store, Transaction
+from wallarm_notify.store.connection import make_engine
 from wallarm_notify.task_names import INGEST_QUEUES, OUR_QUEUES
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import logging
 
 from tasks.process import wiring
 from wallarm_notify import task_names
-from wallarm_notify.adapters.queue import app
+from wallarm_notify.broker.app import app
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.notification import START_WITHIN
 

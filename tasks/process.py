@@ -17,10 +17,10 @@ from celery.utils.nodenames import gethostname
 from celery.worker import state
 
 from tasks import broker_at_start
-from wallarm_notify.adapters.broker_check import uses_of_worker
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.logging import set_up_logging
-from wallarm_notify.adapters.process_check import (
+from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.broker.app import app
+from wallarm_notify.broker.broker_check import uses_of_worker
+from wallarm_notify.broker.process_check import (
     PREFORK,
     allow_open_files,
     check_pool,
@@ -28,14 +28,15 @@ from wallarm_notify.adapters.process_check import (
     check_temporary_folder,
     files_needed,
 )
-from wallarm_notify.adapters.queue import app
-from wallarm_notify.adapters.quorum import QuorumQueue
-from wallarm_notify.adapters.secrets import KeyCipher
-from wallarm_notify.adapters.store import Store
-from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.broker.quorum import QuorumQueue
 from wallarm_notify.domain.errors import NotifyError, Refused
 from wallarm_notify.domain.notification import START_WITHIN
+from wallarm_notify.logs import set_up_logging
+from wallarm_notify.sender.dispatcher import CONNECTIONS
 from wallarm_notify.settings import settings
+from wallarm_notify.store import Store
+from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,9 @@ def _check_machine(worker: Any, *, delivers: bool) -> None:
     if pool == PREFORK:
         check_semaphores()
     most, *_ = worker.options.get("autoscale") or [0]
-    allow_open_files(files_needed(max(worker.concurrency, most), delivers=delivers))
+    allow_open_files(
+        files_needed(max(worker.concurrency, most), connections=CONNECTIONS if delivers else 0)
+    )
 
 
 def _check_database(*, delivers: bool) -> None:

@@ -13,12 +13,12 @@ from celery.worker.request import Request
 
 from tasks.process import wiring
 from wallarm_notify import task_names
-from wallarm_notify.adapters.call_text import read_calls_or_texts
-from wallarm_notify.adapters.quarantine import mark_returned
-from wallarm_notify.adapters.queue import app
+from wallarm_notify.broker.app import app
+from wallarm_notify.broker.quarantine import mark_returned
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.schemas import read_call
+from wallarm_notify.schemas.call_text import read_calls_or_texts
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +91,9 @@ def ingest(*args: Any, **kwargs: Any) -> str:
 
 @app.task(name=task_names.INGEST_CALLS, Request=IngestRequest, acks_on_failure_or_timeout=False)
 def ingest_calls(calls: list[Any]) -> str:
-    """Does so with several calls of ``events.ingest`` at once: see ``adapters.convoy``.
+    """Does so with several calls of ``events.ingest`` at once: see ``broker.batching``.
 
-    Or with one that cannot be read as a whole: see ``adapters.call_text``.
+    Or with one that cannot be read as a whole: see ``schemas.call_text``.
     """
     return _take_in(*read_calls_or_texts(calls))
 

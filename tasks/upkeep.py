@@ -4,8 +4,8 @@ import logging
 
 from tasks.process import wiring
 from wallarm_notify import task_names
-from wallarm_notify.adapters.queue import app
-from wallarm_notify.adapters.unread import bring_in
+from wallarm_notify.broker.app import app
+from wallarm_notify.broker.unread import bring_in
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.message import counted
 

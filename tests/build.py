@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -12,9 +13,6 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.secrets import KeyCipher, generate
-from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.crossing import Crossing
 from wallarm_notify.domain.event import Event, Severity
@@ -41,6 +39,9 @@ from wallarm_notify.services.review import Review, Reviewed
 from wallarm_notify.services.route import Routed, Router
 from wallarm_notify.services.sweep import Sweep
 from wallarm_notify.services.take_in_ahead import TakeInAhead
+from wallarm_notify.store import Store
+from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.encryption import KeyCipher, generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,6 +71,13 @@ def eventually(condition: Callable[[], Any], within: float = 5.0) -> Any:
 def a_key(name: str = "") -> IntegrationKey:
     """A well-formed key of its own; ``name`` is its beginning."""
     return IntegrationKey((name + uuid4().hex)[:32])
+
+
+def a_body(key: IntegrationKey) -> bytes:
+    """A request's body that PagerDuty takes."""
+    payload = {"summary": "Rule created", "source": "Wallarm", "severity": "info"}
+    event = {"routing_key": key.reveal(), "event_action": "trigger", "payload": payload}
+    return json.dumps(event).encode()
 
 
 def an_event_object(**fields: Any) -> dict[str, Any]:

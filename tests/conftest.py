@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -20,7 +22,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, Phase, settings
 
-from wallarm_notify.embedded import BROKER_URL, DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.devstack.embedded import (
+    BROKER_URL,
+    DATABASE_URL,
+    EmbeddedBroker,
+    EmbeddedPostgres,
+)
+from wallarm_notify.sandbox.client import SandboxClient
+from wallarm_notify.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +94,7 @@ class Databases:
         """A connection to each: making one takes as long as emptying a database."""
 
     def __enter__(self) -> Self:
-        from wallarm_notify.adapters import migrations  # noqa: PLC0415 (only for tests that ask)
+        from wallarm_notify.store import migrations  # noqa: PLC0415 (only for tests that ask)
 
         execute(self._server, f"CREATE DATABASE {self._template}")
         url = sibling(self._server, self._template)
@@ -257,6 +266,73 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A CA that nobody trusts unless told to."""
     return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment is not meant for servers of this machine."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> SandboxClient:
+    return SandboxClient(sandbox.url)
+
+
+@pytest.fixture(name="redis")
+def empty_broker(broker_url: str) -> Iterator[redis.Redis]:
+    """The broker, empty before and after."""
+    with redis.Redis.from_url(broker_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def empty_database(database_server: str) -> Iterator[str]:
+    """URL of a database without any table."""
+    name = f"wallarm_notify_empty_{uuid4().hex}"
+    engine = sa.create_engine(database_server, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield sa.make_url(database_server).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
+    """Serves one connection after the other with a function of its socket; returns the base URL."""
+    listeners: list[socket.socket] = []
+
+    def start(answer: Callable[[socket.socket], None]) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def run() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, suppress(OSError):
+                        connection.recv(65536)
+                        answer(connection)
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for listener in listeners:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
 
 
 def connected(url: str) -> sa.Connection:

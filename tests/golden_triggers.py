@@ -1,7 +1,7 @@
 """One trigger and event for each condition, and the golden file of the alert it makes.
 
 What differs from run to run, ids and times, is written as what it is. The files are written anew, to
-be read in the diff, by ``PYTHONPATH=tests python tests/adapters/pagerduty/test_firings.py``.
+be read in the diff, by ``PYTHONPATH=tests python tests/pagerduty/test_firing_alerts.py``.
 """
 
 from __future__ import annotations

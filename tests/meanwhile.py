@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from build import eventually
 
-from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.services.ports import since_boot
+from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from build import Bench
 
-    from wallarm_notify.adapters.store import Store
+    from wallarm_notify.store import Store
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from documents import block
 from redis import Redis
 
-from wallarm_notify.adapters import migrations
-from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.store import migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

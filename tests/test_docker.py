@@ -183,7 +183,7 @@ def test_what_the_image_is_made_of_reaches_the_build() -> None:
     for path in copied:
         assert (ROOT / path).exists()
         assert not is_ignored(path)
-    assert not is_ignored("wallarm_notify/adapters/migrations/versions/0001_first_schema.py")
+    assert not is_ignored("wallarm_notify/store/migrations/versions/0001_first_schema.py")
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ import pytest
 from build import an_event_object
 from kombu.utils.json import loads
 
-from wallarm_notify.adapters.call_text import call_in, read_call_text
-from wallarm_notify.adapters.json_text import NoJson
-from wallarm_notify.adapters.pagerduty.body import render
-from wallarm_notify.adapters.pagerduty.encode import encode
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.pagerduty.encode import encode
+from wallarm_notify.pagerduty.request import render
 from wallarm_notify.schemas import is_deep, read_event
+from wallarm_notify.schemas.call_text import call_in, read_call_text
+from wallarm_notify.schemas.json_text import NoJson
 
 BYTES = 250_000
 

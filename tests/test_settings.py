@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.bootstrap import policy_of
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.settings import Settings, SettingsError, read_settings, unknown_variables
 from wallarm_notify.settings import settings as settings_of_this_process
+from wallarm_notify.store.encryption import generate
 
 PREFIX = "WALLARM_NOTIFY_"
 

@@ -14,11 +14,11 @@ import pytest
 import sqlalchemy as sa
 from certificates import ELSEWHERE, Authority, TLSFront
 
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.producer import NotSent, Producer
 from wallarm_notify.settings import SettingsError, read_settings
+from wallarm_notify.store import Store
+from wallarm_notify.store.connection import make_engine
 from wallarm_notify.tls import ca_fault, certificate_fault, unchecked_warning, use_ssl
 from wallarm_notify.urls import read_broker
 

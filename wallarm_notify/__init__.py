@@ -11,10 +11,10 @@ The way of an event::
 
 - an event comes in: ``schemas`` reads it, ``services.route`` stores and matches it,
   ``services.fire`` counts it for the client's triggers
-- a notification goes out: ``services.deliver`` claims it, ``adapters.courier`` sends it,
+- a notification goes out: ``services.deliver`` claims it, ``sender.dispatcher`` sends it,
   ``domain.outcome`` judges the answer, ``domain.retry`` says when it is tried again
 - what was forgotten is found: ``services.sweep``; what balances: ``services.ledger``
 
-Imports run one way: ``tasks`` | ``entrypoints`` -> ``bootstrap`` -> ``adapters`` -> ``schemas``,
-``settings``, ``task_names`` -> ``services`` -> ``domain``. Contracts in ``pyproject.toml`` keep it so.
+Imports run one way: ``tasks`` | ``entrypoints`` -> ``bootstrap`` -> ``sender`` | ``broker`` -> ``store`` |
+``pagerduty`` | ``schemas`` -> ``services`` -> ``domain``. Contracts in ``pyproject.toml`` keep it so.
 """

@@ -1,4 +1,4 @@
-"""The only place where use cases meet the adapters."""
+"""The only place where the parts of a process meet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,19 +7,16 @@ from functools import cached_property
 from threading import RLock
 from typing import Any, Self, TypeVar, overload
 
-from wallarm_notify.adapters.courier import Courier
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.pagerduty.body import render, test_alerts
-from wallarm_notify.adapters.pagerduty.encode import encode
-from wallarm_notify.adapters.pagerduty.post import Poster
-from wallarm_notify.adapters.secrets import KeyCipher
-from wallarm_notify.adapters.store import Store
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.outcome import Answer
+from wallarm_notify.pagerduty.client import Poster
+from wallarm_notify.pagerduty.encode import encode
+from wallarm_notify.pagerduty.request import render, test_alerts
 from wallarm_notify.schemas import canonical, value_hash
+from wallarm_notify.sender.dispatcher import Courier
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
 from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.manage_integrations import Management
@@ -31,11 +28,14 @@ from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.resubmit_message import SET_ASIDE, UNDECODABLE, ResubmitMessage
 from wallarm_notify.services.review import Review
 from wallarm_notify.services.route import Departures, Router
+from wallarm_notify.services.send_test_alerts import Target, Testing
 from wallarm_notify.services.set_aside import try_again
 from wallarm_notify.services.sweep import Sweep
 from wallarm_notify.services.take_in_ahead import TakeInAhead
-from wallarm_notify.services.test_integration import Target, Testing
 from wallarm_notify.settings import Settings
+from wallarm_notify.store import Store
+from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.encryption import KeyCipher
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class Wiring:
     @made_once
     def _bell(self) -> Any:
         """The broker. Celery is imported only where messages are sent."""
-        from wallarm_notify.adapters.queue import CeleryDoorbell, app  # noqa: PLC0415 - see above
+        from wallarm_notify.broker.app import CeleryDoorbell, app  # noqa: PLC0415 - see above
 
         return CeleryDoorbell(app)
 

@@ -16,14 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wallarm_notify.adapters.courier import Courier
-from wallarm_notify.adapters.pagerduty.post import Poster
+from wallarm_notify.pagerduty.client import Poster
+from wallarm_notify.sender.dispatcher import Courier
 from wallarm_notify.services import deliver, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wallarm_notify.adapters.pagerduty.post import Landed
+    from wallarm_notify.pagerduty.client import Landed
 
 VARIABLE: Final = "CHAOS_POINTS"
 """A JSON list of {point, action, times}, and the folder where what was met is noted down."""

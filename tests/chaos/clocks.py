@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wallarm_notify.adapters.redis_channel import NotingChannel
-from wallarm_notify.embedded import EmbeddedPostgres
+from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.devstack.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from e2e.system import System
 from chaos.outside import World
 from chaos.report import Report
 from chaos.scene import SHORTENED, Scene
-from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 

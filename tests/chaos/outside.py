@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chaos.scene import Scene
-    from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+    from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
 
 AWAY: Final = 1.5
 REFUSING: Final = 3.0

@@ -15,7 +15,7 @@ from e2e.system import ROOT, Process, System, a_key, an_event, eventually
 from chaos.armed import FOLDER, VARIABLE
 from chaos.beat_clock import CLOCK_FILE
 from chaos.judge import Expected, verdict
-from wallarm_notify.adapters.redis_channel import NotingChannel
+from wallarm_notify.broker.redis_transport import NotingChannel
 from wallarm_notify.services.manage_triggers import TriggerDraft
 
 if TYPE_CHECKING:

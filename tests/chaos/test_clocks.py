@@ -12,8 +12,8 @@ from e2e.system import an_event, eventually
 
 from chaos.clocks import SetClock, postgres_by_a_clock, redis_clock_jumps
 from chaos.scene import CLIENTS, LATER_WITHIN, Scene
-from wallarm_notify.adapters import migrations
 from wallarm_notify.domain.pacing import WINDOW
+from wallarm_notify.store import migrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

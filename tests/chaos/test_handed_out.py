@@ -12,7 +12,7 @@ from e2e.system import eventually
 
 from chaos.outside import broker_killed
 from chaos.scene import INGESTED_WITHIN, Scene
-from wallarm_notify.adapters.redis_channel import NotingChannel
+from wallarm_notify.broker.redis_transport import NotingChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

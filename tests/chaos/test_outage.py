@@ -18,7 +18,7 @@ from e2e.system import Process, a_key, an_event, eventually
 
 from chaos.report import Look, Outage
 from chaos.scene import AS_INSTALLED, Scene
-from wallarm_notify.adapters.redis_channel import NotingChannel
+from wallarm_notify.broker.redis_transport import NotingChannel
 from wallarm_notify.domain.retry import CYCLES, WAITS
 from wallarm_notify.services import sweep
 

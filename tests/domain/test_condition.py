@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.test_trigger import a_trigger
-from wallarm_notify.adapters.pagerduty.body import render
-from wallarm_notify.adapters.pagerduty.encode import encode
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.condition import (
     CONDITIONS_OF,
@@ -27,6 +25,8 @@ from wallarm_notify.domain.event import EVENT_TYPES, Event, Severity
 from wallarm_notify.domain.filters import ATTACK_TYPES, FILTERS, Operator
 from wallarm_notify.domain.firing import Window, fired, thing_of
 from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.pagerduty.encode import encode
+from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body
 from wallarm_notify.schemas import read_event
 

@@ -16,13 +16,13 @@ from uuid import uuid4
 
 import redis
 
-from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
 from wallarm_notify.services.ledger import Ledger, draw_up
 from wallarm_notify.services.listings import Filter, ShownNotification
 from wallarm_notify.services.manage_integrations import Draft
 from wallarm_notify.settings import Settings
+from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from e2e.system import System, a_key, an_event, eventually
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.embedded import EmbeddedPostgres
+from wallarm_notify.devstack.embedded import EmbeddedPostgres
+from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +149,7 @@ def test_ingest_waits_for_the_database_and_acknowledges_nothing_before_its_commi
 ) -> None:
     from sqlalchemy import make_url  # noqa: PLC0415 - one use
 
-    from wallarm_notify.adapters.migrations import upgrade  # noqa: PLC0415 - one use
+    from wallarm_notify.store.migrations import upgrade  # noqa: PLC0415 - one use
 
     with EmbeddedPostgres(settings={"fsync": "off"}) as server:
         upgrade(server.url)

@@ -11,8 +11,8 @@ from build import RING, Bell, a_trigger_draft, criteria_of, text_of
 from build import an_event as an_accepted_event
 
 from e2e.system import System, a_key, an_event, eventually, sandbox_times
-from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.services.route import Router
+from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,16 +24,16 @@ from redis.exceptions import NoPermissionError
 
 from e2e.flower import Flower
 from e2e.system import System, an_event, eventually
-from wallarm_notify.adapters import migrations
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.producer import Producer
 from wallarm_notify.sandbox.client import SandboxClient
+from wallarm_notify.store import migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+    from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
     from wallarm_notify.sandbox.server import Sandbox
 
 

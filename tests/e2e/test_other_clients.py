@@ -15,9 +15,9 @@ from kombu import Connection, Queue
 from sqlalchemy import text
 
 from e2e.system import System, a_key, an_event, eventually
-from wallarm_notify.adapters.database import make_engine
-from wallarm_notify.adapters.unread import unread_lists
+from wallarm_notify.broker.unread import unread_lists
 from wallarm_notify.sandbox.client import SandboxClient
+from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

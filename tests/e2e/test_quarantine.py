@@ -12,8 +12,8 @@ from chaos.rabbitmq import RabbitMQ
 from sqlalchemy import text
 
 from e2e.system import ROOT, System, a_key, an_event, eventually
-from wallarm_notify.adapters.database import make_engine
 from wallarm_notify.sandbox.client import SandboxClient
+from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

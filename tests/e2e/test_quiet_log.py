@@ -11,8 +11,8 @@ from privileges import WORKER, as_user, order
 from sqlalchemy import make_url
 
 from e2e.system import Process, System, a_key, an_event, eventually
-from wallarm_notify.adapters.migrations import upgrade
-from wallarm_notify.embedded import EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.store.migrations import upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,8 +17,8 @@ from privileges import WORKER, as_user, documented_broker, order, refusals
 
 from e2e.system import Process, System, eventually
 from e2e.test_start import start
-from wallarm_notify.adapters.queue import app, check_broker
-from wallarm_notify.embedded import EmbeddedBroker
+from wallarm_notify.broker.app import app, check_broker
+from wallarm_notify.devstack.embedded import EmbeddedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ from conftest import execute
 from sqlalchemy import make_url
 
 from e2e.system import ROOT, Process, System, a_key
-from wallarm_notify.adapters import migrations
-from wallarm_notify.adapters.secrets import generate
-from wallarm_notify.embedded import EmbeddedPostgres
+from wallarm_notify.devstack.embedded import EmbeddedPostgres
+from wallarm_notify.store import migrations
+from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

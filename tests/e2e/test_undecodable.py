@@ -17,11 +17,11 @@ from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 from sqlalchemy import make_url
 
 from e2e.system import ROOT, System, a_key, an_event, eventually
-from wallarm_notify.adapters.call_text import read_message_text
-from wallarm_notify.adapters.json_text import text_of
-from wallarm_notify.adapters.migrations import upgrade
-from wallarm_notify.adapters.redis_channel import NotingChannel
-from wallarm_notify.embedded import EmbeddedPostgres
+from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.devstack.embedded import EmbeddedPostgres
+from wallarm_notify.schemas.call_text import read_message_text
+from wallarm_notify.schemas.json_text import text_of
+from wallarm_notify.store.migrations import upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoints.command_line import KEY, CommandLine
-from wallarm_notify.adapters import queue
-from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.broker import app as queue
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 from wallarm_notify.settings import settings
+from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

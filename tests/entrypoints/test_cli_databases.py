@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from entrypoints.command_line import KEY
-from wallarm_notify.adapters.migrations import newest
-from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.settings import settings
+from wallarm_notify.store.encryption import generate
+from wallarm_notify.store.migrations import newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

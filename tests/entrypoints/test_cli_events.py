@@ -11,9 +11,9 @@ import pytest
 from build import a_rejection, an_event, an_event_object
 from odd_events import with_odd
 
-from wallarm_notify.adapters.call_text import read_call_text
 from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.domain.set_aside import DEATHS, TriedCall
+from wallarm_notify.schemas.call_text import read_call_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,10 +18,10 @@ from freezegun import freeze_time
 from prometheus_client.parser import text_string_to_metric_families
 
 from entrypoints.command_line import COMMAND, KEY
-from wallarm_notify.adapters.metrics import exposition
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.entrypoints.cli.options import read_duration, read_since
 from wallarm_notify.entrypoints.cli.output import percent_of
+from wallarm_notify.entrypoints.metrics import exposition
 from wallarm_notify.settings import settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoints.command_line import COMMAND, CommandLine
-from wallarm_notify.adapters.hosts import UNKNOWN
+from wallarm_notify.entrypoints.hosts import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

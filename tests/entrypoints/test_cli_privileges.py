@@ -12,13 +12,13 @@ from privileges import as_role, as_user, documented_broker, documented_postgres,
 from entrypoints.command_line import KEY, CommandLine
 from entrypoints.conftest import command_line
 from entrypoints.test_cli_program import every_command
-from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.schemas import read_call
+from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wallarm_notify.embedded import EmbeddedBroker
+    from wallarm_notify.devstack.embedded import EmbeddedBroker
     from wallarm_notify.sandbox.server import Sandbox
 
 NO_DATABASE = {"cloud-ips", "demo", "flower", "sandbox", "secrets generate"} | {

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from build import a_rejection, a_user_event, an_attack, an_event
 from cryptography.fernet import Fernet
 
-from wallarm_notify.adapters.migrations import newest
 from wallarm_notify.domain.client import CLOUD_ADDRESSES
 from wallarm_notify.settings import settings
+from wallarm_notify.store.migrations import newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

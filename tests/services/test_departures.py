@@ -24,19 +24,19 @@ from build import (
 )
 from meanwhile import round_trips
 
-from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.notification import START_WITHIN, State
 from wallarm_notify.services.deliver import Claim, Knobs, Sending
 from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.ports import since_boot
 from wallarm_notify.services.route import FEW, SOON, Departures, Routed, Router
+from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from wallarm_notify.adapters.store import Store
     from wallarm_notify.domain.event import Event
+    from wallarm_notify.store import Store
 
 
 @dataclass

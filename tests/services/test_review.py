@@ -27,7 +27,6 @@ from build import (
 from freezegun import freeze_time
 from meanwhile import overlapping
 
-from wallarm_notify.adapters.store import health
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.domain.health import Judgement, Policy, judge
 from wallarm_notify.services.explain import explain
@@ -35,6 +34,7 @@ from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.measure import measure
 from wallarm_notify.services.prune import prune
 from wallarm_notify.services.review import Review, Reviewed, Suspect
+from wallarm_notify.store import health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,14 +20,14 @@ from build import (
     text_of,
 )
 
-from wallarm_notify.adapters.store.queries import Queries
 from wallarm_notify.services.route import Routed, route
+from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wallarm_notify.adapters.store import Transaction
     from wallarm_notify.domain.event import Event
+    from wallarm_notify.store import Transaction
 
 
 @contextmanager

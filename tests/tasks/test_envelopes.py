@@ -15,11 +15,11 @@ from celery import Celery
 from kombu import Queue
 
 from wallarm_notify import task_names
-from wallarm_notify.adapters.queue import CeleryDoorbell, check_broker
-from wallarm_notify.adapters.secrets import generate
+from wallarm_notify.broker.app import CeleryDoorbell, check_broker
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.message import LONGEST_COUNTDOWN, messages
 from wallarm_notify.domain.retry import WAITS
+from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

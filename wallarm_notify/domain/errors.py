@@ -1,5 +1,14 @@
 """What can go wrong, told apart: a wrong request, or trouble of our own."""
 
+import errno
+import os
+import re
+from typing import Final
+
+_NUMBER_BY_TEXT: Final = {os.strerror(number): number for number in errno.errorcode}
+_TEXTS: Final = "|".join(re.escape(text) for text in sorted(_NUMBER_BY_TEXT, key=len, reverse=True))
+_PLACE: Final = re.compile(rf"(\[Errno \d+\] )?(?<![\w-])({_TEXTS})(?![\w-])")
+
 
 class NotifyError(Exception):
     """A sentence for people: what was wrong, where, and what to do."""
@@ -30,3 +39,12 @@ def system_words(error: OSError) -> str:
     if error.strerror is None:
         return str(error)
     return f"{error.strerror} [errno {error.errno}]"
+
+
+def with_errno(text: str) -> str:
+    """``text`` with the numbers of the operating system's errors before them: ``[Errno 111] Connection refused``."""
+    return _PLACE.sub(_numbered, text)
+
+
+def _numbered(found: re.Match[str]) -> str:
+    return found[0] if found[1] else f"[Errno {_NUMBER_BY_TEXT[found[2]]}] {found[2]}"

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from wallarm_notify.adapters.logging import set_up_logging
 from wallarm_notify.entrypoints.cli.clients import clients
 from wallarm_notify.entrypoints.cli.cloud_ips import cloud_ips
 from wallarm_notify.entrypoints.cli.database import db
@@ -23,6 +22,7 @@ from wallarm_notify.entrypoints.cli.program import Program
 from wallarm_notify.entrypoints.cli.sandbox import sandbox
 from wallarm_notify.entrypoints.cli.secret_keys import secrets
 from wallarm_notify.entrypoints.cli.triggers import triggers
+from wallarm_notify.logs import set_up_logging
 
 COMMANDS = (
     db,

@@ -16,7 +16,7 @@ def db() -> None:
 @json_option
 def upgrade(as_json: bool) -> None:
     """Bring the database to this program's version; harmless where it has it."""
-    from wallarm_notify.adapters import migrations  # noqa: PLC0415 - Alembic, only here
+    from wallarm_notify.store import migrations  # noqa: PLC0415 - Alembic, only here
 
     before, after = migrations.upgrade(read_settings().database())
     if as_json:

@@ -338,8 +338,8 @@ def _content(file: Path, most: int) -> bytes:
 
 def _read_message(raw: bytes) -> tuple[list[Event], list[Rejection]]:
     # pydantic and kombu, only here
-    from wallarm_notify.adapters.call_text import read_message_text  # noqa: PLC0415
-    from wallarm_notify.adapters.json_text import NoJson, text_of  # noqa: PLC0415
+    from wallarm_notify.schemas.call_text import read_message_text  # noqa: PLC0415
+    from wallarm_notify.schemas.json_text import NoJson, text_of  # noqa: PLC0415
 
     if len(raw) > LONGEST_MESSAGE:
         raise Refused(

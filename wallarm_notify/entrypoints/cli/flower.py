@@ -40,9 +40,9 @@ def flower(port: int, address: str, options: tuple[str, ...]) -> None:
     """
     settings = read_settings()
     settings.broker()
-    from wallarm_notify.adapters.flower import Monitor  # noqa: PLC0415 - Flower, only here
-    from wallarm_notify.adapters.hosts import KnownHosts  # noqa: PLC0415 - likewise
-    from wallarm_notify.adapters.queue import app  # noqa: PLC0415 - likewise
+    from wallarm_notify.broker.app import app  # noqa: PLC0415 - likewise
+    from wallarm_notify.entrypoints.flower import Monitor  # noqa: PLC0415 - Flower, only here
+    from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - likewise
 
     try:
         monitor = Monitor(app, address, port, KnownHosts(address, settings.known_hosts), options)

@@ -27,8 +27,8 @@ def metrics(port: int | None, address: str | None) -> None:
 
     They are served to who asks by localhost, the address, or a name in WALLARM_NOTIFY_HOSTS.
     """
-    from wallarm_notify.adapters.hosts import KnownHosts  # noqa: PLC0415 - only this command
-    from wallarm_notify.adapters.metrics import MetricsServer, exposition  # noqa: PLC0415 - likewise
+    from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - only this command
+    from wallarm_notify.entrypoints.metrics import MetricsServer, exposition  # noqa: PLC0415 - likewise
 
     parts = wiring()
     figures = parts.figures

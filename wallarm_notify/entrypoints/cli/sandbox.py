@@ -29,7 +29,7 @@ DEFAULT_PORT = 8088
 )
 def sandbox(port: int, host: str, rate_limit: int) -> None:
     """Run a PagerDuty Events API v2 for tests until Ctrl-C; needs no setting."""
-    from wallarm_notify.adapters.hosts import KnownHosts  # noqa: PLC0415 - a server, only here
+    from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - a server, only here
     from wallarm_notify.sandbox.server import Sandbox  # noqa: PLC0415 - likewise
 
     server = Sandbox(host, port, rate_limit, knows=KnownHosts(host).know)

@@ -19,7 +19,7 @@ def secrets() -> None:
 @json_option
 def generate(as_json: bool) -> None:
     """Make a new key for WALLARM_NOTIFY_SECRET_KEYS; needs no setting."""
-    from wallarm_notify.adapters import secrets as at_rest  # noqa: PLC0415 - cryptography, only here
+    from wallarm_notify.store import encryption as at_rest  # noqa: PLC0415 - cryptography, only here
 
     key = at_rest.generate()
     if as_json:

@@ -16,7 +16,6 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from wallarm_notify.adapters.store import Transaction
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Integration, IntegrationKey
@@ -46,6 +45,7 @@ from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.services.listings import Filter, ShownNotification
 from wallarm_notify.services.manage_integrations import Draft
 from wallarm_notify.services.trigger_listings import show_trigger
+from wallarm_notify.store import Transaction
 
 TIME_LIMIT: Final = 75.0
 """Seconds from the start, after which what is still open counts as broken."""

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wallarm_notify.adapters.borrowed import broker_to_ourselves, database_of_our_own
-from wallarm_notify.adapters.migrations import upgrade
-from wallarm_notify.adapters.secrets import generate
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.embedded import BROKER_URL, DATABASE_URL, services
+from wallarm_notify.devstack.embedded import BROKER_URL, DATABASE_URL, services
+from wallarm_notify.devstack.shared_servers import broker_to_ourselves, database_of_our_own
 from wallarm_notify.entrypoints.demo.processes import Crew
 from wallarm_notify.entrypoints.demo.scenario import PACE_PER_MINUTE, SHORTENED
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 from wallarm_notify.settings import PREFIX, Settings, read_settings
+from wallarm_notify.store.encryption import generate
+from wallarm_notify.store.migrations import upgrade
 
 Say = Callable[[str], None]
 

@@ -1,0 +1,214 @@
+"""Whether a message may become a task, and what of it: whoever may enqueue is lent no more than that (spec 2).
+
+What Celery would do for a message of a task of ours, it would do for a stranger's: run any task there is,
+enqueue what is to follow it, wait for years, unpack gigabytes. So a message keeps what our tasks
+need, and nothing else of it is read.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from celery import Celery
+from celery.worker.request import Request
+from kombu.exceptions import DecodeError
+from kombu.utils.json import dumps
+
+from wallarm_notify import task_names
+from wallarm_notify.broker.batching import events_in
+from wallarm_notify.domain.message import counted
+from wallarm_notify.schemas import is_deep
+from wallarm_notify.schemas.call_text import call_in
+from wallarm_notify.schemas.json_text import NoJson, text_of
+
+DEEPEST: Final = 256
+"""Lists and objects within one another; Celery pickles a call, and stalls on what is too deep."""
+
+LONGEST_WORD: Final = 255
+"""Characters of an id or a name."""
+
+LONGEST_WORDS: Final = 1_000
+"""Characters of how a task of ours calls its arguments, for people."""
+
+FURTHEST: Final = timedelta(hours=2)
+"""How far ahead a task of ours may be due. It is a minute at most, and clocks differ."""
+
+_TAKEN: Final[Mapping[str, frozenset[str]]] = {
+    task_names.NOTIFICATIONS_QUEUE: frozenset({task_names.DELIVER}),
+    task_names.RETRIES_QUEUE: frozenset({task_names.DELIVER}),
+    task_names.UPKEEP_QUEUE: frozenset({task_names.SWEEP, task_names.REVIEW, task_names.PRUNE}),
+}
+"""What is taken from our own queues. From all others, which producers write to, it is events."""
+
+_PRODUCERS: Final = frozenset({task_names.INGEST})
+
+_OTHER_SERIALIZERS: Final = frozenset(
+    {
+        "application/x-python-serialize",
+        "application/x-yaml",
+        "application/x-msgpack",
+        "application/msgpack",
+    }
+)
+"""Content types of Celery's other serializers, which are refused.
+
+Clients of other languages write whatever they like.
+"""
+
+_NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+def fault_of(message: Any, app: Celery, queue: str) -> str | None:
+    """Why ``message``, taken from ``queue``, becomes no task; None: it does, and has been made sound.
+
+    What other languages' clients leave out is filled in: an id, and null arguments.
+    """
+    try:
+        return _fault_of(message, app, queue)
+    except MemoryError:
+        raise  # it says nothing of the message
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's message makes Celery raise
+        return f"cannot be read: {error!r}"
+
+
+def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
+    if _TAKEN.get(queue, _PRODUCERS) == _PRODUCERS and _may_be_json(message.content_type):
+        message.content_type = "application/json"
+    try:
+        payload = message.decode()
+    except DecodeError as error:
+        # What was not unpacked is no text.
+        if message.errors or _TAKEN.get(queue, _PRODUCERS) != _PRODUCERS:
+            return f"cannot be decoded: {error}"
+        return _fault_of_text(message, app, queue)
+    return _fault_of_payload(message, payload, app, queue)
+
+
+def _may_be_json(content_type: Any) -> bool:
+    """Whether a producer's body is read as JSON: unless it says that it is of another serializer."""
+    named = str(content_type or "").partition(";")[0].strip().lower()
+    return named not in _OTHER_SERIALIZERS
+
+
+def _fault_of_payload(message: Any, payload: Any, app: Celery, queue: str) -> str | None:
+    headers = message.headers
+    match payload:
+        # Some languages know one empty thing: [] for {}. What is in it is not read.
+        case [args, kwargs, embed] if "task" in headers and (not embed or isinstance(embed, dict)):
+            pass
+        case {"args": _} | {"task": _}:
+            # Protocol 1: the body is an object with everything in it.
+            headers = payload | headers if "task" in headers else payload
+            args, kwargs = payload.get("args"), payload.get("kwargs")
+        case _:
+            return "is not a task message"
+    parts = [[] if args is None else args, kwargs or {}, _NOTHING_FOLLOWS]
+    if not isinstance(parts[0], list) or not isinstance(parts[1], dict):
+        return "its arguments are not a list and an object"
+    name = headers.get("task")
+    task_id = str(uuid4()) if headers.get("id") is None else headers["id"]
+    fault = _fault_of_headers(name, task_id, queue)
+    if fault is None and is_deep(parts, DEEPEST):
+        if name == task_names.INGEST:
+            return _fault_of_text(message, app, queue)
+        fault = f"its arguments are nested more than {DEEPEST} deep"
+    if fault is not None:
+        return fault
+    if parts != payload:
+        _rewrite(message, parts)
+    message.headers = _headers(headers, name, task_id, parts)
+    message.properties = {"correlation_id": task_id}
+    _try_out(message, app, name)
+    return None
+
+
+def _fault_of_text(message: Any, app: Celery, queue: str) -> str | None:
+    """The same of producers' messages that cannot be read as a whole: they are passed on as text.
+
+    Whoever stores the events reads them, each by itself: ``schemas.call_text``.
+    """
+    try:
+        call = call_in(text_of(message.body))
+    except NoJson as error:
+        return f"cannot be decoded: it {error}"
+    told = {name: call.told(name) for name in ("task", "id", "origin") if name in call.fields}
+    headers = told | message.headers
+    name = headers.get("task")
+    task_id = str(uuid4()) if headers.get("id") is None else headers["id"]
+    fault = _fault_of_headers(name, task_id, queue)
+    if fault is not None:
+        return fault
+    _rewrite(message, [[], {"calls": [{"text": call.text}]}, {}])
+    message.headers = _headers(headers, task_names.INGEST, task_id, [[call.events], {}, {}])
+    message.headers["task"] = task_names.INGEST_CALLS
+    message.properties = {"correlation_id": task_id}
+    _try_out(message, app, task_names.INGEST_CALLS)
+    return None
+
+
+def _fault_of_headers(name: Any, task_id: Any, queue: str) -> str | None:
+    if not isinstance(name, str) or name not in _TAKEN.get(queue, _PRODUCERS):
+        return f"names no task that is taken from here: {name!r}"
+    if not _is_word(task_id):
+        return f"its id is no text of at most {LONGEST_WORD} printable characters"
+    return None
+
+
+def _rewrite(message: Any, parts: list[Any]) -> None:
+    message.body = dumps(parts)
+    message.content_type, message.content_encoding = "application/json", "utf-8"
+    message._decoded_cache = parts  # noqa: SLF001 - or the old body would be read again
+
+
+def _try_out(message: Any, app: Celery, name: str) -> None:
+    """Makes a request of it once, for nothing: what is left that a header can spoil, it spoils here."""
+    Request(
+        message,
+        app=app,
+        task=app.tasks[name],
+        body=message.body,
+        headers=message.headers,
+        decoded=False,
+        utc=True,
+    )
+
+
+def _headers(given: Mapping[str, Any], name: str, task_id: str, parts: list[Any]) -> dict[str, Any]:
+    """What is read of a message's headers: an event is taken in when it comes (spec 2)."""
+    origin = given.get("origin")
+    headers = {
+        "lang": "py",
+        "task": name,
+        "id": task_id,
+        "root_id": task_id,
+        "parent_id": None,
+        "origin": origin if _is_word(origin) else None,
+        "argsrepr": "()",
+        "kwargsrepr": given.get("kwargsrepr"),
+    }
+    if name == task_names.INGEST:
+        # Whatever a client puts there, names and addresses as likely as not, all who watch would see.
+        headers["kwargsrepr"] = counted(events_in(parts), "event")
+        return headers
+    if not _is_printable(headers["kwargsrepr"], LONGEST_WORDS):
+        headers["kwargsrepr"] = ""
+    headers["eta"] = given.get("eta") if _is_soon(given.get("eta")) else None
+    return headers
+
+
+def _is_soon(eta: Any) -> bool:
+    """Whether a worker may hold a message until ``eta``: it holds whatever it is to hold in memory."""
+    try:
+        due = datetime.fromisoformat(eta)
+        return due.replace(tzinfo=due.tzinfo or UTC) - datetime.now(UTC) <= FURTHEST
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_word(value: Any) -> bool:
+    return _is_printable(value, LONGEST_WORD) and bool(value)
+
+
+def _is_printable(value: Any, most: int) -> bool:
+    return isinstance(value, str) and len(value) <= most and value.isprintable()

@@ -1,0 +1,134 @@
+"""What a RabbitMQ must permit a worker or beat, found out by what they would do themselves, before they start."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+import amqp
+from celery.events.event import get_exchange
+from kombu import Queue
+
+from wallarm_notify.broker.broker_check import Doubt, Uses
+from wallarm_notify.domain.errors import Refused
+
+_CONFIRM_SECONDS: Final = 3
+
+_NO_PRIORITY: Final = {"x-priority": "none"}
+"""RabbitMQ looks whether one may consume, and then refuses to hand out anything on these terms."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A connection on which things are tried, each on a channel of its own: a refusal closes it."""
+
+    connection: Any
+    lacks: list[str] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
+
+    def attempt(self, needs: str, act: Callable[[Any], object]) -> None:
+        """Notes down what is refused: permissions, which ``needs`` names, or a thing that is there in another form."""
+        channel = self.connection.channel()
+        try:
+            act(channel)
+        except amqp.AccessRefused:
+            self.lacks.append(needs)
+        except amqp.PreconditionFailed as error:
+            self.unlike.append(_reason(error))
+        except (
+            amqp.NotFound
+        ):  # for what could not be made before it, or the node it lies on is away
+            return
+        else:
+            # One on which something was refused is closed already.
+            with suppress(*self.connection.channel_errors):
+                channel.close()
+
+
+def check_rabbitmq(
+    connection: Any,
+    where: str,
+    uses: Uses,
+    queues: Mapping[str, Queue],
+    mailbox: Queue | None = None,
+) -> list[Doubt]:
+    """What is to be warned of. Raises Refused where the RabbitMQ at ``where`` does not permit what ``uses`` need.
+
+    ``mailbox`` is the queue of remote control, of a worker. What it declares the process would declare itself.
+    """
+    asked = _Asked(connection)
+    for name in sorted({*uses.takes, *uses.sends}):
+        _try_queue(asked, queues[name], takes=name in uses.takes)
+    if mailbox is not None:
+        _try_queue(asked, mailbox, takes=True)
+        news = get_exchange(connection)
+        asked.attempt(f"configure the exchange {news.name}", lambda c: news.bind(c).declare())
+    doubts = _try_publishing(asked)
+    if asked.unlike:
+        raise Refused(
+            f"The broker at {where} has a queue that differs from ours ({asked.unlike[0]}); delete it when it is "
+            "empty, use another vhost, or set WALLARM_NOTIFY_EVENTS_QUEUE_TYPE to what it is."
+        )
+    if asked.lacks:
+        user = connection.userid or "guest"
+        needs = ", ".join(dict.fromkeys(asked.lacks))
+        raise Refused(
+            f"The broker at {where} does not permit the user {user} to {needs}; docs/operations.md has the "
+            "permissions that are needed."
+        )
+    return doubts
+
+
+def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
+    exchange: Any = queue.exchange
+    if exchange and exchange.name:
+        asked.attempt(
+            f"configure the exchange {exchange.name}", lambda c: exchange.bind(c).declare()
+        )
+    asked.attempt(
+        f"configure the queue {queue.name}", lambda c: queue.bind(c).queue_declare(channel=c)
+    )
+    if exchange and exchange.name:
+        asked.attempt(
+            f"write to the queue {queue.name} and read the exchange {exchange.name}",
+            lambda c: queue.bind(c).queue_bind(),
+        )
+    if takes:
+        asked.attempt(f"read the queue {queue.name}", lambda c: _try_consuming(c, queue.name))
+
+
+def _try_consuming(channel: Any, queue: str) -> None:
+    # Whatever is wrong with these terms, who may not consume is told so first.
+    with suppress(amqp.PreconditionFailed):
+        channel.basic_consume(queue, arguments=_NO_PRIORITY)
+
+
+def _try_publishing(asked: _Asked) -> list[Doubt]:
+    """Publishes messages that no queue gets: with an alarm RabbitMQ takes the first, and reads no further."""
+    doubts = []
+
+    def publish(channel: Any) -> None:
+        nowhere = f"wallarm-notify.{uuid4()}"
+        for _ in range(2):
+            channel.basic_publish_confirm(
+                amqp.Message(""), routing_key=nowhere, confirm_timeout=_CONFIRM_SECONDS
+            )
+
+    try:
+        asked.attempt("write to the exchange amq.default", publish)
+    except TimeoutError:
+        doubts.append(
+            Doubt(
+                "broker.takes_nothing",
+                "The broker confirms no message now; it may be short of memory or disk (rabbitmqctl status, alarms).",
+            )
+        )
+        # It reads nothing more from this connection, not even that it is closed.
+        asked.connection.connection.collect()
+    return doubts
+
+
+def _reason(error: amqp.AMQPError) -> str:
+    """What RabbitMQ says is different."""
+    return str(error.reply_text).removeprefix("PRECONDITION_FAILED - ")

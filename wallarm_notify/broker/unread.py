@@ -1,0 +1,76 @@
+"""Messages that wait where no worker of ours takes any from (spec 2: usable from any Celery client).
+
+On Redis a priority is part of a list's name. kombu's own clients know four of them; others, and those that are
+told other ``priority_steps`` or another ``sep``, write into lists that nobody reads.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from celery import Celery
+from kombu.transport.redis import PRIORITY_STEPS, Channel
+
+from wallarm_notify.broker.app import connection_errors
+from wallarm_notify.task_names import INGEST_QUEUES, QUEUES
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 1000
+"""So many messages are moved from one list in one run at most."""
+
+SEPARATORS: Final = (Channel.sep, ":")
+"""Between a queue's name and a priority: kombu's own, and the one that Celery's documentation shows."""
+
+
+def bring_in(celery: Celery) -> int:
+    """Moves what lies in lists that nobody reads into their queues, and says so; how many messages.
+
+    On RabbitMQ nothing is moved: what is in a queue of ours is said where it has no consumer.
+    """
+    # That the broker is away says who wants something of it: this can wait.
+    with suppress(*connection_errors(celery)), celery.connection_or_acquire() as connection:
+        channel = connection.default_channel
+        if isinstance(channel, Channel):
+            return _move(channel)
+        _say_who_is_missing(celery, channel)
+    return 0
+
+
+def unread_lists() -> Iterator[tuple[str, str]]:
+    """Lists of Redis that a producer may take for a queue of ours with a priority, and that queue."""
+    for queue in INGEST_QUEUES:
+        for separator in SEPARATORS:
+            for priority in range(1, 10):
+                if separator != Channel.sep or priority not in PRIORITY_STEPS:
+                    yield f"{queue}{separator}{priority}", queue
+
+
+def _move(channel: Any) -> int:
+    lists = list(unread_lists())
+    moved = 0
+    with channel.conn_or_acquire() as client:
+        with client.pipeline(transaction=False) as pipe:
+            for name, _ in lists:
+                pipe.llen(name)
+            lengths = pipe.execute(raise_on_error=False)
+        for (name, queue), length in zip(lists, lengths, strict=True):
+            # Who wrote something else than a list there meant something else.
+            if isinstance(length, int) and length:
+                number = min(length, AT_ONCE)
+                with client.pipeline(transaction=False) as pipe:
+                    for _ in range(number):
+                        pipe.rpoplpush(name, queue)
+                    moved += sum(got is not None for got in pipe.execute())
+                log.warning(
+                    "queue.unread", extra={"list": name, "messages": length, "moved_to": queue}
+                )
+    return moved
+
+
+def _say_who_is_missing(celery: Celery, channel: Any) -> None:
+    for name in QUEUES:
+        declared: Any = celery.amqp.queues[name].bind(channel).queue_declare(passive=True)
+        if declared.message_count and not declared.consumer_count:
+            log.warning("queue.unread", extra={"list": name, "messages": declared.message_count})

@@ -1,0 +1,1 @@
+"""PostgreSQL and a broker on one machine, for the demo, tests and benchmarks."""

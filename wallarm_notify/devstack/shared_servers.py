@@ -1,0 +1,107 @@
+"""Servers that are not ours alone, used for a while without touching what others keep there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+from uuid import uuid4
+
+from celery import Celery
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from wallarm_notify.broker.app import check_broker, connection_errors
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.store.connection import make_engine, meaning
+from wallarm_notify.store.database_check import ENCODING
+from wallarm_notify.store.migrations import current, newest
+from wallarm_notify.task_names import QUEUES
+
+_PING_SECONDS: Final = 1.0
+
+
+@contextmanager
+def database_of_our_own(url: str) -> Iterator[tuple[str, bool]]:
+    """An empty database on the server of ``url``, dropped at the end, and True.
+
+    Where the account may not make one: the database of ``url`` itself, and False; what is written
+    then stays. Raises Refused where that one is in use, Unavailable where the server is away.
+    """
+    name = f"wallarm_notify_{uuid4().hex}"
+    try:
+        _execute(url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{ENCODING}'")
+    except ProgrammingError:  # not permitted
+        _check_unused(url)
+        yield url, False
+        return
+    except DBAPIError as error:
+        raise meaning(error) from None
+    try:
+        yield make_url(url).set(database=name).render_as_string(hide_password=False), True
+    finally:
+        _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _execute(url: str, statement: str) -> None:
+    """Run one statement outside a transaction, as PostgreSQL wants it for whole databases."""
+    engine = make_engine(url, pool_size=0, bounded=False)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(statement))
+
+
+def _check_unused(url: str) -> None:
+    try:
+        with make_engine(url, pool_size=0).connect() as connection:
+            if _is_unused(connection):
+                return
+    except DBAPIError as error:
+        raise meaning(error) from None
+    raise Refused(
+        "WALLARM_NOTIFY_DATABASE_URL: its account may not create a database, and the one it names "
+        "holds a wallarm-notify already. Let the account create databases (ALTER ROLE … CREATEDB), "
+        "name an empty database, or unset the variable."
+    )
+
+
+def _is_unused(connection: Connection) -> bool:
+    revision = current(connection)
+    if revision is None:
+        return True
+    rows = "SELECT EXISTS (SELECT FROM integrations) OR EXISTS (SELECT FROM events)"
+    return revision == newest() and not connection.execute(text(rows)).scalar_one()
+
+
+@contextmanager
+def broker_to_ourselves(url: str) -> Iterator[None]:
+    """Use a broker where nobody else is; what is left in our queues at the end is thrown away.
+
+    Raises Refused where a worker listens or messages wait, Unavailable where it is away.
+    """
+    with Celery("wallarm-notify-borrower", broker=url, set_as_current=False) as app:
+        check_broker(app)
+        busy = [f"{name} holds {n}" for name in QUEUES if (n := _waiting(app, name)) > 0]
+        pongs = app.control.ping(timeout=_PING_SECONDS) or []
+        busy += [f"{node} listens" for pong in pongs for node in pong]
+        if busy:
+            raise Refused(
+                f"WALLARM_NOTIFY_BROKER_URL: the broker is in use ({', '.join(busy)}), and messages "
+                "would be taken from one another. Name another of its databases, as "
+                "redis://host:6379/15, or unset the variable."
+            )
+        try:
+            yield
+        finally:
+            for name in QUEUES:
+                _clear(app, name)
+
+
+def _waiting(app: Celery, name: str) -> int:
+    with app.connection_for_write() as connection, suppress(*connection.channel_errors):
+        channel: Any = connection.channel()
+        return int(channel.queue_declare(queue=name, passive=True).message_count)
+    return 0  # there is no such queue
+
+
+def _clear(app: Celery, name: str) -> None:
+    with suppress(*connection_errors(app)), app.connection_for_write() as connection:
+        channel: Any = connection.channel()
+        channel.queue_purge(name)

@@ -1,0 +1,113 @@
+"""Logs: one line a step, a constant name, and what it is about as key=value."""
+
+import logging
+import re
+import sys
+from typing import Final, TextIO
+
+from wallarm_notify.domain.errors import with_errno
+from wallarm_notify.repeated_lines import Quiet
+
+_STANDARD: Final = frozenset(
+    (*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName")
+)
+
+_OURS: Final = ("wallarm_notify", "tasks")
+"""Only our own loggers mean fields by ``extra``; Celery puts whole messages there."""
+
+_HOLD_BODIES: Final = ("celery.concurrency", "celery.pool")
+"""At DEBUG these write the arguments of tasks: names, addresses, what an attacker wrote."""
+
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""Controls, old and new ones, separators of lines, what turns a text or hides in it, and half characters."""
+
+_CALLS_FOR_QUOTES: Final = re.compile(r'[\s"=]')
+
+
+class LineFormatter(logging.Formatter):
+    """``2026-01-01T00:00:00 INFO delivery.recorded integrations=[3] delivered=2``.
+
+    A record is one line, whatever strangers have put into it, and moves no terminal: what cannot be seen is
+    spelt out. Tracebacks follow it, indented. The last field of a node's lines is its name. From warnings up,
+    errors of the operating system have their numbers.
+    """
+
+    def __init__(self, node: str = "") -> None:
+        self._node = node
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line, with what ``extra`` held behind it."""
+        line = _spelt(super().formatMessage(record))
+        given = vars(record)
+        if record.name.startswith(_OURS):
+            named = [n for n in given if n not in _STANDARD and not n.startswith("_")]
+        else:
+            named = ["left_out"] if "left_out" in given else []
+        fields = {name: given[name] for name in named} | (
+            {"node": self._node} if self._node else {}
+        )
+        text = " ".join([line, *(f"{_spelt(n)}={_quoted(value)}" for n, value in fields.items())])
+        return with_errno(text) if record.levelno >= logging.WARNING else text
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - logging's name
+        """A traceback; no line of it can be taken for one of the log."""
+        return _indented(super().formatException(ei))  # type: ignore[arg-type]  # handed on as it came
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        """A stack, likewise."""
+        return _indented(super().formatStack(stack_info))
+
+
+def _spelt(text: str) -> str:
+    """``text`` with what cannot be seen in Python's notation."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {_spelt(line)}" for line in text.split("\n"))
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    if isinstance(value, list | tuple) or not _CALLS_FOR_QUOTES.search(text):
+        return _spelt(text)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_spelt(escaped)}"'
+
+
+class QuietHandler(logging.StreamHandler[TextIO]):
+    """Writes what ``Quiet`` leaves of the records."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._quiet = Quiet()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes it, unless it was said already."""
+        try:
+            written = self._quiet.written(record)
+        except Exception:  # noqa: BLE001 - as logging does it: a log ends nothing
+            self.handleError(record)
+            written = record
+        if written is not None:
+            super().emit(written)
+
+
+def set_up_logging(level: int | str, node: str = "") -> None:
+    """Logs go to standard error; libraries only from warnings up, and never what events hold.
+
+    ``node`` is the name of the worker or beat whose lines they are.
+    """
+    lines = QuietHandler(sys.stderr)
+    lines.setFormatter(LineFormatter(node))
+    root = logging.getLogger()
+    root.handlers[:] = [lines]
+    root.setLevel(logging.WARNING)
+    for ours in ("wallarm_notify", "tasks", "celery"):
+        logging.getLogger(ours).setLevel(level)
+    for name in _HOLD_BODIES:
+        logging.getLogger(name).setLevel(logging.INFO)

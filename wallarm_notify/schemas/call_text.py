@@ -1,0 +1,206 @@
+"""A call of ``events.ingest`` that cannot be read as a whole, read event by event (spec 2).
+
+The ordinary way reads a message at once, and what is wrong with one event is wrong with its message:
+a number of 4,301 digits, 300 levels, a mark of Celery's that cannot be understood, a byte that is no
+UTF-8. Only what that way refuses is read in this one.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, Final
+
+from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.schemas import (
+    KEPT_BYTES,
+    MAX_EVENT_BYTES,
+    read_call,
+    read_calls,
+    read_event,
+)
+from wallarm_notify.schemas.json_text import NoJson, Piece, outline_of, value_of
+
+_EMPTY: Final = re.compile(r'(?:null|false|0|""|\[\s*\]|\{\s*\})?')
+"""What stands for no arguments in one language or another."""
+
+_NAMES: Final = ("id", "client_id", "type")
+"""What is told of an event that is rejected."""
+
+_LONGEST_NAME: Final = 60
+
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The pieces of a call: its arguments, and, in Celery's protocol 1, the other fields of the message."""
+
+    text: str
+    positional: Sequence[Piece] = ()
+    keywords: Mapping[str, Piece] = field(default_factory=dict)
+    fields: Mapping[str, Piece] = field(default_factory=dict)
+
+    @property
+    def events(self) -> Sequence[Piece] | None:
+        """The events; None where the arguments are not those of ``events.ingest``."""
+        given = [*self.positional, *self.keywords.values()]
+        is_right = len(given) == 1 and (self.positional or "events" in self.keywords)
+        return given[0].items if is_right else None
+
+    def told(self, name: str) -> Any:
+        """A field of the message itself; None where it is not there, or cannot be read."""
+        try:
+            return value_of(self.fields[name].text)
+        except (KeyError, NoJson):
+            return None
+
+
+def call_in(text: str) -> Call:
+    """The call that ``text``, a message's body, is. Raises NoJson."""
+    body = outline_of(text, 3)
+    if body.items is None:
+        fields = body.fields
+        if not {"args", "task"} & fields.keys():
+            raise NoJson("is not a task message")
+        args, kwargs = fields.get("args", _NULL), fields.get("kwargs", _NULL)
+    else:
+        fields = {}
+        match body.items:
+            case [args, kwargs, embed] if embed.text.startswith("{") or _is_empty(embed):
+                pass
+            case _:
+                raise NoJson("is not a task message")
+    if args.items is None and args != _NULL:
+        raise NoJson("has arguments that are not a list and an object")
+    keywords = {} if _is_empty(kwargs) else kwargs.fields
+    return Call(text, args.items or (), keywords, fields)
+
+
+_NULL: Final = Piece("null")
+
+
+def _is_empty(piece: Piece) -> bool:
+    """Whether it stands for nothing, in one language or another."""
+    return _EMPTY.fullmatch(piece.text) is not None and not piece.head
+
+
+def read_call_text(text: str) -> tuple[list[Event], list[Rejection]]:
+    """The events of the call that ``text`` is, and what of it is rejected. Raises NoJson where it is none.
+
+    Wrong arguments make one rejection that keeps the whole call.
+    """
+    call = call_in(text)
+    if call.events is None:
+        # Of the values only what they are, which is all that the sentence says of them.
+        _, (wrong,) = read_call(
+            [_outline(value) for value in call.positional],
+            {name: _outline(value) for name, value in call.keywords.items()},
+        )
+        return [], [_kept(wrong, wrong.reason, text)]
+    return _read(call.events)
+
+
+def read_message_text(text: str) -> tuple[list[Event], list[Rejection]]:
+    """The same of a message that was undecodable, or was mended by hand: a list of events will do as well."""
+    items = outline_of(text, 1).items
+    if items is not None and all(item.text.startswith("{") for item in items):
+        return _read(items)
+    return read_call_text(text)
+
+
+def read_calls_or_texts(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
+    """The same of several calls, each in Celery's form, or as the text of one that was not read yet."""
+    events: list[Event] = []
+    rejections: list[Rejection] = []
+    for call in calls:
+        match call:
+            case {"text": str(text)}:
+                some, refused = _read_or_kept(text)
+            case _:
+                some, refused = read_calls([call])
+        events += some
+        rejections += refused
+    return events, rejections
+
+
+def _read_or_kept(text: str) -> tuple[list[Event], list[Rejection]]:
+    try:
+        return read_call_text(text)
+    except NoJson as error:  # who passed it on could read it
+        return [], [_kept(_nothing_but({}), f"The call {error}.", text)]
+
+
+def read_event_text(text: str) -> Event | Rejection:
+    """The event that ``text`` is, or why it cannot be taken in; never raises."""
+    try:
+        value = value_of(text)
+    except NoJson as error:
+        return _unread(text, error)
+    return read_event(value)
+
+
+def _read(pieces: Sequence[Piece]) -> tuple[list[Event], list[Rejection]]:
+    read = [read_event_text(f"{piece.head} {piece.text}".lstrip()) for piece in pieces]
+    return (
+        [one for one in read if isinstance(one, Event)],
+        [one for one in read if isinstance(one, Rejection)],
+    )
+
+
+def _unread(text: str, error: NoJson) -> Rejection:
+    """The rejection of an event that cannot be read, with what is told of it, and the field that it is for."""
+    told: dict[str, Any] = {}
+    reason = ""
+    for name, value in _fields(text).items():
+        if error.is_of_form and name not in _NAMES:
+            continue
+        try:
+            read = value_of(value.text)
+        except NoJson as trouble:
+            if not (error.is_of_form or trouble.is_of_form):
+                reason = reason or f"{_shown(name)} {trouble}."
+        else:
+            told |= {name: read} if name in _NAMES else {}
+    return _kept(_nothing_but(told), reason or f"The event {error}.", text)
+
+
+def _fields(text: str) -> Mapping[str, Piece]:
+    try:
+        return outline_of(text, 1).fields if text.startswith("{") else {}
+    except NoJson:
+        return {}
+
+
+def _nothing_but(told: Mapping[str, Any]) -> Rejection:
+    read = read_event(told)
+    if isinstance(read, Event):
+        raise TypeError(told)  # it has no time
+    return read
+
+
+def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
+    """``rejection`` for another reason, with its ``text`` as it came, but for what cannot be stored."""
+    text = _UNSTORABLE.sub("\ufffd", text)
+    raw = text.encode()
+    cut = len(raw) > MAX_EVENT_BYTES
+    return replace(
+        rejection,
+        reason=reason,
+        text=raw[:KEPT_BYTES].decode(errors="ignore") if cut else text,
+        body_hash=sha256(raw).digest(),
+        hash_before=None,
+        cut=cut,
+        is_for_its_time=False,
+    )
+
+
+def _outline(value: Piece) -> Any:
+    try:
+        return value_of(value.text)
+    except NoJson:
+        return {"{": {}, "[": []}.get(value.text[:1], value.text)
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and 0 < len(name) <= _LONGEST_NAME else "A field"

@@ -1,0 +1,1 @@
+"""A process's requests to PagerDuty that are under way."""

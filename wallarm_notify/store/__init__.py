@@ -1,0 +1,117 @@
+"""The database, as the use cases see it: every query, grouped by who asks it."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from psycopg2 import Error as PsycopgError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.store import migrations
+from wallarm_notify.store.ahead import AheadQueries
+from wallarm_notify.store.clock import ClockQueries
+from wallarm_notify.store.connection import is_lost, may_run_again, meaning, transaction
+from wallarm_notify.store.database_check import check_server
+from wallarm_notify.store.delivery import DeliveryQueries
+from wallarm_notify.store.encryption import KeyCipher
+from wallarm_notify.store.health import HealthQueries
+from wallarm_notify.store.integrations import IntegrationQueries
+from wallarm_notify.store.key_samples import KeySampleQueries
+from wallarm_notify.store.listings import ListingQueries
+from wallarm_notify.store.quarantine import QuarantineQueries
+from wallarm_notify.store.routing import RoutingQueries
+from wallarm_notify.store.triggers import TriggerQueries
+from wallarm_notify.store.upkeep import UpkeepQueries
+
+T = TypeVar("T")
+
+_RUNS: Final = 6
+"""How often a transaction is run in all when others get in its way."""
+
+
+class Transaction(
+    RoutingQueries,
+    QuarantineQueries,
+    AheadQueries,
+    ClockQueries,
+    TriggerQueries,
+    DeliveryQueries,
+    HealthQueries,
+    UpkeepQueries,
+    IntegrationQueries,
+    KeySampleQueries,
+    ListingQueries,
+):
+    """One transaction, with every query; each use case names those it uses."""
+
+
+class Store:
+    """PostgreSQL. Make one in each process: connections do not survive a fork.
+
+    One that ``checks_first`` checks the database, for reading, before its first transaction.
+    """
+
+    def __init__(
+        self, engine: Engine, cipher: KeyCipher | None = None, *, checks_first: bool = False
+    ) -> None:
+        self._engine = engine
+        self._cipher = cipher
+        self._is_unchecked = checks_first
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Runs ``work`` in one transaction and commits it.
+
+        A deadlock, serialization failure or lock time-out, which are surely rolled back, runs the
+        whole of it again; so does, once, a connection that broke before the commit. Raises
+        Unavailable where the database is away, BadRow where it refuses the data.
+        """
+        if self._is_unchecked:
+            self.check(writes=False)
+            self._is_unchecked = False
+        for run in range(1, _RUNS + 1):
+            tx: Transaction | None = None
+            try:
+                with transaction(self._engine) as cursor:
+                    tx = Transaction(cursor, self._cipher)
+                    result = work(tx)
+                    tx.commit()
+                    return result
+            except (PsycopgError, SQLAlchemyError) as error:
+                # A connection that broke while nobody looked is made anew, once.
+                broke = run == 1 and tx is not None and not tx.is_ending and is_lost(error)
+                if run == _RUNS or not (broke or may_run_again(error)):
+                    raise meaning(error) from None
+                time.sleep(random.uniform(0, 0.02 * run))  # noqa: S311 - so that rivals part
+        raise AssertionError("unreachable")
+
+    def check(self, *, writes: bool = True) -> None:
+        """Raises Unavailable where the database is away, or is none that this program works with.
+
+        Without ``writes`` a read replica will do.
+        """
+        try:
+            with self._engine.connect() as connection:
+                check_server(connection, writes=writes)
+                migrations.check(connection)
+        except SQLAlchemyError as error:
+            raise meaning(error) from None
+
+    def check_keys(self) -> None:
+        """Raises Unavailable where WALLARM_NOTIFY_SECRET_KEYS does not open what is stored.
+
+        It tries a few of the keys of enabled integrations, from the oldest to the newest.
+        """
+        locked_up = self.transact(lambda tx: tx.locked_up_keys())
+        if locked_up:
+            named = ", ".join(map(str, locked_up))
+            raise Unavailable(
+                f"WALLARM_NOTIFY_SECRET_KEYS lacks the key under which the key of integration {named} is stored, "
+                "and maybe of more; add it after the newest one, or give the integration a new key or disable it."
+            )
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses."""
+        self._engine.dispose()

@@ -1,0 +1,92 @@
+"""Queries of events whose time is ahead of the database's clock: kept apart until it is not (spec 2)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from json import dumps
+from typing import Any, Final
+from uuid import UUID
+
+from wallarm_notify.domain.event import AHEAD_AT_MOST, Event
+from wallarm_notify.services.take_in_ahead import ShownAhead
+from wallarm_notify.store.queries import Queries, parameters_of, rows_of
+
+_EVENT: Final = {
+    "id": "uuid",
+    "client_id": "bigint",
+    "type": "text",
+    "occurred_at": "timestamptz",
+    "body": "jsonb",
+    "body_hash": "bytea",
+}
+
+
+class AheadQueries(Queries):
+    """What is kept apart."""
+
+    def keep_apart(self, events: Sequence[Event]) -> set[UUID]:
+        """Keeps events apart whose ids stand for none yet, here or taken in; the ids of the new ones."""
+        values: dict[str, list[Any]] = {
+            "id": [e.id.hex for e in events],
+            "client_id": [e.client_id for e in events],
+            "type": [e.type for e in events],
+            "occurred_at": [e.occurred_at for e in events],
+            "body": [e.text or dumps(e.body) for e in events],
+            "body_hash": [e.body_hash for e in events],
+        }
+        names = ", ".join(_EVENT)
+        rows = self._rows(
+            f"""INSERT INTO events_ahead ({names}, received_at)
+                SELECT {names}, now() FROM {rows_of(_EVENT, values)}
+                WHERE NOT EXISTS (SELECT FROM events e WHERE e.id = u.id)
+                ORDER BY u.id ON CONFLICT (id) DO NOTHING RETURNING id""",  # noqa: S608 - names of our own
+            **parameters_of(values),
+        )
+        return {UUID(str(row["id"])) for row in rows}
+
+    def no_longer_ahead(self, limit: int, size: int) -> list[Event]:
+        """Events kept apart that may be taken in by now, the oldest first.
+
+        At most ``limit`` of them, and no more once they had ``size`` bytes.
+        """
+        rows = self._rows(
+            """WITH due AS MATERIALIZED (
+                   SELECT id, client_id, type, occurred_at, body, body_hash FROM events_ahead
+                   WHERE occurred_at <= now() + :most ORDER BY occurred_at, id LIMIT :limit
+               ), counted AS (
+                   SELECT *, sum(octet_length(CAST(body AS text))) OVER (
+                       ORDER BY occurred_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                   FROM due)
+               SELECT id, client_id, type, occurred_at, body, body_hash FROM counted
+               WHERE coalesce(before, 0) < :size ORDER BY occurred_at, id""",
+            most=AHEAD_AT_MOST,
+            limit=limit,
+            size=size,
+        )
+        return [_event_of(row) for row in rows]
+
+    def end_apart(self, hashes: Collection[bytes]) -> int:
+        """Takes bodies out of those kept apart, whatever has become of them; how many were there."""
+        return self._do(
+            "DELETE FROM events_ahead WHERE body_hash = ANY(CAST(:hashes AS bytea[]))",
+            hashes=sorted(hashes),
+        )
+
+    def events_ahead(self, limit: int) -> list[ShownAhead]:
+        """What is kept apart, what is taken in next first."""
+        rows = self._rows(
+            """SELECT id, client_id, type, occurred_at, received_at, occurred_at - :most AS taken_in_at
+               FROM events_ahead ORDER BY occurred_at, id LIMIT :limit""",
+            most=AHEAD_AT_MOST,
+            limit=limit,
+        )
+        return [ShownAhead(**{**row, "id": UUID(str(row["id"]))}) for row in rows]
+
+
+def _event_of(row: Mapping[str, Any]) -> Event:
+    return Event(
+        id=UUID(str(row["id"])),
+        client_id=row["client_id"],
+        type=row["type"],
+        occurred_at=row["occurred_at"],
+        body=row["body"],
+        body_hash=bytes(row["body_hash"]),
+    )

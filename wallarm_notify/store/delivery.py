@@ -1,0 +1,326 @@
+"""Queries of delivery: claims, what they carry, and the record of attempts."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from json import dumps
+from typing import Any, Final
+from uuid import UUID
+
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.notification import Candidate, Notification
+from wallarm_notify.domain.outcome import Attempt
+from wallarm_notify.domain.pacing import Moments, Turns
+from wallarm_notify.services.deliver import Cargo, Made
+from wallarm_notify.store.queries import (
+    NOTIFICATION_COLUMNS,
+    Queries,
+    notification_of,
+    parameters_of,
+    rows_of,
+)
+from wallarm_notify.store.triggers import FIRING_COLUMNS, firing_of
+
+_ATTEMPT: Final = {
+    "notification_id": "bigint",
+    "claim": "int",
+    "integration_id": "bigint",
+    "generation": "int",
+    "run": "int",
+    "number": "int",
+    "at": "timestamptz",
+    "duration_ms": "int",
+    "status_code": "int",
+    "error": "text",
+    "response": "text",
+}
+
+
+_FEW_TURNS: Final = 8_000
+"""Bytes of a key's turns: those of a minute have half of that. Where many are promised reading them takes long."""
+
+_STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.generation,
+    i.slow_since IS NOT NULL AS slow, i.key_fingerprint, i.region, i.key_token, c.name, c.cloud,
+    c.partner_name"""
+"""How an integration stands, and what its alerts say of the client."""
+
+
+class DeliveryQueries(Queries):
+    """Claims, lanes, turns, cargo and attempts."""
+
+    _of_candidates: Mapping[int, Mapping[str, Any]] = {}
+    _made: Mapping[int, Made] = {}
+    """What is about to be stored, by its place."""
+
+    def candidates(self, ids: Sequence[int]) -> list[Candidate]:
+        """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, n.origin,
+                    e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body, {FIRING_COLUMNS}
+                FROM notifications n
+                JOIN integrations i ON i.id = n.integration_id
+                JOIN events e ON e.id = n.event_id
+                LEFT JOIN clients c ON c.id = n.client_id
+                LEFT JOIN firings f ON f.id = n.firing_id
+                WHERE n.id = ANY(CAST(:ids AS bigint[]))
+                ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - constants
+            ids=list(ids),
+        )
+        self._of_candidates, self._made = {row["id"]: row for row in rows}, {}
+        return [_candidate(notification_of(row), row) for row in rows]
+
+    def candidates_of(self, made: Sequence[Made]) -> list[Candidate]:
+        """Notifications that are about to be stored, with their integrations as they are now."""
+        rows = self._rows(
+            f"""SELECT i.id AS integration_id, {_STANDING}
+                FROM integrations i LEFT JOIN clients c ON c.id = i.client_id
+                WHERE i.id = ANY(CAST(:ids AS bigint[]))""",  # noqa: S608 - a constant
+            ids=sorted({m.notification.integration_id for m in made}),
+        )
+        standing = {row["integration_id"]: row for row in rows}
+        found = [m for m in made if m.notification.integration_id in standing]
+        self._made = {m.notification.id: m for m in found}
+        self._of_candidates = {
+            i: standing[m.notification.integration_id] for i, m in self._made.items()
+        }
+        return [_candidate(m.notification, self._of_candidates[m.notification.id]) for m in found]
+
+    def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
+        """Takes the lanes of slow integrations that are free, under a token each; those it got."""
+        rows = self._rows(
+            """WITH free AS MATERIALIZED (
+                   SELECT id FROM integrations
+                   WHERE id = ANY(CAST(:ids AS bigint[])) AND (lane_until IS NULL OR lane_until <= now())
+                   ORDER BY id FOR UPDATE
+               )
+               UPDATE integrations i SET lane_until = now() + :lease, lane_token = u.token
+               FROM free JOIN unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS u(id, token)
+                 ON u.id = free.id
+               WHERE i.id = free.id RETURNING i.id""",
+            ids=list(tokens),
+            tokens=list(tokens.values()),
+            lease=lease,
+        )
+        return {row["id"] for row in rows}
+
+    def free_lanes(self, tokens: Mapping[int, str], *, recovered: Iterable[int] = ()) -> None:
+        """Frees the lanes that these tokens hold; ``recovered`` integrations are slow no more.
+
+        A lane that another claim holds meanwhile is left alone.
+        """
+        back = sorted(set(recovered))
+        self._do(
+            """WITH mine AS MATERIALIZED (
+                   SELECT i.id, i.lane_token = u.token AS held
+                   FROM integrations i
+                   LEFT JOIN unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS u(id, token)
+                     ON u.id = i.id
+                   WHERE i.id = ANY(CAST(:ids AS bigint[])) OR i.id = ANY(CAST(:back AS bigint[]))
+                   ORDER BY i.id FOR UPDATE OF i
+               )
+               UPDATE integrations i SET
+                   lane_until = CASE WHEN mine.held THEN NULL ELSE i.lane_until END,
+                   lane_token = CASE WHEN mine.held THEN NULL ELSE i.lane_token END,
+                   slow_since = CASE WHEN i.id = ANY(CAST(:back AS bigint[])) THEN NULL
+                                ELSE i.slow_since END,
+                   recovered_at = CASE WHEN i.id = ANY(CAST(:back AS bigint[])) THEN now()
+                                  ELSE i.recovered_at END
+               FROM mine WHERE i.id = mine.id""",
+            ids=list(tokens),
+            tokens=list(tokens.values()),
+            back=back,
+        )
+
+    def mark_slow(self, integration_ids: Iterable[int]) -> None:
+        """An answer of these has been outstanding for a second: one send at a time from now on."""
+        self._do(
+            """WITH fast AS MATERIALIZED (
+                   SELECT id FROM integrations
+                   WHERE id = ANY(CAST(:ids AS bigint[])) AND slow_since IS NULL
+                   ORDER BY id FOR UPDATE
+               )
+               UPDATE integrations i SET slow_since = now() FROM fast WHERE i.id = fast.id""",
+            ids=list(integration_ids),
+        )
+
+    def waiting_behind(self, limits: Mapping[int, int]) -> list[Notification]:
+        """Due notifications that no worker is on, of each integration at most as many as it says.
+
+        The most severe come first, then the oldest.
+        """
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}
+                FROM unnest(CAST(:ids AS bigint[]), CAST(:most AS int[])) AS u(integration_id, most)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM notifications w
+                    WHERE w.integration_id = u.integration_id AND w.finished_at IS NULL
+                      AND w.due_at <= now() AND (w.lease_until IS NULL OR w.lease_until <= now())
+                    ORDER BY w.severity DESC, w.id LIMIT u.most) n""",  # noqa: S608 - a constant
+            ids=list(limits),
+            most=list(limits.values()),
+        )
+        return [notification_of(row) for row in rows]
+
+    def ring_soon(self, integration_ids: Iterable[int]) -> None:
+        """Lets SWEEP look at once at what waited behind these lanes, a thousand of each at most."""
+        self._do(
+            """WITH waiting AS MATERIALIZED (
+                   SELECT n.id FROM unnest(CAST(:ids AS bigint[])) AS u(integration_id)
+                   CROSS JOIN LATERAL (
+                       SELECT id FROM notifications w
+                       WHERE w.integration_id = u.integration_id AND w.finished_at IS NULL
+                         AND w.due_at <= now() AND w.lease_until IS NULL
+                       ORDER BY w.id LIMIT 1000 FOR UPDATE SKIP LOCKED) n
+               )
+               UPDATE notifications n SET ring_at = now() FROM waiting WHERE n.id = waiting.id""",
+            ids=list(integration_ids),
+        )
+
+    def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
+        """The turns of these keys, locked in their order; a key without any is made one."""
+        ordered = sorted(set(fingerprints))
+        if not ordered:
+            return {}
+        rows: Sequence[Mapping[str, Any]] = ()
+        while len(rows) < len(ordered):  # SWEEP may drop an old one between the two statements
+            self._do_later(
+                """INSERT INTO pace (key_fingerprint, turns, touched_at)
+                   SELECT u.f, '{}', now() FROM unnest(CAST(:keys AS bytea[])) AS u(f)
+                   WHERE NOT EXISTS (SELECT FROM pace p WHERE p.key_fingerprint = u.f)
+                   ORDER BY u.f ON CONFLICT DO NOTHING""",
+                keys=ordered,
+            )
+            rows = self._rows(
+                """SELECT key_fingerprint, turns FROM pace
+                   WHERE key_fingerprint = ANY(CAST(:keys AS bytea[]))
+                   ORDER BY key_fingerprint FOR UPDATE""",
+                keys=ordered,
+            )
+        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
+
+    def turns_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
+        """The same of keys that have turns already, few of them, and that nobody else has locked."""
+        rows = self._rows(
+            """SELECT key_fingerprint, turns FROM pace
+               WHERE key_fingerprint = ANY(CAST(:keys AS bytea[])) AND pg_column_size(turns) <= :most
+               ORDER BY key_fingerprint FOR UPDATE SKIP LOCKED""",
+            keys=sorted(set(fingerprints)),
+            most=_FEW_TURNS,
+        )
+        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
+
+    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
+        """Writes the turns of keys that this transaction has locked."""
+        if turns:
+            self._do_later(
+                """UPDATE pace p SET turns = CAST(u.turns AS jsonb), touched_at = now()
+                   FROM unnest(CAST(:keys AS bytea[]), CAST(:turns AS text[])) AS u(f, turns)
+                   WHERE p.key_fingerprint = u.f""",
+                keys=list(turns),
+                turns=[
+                    dumps({"sent": t.sent, **{str(s): p for s, p in t.promised.items()}})
+                    for t in turns.values()
+                ],
+            )
+
+    def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
+        """What the sends of these candidates need, by notification id."""
+        rows = self._of_candidates
+        return {i: self._cargo_of(self._made.get(i) or _made_of(rows[i]), rows[i]) for i in ids}
+
+    def _cargo_of(self, made: Made, row: Mapping[str, Any]) -> Cargo:
+        return Cargo(
+            event=made.event,
+            firing=made.firing,
+            origin=made.origin,
+            region=row["region"] or "us",
+            key=self.cipher.decrypt(bytes(row["key_token"])) if row["key_token"] else None,
+            client_name=row["name"],
+            cloud=row["cloud"],
+            partner_name=row["partner_name"],
+        )
+
+    def insert_attempts(self, attempts: Sequence[Attempt]) -> set[tuple[int, int]]:
+        """Stores attempts; returns the (notification, claim) of those that were new."""
+        if not attempts:
+            return set()
+        values: dict[str, list[Any]] = {
+            "notification_id": [a.notification_id for a in attempts],
+            "claim": [a.claim for a in attempts],
+            "integration_id": [a.integration_id for a in attempts],
+            "generation": [a.generation for a in attempts],
+            "run": [a.run for a in attempts],
+            "number": [a.number for a in attempts],
+            "at": [a.at for a in attempts],
+            "duration_ms": [round(a.duration.total_seconds() * 1000) for a in attempts],
+            "status_code": [a.answer.status for a in attempts],
+            "error": [a.answer.reason for a in attempts],
+            "response": [a.answer.response for a in attempts],
+        }
+        names = ", ".join(_ATTEMPT)
+        rows = self._rows(
+            f"""INSERT INTO attempts ({names}) SELECT {names} FROM {rows_of(_ATTEMPT, values)}
+                ORDER BY u.notification_id, u.claim
+                ON CONFLICT DO NOTHING RETURNING notification_id, claim""",  # noqa: S608 - names of our own
+            **parameters_of(values),
+        )
+        return {(row["notification_id"], row["claim"]) for row in rows}
+
+    def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
+        """Wipes the keys of deleted integrations whose last notification has ended; how many."""
+        return self._do(
+            """WITH ended AS MATERIALIZED (
+                   SELECT i.id FROM integrations i
+                   WHERE i.deleted_at IS NOT NULL AND i.key_token IS NOT NULL
+                     AND (CAST(:ids AS bigint[]) IS NULL OR i.id = ANY(CAST(:ids AS bigint[])))
+                     AND NOT EXISTS (
+                         SELECT FROM notifications n
+                         WHERE n.integration_id = i.id AND n.finished_at IS NULL AND n.last)
+                   ORDER BY i.id FOR UPDATE
+               )
+               UPDATE integrations i
+               SET key_token = NULL, key_fingerprint = NULL, key_last4 = NULL, region = NULL
+               FROM ended WHERE i.id = ended.id""",
+            ids=None if integration_ids is None else list(integration_ids),
+        )
+
+
+def _candidate(notification: Notification, row: Mapping[str, Any]) -> Candidate:
+    """``notification`` beside how its integration stands by ``row``, which holds ``_STANDING``."""
+    fingerprint = row["key_fingerprint"]
+    return Candidate(
+        notification,
+        enabled=row["enabled"],
+        disablings=row["integration_disablings"],
+        generation=row["generation"],
+        slow=row["slow"],
+        fingerprint=None if fingerprint is None else bytes(fingerprint),
+    )
+
+
+def _made_of(row: Mapping[str, Any]) -> Made:
+    """What was made earlier, in a row of ``candidates``."""
+    event = Event(
+        id=UUID(str(row["event_id"])),
+        client_id=row["client_id"],
+        type=row["type"],
+        occurred_at=row["occurred_at"],
+        body=row["body"],
+        body_hash=b"",
+    )
+    firing = None if row["firing_id"] is None else firing_of(row)
+    return Made(notification_of(row), event, firing, row["origin"])
+
+
+def turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:
+    """A key's turns as they are stored."""
+    moments = {name: _in_order(turns) for name, turns in stored.items()}
+    return Turns(moments.pop("sent", ()), {int(s): turns for s, turns in moments.items()})
+
+
+def _in_order(turns: Sequence[tuple[float, int]]) -> Moments:
+    """Each moment once: test alerts' turns are put to the others as they come."""
+    numbers: Counter[float] = Counter()
+    for at, number in turns:
+        numbers[at] += number
+    return tuple(sorted(numbers.items()))

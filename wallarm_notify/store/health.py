@@ -1,0 +1,480 @@
+"""Queries of the failure ratio: counters, what the review reads of them, outages and decisions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from json import dumps
+from typing import Any, Final
+
+from wallarm_notify.domain.health import (
+    COUNTED,
+    EXCUSABLE,
+    NUMBERS,
+    TIMES,
+    Cell,
+    Counts,
+    FailureClass,
+    Policy,
+    Window,
+    class_of,
+    minute_of,
+)
+from wallarm_notify.domain.integration import REGIONS
+from wallarm_notify.domain.outage import (
+    OUTAGE_WINDOW,
+    Hour,
+    SmallOutage,
+)
+from wallarm_notify.domain.outcome import FailureReason
+from wallarm_notify.services.explain import LastAnswer, Said, Slot
+from wallarm_notify.services.review import Crossing, Suspect, SwitchOff
+from wallarm_notify.services.simulate import Place
+from wallarm_notify.store.queries import Queries, parameters_of, rows_of
+
+_FIRSTS: Final = tuple(name for name in TIMES if name.endswith("first_at"))
+_LASTS: Final = tuple(name for name in TIMES if name.endswith("last_at"))
+
+_CELL: Final = {
+    "integration_id": "bigint",
+    "generation": "int",
+    "minute": "timestamptz",
+    **{c: "int" if c in NUMBERS else "timestamptz" for c in COUNTED},
+}
+
+_ADD: Final = f"""
+    INSERT INTO health_minutes AS m (integration_id, generation, minute, failed, {", ".join(COUNTED)})
+    SELECT u.integration_id, u.generation, u.minute,
+        u.network + u.server + u.throttled + u.client + u.other, {", ".join(f"u.{c}" for c in COUNTED)}
+    FROM {{rows}}
+    ORDER BY u.integration_id, u.generation, u.minute
+    ON CONFLICT (integration_id, generation, minute) DO UPDATE SET failed = m.failed + excluded.failed,
+        {", ".join(f"{c} = m.{c} + excluded.{c}" for c in NUMBERS)},
+        {", ".join(f"{c} = least(m.{c}, excluded.{c})" for c in _FIRSTS)},
+        {", ".join(f"{c} = greatest(m.{c}, excluded.{c})" for c in _LASTS)}
+"""  # noqa: S608 - names of our own
+
+_SUMS: Final = ", ".join(
+    [
+        *(f"coalesce(sum(m.{c}), 0) AS {c}" for c in NUMBERS),
+        *(f"min(m.{c}) AS {c}" for c in _FIRSTS),
+        *(f"max(m.{c}) AS {c}" for c in _LASTS),
+    ]
+)
+"""The sum of counters ``m``."""
+
+_WITHIN: Final = "m.minute >= :start AND m.minute <= :now"
+
+
+def _covered(region: str, moment: str) -> str:
+    """Whether an outage of ``region`` covers ``moment``; the outages are read once, whatever the number of rows."""
+    return f"""{moment} <@ (SELECT coalesce(range_agg(tstzrange(began_at, ended_at)), '{{}}')
+        FROM outages WHERE region = '{region}')"""  # noqa: S608 - names of our own
+
+
+def _in_outage(region: str, moment: str) -> str:
+    """Whether an outage of the region that the column ``region`` names covers ``moment``."""
+    cases = " ".join(f"WHEN '{name}' THEN {_covered(name, moment)}" for name in REGIONS)
+    return f"CASE {region} {cases} ELSE false END"
+
+
+_EXCUSABLE_FAILURES: Final = " + ".join(f"m.{kind}" for kind in EXCUSABLE)
+
+_COUNTED_FAILURES: Final = ", ".join(
+    f"""sum(m.failed - CASE WHEN :guard AND ('{region}' = ANY(CAST(:down AS text[])) OR {_covered(region, "m.minute")})
+        THEN {_EXCUSABLE_FAILURES} ELSE 0 END) AS failed_{region}"""
+    for region in REGIONS
+)
+"""How many failures of counters ``m`` the rule goes by, were they of each region: see domain.health.Window.
+
+Which one it is is looked up for the sums: there are millions of minutes.
+"""
+
+_COUNTED_THERE: Final = f"""CASE i.region
+    {" ".join(f"WHEN '{region}' THEN f.failed_{region}" for region in REGIONS)} END"""
+
+
+def _reasons(*kinds: FailureClass) -> str:
+    reasons = [f"'{r}'" for r in FailureReason if class_of(r) in kinds]
+    return f"a.error IN ({', '.join(reasons)})"
+
+
+def _parts(region: str, minutes: str) -> str:
+    """The sums of counters ``m`` by integration and clean window, what lies in an outage apart."""
+    return f"""SELECT m.integration_id, m.generation, {_in_outage(region, "m.minute")} AS in_outage, {_SUMS}
+        FROM {minutes} WHERE {_WITHIN}"""  # noqa: S608 - constants
+
+
+_EACH_BY_ITSELF: Final = f"""LEFT JOIN LATERAL (
+    {_parts("s.region", "health_minutes m")}
+      AND m.integration_id = s.id AND m.generation = s.generation
+    GROUP BY 1, 2, 3) w ON true"""
+"""Reads the minutes of each suspect: right for few."""
+
+_ALL_AT_ONCE: Final = f"""LEFT JOIN (
+    {_parts("i.region", "health_minutes m JOIN integrations i ON i.id = m.integration_id")}
+    GROUP BY 1, 2, 3) w ON w.integration_id = s.id AND w.generation = s.generation"""
+"""Reads the minutes of everybody once: 35 s became 3 s for 10,000 suspects."""
+
+MANY_SUSPECTS: Final = 1000
+"""From so many on all minutes are read once, instead of each suspect's by themselves."""
+
+_OF_WINDOW: Final = """attempts a JOIN integrations i ON i.id = a.integration_id
+    WHERE a.integration_id = :id AND a.generation = i.generation
+      AND a.at >= :start AND a.at <= :until"""
+"""The attempts between two moments of the clean window that an integration is in."""
+
+_COUNTS_OF_ATTEMPTS: Final = ", ".join(
+    [
+        "count(*) AS attempts",
+        *(f"count(*) FILTER (WHERE {_reasons(kind)}) AS {kind}" for kind in FailureClass),
+        *(
+            f"{function}(a.at) FILTER (WHERE {which}) AS {name}_{end}_at"
+            for name, which in (
+                ("excusable", _reasons(*EXCUSABLE)),
+                ("own", _reasons(*(set(FailureClass) - set(EXCUSABLE)))),
+            )
+            for end, function in (("first", "min"), ("last", "max"))
+        ),
+        "max(a.at) FILTER (WHERE a.error IS NULL) AS succeeded_last_at",
+    ]
+)
+"""The same, counted in the attempts ``a`` themselves."""
+
+
+class HealthQueries(Queries):
+    """Counters by the minute, the review's survey, evidence."""
+
+    def count_attempts(self, cells: Mapping[Cell, Counts]) -> None:
+        """Adds to the counters, in the transaction that records the attempts."""
+        if cells:
+            ordered = sorted(cells)
+            values: dict[str, list[Any]] = {
+                "integration_id": [c.integration_id for c in ordered],
+                "generation": [c.generation for c in ordered],
+                "minute": [c.minute for c in ordered],
+                **{name: [getattr(cells[c], name) for c in ordered] for name in COUNTED},
+            }
+            self._do_later(_ADD.format(rows=rows_of(_CELL, values)), **parameters_of(values))
+
+    def last_hour(self) -> list[Hour]:
+        """How each integration's last hour went, as far as it is of its clean window."""
+        rows = self._rows(
+            f"""SELECT i.region, coalesce(i.key_fingerprint, '') AS key, m.attempts, m.excusable,
+                    coalesce(m.succeeded_at >= m.failed_at, m.succeeded_at IS NOT NULL) AS taken
+                FROM (SELECT m.integration_id, m.generation, sum(m.attempts) AS attempts,
+                          sum({_EXCUSABLE_FAILURES}) AS excusable,
+                          max(m.succeeded_last_at) AS succeeded_at,
+                          greatest(max(m.excusable_last_at), max(m.own_last_at)) AS failed_at
+                      FROM health_minutes m WHERE {_WITHIN} GROUP BY 1, 2) m
+                JOIN integrations i ON i.id = m.integration_id AND i.generation = m.generation
+                WHERE i.region IS NOT NULL""",  # noqa: S608 - constants
+            start=minute_of(self.now) - OUTAGE_WINDOW,
+            now=self.now,
+        )
+        return [
+            Hour(r["region"], bytes(r["key"]), r["attempts"], r["excusable"], r["taken"])
+            for r in rows
+        ]
+
+    def small_outages(self) -> dict[str, SmallOutage]:
+        """The small outages that are known, by region."""
+        rows = self._rows("SELECT region, began_at, seen_at FROM small_outages")
+        return {row["region"]: SmallOutage(row["began_at"], row["seen_at"]) for row in rows}
+
+    def keep_small_outage(self, region: str, known: SmallOutage | None) -> None:
+        """Notes what is known of a region's small outage; None: there is none."""
+        if known is None:
+            self._do("DELETE FROM small_outages WHERE region = :region", region=region)
+            return
+        self._do(
+            """INSERT INTO small_outages (region, began_at, seen_at) VALUES (:region, :began, :seen)
+               ON CONFLICT (region) DO UPDATE SET began_at = excluded.began_at, seen_at = excluded.seen_at""",
+            region=region,
+            began=known.began_at,
+            seen=known.seen_at,
+        )
+
+    def see_outage(self, region: str, grace: timedelta) -> bool:
+        """Notes that a region of PagerDuty has been down for the last hour; whether that was not known.
+
+        An outage that no review saw for that hour and ``grace`` is another one, and over.
+        """
+        self._do(
+            """UPDATE outages SET ended_at = greatest(began_at, seen_at + :grace)
+               WHERE region = :region AND ended_at IS NULL AND seen_at + :grace < now() - :hour""",
+            region=region,
+            grace=grace,
+            hour=OUTAGE_WINDOW,
+        )
+        rows = self._rows(
+            """INSERT INTO outages (region, began_at, seen_at) VALUES (:region, :began, now())
+               ON CONFLICT (region) WHERE ended_at IS NULL DO UPDATE SET seen_at = now()
+               RETURNING xmax = 0 AS news""",
+            region=region,
+            began=minute_of(self.now) - OUTAGE_WINDOW,
+        )
+        return bool(rows[0]["news"])
+
+    def end_outage(self, region: str, grace: timedelta) -> bool:
+        """Notes that the outage of a region is over; whether there was one.
+
+        Where no review looked for longer than ``grace``, it ended that long after the last one saw it.
+        """
+        return bool(
+            self._do(
+                """UPDATE outages SET ended_at = greatest(began_at, least(now(), seen_at + :grace))
+                   WHERE region = :region AND ended_at IS NULL""",
+                region=region,
+                grace=grace,
+            )
+        )
+
+    def outages_going_on(self) -> set[str]:
+        """The regions of PagerDuty that are down, as far as the last review could tell."""
+        return {
+            row["region"] for row in self._rows("SELECT region FROM outages WHERE ended_at IS NULL")
+        }
+
+    def survey(self, policy: Policy) -> list[Suspect]:
+        """Every enabled integration that may have reached something, with its window.
+
+        Those with enough failures come first, by a partial index that holds all it takes; with
+        them those whose last warning still stands. Only of these all attempts are added up.
+        """
+        # Its time grows with what fails, in the worst case with everything there is.
+        self._do("SET LOCAL statement_timeout = '50s'")
+        self._do("SET LOCAL work_mem = '64MB'")
+        rows = self._rows(
+            f"""SELECT f.integration_id, f.generation
+                FROM (SELECT m.integration_id, m.generation, {_COUNTED_FAILURES} FROM health_minutes m
+                      WHERE m.failed > 0 AND {_WITHIN}
+                      GROUP BY 1, 2 HAVING sum(m.failed) >= :least) f
+                JOIN integrations i ON i.id = f.integration_id AND {_COUNTED_THERE} >= :least
+                UNION SELECT id, generation FROM integrations WHERE warned > 0 AND enabled""",  # noqa: S608 - a constant
+            start=policy.window_from(self.now),
+            now=self.now,
+            down=sorted(self.outages_going_on()),
+            least=policy.least_failures,
+            guard=policy.outage_guard,
+        )
+        return self._suspects([(r["integration_id"], r["generation"]) for r in rows], policy)
+
+    def suspect(self, integration_id: int, generation: int, policy: Policy) -> Suspect | None:
+        """One integration with its window, as the survey finds it; None: disabled, or a newer window."""
+        found = self._suspects([(integration_id, generation)], policy)
+        return found[0] if found else None
+
+    def _suspects(self, whose: Sequence[tuple[int, int]], policy: Policy) -> list[Suspect]:
+        """Those of ``whose`` windows, by integration and generation, that are still the enabled one's."""
+        rows = self._rows(
+            f"""WITH suspects AS MATERIALIZED (
+                    SELECT i.id, i.generation, i.warned, i.region
+                    FROM unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[])) AS u(id, generation)
+                    JOIN integrations i ON i.id = u.id AND i.generation = u.generation AND i.enabled)
+                SELECT s.id, s.generation, s.warned, s.region, coalesce(w.in_outage, false) AS in_outage,
+                    {", ".join(f"w.{c}" for c in COUNTED)}
+                FROM suspects s
+                {_ALL_AT_ONCE if len(whose) > MANY_SUSPECTS else _EACH_BY_ITSELF}
+                ORDER BY s.id""",  # noqa: S608 - constants
+            start=policy.window_from(self.now),
+            now=self.now,
+            ids=[i for i, _ in whose],
+            generations=[generation for _, generation in whose],
+        )
+        down = self.outages_going_on()
+        parts: dict[int, dict[bool, Counts]] = {}
+        for row in rows:
+            parts.setdefault(row["id"], {})[row["in_outage"]] = _counts_of(row)
+        warned = {row["id"]: (row["generation"], row["warned"]) for row in rows}
+        regions = {row["id"]: row["region"] for row in rows}
+        return [
+            Suspect(
+                i,
+                *warned[i],
+                Window(part.get(False, Counts()), part.get(True, Counts()), regions[i] in down),
+            )
+            for i, part in parts.items()
+        ]
+
+    def move_warnings(self, crossings: Sequence[Crossing]) -> set[int]:
+        """Notes which warnings stand now; the integrations where that was still to be done."""
+        rows = self._rows(
+            """WITH moved AS MATERIALIZED (
+                   SELECT i.id, u.now FROM integrations i
+                   JOIN unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[]),
+                       CAST(:before AS int[]), CAST(:now AS int[])) AS u(id, generation, before, now)
+                     ON i.id = u.id AND i.generation = u.generation AND i.warned = u.before
+                   ORDER BY i.id FOR UPDATE OF i
+               )
+               UPDATE integrations i SET warned = moved.now FROM moved WHERE i.id = moved.id
+               RETURNING i.id""",
+            ids=[c.integration_id for c in crossings],
+            generations=[c.generation for c in crossings],
+            before=[c.before for c in crossings],
+            now=[c.now for c in crossings],
+        )
+        return {row["id"] for row in rows}
+
+    def keep_switch_off(self, done: SwitchOff) -> None:
+        """Keeps an automatic disabling with its evidence."""
+        self._do(
+            """INSERT INTO switch_offs (integration_id, generation, at, policy, evidence)
+               VALUES (:id, :generation, now(), CAST(:policy AS jsonb), CAST(:evidence AS jsonb))""",
+            id=done.integration_id,
+            generation=done.generation,
+            policy=dumps(done.policy),
+            evidence=dumps(done.evidence),
+        )
+
+    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The time, policy and evidence of the integration's last automatic disabling."""
+        rows = self._rows(
+            """SELECT at, policy, evidence FROM switch_offs WHERE integration_id = :id
+               ORDER BY id DESC LIMIT 1""",
+            id=integration_id,
+        )
+        return rows[0] if rows else None
+
+    def read_one_snapshot(self) -> None:
+        """Lets all that follows see the same state, however long it takes; it may only read."""
+        self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._do("SET LOCAL statement_timeout = '50s'")
+
+    def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
+        """An integration's window as it stood at ``until``, counted in its attempts."""
+        rows = self._rows(
+            f"""SELECT {_in_outage("i.region", "date_trunc('minute', a.at)")} AS in_outage,
+                    {_COUNTS_OF_ATTEMPTS}
+                FROM {_OF_WINDOW}
+                GROUP BY 1""",  # noqa: S608 - constants
+            id=integration_id,
+            start=policy.window_from(until),
+            until=until,
+        )
+        parts = {row["in_outage"]: _counts_of(row) for row in rows}
+        outage = self._rows(
+            f"""SELECT {_in_outage("i.region", "CAST(:at AS timestamptz)")} AS it_is
+                FROM integrations i WHERE i.id = :id""",  # noqa: S608 - a constant
+            id=integration_id,
+            at=until,
+        )
+        return Window(
+            parts.get(False, Counts()), parts.get(True, Counts()), outage=outage[0]["it_is"]
+        )
+
+    def said(self, integration_id: int, start: datetime, until: datetime) -> list[Said]:
+        """How the failed attempts between were answered, by error class and status code."""
+        rows = self._rows(
+            f"""SELECT a.error, a.status_code, count(*) AS number
+                FROM {_OF_WINDOW} AND a.error IS NOT NULL
+                GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2""",  # noqa: S608 - a constant
+            id=integration_id,
+            start=start,
+            until=until,
+        )
+        return [Said(FailureReason(r["error"]), r["status_code"], r["number"]) for r in rows]
+
+    def last_answer(
+        self, integration_id: int, start: datetime, until: datetime, *, failed: bool = False
+    ) -> LastAnswer | None:
+        """The last answer between; ``failed``: of those that failed."""
+        rows = self._rows(
+            f"""SELECT a.notification_id, a.at, a.status_code, a.error, a.response
+                FROM {_OF_WINDOW} AND (NOT :failed OR a.error IS NOT NULL)
+                ORDER BY a.at DESC, a.notification_id DESC, a.claim DESC LIMIT 1""",  # noqa: S608 - a constant
+            id=integration_id,
+            start=start,
+            until=until,
+            failed=failed,
+        )
+        return LastAnswer(**rows[0]) if rows else None
+
+    def slots(
+        self, integration_id: int, start: datetime, until: datetime, number: int
+    ) -> list[Slot]:
+        """Attempts and failures between, in ``number`` equal slots of time."""
+        step = (until - start) / number
+        rows = self._rows(
+            f"""SELECT least(CAST(floor(extract(epoch FROM a.at - :start) / :step) AS int), :last) AS slot,
+                   count(*) AS attempts, count(a.error) AS failed
+               FROM {_OF_WINDOW}
+               GROUP BY 1""",  # noqa: S608 - a constant
+            id=integration_id,
+            start=start,
+            until=until,
+            step=step.total_seconds(),
+            last=number - 1,
+        )
+        held = {row["slot"]: (row["attempts"], row["failed"]) for row in rows}
+        return [Slot(start + step * (n + 1), *held.get(n, (0, 0))) for n in range(number)]
+
+    def places(self) -> dict[int, Place]:
+        """Where each integration sends to; of a deleted one that is not known any more."""
+        rows = self._rows(
+            """SELECT id, region, coalesce(key_fingerprint, '') AS key FROM integrations
+               WHERE region IS NOT NULL"""
+        )
+        return {row["id"]: Place(row["region"], bytes(row["key"])) for row in rows}
+
+    def minutes_of_attempts(self, start: datetime, end: datetime) -> list[tuple[Cell, Counts]]:
+        """The attempts that began from ``start`` to before ``end``, counted by the minute."""
+        self._do("SET LOCAL statement_timeout = '5min'")
+        rows = self._rows(
+            f"""SELECT a.integration_id, a.generation, date_trunc('minute', a.at, 'UTC') AS minute,
+                    {_COUNTS_OF_ATTEMPTS}
+                FROM attempts a
+                WHERE a.at >= :start AND a.at < :end AND a.generation IS NOT NULL
+                GROUP BY 1, 2, 3 ORDER BY 3, 1, 2""",  # noqa: S608 - constants
+            start=start,
+            end=end,
+        )
+        return [
+            (Cell(row["integration_id"], row["generation"], row["minute"]), _counts_of(row))
+            for row in rows
+        ]
+
+    def healed_at(
+        self, disabled: Sequence[tuple[int, int, datetime]]
+    ) -> list[tuple[int, str | None, datetime | None]]:
+        """Of integrations, each with generation and a moment: client, name, and the next success.
+
+        A deleted integration has no name; None: no later attempt of that generation succeeded.
+        """
+        rows = self._rows(
+            """SELECT i.client_id, i.name, (
+                   SELECT min(a.at) FROM attempts a
+                   WHERE a.integration_id = u.id AND a.generation = u.generation AND a.at > u.at
+                     AND a.error IS NULL) AS healed_at
+               FROM unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[]),
+                   CAST(:moments AS timestamptz[])) WITH ORDINALITY AS u(id, generation, at, place)
+               JOIN integrations i ON i.id = u.id
+               ORDER BY u.place""",
+            ids=[i for i, _, _ in disabled],
+            generations=[g for _, g, _ in disabled],
+            moments=[at for _, _, at in disabled],
+        )
+        return [(row["client_id"], row["name"], row["healed_at"]) for row in rows]
+
+    def prune_health(self, window: timedelta, retention: timedelta, limit: int) -> int:
+        """Deletes counters that have left the window, and the hour that tells an outage; how many.
+
+        Outages and decisions go after the retention; a decision that still stands is kept.
+        """
+        self._do("DELETE FROM outages WHERE ended_at < now() - :retention", retention=retention)
+        self._do(
+            """DELETE FROM switch_offs s WHERE at < now() - :retention AND NOT EXISTS (
+                   SELECT FROM integrations i WHERE i.id = s.integration_id
+                     AND NOT i.enabled AND i.deleted_at IS NULL AND i.disabled_at = s.at)""",
+            retention=retention,
+        )
+        return self._do(
+            """DELETE FROM health_minutes WHERE ctid = ANY(ARRAY(
+                   SELECT ctid FROM health_minutes WHERE minute < :start
+                   ORDER BY minute LIMIT :limit FOR UPDATE SKIP LOCKED))""",
+            start=minute_of(self.now) - max(window, OUTAGE_WINDOW),
+            limit=limit,
+        )
+
+
+def _counts_of(row: Mapping[str, Any]) -> Counts:
+    held: dict[str, Any] = {name: int(row[name] or 0) for name in NUMBERS}
+    return Counts(**held, **{name: row[name] for name in TIMES})

@@ -1,0 +1,184 @@
+"""Queries of listings: notifications, rejections and undecodable messages as people see them; what a replay means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from wallarm_notify.domain.notification import OPEN, State
+from wallarm_notify.services.listings import (
+    Filter,
+    ShownAttempt,
+    ShownNotification,
+    ShownRejection,
+    ShownUndecodable,
+)
+from wallarm_notify.services.replay import Wanted
+from wallarm_notify.store.queries import UNDECODABLE, Queries
+
+_SHOWN = """n.id, n.client_id, n.event_id, n.firing_id, e.type AS event_type, n.origin, n.integration_id, n.state,
+    n.run, n.attempts_made, n.due_at, n.created_at, n.finished_at, n.end_reason,
+    a.status_code AS last_status_code, a.error AS last_error"""
+
+_FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
+    LEFT JOIN LATERAL (
+        SELECT status_code, error FROM attempts a WHERE a.notification_id = n.id
+        ORDER BY a.claim DESC LIMIT 1) a ON true"""
+
+_REPLAYABLE = """n.integration_id = :integration_id AND n.state = :state AND NOT n.last
+    AND (CAST(:since AS timestamptz) IS NULL OR n.created_at >= :since)
+    AND (CAST(:ended_since AS timestamptz) IS NULL OR n.finished_at >= :ended_since)
+    AND (CAST(:event_type AS text) IS NULL
+         OR EXISTS (SELECT FROM events e WHERE e.id = n.event_id AND e.type = :event_type))"""
+
+
+class ListingQueries(Queries):
+    """The read side."""
+
+    def notifications(self, wanted: Filter) -> list[ShownNotification]:
+        """Notifications, newest first."""
+        conditions = ["true"]
+        if wanted.client_id is not None:
+            conditions.append("n.client_id = :client")
+        if wanted.integration_id is not None:
+            conditions.append("n.integration_id = :integration")
+        if wanted.state is not None:
+            conditions.append("n.state = :state")
+        if wanted.before is not None:
+            conditions.append("n.id < :before")
+        rows = self._rows(
+            f"""SELECT {_SHOWN} FROM {_FROM} WHERE {" AND ".join(conditions)}
+                ORDER BY n.id DESC LIMIT :limit""",  # noqa: S608 - constants only
+            client=wanted.client_id,
+            integration=wanted.integration_id,
+            state=wanted.state,
+            before=wanted.before,
+            limit=wanted.limit,
+        )
+        return [_shown(row) for row in rows]
+
+    def notification(self, notification_id: int) -> ShownNotification | None:
+        """One notification with its attempts, in the order they were made."""
+        rows = self._rows(
+            f"SELECT {_SHOWN} FROM {_FROM} WHERE n.id = :id",  # noqa: S608 - constants only
+            id=notification_id,
+        )
+        if not rows:
+            return None
+        attempts = self._rows(
+            """SELECT run, number, at, duration_ms, status_code, error, response FROM attempts
+               WHERE notification_id = :id ORDER BY claim""",
+            id=notification_id,
+        )
+        return _shown(rows[0], tuple(ShownAttempt(**row) for row in attempts))
+
+    def rejections(self, before: int | None, limit: int) -> list[ShownRejection]:
+        """What is rejected and was not re-submitted, newest first."""
+        rows = self._rows(
+            """SELECT id, reason, event_id, client_id, type, cut, received_at,
+                   left(body_text, 200) AS text
+               FROM rejected
+               WHERE resubmitted_as IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
+               ORDER BY id DESC LIMIT :limit""",
+            before=before,
+            limit=limit,
+        )
+        return [_shown_rejection(row) for row in rows]
+
+    def rejection(self, rejected_id: int) -> ShownRejection | None:
+        """One rejected event, re-submitted or not, with all that was kept of it."""
+        rows = self._rows(
+            """SELECT id, reason, event_id, client_id, type, cut, received_at, resubmitted_as,
+                   body_text AS text
+               FROM rejected WHERE id = :id""",
+            id=rejected_id,
+        )
+        return _shown_rejection(rows[0]) if rows else None
+
+    def undecodable_count(self) -> int:
+        """How many messages are kept that no task could be made of, and were not re-submitted."""
+        rows = self._rows("SELECT count(*) AS n FROM undecodable WHERE resubmitted_at IS NULL")
+        return int(rows[0]["n"])
+
+    def undecodable(self, before: int | None, limit: int) -> list[ShownUndecodable]:
+        """The messages that no task could be made of and were not re-submitted, newest first."""
+        rows = self._rows(
+            f"""SELECT {UNDECODABLE}, substring(body FOR 200) AS body FROM undecodable
+                WHERE resubmitted_at IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
+                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
+            before=before,
+            limit=limit,
+        )
+        return [_shown_undecodable(row) for row in rows]
+
+    def undecodable_message(self, message_id: int) -> ShownUndecodable | None:
+        """One of them, re-submitted or not, with all that was kept of it."""
+        rows = self._rows(
+            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id",  # noqa: S608 - a constant
+            id=message_id,
+        )
+        return _shown_undecodable(rows[0]) if rows else None
+
+    def switches(self, integration_ids: Sequence[int]) -> Mapping[int, tuple[bool, int]]:
+        """Of integrations that are not deleted: enabled or not, and how often switched off."""
+        rows = self._rows(
+            """SELECT id, enabled, disablings FROM integrations
+               WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id""",
+            ids=list(integration_ids),
+        )
+        return {row["id"]: (row["enabled"], row["disablings"]) for row in rows}
+
+    def replayable(self, wanted: Wanted, after: int, limit: int) -> list[int]:
+        """The ids above ``after`` of what is wanted, ascending."""
+        rows = self._rows(
+            f"""SELECT n.id FROM notifications n WHERE {_REPLAYABLE} AND n.id > :after
+                ORDER BY n.id LIMIT :limit""",  # noqa: S608 - a constant
+            **asdict(wanted),
+            after=after,
+            limit=limit,
+        )
+        return [row["id"] for row in rows]
+
+    def count_replayable(self, wanted: Wanted) -> int:
+        """How many notifications ``wanted`` means."""
+        rows = self._rows(
+            f"SELECT count(*) AS n FROM notifications n WHERE {_REPLAYABLE}",  # noqa: S608 - a constant
+            **asdict(wanted),
+        )
+        return int(rows[0]["n"])
+
+
+def _shown_rejection(row: Mapping[str, Any]) -> ShownRejection:
+    ids = {name: row.get(name) for name in ("event_id", "resubmitted_as")}
+    return ShownRejection(
+        **{**row, **{name: None if i is None else UUID(str(i)) for name, i in ids.items()}}
+    )
+
+
+def _shown_undecodable(row: Mapping[str, Any]) -> ShownUndecodable:
+    fields = dict(row)
+    text = bytes(fields.pop("body")).decode("utf-8", "replace")
+    return ShownUndecodable(**fields, text=text)
+
+
+def _shown(row: Mapping[str, Any], attempts: Sequence[ShownAttempt] = ()) -> ShownNotification:
+    state = State(row["state"])
+    return ShownNotification(
+        id=row["id"],
+        client_id=row["client_id"],
+        event_id=row["event_id"] if row["firing_id"] is None else None,
+        firing_id=row["firing_id"],
+        event_type=row["event_type"] or "",
+        origin=row["origin"],
+        integration_id=row["integration_id"],
+        state=state,
+        run=row["run"],
+        attempts_made=row["attempts_made"],
+        next_attempt_at=row["due_at"] if state in OPEN else None,
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        end_reason=row["end_reason"],
+        last_status_code=row["last_status_code"],
+        last_error=row["last_error"],
+        attempts=attempts,
+    )

@@ -1,0 +1,144 @@
+"""Queries of calls that came back from workers that died: how often, and those set aside for it (engine 4)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from wallarm_notify.domain.set_aside import SetAsideCall, TriedCall
+from wallarm_notify.services.set_aside import ShownSetAside
+from wallarm_notify.store.queries import Queries
+
+_SHOWN = "id, set_aside_at, retry_at, length(body) AS bytes, content_type"
+_CALL = "id, digest, content_type, content_encoding, headers, body"
+
+
+class QuarantineQueries(Queries):
+    """The consumer's, SWEEP's and the command line's."""
+
+    def deaths_of(self, digests: Sequence[bytes]) -> Mapping[bytes, int]:
+        """How many workers died while they had one of these calls alone; of those known."""
+        rows = self._rows(
+            "SELECT digest, deaths FROM quarantine WHERE digest = ANY(:digests)",
+            digests=list(digests),
+        )
+        return {bytes(row["digest"]): row["deaths"] for row in rows}
+
+    def begin_alone(self, digest: bytes) -> int:
+        """Notes that a worker begins a call alone; how many died so before.
+
+        Until ``end_alone`` takes it back it counts as the next death.
+        """
+        rows = self._rows(
+            """INSERT INTO quarantine (digest, deaths) VALUES (:digest, 1)
+               ON CONFLICT (digest) DO UPDATE SET deaths = quarantine.deaths + 1, noted_at = now()
+               RETURNING deaths""",
+            digest=digest,
+        )
+        return int(rows[0]["deaths"]) - 1
+
+    def end_alone(self, digest: bytes, *, handed_back: bool) -> None:
+        """The worker lives: the call is stored, and known no more, or ``handed_back``, and was no death."""
+        self._do(
+            """DELETE FROM quarantine
+               WHERE digest = :digest AND (NOT :handed_back OR (deaths <= 1 AND set_aside_at IS NULL))""",
+            digest=digest,
+            handed_back=handed_back,
+        )
+        if handed_back:
+            self._do(
+                "UPDATE quarantine SET deaths = greatest(deaths - 1, 0) WHERE digest = :digest",
+                digest=digest,
+            )
+
+    def set_aside(self, call: TriedCall, *, deaths: int, again_in: timedelta) -> None:
+        """Keeps a call whole. The next worker that dies of it sets it aside again, so ``deaths`` is one less."""
+        self._do(
+            """INSERT INTO quarantine (digest, deaths, set_aside_at, retry_at, content_type, content_encoding,
+                                       headers, body)
+               VALUES (:digest, :deaths, now(), now() + :again_in, :content_type, :content_encoding,
+                       :headers, :body)
+               ON CONFLICT (digest) DO UPDATE SET
+                   deaths = excluded.deaths, noted_at = now(),
+                   set_aside_at = coalesce(quarantine.set_aside_at, now()), retry_at = excluded.retry_at,
+                   content_type = excluded.content_type,
+                   content_encoding = excluded.content_encoding, headers = excluded.headers,
+                   body = excluded.body""",
+            digest=call.digest,
+            deaths=deaths - 1,
+            again_in=again_in,
+            content_type=call.content_type,
+            content_encoding=call.content_encoding,
+            headers=call.headers,
+            body=call.body,
+        )
+
+    def due_set_aside(self, again_in: timedelta) -> SetAsideCall | None:
+        """A call whose next try is due, which is put off by ``again_in``; None: there is none."""
+        rows = self._rows(
+            f"""UPDATE quarantine SET retry_at = now() + :again_in WHERE id = (
+                    SELECT id FROM quarantine WHERE retry_at <= now()
+                    ORDER BY retry_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+                RETURNING {_CALL}, set_aside_at, retry_at""",  # noqa: S608 - a constant
+            again_in=again_in,
+        )
+        return _call_of(rows[0]) if rows else None
+
+    def set_aside_calls(self, before: int | None, limit: int) -> list[ShownSetAside]:
+        """The calls set aside, the newest first, with the beginning of their bodies."""
+        rows = self._rows(
+            f"""SELECT {_SHOWN}, substring(body FOR 200) AS body FROM quarantine
+                WHERE set_aside_at IS NOT NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
+                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
+            before=before,
+            limit=limit,
+        )
+        return [_shown(row) for row in rows]
+
+    def set_aside_call(self, call_id: int) -> ShownSetAside | None:
+        """One of them, whole."""
+        rows = self._rows(
+            f"""SELECT {_SHOWN}, body FROM quarantine
+                WHERE id = :id AND set_aside_at IS NOT NULL""",  # noqa: S608 - a constant
+            id=call_id,
+        )
+        return _shown(rows[0]) if rows else None
+
+    def lock_set_aside(self, call_id: int) -> SetAsideCall | None:
+        """One call set aside, locked; None: there is none."""
+        rows = self._rows(
+            f"""SELECT {_CALL}, set_aside_at, retry_at FROM quarantine
+                WHERE id = :id AND set_aside_at IS NOT NULL FOR UPDATE""",  # noqa: S608 - a constant
+            id=call_id,
+        )
+        return _call_of(rows[0]) if rows else None
+
+    def forget_set_aside(self, call_id: int) -> None:
+        """Its events were taken in by another way."""
+        self._do("DELETE FROM quarantine WHERE id = :id", id=call_id)
+
+    def prune_quarantine(self, retention: timedelta) -> int:
+        """Forgets calls that came back so long ago, and are not set aside; 0, as nothing of them is counted."""
+        self._do(
+            "DELETE FROM quarantine WHERE set_aside_at IS NULL AND noted_at < now() - :retention",
+            retention=retention,
+        )
+        return 0
+
+
+def _shown(row: Mapping[str, Any]) -> ShownSetAside:
+    return ShownSetAside(**{**row, "body": bytes(row["body"]).decode("utf-8", "replace")})
+
+
+def _call_of(row: Mapping[str, Any]) -> SetAsideCall:
+    return SetAsideCall(
+        id=row["id"],
+        set_aside_at=row["set_aside_at"],
+        retry_at=row["retry_at"],
+        call=TriedCall(
+            digest=bytes(row["digest"]),
+            content_type=row["content_type"],
+            content_encoding=row["content_encoding"],
+            headers=row["headers"],
+            body=bytes(row["body"]),
+        ),
+    )

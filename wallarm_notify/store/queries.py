@@ -1,0 +1,203 @@
+"""What every group of queries stands on: one transaction."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+from psycopg2.extensions import TransactionRollbackError
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql.psycopg2 import dialect
+
+from wallarm_notify.domain.notification import Notification, State
+from wallarm_notify.store.encryption import KeyCipher
+
+NOTIFICATION_COLUMNS = """n.id, n.integration_id, n.state, n.run, n.attempts_made, n.claim,
+    n.lost_claims, n.rings, n.due_at, n.lease_until, n.ring_at, n.finished_at, n.severity,
+    n.disablings, n.last, n.end_reason, n.link"""
+
+UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
+    coalesce(size, octet_length(body)) AS bytes,
+    octet_length(body) < coalesce(size, octet_length(body)) OR (size IS NULL AND octet_length(body) >= 64000) AS cut"""
+"""Of a message that no task could be made of. What is of the full length and from before that was noted may be cut."""
+
+_SHARDS = 8
+"""The ledger's counters are spread over so many rows each."""
+
+_SAVED: Final = {
+    "id": "bigint",
+    "state": "text",
+    "run": "int",
+    "attempts_made": "int",
+    "claim": "int",
+    "lost_claims": "int",
+    "rings": "int",
+    "due_at": "timestamptz",
+    "lease_until": "timestamptz",
+    "ring_at": "timestamptz",
+    "finished_at": "timestamptz",
+    "disablings": "int",
+    "last": "boolean",
+    "end_reason": "text",
+    "link": "int",
+}
+"""What ``save`` writes, and PostgreSQL's type of each column."""
+
+
+def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> str:
+    """A FROM item ``u`` of these columns, whose values are given as parameters of the same names.
+
+    A column that is the same in every row is given as a value and not as an array, which costs as much
+    to send and to read as one of different values: see ``parameters_of``. Rows that are all the same in
+    every column are one.
+    """
+    arrays = [name for name in types if not _is_constant(values[name])]
+    columns = [f"a.{c}" if c in arrays else f"CAST(:{c} AS {types[c]}) AS {c}" for c in types]
+    if not arrays:
+        return f"(SELECT {', '.join(columns)}) AS u"
+    unnested = ", ".join(f"CAST(:{c} AS {types[c]}[])" for c in arrays)
+    return f"(SELECT {', '.join(columns)} FROM unnest({unnested}) AS a({', '.join(arrays)})) AS u"  # noqa: S608 - names of our own
+
+
+def parameters_of(values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """The parameters of ``rows_of``."""
+    return {c: v[0] if _is_constant(v) else list(v) for c, v in values.items()}
+
+
+def _is_constant(values: Sequence[Any]) -> bool:
+    return values.count(values[0]) == len(values)
+
+
+def notification_of(row: Mapping[str, Any]) -> Notification:
+    """The notification in a row that holds ``NOTIFICATION_COLUMNS``."""
+    return Notification(
+        id=row["id"],
+        integration_id=row["integration_id"],
+        state=State(row["state"]),
+        run=row["run"],
+        attempts_made=row["attempts_made"],
+        claim=row["claim"],
+        lost_claims=row["lost_claims"],
+        rings=row["rings"],
+        due_at=row["due_at"],
+        lease_until=row["lease_until"],
+        ring_at=row["ring_at"],
+        finished_at=row["finished_at"],
+        severity=row["severity"],
+        disablings=row["disablings"],
+        last=row["last"],
+        end_reason=row["end_reason"],
+        link=row["link"],
+    )
+
+
+_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's types lack it
+
+
+@lru_cache(maxsize=1024)
+def _for_driver(statement: str) -> str:
+    """``statement`` with its parameters as the driver wants them."""
+    return str(text(statement).compile(dialect=_DIALECT))
+
+
+class Queries:
+    """One transaction. Every group of queries is a subclass.
+
+    It speaks to the driver: a statement through SQLAlchemy's Core takes Python four times as long. It goes
+    to and fro as little as can be: BEGIN goes along with the first statement, and what answers nothing
+    with the next one, or with COMMIT.
+    """
+
+    def __init__(self, cursor: Any, cipher: KeyCipher | None) -> None:
+        self._cursor = cursor
+        self._cipher_or_none = cipher
+        self._counts: Counter[str] = Counter()
+        self._to_come = [b"BEGIN"]
+        self.is_ending = False
+        """Whether COMMIT may have been sent."""
+
+    @property
+    def cipher(self) -> KeyCipher:
+        """What encrypts keys; only processes that handle keys have one."""
+        if self._cipher_or_none is None:
+            raise RuntimeError("this store was made without WALLARM_NOTIFY_SECRET_KEYS")
+        return self._cipher_or_none
+
+    @cached_property
+    def now(self) -> datetime:
+        """The transaction's time by the database's clock: the only clock that decides (engine 17)."""
+        now: datetime = self._rows("SELECT now() AS now")[0]["now"]
+        return now
+
+    def _rows(self, statement: str, **parameters: Any) -> Sequence[Mapping[str, Any]]:
+        """The rows that ``statement`` answers with, by column name."""
+        self._do(statement, **parameters)
+        names = [column.name for column in self._cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
+
+    def _do(self, statement: str, **parameters: Any) -> int:
+        """Runs ``statement``; returns how many rows it touched."""
+        self._do_later(statement, **parameters)
+        self._send()
+        return int(self._cursor.rowcount)
+
+    def _do_later(self, statement: str, **parameters: Any) -> None:
+        """Runs ``statement``, which answers nothing, with the next one."""
+        self._to_come.append(self._cursor.mogrify(_for_driver(statement), parameters))
+
+    def _send(self) -> None:
+        statements, self._to_come = self._to_come, []
+        self._cursor.execute(b";".join(statements))
+
+    def commit(self) -> None:
+        """Ends it. Raises TransactionRollbackError where the server has rolled it back."""
+        self._write_counts()
+        if self._to_come == [b"BEGIN"]:
+            return  # nobody has asked it anything
+        self._to_come.append(b"COMMIT")
+        self.is_ending = True
+        self._send()
+        if self._cursor.statusmessage != "COMMIT":
+            raise TransactionRollbackError("the transaction was rolled back")
+
+    def count(self, changes: Mapping[str, int]) -> None:
+        """Adds ``changes`` to the ledger's counters, at the end of the transaction."""
+        self._counts.update(changes)
+
+    def _write_counts(self) -> None:
+        """Writes what was counted, in the order of kinds: the last statement before the commit.
+
+        One statement for all of it: who counted in two would wait for others with counters in hand.
+        """
+        moved = {kind: change for kind, change in sorted(self._counts.items()) if change}
+        if moved:
+            self._do_later(
+                """INSERT INTO counts (kind, shard, value)
+                   SELECT u.kind, pg_backend_pid() % :shards, u.change
+                   FROM unnest(CAST(:kinds AS text[]), CAST(:changes AS bigint[])) AS u(kind, change)
+                   ORDER BY u.kind
+                   ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value""",
+                shards=_SHARDS,
+                kinds=list(moved),
+                changes=list(moved.values()),
+            )
+
+    def save(self, notifications: Sequence[Notification]) -> None:
+        """Writes what changes of ``notifications``, whose rows this transaction has locked."""
+        if notifications:
+            values = {c: [getattr(n, c) for n in notifications] for c in _SAVED}
+            changes = ", ".join(f"{c} = u.{c}" for c in _SAVED if c != "id")
+            self._do_later(
+                f"UPDATE notifications n SET {changes} FROM {rows_of(_SAVED, values)} WHERE n.id = u.id",  # noqa: S608 - names of our own
+                **parameters_of(values),
+            )
+
+    def lock(self, ids: Sequence[int]) -> list[Notification]:
+        """The notifications of ``ids``, locked in the order of their ids; waits for other holders."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS} FROM notifications n
+                WHERE n.id = ANY(CAST(:ids AS bigint[])) ORDER BY n.id FOR UPDATE""",  # noqa: S608 - a constant
+            ids=list(ids),
+        )
+        return [notification_of(row) for row in rows]

@@ -1,0 +1,318 @@
+"""Queries of ingest: events and rejections come in, notifications are made."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from json import dumps
+from typing import Any, Final
+from uuid import UUID
+
+from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.integration import Subscriber
+from wallarm_notify.domain.notification import NewNotification, Notification
+from wallarm_notify.domain.rejected import chosen_of, pool_of
+from wallarm_notify.store.queries import UNDECODABLE, Queries, parameters_of, rows_of
+
+_EVENT: Final = {
+    "id": "uuid",
+    "client_id": "bigint",
+    "type": "text",
+    "occurred_at": "timestamptz",
+    "body": "jsonb",
+    "body_hash": "bytea",
+    "fan_out": "int",
+}
+
+_NOTIFICATION: Final = {
+    "client_id": "bigint",
+    "integration_id": "bigint",
+    "event_id": "uuid",
+    "firing_id": "uuid",
+    "origin": "text",
+    "severity": "smallint",
+    "last": "boolean",
+    "disablings": "int",
+    "state": "text",
+    "claim": "int",
+    "lost_claims": "int",
+    "due_at": "timestamptz",
+    "lease_until": "timestamptz",
+    "ring_at": "timestamptz",
+    "finished_at": "timestamptz",
+}
+
+_AS_IT_STANDS: Final = (
+    "state",
+    "claim",
+    "lost_claims",
+    "due_at",
+    "lease_until",
+    "ring_at",
+    "finished_at",
+)
+
+_INSERT_REJECTED: Final = """
+    INSERT INTO rejected (body_hash, reason, body_text, cut, event_id, client_id, type, received_at)
+    SELECT u.body_hash, u.reason, u.body_text, u.cut, u.event_id, u.client_id, u.type, now()
+    FROM unnest(
+        CAST(:body_hash AS bytea[]), CAST(:reason AS text[]), CAST(:body_text AS text[]),
+        CAST(:cut AS boolean[]), CAST(:event_id AS uuid[]), CAST(:client_id AS bigint[]),
+        CAST(:type AS text[]), CAST(:hash_before AS bytea[])
+    ) AS u(body_hash, reason, body_text, cut, event_id, client_id, type, hash_before)
+    WHERE NOT EXISTS (SELECT FROM rejected r WHERE r.body_hash = u.hash_before)
+    ORDER BY u.body_hash
+    ON CONFLICT (body_hash) DO NOTHING
+    RETURNING body_hash
+"""
+
+_UNDECODABLE: Final = -1
+"""The pool of messages that no task can be made of, beside those of clients."""
+
+
+class RoutingQueries(Queries):
+    """Events, rejections and new notifications."""
+
+    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
+        """The integrations, enabled or not, of ``client_ids``."""
+        return self._subscribers(
+            "client_id = ANY(CAST(:clients AS bigint[]))", clients=list(client_ids)
+        )
+
+    def subscribers_by_id(self, ids: Iterable[int]) -> list[Subscriber]:
+        """The integrations of ``ids``, enabled or not; deleted ones are left out."""
+        return self._subscribers("id = ANY(CAST(:ids AS bigint[]))", ids=list(ids))
+
+    def _subscribers(self, condition: str, **parameters: Any) -> list[Subscriber]:
+        rows = self._rows(
+            f"""SELECT id, client_id, subscriptions, enabled, disablings FROM integrations
+                WHERE {condition} AND deleted_at IS NULL ORDER BY id""",  # noqa: S608 - a constant
+            **parameters,
+        )
+        return [
+            Subscriber(
+                r["id"],
+                r["client_id"],
+                frozenset(r["subscriptions"]),
+                r["enabled"],
+                r["disablings"],
+            )
+            for r in rows
+        ]
+
+    def insert_events(self, events: Sequence[tuple[Event, int]]) -> dict[UUID, bool]:
+        """Stores events, each with its fan-out; the ids that were new, and whether they are rejected yet."""
+        if not events:
+            return {}
+        values: dict[str, list[Any]] = {
+            "id": [e.id.hex for e, _ in events],
+            "client_id": [e.client_id for e, _ in events],
+            "type": [e.type for e, _ in events],
+            "occurred_at": [e.occurred_at for e, _ in events],
+            "body": [e.text or dumps(e.body) for e, _ in events],
+            "body_hash": [e.body_hash for e, _ in events],
+            "fan_out": [fan_out for _, fan_out in events],
+        }
+        names = ", ".join(_EVENT)
+        rows = self._rows(
+            f"""INSERT INTO events ({names}, received_at)
+                SELECT {names}, now() FROM {rows_of(_EVENT, values)}
+                WHERE NOT EXISTS (  -- the first stands, also where it is kept apart
+                    SELECT FROM events_ahead a WHERE a.id = u.id AND a.body_hash <> u.body_hash)
+                ORDER BY u.id ON CONFLICT (id) DO NOTHING
+                RETURNING id, EXISTS (
+                    SELECT FROM rejected r
+                    WHERE r.body_hash = events.body_hash AND r.resubmitted_as IS NULL)
+                OR EXISTS (
+                    SELECT FROM rejected r
+                    WHERE r.body_hash = ANY(CAST(:before AS bytea[])) AND r.resubmitted_as IS NULL
+                ) AS rejected""",  # noqa: S608 - names of our own
+            before=[e.hash_before for e, _ in events if e.hash_before is not None],
+            **parameters_of(values),
+        )
+        return {UUID(str(row["id"])): row["rejected"] for row in rows}
+
+    def add_fan_out(self, more: Mapping[UUID, int]) -> None:
+        """Adds to the fan-out of events that this transaction stored."""
+        self._do(
+            """UPDATE events e SET fan_out = e.fan_out + u.more
+               FROM unnest(CAST(:ids AS uuid[]), CAST(:more AS int[])) AS u(id, more) WHERE e.id = u.id""",
+            ids=[str(i) for i in more],
+            more=list(more.values()),
+        )
+
+    def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
+        """The body hashes of those of ``ids`` that stand for an event: taken in, or kept apart for its time."""
+        # Of an id that is in both the one taken in stands: it comes last.
+        rows = self._rows(
+            """SELECT id, body_hash FROM events_ahead WHERE id = ANY(CAST(:ids AS uuid[]))
+               UNION ALL SELECT id, body_hash FROM events WHERE id = ANY(CAST(:ids AS uuid[]))""",
+            ids=[str(i) for i in ids],
+        )
+        return {UUID(str(row["id"])): bytes(row["body_hash"]) for row in rows}
+
+    def insert_notifications(
+        self, new: Sequence[NewNotification], rows: Sequence[Notification]
+    ) -> list[int | None]:
+        """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
+        if not new:
+            return []
+        values: dict[str, list[Any]] = {
+            "client_id": [n.client_id for n in new],
+            "integration_id": [n.integration_id for n in new],
+            "event_id": [n.event_id.hex for n in new],
+            "firing_id": [None if n.firing_id is None else n.firing_id.hex for n in new],
+            "origin": [n.origin for n in new],
+            "severity": [int(n.severity) for n in new],
+            "last": [n.last for n in new],
+            "disablings": [n.disablings for n in new],
+            **{c: [getattr(row, c) for row in rows] for c in _AS_IT_STANDS},
+        }
+        names = ", ".join(_NOTIFICATION)
+        inserted = self._rows(
+            f"""INSERT INTO notifications ({names}, created_at) SELECT {names}, now()
+                FROM {rows_of(_NOTIFICATION, values)}
+                ORDER BY u.event_id, u.origin, u.integration_id
+                ON CONFLICT (event_id, origin, integration_id) DO NOTHING
+                RETURNING id, event_id, integration_id, origin""",  # noqa: S608 - names of our own
+            **parameters_of(values),
+        )
+        # Hexadecimal digits without hyphens: a UUID's text takes Python ten times as long to make.
+        ids = {
+            (str(row["event_id"]).replace("-", ""), row["integration_id"], row["origin"]): row["id"]
+            for row in inserted
+        }
+        return [ids.get((n.event_id.hex, n.integration_id, n.origin)) for n in new]
+
+    def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
+        """Keeps rejections, of each client ``most`` a day and one that says so; 0: however many there are.
+
+        Returns how many were not there already, and how many were not kept.
+        """
+        if not rejections:
+            return 0, 0
+        pools = {pool_of(r) for r in rejections if not r.is_for_its_time}
+        if not (most and pools):
+            return len(self._insert_rejected(rejections)), 0
+        kept = self._kept_today(pools)
+        if max(kept.values()) + len(rejections) > most:
+            known = self._known({h for r in rejections for h in r.hashes})
+            rejections = [r for r in rejections if known.isdisjoint(r.hashes)]
+        once = list({r.body_hash: r for r in reversed(rejections)}.values())[::-1]
+        chosen, left_out = chosen_of(once, kept, most)
+        new = self._insert_rejected(chosen)
+        counted = (r for r in chosen if r.body_hash in new and not r.is_for_its_time)
+        self._keep_today(Counter(map(pool_of, counted)))
+        return len(new), len(left_out)
+
+    def _kept_today(self, pools: Iterable[int]) -> dict[int, int]:
+        """How many of today's rejections of these clients are kept, locked until the end of the transaction."""
+        rows = self._rows(
+            """INSERT INTO rejected_by_day (client_id, day, kept)
+               SELECT u.client_id, (now() AT TIME ZONE 'UTC')::date, 0
+               FROM unnest(CAST(:pools AS bigint[])) AS u(client_id) ORDER BY u.client_id
+               ON CONFLICT (client_id, day) DO UPDATE SET kept = rejected_by_day.kept
+               RETURNING client_id, kept""",
+            pools=sorted(pools),
+        )
+        return {row["client_id"]: row["kept"] for row in rows}
+
+    def _keep_today(self, more: Mapping[int, int]) -> None:
+        if more:
+            self._do_later(
+                """UPDATE rejected_by_day d SET kept = d.kept + u.more
+                   FROM unnest(CAST(:pools AS bigint[]), CAST(:more AS int[])) AS u(client_id, more)
+                   WHERE d.client_id = u.client_id AND d.day = (now() AT TIME ZONE 'UTC')::date""",
+                pools=list(more),
+                more=list(more.values()),
+            )
+
+    def _known(self, hashes: Collection[bytes]) -> set[bytes]:
+        """Which of these bodies are kept from an earlier time."""
+        rows = self._rows(
+            "SELECT body_hash FROM rejected WHERE body_hash = ANY(CAST(:hashes AS bytea[]))",
+            hashes=list(hashes),
+        )
+        return {bytes(row["body_hash"]) for row in rows}
+
+    def _insert_rejected(self, rejections: Sequence[Rejection]) -> set[bytes]:
+        """Stores rejections; the hashes of those that were not there already."""
+        if not rejections:
+            return set()
+        rows = self._rows(
+            _INSERT_REJECTED,
+            body_hash=[r.body_hash for r in rejections],
+            reason=[r.reason for r in rejections],
+            body_text=[r.text for r in rejections],
+            cut=[r.cut for r in rejections],
+            event_id=[None if r.event_id is None else str(r.event_id) for r in rejections],
+            client_id=[r.client_id for r in rejections],
+            type=[r.type for r in rejections],
+            hash_before=[r.hash_before for r in rejections],
+        )
+        return {bytes(row["body_hash"]) for row in rows}
+
+    def readmit(self, events: Iterable[Event]) -> int:
+        """Moves out of rejected what has come again and is valid now; returns how many."""
+        pairs = sorted((h, str(e.id)) for e in events for h in e.hashes)
+        if not pairs:
+            return 0
+        return self._do(
+            """UPDATE rejected r SET resubmitted_as = u.event_id
+               FROM unnest(CAST(:hashes AS bytea[]), CAST(:ids AS uuid[])) AS u(body_hash, event_id)
+               WHERE r.body_hash = u.body_hash AND r.resubmitted_as IS NULL""",
+            hashes=[h for h, _ in pairs],
+            ids=[i for _, i in pairs],
+        )
+
+    def lock_rejected(self, rejected_id: int) -> Mapping[str, Any] | None:
+        """One rejection, locked; None: there is none."""
+        rows = self._rows(
+            "SELECT * FROM rejected WHERE id = :id FOR UPDATE",
+            id=rejected_id,
+        )
+        return rows[0] if rows else None
+
+    def mark_resubmitted(self, rejected_id: int, event_id: UUID) -> None:
+        """The rejection has become the event ``event_id``."""
+        self._do(
+            "UPDATE rejected SET resubmitted_as = :event WHERE id = :id",
+            event=str(event_id),
+            id=rejected_id,
+        )
+
+    def store_undecodable(
+        self,
+        reason: str,
+        content_type: str | None,
+        body: bytes,
+        most: int = 0,
+        *,
+        size: int | None = None,
+    ) -> bool:
+        """Keeps a message that no task could be made of, unless ``most`` are of today already; 0: always.
+
+        ``size`` is the number of its bytes, where ``body`` is only the first of them.
+        """
+        if most and self._kept_today({_UNDECODABLE})[_UNDECODABLE] >= most:
+            return False
+        self._keep_today({_UNDECODABLE: 1})
+        self._do(
+            """INSERT INTO undecodable (reason, content_type, body, size)
+               VALUES (:reason, :type, :body, :size)""",
+            reason=reason,
+            type=content_type,
+            body=body,
+            size=len(body) if size is None else size,
+        )
+        return True
+
+    def lock_undecodable(self, message_id: int) -> Mapping[str, Any] | None:
+        """One message that no task could be made of, locked; None: there is none."""
+        rows = self._rows(
+            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id FOR UPDATE",  # noqa: S608 - a constant
+            id=message_id,
+        )
+        return rows[0] if rows else None
+
+    def mark_undecodable_resubmitted(self, message_id: int) -> None:
+        """Its events are taken in."""
+        self._do("UPDATE undecodable SET resubmitted_at = now() WHERE id = :id", id=message_id)

@@ -1,0 +1,471 @@
+"""Queries of triggers: what they are, what they count, and their firings."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from json import dumps
+from typing import Any, Final
+from uuid import UUID
+
+from wallarm_notify.domain.condition import Condition, Filter
+from wallarm_notify.domain.crossing import Near
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.filters import Operator
+from wallarm_notify.domain.firing import Firing, Window
+from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.trigger import Criteria, Threshold, Trigger
+from wallarm_notify.domain.window import CELLS
+from wallarm_notify.services.fire import CellChange, CellKey, Reach
+from wallarm_notify.services.manage_triggers import TriggerDraft
+from wallarm_notify.services.simulate_trigger import Arrival
+from wallarm_notify.services.trigger_listings import ShownFiring, ToldOf
+from wallarm_notify.store.queries import Queries
+
+_TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
+    t.threshold_period, t.integration_ids, t.version, t.created_at, t.created_by"""
+
+_LAST_FIRED = "(SELECT max(f.fired_at) FROM firings f WHERE f.trigger_id = t.id) AS last_fired_at"
+_SHOWN = f"{_TRIGGER}, {_LAST_FIRED}"
+
+_ADD_CELLS: Final = """
+    INSERT INTO trigger_cells (trigger_id, version, cell, count, fired, event_ids, expires_at)
+    SELECT u.trigger_id, u.version, u.cell, u.added, u.fired, CAST(u.event_ids AS uuid[]), u.expires_at
+    FROM unnest(
+        CAST(:trigger_id AS bigint[]), CAST(:version AS int[]), CAST(:cell AS bigint[]),
+        CAST(:added AS bigint[]), CAST(:fired AS boolean[]), CAST(:event_ids AS text[]),
+        CAST(:expires_at AS timestamptz[])
+    ) AS u(trigger_id, version, cell, added, fired, event_ids, expires_at)
+    ORDER BY u.trigger_id, u.version, u.cell
+    ON CONFLICT (trigger_id, version, cell) DO UPDATE SET
+        count = trigger_cells.count + excluded.count,
+        fired = trigger_cells.fired OR excluded.fired,
+        event_ids = trigger_cells.event_ids || excluded.event_ids
+"""
+
+_INSERT_FIRINGS: Final = """
+    INSERT INTO firings (id, trigger_id, client_id, event_id, fired_at, trigger_name, condition, filters,
+        threshold_count, threshold_period, integration_ids, count, window_start, window_end, event_ids)
+    SELECT u.id, u.trigger_id, u.client_id, u.event_id, now(), u.trigger_name, u.condition,
+        CAST(u.filters AS jsonb), u.threshold_count, u.threshold_period,
+        CAST(u.integration_ids AS bigint[]), u.count, u.window_start, u.window_end,
+        CAST(u.event_ids AS uuid[])
+    FROM unnest(
+        CAST(:id AS uuid[]), CAST(:trigger_id AS bigint[]), CAST(:client_id AS bigint[]),
+        CAST(:event_id AS uuid[]), CAST(:trigger_name AS text[]), CAST(:condition AS text[]),
+        CAST(:filters AS text[]), CAST(:threshold_count AS bigint[]), CAST(:threshold_period AS int[]),
+        CAST(:integration_ids AS text[]), CAST(:count AS bigint[]),
+        CAST(:window_start AS timestamptz[]), CAST(:window_end AS timestamptz[]),
+        CAST(:event_ids AS text[])
+    ) AS u(id, trigger_id, client_id, event_id, trigger_name, condition, filters, threshold_count,
+           threshold_period, integration_ids, count, window_start, window_end, event_ids)
+    ORDER BY u.event_id, u.trigger_id
+"""
+
+FIRING_COLUMNS = """f.id AS firing_id, f.trigger_id, f.trigger_name, f.client_id AS firing_client_id,
+    f.condition, f.filters, f.threshold_count, f.threshold_period, f.integration_ids,
+    f.event_id AS firing_event_id, f.count, f.window_start, f.window_end, f.event_ids"""
+
+
+class TriggerQueries(Queries):
+    """Triggers, cells, rogue endpoints and firings."""
+
+    # What routing asks: see services.fire.
+
+    def triggers_of(
+        self, client_ids: Collection[int], conditions: Collection[Condition]
+    ) -> list[Trigger]:
+        """The enabled triggers of these clients with one of these conditions, by id."""
+        rows = self._rows(
+            f"""SELECT {_TRIGGER} FROM triggers t
+                WHERE t.client_id = ANY(CAST(:clients AS bigint[])) AND t.deleted_at IS NULL
+                  AND t.enabled AND t.condition = ANY(CAST(:conditions AS text[]))
+                ORDER BY t.id""",  # noqa: S608 - a constant
+            clients=list(client_ids),
+            conditions=list(conditions),
+        )
+        return [_trigger_of(row) for row in rows]
+
+    def lock_triggers(self, ids: Sequence[int]) -> list[Trigger]:
+        """Those of these triggers that are enabled still, locked in the order of their ids."""
+        rows = self._rows(
+            f"""SELECT {_TRIGGER} FROM triggers t
+                WHERE t.id = ANY(CAST(:ids AS bigint[])) ORDER BY t.id FOR UPDATE""",  # noqa: S608 - a constant
+            ids=list(ids),
+        )
+        return [_trigger_of(row) for row in rows if row["enabled"]]
+
+    def cells(self, counts: Reach, firings: Reach) -> dict[CellKey, Near]:
+        """What was counted in the one reach, and the firings that end in the other."""
+        rows = self._rows(
+            """SELECT c.trigger_id, c.version, c.cell, c.count
+               FROM unnest(CAST(:trigger_ids AS bigint[]), CAST(:versions AS int[]),
+                           CAST(:lows AS bigint[]), CAST(:highs AS bigint[])) AS r(trigger_id, version, low, high)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM trigger_cells s WHERE s.trigger_id = r.trigger_id
+                     AND s.version = r.version AND s.cell BETWEEN r.low AND r.high) c
+               UNION ALL
+               SELECT c.trigger_id, c.version, c.cell, NULL
+               FROM unnest(CAST(:fired_trigger_ids AS bigint[]), CAST(:fired_versions AS int[]),
+                           CAST(:fired_lows AS bigint[]), CAST(:fired_highs AS bigint[]))
+                    AS r(trigger_id, version, low, high)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM trigger_cells s WHERE s.trigger_id = r.trigger_id
+                     AND s.version = r.version AND s.cell BETWEEN r.low AND r.high AND s.fired) c""",
+            **_columns(counts),
+            **{f"fired_{name}": column for name, column in _columns(firings).items()},
+        )
+        near: dict[CellKey, Near] = defaultdict(Near)
+        for row in rows:
+            one = near[row["trigger_id"], row["version"]]
+            if row["count"] is None:
+                one.fired.append(row["cell"])
+            else:
+                one.counts[row["cell"]] = row["count"]
+        return near
+
+    def counted_events(self, windows: Sequence[tuple[CellKey, int]]) -> list[tuple[UUID, ...]]:
+        """For each window, by its last cell: ids of what was counted in it, the newest cells first."""
+        rows = self._rows(
+            """SELECT w.number, c.event_ids
+               FROM unnest(CAST(:trigger_ids AS bigint[]), CAST(:versions AS int[]), CAST(:ends AS bigint[]))
+                    WITH ORDINALITY AS w(trigger_id, version, last, number)
+               CROSS JOIN LATERAL (
+                   SELECT s.cell, s.event_ids FROM trigger_cells s
+                   WHERE s.trigger_id = w.trigger_id AND s.version = w.version
+                     AND s.cell BETWEEN w.last - :cells + 1 AND w.last) c
+               ORDER BY w.number, c.cell DESC""",
+            trigger_ids=[key[0] for key, _ in windows],
+            versions=[key[1] for key, _ in windows],
+            ends=[end for _, end in windows],
+            cells=CELLS,
+        )
+        found: dict[int, list[UUID]] = defaultdict(list)
+        for row in rows:
+            found[row["number"]] += row["event_ids"]
+        return [tuple(found[number]) for number in range(1, len(windows) + 1)]
+
+    def add_cells(self, changes: Sequence[CellChange]) -> None:
+        """Writes what was counted; the triggers are locked."""
+        self._do(
+            _ADD_CELLS,
+            trigger_id=[c.key[0] for c in changes],
+            version=[c.key[1] for c in changes],
+            cell=[c.cell for c in changes],
+            added=[c.added for c in changes],
+            fired=[c.fired for c in changes],
+            event_ids=[_array(c.event_ids) for c in changes],
+            expires_at=[c.expires_at for c in changes],
+        )
+
+    def insert_things(self, things: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
+        """Notes down rogue endpoints by trigger, given in order; those that were new."""
+        rows = self._rows(
+            """INSERT INTO trigger_things (trigger_id, thing)
+               SELECT u.trigger_id, u.thing
+               FROM unnest(CAST(:ids AS bigint[]), CAST(:things AS bytea[])) AS u(trigger_id, thing)
+               ORDER BY u.trigger_id, u.thing
+               ON CONFLICT DO NOTHING RETURNING trigger_id, thing""",
+            ids=[trigger_id for trigger_id, _ in things],
+            things=[thing for _, thing in things],
+        )
+        return {(row["trigger_id"], bytes(row["thing"])) for row in rows}
+
+    def insert_firings(self, firings: Sequence[Firing]) -> None:
+        """Keeps firings with their lineage."""
+        criteria = [_criteria_columns(f.criteria) for f in firings]
+        self._do(
+            _INSERT_FIRINGS,
+            id=[str(f.id) for f in firings],
+            trigger_id=[f.trigger_id for f in firings],
+            client_id=[f.client_id for f in firings],
+            event_id=[str(f.event_id) for f in firings],
+            trigger_name=[f.trigger_name for f in firings],
+            **{name: [columns[name] for columns in criteria] for name in criteria[0]},
+            integration_ids=[_array(f.integration_ids) for f in firings],
+            count=[f.count for f in firings],
+            window_start=[f.window and f.window.start for f in firings],
+            window_end=[f.window and f.window.end for f in firings],
+            event_ids=[_array(f.event_ids) for f in firings],
+        )
+
+    # What administrators ask: see services.manage_triggers.
+
+    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, int]:
+        """The clients of integrations that are there; none of them can be deleted meanwhile."""
+        rows = self._rows(
+            """SELECT id, client_id FROM integrations
+               WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE""",
+            ids=list(ids),
+        )
+        return {row["id"]: row["client_id"] for row in rows}
+
+    def count_triggers(self, client_id: int) -> int:
+        """How many triggers a client has."""
+        rows = self._rows(
+            "SELECT count(*) AS n FROM triggers WHERE client_id = :client AND deleted_at IS NULL",
+            client=client_id,
+        )
+        return int(rows[0]["n"])
+
+    def insert_trigger(self, draft: TriggerDraft, name: str) -> Trigger:
+        """Stores a new trigger."""
+        row = self._rows(
+            f"""INSERT INTO triggers AS t (client_id, name, comment, enabled, condition, filters,
+                    threshold_count, threshold_period, integration_ids, created_by)
+                VALUES (:client, :name, :comment, :enabled, :condition, CAST(:filters AS jsonb),
+                    :threshold_count, :threshold_period, CAST(:integrations AS bigint[]), :user)
+                RETURNING {_TRIGGER}""",  # noqa: S608 - a constant
+            client=draft.client_id,
+            name=name,
+            comment=draft.comment,
+            enabled=draft.enabled,
+            **_criteria_columns(draft.criteria),
+            integrations=sorted(set(draft.integration_ids)),
+            user=draft.user,
+        )[0]
+        return _trigger_of(row)
+
+    def trigger(self, trigger_id: int) -> Trigger | None:
+        """One trigger as it stands; None: there is none."""
+        rows = self._rows(
+            f"SELECT {_SHOWN} FROM triggers t WHERE t.id = :id AND t.deleted_at IS NULL",  # noqa: S608 - a constant
+            id=trigger_id,
+        )
+        return _trigger_of(rows[0]) if rows else None
+
+    def lock_trigger(self, trigger_id: int) -> Trigger | None:
+        """One trigger, locked; None: there is none."""
+        rows = self._rows(
+            f"SELECT {_SHOWN} FROM triggers t WHERE t.id = :id AND t.deleted_at IS NULL FOR UPDATE",  # noqa: S608 - a constant
+            id=trigger_id,
+        )
+        return _trigger_of(rows[0]) if rows else None
+
+    def save_trigger(self, trigger: Trigger) -> None:
+        """Writes a locked trigger."""
+        self._do(
+            """UPDATE triggers SET name = :name, comment = :comment, enabled = :enabled,
+                   condition = :condition, filters = CAST(:filters AS jsonb),
+                   threshold_count = :threshold_count, threshold_period = :threshold_period,
+                   integration_ids = CAST(:integrations AS bigint[]), version = :version
+               WHERE id = :id""",
+            id=trigger.id,
+            name=trigger.name,
+            comment=trigger.comment,
+            enabled=trigger.enabled,
+            **_criteria_columns(trigger.criteria),
+            integrations=list(trigger.integration_ids),
+            version=trigger.version,
+        )
+
+    def erase_trigger(self, trigger_id: int) -> None:
+        """Deletes a locked trigger; PRUNE takes its row when its rogue endpoints have gone."""
+        self._do(
+            "UPDATE triggers SET deleted_at = now(), enabled = false WHERE id = :id", id=trigger_id
+        )
+
+    def take_off_triggers(self, client_id: int, integration_id: int) -> list[Trigger]:
+        """Takes an integration off its client's triggers; those it was taken off, as they are now."""
+        rows = self._rows(
+            f"""WITH losing AS MATERIALIZED (
+                    SELECT id FROM triggers
+                    WHERE client_id = :client AND deleted_at IS NULL AND :integration = ANY(integration_ids)
+                    ORDER BY id FOR UPDATE
+                )
+                UPDATE triggers t SET integration_ids = array_remove(t.integration_ids, CAST(:integration AS bigint))
+                FROM losing WHERE t.id = losing.id RETURNING {_TRIGGER}""",  # noqa: S608 - a constant
+            client=client_id,
+            integration=integration_id,
+        )
+        return sorted((_trigger_of(row) for row in rows), key=lambda t: t.id)
+
+    # What people look at: see services.trigger_listings.
+
+    def triggers(self, client_id: int | None, after: int, limit: int) -> list[Trigger]:
+        """Triggers with ids above ``after``, by id."""
+        rows = self._rows(
+            f"""SELECT {_SHOWN} FROM triggers t
+                WHERE t.deleted_at IS NULL AND t.id > :after
+                  AND (CAST(:client AS bigint) IS NULL OR t.client_id = :client)
+                ORDER BY t.id LIMIT :limit""",  # noqa: S608 - a constant
+            client=client_id,
+            after=after,
+            limit=limit,
+        )
+        return [_trigger_of(row) for row in rows]
+
+    def firings(self, trigger_id: int, limit: int) -> list[ShownFiring]:
+        """A trigger's last firings, the newest first."""
+        rows = self._rows(
+            f"""SELECT {FIRING_COLUMNS}, f.fired_at,
+                    (SELECT coalesce(jsonb_agg(jsonb_build_array(n.id, n.integration_id, n.state) ORDER BY n.id),
+                                     '[]')
+                     FROM notifications n
+                     WHERE n.event_id = f.event_id AND n.origin = 'trigger:' || f.trigger_id) AS notifications
+                FROM firings f WHERE f.trigger_id = :id
+                ORDER BY f.fired_at DESC, f.window_end DESC, f.id LIMIT :limit""",  # noqa: S608 - a constant
+            id=trigger_id,
+            limit=limit,
+        )
+        return [
+            ShownFiring(
+                firing_of(row),
+                row["fired_at"],
+                tuple(
+                    ToldOf(i, integration, State(s)) for i, integration, s in row["notifications"]
+                ),
+            )
+            for row in rows
+        ]
+
+    def arrivals(
+        self,
+        client_id: int,
+        event_type: str,
+        after: tuple[datetime, UUID],
+        until: datetime,
+        limit: int,
+    ) -> tuple[list[Arrival], tuple[datetime, UUID] | None]:
+        """A client's events of a type among the next ``limit`` of everybody's, in the order they came.
+
+        They came after ``after`` and before ``until``. The second value is where to go on; None: done.
+        """
+        rows = self._rows(
+            """SELECT e.id, e.received_at,
+                   CASE WHEN e.client_id = :client AND e.type = :type THEN e.occurred_at END AS occurred_at,
+                   CASE WHEN e.client_id = :client AND e.type = :type THEN e.body END AS body
+               FROM events e
+               WHERE (e.received_at, e.id) > (:after, CAST(:after_id AS uuid)) AND e.received_at < :until
+               ORDER BY e.received_at, e.id LIMIT :limit""",
+            client=client_id,
+            type=event_type,
+            after=after[0],
+            after_id=str(after[1]),
+            until=until,
+            limit=limit,
+        )
+        found = [
+            Arrival(
+                Event(
+                    id=row["id"],
+                    client_id=client_id,
+                    type=event_type,
+                    occurred_at=row["occurred_at"],
+                    body=row["body"],
+                    body_hash=b"",
+                ),
+                row["received_at"],
+            )
+            for row in rows
+            if row["body"] is not None
+        ]
+        last = (rows[-1]["received_at"], rows[-1]["id"]) if len(rows) == limit else None
+        return found, last
+
+    # What PRUNE asks: see services.prune.
+
+    def prune_cells(self, limit: int) -> int:
+        """Deletes cells that nothing is judged by any more; how many."""
+        return self._do(
+            """WITH old AS MATERIALIZED (
+                   SELECT trigger_id, version, cell FROM trigger_cells WHERE expires_at < now()
+                   ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+               )
+               DELETE FROM trigger_cells c USING old
+               WHERE (c.trigger_id, c.version, c.cell) = (old.trigger_id, old.version, old.cell)""",
+            limit=limit,
+        )
+
+    def prune_things(self, limit: int) -> int:
+        """Deletes the rogue endpoints of deleted triggers; how many."""
+        return self._do(
+            """DELETE FROM trigger_things WHERE (trigger_id, thing) IN (
+                   SELECT h.trigger_id, h.thing FROM triggers t
+                   CROSS JOIN LATERAL (
+                       SELECT trigger_id, thing FROM trigger_things s WHERE s.trigger_id = t.id LIMIT :limit) h
+                   WHERE t.deleted_at IS NOT NULL LIMIT :limit)""",
+            limit=limit,
+        )
+
+    def prune_triggers(self, limit: int) -> int:
+        """Deletes the rows of deleted triggers that have no rogue endpoints any more; how many.
+
+        Not before an hour: a batch that read one before its deletion may still write one.
+        """
+        return self._do(
+            """DELETE FROM triggers WHERE id IN (
+                   SELECT id FROM triggers t WHERE t.deleted_at < now() - interval '1 hour'
+                     AND NOT EXISTS (SELECT FROM trigger_things h WHERE h.trigger_id = t.id)
+                   ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)""",
+            limit=limit,
+        )
+
+
+def firing_of(row: Mapping[str, Any]) -> Firing:
+    """The firing in a row that holds ``FIRING_COLUMNS``."""
+    start, end = row["window_start"], row["window_end"]
+    return Firing(
+        id=row["firing_id"],
+        trigger_id=row["trigger_id"],
+        trigger_name=row["trigger_name"],
+        client_id=row["firing_client_id"],
+        criteria=_criteria_of(row),
+        integration_ids=tuple(row["integration_ids"]),
+        event_id=row["firing_event_id"],
+        count=row["count"],
+        window=None if start is None else Window(start, end),
+        event_ids=tuple(row["event_ids"]),
+    )
+
+
+def _trigger_of(row: Mapping[str, Any]) -> Trigger:
+    return Trigger(
+        id=row["id"],
+        client_id=row["client_id"],
+        name=row["name"],
+        comment=row["comment"],
+        enabled=row["enabled"],
+        criteria=_criteria_of(row),
+        integration_ids=tuple(row["integration_ids"]),
+        version=row["version"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+        last_fired_at=row.get("last_fired_at"),
+    )
+
+
+def _criteria_of(row: Mapping[str, Any]) -> Criteria:
+    count, seconds = row["threshold_count"], row["threshold_period"]
+    return Criteria(
+        Condition(row["condition"]),
+        tuple(
+            Filter(one["id"], Operator(one["operator"]), tuple(one["values"]))
+            for one in row["filters"]
+        ),
+        None if count is None else Threshold(count, timedelta(seconds=seconds)),
+    )
+
+
+def _criteria_columns(criteria: Criteria) -> dict[str, Any]:
+    threshold = criteria.threshold
+    filters = [
+        {"id": f.id, "operator": str(f.operator), "values": list(f.values)}
+        for f in criteria.filters
+    ]
+    return {
+        "condition": str(criteria.condition),
+        "filters": dumps(filters),
+        "threshold_count": threshold and threshold.count,
+        "threshold_period": threshold and int(threshold.period.total_seconds()),
+    }
+
+
+def _columns(reach: Reach) -> dict[str, list[int]]:
+    rows = [(key[0], key[1], one.low, one.high) for key, found in reach.items() for one in found]
+    names = ("trigger_ids", "versions", "lows", "highs")
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+
+
+def _array(values: Collection[object]) -> str:
+    """An array of ids as PostgreSQL reads it in text: arrays of arrays must not be ragged."""
+    return "{" + ",".join(map(str, values)) + "}"

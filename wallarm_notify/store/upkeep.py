@@ -1,0 +1,301 @@
+"""Queries of upkeep: what is overdue, what is past its retention, and the ledger's figures."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.overdue import Backlog, Share
+from wallarm_notify.domain.pacing import WINDOW
+from wallarm_notify.services.ledger import Books
+from wallarm_notify.services.route import origin_kind
+from wallarm_notify.store.queries import (
+    NOTIFICATION_COLUMNS,
+    Queries,
+    notification_of,
+)
+
+_BACKLOG: Final = "n.integration_id, (n.attempts_made = 0)"
+"""Whose notification it is and which queue's, as ``ix_notifications_backlog`` has it."""
+
+_HEAD: Final = "n.integration_id, n.attempts_made = 0 AS first, n.due_at, n.ring_at"
+
+
+class UpkeepQueries(Queries):
+    """SWEEP, PRUNE and the ledger."""
+
+    def may_run(self, name: str, interval: timedelta) -> bool:
+        """Whether no other run of ``name`` is under way or began within ``interval``; notes this one."""
+        got = self._rows(
+            "SELECT pg_try_advisory_xact_lock(hashtext('wallarm-notify'), hashtext(:name)) AS got",
+            name=name,
+        )
+        if not got[0]["got"]:
+            return False
+        return bool(
+            self._rows(
+                """INSERT INTO upkeep_runs (name, began_at) VALUES (:name, clock_timestamp())
+                   ON CONFLICT (name) DO UPDATE SET began_at = excluded.began_at
+                   WHERE upkeep_runs.began_at <= clock_timestamp() - :interval
+                      OR upkeep_runs.began_at > clock_timestamp()  -- the clock was set back
+                   RETURNING name""",
+                name=name,
+                interval=interval,
+            )
+        )
+
+    def goes_on(self, name: str) -> bool:
+        """Notes that the run of ``name`` still works; False: another one does, in this moment.
+
+        While this transaction lasts ``may_run`` says no.
+        """
+        rows = self._rows(
+            """UPDATE upkeep_runs SET began_at = clock_timestamp()
+               WHERE name = :name
+                 AND pg_try_advisory_xact_lock(hashtext('wallarm-notify'), hashtext(:name))
+               RETURNING name""",
+            name=name,
+        )
+        return bool(rows)
+
+    def backlogs(self) -> list[Backlog]:
+        """Who has notifications whose ``ring_at`` has passed, by integration and queue.
+
+        It goes from one integration to the next: how much waits of each costs nothing. One that is switched off
+        is not slow any more: what waits for it is cancelled, not sent.
+        """
+        rows = self._rows(
+            f"""WITH RECURSIVE heads AS (
+                    (SELECT {_HEAD} FROM notifications n WHERE n.ring_at IS NOT NULL
+                     ORDER BY {_BACKLOG}, n.ring_at LIMIT 1)
+                    UNION ALL
+                    SELECT next.* FROM heads CROSS JOIN LATERAL (
+                        SELECT {_HEAD} FROM notifications n WHERE n.ring_at IS NOT NULL
+                          AND ({_BACKLOG}) > (heads.integration_id, heads.first)
+                        ORDER BY {_BACKLOG}, n.ring_at LIMIT 1) next
+                )
+                SELECT heads.*, i.slow_since IS NOT NULL AND i.enabled AS slow,
+                    coalesce(i.lane_until > now(), false) AS lane_taken
+                FROM heads LEFT JOIN integrations i ON i.id = heads.integration_id
+                WHERE heads.ring_at <= now()"""  # noqa: S608 - constants
+        )
+        return [Backlog(**row) for row in rows]
+
+    def overdue(self, shares: Sequence[Share]) -> list[Notification]:
+        """So many notifications whose ``ring_at`` has passed, locked, longest overdue first."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}
+                FROM unnest(CAST(:ids AS bigint[]), CAST(:firsts AS boolean[]), CAST(:most AS int[]))
+                    AS u(integration_id, first, most)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM notifications w
+                    WHERE w.integration_id = u.integration_id AND (w.attempts_made = 0) = u.first
+                      AND w.ring_at <= now()
+                    ORDER BY w.ring_at LIMIT u.most FOR UPDATE SKIP LOCKED) n
+                ORDER BY n.ring_at""",  # noqa: S608 - a constant
+            ids=[s.integration_id for s in shares],
+            firsts=[s.first for s in shares],
+            most=[s.most for s in shares],
+        )
+        return [notification_of(row) for row in rows]
+
+    def left_behind(self, limit: int) -> list[Notification]:
+        """Open notifications, locked, of integrations switched off since they were made."""
+        rows = self._rows(
+            f"""SELECT {NOTIFICATION_COLUMNS}
+                FROM integrations i
+                JOIN notifications n ON n.integration_id = i.id AND n.finished_at IS NULL
+                WHERE i.switched_off_at > now() - interval '1 hour'
+                  AND n.disablings <> i.disablings
+                  AND (n.lease_until IS NULL OR n.lease_until <= now())
+                ORDER BY n.id LIMIT :limit FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - a constant
+            limit=limit,
+        )
+        return [notification_of(row) for row in rows]
+
+    def forget_turns(self) -> int:
+        """Drops the turns of keys that no integration has any more and whose window has passed."""
+        return self._do(
+            """DELETE FROM pace WHERE key_fingerprint IN (
+                   SELECT key_fingerprint FROM pace p WHERE touched_at < now() - :window AND NOT EXISTS (
+                       SELECT FROM integrations i WHERE i.key_fingerprint = p.key_fingerprint)
+                   ORDER BY key_fingerprint LIMIT 1000 FOR UPDATE SKIP LOCKED)""",
+            window=timedelta(seconds=WINDOW * 2),
+        )
+
+    def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
+        """Deletes events whose end, the last of their notifications' ends, is past ``retention``.
+
+        With them go their notifications, attempts and firings, so that an event's fan-out always equals
+        its rows. At most ``limit`` events, and no more once they had as many notifications. Returns how many
+        events, and the counts by kind.
+        """
+        old = self._old_events(retention, limit)
+        # A replay may have come between; it holds the notification's row, not the event's.
+        rows = self._rows(
+            """SELECT id, event_id, finished_at < now() - :retention AS old FROM notifications
+               WHERE event_id = ANY(CAST(:events AS uuid[])) ORDER BY id FOR UPDATE""",
+            retention=retention,
+            events=[str(i) for i in old],
+        )
+        alive = {row["event_id"] for row in rows if not row["old"]}
+        events = [str(i) for i in old if i not in alive]
+        gone = [row["id"] for row in rows if row["event_id"] not in alive]
+        self._do(
+            "DELETE FROM attempts WHERE notification_id = ANY(CAST(:ids AS bigint[]))", ids=gone
+        )
+        counted: Counter[str] = Counter()
+        for row in self._rows(
+            """DELETE FROM notifications WHERE id = ANY(CAST(:ids AS bigint[]))
+               RETURNING origin, state""",
+            ids=gone,
+        ):
+            counted[f"pruned:{origin_kind(row['origin'])}:{row['state']}"] += 1
+        counted["pruned:fired"] += self._do(
+            "DELETE FROM firings WHERE event_id = ANY(CAST(:ids AS uuid[]))", ids=events
+        )
+        for row in self._rows(
+            """DELETE FROM events WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING fan_out > 0 AS matched""",
+            ids=events,
+        ):
+            counted["pruned:matched" if row["matched"] else "pruned:unmatched"] += 1
+        return len(events), counted
+
+    def _old_events(self, retention: timedelta, limit: int) -> list[Any]:
+        """The ids, locked, of events that ended long enough ago, the oldest first: see ``prune_events``."""
+        old, notifications = [], 0
+        # OFFSET 0 has each event's notifications looked up: joined, they would be compared with all recent ones,
+        # which the planner takes for few until it has counted them again.
+        for row in self._rows(
+            """SELECT id, fan_out FROM events e
+               WHERE received_at < now() - :retention AND NOT EXISTS (
+                   SELECT FROM notifications n WHERE n.event_id = e.id
+                     AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention) OFFSET 0)
+               ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
+            retention=retention,
+            limit=limit,
+        ):
+            if notifications >= limit:
+                break
+            old.append(row["id"])
+            notifications += row["fan_out"]
+        return old
+
+    def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
+        """Deletes rejections past ``retention``, and undecodable messages with them; as above."""
+        self._do_later(
+            "DELETE FROM rejected_by_day WHERE day < (now() AT TIME ZONE 'UTC')::date - 1"
+        )
+        self._do(
+            """DELETE FROM undecodable WHERE id IN (
+                   SELECT id FROM undecodable WHERE received_at < now() - :retention
+                   ORDER BY received_at LIMIT :limit)""",
+            retention=retention,
+            limit=limit,
+        )
+        rows = self._rows(
+            """WITH old AS MATERIALIZED (
+                   SELECT id FROM rejected WHERE received_at < now() - :retention
+                   ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED
+               )
+               DELETE FROM rejected r USING old WHERE r.id = old.id
+               RETURNING r.resubmitted_as IS NULL AS still""",
+            retention=retention,
+            limit=limit,
+        )
+        return len(rows), {"pruned:rejected": sum(row["still"] for row in rows)}
+
+    def running_counts(self) -> dict[str, int]:
+        """The running counters by kind."""
+        rows = self._rows("SELECT kind, sum(value) AS value FROM counts GROUP BY kind")
+        return {row["kind"]: int(row["value"]) for row in rows}
+
+    def books(self) -> Books:
+        """All figures of the ledger, from one snapshot."""
+        self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._do("SET LOCAL statement_timeout = '5min'")
+        counts = self.running_counts()
+        held = self._rows(
+            """SELECT count(*) FILTER (WHERE fan_out > 0) AS matched,
+                      count(*) FILTER (WHERE fan_out = 0) AS unmatched FROM events"""
+        )[0]
+        aside = self._rows(
+            """SELECT (SELECT count(*) FROM rejected WHERE resubmitted_as IS NULL) AS rejected,
+                      (SELECT count(*) FROM undecodable WHERE resubmitted_at IS NULL) AS undecodable"""
+        )[0]
+        notifications: Counter[str] = Counter()
+        for row in self._rows(
+            "SELECT origin, state, count(*) AS n FROM notifications GROUP BY origin, state"
+        ):
+            notifications[f"{origin_kind(row['origin'])}:{row['state']}"] += row["n"]
+        return Books(
+            counts=counts,
+            events_matched=held["matched"],
+            events_unmatched=held["unmatched"],
+            rejected=aside["rejected"],
+            undecodable=aside["undecodable"],
+            firings=self._rows("SELECT count(*) AS n FROM firings")[0]["n"],
+            set_aside=self._rows(
+                "SELECT count(*) AS n FROM quarantine WHERE set_aside_at IS NOT NULL"
+            )[0]["n"],
+            notifications=notifications,
+            **self._oddities(),
+        )
+
+    def _oddities(self) -> dict[str, Any]:
+        """Rows that must not exist, counted by kind."""
+        row = self._rows(
+            """WITH looked AS (
+                 -- What waits behind a lane SWEEP looks at as one: the latest stands for all.
+                 SELECT i.id, greatest(i.recovered_at,
+                     (SELECT max(ring_at) FROM notifications w
+                      WHERE w.integration_id = i.id AND i.slow_since IS NOT NULL)) AS at
+                 FROM integrations i WHERE i.slow_since IS NOT NULL OR i.recovered_at IS NOT NULL)
+               SELECT
+                 (SELECT count(*) FROM notifications
+                  WHERE finished_at IS NULL AND ring_at IS NULL) AS open_without_ring,
+                 (SELECT count(*) FROM notifications n
+                  LEFT JOIN looked l ON l.id = n.integration_id
+                  WHERE n.ring_at < now() - interval '5 minutes'
+                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS ring_long_past,
+                 (SELECT count(*) FROM notifications n
+                  LEFT JOIN looked l ON l.id = n.integration_id
+                  WHERE n.lease_until < now() - interval '5 minutes'
+                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS leases_long_dead,
+                 (SELECT count(*) FROM events_ahead) AS ahead,
+                 -- Due when 5 minutes ahead, long due 5 minutes later.
+                 (SELECT count(*) FROM events_ahead WHERE occurred_at < now()) AS ahead_long_due,
+                 (SELECT count(*) FROM notifications
+                  WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
+                     OR (finished_at IS NOT NULL AND ring_at IS NOT NULL)) AS ended_with_ring,
+                 (SELECT count(*) FROM attempts a WHERE NOT EXISTS
+                    (SELECT FROM notifications n WHERE n.id = a.notification_id)
+                 ) AS attempts_without_notification,
+                 (SELECT count(*) FROM notifications n WHERE n.attempts_made >
+                    (SELECT count(*) FROM attempts a
+                     WHERE a.notification_id = n.id AND a.run = n.run)) AS attempts_short,
+                 (SELECT count(*) FROM (
+                    SELECT integration_id, generation, date_trunc('minute', at, 'UTC') AS minute,
+                        count(*) AS attempts, count(error) AS failed
+                    FROM attempts WHERE generation IS NOT NULL
+                      AND at >= date_trunc('minute', now()) - interval '1 hour'
+                    GROUP BY 1, 2, 3) a
+                  FULL JOIN (
+                    SELECT integration_id, generation, minute, attempts, failed FROM health_minutes
+                    WHERE minute >= date_trunc('minute', now()) - interval '1 hour') m
+                  USING (integration_id, generation, minute)
+                  WHERE (a.attempts, a.failed) IS DISTINCT FROM (m.attempts, m.failed)
+                 ) AS counters_wrong,
+                 (SELECT count(*) FROM notifications n WHERE NOT EXISTS
+                    (SELECT FROM events e WHERE e.id = n.event_id)) AS without_event,
+                 (SELECT count(*) FROM notifications n WHERE n.firing_id IS NOT NULL AND NOT EXISTS
+                    (SELECT FROM firings f WHERE f.id = n.firing_id AND f.event_id = n.event_id
+                       AND n.origin = 'trigger:' || f.trigger_id)) AS without_firing,
+                 (SELECT count(*) FROM (
+                    SELECT e.fan_out, count(n.id) AS made
+                    FROM events e LEFT JOIN notifications n ON n.event_id = e.id
+                    GROUP BY e.id, e.fan_out) f
+                  WHERE f.made <> f.fan_out) AS fan_out_wrong"""
+        )[0]
+        return dict(row)
