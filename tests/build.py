@@ -26,7 +26,7 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_filters,
     read_threshold,
 )
-from wallarm_notify.schemas import canonical, read_event, value_hash
+from wallarm_notify.schemas import read_event
 from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
 from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.ledger import Ledger, draw_up
@@ -342,14 +342,6 @@ class Bell:
         return [i for message in self.taken() for i in message.ids]
 
 
-def hash_of(body: Mapping[str, Any]) -> bytes:
-    return value_hash(canonical(body))
-
-
-def text_of(event: Event) -> str:
-    return canonical(event.body)
-
-
 class Bench:
     """The use cases over a real database, with a doorbell that remembers."""
 
@@ -360,13 +352,13 @@ class Bench:
         self.store = Store(self.engine, KeyCipher([self.fernet]))
         self.bell = Bell()
         knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=pace, retry_time_scale=1.0)
-        self.router = Router(self.store, self.bell, ring=RING, as_text=text_of)
-        self.resubmit = Resubmit(self.store, self.bell, ring=RING, as_text=text_of)
+        self.router = Router(self.store, self.bell, ring=RING)
+        self.resubmit = Resubmit(self.store, self.bell, ring=RING)
         self.delivery = Delivery(self.store, self.bell, knobs)
-        self.management = Management(self.store, self.bell, ring=RING, hash_body=hash_of)
-        self.triggers = TriggerManagement(self.store, self.bell, ring=RING, hash_body=hash_of)
+        self.management = Management(self.store, self.bell, ring=RING)
+        self.triggers = TriggerManagement(self.store, self.bell, ring=RING)
         self.replay = Replay(self.store, self.bell, ring=RING)
-        from_ahead = Router(self.store, self.bell, ring=RING, as_text=text_of, takes_in_ahead=True)
+        from_ahead = Router(self.store, self.bell, ring=RING, takes_in_ahead=True)
         self.ahead = TakeInAhead(self.store, from_ahead)
         self.clock = FollowClock(self.store, lease=LEASE, ring=RING)
         self.sweep = Sweep(
@@ -388,7 +380,6 @@ class Bench:
             policy=policy or Policy(),
             ring=RING,
             interval=timedelta(minutes=1),
-            hash_body=hash_of,
         )
         return review.run()
 

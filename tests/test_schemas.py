@@ -13,12 +13,11 @@ from build import an_event_object
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection
 from wallarm_notify.schemas import (
     MAX_DIGITS,
     MAX_INT64,
-    body_hash,
-    canonical,
     json_schema,
     read_call,
     read_calls,

@@ -12,16 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_schemas import FIELDS, ID, accepted, an_event, reason
 
+from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import (
-    KEPT_BYTES,
-    MAX_EVENT_BYTES,
-    body_hash,
-    canonical,
-    json_schema,
-    read_event,
-    value_hash,
-)
+from wallarm_notify.schemas import KEPT_BYTES, MAX_EVENT_BYTES, json_schema, read_event, value_hash
 
 WRITTEN = "/etc/passwd\0.jpg?q=\ud83d&r=\ude00x&s=😀"
 BECOMES = "/etc/passwd\ufffd.jpg?q=\ufffd&r=\ufffdx&s=😀"

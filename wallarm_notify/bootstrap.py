@@ -9,13 +9,11 @@ from typing import Any, Self, TypeVar, overload
 
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.client import Client
-from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.outcome import Answer
 from wallarm_notify.pagerduty.client import Poster
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render, test_alerts
-from wallarm_notify.schemas import canonical, value_hash
 from wallarm_notify.sender.dispatcher import Courier
 from wallarm_notify.services.deliver import Delivery, Knobs, Sending
 from wallarm_notify.services.follow_clock import FollowClock
@@ -99,7 +97,6 @@ class Wiring:
             self.store,
             self._bell,
             ring=self.settings.ring,
-            as_text=_text_of,
             departures=self._departures if self.delivers else None,
             rejected_per_day=self.settings.rejected_per_day,
         )
@@ -116,7 +113,6 @@ class Wiring:
             self.store,
             self._bell,
             ring=self.settings.ring,
-            as_text=_text_of,
             rejected_per_day=self.settings.rejected_per_day,
             takes_in_ahead=True,
         )
@@ -168,7 +164,6 @@ class Wiring:
             policy=self.policy,
             ring=self.settings.ring,
             interval=timedelta(seconds=self.settings.review_seconds),
-            hash_body=hash_of,
         )
 
     def figures(self) -> Figures:
@@ -183,12 +178,12 @@ class Wiring:
     @made_once
     def management(self) -> Management:
         """Administrators' changes."""
-        return Management(self.store, self._bell, ring=self.settings.ring, hash_body=hash_of)
+        return Management(self.store, self._bell, ring=self.settings.ring)
 
     @made_once
     def triggers(self) -> TriggerManagement:
         """Administrators' changes of triggers."""
-        return TriggerManagement(self.store, self._bell, ring=self.settings.ring, hash_body=hash_of)
+        return TriggerManagement(self.store, self._bell, ring=self.settings.ring)
 
     @made_once
     def replay(self) -> Replay:
@@ -198,7 +193,7 @@ class Wiring:
     @made_once
     def resubmit(self) -> Resubmit:
         """Rejected events, taken in after all."""
-        return Resubmit(self.store, self._bell, ring=self.settings.ring, as_text=_text_of)
+        return Resubmit(self.store, self._bell, ring=self.settings.ring)
 
     @made_once
     def resubmit_message(self) -> ResubmitMessage:
@@ -276,12 +271,3 @@ def policy_of(settings: Settings) -> Policy:
         min_span=span,
         outage_guard=settings.outage_guard,
     )
-
-
-def _text_of(event: Event) -> str:
-    return canonical(event.body)
-
-
-def hash_of(body: Mapping[str, Any]) -> bytes:
-    """The hash by which an event's body is known."""
-    return value_hash(canonical(body))

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import RING, Bell, a_trigger_draft, criteria_of, text_of
+from build import RING, Bell, a_trigger_draft, criteria_of
 from build import an_event as an_accepted_event
 
 from e2e.system import System, a_key, an_event, eventually, sandbox_times
@@ -114,7 +114,7 @@ def test_a_lost_message_is_found_at_once_beside_a_backlog_behind_a_hanging_integ
     system.integration(healthy, client_id=2)
     system.sandbox.set_faults([{"key": hanging.reveal(), "kind": "hang"}])
     # What it enqueues is lost, and 150,000 have been waiting behind the hanging one for longer.
-    router = Router(system.wiring.store, Bell(), ring=RING, as_text=text_of)
+    router = Router(system.wiring.store, Bell(), ring=RING)
     list(router.ingest([an_accepted_event(client_id=client) for client in (1, 2)], ()))
     with make_engine(database_url, pool_size=0).begin() as connection:
         connection.exec_driver_sql(

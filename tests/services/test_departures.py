@@ -20,7 +20,6 @@ from build import (
     an_attack,
     an_attempt,
     an_event,
-    text_of,
 )
 from meanwhile import round_trips
 
@@ -80,7 +79,6 @@ def router(bench: Bench, courier: Courier, *, store: Any = None, pace: int = 100
         store or bench.store,
         bench.bell,
         ring=RING,
-        as_text=text_of,
         departures=Departures(lambda: courier, knobs),
     )
 
@@ -548,7 +546,6 @@ def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_rung
         bench.store,
         bench.bell,
         ring=RING,
-        as_text=text_of,
         departures=Departures(courier, knobs),
     )
     (routed,) = without.ingest([an_event()], ())

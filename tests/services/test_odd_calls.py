@@ -8,7 +8,8 @@ from build import an_event_object
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wallarm_notify.schemas import canonical, read_call, value_hash
+from wallarm_notify.domain.canonical import canonical
+from wallarm_notify.schemas import read_call, value_hash
 
 if TYPE_CHECKING:
     from build import Bench

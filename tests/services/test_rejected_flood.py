@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from build import RING, Bench, a_rejection, an_event, eventually, text_of
+from build import RING, Bench, a_rejection, an_event, eventually
 
 from wallarm_notify.services.route import Router
 
@@ -19,7 +19,7 @@ MOST = 3
 
 @pytest.fixture
 def router(bench: Bench) -> Router:
-    return Router(bench.store, bench.bell, ring=RING, as_text=text_of, rejected_per_day=MOST)
+    return Router(bench.store, bench.bell, ring=RING, rejected_per_day=MOST)
 
 
 def some(number: int, client: int = 1) -> list[Rejection]:

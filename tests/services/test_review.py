@@ -21,7 +21,6 @@ from build import (
     a_key,
     an_answer,
     an_event,
-    hash_of,
     spread,
 )
 from freezegun import freeze_time
@@ -221,9 +220,7 @@ def test_few_suspects_and_many_are_added_up_alike(
 
 
 def a_review(bench: Bench) -> Review:
-    return Review(
-        bench.store, bench.bell, policy=POLICY, ring=RING, interval=MINUTE, hash_body=hash_of
-    )
+    return Review(bench.store, bench.bell, policy=POLICY, ring=RING, interval=MINUTE)
 
 
 def surveyed(bench: Bench) -> Suspect:

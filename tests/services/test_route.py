@@ -17,7 +17,6 @@ from build import (
     a_user_event,
     an_attack,
     an_event,
-    text_of,
 )
 
 from wallarm_notify.services.route import Routed, route
@@ -205,7 +204,7 @@ def test_exactly_5_minutes_ahead_of_the_transactions_time_is_taken_in(bench: Ben
     def work(tx: Transaction) -> Routed:
         just = replace(an_event(), occurred_at=tx.now + timedelta(minutes=5))
         over = replace(an_event(), occurred_at=just.occurred_at + timedelta(microseconds=1))
-        return route(tx, [just, over], [], ring=RING, as_text=text_of)
+        return route(tx, [just, over], [], ring=RING)
 
     routed = bench.store.transact(work)
     assert (routed.unmatched, routed.ahead) == (1, 1)

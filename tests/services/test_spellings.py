@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import RING, a_rejection, an_event, an_event_object, text_of
+from build import RING, a_rejection, an_event, an_event_object
 
+from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import body_hash, canonical, read_event
+from wallarm_notify.schemas import read_event
 from wallarm_notify.services.route import Router
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def test_a_conflict_from_before_comes_again_and_is_listed_once(bench: Bench) -> 
 
 @pytest.mark.parametrize("limit", [0, 1, 100])
 def test_what_was_rejected_before_and_still_is_is_listed_once(bench: Bench, limit: int) -> None:
-    router = Router(bench.store, bench.bell, ring=RING, as_text=text_of, rejected_per_day=limit)
+    router = Router(bench.store, bench.bell, ring=RING, rejected_per_day=limit)
     rejection = a_rejection(occurred_at="2026-03-01T12:00:00Z")
     assert rejection.hash_before is not None
     before = replace(rejection, body_hash=rejection.hash_before, hash_before=None)
@@ -135,7 +136,7 @@ def test_what_was_rejected_before_and_still_is_is_listed_once(bench: Bench, limi
 
 
 def test_nor_is_it_counted_as_not_kept_where_so_much_is_kept_already(bench: Bench) -> None:
-    router = Router(bench.store, bench.bell, ring=RING, as_text=text_of, rejected_per_day=1)
+    router = Router(bench.store, bench.bell, ring=RING, rejected_per_day=1)
     rejection = a_rejection(occurred_at="2026-03-01T12:00:00Z")
     assert rejection.hash_before is not None
     before = replace(rejection, body_hash=rejection.hash_before, hash_before=None)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
-from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 from uuid import UUID
 
@@ -30,6 +28,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from wallarm_notify.domain.canonical import body_hash, canonical, encoded, key_text, scalar_text
 from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection
 from wallarm_notify.domain.spelling import (
     beginning,
@@ -508,19 +507,6 @@ def json_schema() -> dict[str, Any]:
 # Reading.
 
 
-def canonical(obj: Any) -> str:
-    """Return the canonical JSON of ``obj`` in ASCII: sorted keys, no spaces; never raises.
-
-    What is no JSON, as times or UUIDs that Celery made of its own marks, is written as text.
-    """
-    return _canonical(obj)[0]
-
-
-def body_hash(text: str) -> bytes:
-    """Return the SHA-256 of canonical JSON as it is spelled."""
-    return sha256(text.encode("ascii")).digest()
-
-
 def value_hash(text: str) -> bytes:
     """Return the SHA-256 of what canonical JSON says, however it is spelled (spec 2).
 
@@ -536,7 +522,7 @@ def read_event(obj: Any) -> Event | Rejection:
     Whether it claims to come from the future is for ``domain.event.is_ahead`` to say, by
     the database's clock.
     """
-    sent, is_plain = _canonical(obj)
+    sent, is_plain = encoded(obj)
     if (written := _too_large(sent)) is not None:
         reason = f"The event has {len(written)} bytes; permitted are {MAX_EVENT_BYTES}."
         return _cut(_rejection(reason, obj, sent), written)
@@ -610,7 +596,7 @@ def _call_sentence(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     if len(args) + len(kwargs) == 1 and (args or "events" in kwargs):
         given = args[0] if args else kwargs["events"]
         return f"{CONTRACT}; «events» was {_shown(given)}."
-    names = ", ".join(_name(_key(name)) for name in list(kwargs)[:_NAMED_ERRORS]) or "none"
+    names = ", ".join(_name(key_text(name)) for name in list(kwargs)[:_NAMED_ERRORS]) or "none"
     return f"{CONTRACT}; given were {len(args)} positional arguments and these keywords: {names}."
 
 
@@ -746,85 +732,6 @@ def _spell(
             value[name] = spelling(adapter.validate_python(_without_leap_second(value[name])))
 
 
-# Canonical JSON.
-
-_ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def _canonical(obj: Any) -> tuple[str, bool]:
-    """Canonical JSON, and whether ``obj`` was plain JSON of a usual depth."""
-    try:
-        return _ENCODE(obj), True
-    except (TypeError, ValueError, RecursionError):
-        return "".join(_written(obj)), False
-
-
-def _written(obj: Any) -> list[str]:
-    """Return the pieces of the canonical JSON of anything, however deep, without recursion."""
-    pieces: list[str] = []
-    rest: list[Any] = [_Value(obj)]
-    within: set[int] = set()
-    while rest:
-        match rest.pop():
-            case str(piece):
-                pieces.append(piece)
-            case int(left):
-                within.discard(left)
-            case _Value(value=dict() | list() | tuple() as value) if id(value) not in within:
-                within.add(id(value))
-                rest.append(id(value))
-                rest += reversed(_parts(value))
-            case _Value(value=value):
-                pieces.append(_scalar(value))
-    return pieces
-
-
-class _Value:
-    """Something still to be written, told apart from pieces that are."""
-
-    __match_args__ = ("value",)
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def _parts(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        keys = sorted(((_key(key), key) for key in value), key=lambda pair: pair[0])
-        fields = [[_ENCODE(name) + ":", _Value(value[key])] for name, key in keys]
-        opening, closing = "{", "}"
-    else:
-        fields = [[_Value(item)] for item in value]
-        opening, closing = "[", "]"
-    parts: list[Any] = [opening]
-    for number, field in enumerate(fields):
-        parts += [",", *field] if number else field
-    return [*parts, closing]
-
-
-def _key(key: Any) -> str:
-    return key if isinstance(key, str) else _scalar(key).strip('"')
-
-
-def _scalar(value: Any) -> str:
-    match value:
-        case datetime():
-            return _ENCODE(value.isoformat())
-        case UUID() | Decimal():
-            return _ENCODE(str(value))
-        case bytes():
-            return _ENCODE(value.decode("utf-8", "replace"))
-        case dict() | list() | tuple():
-            return "null"  # a container within itself
-        case _:
-            pass
-    try:
-        return _ENCODE(value)
-    except (TypeError, ValueError):
-        return _ENCODE(hex(value) if isinstance(value, int) else f"{type(value).__name__}")
-
-
 def _reread(obj: Any, text: str) -> tuple[str | None, Any]:
     """Return what is wrong with ``obj``, which is not plain JSON, else it as JSON values."""
     trouble = _unstorable(obj)
@@ -890,7 +797,7 @@ def _path(step: "_Step | None") -> str:
     while step is not None:
         step, key = step
         is_place = isinstance(key, int) and not isinstance(key, bool)
-        steps.append(f"[{key}]" if is_place else f".{_name(_key(key))}")
+        steps.append(f"[{key}]" if is_place else f".{_name(key_text(key))}")
     return "".join(reversed(steps))
 
 
@@ -977,4 +884,4 @@ def _shown(value: Any) -> str:
         case str():
             return f"«{_name(value)}»"
         case _:
-            return _name(_scalar(value))
+            return _name(scalar_text(value))

@@ -1,18 +1,16 @@
 """Announcing: events this system makes itself, routed in the transaction that causes them (engine 5)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import uuid4
 
+from wallarm_notify.domain.canonical import canonical, hash_of
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.notification import NewNotification, Notification, fresh
 from wallarm_notify.services.route import counts_of, made
-
-HashBody = Callable[[Mapping[str, Any]], bytes]
-"""Gives the hash by which an event's body is known."""
 
 
 class AnnounceQueries(Protocol):
@@ -42,9 +40,7 @@ class AnnounceQueries(Protocol):
         ...
 
 
-def own_event(
-    client_id: int, event_type: str, *, at: datetime, told: Mapping[str, Any], hash_body: HashBody
-) -> Event:
+def own_event(client_id: int, event_type: str, *, at: datetime, told: Mapping[str, Any]) -> Event:
     """A new event of ours, with what is ``told`` as its fields."""
     event_id = uuid4()
     body = {
@@ -54,7 +50,7 @@ def own_event(
         "occurred_at": at.isoformat(),
         **told,
     }
-    return Event(event_id, client_id, event_type, at, body, hash_body(body))
+    return Event(event_id, client_id, event_type, at, body, hash_of(body), canonical(body))
 
 
 def announce(

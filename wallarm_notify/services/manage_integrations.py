@@ -11,7 +11,7 @@ from wallarm_notify.domain.integration import Integration, IntegrationKey, defau
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.said import check_name, check_said
 from wallarm_notify.domain.trigger import Trigger
-from wallarm_notify.services.announce import HashBody, announce
+from wallarm_notify.services.announce import announce
 from wallarm_notify.services.manage_triggers import updated_event
 from wallarm_notify.services.ports import Doorbell, Store
 from wallarm_notify.services.switch_off import Stored, SwitchedOff, SwitchingOff, SwitchOffQueries
@@ -125,12 +125,10 @@ class Management:
         doorbell: Doorbell,
         *,
         ring: timedelta,
-        hash_body: HashBody,
     ) -> None:
         self._store = store
         self._ring = ring
-        self._hash_body = hash_body
-        self._off = SwitchingOff(store, doorbell, ring=ring, hash_body=hash_body)
+        self._off = SwitchingOff(store, doorbell, ring=ring)
 
     def create(self, draft: Draft, key: IntegrationKey) -> Integration:
         """Stores a new integration; its ``warnings`` tell what may surprise. Raises Refused, Unavailable."""
@@ -231,7 +229,7 @@ class Management:
         """The event that ``trigger`` has lost a deleted integration."""
         kept = list(trigger.integration_ids)
         changes = {"integration_ids": {"before": sorted([*kept, integration_id]), "after": kept}}
-        return updated_event(trigger, changes, user=user, at=now, hash_body=self._hash_body)
+        return updated_event(trigger, changes, user=user, at=now)
 
 
 @dataclass(frozen=True, slots=True)

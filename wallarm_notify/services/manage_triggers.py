@@ -18,7 +18,7 @@ from wallarm_notify.domain.trigger import (
     check_criteria,
     default_name,
 )
-from wallarm_notify.services.announce import AnnounceQueries, HashBody, announce, own_event
+from wallarm_notify.services.announce import AnnounceQueries, announce, own_event
 from wallarm_notify.services.ports import Doorbell, Store
 from wallarm_notify.services.trigger_listings import there_is
 
@@ -97,12 +97,10 @@ class TriggerManagement:
         doorbell: Doorbell,
         *,
         ring: timedelta,
-        hash_body: HashBody,
     ) -> None:
         self._store = store
         self._doorbell = doorbell
         self._ring = ring
-        self._hash_body = hash_body
 
     def create(self, draft: TriggerDraft) -> Trigger:
         """Stores a new trigger. Raises Refused, Unavailable."""
@@ -200,11 +198,11 @@ class TriggerManagement:
         afresh = before.criteria != after.criteria or (after.enabled and not before.enabled)
         after = replace(after, version=before.version + afresh)
         tx.save_trigger(after)
-        event = updated_event(after, changes, user=user, at=tx.now, hash_body=self._hash_body)
+        event = updated_event(after, changes, user=user, at=tx.now)
         return after, [event]
 
     def _event(self, trigger: Trigger, event_type: str, user: str, at: datetime) -> Event:
-        return _event(trigger, event_type, {}, user=user, at=at, hash_body=self._hash_body)
+        return _event(trigger, event_type, {}, user=user, at=at)
 
     def _do(self, work: Callable[[TriggerQueries], tuple[Trigger, Sequence[Event]]]) -> Trigger:
         """Runs ``work`` in a transaction that announces its events, and rings after it."""
@@ -225,11 +223,10 @@ def updated_event(
     *,
     user: str,
     at: datetime,
-    hash_body: HashBody,
 ) -> Event:
     """The event that ``trigger`` was changed: ``changes`` by field, each with before and after."""
     told = {"changes": dict(changes)}
-    return _event(trigger, "trigger.updated", told, user=user, at=at, hash_body=hash_body)
+    return _event(trigger, "trigger.updated", told, user=user, at=at)
 
 
 def _event(
@@ -239,7 +236,6 @@ def _event(
     *,
     user: str,
     at: datetime,
-    hash_body: HashBody,
 ) -> Event:
     standing = {
         "trigger_id": trigger.id,
@@ -247,9 +243,7 @@ def _event(
         "template_id": str(trigger.criteria.condition),
         "actor": {"name": user},
     }
-    return own_event(
-        trigger.client_id, event_type, at=at, told={**standing, **told}, hash_body=hash_body
-    )
+    return own_event(trigger.client_id, event_type, at=at, told={**standing, **told})
 
 
 def differences(before: Trigger, after: Trigger) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.message import messages
 from wallarm_notify.services.ports import Doorbell, Store
-from wallarm_notify.services.route import AsText, Routed, RoutingQueries, route
+from wallarm_notify.services.route import Routed, RoutingQueries, route
 
 
 class ResubmitQueries(RoutingQueries, Protocol):
@@ -37,12 +37,10 @@ class Resubmit:
         doorbell: Doorbell,
         *,
         ring: timedelta,
-        as_text: AsText,
     ) -> None:
         self._store = store
         self._doorbell = doorbell
         self._ring = ring
-        self._as_text = as_text
 
     def body(self, rejected_id: int) -> str:
         """The text that was kept. Raises NotFound, and Refused where it is cut or done already."""
@@ -60,7 +58,7 @@ class Resubmit:
         def work(tx: ResubmitQueries) -> Routed:
             _standing(tx, rejected_id)
             tx.mark_resubmitted(rejected_id, event.id)
-            routed = route(tx, [event], (), ring=self._ring, as_text=self._as_text)
+            routed = route(tx, [event], (), ring=self._ring)
             if routed.duplicates:
                 raise _StillRejected(
                     f"Event {event.id} was taken in before with this very body; rejected event "

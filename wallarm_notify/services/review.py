@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -195,12 +195,11 @@ class Review:
         policy: Policy,
         ring: timedelta,
         interval: timedelta,
-        hash_body: Callable[[Mapping[str, Any]], bytes],
     ) -> None:
         self._store = store
         self._policy = policy
         self._interval = interval
-        self._off = SwitchingOff(store, doorbell, ring=ring, hash_body=hash_body)
+        self._off = SwitchingOff(store, doorbell, ring=ring)
 
     def run(self) -> Reviewed:
         """One run; ends at once where another began a moment ago. Raises NotifyError."""

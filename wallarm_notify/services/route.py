@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
+from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.clock import AheadTally
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
@@ -194,7 +195,6 @@ class Router:
         doorbell: Doorbell,
         *,
         ring: timedelta,
-        as_text: "AsText",
         departures: "Departures | None" = None,
         rejected_per_day: int = 0,
         clock: Clock = since_boot,
@@ -210,7 +210,6 @@ class Router:
         self._departures = departures
         self._doorbell = doorbell
         self._ring = ring
-        self._as_text = as_text
 
     def ingest(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
         """Routes ``events`` and keeps ``rejections``, slice by slice; rings after each commit.
@@ -257,7 +256,6 @@ class Router:
                     events,
                     rejections,
                     ring=self._ring,
-                    as_text=self._as_text,
                     rejected_per_day=self._rejected_per_day,
                     clock=self._clock,
                     at_once=at_once,
@@ -339,7 +337,7 @@ class Router:
         raise Unavailable(f"A rejected event cannot be kept: {error}")
 
     def _refused(self, event: Event, error: NotifyError) -> Rejection:
-        return replace(conflict(event, self._as_text(event)), reason=str(error))
+        return replace(conflict(event, canonical(event.body)), reason=str(error))
 
 
 class Carrier(Protocol):
@@ -373,21 +371,12 @@ class AtOnce:
     most: Mapping[int, int]
 
 
-class AsText(Protocol):
-    """The text under which an event's body is kept when it is rejected."""
-
-    def __call__(self, event: Event) -> str:
-        """The canonical JSON of ``event``'s body."""
-        ...
-
-
 def route(
     tx: RoutingQueries,
     events: Sequence[Event],
     rejections: Sequence[Rejection],
     *,
     ring: timedelta,
-    as_text: AsText,
     rejected_per_day: int = 0,
     clock: Clock = since_boot,
     at_once: "AtOnce | None" = None,
@@ -403,7 +392,7 @@ def route(
     accepted, early, rivals, duplicates = _sorted_out(events, now)
     if tally is not None:
         tally.add(len(events), len(early), began)
-    ahead = _keep_apart(tx, early, now, as_text, tally) if early else _Apart()
+    ahead = _keep_apart(tx, early, now, tally) if early else _Apart()
     rejected = [*rejections, *ahead.refused]
     integrations = _by_client(tx, accepted)
     cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
@@ -412,7 +401,7 @@ def route(
     seen_before = [*(e for e in accepted if e.id not in inserted), *rivals]
     conflicts = _conflicts(tx, seen_before)
     duplicates += ahead.duplicates + len(seen_before) - len(conflicts)
-    rejected += [conflict(e, as_text(e)) for e in conflicts]
+    rejected += [conflict(e, canonical(e.body)) for e in conflicts]
     taken = [e for e in accepted if e.id in inserted]
     readmitted = tx.readmit([e for e in taken if inserted[e.id]])
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
@@ -578,7 +567,6 @@ def _keep_apart(
     tx: RoutingQueries,
     early: Sequence[Event],
     now: datetime,
-    as_text: AsText,
     tally: AheadTally | None,
 ) -> _Apart:
     """Keeps apart what is ahead by a day at most; what it was told before is known, whatever the time."""
@@ -591,9 +579,9 @@ def _keep_apart(
         if (known := hashes.get(e.id)) is None:
             if not is_too_far_ahead(e, now):
                 raise Unavailable(f"Event {e.id} is being taken in at this moment.")
-            refused.append(_too_far_ahead(e, as_text(e), now, tally))
+            refused.append(_too_far_ahead(e, canonical(e.body), now, tally))
         elif known not in e.hashes:
-            refused.append(conflict(e, as_text(e)))
+            refused.append(conflict(e, canonical(e.body)))
     return _Apart(len(kept), tuple(refused), len(others) - len(refused))
 
 

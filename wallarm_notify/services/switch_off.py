@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
-from wallarm_notify.services.announce import AnnounceQueries, HashBody, announce, own_event
+from wallarm_notify.services.announce import AnnounceQueries, announce, own_event
 from wallarm_notify.services.ports import Doorbell, Store
 
 INTEGRATION_TYPE: Final = "pager_duty"
@@ -67,12 +67,10 @@ class SwitchingOff:
         doorbell: Doorbell,
         *,
         ring: timedelta,
-        hash_body: HashBody,
     ) -> None:
         self._store = store
         self._doorbell = doorbell
         self._ring = ring
-        self._hash_body = hash_body
 
     def tell(
         self, tx: SwitchOffQueries, stored: Stored, event_type: str, **told: Any
@@ -130,5 +128,4 @@ class SwitchingOff:
             event_type,
             at=at,
             told={**integration, **told},
-            hash_body=self._hash_body,
         )
