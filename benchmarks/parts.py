@@ -26,8 +26,8 @@ from benchmarks.stage import CORES, Stage, Void, say, stage
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.message import Message
 from wallarm_notify.domain.outcome import Answer, Attempt
+from wallarm_notify.domain.sending import Claim
 from wallarm_notify.schemas import read_call
-from wallarm_notify.services.deliver import Claim
 
 INTEGRATIONS: Final = 1000
 BATCH: Final = 100

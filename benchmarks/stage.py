@@ -21,8 +21,7 @@ from benchmarks.sink import SINK
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.devstack.embedded import DATABASE_URL, EmbeddedBroker, EmbeddedPostgres
 from wallarm_notify.devstack.shared_servers import database_of_our_own
-from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
-from wallarm_notify.services.manage_integrations import Draft
+from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.settings import Settings
 from wallarm_notify.store import Transaction, migrations
 from wallarm_notify.store.connection import make_engine

@@ -17,21 +17,22 @@ from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.crossing import Crossing
 from wallarm_notify.domain.event import Event, Severity
 from wallarm_notify.domain.health import Policy
-from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
+from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
-from wallarm_notify.domain.trigger import Criteria, Trigger, check_criteria
+from wallarm_notify.domain.sending import Claim, Knobs, Sending
+from wallarm_notify.domain.trigger import Criteria, Trigger, TriggerDraft, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     read_condition_option,
     read_filters,
     read_threshold,
 )
 from wallarm_notify.schemas import read_event
-from wallarm_notify.services.deliver import Claim, Delivery, Knobs, Sending
+from wallarm_notify.services.deliver import Delivery
 from wallarm_notify.services.follow_clock import FollowClock
-from wallarm_notify.services.ledger import Ledger, draw_up
-from wallarm_notify.services.manage_integrations import Draft, Management
-from wallarm_notify.services.manage_triggers import TriggerDraft, TriggerManagement
+from wallarm_notify.services.ledger import draw_up
+from wallarm_notify.services.manage_integrations import Management
+from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.resubmit import Resubmit
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
     from wallarm_notify.domain.firing import Firing
+    from wallarm_notify.domain.ledger import Ledger
     from wallarm_notify.domain.message import Message
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

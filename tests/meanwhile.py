@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from build import eventually
 
-from wallarm_notify.services.ports import since_boot
+from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.outcome import Answer
+from wallarm_notify.domain.sending import Knobs, Sending
 from wallarm_notify.pagerduty.client import Poster
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render, test_alerts
 from wallarm_notify.sender.dispatcher import Courier
-from wallarm_notify.services.deliver import Delivery, Knobs, Sending
+from wallarm_notify.services.deliver import Delivery
 from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement

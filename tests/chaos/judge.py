@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from wallarm_notify.domain.integration import IntegrationKey
+    from wallarm_notify.domain.ledger import Ledger
     from wallarm_notify.sandbox.client import SandboxClient
-    from wallarm_notify.services.ledger import Ledger
 
 Identity = tuple[str, str]
 """A key and a dedup key: by the two PagerDuty knows an alert."""

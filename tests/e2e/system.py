@@ -17,16 +17,16 @@ from uuid import uuid4
 import redis
 
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.domain.integration import IntegrationKey, parse_subscriptions
-from wallarm_notify.services.ledger import Ledger, draw_up
-from wallarm_notify.services.listings import Filter, ShownNotification
-from wallarm_notify.services.manage_integrations import Draft
+from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
+from wallarm_notify.domain.views import Filter, ShownNotification
+from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.settings import Settings
 from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from wallarm_notify.domain.ledger import Ledger
     from wallarm_notify.sandbox.client import SandboxClient
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ from sqlalchemy import text
 from e2e.system import System, a_key, an_event, eventually
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.retry import LAST_ATTEMPTS
+from wallarm_notify.domain.views import Wanted
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.measure import measure
-from wallarm_notify.services.replay import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from e2e.system import System, a_key, an_event, eventually
+from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.retry import LAST_ATTEMPTS
-from wallarm_notify.services.manage_integrations import Change
-from wallarm_notify.services.replay import Wanted
+from wallarm_notify.domain.views import Wanted
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.integration import IntegrationKey

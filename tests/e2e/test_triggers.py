@@ -14,7 +14,7 @@ from golden_triggers import SAMPLES, golden, without_what_changes
 
 from e2e.system import System, a_key, eventually
 from wallarm_notify.domain.condition import Condition
-from wallarm_notify.services.manage_triggers import TriggerDraft
+from wallarm_notify.domain.trigger import TriggerDraft
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.firing import Firing

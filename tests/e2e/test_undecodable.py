@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from e2e.system import Process
-    from wallarm_notify.services.listings import ShownRejection
+    from wallarm_notify.domain.views import ShownRejection
 
 NO_ARGUMENTS: list[Any] = [[], {}, {}]
 

@@ -27,9 +27,9 @@ from wallarm_notify.settings import settings
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
     from wallarm_notify.domain.outcome import Answer
+    from wallarm_notify.domain.sending import Claim
     from wallarm_notify.sandbox.client import SandboxClient
     from wallarm_notify.sandbox.server import Sandbox
-    from wallarm_notify.services.deliver import Claim
     from wallarm_notify.services.measure import Figures
 
 MINUTE = timedelta(minutes=1)

@@ -19,9 +19,11 @@ import pytest
 from build import an_event_for, criteria_of
 
 from wallarm_notify.domain.firing import Window, fired
+from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.views import ShownAttempt, ShownFiring, ShownNotification, ToldOf
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     ROLES,
@@ -34,9 +36,6 @@ from wallarm_notify.entrypoints.demo.scenario import (
 )
 from wallarm_notify.entrypoints.demo.standing import telling, words_of
 from wallarm_notify.entrypoints.demo.verdict import Ending, judge, judge_trigger
-from wallarm_notify.services.ledger import Ledger
-from wallarm_notify.services.listings import ShownAttempt, ShownNotification
-from wallarm_notify.services.trigger_listings import ShownFiring, ToldOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import NOON, a_key, a_notification, an_event, eventually
 
+from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, Unavailable
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason
+from wallarm_notify.domain.sending import Cargo, Claim, Sending
 from wallarm_notify.pagerduty.client import Landed, Poster
 from wallarm_notify.sender.dispatcher import (
     AHEAD,
@@ -22,8 +24,6 @@ from wallarm_notify.sender.dispatcher import (
     Courier,
     Trip,
 )
-from wallarm_notify.services.deliver import Cargo, Claim, Sending
-from wallarm_notify.services.ports import since_boot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,9 +10,9 @@ import pytest
 from build import LEASE, Bench, a_key, an_answer, an_attempt, an_event
 from meanwhile import beside, overlapping, round_trips
 
+from wallarm_notify.domain.clock import since_boot
+from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import State
-from wallarm_notify.services.manage_integrations import Change
-from wallarm_notify.services.ports import since_boot
 from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:

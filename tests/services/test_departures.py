@@ -23,11 +23,11 @@ from build import (
 )
 from meanwhile import round_trips
 
+from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
+from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import START_WITHIN, State
-from wallarm_notify.services.deliver import Claim, Knobs, Sending
-from wallarm_notify.services.manage_integrations import Change
-from wallarm_notify.services.ports import since_boot
+from wallarm_notify.domain.sending import Claim, Knobs, Sending
 from wallarm_notify.services.route import FEW, SOON, Departures, Routed, Router
 from wallarm_notify.store.encryption import generate
 

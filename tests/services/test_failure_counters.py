@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.health import COUNTED, Cell, Counts, Policy, counts_of_attempt, minute_of
+from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.outcome import Answer, FailureReason
-from wallarm_notify.services.manage_integrations import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable

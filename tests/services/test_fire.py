@@ -21,9 +21,9 @@ from meanwhile import overlapping
 from services.test_route import statements
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.trigger import TriggerChange
 from wallarm_notify.domain.window import cell_of, quiet_of, window_of
 from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
-from wallarm_notify.services.manage_triggers import TriggerChange
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event

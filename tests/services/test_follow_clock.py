@@ -14,9 +14,10 @@ from build import DOWN, LEASE, NOON, RING, Bench, a_key, an_attempt
 from meanwhile import overlapping
 
 from wallarm_notify.domain.clock import set_back_by
+from wallarm_notify.domain.sending import Claim, Knobs
 from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.services import follow_clock
-from wallarm_notify.services.deliver import Claim, Knobs, write_down
+from wallarm_notify.services.deliver import write_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,7 @@ from meanwhile import overlapping
 
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.trigger import Threshold
-from wallarm_notify.services.manage_triggers import TriggerChange
+from wallarm_notify.domain.trigger import Threshold, TriggerChange
 
 ANN = {"user": "Ann"}
 

@@ -8,8 +8,9 @@ from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.views import Wanted
 from wallarm_notify.services.listings import show_notification
-from wallarm_notify.services.replay import SLICE, Wanted
+from wallarm_notify.services.replay import SLICE
 
 ANN = {"user": "Ann", "reason": ""}
 

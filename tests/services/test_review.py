@@ -28,11 +28,11 @@ from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.domain.health import Judgement, Policy, judge
+from wallarm_notify.domain.integration import Change
 from wallarm_notify.services.explain import explain
-from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.measure import measure
 from wallarm_notify.services.prune import prune
-from wallarm_notify.services.review import Review, Reviewed, Suspect
+from wallarm_notify.services.review import Review, Reviewed
 from wallarm_notify.store import health
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from build import Bench
 
+    from wallarm_notify.domain.evidence import Suspect
     from wallarm_notify.domain.outcome import Answer
 
 MINUTE = timedelta(minutes=1)

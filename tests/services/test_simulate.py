@@ -23,16 +23,17 @@ from wallarm_notify.domain.health import (
     judge,
     minute_of,
 )
+from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.outage import (
     OUTAGE_WINDOW,
     Hour,
+    Place,
     SmallOutage,
     outages_of,
     small_outage,
 )
 from wallarm_notify.domain.outcome import FailureReason
-from wallarm_notify.services.manage_integrations import Change
-from wallarm_notify.services.simulate import Place, Replayed, simulate
+from wallarm_notify.services.simulate import Replayed, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import pytest
 from build import Bench, a_key, an_answer, an_attempt, an_integration_draft, eventually
 from meanwhile import beside
 
+from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.overdue import AT_ONCE, FEW, Share
-from wallarm_notify.services.manage_integrations import Change
 from wallarm_notify.services.sweep import LONG_QUEUE, Swept
 
 if TYPE_CHECKING:

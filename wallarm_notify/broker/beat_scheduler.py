@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from celery.beat import Scheduler
 
-from wallarm_notify.services.ports import since_boot
+from wallarm_notify.domain.clock import since_boot
 
 log = logging.getLogger(__name__)
 

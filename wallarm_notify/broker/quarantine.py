@@ -15,8 +15,8 @@ from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.domain.clock import Clock
 from wallarm_notify.domain.set_aside import AGAIN_IN, DEATHS, TriedCall, next_of
-from wallarm_notify.services.ports import Clock
 
 log = logging.getLogger(__name__)
 

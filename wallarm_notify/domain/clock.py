@@ -1,8 +1,12 @@
 """What is known of the database's clock: what events say of it (spec 2), and whether it was set back (spec 7)."""
 
+import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+from time import clock_gettime
 from typing import Final
 
 BACK_FROM: Final = timedelta(seconds=60)
@@ -59,3 +63,41 @@ def set_back_by(latest: datetime, now: datetime) -> timedelta | None:
     """
     back = timedelta(seconds=int((latest - now).total_seconds()))
     return back if back >= BACK_FROM else None
+
+
+Clock = Callable[[], float]
+"""A process's own clock: seconds since some moment, which only ever grow."""
+
+
+def since_boot() -> float:
+    """A clock that also goes while the machine sleeps, where the system has one: how old things are.
+
+    ``time.monotonic`` stands still then. Seconds; nobody sets it.
+    """
+    return clock_gettime(_SINCE_BOOT)
+
+
+_SINCE_BOOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The latest that SWEEP has seen of the clock, in which transaction, and what it shows now."""
+
+    latest: datetime
+    transaction_id: int | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """By how much the clock was set back.
+
+    ``since_mark``: how many transactions ago SWEEP last saw the clock from before. ``since_noticed``: and since
+    when it is known.
+    """
+
+    id: int
+    back: timedelta
+    since_mark: int
+    since_noticed: int

@@ -211,3 +211,11 @@ def is_ahead(event: Event, now: datetime) -> bool:
 def is_too_far_ahead(event: Event, now: datetime) -> bool:
     """Whether it claims to come from so far in the future that nobody waits for it (spec 2)."""
     return event.occurred_at > now + KEPT_APART_AT_MOST
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A stored event, and when it came in."""
+
+    event: Event
+    at: datetime

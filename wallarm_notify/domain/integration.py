@@ -144,3 +144,40 @@ class Integration:
     def key(self) -> str:
         """The masked key."""
         return f"…{self.key_last4}"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new integration, before it has an id; ``name`` None takes the default."""
+
+    client_id: int
+    region: str
+    subscriptions: tuple[str, ...]
+    enabled: bool
+    user: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update sets; None leaves it as it is."""
+
+    name: str | None = None
+    region: str | None = None
+    subscriptions: tuple[str, ...] | None = None
+    key: IntegrationKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An integration's locked row."""
+
+    id: int
+    client_id: int
+    name: str
+    region: str
+    subscriptions: frozenset[str]
+    enabled: bool
+    disablings: int
+    generation: int
+    key_token: bytes

@@ -122,3 +122,11 @@ def outages_of(hours: Iterable[Hour]) -> dict[str, Outage]:
         )
         for region, those in attempted.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an integration sends to: PagerDuty's region, by which key."""
+
+    region: str
+    key: bytes

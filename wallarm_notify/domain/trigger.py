@@ -138,3 +138,31 @@ def period_words(period: timedelta) -> str:
         (seconds % 60, "second"),
     )
     return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in parts if n)
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDraft:
+    """A new trigger, before it has an id; ``name`` None takes the default."""
+
+    client_id: int
+    criteria: Criteria
+    integration_ids: tuple[int, ...]
+    user: str
+    name: str | None = None
+    comment: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerChange:
+    """What an update sets; None leaves it as it is.
+
+    A condition that has no threshold drops the one there was.
+    """
+
+    name: str | None = None
+    comment: str | None = None
+    condition: Condition | None = None
+    filters: tuple[Filter, ...] | None = None
+    threshold: Threshold | None = None
+    integration_ids: tuple[int, ...] | None = None

@@ -1,9 +1,10 @@
 """Event time, cut into cells: a window is a cell and the 59 before it (spec 3)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from wallarm_notify.domain.firing import Window
 
@@ -77,3 +78,23 @@ def in_stretches(counts: Mapping[int, int], wanted: Iterable[Stretch]) -> dict[i
         for cell in range(one.low, one.high + 1)
         if cell in counts
     }
+
+
+CellKey = tuple[int, int]
+"""A trigger's id and version: what its cells belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellChange:
+    """What a batch adds to one cell: so many events, some of their ids, and whether a firing ends there."""
+
+    key: CellKey
+    cell: int
+    added: int
+    event_ids: tuple[UUID, ...]
+    fired: bool
+    expires_at: datetime
+
+
+Reach = Mapping[CellKey, Sequence[Stretch]]
+"""Stretches of cells, by trigger and version."""

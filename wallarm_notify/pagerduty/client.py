@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import pycurl
 from certifi import where
 
+from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.outcome import RESPONSE_BYTES, Answer, FailureReason
 from wallarm_notify.pagerduty.response import (
@@ -21,7 +22,6 @@ from wallarm_notify.pagerduty.response import (
     reason_of_error,
     whole_head,
 )
-from wallarm_notify.services.ports import since_boot
 
 ENQUEUE_PATH: Final = "/v2/enqueue"
 

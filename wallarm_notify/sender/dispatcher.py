@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
+from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError
 from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.domain.outcome import Attempt
+from wallarm_notify.domain.sending import SLOW, Claim, Sending
 from wallarm_notify.pagerduty.client import KEPT_CONNECTIONS, Landed, Poster
-from wallarm_notify.services.deliver import SLOW, Claim, Sending
-from wallarm_notify.services.ports import since_boot
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 from wallarm_notify.domain.canonical import canonical, hash_of
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Subscriber, subscribers
+from wallarm_notify.domain.ledger import counts_of
 from wallarm_notify.domain.notification import NewNotification, Notification, fresh
-from wallarm_notify.services.route import counts_of, made
+from wallarm_notify.services.route import made
 
 
 class AnnounceQueries(Protocol):

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.evidence import SLOTS, Details, LastAnswer, Said, Slot
 from wallarm_notify.domain.health import (
     FailureClass,
     Guard,
@@ -16,52 +17,7 @@ from wallarm_notify.domain.health import (
     judge,
 )
 from wallarm_notify.domain.integration import Integration
-from wallarm_notify.domain.outcome import FailureReason, message_of
 from wallarm_notify.services.ports import Store
-
-SLOTS: Final = 48
-"""So many points has the ratio over time, one each quarter of an hour in a window of 12 hours."""
-
-LONGEST_ERROR: Final = 300
-"""Characters of an answer that are repeated to subscribers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """How many failed attempts were answered alike; ``status_code`` None: not at all."""
-
-    error: FailureReason
-    status_code: int | None
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class LastAnswer:
-    """What came of one attempt."""
-
-    notification_id: int
-    at: datetime
-    status_code: int | None
-    error: str | None
-    response: str
-
-    @property
-    def words(self) -> str:
-        """For people: the status code, or the network error, and what was said."""
-        said = " ".join(message_of(self.response).split())[:LONGEST_ERROR]
-        printable = "".join(c if c.isprintable() else "?" for c in said)
-        if self.status_code is None:
-            return f"{self.error}: {printable}" if printable else f"{self.error}"
-        return f"{self.status_code} {printable}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The attempts up to ``at`` from the slot before."""
-
-    at: datetime
-    attempts: int
-    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +33,6 @@ class Explanation:
     automatic: bool
     policy: Mapping[str, Any]
     evidence: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What evidence tells beside the judgement: see ``evidence_of``."""
-
-    answers: Sequence[Said] = ()
-    last: LastAnswer | None = None
-    last_failure: LastAnswer | None = None
-    slots: Sequence[Slot] = ()
 
 
 class EvidenceQueries(Protocol):

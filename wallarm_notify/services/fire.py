@@ -6,7 +6,7 @@ of their ids, then their cells are read, then written: a second batch reads what
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -20,7 +20,9 @@ from wallarm_notify.domain.firing import MOST_EVENTS_NAMED, Firing, fired, thing
 from wallarm_notify.domain.trigger import Threshold, Trigger
 from wallarm_notify.domain.window import (
     CELLS,
-    Stretch,
+    CellChange,
+    CellKey,
+    Reach,
     cell_of,
     expiry_of,
     is_late,
@@ -28,25 +30,6 @@ from wallarm_notify.domain.window import (
     stretches,
     window_of,
 )
-
-CellKey = tuple[int, int]
-"""A trigger's id and version: what its cells belong to."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellChange:
-    """What a batch adds to one cell: so many events, some of their ids, and whether a firing ends there."""
-
-    key: CellKey
-    cell: int
-    added: int
-    event_ids: tuple[UUID, ...]
-    fired: bool
-    expires_at: datetime
-
-
-Reach = Mapping[CellKey, Sequence[Stretch]]
-"""Stretches of cells, by trigger and version."""
 
 
 class FiringQueries(Protocol):

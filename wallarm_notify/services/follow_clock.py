@@ -6,15 +6,14 @@ hour more: retries, leases of dead workers, what SWEEP is to look at.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final, Protocol
 
-from wallarm_notify.domain.clock import set_back_by
+from wallarm_notify.domain.clock import Clock, Jump, Mark, set_back_by
 from wallarm_notify.domain.notification import LANE_PAUSE, RING_CAP
 from wallarm_notify.domain.pacing import Turns, moved_back
-from wallarm_notify.services.ports import Clock, Store
+from wallarm_notify.services.ports import Store
 
 log = logging.getLogger(__name__)
 
@@ -26,29 +25,6 @@ WORKS_FOR: Final = 10.0
 
 STRAGGLE: Final = timedelta(minutes=5)
 """So long after a jump transactions may end that had begun before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The latest that SWEEP has seen of the clock, in which transaction, and what it shows now."""
-
-    latest: datetime
-    transaction_id: int | None
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """By how much the clock was set back.
-
-    ``since_mark``: how many transactions ago SWEEP last saw the clock from before. ``since_noticed``: and since
-    when it is known.
-    """
-
-    id: int
-    back: timedelta
-    since_mark: int
-    since_noticed: int
 
 
 class ClockQueries(Protocol):

@@ -1,69 +1,10 @@
 """The ledger: proof that everything received has ended, or is on its way (spec 7)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from wallarm_notify.domain.ledger import Books, Ledger
 from wallarm_notify.domain.notification import State
 from wallarm_notify.services.ports import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Everything the ledger holds against each other, from one snapshot.
-
-    ``counts`` are the running counters by kind, pruned ones included; the rest is counted in the
-    rows themselves. ``notifications`` by ``origin:state``. ``fan_out`` is what routing noted down
-    for the events that are still stored; ``fan_out_rows`` the notifications that they have.
-    """
-
-    counts: Mapping[str, int]
-    events_matched: int
-    events_unmatched: int
-    rejected: int
-    firings: int
-    notifications: Mapping[str, int]
-    fan_out_wrong: int
-    without_event: int
-    without_firing: int
-    open_without_ring: int
-    ring_long_past: int
-    leases_long_dead: int
-    ended_with_ring: int
-    attempts_without_notification: int
-    attempts_short: int
-    counters_wrong: int
-    ahead: int
-    ahead_long_due: int
-    undecodable: int = 0
-    set_aside: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances.
-
-    Undecodable messages, which may hold events, and what was not kept, as too much of it was that day, are
-    counted beside received, and so is what is kept apart as its time is ahead.
-    """
-
-    received: int
-    rejected: int
-    unmatched: int
-    matched: int
-    notifications: Mapping[State, int]
-    findings: Sequence[str]
-    rejected_not_kept: int = 0
-    undecodable_not_kept: int = 0
-    undecodable: int = 0
-    set_aside: int = 0
-    """Calls that workers died of: tried again each hour, outside received until they are stored."""
-    ahead: int = 0
-
-    @property
-    def balanced(self) -> bool:
-        """Whether nothing is missing and nothing is too much."""
-        return not self.findings
 
 
 class LedgerQueries(Protocol):

@@ -7,38 +7,23 @@ from typing import Protocol
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.integration import Integration, IntegrationKey, default_name
+from wallarm_notify.domain.integration import (
+    Change,
+    Draft,
+    Integration,
+    IntegrationKey,
+    Stored,
+    default_name,
+)
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.said import check_name, check_said
 from wallarm_notify.domain.trigger import Trigger
 from wallarm_notify.services.announce import announce
 from wallarm_notify.services.manage_triggers import updated_event
 from wallarm_notify.services.ports import Doorbell, Store
-from wallarm_notify.services.switch_off import Stored, SwitchedOff, SwitchingOff, SwitchOffQueries
+from wallarm_notify.services.switch_off import SwitchedOff, SwitchingOff, SwitchOffQueries
 
 DUE_SLICE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A new integration, before it has an id; ``name`` None takes the default."""
-
-    client_id: int
-    region: str
-    subscriptions: tuple[str, ...]
-    enabled: bool
-    user: str
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an update sets; None leaves it as it is."""
-
-    name: str | None = None
-    region: str | None = None
-    subscriptions: tuple[str, ...] | None = None
-    key: IntegrationKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

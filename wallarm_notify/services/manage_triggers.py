@@ -1,11 +1,10 @@
 """Managing triggers: create, update, enable, disable, duplicate, delete (spec 3)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from wallarm_notify.domain.condition import Condition, Filter
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.message import messages
@@ -13,8 +12,9 @@ from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.said import LONGEST_NAME, check_name, check_said
 from wallarm_notify.domain.trigger import (
     Criteria,
-    Threshold,
     Trigger,
+    TriggerChange,
+    TriggerDraft,
     check_criteria,
     default_name,
 )
@@ -26,34 +26,6 @@ MOST_INTEGRATIONS = 100
 
 MOST_TRIGGERS = 200
 """Triggers of one client: each looks at each event of its kind, in one transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerDraft:
-    """A new trigger, before it has an id; ``name`` None takes the default."""
-
-    client_id: int
-    criteria: Criteria
-    integration_ids: tuple[int, ...]
-    user: str
-    name: str | None = None
-    comment: str = ""
-    enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerChange:
-    """What an update sets; None leaves it as it is.
-
-    A condition that has no threshold drops the one there was.
-    """
-
-    name: str | None = None
-    comment: str | None = None
-    condition: Condition | None = None
-    filters: tuple[Filter, ...] | None = None
-    threshold: Threshold | None = None
-    integration_ids: tuple[int, ...] | None = None
 
 
 class TriggerQueries(AnnounceQueries, Protocol):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wallarm_notify.domain.health import WARNINGS
+from wallarm_notify.domain.ledger import FIRED
 from wallarm_notify.services.ports import Store
 from wallarm_notify.services.review import AUTO_DISABLED, warning_kind
-from wallarm_notify.services.route import FIRED
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Final
 
+from wallarm_notify.domain.clock import Clock, since_boot
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import Notification
-from wallarm_notify.services.ports import Clock, Doorbell, since_boot
+from wallarm_notify.services.ports import Doorbell
 
 GATHER: Final = timedelta(seconds=1)
 """How long links gather. If the process dies meanwhile SWEEP rings for them."""

@@ -1,28 +1,12 @@
 """What the use cases ask of the world beside their own queries."""
 
-import time
 from collections.abc import Callable, Sequence
-from time import clock_gettime
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from wallarm_notify.domain.message import Message
 
 T = TypeVar("T")
 QueriesT_co = TypeVar("QueriesT_co", covariant=True)
-
-Clock = Callable[[], float]
-"""A process's own clock: seconds since some moment, which only ever grow."""
-
-
-def since_boot() -> float:
-    """A clock that also goes while the machine sleeps, where the system has one: how old things are.
-
-    ``time.monotonic`` stands still then. Seconds; nobody sets it.
-    """
-    return clock_gettime(_SINCE_BOOT)
-
-
-_SINCE_BOOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Store(Protocol[QueriesT_co]):

@@ -12,9 +12,10 @@ from datetime import timedelta
 from time import monotonic
 from typing import Final, Protocol
 
+from wallarm_notify.domain.clock import Clock
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.message import counted
-from wallarm_notify.services.ports import Clock, Store
+from wallarm_notify.services.ports import Store
 
 log = logging.getLogger(__name__)
 

@@ -1,31 +1,16 @@
 """Replay: notifications that failed, were skipped or cancelled are sent anew, by choice (spec 5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.message import messages
-from wallarm_notify.domain.notification import REPLAYABLE, Notification, State, replayed
+from wallarm_notify.domain.notification import REPLAYABLE, Notification, replayed
+from wallarm_notify.domain.views import Wanted
 from wallarm_notify.services.ports import Doorbell, Store
 
 SLICE: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which notifications of an integration are to be replayed.
-
-    ``since`` is when they were made, ``ended_since`` when they ended; ``event_type`` is of the
-    event that they are of. An integration's notification of its own end is not among them.
-    """
-
-    integration_id: int
-    state: State
-    since: datetime | None = None
-    ended_since: datetime | None = None
-    event_type: str | None = None
 
 
 class ReplayQueries(Protocol):

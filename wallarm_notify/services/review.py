@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
+from wallarm_notify.domain.evidence import Crossing, Details, Suspect, SwitchOff
 from wallarm_notify.domain.health import (
-    WARNINGS,
     Judgement,
     Policy,
     Window,
     judge,
 )
+from wallarm_notify.domain.integration import Stored
 from wallarm_notify.domain.message import counted, duration_of
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.outage import (
@@ -26,7 +27,6 @@ from wallarm_notify.domain.outage import (
     small_outage,
 )
 from wallarm_notify.services.explain import (
-    Details,
     EvidenceQueries,
     details_of,
     evidence_of,
@@ -34,7 +34,7 @@ from wallarm_notify.services.explain import (
     ratio_of,
 )
 from wallarm_notify.services.ports import Doorbell, Store
-from wallarm_notify.services.switch_off import Stored, SwitchingOff, SwitchOffQueries
+from wallarm_notify.services.switch_off import SwitchingOff, SwitchOffQueries
 
 log = logging.getLogger(__name__)
 
@@ -46,41 +46,6 @@ FAILURES_IN_A_ROW: Final = 3
 
 AUTO_DISABLED: Final = "auto_disabled"
 """The counter of automatic disablings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """An enabled integration that may be over a line; ``warned`` is the warning that stands."""
-
-    integration_id: int
-    generation: int
-    warned: int
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """An integration's warning moves from ``before`` to ``now``, in per cent, 0 for none."""
-
-    integration_id: int
-    generation: int
-    before: int
-    now: int
-
-    @property
-    def levels(self) -> list[int]:
-        """The warnings that are crossed on the way up."""
-        return [level for level in WARNINGS if self.before < level <= self.now]
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchOff:
-    """An automatic disabling as it is kept."""
-
-    integration_id: int
-    generation: int
-    policy: Mapping[str, Any]
-    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

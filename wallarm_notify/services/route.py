@@ -9,22 +9,23 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from wallarm_notify.domain.canonical import canonical
-from wallarm_notify.domain.clock import AheadTally
+from wallarm_notify.domain.clock import AheadTally, Clock, since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
 from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.integration import Subscriber, subscribers
+from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
 from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import (
-    CARD,
     MESSAGE_SIZE,
     NewNotification,
     Notification,
     fresh,
 )
-from wallarm_notify.services.deliver import Claim, DeliveryQueries, Knobs, Made, Sending, claim_new
+from wallarm_notify.domain.sending import Claim, Knobs, Made, Sending
+from wallarm_notify.services.deliver import DeliveryQueries, claim_new
 from wallarm_notify.services.fire import FiringQueries, fire
-from wallarm_notify.services.ports import Clock, Doorbell, Store, since_boot
+from wallarm_notify.services.ports import Doorbell, Store
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +50,6 @@ SHARED: Final = 2_000
 A transaction of thousands takes seconds, and claims none: the others are not to wait for it.
 """
 
-FIRED: Final = "fired"
-"""The counter of firings."""
-
-NOT_KEPT: Final = "rejected_not_kept"
-"""The counter of what was rejected when so much was kept already: outside of received."""
-
-
-AHEAD: Final = "ahead"
-"""The counter of what is kept apart for its time: outside of received until it is taken in (spec 2)."""
 
 COMPLAIN_EVERY: Final = 60.0
 """Seconds between two lines that name the database's clock."""
@@ -583,25 +575,6 @@ def _keep_apart(
         elif known not in e.hashes:
             refused.append(conflict(e, canonical(e.body)))
     return _Apart(len(kept), tuple(refused), len(others) - len(refused))
-
-
-def counts_of(
-    *, taken: int, matched: int, kept: int, readmitted: int, new: Sequence[NewNotification]
-) -> dict[str, int]:
-    """How the ledger's counters move: received counts every distinct (id, body hash) once (spec 7)."""
-    made = Counter(f"made:{origin_kind(n.origin)}" for n in new)
-    return {
-        "received": taken + kept - readmitted,
-        "rejected": kept - readmitted,
-        "matched": matched,
-        "unmatched": taken - matched,
-        **made,
-    }
-
-
-def origin_kind(origin: str) -> str:
-    """``card`` or ``trigger``: what the ledger tells apart."""
-    return CARD if origin == CARD else origin.partition(":")[0]
 
 
 def _by_client(tx: RoutingQueries, events: Sequence[Event]) -> dict[int, list[Subscriber]]:

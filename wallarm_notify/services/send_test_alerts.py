@@ -8,10 +8,9 @@ from typing import Any, Protocol
 
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.integration import IntegrationKey, Stored
 from wallarm_notify.domain.outcome import Answer
 from wallarm_notify.services.ports import Store
-from wallarm_notify.services.switch_off import Stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,15 @@
 """Calls that are set aside, as workers died of them: shown to operators, and tried again by SWEEP each hour."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.set_aside import AGAIN_IN, SetAsideCall, TriedCall
+from wallarm_notify.domain.views import ShownSetAside
 from wallarm_notify.services.ports import Store
 
 AT_ONCE: Final = 10
 """So many are tried again in one run at most; the next goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownSetAside:
-    """A call that is set aside, for people; in a listing ``body`` is its beginning."""
-
-    id: int
-    set_aside_at: datetime
-    retry_at: datetime
-    bytes: int
-    content_type: str | None
-    body: str
 
 
 class SetAsideQueries(Protocol):

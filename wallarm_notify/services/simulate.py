@@ -20,6 +20,7 @@ from wallarm_notify.domain.health import (
 from wallarm_notify.domain.outage import (
     OUTAGE_WINDOW,
     Outage,
+    Place,
     SmallOutage,
     is_in_outage,
     small_outage,
@@ -56,14 +57,6 @@ class Verdict:
     def healed_soon(self) -> bool:
         """Whether its retries alone would have got through: switching it off would have been wrong."""
         return self.healed_at is not None and self.healed_at - self.at <= SOON
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an integration sends to: PagerDuty's region, by which key."""
-
-    region: str
-    key: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,25 +11,17 @@ from uuid import UUID
 
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.crossing import Near
-from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.event import Arrival
 from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.trigger import Trigger
-from wallarm_notify.domain.window import CELLS, in_stretches
-from wallarm_notify.services.fire import CellChange, CellKey, Reach, fire, matches
+from wallarm_notify.domain.window import CELLS, CellChange, CellKey, Reach, in_stretches
+from wallarm_notify.services.fire import fire, matches
 from wallarm_notify.services.ports import Store
 
 AT_ONCE: Final = 5000
 """So many stored events are looked at in one transaction."""
 
 _FIRST: Final = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A stored event, and when it came in."""
-
-    event: Event
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.integration import Stored
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
 from wallarm_notify.services.announce import AnnounceQueries, announce, own_event
@@ -15,21 +16,6 @@ INTEGRATION_TYPE: Final = "pager_duty"
 """What the original calls this kind of integration."""
 
 CANCEL_SLICE: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An integration's locked row."""
-
-    id: int
-    client_id: int
-    name: str
-    region: str
-    subscriptions: frozenset[str]
-    enabled: bool
-    disablings: int
-    generation: int
-    key_token: bytes
 
 
 @dataclass(frozen=True, slots=True)

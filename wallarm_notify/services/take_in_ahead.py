@@ -2,15 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from time import monotonic
 from typing import Final, Protocol
-from uuid import UUID
 
+from wallarm_notify.domain.clock import Clock
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.event import Event
-from wallarm_notify.services.ports import Clock, Store
+from wallarm_notify.services.ports import Store
 from wallarm_notify.services.route import Router
 
 log = logging.getLogger(__name__)
@@ -23,18 +21,6 @@ AT_ONCE_BYTES: Final = 4_000_000
 
 WORKS_FOR: Final = 2.0
 """Seconds after which a run begins no more; the next one goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownAhead:
-    """An event that is kept apart, in a listing; ``taken_in_at`` is when its time is near enough."""
-
-    id: UUID
-    client_id: int
-    type: str
-    occurred_at: datetime
-    received_at: datetime
-    taken_in_at: datetime
 
 
 class AheadQueries(Protocol):

@@ -1,35 +1,13 @@
 """What people look at: a trigger's last firings, and what became of each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.firing import Firing
-from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.services.ports import Store
 
 FIRINGS_SHOWN: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class ToldOf:
-    """A notification that a firing made, and its state."""
-
-    notification_id: int
-    integration_id: int
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class ShownFiring:
-    """A firing, when it was made, and its notifications."""
-
-    firing: Firing
-    fired_at: datetime
-    notifications: Sequence[ToldOf]
 
 
 class TriggerListingQueries(Protocol):

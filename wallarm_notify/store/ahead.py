@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from wallarm_notify.domain.event import AHEAD_AT_MOST, Event
-from wallarm_notify.services.take_in_ahead import ShownAhead
+from wallarm_notify.domain.views import ShownAhead
 from wallarm_notify.store.queries import Queries, parameters_of, rows_of
 
 _EVENT: Final = {

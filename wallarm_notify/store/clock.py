@@ -3,9 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from wallarm_notify.domain.clock import BACK_FROM
+from wallarm_notify.domain.clock import BACK_FROM, Jump, Mark
 from wallarm_notify.domain.pacing import Turns
-from wallarm_notify.services.follow_clock import Jump, Mark
 from wallarm_notify.store.delivery import turns_of
 from wallarm_notify.store.queries import Queries
 

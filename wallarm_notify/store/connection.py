@@ -12,8 +12,8 @@ from sqlalchemy import Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
-from wallarm_notify.services.ports import since_boot
 
 _SESSION: Final = (
     "-c statement_timeout=10s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s "

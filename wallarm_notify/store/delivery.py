@@ -11,7 +11,7 @@ from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.notification import Candidate, Notification
 from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.domain.pacing import Moments, Turns
-from wallarm_notify.services.deliver import Cargo, Made
+from wallarm_notify.domain.sending import Cargo, Made
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,

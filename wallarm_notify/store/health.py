@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from json import dumps
 from typing import Any, Final
 
+from wallarm_notify.domain.evidence import Crossing, LastAnswer, Said, Slot, Suspect, SwitchOff
 from wallarm_notify.domain.health import (
     COUNTED,
     EXCUSABLE,
@@ -22,12 +23,10 @@ from wallarm_notify.domain.integration import REGIONS
 from wallarm_notify.domain.outage import (
     OUTAGE_WINDOW,
     Hour,
+    Place,
     SmallOutage,
 )
 from wallarm_notify.domain.outcome import FailureReason
-from wallarm_notify.services.explain import LastAnswer, Said, Slot
-from wallarm_notify.services.review import Crossing, Suspect, SwitchOff
-from wallarm_notify.services.simulate import Place
 from wallarm_notify.store.queries import Queries, parameters_of, rows_of
 
 _FIRSTS: Final = tuple(name for name in TIMES if name.endswith("first_at"))

@@ -6,11 +6,9 @@ from json import dumps
 from typing import Any, Final
 
 from wallarm_notify.domain.errors import Unavailable
-from wallarm_notify.domain.integration import Integration, IntegrationKey
+from wallarm_notify.domain.integration import Draft, Integration, IntegrationKey, Stored
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.pacing import moment_of
-from wallarm_notify.services.manage_integrations import Draft
-from wallarm_notify.services.switch_off import Stored
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,

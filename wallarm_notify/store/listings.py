@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from wallarm_notify.domain.notification import OPEN, State
-from wallarm_notify.services.listings import (
+from wallarm_notify.domain.views import (
     Filter,
     ShownAttempt,
     ShownNotification,
     ShownRejection,
     ShownUndecodable,
+    Wanted,
 )
-from wallarm_notify.services.replay import Wanted
 from wallarm_notify.store.queries import UNDECODABLE, Queries
 
 _SHOWN = """n.id, n.client_id, n.event_id, n.firing_id, e.type AS event_type, n.origin, n.integration_id, n.state,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from wallarm_notify.domain.set_aside import SetAsideCall, TriedCall
-from wallarm_notify.services.set_aside import ShownSetAside
+from wallarm_notify.domain.views import ShownSetAside
 from wallarm_notify.store.queries import Queries
 
 _SHOWN = "id, set_aside_at, retry_at, length(body) AS bytes, content_type"

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from wallarm_notify.domain.ledger import Books, origin_kind
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.overdue import Backlog, Share
 from wallarm_notify.domain.pacing import WINDOW
-from wallarm_notify.services.ledger import Books
-from wallarm_notify.services.route import origin_kind
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,

@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection
+from wallarm_notify.domain.views import ShownRejection
 from wallarm_notify.entrypoints.cli.emission import LONGEST_LINE, Emission, read_object
 from wallarm_notify.entrypoints.cli.options import (
     ID,
@@ -34,7 +35,7 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
-from wallarm_notify.services.listings import ShownRejection, show_rejection, show_undecodable
+from wallarm_notify.services.listings import show_rejection, show_undecodable
 from wallarm_notify.services.resubmit_message import ResubmitMessage
 from wallarm_notify.services.set_aside import show_set_aside
 

@@ -2,6 +2,7 @@
 
 import click
 
+from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.message import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import (
@@ -13,7 +14,7 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
-from wallarm_notify.services.ledger import Ledger, draw_up
+from wallarm_notify.services.ledger import draw_up
 
 
 @click.command(epilog=example("wallarm-notify ledger --json"))

@@ -13,6 +13,7 @@ from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.domain.notification import REPLAYABLE, State
 from wallarm_notify.domain.outcome import message_of
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.views import Filter, ShownAttempt, ShownNotification, Wanted
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -40,13 +41,8 @@ from wallarm_notify.entrypoints.cli.output import (
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
-from wallarm_notify.services.listings import (
-    Filter,
-    ShownAttempt,
-    ShownNotification,
-    show_notification,
-)
-from wallarm_notify.services.replay import Replay, Wanted
+from wallarm_notify.services.listings import show_notification
+from wallarm_notify.services.replay import Replay
 
 
 @click.group(epilog=example("wallarm-notify notifications list --state failed"))

@@ -9,7 +9,8 @@ from rich.table import Column
 from rich.text import Text
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.trigger import Trigger, check_criteria
+from wallarm_notify.domain.trigger import Trigger, TriggerChange, TriggerDraft, check_criteria
+from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.entrypoints.cli.criteria import (
     condition_rows,
     criteria_options,
@@ -48,13 +49,8 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.trigger_simulation import simulate
-from wallarm_notify.services.manage_triggers import TriggerChange, TriggerDraft, fields_of
-from wallarm_notify.services.trigger_listings import (
-    FIRINGS_SHOWN,
-    ShownFiring,
-    show_trigger,
-    there_is,
-)
+from wallarm_notify.services.manage_triggers import fields_of
+from wallarm_notify.services.trigger_listings import FIRINGS_SHOWN, show_trigger, there_is
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.condition import Filter

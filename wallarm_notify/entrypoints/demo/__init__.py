@@ -18,7 +18,8 @@ from rich.text import Text
 
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.integration import Integration, IntegrationKey
+from wallarm_notify.domain.integration import Draft, Integration, IntegrationKey
+from wallarm_notify.domain.views import Filter, ShownNotification
 from wallarm_notify.entrypoints.demo import screen
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
@@ -42,8 +43,6 @@ from wallarm_notify.entrypoints.demo.standing import Standing, standing_of, tell
 from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, judge, judge_trigger
 from wallarm_notify.producer import Producer
 from wallarm_notify.services.ledger import draw_up
-from wallarm_notify.services.listings import Filter, ShownNotification
-from wallarm_notify.services.manage_integrations import Draft
 from wallarm_notify.services.trigger_listings import show_trigger
 from wallarm_notify.store import Transaction
 

@@ -15,14 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from wallarm_notify.domain.integration import Integration
+from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.entrypoints.demo.scenario import ROLES, Role
 from wallarm_notify.entrypoints.demo.standing import Standing
 from wallarm_notify.entrypoints.demo.verdict import Ending
-from wallarm_notify.services.ledger import Ledger
-from wallarm_notify.services.trigger_listings import ShownFiring
 
 LINE_SECONDS: Final = 4.0
 """How often a line is printed where there is no terminal to draw on."""

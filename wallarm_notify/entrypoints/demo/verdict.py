@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.views import ShownAttempt, ShownFiring, ShownNotification
 from wallarm_notify.entrypoints.demo.scenario import ATTACKS, Expected, Part
-from wallarm_notify.services.ledger import Ledger
-from wallarm_notify.services.listings import ShownAttempt, ShownNotification
-from wallarm_notify.services.trigger_listings import ShownFiring
 
 OUTAGE_STATUS: Final = 503
 REFUSAL_STATUS: Final = 400

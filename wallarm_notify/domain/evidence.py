@@ -1,0 +1,99 @@
+"""What an integration is judged by, as it is kept and shown (spec 6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from wallarm_notify.domain.health import WARNINGS, Window
+from wallarm_notify.domain.outcome import FailureReason, message_of
+
+SLOTS: Final = 48
+"""So many points has the ratio over time, one each quarter of an hour in a window of 12 hours."""
+
+
+LONGEST_ERROR: Final = 300
+"""Characters of an answer that are repeated to subscribers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How many failed attempts were answered alike; ``status_code`` None: not at all."""
+
+    error: FailureReason
+    status_code: int | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """What came of one attempt."""
+
+    notification_id: int
+    at: datetime
+    status_code: int | None
+    error: str | None
+    response: str
+
+    @property
+    def words(self) -> str:
+        """For people: the status code, or the network error, and what was said."""
+        said = " ".join(message_of(self.response).split())[:LONGEST_ERROR]
+        printable = "".join(c if c.isprintable() else "?" for c in said)
+        if self.status_code is None:
+            return f"{self.error}: {printable}" if printable else f"{self.error}"
+        return f"{self.status_code} {printable}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The attempts up to ``at`` from the slot before."""
+
+    at: datetime
+    attempts: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What evidence tells beside the judgement: see ``evidence_of``."""
+
+    answers: Sequence[Said] = ()
+    last: LastAnswer | None = None
+    last_failure: LastAnswer | None = None
+    slots: Sequence[Slot] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An enabled integration that may be over a line; ``warned`` is the warning that stands."""
+
+    integration_id: int
+    generation: int
+    warned: int
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """An integration's warning moves from ``before`` to ``now``, in per cent, 0 for none."""
+
+    integration_id: int
+    generation: int
+    before: int
+    now: int
+
+    @property
+    def levels(self) -> list[int]:
+        """The warnings that are crossed on the way up."""
+        return [level for level in WARNINGS if self.before < level <= self.now]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOff:
+    """An automatic disabling as it is kept."""
+
+    integration_id: int
+    generation: int
+    policy: Mapping[str, Any]
+    evidence: Mapping[str, Any]

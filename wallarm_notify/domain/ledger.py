@@ -1,0 +1,97 @@
+"""What the ledger counts, and the figures that it holds against each other (spec 7)."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wallarm_notify.domain.notification import CARD, NewNotification, State
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything the ledger holds against each other, from one snapshot.
+
+    ``counts`` are the running counters by kind, pruned ones included; the rest is counted in the
+    rows themselves. ``notifications`` by ``origin:state``. ``fan_out`` is what routing noted down
+    for the events that are still stored; ``fan_out_rows`` the notifications that they have.
+    """
+
+    counts: Mapping[str, int]
+    events_matched: int
+    events_unmatched: int
+    rejected: int
+    firings: int
+    notifications: Mapping[str, int]
+    fan_out_wrong: int
+    without_event: int
+    without_firing: int
+    open_without_ring: int
+    ring_long_past: int
+    leases_long_dead: int
+    ended_with_ring: int
+    attempts_without_notification: int
+    attempts_short: int
+    counters_wrong: int
+    ahead: int
+    ahead_long_due: int
+    undecodable: int = 0
+    set_aside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances.
+
+    Undecodable messages, which may hold events, and what was not kept, as too much of it was that day, are
+    counted beside received, and so is what is kept apart as its time is ahead.
+    """
+
+    received: int
+    rejected: int
+    unmatched: int
+    matched: int
+    notifications: Mapping[State, int]
+    findings: Sequence[str]
+    rejected_not_kept: int = 0
+    undecodable_not_kept: int = 0
+    undecodable: int = 0
+    set_aside: int = 0
+    """Calls that workers died of: tried again each hour, outside received until they are stored."""
+    ahead: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is missing and nothing is too much."""
+        return not self.findings
+
+
+FIRED: Final = "fired"
+"""The counter of firings."""
+
+
+NOT_KEPT: Final = "rejected_not_kept"
+"""The counter of what was rejected when so much was kept already: outside of received."""
+
+
+AHEAD: Final = "ahead"
+"""The counter of what is kept apart for its time: outside of received until it is taken in (spec 2)."""
+
+
+def counts_of(
+    *, taken: int, matched: int, kept: int, readmitted: int, new: Sequence[NewNotification]
+) -> dict[str, int]:
+    """How the ledger's counters move: received counts every distinct (id, body hash) once (spec 7)."""
+    made = Counter(f"made:{origin_kind(n.origin)}" for n in new)
+    return {
+        "received": taken + kept - readmitted,
+        "rejected": kept - readmitted,
+        "matched": matched,
+        "unmatched": taken - matched,
+        **made,
+    }
+
+
+def origin_kind(origin: str) -> str:
+    """``card`` or ``trigger``: what the ledger tells apart."""
+    return CARD if origin == CARD else origin.partition(":")[0]
