@@ -283,7 +283,7 @@ def crossings_worked_out(
     return found
 
 
-class Stumbling:
+class Stumbling(Store):
     """A store whose transactions raise ``error`` where ``query`` is asked, for ``only`` one if given."""
 
     def __init__(

@@ -16,6 +16,7 @@ from wallarm_notify.pagerduty.client import Poster
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render, test_alerts
 from wallarm_notify.sender.dispatcher import Courier
+from wallarm_notify.services.context import Context, ServiceSettings
 from wallarm_notify.services.deliver import Delivery
 from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.manage_integrations import Management
@@ -83,6 +84,11 @@ class Wiring:
         """The database for what handles no keys: it needs no WALLARM_NOTIFY_SECRET_KEYS."""
         engine = make_engine(self.settings.database(), pool_size=0)
         return Store(engine, checks_first=self.checks_first)
+
+    @made_once
+    def context(self) -> Context:
+        """What use cases are given."""
+        return Context(self.store, self._bell, service_settings_of(self.settings))
 
     @made_once
     def _bell(self) -> Any:
@@ -259,6 +265,22 @@ def knobs_of(settings: Settings) -> Knobs:
         ring=settings.ring,
         pace_per_minute=settings.pace_per_minute,
         retry_time_scale=settings.retry_time_scale,
+    )
+
+
+def service_settings_of(settings: Settings) -> ServiceSettings:
+    """The settings that use cases go by."""
+    return ServiceSettings(
+        ring=settings.ring,
+        lease=settings.lease,
+        pace_per_minute=settings.pace_per_minute,
+        retry_time_scale=settings.retry_time_scale,
+        rejected_per_day=settings.rejected_per_day,
+        retention=timedelta(days=settings.retention_days),
+        sweep_interval=timedelta(seconds=settings.sweep_seconds),
+        review_interval=timedelta(seconds=settings.review_seconds),
+        policy=policy_of(settings),
+        cloud=settings.cloud,
     )
 
 

@@ -1,44 +1,23 @@
 """Announcing: events this system makes itself, routed in the transaction that causes them (engine 5)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from wallarm_notify.domain.canonical import canonical, hash_of
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.integration import Subscriber, subscribers
+from wallarm_notify.domain.integration import subscribers
 from wallarm_notify.domain.ledger import counts_of
 from wallarm_notify.domain.notification import NewNotification, Notification, fresh
 from wallarm_notify.services.route import made
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
 
-class AnnounceQueries(Protocol):
-    """What announcing asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
-        """The integrations of clients."""
-        ...
-
-    def insert_events(self, events: Sequence[tuple[Event, int]]) -> Any:
-        """Stores events with their fan-out."""
-        ...
-
-    def insert_notifications(
-        self, new: Sequence[NewNotification], rows: Sequence[Notification]
-    ) -> list[int | None]:
-        """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
-        ...
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Adds to the ledger's counters."""
-        ...
+    from wallarm_notify.store import Transaction
 
 
 def own_event(client_id: int, event_type: str, *, at: datetime, told: Mapping[str, Any]) -> Event:
@@ -55,7 +34,7 @@ def own_event(client_id: int, event_type: str, *, at: datetime, told: Mapping[st
 
 
 def announce(
-    tx: AnnounceQueries,
+    tx: Transaction,
     events: Sequence[Event],
     ring: timedelta,
     *,

@@ -1,14 +1,15 @@
 """Delivery: claim what is due, and record what came of it."""
 
+from __future__ import annotations
+
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from wallarm_notify.domain.clock import BACK_FROM, Clock, since_boot
-from wallarm_notify.domain.health import Cell, Counts, by_minute
+from wallarm_notify.domain.health import by_minute
 from wallarm_notify.domain.message import (
     Message,
     messages,
@@ -33,86 +34,14 @@ from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
 from wallarm_notify.domain.sending import SLOW, Cargo, Claim, Knobs, Made, Sending
 from wallarm_notify.services.next_links import NextLinks
-from wallarm_notify.services.ports import Doorbell, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 log = logging.getLogger(__name__)
-
-
-class DeliveryQueries(Protocol):
-    """What delivery asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def candidates(self, ids: Sequence[int]) -> list[Candidate]:
-        """The notifications that nobody else holds, locked, with their integrations."""
-        ...
-
-    def candidates_of(self, made: Sequence[Made]) -> list[Candidate]:
-        """Notifications that are about to be stored, with their integrations as they are now."""
-        ...
-
-    def is_clock_followed(self) -> bool:
-        """Whether nothing is known to wait by a clock from before a jump of the database's."""
-        ...
-
-    def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
-        """Takes free lanes of slow integrations under these tokens; those it got."""
-        ...
-
-    def free_lanes(self, tokens: Mapping[int, str], *, recovered: Iterable[int] = ()) -> None:
-        """Frees the lanes that these tokens hold; the recovered are slow no more."""
-        ...
-
-    def mark_slow(self, integration_ids: Iterable[int]) -> None:
-        """These are slow from now on."""
-        ...
-
-    def waiting_behind(self, limits: Mapping[int, int]) -> list[Notification]:
-        """Due notifications that no worker is on, at most so many of each integration."""
-        ...
-
-    def ring_soon(self, integration_ids: Iterable[int]) -> None:
-        """Lets SWEEP look at once at what waited behind these lanes."""
-        ...
-
-    def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
-        """The turns of keys, locked."""
-        ...
-
-    def turns_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
-        """The same of those keys for which that takes neither a wait nor long."""
-        ...
-
-    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
-        """Writes the turns of locked keys."""
-        ...
-
-    def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
-        """What the sends of these candidates need."""
-        ...
-
-    def insert_attempts(self, attempts: Sequence[Attempt]) -> set[tuple[int, int]]:
-        """Stores attempts; the (notification, claim) of the new ones."""
-        ...
-
-    def lock(self, ids: Sequence[int]) -> list[Notification]:
-        """The notifications, locked in the order of their ids."""
-        ...
-
-    def save(self, notifications: Sequence[Notification]) -> None:
-        """Writes what changes of locked notifications."""
-        ...
-
-    def count_attempts(self, cells: Mapping[Cell, Counts]) -> None:
-        """Adds to the counters of the failure ratio."""
-        ...
-
-    def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
-        """Wipes the keys of deleted integrations whose last notification has ended."""
-        ...
 
 
 class Delivery:
@@ -120,7 +49,7 @@ class Delivery:
 
     def __init__(
         self,
-        store: Store[DeliveryQueries],
+        store: Store,
         doorbell: Doorbell,
         knobs: Knobs,
         clock: Clock = since_boot,
@@ -181,7 +110,7 @@ class Delivery:
         They wait for a lane to free, or are sent at once. Raises Unavailable.
         """
 
-        def work(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
+        def work(tx: Transaction) -> tuple[list[Notification], datetime]:
             held = {s.notification.id: s.notification.claim for s in sendings}
             mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.claim == held[n.id]]
             rows = [
@@ -220,10 +149,10 @@ class Delivery:
                 took[a.integration_id] = max(a.duration, took.get(a.integration_id, timedelta()))
         recovered = {i for i, duration in took.items() if duration < SLOW}
 
-        def free(tx: DeliveryQueries) -> None:
+        def free(tx: Transaction) -> None:
             tx.free_lanes(lanes, recovered=sorted(recovered))
 
-        def call(tx: DeliveryQueries) -> tuple[list[Notification], datetime]:
+        def call(tx: Transaction) -> tuple[list[Notification], datetime]:
             if recovered:
                 tx.ring_soon(sorted(recovered))
             limits = {i: MESSAGE_SIZE if i in recovered else 1 for i in sorted(took)}
@@ -237,7 +166,7 @@ class Delivery:
 
 
 def take(
-    tx: DeliveryQueries,
+    tx: Transaction,
     ids: Sequence[int],
     knobs: Knobs,
     clock: Clock,
@@ -278,7 +207,7 @@ def take(
     return claim, again + messages(alone, now, size=1)
 
 
-def claim_new(tx: DeliveryQueries, made: Sequence[Made], knobs: Knobs) -> list[Sending]:
+def claim_new(tx: Transaction, made: Sequence[Made], knobs: Knobs) -> list[Sending]:
     """Claims what it can of what this transaction is about to store; ``made`` comes most severe first.
 
     The rest is to be rung for, as routing must not wait, nor take long: that of slow integrations, of those
@@ -318,7 +247,7 @@ def _sendings(
 
 
 def _in_lanes(
-    tx: DeliveryQueries, ready: Sequence[Candidate], knobs: Knobs
+    tx: Transaction, ready: Sequence[Candidate], knobs: Knobs
 ) -> tuple[list[Candidate], list[Notification]]:
     """Of each slow integration the first one, if its lane is free; the others wait behind it."""
     by_integration: dict[int, list[Candidate]] = defaultdict(list)
@@ -365,7 +294,7 @@ def _with_keys(
 
 
 def _with_turns(
-    tx: DeliveryQueries, ready: Sequence[Candidate], knobs: Knobs
+    tx: Transaction, ready: Sequence[Candidate], knobs: Knobs
 ) -> tuple[list[tuple[Candidate, float | None]], list[Notification]]:
     """Those whose turn is now, with it, and the others, due at the turn they were promised (spec 5)."""
     if knobs.pace_per_minute == 0 or not ready:
@@ -400,7 +329,7 @@ def _with_turns(
 
 
 def _with_free_turns(
-    tx: DeliveryQueries, ready: Sequence[Candidate], knobs: Knobs
+    tx: Transaction, ready: Sequence[Candidate], knobs: Knobs
 ) -> list[tuple[Candidate, float | None]]:
     """Those for which there is a turn now that nobody waits for, with it."""
     if knobs.pace_per_minute == 0 or not ready:
@@ -427,7 +356,7 @@ def _by_key(ready: Sequence[Candidate]) -> dict[bytes, list[Candidate]]:
     return by_key
 
 
-def _give_turns_back(tx: DeliveryQueries, sendings: Sequence[Sending], knobs: Knobs) -> None:
+def _give_turns_back(tx: Transaction, sendings: Sequence[Sending], knobs: Knobs) -> None:
     unused = Counter((s.fingerprint, s.turn) for s in sendings if s.turn is not None)
     if knobs.pace_per_minute == 0 or not unused:
         return
@@ -445,7 +374,7 @@ class Record:
     changed: tuple[Notification, ...]
 
 
-def write_down(tx: DeliveryQueries, attempts: Sequence[Attempt], knobs: Knobs) -> Record:
+def write_down(tx: Transaction, attempts: Sequence[Attempt], knobs: Knobs) -> Record:
     """The record's transaction: see ``Delivery.record``."""
     rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
     attempts = [_by_this_clock(a, tx.now) for a in attempts]

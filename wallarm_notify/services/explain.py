@@ -1,12 +1,12 @@
 """Explain: what an integration is judged by now, or was when it was switched off (spec 6)."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.evidence import SLOTS, Details, LastAnswer, Said, Slot
+from wallarm_notify.domain.evidence import SLOTS, Details, Slot
 from wallarm_notify.domain.health import (
     FailureClass,
     Guard,
@@ -16,8 +16,13 @@ from wallarm_notify.domain.health import (
     failures_to_limit,
     judge,
 )
-from wallarm_notify.domain.integration import Integration
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from wallarm_notify.domain.integration import Integration
+    from wallarm_notify.store import Store, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,53 +40,8 @@ class Explanation:
     evidence: Mapping[str, Any]
 
 
-class EvidenceQueries(Protocol):
-    """What evidence is made of. All of it is of the integration's present clean window."""
-
-    def read_one_snapshot(self) -> None:
-        """Lets all that follows see the same state."""
-        ...
-
-    def said(self, integration_id: int, start: datetime, until: datetime) -> list[Said]:
-        """How failed attempts were answered, by error class and status code."""
-        ...
-
-    def last_answer(
-        self, integration_id: int, start: datetime, until: datetime, *, failed: bool = False
-    ) -> LastAnswer | None:
-        """The last answer, or the last failure."""
-        ...
-
-    def slots(
-        self, integration_id: int, start: datetime, until: datetime, number: int
-    ) -> list[Slot]:
-        """Attempts and failures in equal slots of time."""
-        ...
-
-
-class ExplainQueries(EvidenceQueries, Protocol):
-    """What explaining asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def integration(self, integration_id: int) -> Integration | None:
-        """One integration as people see it."""
-        ...
-
-    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
-        """The time, policy and evidence of its last automatic disabling."""
-        ...
-
-    def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
-        """The window as it stood, counted in the attempts."""
-        ...
-
-
 def explain(
-    store: Store[ExplainQueries], integration_id: int, policy: Policy, *, last_time: bool = False
+    store: Store, integration_id: int, policy: Policy, *, last_time: bool = False
 ) -> Explanation:
     """The window as it stands, or as it was when the integration was switched off.
 
@@ -89,7 +49,7 @@ def explain(
     Unavailable.
     """
 
-    def work(tx: ExplainQueries) -> Explanation:
+    def work(tx: Transaction) -> Explanation:
         tx.read_one_snapshot()
         integration = tx.integration(integration_id)
         if integration is None:
@@ -110,9 +70,7 @@ def explain(
     return store.transact(work)
 
 
-def details_of(
-    tx: EvidenceQueries, integration_id: int, policy: Policy, until: datetime
-) -> Details:
+def details_of(tx: Transaction, integration_id: int, policy: Policy, until: datetime) -> Details:
     """What the attempts of the window at ``until`` tell."""
     start = policy.window_from(until)
     return Details(

@@ -4,16 +4,19 @@ Only that clock decides what is due. Set back by an hour, all that had been writ
 hour more: retries, leases of dead workers, what SWEEP is to look at.
 """
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from wallarm_notify.domain.clock import Clock, Jump, Mark, set_back_by
+from wallarm_notify.domain.clock import Clock, set_back_by
 from wallarm_notify.domain.notification import LANE_PAUSE, RING_CAP
-from wallarm_notify.domain.pacing import Turns, moved_back
-from wallarm_notify.services.ports import Store
+from wallarm_notify.domain.pacing import moved_back
+
+if TYPE_CHECKING:
+    from wallarm_notify.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -27,48 +30,6 @@ STRAGGLE: Final = timedelta(minutes=5)
 """So long after a jump transactions may end that had begun before it."""
 
 
-class ClockQueries(Protocol):
-    """What this asks of the database."""
-
-    def note_clock(self) -> Mark | None:
-        """Notes what the clock shows; where it has shown more already, both, and nothing is noted."""
-        ...
-
-    def note_jump(self, mark: Mark, back: timedelta) -> None:
-        """Notes that the clock was set back since ``mark``."""
-        ...
-
-    def jump_to_mend(self) -> Jump | None:
-        """The first jump by whose former clock rows may wait, locked; ``back`` is its and that of later ones."""
-        ...
-
-    def move_along(
-        self, jump: Jump, upto: datetime | None, limit: int, *, lease: timedelta, ring: timedelta
-    ) -> tuple[int, datetime | None]:
-        """Moves the times of open notifications from before ``jump``; how many, and how far it has come."""
-        ...
-
-    def turns_ahead(self, jump: Jump, limit: int) -> Mapping[bytes, Turns]:
-        """The turns, locked, of keys that had some by the clock from before ``jump``."""
-        ...
-
-    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
-        """Writes the turns of locked keys."""
-        ...
-
-    def end_jump(self, jump: Jump) -> None:
-        """Notes that nothing waits by the clock from before ``jump`` any more."""
-        ...
-
-    def jumped_lately(self, within: timedelta) -> bool:
-        """Whether a jump was noticed within this time."""
-        ...
-
-    def mend_stragglers(self, *, lease: timedelta, ring: timedelta) -> int:
-        """Mends what transactions wrote that had begun before a jump; how many notifications."""
-        ...
-
-
 class FollowClock:
     """What SWEEP does first. Two runs at once, or one that is killed, harm nothing.
 
@@ -77,7 +38,7 @@ class FollowClock:
 
     def __init__(
         self,
-        store: Store[ClockQueries],
+        store: Store,
         *,
         lease: timedelta,
         ring: timedelta,
@@ -113,7 +74,7 @@ class FollowClock:
         return moved
 
     def _move_some(
-        self, tx: ClockQueries, upto: datetime | None
+        self, tx: Transaction, upto: datetime | None
     ) -> tuple[int, datetime | None] | None:
         """One slice; how many were moved, and from where to go on; None: there is nothing to mend."""
         jump = tx.jump_to_mend()
@@ -133,7 +94,7 @@ class FollowClock:
         return moved, reached
 
 
-def _notice(tx: ClockQueries) -> None:
+def _notice(tx: Transaction) -> None:
     mark = tx.note_clock()
     back = None if mark is None else set_back_by(mark.latest, mark.now)
     if mark is None or back is None:

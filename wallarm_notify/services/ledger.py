@@ -1,21 +1,17 @@
 """The ledger: proof that everything received has ended, or is on its way (spec 7)."""
 
-from typing import Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from wallarm_notify.domain.ledger import Books, Ledger
 from wallarm_notify.domain.notification import State
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from wallarm_notify.store import Store
 
 
-class LedgerQueries(Protocol):
-    """What the ledger asks of the database."""
-
-    def books(self) -> Books:
-        """All figures, from one snapshot."""
-        ...
-
-
-def draw_up(store: Store[LedgerQueries]) -> Ledger:
+def draw_up(store: Store) -> Ledger:
     """The ledger as it stands. Raises Unavailable."""
     return judge(store.transact(lambda tx: tx.books()))
 

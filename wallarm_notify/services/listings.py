@@ -1,33 +1,17 @@
 """What people look at: notifications with their attempts, rejected events, and undecodable messages."""
 
-from typing import Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.views import Filter, ShownNotification, ShownRejection, ShownUndecodable
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from wallarm_notify.domain.views import ShownNotification, ShownRejection, ShownUndecodable
+    from wallarm_notify.store import Store
 
 
-class ListingQueries(Protocol):
-    """What listings ask of the database."""
-
-    def notifications(self, wanted: Filter) -> list[ShownNotification]:
-        """Notifications, newest first."""
-        ...
-
-    def notification(self, notification_id: int) -> ShownNotification | None:
-        """One notification with its attempts."""
-        ...
-
-    def rejection(self, rejected_id: int) -> ShownRejection | None:
-        """One rejected event, with all that was kept of it."""
-        ...
-
-    def undecodable_message(self, message_id: int) -> ShownUndecodable | None:
-        """One undecodable message, with all that was kept of it."""
-        ...
-
-
-def show_notification(store: Store[ListingQueries], notification_id: int) -> ShownNotification:
+def show_notification(store: Store, notification_id: int) -> ShownNotification:
     """One notification with all its attempts. Raises NotFound, Unavailable."""
     shown = store.transact(lambda tx: tx.notification(notification_id))
     if shown is None:
@@ -35,7 +19,7 @@ def show_notification(store: Store[ListingQueries], notification_id: int) -> Sho
     return shown
 
 
-def show_rejection(store: Store[ListingQueries], rejected_id: int) -> ShownRejection:
+def show_rejection(store: Store, rejected_id: int) -> ShownRejection:
     """One rejected event with all that was kept of it. Raises NotFound, Unavailable."""
     shown = store.transact(lambda tx: tx.rejection(rejected_id))
     if shown is None:
@@ -43,7 +27,7 @@ def show_rejection(store: Store[ListingQueries], rejected_id: int) -> ShownRejec
     return shown
 
 
-def show_undecodable(store: Store[ListingQueries], message_id: int) -> ShownUndecodable:
+def show_undecodable(store: Store, message_id: int) -> ShownUndecodable:
     """One undecodable message with all that was kept of it. Raises NotFound, Unavailable."""
     shown = store.transact(lambda tx: tx.undecodable_message(message_id))
     if shown is None:

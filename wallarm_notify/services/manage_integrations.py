@@ -1,12 +1,11 @@
 """Integrations, as administrators manage them: create, update, enable, disable, delete (spec 1)."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import (
     Change,
     Draft,
@@ -15,13 +14,20 @@ from wallarm_notify.domain.integration import (
     Stored,
     default_name,
 )
-from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.said import check_name, check_said
-from wallarm_notify.domain.trigger import Trigger
 from wallarm_notify.services.announce import announce
 from wallarm_notify.services.manage_triggers import updated_event
-from wallarm_notify.services.ports import Doorbell, Store
-from wallarm_notify.services.switch_off import SwitchedOff, SwitchingOff, SwitchOffQueries
+from wallarm_notify.services.switch_off import SwitchedOff, SwitchingOff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.notification import Notification
+    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 DUE_SLICE = 500
 
@@ -37,76 +43,12 @@ class Unsent:
     counts: Mapping[str, int]
 
 
-class ManagementQueries(SwitchOffQueries, Protocol):
-    """What managing integrations asks of the database."""
-
-    def insert_integration(self, draft: Draft, key: IntegrationKey) -> int:
-        """Stores a new integration; its id."""
-        ...
-
-    def same_key(self, key: IntegrationKey, but: int | None) -> list[int]:
-        """The other integrations that have this key."""
-        ...
-
-    def lock_integration(self, integration_id: int) -> Stored | None:
-        """One integration, locked."""
-        ...
-
-    def update_integration(
-        self,
-        integration_id: int,
-        *,
-        name: str | None,
-        region: str | None,
-        subscriptions: Sequence[str] | None,
-        key: IntegrationKey | None,
-    ) -> None:
-        """Changes what is not None."""
-        ...
-
-    def switch_off(self, integration_id: int, *, by: str, reason: str) -> None:
-        """Disables it."""
-        ...
-
-    def switch_on(self, integration_id: int) -> None:
-        """Enables it."""
-        ...
-
-    def erase_integration(self, integration_id: int, *, keep_key: bool) -> None:
-        """Removes its configuration."""
-        ...
-
-    def integration(self, integration_id: int) -> Integration | None:
-        """One integration as people see it."""
-        ...
-
-    def broke_at(self, integration_id: int) -> datetime:
-        """When a disabled integration's failures began, or when it was disabled."""
-        ...
-
-    def ended_undelivered(self, integration_id: int, since: datetime) -> Mapping[str, int]:
-        """How many of its notifications were skipped, cancelled and failed since then."""
-        ...
-
-    def due_now(self, integration_id: int, limit: int) -> int:
-        """Lets first attempts that wait for a turn of the old key come at once; how many."""
-        ...
-
-    def take_off_triggers(self, client_id: int, integration_id: int) -> list[Trigger]:
-        """Takes an integration off its client's triggers; those it was taken off, as they are now."""
-        ...
-
-    def has_open_last(self, integration_id: int) -> bool:
-        """Whether its last notification is still on its way, and needs the key."""
-        ...
-
-
 class Management:
     """Administrators' changes of integrations; each is one small transaction (engine 12)."""
 
     def __init__(
         self,
-        store: Store[ManagementQueries],
+        store: Store,
         doorbell: Doorbell,
         *,
         ring: timedelta,
@@ -121,7 +63,7 @@ class Management:
         if draft.name is not None:
             check_name(draft.name)
 
-        def work(tx: ManagementQueries) -> Integration:
+        def work(tx: Transaction) -> Integration:
             named = replace(draft, name=draft.name or default_name(draft.user, tx.now))
             made = _shown(tx, tx.insert_integration(named, key))
             return replace(made, warnings=_warnings(made, tx.same_key(key, made.id)))
@@ -133,7 +75,7 @@ class Management:
         if change.name is not None:
             check_name(change.name)
 
-        def work(tx: ManagementQueries) -> Integration:
+        def work(tx: Transaction) -> Integration:
             _locked(tx, integration_id)
             tx.update_integration(
                 integration_id,
@@ -158,7 +100,7 @@ class Management:
         Raises Refused, Unavailable.
         """
 
-        def work(tx: ManagementQueries) -> tuple[Integration, Unsent]:
+        def work(tx: Transaction) -> tuple[Integration, Unsent]:
             if _locked(tx, integration_id).enabled:
                 raise Refused(f"Integration {integration_id} is enabled already.")
             since = tx.broke_at(integration_id)
@@ -173,7 +115,7 @@ class Management:
         check_said("user", user)
         check_said("reason", reason)
 
-        def work(tx: ManagementQueries) -> tuple[Stored, list[Notification], datetime]:
+        def work(tx: Transaction) -> tuple[Stored, list[Notification], datetime]:
             stored = _locked(tx, integration_id)
             if not stored.enabled:
                 raise Refused(f"Integration {integration_id} is disabled already.")
@@ -190,7 +132,7 @@ class Management:
         check_said("user", user)
         check_said("reason", reason)
 
-        def work(tx: ManagementQueries) -> _Deleted:
+        def work(tx: Transaction) -> _Deleted:
             stored = _locked(tx, integration_id)
             if stored.enabled:
                 tx.switch_off(integration_id, by=user, reason=reason)
@@ -228,14 +170,14 @@ class _Deleted:
     now: datetime
 
 
-def _locked(tx: ManagementQueries, integration_id: int) -> Stored:
+def _locked(tx: Transaction, integration_id: int) -> Stored:
     stored = tx.lock_integration(integration_id)
     if stored is None:
         raise NotFound(f"There is no integration {integration_id}.")
     return stored
 
 
-def _shown(tx: ManagementQueries, integration_id: int) -> Integration:
+def _shown(tx: Transaction, integration_id: int) -> Integration:
     integration = tx.integration(integration_id)
     if integration is None:
         raise NotFound(f"There is no integration {integration_id}.")

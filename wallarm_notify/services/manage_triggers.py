@@ -1,14 +1,12 @@
 """Managing triggers: create, update, enable, disable, duplicate, delete (spec 3)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.message import messages
-from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.said import LONGEST_NAME, check_name, check_said
 from wallarm_notify.domain.trigger import (
     Criteria,
@@ -18,9 +16,17 @@ from wallarm_notify.domain.trigger import (
     check_criteria,
     default_name,
 )
-from wallarm_notify.services.announce import AnnounceQueries, announce, own_event
-from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.services.announce import announce, own_event
 from wallarm_notify.services.trigger_listings import there_is
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.notification import Notification
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 MOST_INTEGRATIONS = 100
 
@@ -28,44 +34,12 @@ MOST_TRIGGERS = 200
 """Triggers of one client: each looks at each event of its kind, in one transaction."""
 
 
-class TriggerQueries(AnnounceQueries, Protocol):
-    """What managing triggers asks of the database beside announcing."""
-
-    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, int]:
-        """The clients of integrations that are there; none of them can be deleted meanwhile."""
-        ...
-
-    def count_triggers(self, client_id: int) -> int:
-        """How many triggers a client has."""
-        ...
-
-    def insert_trigger(self, draft: TriggerDraft, name: str) -> Trigger:
-        """Stores a new trigger."""
-        ...
-
-    def trigger(self, trigger_id: int) -> Trigger | None:
-        """One trigger as it stands."""
-        ...
-
-    def lock_trigger(self, trigger_id: int) -> Trigger | None:
-        """One trigger, locked: nothing is counted meanwhile."""
-        ...
-
-    def save_trigger(self, trigger: Trigger) -> None:
-        """Writes a locked trigger."""
-        ...
-
-    def erase_trigger(self, trigger_id: int) -> None:
-        """Deletes a locked trigger."""
-        ...
-
-
 class TriggerManagement:
     """Administrators' changes of triggers; each is one small transaction, the event of it included."""
 
     def __init__(
         self,
-        store: Store[TriggerQueries],
+        store: Store,
         doorbell: Doorbell,
         *,
         ring: timedelta,
@@ -81,7 +55,7 @@ class TriggerManagement:
         if draft.name is not None:
             check_name(draft.name)
 
-        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
             _check_integrations(tx, draft.client_id, draft.integration_ids)
             _check_number(tx, draft.client_id)
             name = draft.name or default_name(draft.user, tx.now)[:LONGEST_NAME]
@@ -97,7 +71,7 @@ class TriggerManagement:
         if change.name is not None:
             check_name(change.name)
 
-        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
             standing = there_is(trigger_id, tx.trigger(trigger_id))
             if change.integration_ids is not None:
                 # Before the trigger: whoever deletes an integration holds it before its triggers.
@@ -121,7 +95,7 @@ class TriggerManagement:
         if name is not None:
             check_name(name)
 
-        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
             original = there_is(trigger_id, tx.trigger(trigger_id))
             _check_number(tx, original.client_id)
             draft = TriggerDraft(
@@ -141,7 +115,7 @@ class TriggerManagement:
         """Deletes it, for ever; what it fired already is sent. Raises Refused, Unavailable."""
         check_said("user", user)
 
-        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
             trigger = there_is(trigger_id, tx.lock_trigger(trigger_id))
             tx.erase_trigger(trigger_id)
             return trigger, [self._event(trigger, "trigger.deleted", user, tx.now)]
@@ -151,7 +125,7 @@ class TriggerManagement:
     def _switch(self, trigger_id: int, user: str, *, enabled: bool) -> Trigger:
         check_said("user", user)
 
-        def work(tx: TriggerQueries) -> tuple[Trigger, Sequence[Event]]:
+        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
             before = there_is(trigger_id, tx.lock_trigger(trigger_id))
             if before.enabled is enabled:
                 word = "enabled" if enabled else "disabled"
@@ -161,7 +135,7 @@ class TriggerManagement:
         return self._do(work)
 
     def _changed(
-        self, tx: TriggerQueries, before: Trigger, after: Trigger, user: str
+        self, tx: Transaction, before: Trigger, after: Trigger, user: str
     ) -> tuple[Trigger, Sequence[Event]]:
         """Writes what differs and tells of it; nothing is done where nothing does."""
         changes = differences(before, after)
@@ -176,10 +150,10 @@ class TriggerManagement:
     def _event(self, trigger: Trigger, event_type: str, user: str, at: datetime) -> Event:
         return _event(trigger, event_type, {}, user=user, at=at)
 
-    def _do(self, work: Callable[[TriggerQueries], tuple[Trigger, Sequence[Event]]]) -> Trigger:
+    def _do(self, work: Callable[[Transaction], tuple[Trigger, Sequence[Event]]]) -> Trigger:
         """Runs ``work`` in a transaction that announces its events, and rings after it."""
 
-        def announcing(tx: TriggerQueries) -> tuple[Trigger, list[Notification], datetime]:
+        def announcing(tx: Transaction) -> tuple[Trigger, list[Notification], datetime]:
             trigger, events = work(tx)
             told = announce(tx, events, self._ring) if events else []
             return trigger, told, tx.now
@@ -270,14 +244,14 @@ def _with(trigger: Trigger, change: TriggerChange) -> Trigger:
     )
 
 
-def _check_number(tx: TriggerQueries, client_id: int) -> None:
+def _check_number(tx: Transaction, client_id: int) -> None:
     if tx.count_triggers(client_id) >= MOST_TRIGGERS:
         raise Refused(
             f"Client {client_id} has {MOST_TRIGGERS} triggers, which is the most; delete one it does not need."
         )
 
 
-def _check_integrations(tx: TriggerQueries, client_id: int, ids: Iterable[int]) -> None:
+def _check_integrations(tx: Transaction, client_id: int, ids: Iterable[int]) -> None:
     wanted = sorted(set(ids))
     if not wanted:
         raise Refused("integration: a trigger notifies one integration or more.")

@@ -1,13 +1,18 @@
 """Measure: the figures that a monitoring system asks for."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from wallarm_notify.domain.health import WARNINGS
 from wallarm_notify.domain.ledger import FIRED
-from wallarm_notify.services.ports import Store
 from wallarm_notify.services.review import AUTO_DISABLED, warning_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wallarm_notify.store import Store, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +27,10 @@ class Figures:
     outage: bool
 
 
-class MeasureQueries(Protocol):
-    """What measuring asks of the database."""
-
-    def running_counts(self) -> Mapping[str, int]:
-        """The running counters by kind."""
-        ...
-
-    def integrations_by_switch(self) -> Mapping[bool, int]:
-        """How many integrations are enabled (True) and disabled (False)."""
-        ...
-
-    def outages_going_on(self) -> set[str]:
-        """The regions of PagerDuty that are down."""
-        ...
-
-
-def measure(store: Store[MeasureQueries]) -> Figures:
+def measure(store: Store) -> Figures:
     """The figures as they stand. Raises Unavailable."""
 
-    def work(tx: MeasureQueries) -> Figures:
+    def work(tx: Transaction) -> Figures:
         counts, switches = tx.running_counts(), tx.integrations_by_switch()
         return Figures(
             warnings={level: counts.get(warning_kind(level), 0) for level in WARNINGS},

@@ -1,23 +1,12 @@
 """What the use cases ask of the world beside their own queries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from wallarm_notify.domain.message import Message
 
 T = TypeVar("T")
 QueriesT_co = TypeVar("QueriesT_co", covariant=True)
-
-
-class Store(Protocol[QueriesT_co]):
-    """The database."""
-
-    def transact(self, work: Callable[[QueriesT_co], T]) -> T:
-        """Runs ``work`` in one transaction and commits it.
-
-        A deadlock or serialization failure runs the whole of it again. Raises Unavailable or BadRow.
-        """
-        ...
 
 
 class Doorbell(Protocol):

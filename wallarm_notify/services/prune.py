@@ -4,18 +4,23 @@ It works for a little while, often: one long run would take a worker's process, 
 what is to be delivered now.
 """
 
+from __future__ import annotations
+
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from wallarm_notify.domain.clock import Clock
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.message import counted
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wallarm_notify.domain.clock import Clock
+    from wallarm_notify.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -32,50 +37,6 @@ SLICE: Final = 250
 
 CELL_SLICE: Final = 10_000
 """Cells are small and many: a trigger with a period of a second fills 60 in each. So are counters of minutes."""
-
-
-class PruneQueries(Protocol):
-    """What PRUNE asks of the database."""
-
-    def may_run(self, name: str, interval: timedelta) -> bool:
-        """Whether no other run of ``name`` is under way or began within ``interval``."""
-        ...
-
-    def goes_on(self, name: str) -> bool:
-        """Notes that the run of ``name`` still works; False: another one does, in this moment."""
-        ...
-
-    def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
-        """Deletes ended events with all that was made of them; how many, and the counts by kind."""
-        ...
-
-    def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
-        """Deletes rejections and undecodable messages; how many, and the counts by kind."""
-        ...
-
-    def prune_health(self, window: timedelta, retention: timedelta, limit: int) -> int:
-        """Deletes counters that have left the failure window, and old decisions; how many counters."""
-        ...
-
-    def prune_cells(self, limit: int) -> int:
-        """Deletes cells that nothing is judged by any more; how many."""
-        ...
-
-    def prune_quarantine(self, retention: timedelta) -> int:
-        """Forgets calls that came back so long ago, and are not set aside; 0."""
-        ...
-
-    def prune_things(self, limit: int) -> int:
-        """Deletes the rogue endpoints of deleted triggers; how many."""
-        ...
-
-    def prune_triggers(self, limit: int) -> int:
-        """Deletes the rows of deleted triggers that have nothing left; how many."""
-        ...
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Adds to the ledger's counters."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +57,12 @@ class Pruned:
         return f"{words}, more is left" if self.is_more_left else words
 
 
-Slice = Callable[[PruneQueries], tuple[int, Mapping[str, int]]]
+Slice: TypeAlias = "Callable[[Transaction], tuple[int, Mapping[str, int]]]"
 """Deletes a slice of one kind; how many rows, and what the ledger counts of them."""
 
 
 def prune(
-    store: Store[PruneQueries],
+    store: Store,
     *,
     retention: timedelta,
     window: timedelta,
@@ -144,10 +105,10 @@ def prune(
     return Pruned(deleted["events"], deleted["rejected"])
 
 
-def _delete(store: Store[PruneQueries], kind: str, one_slice: Slice) -> int | None:
+def _delete(store: Store, kind: str, one_slice: Slice) -> int | None:
     """How many rows; None: another run is at work."""
 
-    def work(tx: PruneQueries) -> int | None:
+    def work(tx: Transaction) -> int | None:
         if not tx.goes_on(NAME):
             return None
         rows, counts = one_slice(tx)

@@ -1,51 +1,28 @@
 """Replay: notifications that failed, were skipped or cancelled are sent anew, by choice (spec 5)."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import REPLAYABLE, Notification, replayed
-from wallarm_notify.domain.views import Wanted
-from wallarm_notify.services.ports import Doorbell, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from wallarm_notify.domain.views import Wanted
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 SLICE: Final = 500
-
-
-class ReplayQueries(Protocol):
-    """What replay asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def lock(self, ids: Sequence[int]) -> list[Notification]:
-        """The notifications, locked in the order of their ids."""
-        ...
-
-    def switches(self, integration_ids: Sequence[int]) -> Mapping[int, tuple[bool, int]]:
-        """Of integrations that are not deleted: enabled or not, and how often switched off."""
-        ...
-
-    def replayable(self, wanted: Wanted, after: int, limit: int) -> list[int]:
-        """The ids above ``after`` of what is wanted, ascending."""
-        ...
-
-    def count_replayable(self, wanted: Wanted) -> int:
-        """How many there are."""
-        ...
-
-    def save(self, notifications: Sequence[Notification]) -> None:
-        """Writes what changes of locked notifications."""
-        ...
 
 
 class Replay:
     """The same notifications, the same dedup keys, one run more; old attempts stay."""
 
-    def __init__(self, store: Store[ReplayQueries], doorbell: Doorbell, *, ring: timedelta) -> None:
+    def __init__(self, store: Store, doorbell: Doorbell, *, ring: timedelta) -> None:
         self._store = store
         self._doorbell = doorbell
         self._ring = ring
@@ -53,7 +30,7 @@ class Replay:
     def by_id(self, ids: Sequence[int]) -> int:
         """Replays these, all or none; how many. Raises NotFound, Refused, Unavailable."""
 
-        def work(tx: ReplayQueries) -> tuple[list[Notification], datetime]:
+        def work(tx: Transaction) -> tuple[list[Notification], datetime]:
             rows = tx.lock(sorted(set(ids)))
             missing = sorted(set(ids) - {n.id for n in rows})
             if missing:
@@ -68,7 +45,7 @@ class Replay:
     def count(self, wanted: Wanted) -> int:
         """How many notifications ``wanted`` means. Raises Refused, Unavailable."""
 
-        def work(tx: ReplayQueries) -> int:
+        def work(tx: Transaction) -> int:
             _switch_of(wanted.integration_id, tx.switches([wanted.integration_id]))
             return tx.count_replayable(wanted)
 
@@ -80,7 +57,7 @@ class Replay:
         Raises Refused, Unavailable; what was replayed before stays so.
         """
 
-        def work(tx: ReplayQueries) -> tuple[list[Notification], datetime, list[int]]:
+        def work(tx: Transaction) -> tuple[list[Notification], datetime, list[int]]:
             ids = tx.replayable(wanted, after, SLICE)
             switches = tx.switches([wanted.integration_id])
             _switch_of(wanted.integration_id, switches)
@@ -92,7 +69,7 @@ class Replay:
 
     def _replay(
         self,
-        tx: ReplayQueries,
+        tx: Transaction,
         rows: Sequence[Notification],
         switches: Mapping[int, tuple[bool, int]],
     ) -> list[Notification]:

@@ -1,27 +1,20 @@
 """Resubmit: a rejected event is taken in after all, as it is or mended (spec 2)."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, Protocol
-from uuid import UUID
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.message import messages
-from wallarm_notify.services.ports import Doorbell, Store
-from wallarm_notify.services.route import Routed, RoutingQueries, route
+from wallarm_notify.services.route import Routed, route
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
 
-class ResubmitQueries(RoutingQueries, Protocol):
-    """What re-submitting asks of the database beside routing."""
-
-    def lock_rejected(self, rejected_id: int) -> Mapping[str, Any] | None:
-        """One rejection, locked."""
-        ...
-
-    def mark_resubmitted(self, rejected_id: int, event_id: UUID) -> None:
-        """The rejection has become an event."""
-        ...
+    from wallarm_notify.domain.event import Event
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 
 class _StillRejected(Refused):
@@ -33,7 +26,7 @@ class Resubmit:
 
     def __init__(
         self,
-        store: Store[ResubmitQueries],
+        store: Store,
         doorbell: Doorbell,
         *,
         ring: timedelta,
@@ -55,7 +48,7 @@ class Resubmit:
     def submit(self, rejected_id: int, event: Event) -> Routed:
         """Takes ``event`` in the rejection's place. Raises NotFound, Refused, Unavailable."""
 
-        def work(tx: ResubmitQueries) -> Routed:
+        def work(tx: Transaction) -> Routed:
             _standing(tx, rejected_id)
             tx.mark_resubmitted(rejected_id, event.id)
             routed = route(tx, [event], (), ring=self._ring)
@@ -78,7 +71,7 @@ class Resubmit:
         return routed
 
 
-def _standing(tx: ResubmitQueries, rejected_id: int) -> Mapping[str, Any]:
+def _standing(tx: Transaction, rejected_id: int) -> Mapping[str, Any]:
     row = tx.lock_rejected(rejected_id)
     if row is None:
         raise NotFound(

@@ -3,35 +3,19 @@
 It was never received, so its events count as any that come.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.domain.set_aside import SetAsideCall
-from wallarm_notify.services.ports import Store
-from wallarm_notify.services.route import Routed
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
-class MessageQueries(Protocol):
-    """What re-submitting a message asks of the database beside routing."""
-
-    def lock_undecodable(self, message_id: int) -> Mapping[str, Any] | None:
-        """One message, locked."""
-        ...
-
-    def mark_undecodable_resubmitted(self, message_id: int) -> None:
-        """Its events are taken in."""
-        ...
-
-    def lock_set_aside(self, call_id: int) -> SetAsideCall | None:
-        """One call, locked."""
-        ...
-
-    def forget_set_aside(self, call_id: int) -> None:
-        """Its events are taken in."""
-        ...
+    from wallarm_notify.domain.event import Event, Rejection
+    from wallarm_notify.services.route import Routed
+    from wallarm_notify.store import Store, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +26,8 @@ class Kept:
     """
 
     words: str
-    standing: Callable[[MessageQueries, int], Mapping[str, Any]]
-    mark: Callable[[MessageQueries, int], None]
+    standing: Callable[[Transaction, int], Mapping[str, Any]]
+    mark: Callable[[Transaction, int], None]
 
 
 class Ingest(Protocol):
@@ -57,7 +41,7 @@ class Ingest(Protocol):
 class ResubmitMessage:
     """Takes a message's events in, and marks it once they are stored: in between it may be done again."""
 
-    def __init__(self, store: Store[MessageQueries], router: Ingest, kept: Kept) -> None:
+    def __init__(self, store: Store, router: Ingest, kept: Kept) -> None:
         self._store = store
         self._router = router
         self._kept = kept
@@ -96,7 +80,7 @@ class ResubmitMessage:
             )
         routed = self._router.ingest(events, rejections)
 
-        def mark(tx: MessageQueries) -> None:
+        def mark(tx: Transaction) -> None:
             self._kept.standing(tx, message_id)
             self._kept.mark(tx, message_id)
 
@@ -104,7 +88,7 @@ class ResubmitMessage:
         return routed
 
 
-def _undecodable(tx: MessageQueries, message_id: int) -> Mapping[str, Any]:
+def _undecodable(tx: Transaction, message_id: int) -> Mapping[str, Any]:
     row = tx.lock_undecodable(message_id)
     if row is None:
         raise NotFound(
@@ -118,7 +102,7 @@ def _undecodable(tx: MessageQueries, message_id: int) -> Mapping[str, Any]:
     return row
 
 
-def _set_aside(tx: MessageQueries, call_id: int) -> Mapping[str, Any]:
+def _set_aside(tx: Transaction, call_id: int) -> Mapping[str, Any]:
     kept = tx.lock_set_aside(call_id)
     if kept is None:
         raise NotFound(

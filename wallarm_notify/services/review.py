@@ -1,11 +1,11 @@
 """Review: every minute, switch off what fails too often, and warn before that (spec 6)."""
 
+from __future__ import annotations
+
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.evidence import Crossing, Details, Suspect, SwitchOff
@@ -15,26 +15,24 @@ from wallarm_notify.domain.health import (
     Window,
     judge,
 )
-from wallarm_notify.domain.integration import Stored
 from wallarm_notify.domain.message import counted, duration_of
-from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.outage import (
     SMALL_OUTAGE_LONGEST,
-    Hour,
     Outage,
-    SmallOutage,
     outages_of,
     small_outage,
 )
-from wallarm_notify.services.explain import (
-    EvidenceQueries,
-    details_of,
-    evidence_of,
-    policy_document,
-    ratio_of,
-)
-from wallarm_notify.services.ports import Doorbell, Store
-from wallarm_notify.services.switch_off import SwitchingOff, SwitchOffQueries
+from wallarm_notify.services.explain import details_of, evidence_of, policy_document, ratio_of
+from wallarm_notify.services.switch_off import SwitchingOff
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from wallarm_notify.domain.integration import Stored
+    from wallarm_notify.domain.notification import Notification
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -73,58 +71,6 @@ class Case:
         return None if self.details.last_failure is None else self.details.last_failure.words
 
 
-class ReviewQueries(SwitchOffQueries, EvidenceQueries, Protocol):
-    """What the review asks of the database."""
-
-    def may_run(self, name: str, interval: timedelta) -> bool:
-        """Whether no other run of ``name`` is under way or began within ``interval``."""
-        ...
-
-    def last_hour(self) -> list[Hour]:
-        """How each integration's last hour went."""
-        ...
-
-    def small_outages(self) -> Mapping[str, SmallOutage]:
-        """The small outages that are known, by region."""
-        ...
-
-    def keep_small_outage(self, region: str, known: SmallOutage | None) -> None:
-        """Notes what is known of a region's."""
-        ...
-
-    def see_outage(self, region: str, grace: timedelta) -> bool:
-        """Notes that a region of PagerDuty is down; whether that was not known."""
-        ...
-
-    def end_outage(self, region: str, grace: timedelta) -> bool:
-        """Notes that it is not; whether it was."""
-        ...
-
-    def survey(self, policy: Policy) -> list[Suspect]:
-        """Every enabled integration that may have reached something."""
-        ...
-
-    def suspect(self, integration_id: int, generation: int, policy: Policy) -> Suspect | None:
-        """One of them, as it stands now."""
-        ...
-
-    def move_warnings(self, crossings: Sequence[Crossing]) -> set[int]:
-        """Notes which warnings stand; the integrations where that was still to be done."""
-        ...
-
-    def lock_integration(self, integration_id: int) -> Stored | None:
-        """One integration, locked."""
-        ...
-
-    def switch_off(self, integration_id: int, *, by: str, reason: str) -> None:
-        """Disables it."""
-        ...
-
-    def keep_switch_off(self, done: SwitchOff) -> None:
-        """Keeps an automatic disabling with its evidence."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Reviewed:
     """What a run did; ``down`` are the regions of PagerDuty that it found in an outage."""
@@ -154,7 +100,7 @@ class Review:
 
     def __init__(
         self,
-        store: Store[ReviewQueries],
+        store: Store,
         doorbell: Doorbell,
         *,
         policy: Policy,
@@ -185,7 +131,7 @@ class Review:
         """The regions in which PagerDuty is down; one error says so of each."""
         grace = 2 * self._interval
 
-        def work(tx: ReviewQueries) -> list[tuple[str, Outage, bool, bool]]:
+        def work(tx: Transaction) -> list[tuple[str, Outage, bool, bool]]:
             hours = outages_of(tx.last_hour() if self._policy.outage_guard else ())
             before = tx.small_outages()
             found = []
@@ -214,7 +160,7 @@ class Review:
         if not moves:
             return 0
 
-        def work(tx: ReviewQueries) -> set[int]:
+        def work(tx: Transaction) -> set[int]:
             moved = tx.move_warnings([crossing for crossing, _ in moves.values()])
             levels = Counter(level for i in moved for level in moves[i][0].levels)
             tx.count({warning_kind(level): n for level, n in levels.items()})
@@ -280,7 +226,7 @@ class Review:
     def _case_against(self, suspect: Suspect) -> Case | None:
         """What it is judged by, all of one moment; None where it is not to be switched off any more."""
 
-        def work(tx: ReviewQueries) -> Case | None:
+        def work(tx: Transaction) -> Case | None:
             tx.read_one_snapshot()
             found = tx.suspect(suspect.integration_id, suspect.generation, self._policy)
             if found is None:
@@ -299,7 +245,7 @@ class Review:
         return case if case is not None and case.judgement.disables else None
 
     def _switch_off(
-        self, tx: ReviewQueries, suspect: Suspect, case: Case
+        self, tx: Transaction, suspect: Suspect, case: Case
     ) -> tuple[Stored, list[Notification], datetime] | None:
         """The small transaction of engine 12: under the integration's lock all is looked at again."""
         stored = tx.lock_integration(suspect.integration_id)

@@ -1,18 +1,16 @@
 """Routing: events in, one notification out for each integration that matches, or that a firing names."""
 
+from __future__ import annotations
+
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, Protocol
-from uuid import UUID
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.clock import AheadTally, Clock, since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
-from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
 from wallarm_notify.domain.message import counted, messages
@@ -23,9 +21,17 @@ from wallarm_notify.domain.notification import (
     fresh,
 )
 from wallarm_notify.domain.sending import Claim, Knobs, Made, Sending
-from wallarm_notify.services.deliver import DeliveryQueries, claim_new
-from wallarm_notify.services.fire import FiringQueries, fire
-from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.services.deliver import claim_new
+from wallarm_notify.services.fire import fire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from wallarm_notify.domain.firing import Firing
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -53,61 +59,6 @@ A transaction of thousands takes seconds, and claims none: the others are not to
 
 COMPLAIN_EVERY: Final = 60.0
 """Seconds between two lines that name the database's clock."""
-
-
-class RoutingQueries(FiringQueries, DeliveryQueries, Protocol):
-    """What routing asks of the database beside firing, and claiming what it made."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
-        """The integrations of these clients."""
-        ...
-
-    def subscribers_by_id(self, ids: Iterable[int]) -> list[Subscriber]:
-        """These integrations, deleted ones left out."""
-        ...
-
-    def insert_events(self, events: Sequence[tuple[Event, int]]) -> dict[UUID, bool]:
-        """Stores events with their fan-out; the ids that were new, and whether they are rejected yet."""
-        ...
-
-    def add_fan_out(self, more: Mapping[UUID, int]) -> None:
-        """Adds to the fan-out of events that this transaction stored."""
-        ...
-
-    def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
-        """The body hashes of those that stand for an event: taken in, or kept apart for its time."""
-        ...
-
-    def keep_apart(self, events: Sequence[Event]) -> set[UUID]:
-        """Keeps events apart whose ids stand for none yet; the ids of the new ones."""
-        ...
-
-    def end_apart(self, hashes: Collection[bytes]) -> int:
-        """Takes bodies out of those kept apart; how many were there."""
-        ...
-
-    def insert_notifications(
-        self, new: Sequence[NewNotification], rows: Sequence[Notification]
-    ) -> list[int | None]:
-        """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
-        ...
-
-    def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
-        """Keeps rejections, ``most`` of each client a day; how many were new, and how many were not kept."""
-        ...
-
-    def readmit(self, events: Iterable[Event]) -> int:
-        """Moves out of rejected what is valid now; how many."""
-        ...
-
-    def count(self, changes: Mapping[str, int]) -> None:
-        """Adds to the ledger's counters."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +134,11 @@ class Router:
 
     def __init__(
         self,
-        store: Store[RoutingQueries],
+        store: Store,
         doorbell: Doorbell,
         *,
         ring: timedelta,
-        departures: "Departures | None" = None,
+        departures: Departures | None = None,
         rejected_per_day: int = 0,
         clock: Clock = since_boot,
         takes_in_ahead: bool = False,
@@ -299,7 +250,7 @@ class Router:
             },
         )
 
-    def _courier_with_room(self, client_ids: Collection[int]) -> "tuple[Carrier, AtOnce] | None":
+    def _courier_with_room(self, client_ids: Collection[int]) -> tuple[Carrier, AtOnce] | None:
         """The courier, and how much it takes of these clients; None where nothing is to be claimed."""
         if self._departures is None:
             return None
@@ -364,14 +315,14 @@ class AtOnce:
 
 
 def route(
-    tx: RoutingQueries,
+    tx: Transaction,
     events: Sequence[Event],
     rejections: Sequence[Rejection],
     *,
     ring: timedelta,
     rejected_per_day: int = 0,
     clock: Clock = since_boot,
-    at_once: "AtOnce | None" = None,
+    at_once: AtOnce | None = None,
     tally: AheadTally | None = None,
     takes_in_ahead: bool = False,
 ) -> Routed:
@@ -434,7 +385,7 @@ def route(
 
 
 def _claimed(
-    tx: RoutingQueries,
+    tx: Transaction,
     new: Sequence[NewNotification],
     rows: Sequence[Notification],
     made_of: tuple[Iterable[Event], Iterable[Firing]],
@@ -466,7 +417,7 @@ def _claimed(
 
 
 def _stored(
-    tx: RoutingQueries,
+    tx: Transaction,
     new: Sequence[NewNotification],
     rows: list[Notification],
     sendings: Sequence[Sending],
@@ -486,7 +437,7 @@ def _stored(
     )
 
 
-def _conflicts(tx: RoutingQueries, seen_before: Sequence[Event]) -> list[Event]:
+def _conflicts(tx: Transaction, seen_before: Sequence[Event]) -> list[Event]:
     """Those whose id stands for another body."""
     if not seen_before:
         return []
@@ -556,7 +507,7 @@ class _Apart:
 
 
 def _keep_apart(
-    tx: RoutingQueries,
+    tx: Transaction,
     early: Sequence[Event],
     now: datetime,
     tally: AheadTally | None,
@@ -577,7 +528,7 @@ def _keep_apart(
     return _Apart(len(kept), tuple(refused), len(others) - len(refused))
 
 
-def _by_client(tx: RoutingQueries, events: Sequence[Event]) -> dict[int, list[Subscriber]]:
+def _by_client(tx: Transaction, events: Sequence[Event]) -> dict[int, list[Subscriber]]:
     clients = sorted({e.client_id for e in events if e.subscription is not None})
     found: dict[int, list[Subscriber]] = {}
     if clients:
@@ -598,7 +549,7 @@ def made(event: Event, integration: Subscriber) -> NewNotification:
     )
 
 
-def _of_firings(tx: RoutingQueries, firings: Sequence[Firing]) -> list[NewNotification]:
+def _of_firings(tx: Transaction, firings: Sequence[Firing]) -> list[NewNotification]:
     """One for each integration that a firing's trigger names and that is still there."""
     named = {i for f in firings for i in f.integration_ids}
     integrations = {i.id: i for i in tx.subscribers_by_id(sorted(named))} if named else {}

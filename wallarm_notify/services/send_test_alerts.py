@@ -1,16 +1,21 @@
 """Testing an integration: a few test alerts at once, and PagerDuty's answer to each (spec 1)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.integration import IntegrationKey, Stored
-from wallarm_notify.domain.outcome import Answer
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from wallarm_notify.domain.integration import IntegrationKey
+    from wallarm_notify.domain.outcome import Answer
+    from wallarm_notify.store import Store, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +29,6 @@ class Tested:
     def passed(self) -> bool:
         """Whether PagerDuty took it."""
         return self.answer.reason is None
-
-
-class TestQueries(Protocol):
-    """What testing asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def lock_integration(self, integration_id: int) -> Stored | None:
-        """One integration, locked."""
-        ...
-
-    def integration_key(self, stored: Stored) -> IntegrationKey:
-        """Its key."""
-        ...
-
-    def note_turns(self, key: IntegrationKey, number: int) -> None:
-        """Counts the test alerts among the key's turns."""
-        ...
-
-    def client(self, client_id: int) -> tuple[str | None, str | None, str | None]:
-        """A client's name, cloud and partner name."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +46,7 @@ class Testing:
 
     def __init__(
         self,
-        store: Store[TestQueries],
+        store: Store,
         *,
         default_cloud: str,
         alerts: Callable[[Client, datetime], Sequence[Mapping[str, Any]]],
@@ -80,7 +60,7 @@ class Testing:
     def saved(self, integration_id: int) -> list[Tested]:
         """Tests an integration that is stored. Raises NotFound, Unavailable."""
 
-        def work(tx: TestQueries) -> Target:
+        def work(tx: Transaction) -> Target:
             stored = tx.lock_integration(integration_id)
             if stored is None:
                 raise NotFound(f"There is no integration {integration_id}.")
@@ -93,7 +73,7 @@ class Testing:
         """Tests a key before it is saved. Raises Unavailable."""
         return self._test(self._store.transact(lambda tx: self._target(tx, client_id, region, key)))
 
-    def _target(self, tx: TestQueries, client_id: int, region: str, key: IntegrationKey) -> Target:
+    def _target(self, tx: Transaction, client_id: int, region: str, key: IntegrationKey) -> Target:
         name, cloud, partner = tx.client(client_id)
         client = Client.of(client_id, name, cloud, partner, default_cloud=self._default_cloud)
         tx.note_turns(key, len(self._alerts(client, tx.now)))

@@ -1,27 +1,18 @@
 """Calls that are set aside, as workers died of them: shown to operators, and tried again by SWEEP each hour."""
 
-from datetime import timedelta
-from typing import Final, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.set_aside import AGAIN_IN, SetAsideCall, TriedCall
-from wallarm_notify.domain.views import ShownSetAside
-from wallarm_notify.services.ports import Store
+from wallarm_notify.domain.set_aside import AGAIN_IN, TriedCall
+
+if TYPE_CHECKING:
+    from wallarm_notify.domain.views import ShownSetAside
+    from wallarm_notify.store import Store
 
 AT_ONCE: Final = 10
 """So many are tried again in one run at most; the next goes on."""
-
-
-class SetAsideQueries(Protocol):
-    """What is asked of the database."""
-
-    def set_aside_call(self, call_id: int) -> ShownSetAside | None:
-        """One call, whole."""
-        ...
-
-    def due_set_aside(self, again_in: timedelta) -> SetAsideCall | None:
-        """A call whose next try is due, which is put off by ``again_in``."""
-        ...
 
 
 class Calls(Protocol):
@@ -32,7 +23,7 @@ class Calls(Protocol):
         ...
 
 
-def show_set_aside(store: Store[SetAsideQueries], call_id: int) -> ShownSetAside:
+def show_set_aside(store: Store, call_id: int) -> ShownSetAside:
     """One call that is set aside. Raises NotFound, Unavailable."""
     shown = store.transact(lambda tx: tx.set_aside_call(call_id))
     if shown is None:
@@ -40,7 +31,7 @@ def show_set_aside(store: Store[SetAsideQueries], call_id: int) -> ShownSetAside
     return shown
 
 
-def try_again(store: Store[SetAsideQueries], calls: Calls) -> int:
+def try_again(store: Store, calls: Calls) -> int:
     """Enqueues what was set aside an hour ago, or tried then for the last time; how many. Raises Unavailable.
 
     One that the broker does not take is due in an hour again, as is one that another worker dies of.

@@ -1,10 +1,11 @@
 """Simulate: what another policy would have switched off, over the attempts that are recorded (spec 6)."""
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.health import (
     MINUTE,
@@ -26,7 +27,11 @@ from wallarm_notify.domain.outage import (
     small_outage,
 )
 from wallarm_notify.domain.retry import SCHEDULE
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from wallarm_notify.store import Store, Transaction
 
 SLICE: Final = timedelta(hours=1)
 """So much of the past is read at once, where it is full."""
@@ -72,29 +77,6 @@ class Simulation:
     integrations: int
     attempts: int
     verdicts: Sequence[Verdict]
-
-
-class SimulateQueries(Protocol):
-    """What simulating asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def places(self) -> Mapping[int, Place]:
-        """Where each integration sends to, as far as it is known yet."""
-        ...
-
-    def minutes_of_attempts(self, start: datetime, end: datetime) -> list[tuple[Cell, Counts]]:
-        """Recorded attempts, counted by the minute, by minute and integration."""
-        ...
-
-    def healed_at(
-        self, disabled: Sequence[tuple[int, int, datetime]]
-    ) -> Sequence[tuple[int, str | None, datetime | None]]:
-        """Of integrations, each with generation and a moment: client, name, and the next success."""
-        ...
 
 
 class _Rolling:
@@ -282,7 +264,7 @@ class Replayed:
 
 
 def simulate(
-    store: Store[SimulateQueries],
+    store: Store,
     policy: Policy,
     since: datetime,
     progress: Callable[[float], None] = lambda _: None,
@@ -323,15 +305,11 @@ def simulate(
     return Simulation(policy, since, until, len(integrations), attempts, verdicts)
 
 
-def _reading(
-    start: datetime, end: datetime
-) -> Callable[[SimulateQueries], list[tuple[Cell, Counts]]]:
+def _reading(start: datetime, end: datetime) -> Callable[[Transaction], list[tuple[Cell, Counts]]]:
     return lambda tx: tx.minutes_of_attempts(start, end)
 
 
-def _verdicts(
-    store: Store[SimulateQueries], off: Sequence[tuple[datetime, int, int, Judgement]]
-) -> list[Verdict]:
+def _verdicts(store: Store, off: Sequence[tuple[datetime, int, int, Judgement]]) -> list[Verdict]:
     asked = [(i, generation, at) for at, i, generation, _ in off]
     healed = store.transact(lambda tx: tx.healed_at(asked)) if asked else ()
     return [

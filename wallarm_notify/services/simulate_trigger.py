@@ -1,22 +1,27 @@
 """Simulating a trigger: stored events are counted anew, in memory, by the code that counts them live."""
 
+from __future__ import annotations
+
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import groupby
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.crossing import Near
-from wallarm_notify.domain.event import Arrival
-from wallarm_notify.domain.firing import Firing
-from wallarm_notify.domain.trigger import Trigger
 from wallarm_notify.domain.window import CELLS, CellChange, CellKey, Reach, in_stretches
 from wallarm_notify.services.fire import fire, matches
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from wallarm_notify.domain.condition import Condition
+    from wallarm_notify.domain.event import Arrival
+    from wallarm_notify.domain.firing import Firing
+    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.store import Store
 
 AT_ONCE: Final = 5000
 """So many stored events are looked at in one transaction."""
@@ -48,23 +53,8 @@ class TriggerSimulation:
     firings: Sequence[WouldFire]
 
 
-class TriggerSimulationQueries(Protocol):
-    """What simulating asks of the database: it only reads."""
-
-    def arrivals(
-        self,
-        client_id: int,
-        event_type: str,
-        after: tuple[datetime, UUID],
-        until: datetime,
-        limit: int,
-    ) -> tuple[list[Arrival], tuple[datetime, UUID] | None]:
-        """A client's events of a type among the next of everybody's, and where to go on."""
-        ...
-
-
 def simulate_trigger(
-    store: Store[TriggerSimulationQueries],
+    store: Store,
     trigger: Trigger,
     since: datetime,
     until: datetime,
@@ -90,7 +80,7 @@ def simulate_trigger(
 
 
 def _all(
-    store: Store[TriggerSimulationQueries],
+    store: Store,
     trigger: Trigger,
     since: datetime,
     until: datetime,

@@ -1,16 +1,22 @@
 """Sweep: ring again for what is overdue and nobody is on, and end what its integration's end left."""
 
+from __future__ import annotations
+
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import Notification, State, ended, rung
-from wallarm_notify.domain.overdue import Backlog, Share, is_long_overdue, shares_of
-from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.domain.overdue import is_long_overdue, shares_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -24,43 +30,6 @@ CANCEL_SLICE: Final = 500
 
 FORGET_EVERY: Final = timedelta(hours=1)
 """How often the turns of keys are looked through that nobody has any more."""
-
-
-class SweepQueries(Protocol):
-    """What SWEEP asks of the database."""
-
-    @property
-    def now(self) -> datetime:
-        """The transaction's time by the database's clock."""
-        ...
-
-    def may_run(self, name: str, interval: timedelta) -> bool:
-        """Whether no other run of ``name`` is under way or began within ``interval``."""
-        ...
-
-    def backlogs(self) -> list[Backlog]:
-        """Who has notifications whose ``ring_at`` has passed."""
-        ...
-
-    def overdue(self, shares: Sequence[Share]) -> list[Notification]:
-        """So many of these notifications, locked, longest overdue first."""
-        ...
-
-    def left_behind(self, limit: int) -> list[Notification]:
-        """Open notifications, locked, of integrations switched off since they were made."""
-        ...
-
-    def save(self, notifications: Sequence[Notification]) -> None:
-        """Writes what changes of locked notifications."""
-        ...
-
-    def wipe_ended_keys(self) -> int:
-        """Wipes the keys of deleted integrations whose last notification has ended."""
-        ...
-
-    def forget_turns(self) -> int:
-        """Drops the turns of keys that nobody has any more."""
-        ...
 
 
 class Queues(Protocol):
@@ -95,7 +64,7 @@ class Sweep:
 
     def __init__(
         self,
-        store: Store[SweepQueries],
+        store: Store,
         doorbell: Doorbell,
         queues: Queues,
         *,
@@ -133,7 +102,7 @@ class Sweep:
     def _ring_round(self, *, again: bool = False) -> int:
         room = {first: self._has_room(first=first) for first in (True, False)}
 
-        def work(tx: SweepQueries) -> tuple[list[Notification], datetime]:
+        def work(tx: Transaction) -> tuple[list[Notification], datetime]:
             run = int(tx.now.timestamp() / self._interval.total_seconds())
             shares = shares_of(
                 tx.backlogs(), room, now=tx.now, ring=self._ring, run=run, again=again
@@ -169,10 +138,10 @@ def _run_each(parts: Sequence[Callable[[], object]]) -> None:
             log.exception("sweep.fault")
 
 
-def cancel_left_behind(store: Store[SweepQueries]) -> int:
+def cancel_left_behind(store: Store) -> int:
     """Cancels, slice by slice, what waited for integrations that were switched off; how many."""
 
-    def work(tx: SweepQueries) -> int:
+    def work(tx: Transaction) -> int:
         rows = [ended(n, State.CANCELLED, tx.now) for n in tx.left_behind(CANCEL_SLICE)]
         tx.save(rows)
         return len(rows)

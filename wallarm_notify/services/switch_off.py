@@ -1,16 +1,22 @@
 """Switching off: the event it causes, who is told of it, and the end of what waited (engine 5 and 12)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from __future__ import annotations
 
-from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.integration import Stored
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
-from wallarm_notify.services.announce import AnnounceQueries, announce, own_event
-from wallarm_notify.services.ports import Doorbell, Store
+from wallarm_notify.services.announce import announce, own_event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.integration import Stored
+    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.store import Store, Transaction
 
 INTEGRATION_TYPE: Final = "pager_duty"
 """What the original calls this kind of integration."""
@@ -32,24 +38,12 @@ class SwitchedOff:
     triggers: Mapping[int, bool] = field(default_factory=dict)
 
 
-class SwitchOffQueries(AnnounceQueries, Protocol):
-    """What switching off asks of the database beside announcing."""
-
-    def left_behind_by(self, integration_id: int, limit: int) -> list[Notification]:
-        """Open notifications, locked, made before the integration was last switched off."""
-        ...
-
-    def save(self, notifications: Sequence[Notification]) -> None:
-        """Writes what changes of locked notifications."""
-        ...
-
-
 class SwitchingOff:
     """What disabling by hand, deleting and the review have in common."""
 
     def __init__(
         self,
-        store: Store[SwitchOffQueries],
+        store: Store,
         doorbell: Doorbell,
         *,
         ring: timedelta,
@@ -59,7 +53,7 @@ class SwitchingOff:
         self._ring = ring
 
     def tell(
-        self, tx: SwitchOffQueries, stored: Stored, event_type: str, **told: Any
+        self, tx: Transaction, stored: Stored, event_type: str, **told: Any
     ) -> list[Notification]:
         """Announces our own event, with what is ``told``, in the transaction that causes it.
 
@@ -88,7 +82,7 @@ class SwitchingOff:
         """After the commit: rings for who is ``told`` and what else follows, and cancels what waits."""
         self._doorbell.ring(messages([*told, *further], now))
 
-        def cancel(tx: SwitchOffQueries) -> int:
+        def cancel(tx: Transaction) -> int:
             rows = [
                 ended(n, State.CANCELLED, tx.now)
                 for n in tx.left_behind_by(stored.id, CANCEL_SLICE)

@@ -1,15 +1,20 @@
 """Take in ahead: events kept apart for their time are routed once it has come near enough (spec 2)."""
 
-import logging
-from collections.abc import Sequence
-from time import monotonic
-from typing import Final, Protocol
+from __future__ import annotations
 
-from wallarm_notify.domain.clock import Clock
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
 from wallarm_notify.domain.errors import TooMuch
-from wallarm_notify.domain.event import Event
-from wallarm_notify.services.ports import Store
-from wallarm_notify.services.route import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wallarm_notify.domain.clock import Clock
+    from wallarm_notify.domain.event import Event
+    from wallarm_notify.services.route import Router
+    from wallarm_notify.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -23,23 +28,13 @@ WORKS_FOR: Final = 2.0
 """Seconds after which a run begins no more; the next one goes on."""
 
 
-class AheadQueries(Protocol):
-    """What this asks of the database beside routing."""
-
-    def no_longer_ahead(self, limit: int, size: int) -> list[Event]:
-        """At most ``limit`` events kept apart that may be taken in by now, about ``size`` bytes, oldest first."""
-        ...
-
-
 class TakeInAhead:
     """What SWEEP does for events kept apart. Two runs at once, or one that is killed, harm nothing.
 
     ``router`` ends what it routes among those kept apart, in the transaction that takes it in.
     """
 
-    def __init__(
-        self, store: Store[AheadQueries], router: Router, *, clock: Clock = monotonic
-    ) -> None:
+    def __init__(self, store: Store, router: Router, *, clock: Clock = monotonic) -> None:
         self._store = store
         self._router = router
         self._clock = clock

@@ -1,33 +1,25 @@
 """What people look at: a trigger's last firings, and what became of each."""
 
-from typing import Final, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.trigger import Trigger
-from wallarm_notify.domain.views import ShownFiring
-from wallarm_notify.services.ports import Store
+
+if TYPE_CHECKING:
+    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.domain.views import ShownFiring
+    from wallarm_notify.store import Store, Transaction
 
 FIRINGS_SHOWN: Final = 10
 
 
-class TriggerListingQueries(Protocol):
-    """What showing a trigger asks of the database."""
-
-    def trigger(self, trigger_id: int) -> Trigger | None:
-        """One trigger as it stands."""
-        ...
-
-    def firings(self, trigger_id: int, limit: int) -> list[ShownFiring]:
-        """A trigger's last firings, the newest first."""
-        ...
-
-
 def show_trigger(
-    store: Store[TriggerListingQueries], trigger_id: int, limit: int = FIRINGS_SHOWN
+    store: Store, trigger_id: int, limit: int = FIRINGS_SHOWN
 ) -> tuple[Trigger, list[ShownFiring]]:
     """One trigger with its last firings. Raises NotFound, Unavailable."""
 
-    def work(tx: TriggerListingQueries) -> tuple[Trigger | None, list[ShownFiring]]:
+    def work(tx: Transaction) -> tuple[Trigger | None, list[ShownFiring]]:
         return tx.trigger(trigger_id), tx.firings(trigger_id, limit)
 
     trigger, firings = store.transact(work)
