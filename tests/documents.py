@@ -79,7 +79,13 @@ def rows(text: str) -> list[list[str]]:
     lines = (
         one for one in text.splitlines() if one.startswith("|") and not one.startswith("| ---")
     )
-    return [[cell.strip() for cell in one.strip("|").split(" | ")] for one in lines]
+    return [re.split(r" ?\| ?", one.strip()[1:-1].strip()) for one in lines]
+
+
+def table(text: str, head: str) -> list[list[str]]:
+    """Return the rows below the table's head whose first cell is ``head``."""
+    _, _, rest = text.partition(f"\n| {head} |")
+    return rows(rest.partition("\n\n")[0])
 
 
 def files_of_the_project() -> list[str]:
