@@ -1,4 +1,4 @@
-"""Overdue: how many SWEEP rings for of each integration, so that no backlog is in another's way (spec 7)."""
+"""Overdue: how many SWEEP rings for of each integration, so that no backlog is in another's way (engine 6)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

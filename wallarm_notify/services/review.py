@@ -247,7 +247,7 @@ class Review:
     def _switch_off(
         self, tx: Transaction, suspect: Suspect, case: Case
     ) -> tuple[Stored, list[Notification], datetime] | None:
-        """The small transaction of engine 12: under the integration's lock all is looked at again."""
+        """The small transaction (engine 12): under the integration's lock all is looked at again (engine 13)."""
         stored = tx.lock_integration(suspect.integration_id)
         again = tx.suspect(suspect.integration_id, suspect.generation, self._policy)
         if stored is None or again is None or not judge(again.window, self._policy).disables:
