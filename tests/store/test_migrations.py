@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,6 +157,16 @@ REVISIONS = [
 
 def test_revisions_are_numbers_that_grow_from_each_to_the_next() -> None:
     assert [int(revision) for revision in REVISIONS] == sorted({int(r) for r in REVISIONS})
+
+
+def test_the_newest_revision_is_told_from_the_names_of_the_files() -> None:
+    assert migrations.newest() == REVISIONS[-1]
+
+
+def test_alembic_is_imported_for_an_upgrade_alone() -> None:
+    code = "import sys, tasks, wallarm_notify.store; assert 'alembic' not in sys.modules"
+    broker = {"WALLARM_NOTIFY_BROKER_URL": "redis://127.0.0.1:1/0"}
+    subprocess.run([sys.executable, "-c", code], env=os.environ | broker, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("older", REVISIONS[:-1])
