@@ -120,7 +120,8 @@ format: $(STAMP) ## put the code into its form
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# Production takes its versions from the development lock, so both always agree.
+# Production takes its versions from the development lock, so both always agree. The image and `make setup` install the
+# package itself without dependencies: what it needs, extras included, is in these files.
 COMPILE = uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --universal \
 	--python-version 3.11 --no-header
 lock: $(STAMP) ## the lock files anew, with today's versions
@@ -128,9 +129,10 @@ lock: $(STAMP) ## the lock files anew, with today's versions
 	$(BIN)/python -m venv "$$tools" && \
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv && \
 	PATH="$$tools/bin:$$PATH" && \
-	$(COMPILE) --upgrade --extra embedded --extra dev -o docker/requirements-dev.txt && \
-	$(COMPILE) --upgrade -c docker/requirements-dev.txt -o docker/requirements.txt && \
-	$(COMPILE) --upgrade --extra dev --extra mutants -c docker/requirements-dev.txt -o docker/requirements-mutants.txt
+	$(COMPILE) --upgrade --extra service --extra embedded --extra dev -o docker/requirements-dev.txt && \
+	$(COMPILE) --upgrade --extra service -c docker/requirements-dev.txt -o docker/requirements.txt && \
+	$(COMPILE) --upgrade --extra service --extra dev --extra mutants -c docker/requirements-dev.txt \
+		-o docker/requirements-mutants.txt
 
 # First attempts and retries on nodes of their own: retries cannot crowd out first attempts.
 worker: $(STAMP) ## both Celery nodes until Ctrl-C; QUEUES=events,celery: one node with just these

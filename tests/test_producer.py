@@ -407,17 +407,3 @@ if child:
     subprocess.run([sys.executable, "-c", code, broker], check=True, timeout=60)
 
     assert sum(len(message.events) for message in messages(broker)) == 602
-
-
-def test_the_producer_needs_only_celery_and_pydantic(broker: str) -> None:
-    code = """
-import sys
-for name in ("sqlalchemy", "psycopg2", "requests", "cryptography", "rich", "alembic",
-             "pydantic_settings", "flower"):
-    sys.modules[name] = None
-from wallarm_notify.producer import Producer
-Producer(sys.argv[1]).emit({"type": "rule.created", "client_id": 1, "rule_id": 7})
-"""
-    subprocess.run([sys.executable, "-c", code, broker], check=True, timeout=60)
-
-    assert len(messages(broker)) == 1

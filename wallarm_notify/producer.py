@@ -1,4 +1,4 @@
-"""The client for Python services that enqueue events; needs only Celery and pydantic (spec 2).
+"""The client for Python services that enqueue events (spec 2). It needs no extra of the package.
 
 ::
 

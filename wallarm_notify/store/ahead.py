@@ -7,16 +7,10 @@ from uuid import UUID
 
 from wallarm_notify.domain.event import AHEAD_AT_MOST, Event
 from wallarm_notify.domain.views import ShownAhead
-from wallarm_notify.store.queries import Queries, parameters_of, rows_of
+from wallarm_notify.store.queries import Queries, parameters_of, rows_of, types_of
+from wallarm_notify.store.tables.incoming import events_ahead
 
-_EVENT: Final = {
-    "id": "uuid",
-    "client_id": "bigint",
-    "type": "text",
-    "occurred_at": "timestamptz",
-    "body": "jsonb",
-    "body_hash": "bytea",
-}
+_EVENTS_AHEAD: Final = types_of(events_ahead)
 
 
 class AheadQueries(Queries):
@@ -32,10 +26,10 @@ class AheadQueries(Queries):
             "body": [e.text or dumps(e.body) for e in events],
             "body_hash": [e.body_hash for e in events],
         }
-        names = ", ".join(_EVENT)
+        names = ", ".join(values)
         rows = self._rows(
             f"""INSERT INTO events_ahead ({names}, received_at)
-                SELECT {names}, now() FROM {rows_of(_EVENT, values)}
+                SELECT {names}, now() FROM {rows_of(_EVENTS_AHEAD, values)}
                 WHERE NOT EXISTS (SELECT FROM events e WHERE e.id = u.id)
                 ORDER BY u.id ON CONFLICT (id) DO NOTHING RETURNING id""",  # noqa: S608 - names of our own
             **parameters_of(values),

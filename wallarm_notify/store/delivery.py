@@ -18,23 +18,12 @@ from wallarm_notify.store.queries import (
     notification_of,
     parameters_of,
     rows_of,
+    types_of,
 )
+from wallarm_notify.store.tables.notifications import attempts
 from wallarm_notify.store.triggers import FIRING_COLUMNS, firing_of
 
-_ATTEMPT: Final = {
-    "notification_id": "bigint",
-    "claim": "int",
-    "integration_id": "bigint",
-    "generation": "int",
-    "run": "int",
-    "number": "int",
-    "at": "timestamptz",
-    "duration_ms": "int",
-    "status_code": "int",
-    "error": "text",
-    "response": "text",
-}
-
+_ATTEMPTS: Final = types_of(attempts)
 
 _FEW_TURNS: Final = 8_000
 """Bytes of a key's turns: those of a minute have half of that. Where many are promised reading them takes long."""
@@ -257,9 +246,9 @@ class DeliveryQueries(Queries):
             "error": [a.answer.reason for a in attempts],
             "response": [a.answer.response for a in attempts],
         }
-        names = ", ".join(_ATTEMPT)
+        names = ", ".join(values)
         rows = self._rows(
-            f"""INSERT INTO attempts ({names}) SELECT {names} FROM {rows_of(_ATTEMPT, values)}
+            f"""INSERT INTO attempts ({names}) SELECT {names} FROM {rows_of(_ATTEMPTS, values)}
                 ORDER BY u.notification_id, u.claim
                 ON CONFLICT DO NOTHING RETURNING notification_id, claim""",  # noqa: S608 - names of our own
             **parameters_of(values),

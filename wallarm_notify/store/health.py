@@ -27,17 +27,13 @@ from wallarm_notify.domain.outage import (
     SmallOutage,
 )
 from wallarm_notify.domain.outcome import FailureReason
-from wallarm_notify.store.queries import Queries, parameters_of, rows_of
+from wallarm_notify.store.queries import Queries, parameters_of, rows_of, types_of
+from wallarm_notify.store.tables.health import health_minutes
 
 _FIRSTS: Final = tuple(name for name in TIMES if name.endswith("first_at"))
 _LASTS: Final = tuple(name for name in TIMES if name.endswith("last_at"))
 
-_CELL: Final = {
-    "integration_id": "bigint",
-    "generation": "int",
-    "minute": "timestamptz",
-    **{c: "int" if c in NUMBERS else "timestamptz" for c in COUNTED},
-}
+_HEALTH_MINUTES: Final = types_of(health_minutes)
 
 _ADD: Final = f"""
     INSERT INTO health_minutes AS m (integration_id, generation, minute, failed, {", ".join(COUNTED)})
@@ -152,7 +148,9 @@ class HealthQueries(Queries):
                 "minute": [c.minute for c in ordered],
                 **{name: [getattr(cells[c], name) for c in ordered] for name in COUNTED},
             }
-            self._do_later(_ADD.format(rows=rows_of(_CELL, values)), **parameters_of(values))
+            self._do_later(
+                _ADD.format(rows=rows_of(_HEALTH_MINUTES, values)), **parameters_of(values)
+            )
 
     def last_hour(self) -> list[Hour]:
         """How each integration's last hour went, as far as it is of its clean window."""

@@ -2,20 +2,23 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from psycopg2.extensions import TransactionRollbackError
-from sqlalchemy import text
+from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.store.encryption import KeyCipher
+from wallarm_notify.store.tables.notifications import notifications as notifications_table
 
-NOTIFICATION_COLUMNS = """n.id, n.integration_id, n.state, n.run, n.attempts_made, n.claim,
-    n.lost_claims, n.rings, n.due_at, n.lease_until, n.ring_at, n.finished_at, n.severity,
-    n.disablings, n.last, n.end_reason, n.link"""
+_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's types lack it
+
+NOTIFICATION_COLUMNS: Final = ", ".join(f"n.{f.name}" for f in fields(Notification))
+"""What ``notification_of`` reads: fields and columns have the same names."""
 
 UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
     coalesce(size, octet_length(body)) AS bytes,
@@ -25,35 +28,32 @@ UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
 _SHARDS = 8
 """The ledger's counters are spread over so many rows each."""
 
-_SAVED: Final = {
-    "id": "bigint",
-    "state": "text",
-    "run": "int",
-    "attempts_made": "int",
-    "claim": "int",
-    "lost_claims": "int",
-    "rings": "int",
-    "due_at": "timestamptz",
-    "lease_until": "timestamptz",
-    "ring_at": "timestamptz",
-    "finished_at": "timestamptz",
-    "disablings": "int",
-    "last": "boolean",
-    "end_reason": "text",
-    "link": "int",
-}
-"""What ``save`` writes, and PostgreSQL's type of each column."""
+_FIXED: Final = ("integration_id", "severity")
+"""What of a notification never changes, beside its id."""
+
+_SAVED: Final = tuple(f.name for f in fields(Notification) if f.name not in _FIXED)
+"""What ``save`` writes."""
+
+
+def types_of(table: Table) -> Mapping[str, str]:
+    """Return PostgreSQL's type of each column of ``table``, by the column's name: what ``rows_of`` needs."""
+    return {c.name: c.type.compile(_DIALECT) for c in table.columns}
+
+
+_NOTIFICATIONS: Final = types_of(notifications_table)
 
 
 def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> str:
-    """A FROM item ``u`` of these columns, whose values are given as parameters of the same names.
+    """Return a FROM item ``u`` of the columns of ``values``, which are given as parameters of the same names.
+
+    ``types`` has the type of each, and may have others: see ``types_of``.
 
     A column that is the same in every row is given as a value and not as an array, which costs as much
     to send and to read as one of different values: see ``parameters_of``. Rows that are all the same in
     every column are one.
     """
-    arrays = [name for name in types if not _is_constant(values[name])]
-    columns = [f"a.{c}" if c in arrays else f"CAST(:{c} AS {types[c]}) AS {c}" for c in types]
+    arrays = [name for name in values if not _is_constant(values[name])]
+    columns = [f"a.{c}" if c in arrays else f"CAST(:{c} AS {types[c]}) AS {c}" for c in values]
     if not arrays:
         return f"(SELECT {', '.join(columns)}) AS u"
     unnested = ", ".join(f"CAST(:{c} AS {types[c]}[])" for c in arrays)
@@ -90,9 +90,6 @@ def notification_of(row: Mapping[str, Any]) -> Notification:
         end_reason=row["end_reason"],
         link=row["link"],
     )
-
-
-_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's types lack it
 
 
 @lru_cache(maxsize=1024)
@@ -189,7 +186,7 @@ class Queries:
             values = {c: [getattr(n, c) for n in notifications] for c in _SAVED}
             changes = ", ".join(f"{c} = u.{c}" for c in _SAVED if c != "id")
             self._do_later(
-                f"UPDATE notifications n SET {changes} FROM {rows_of(_SAVED, values)} WHERE n.id = u.id",  # noqa: S608 - names of our own
+                f"UPDATE notifications n SET {changes} FROM {rows_of(_NOTIFICATIONS, values)} WHERE n.id = u.id",  # noqa: S608 - names of our own
                 **parameters_of(values),
             )
 

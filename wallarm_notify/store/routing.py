@@ -10,35 +10,12 @@ from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.integration import Subscriber
 from wallarm_notify.domain.notification import NewNotification, Notification
 from wallarm_notify.domain.rejected import chosen_of, pool_of
-from wallarm_notify.store.queries import UNDECODABLE, Queries, parameters_of, rows_of
+from wallarm_notify.store.queries import UNDECODABLE, Queries, parameters_of, rows_of, types_of
+from wallarm_notify.store.tables.incoming import events
+from wallarm_notify.store.tables.notifications import notifications
 
-_EVENT: Final = {
-    "id": "uuid",
-    "client_id": "bigint",
-    "type": "text",
-    "occurred_at": "timestamptz",
-    "body": "jsonb",
-    "body_hash": "bytea",
-    "fan_out": "int",
-}
-
-_NOTIFICATION: Final = {
-    "client_id": "bigint",
-    "integration_id": "bigint",
-    "event_id": "uuid",
-    "firing_id": "uuid",
-    "origin": "text",
-    "severity": "smallint",
-    "last": "boolean",
-    "disablings": "int",
-    "state": "text",
-    "claim": "int",
-    "lost_claims": "int",
-    "due_at": "timestamptz",
-    "lease_until": "timestamptz",
-    "ring_at": "timestamptz",
-    "finished_at": "timestamptz",
-}
+_EVENTS: Final = types_of(events)
+_NOTIFICATIONS: Final = types_of(notifications)
 
 _AS_IT_STANDS: Final = (
     "state",
@@ -111,10 +88,10 @@ class RoutingQueries(Queries):
             "body_hash": [e.body_hash for e, _ in events],
             "fan_out": [fan_out for _, fan_out in events],
         }
-        names = ", ".join(_EVENT)
+        names = ", ".join(values)
         rows = self._rows(
             f"""INSERT INTO events ({names}, received_at)
-                SELECT {names}, now() FROM {rows_of(_EVENT, values)}
+                SELECT {names}, now() FROM {rows_of(_EVENTS, values)}
                 WHERE NOT EXISTS (  -- the first stands, also where it is kept apart
                     SELECT FROM events_ahead a WHERE a.id = u.id AND a.body_hash <> u.body_hash)
                 ORDER BY u.id ON CONFLICT (id) DO NOTHING
@@ -166,10 +143,10 @@ class RoutingQueries(Queries):
             "disablings": [n.disablings for n in new],
             **{c: [getattr(row, c) for row in rows] for c in _AS_IT_STANDS},
         }
-        names = ", ".join(_NOTIFICATION)
+        names = ", ".join(values)
         inserted = self._rows(
             f"""INSERT INTO notifications ({names}, created_at) SELECT {names}, now()
-                FROM {rows_of(_NOTIFICATION, values)}
+                FROM {rows_of(_NOTIFICATIONS, values)}
                 ORDER BY u.event_id, u.origin, u.integration_id
                 ON CONFLICT (event_id, origin, integration_id) DO NOTHING
                 RETURNING id, event_id, integration_id, origin""",  # noqa: S608 - names of our own

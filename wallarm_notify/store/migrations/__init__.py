@@ -1,12 +1,11 @@
-"""The schema's versions, and whether a program works with the one a database has."""
+"""The schema's versions, and whether a program works with the one a database has.
+
+Alembic is imported only for an upgrade: every command would start more slowly with it.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -15,28 +14,42 @@ from wallarm_notify.store.connection import make_engine, meaning
 from wallarm_notify.store.database_check import check_server
 from wallarm_notify.store.migrations import compatibility
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_FOLDER: Final = Path(__file__).parent
+
 _LOCK = 0x77616C6C
 """Two upgrades at once wait for each other on this advisory lock."""
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _config(connection: Connection | None = None) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
     return config
 
 
 def newest() -> str:
-    """The revision this code needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise RuntimeError("the package holds no migrations")
-    return head
+    """Return the revision this code needs: the number that the last migration's file begins with."""
+    return max((file.name.partition("_")[0] for file in _FOLDER.glob("versions/*.py")), key=int)
 
 
 def current(connection: Connection) -> str | None:
-    """The revision the database has; None: it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
+    """Return the revision the database has; None: it is empty."""
+    if not _is_there(connection, "alembic_version"):
+        return None
+    revision: str | None = connection.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar()
+    return revision
+
+
+def _is_there(connection: Connection, table: str) -> bool:
+    asked = text("SELECT to_regclass(:table) IS NOT NULL")
+    return bool(connection.execute(asked, {"table": table}).scalar_one())
 
 
 def check(connection: Connection) -> None:
@@ -47,11 +60,14 @@ def check(connection: Connection) -> None:
 
 
 def upgrade(url: str) -> tuple[str | None, str]:
-    """Brings the database at ``url`` to the newest schema; returns the revisions before and after.
+    """Bring the database at ``url`` to the newest schema; return the revisions before and after.
 
     One that is newer than this program and serves it is left as it is. Raises Unavailable where the
     database cannot be reached, cannot hold what is stored, or does not serve this program.
     """
+    from alembic import command  # noqa: PLC0415 - see above
+    from alembic.util import CommandError  # noqa: PLC0415 - see above
+
     engine = make_engine(url, pool_size=0, bounded=False)
     try:
         with engine.begin() as connection:
@@ -79,10 +95,6 @@ def _is_newer(revision: str) -> bool:
 
 def _fault_of(connection: Connection, revision: str | None) -> str | None:
     serves_from = None
-    if revision is not None and _is_newer(revision):
-        is_there = connection.execute(
-            text("SELECT to_regclass('compatibility') IS NOT NULL")
-        ).scalar_one()
-        if is_there:
-            serves_from = connection.execute(text("SELECT serves_from FROM compatibility")).scalar()
+    if revision is not None and _is_newer(revision) and _is_there(connection, "compatibility"):
+        serves_from = connection.execute(text("SELECT serves_from FROM compatibility")).scalar()
     return compatibility.fault_of(revision, serves_from, newest())

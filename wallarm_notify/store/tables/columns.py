@@ -1,0 +1,37 @@
+"""What all tables share: their registry, the names of keys and constraints, and columns that many of them have."""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def numbered_id() -> sa.Column[Any]:
+    """Return the primary key ``id``, which the database numbers."""
+    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True)
+
+
+def uuid(name: str, **options: Any) -> sa.Column[Any]:
+    """Return a column of UUIDs; ``options`` are those of ``Column``."""
+    return sa.Column(name, UUID(as_uuid=True), **options)
+
+
+def moment(name: str, *, nullable: bool = True) -> sa.Column[Any]:
+    """Return a column of moments with a time zone."""
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+
+
+def moment_of_insert(name: str) -> sa.Column[Any]:
+    """Return a column of moments that the database's clock fills in where an insert leaves it out."""
+    return sa.Column(
+        name, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()
+    )

@@ -1,0 +1,123 @@
+"""Tables of what came in: events, and what could not be taken in as one (spec 2)."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from wallarm_notify.store.tables.columns import (
+    metadata,
+    moment,
+    moment_of_insert,
+    numbered_id,
+    uuid,
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    # The id under which the event is stored. It is unique.
+    uuid("id", primary_key=True),
+    sa.Column("client_id", sa.BigInteger, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    moment("occurred_at", nullable=False),
+    # The whole object as the producer sent it, unknown fields included. U+FFFD stands for what is no character.
+    sa.Column("body", JSONB, nullable=False),
+    # Tells the same event from another one under the same id.
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    # How many notifications routing made of it. The ledger compares it with the rows that there are.
+    sa.Column("fan_out", sa.Integer, nullable=False),
+    moment_of_insert("received_at"),
+    sa.Index("ix_events_received_at", "received_at"),
+)
+
+# Events whose time is ahead of the database's clock. They are kept apart until it is not; then SWEEP has them taken in,
+# and only then do they count as received (spec 2).
+events_ahead = sa.Table(
+    "events_ahead",
+    metadata,
+    uuid("id", primary_key=True),
+    sa.Column("client_id", sa.BigInteger, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    moment("occurred_at", nullable=False),
+    sa.Column("body", JSONB, nullable=False),
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    moment_of_insert("received_at"),
+    sa.Index("ix_events_ahead_occurred_at", "occurred_at"),
+    sa.Index("ix_events_ahead_body_hash", "body_hash"),
+)
+
+# Events that were refused, each with the reason.
+rejected = sa.Table(
+    "rejected",
+    metadata,
+    numbered_id(),
+    # Of the whole body: a batch that runs twice lists it once.
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    # One sentence for people.
+    sa.Column("reason", sa.Text, nullable=False),
+    # Canonical JSON in ASCII. Where it is cut: the first 64 kB of it in UTF-8.
+    sa.Column("body_text", sa.Text, nullable=False),
+    sa.Column("cut", sa.Boolean, nullable=False),
+    # What could be read of it; null where that was wrong or missing.
+    uuid("event_id"),
+    sa.Column("client_id", sa.BigInteger),
+    sa.Column("type", sa.Text),
+    # The event that it became when it was resubmitted; null while it is rejected.
+    uuid("resubmitted_as"),
+    moment_of_insert("received_at"),
+    sa.UniqueConstraint("body_hash"),
+    sa.Index("ix_rejected_received_at", "received_at"),
+)
+
+# How many rejected events of a client were kept on a day (UTC): a flood of them must not fill the database.
+rejected_by_day = sa.Table(
+    "rejected_by_day",
+    metadata,
+    # 0 stands for no known client, -1 for messages that could not be decoded.
+    sa.Column("client_id", sa.BigInteger, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("kept", sa.Integer, nullable=False),
+    sa.PrimaryKeyConstraint("client_id", "day"),
+)
+
+# Messages that are no JSON or no task of ours. They do not count as received (spec 2).
+undecodable = sa.Table(
+    "undecodable",
+    metadata,
+    numbered_id(),
+    # One sentence for people.
+    sa.Column("reason", sa.Text, nullable=False),
+    # As the message's header has it.
+    sa.Column("content_type", sa.Text),
+    # The first 64 kB.
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    # Bytes of the whole. Null in rows older than this column.
+    sa.Column("size", sa.BigInteger),
+    # When its events were taken in after all; null while it is undecodable.
+    moment("resubmitted_at"),
+    moment_of_insert("received_at"),
+    sa.Index("ix_undecodable_received_at", "received_at"),
+)
+
+# Calls of events.ingest in quarantine: workers died with them in hand. After three deaths alone a call is set aside.
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    numbered_id(),
+    # The hash of the message's content, by which it is known when it comes again.
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    # How many workers died with this call alone in hand. The one that has it now counts as dead until it is done.
+    sa.Column("deaths", sa.SmallInteger, nullable=False),
+    moment_of_insert("noted_at"),
+    # The rest is null until the call is set aside; then it holds the message, and when it is tried again.
+    moment("set_aside_at"),
+    moment("retry_at"),
+    sa.Column("content_type", sa.Text),
+    sa.Column("content_encoding", sa.Text),
+    # JSON.
+    sa.Column("headers", sa.Text),
+    sa.Column("body", sa.LargeBinary),
+    sa.UniqueConstraint("digest"),
+    sa.Index(
+        "ix_quarantine_retry_at", "retry_at", postgresql_where=sa.text("retry_at IS NOT NULL")
+    ),
+)

@@ -1,0 +1,61 @@
+"""Tables of the installation itself: the ledger's counters, its scheduled tasks, its clock, its secret, its version."""
+
+import sqlalchemy as sa
+
+from wallarm_notify.store.tables.columns import metadata, moment, moment_of_insert, numbered_id
+
+# The ledger's counters. Each is the sum of several shards, so that workers do not queue for one row.
+counts = sa.Table(
+    "counts",
+    metadata,
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("shard", sa.SmallInteger, nullable=False),
+    sa.Column("value", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("kind", "shard"),
+)
+
+# When each of beat's tasks last began. Under ``clock``: the latest moment that SWEEP has seen of the database's clock.
+upkeep_runs = sa.Table(
+    "upkeep_runs",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    moment("began_at", nullable=False),
+    # The transaction that noted it: what an earlier one wrote is from before. Only under ``clock``.
+    sa.Column("transaction_id", sa.BigInteger),
+)
+
+# Times that the database's clock was set back. Open rows wait by the clock from before, until SWEEP has moved their
+# times by as much.
+clock_jumps = sa.Table(
+    "clock_jumps",
+    metadata,
+    numbered_id(),
+    # By the clock afterwards.
+    moment_of_insert("noticed_at"),
+    # How far it was set back.
+    sa.Column("back", sa.Interval, nullable=False),
+    # What transactions before this one wrote is from before the jump.
+    sa.Column("written_before", sa.BigInteger, nullable=False),
+    # The transaction that noticed it: what later ones write is by the clock afterwards.
+    sa.Column("noticed_in", sa.BigInteger, nullable=False),
+    # Null while rows wait by the clock from before.
+    moment("mended_at"),
+)
+
+# One row: the secret of the key fingerprints, encrypted as the keys are.
+installation = sa.Table(
+    "installation",
+    metadata,
+    sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("fingerprint_token", sa.LargeBinary, nullable=False),
+    sa.CheckConstraint("one", name="one"),
+)
+
+# One row: the oldest program that this schema serves, by the newest revision that program knows (docs/decisions/0012).
+compatibility = sa.Table(
+    "compatibility",
+    metadata,
+    sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("serves_from", sa.Text, nullable=False),
+    sa.CheckConstraint("one", name="one"),
+)
