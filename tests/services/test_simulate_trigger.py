@@ -9,7 +9,7 @@ from build import NOON, Bench, an_event_for, criteria_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.services import simulate_trigger as simulating
 from wallarm_notify.services.simulate_trigger import TriggerSimulation, simulate_trigger
 

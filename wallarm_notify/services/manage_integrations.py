@@ -14,7 +14,7 @@ from wallarm_notify.domain.integration import (
     Stored,
     default_name,
 )
-from wallarm_notify.domain.said import check_name, check_said
+from wallarm_notify.domain.text import check_name, check_said
 from wallarm_notify.services.announce import announce
 from wallarm_notify.services.manage_triggers import updated_event
 from wallarm_notify.services.switch_off import SwitchedOff, SwitchingOff
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.notification import Notification
-    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.domain.triggers.trigger import Trigger
     from wallarm_notify.services.ports import Doorbell
     from wallarm_notify.store import Store, Transaction
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.message import messages
-from wallarm_notify.domain.said import LONGEST_NAME, check_name, check_said
-from wallarm_notify.domain.trigger import (
+from wallarm_notify.domain.text import LONGEST_NAME, check_name, check_said
+from wallarm_notify.domain.triggers.trigger import (
     Criteria,
     Trigger,
     TriggerChange,

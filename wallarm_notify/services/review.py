@@ -15,13 +15,13 @@ from wallarm_notify.domain.health import (
     Window,
     judge,
 )
-from wallarm_notify.domain.message import counted, duration_of
 from wallarm_notify.domain.outage import (
     SMALL_OUTAGE_LONGEST,
     Outage,
     outages_of,
     small_outage,
 )
+from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.services.explain import details_of, evidence_of, policy_document, ratio_of
 from wallarm_notify.services.switch_off import SwitchingOff
 

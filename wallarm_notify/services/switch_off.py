@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from wallarm_notify.domain.message import messages
+from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
 from wallarm_notify.services.announce import announce, own_event
 

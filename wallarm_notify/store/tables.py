@@ -449,7 +449,7 @@ compatibility = Table(
 triggers = Table(
     "triggers",
     metadata,
-    # A client's rule over events: see domain.trigger.Trigger. Its row is the lock of its counting.
+    # A client's rule over events: see domain.triggers.trigger.Trigger. Its row is the lock of its counting.
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("client_id", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
@@ -484,7 +484,7 @@ Index(
 trigger_cells = Table(
     "trigger_cells",
     metadata,
-    # What a trigger counted in one cell of event time: see domain.window.
+    # What a trigger counted in one cell of event time: see domain.triggers.cells.
     Column("trigger_id", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("cell", BigInteger, nullable=False),
@@ -521,7 +521,7 @@ trigger_things = Table(
 firings = Table(
     "firings",
     metadata,
-    # A trigger that was met, with its lineage: see domain.trigger.Firing. It goes with its event.
+    # A trigger that was met, with its lineage: see domain.triggers.trigger.Firing. It goes with its event.
     Column("id", UUID(as_uuid=True), primary_key=True),
     Column("trigger_id", BigInteger, nullable=False),
     Column("client_id", BigInteger, nullable=False),

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from wallarm_notify.domain.client import CLOUDS, Client
-from wallarm_notify.domain.said import check_name
+from wallarm_notify.domain.text import check_name
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,

@@ -7,17 +7,17 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from wallarm_notify.domain.condition import (
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.triggers.cells import Window
+from wallarm_notify.domain.triggers.condition import (
     Condition,
     Filter,
     check_number,
     read_condition,
     read_filter,
 )
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.filters import FILTERS, Operator
-from wallarm_notify.domain.firing import Window
-from wallarm_notify.domain.trigger import Criteria, Threshold, check_threshold
+from wallarm_notify.domain.triggers.filters import FILTERS, Operator
+from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, check_threshold
 from wallarm_notify.entrypoints.cli.options import LINE, read_duration
 from wallarm_notify.entrypoints.cli.output import time_of
 

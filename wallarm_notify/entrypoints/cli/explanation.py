@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from wallarm_notify.domain.evidence import LastAnswer
 from wallarm_notify.domain.health import Guard
-from wallarm_notify.domain.message import duration_of
+from wallarm_notify.domain.words import duration_of
 from wallarm_notify.entrypoints.cli.output import (
     counted,
     number,

@@ -3,7 +3,7 @@
 import click
 
 from wallarm_notify.domain.ledger import Ledger
-from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import (
     complain,

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy
-from wallarm_notify.domain.message import duration_of
+from wallarm_notify.domain.words import duration_of
 from wallarm_notify.entrypoints.cli.options import (
     LINE,
     example,

@@ -8,7 +8,7 @@ import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.trigger import Criteria, Trigger, check_criteria
+from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
     filters_text,

@@ -9,7 +9,12 @@ from rich.table import Column
 from rich.text import Text
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.trigger import Trigger, TriggerChange, TriggerDraft, check_criteria
+from wallarm_notify.domain.triggers.trigger import (
+    Trigger,
+    TriggerChange,
+    TriggerDraft,
+    check_criteria,
+)
 from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.entrypoints.cli.criteria import (
     condition_rows,
@@ -53,7 +58,7 @@ from wallarm_notify.services.manage_triggers import fields_of
 from wallarm_notify.services.trigger_listings import FIRINGS_SHOWN, show_trigger, there_is
 
 if TYPE_CHECKING:
-    from wallarm_notify.domain.condition import Filter
+    from wallarm_notify.domain.triggers.condition import Filter
 
 MOST_FIRINGS_SHOWN = 1000
 

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from wallarm_notify.domain.roles import ROLE_NAMES, role_name
+from wallarm_notify.domain.triggers.attack_types import ATTACK_TYPES, GROUP_OF, attack_name
 
 LONGEST_VALUE: Final = 255
 
@@ -22,76 +23,6 @@ class Operator(StrEnum):
 
     EQ = "eq"
     NE = "ne"
-
-
-_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "graphql_attacks": (
-        "gql_doc_size",
-        "gql_value_size",
-        "gql_depth",
-        "gql_aliases",
-        "gql_docs_per_batch",
-        "gql_introspection",
-        "gql_debug",
-    ),
-    "api_specification": (
-        "undefined_endpoint",
-        "undefined_parameter",
-        "invalid_parameter_value",
-        "missing_parameter",
-        "missing_auth",
-        "invalid_request",
-    ),
-}
-"""Attack types that stand for several others, and for themselves."""
-
-_GROUP_OF: Final = {member: group for group, members in _GROUPS.items() for member in members}
-
-ATTACK_TYPES: Final = (
-    *("sqli", "nosqli", "rce", "ssi", "ssti", "ldapi", "mail_injection", "ssrf", "ptrav", "xxe"),
-    *("scanner", "xss", "redir", "crlf", "mass_assignment", "data_bomb", "invalid_xml"),
-    *("processing_overlimit", "overlimit_res", "vpatch"),
-    *("enum", "brute", "bola", "dirbust", "credential_stuffing", "api_abuse", "account_takeover"),
-    *("security_crawlers", "scraping", "resource_consumption"),
-    *(word for group, members in _GROUPS.items() for word in (group, *members)),
-    *("ai_prompt_retrieval", "ai_prompt_injection", "query_anomaly"),
-    *("blocked_source", "file_upload_violation"),
-)
-"""The attack types that a filter can name; events may have others, which no value matches."""
-
-_ATTACK_NAMES: Final = {
-    "sqli": "SQLi",
-    "nosqli": "NoSQLi",
-    "rce": "RCE",
-    "ssi": "SSI",
-    "ssti": "SSTI",
-    "ldapi": "LDAPi",
-    "ssrf": "SSRF",
-    "ptrav": "Path traversal",
-    "xxe": "XXE",
-    "xss": "XSS",
-    "redir": "Open redirect",
-    "crlf": "CRLF",
-    "vpatch": "Virtual patch",
-    "overlimit_res": "Resource overlimit",
-    "invalid_xml": "Invalid XML",
-    "enum": "Enumeration",
-    "brute": "Brute force",
-    "bola": "BOLA",
-    "dirbust": "Forced browsing",
-    "api_abuse": "API abuse",
-    "graphql_attacks": "GraphQL attacks",
-    "api_specification": "API specification violations",
-    "gql_doc_size": "GraphQL document size",
-    "gql_value_size": "GraphQL value size",
-    "gql_depth": "GraphQL depth",
-    "gql_aliases": "GraphQL aliases",
-    "gql_docs_per_batch": "GraphQL documents per batch",
-    "gql_introspection": "GraphQL introspection",
-    "gql_debug": "GraphQL debug",
-    "ai_prompt_retrieval": "AI prompt retrieval",
-    "ai_prompt_injection": "AI prompt injection",
-}
 
 
 # The values: how each is read, and what of an event it is held against.
@@ -211,7 +142,7 @@ def _role_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
 
 def _attack_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
     word = body["attack_type"].strip().lower()
-    return (word, _GROUP_OF[word]) if word in _GROUP_OF else (word,)
+    return (word, GROUP_OF[word]) if word in GROUP_OF else (word,)
 
 
 def _application_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
@@ -236,12 +167,6 @@ def _sensitive_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
 def _specification_found(body: Mapping[str, Any]) -> Iterable[FilterValue]:
     given = body.get("specification_id")
     return () if given is None else (str(given).strip(),)
-
-
-def attack_name(code: FilterValue) -> str:
-    """What people call an attack type: ``SQLi`` for ``sqli``."""
-    word = str(code)
-    return _ATTACK_NAMES.get(word, word.replace("_", " ").capitalize())
 
 
 def _application_name(value: FilterValue) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from wallarm_notify.domain.notification import MESSAGE_SIZE, Notification
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.words import attempt_words, counted
 
 LONGEST_COUNTDOWN: Final = timedelta(seconds=60)
 """No message waits longer in the broker; what is early is enqueued again with the rest (engine 2)."""
@@ -81,28 +82,3 @@ def notification_words(group: Collection[Notification]) -> str:
         named += f" and {len(integrations) - _NAMED} more"
     plural = "s" if len(integrations) > 1 else ""
     return f"{counted(len(group), 'notification')} for integration{plural} {named}"
-
-
-def attempt_words(numbers: Iterable[int]) -> str:
-    """The attempts in words: ``attempt 3``, or ``attempts 1 to 4``."""
-    low, high = min(known := set(numbers)), max(known)
-    return f"attempt {low}" if low == high else f"attempts {low} to {high}"
-
-
-def duration_of(seconds: float) -> str:
-    """``7 d``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
-    if 0 < seconds < 1:
-        return f"{seconds:.2f} s"
-    whole = round(seconds)
-    parts = [
-        (whole // 86_400, "d"),
-        (whole // 3600 % 24, "h"),
-        (whole // 60 % 60, "min"),
-        (whole % 60, "s"),
-    ]
-    return " ".join(f"{figure} {unit}" for figure, unit in parts if figure) or "0 s"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 event``, ``2 events``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,26 +3,18 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.trigger import Criteria, Trigger
+from wallarm_notify.domain.triggers.cells import Window
+from wallarm_notify.domain.triggers.trigger import Criteria, Trigger
 
 MOST_EVENTS_NAMED: Final = 100
 """A firing keeps the ids of so many of the events that it counted (spec 3)."""
 
 _NAMESPACE: Final = UUID("7d1f3c58-7a0b-5d5e-9a43-0d7c1d1f6a02")
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The stretch of event time that a firing counted in: ``start`` is within, ``end`` is not."""
-
-    start: datetime
-    end: datetime
 
 
 @dataclass(frozen=True, slots=True)

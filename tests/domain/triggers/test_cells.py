@@ -11,8 +11,7 @@ from build import NOON, crossings_worked_out
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallarm_notify.domain.crossing import Crossing, Near, crossings
-from wallarm_notify.domain.window import (
+from wallarm_notify.domain.triggers.cells import (
     CELLS,
     LATE_BY,
     Stretch,
@@ -24,6 +23,7 @@ from wallarm_notify.domain.window import (
     stretches,
     window_of,
 )
+from wallarm_notify.domain.triggers.crossing import Crossing, Near, crossings
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from wallarm_notify.domain.window import CELLS
+from wallarm_notify.domain.triggers.cells import CELLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from wallarm_notify.domain.condition import (
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.triggers.condition import (
     Condition,
     Filter,
     Matcher,
@@ -14,8 +15,7 @@ from wallarm_notify.domain.condition import (
     check_permitted,
     matcher,
 )
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.filters import Operator
+from wallarm_notify.domain.triggers.filters import Operator
 
 SHORTEST_PERIOD: Final = timedelta(seconds=1)
 LONGEST_PERIOD: Final = timedelta(days=30)

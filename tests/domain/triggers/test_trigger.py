@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 from build import NOON, an_event_for, criteria_of
 
-from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.firing import Firing, Window, fired, thing_of
-from wallarm_notify.domain.trigger import (
+from wallarm_notify.domain.triggers.cells import Window
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.firing import Firing, fired, thing_of
+from wallarm_notify.domain.triggers.trigger import (
     Threshold,
     Trigger,
     check_threshold,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import Event, Severity
-from wallarm_notify.domain.filters import FILTERS, FilterValue, Operator
+from wallarm_notify.domain.triggers.filters import FILTERS, FilterValue, Operator
 
 MOST_FILTERS: Final = 6
 """Filters a trigger may have (spec 3)."""

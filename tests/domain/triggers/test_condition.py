@@ -10,9 +10,14 @@ from build import NOON, an_event_for, criteria_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.test_trigger import a_trigger
+from domain.triggers.test_trigger import a_trigger
 from wallarm_notify.domain.client import Client
-from wallarm_notify.domain.condition import (
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.event import EVENT_TYPES, Event, Severity
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.triggers.attack_types import ATTACK_TYPES
+from wallarm_notify.domain.triggers.cells import Window
+from wallarm_notify.domain.triggers.condition import (
     CONDITIONS_OF,
     MOST_VALUES,
     TERMS,
@@ -20,11 +25,8 @@ from wallarm_notify.domain.condition import (
     read_condition,
     read_filter,
 )
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import EVENT_TYPES, Event, Severity
-from wallarm_notify.domain.filters import ATTACK_TYPES, FILTERS, Operator
-from wallarm_notify.domain.firing import Window, fired, thing_of
-from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.triggers.filters import FILTERS, Operator
+from wallarm_notify.domain.triggers.firing import fired, thing_of
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body

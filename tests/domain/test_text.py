@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.said import check_name, check_said
+from wallarm_notify.domain.text import check_name, check_said
 
 ODD = ["two\nlines", "a tab\t", "a NUL\0", "turned \u202e round", "\x1b[2J", "\x9b", "\u2028"]
 

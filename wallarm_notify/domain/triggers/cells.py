@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from wallarm_notify.domain.firing import Window
-
 CELLS: Final = 60
 """So many cells are a window."""
 
@@ -19,6 +17,14 @@ LEAST_QUIET: Final = timedelta(seconds=60)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The stretch of event time that a firing counted in: ``start`` is within, ``end`` is not."""
+
+    start: datetime
+    end: datetime
 
 
 def cell_of(moment: datetime, period: timedelta) -> int:
