@@ -27,7 +27,7 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_filters,
     read_threshold,
 )
-from wallarm_notify.schemas import read_event
+from wallarm_notify.schemas.read import read_event
 from wallarm_notify.services.deliver import Delivery
 from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.ledger import draw_up

@@ -17,9 +17,10 @@ from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
-from wallarm_notify.schemas import is_deep, read_event
 from wallarm_notify.schemas.call_text import call_in, read_call_text
 from wallarm_notify.schemas.json_text import NoJson
+from wallarm_notify.schemas.read import read_event
+from wallarm_notify.schemas.storable import is_deep
 
 BYTES = 250_000
 

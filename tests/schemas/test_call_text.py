@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import KEPT_BYTES, read_event
 from wallarm_notify.schemas.call_text import (
     call_in,
     read_call_text,
@@ -21,6 +20,8 @@ from wallarm_notify.schemas.call_text import (
     read_message_text,
 )
 from wallarm_notify.schemas.json_text import NoJson, text_of
+from wallarm_notify.schemas.read import read_event
+from wallarm_notify.schemas.storable import KEPT_BYTES
 
 
 def plain(event: dict[str, Any]) -> bytes:

@@ -18,9 +18,9 @@ from kombu.utils.json import dumps
 from wallarm_notify import task_names
 from wallarm_notify.broker.batching import events_in
 from wallarm_notify.domain.words import counted
-from wallarm_notify.schemas import is_deep
 from wallarm_notify.schemas.call_text import call_in
 from wallarm_notify.schemas.json_text import NoJson, text_of
+from wallarm_notify.schemas.storable import is_deep
 
 DEEPEST: Final = 256
 """Lists and objects within one another; Celery pickles a call, and stalls on what is too deep."""

@@ -12,14 +12,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import (
-    KEPT_BYTES,
-    MAX_EVENT_BYTES,
-    read_call,
-    read_calls,
-    read_event,
-)
 from wallarm_notify.schemas.json_text import NoJson, Piece, outline_of, value_of
+from wallarm_notify.schemas.read import read_call, read_calls, read_event
+from wallarm_notify.schemas.storable import KEPT_BYTES, MAX_EVENT_BYTES
 
 _EMPTY: Final = re.compile(r'(?:null|false|0|""|\[\s*\]|\{\s*\})?')
 """What stands for no arguments in one language or another."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kombu.utils.json import object_hook
 
-from wallarm_notify.schemas import MAX_DEPTH, MAX_DIGITS
+from wallarm_notify.schemas.storable import MAX_DEPTH, MAX_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

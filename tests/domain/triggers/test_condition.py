@@ -30,7 +30,7 @@ from wallarm_notify.domain.triggers.firing import fired, thing_of
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body
-from wallarm_notify.schemas import read_event
+from wallarm_notify.schemas.read import read_event
 
 # As spec 3 has it.
 TABLE = {

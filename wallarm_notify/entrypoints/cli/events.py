@@ -124,7 +124,7 @@ def types(as_json: bool) -> None:
 @click.option("--json", "_as_json", is_flag=True, help="It is always JSON.")
 def schema(_as_json: bool) -> None:
     """Print the JSON Schema of an event, for producers in any language; needs no setting."""
-    from wallarm_notify.schemas import json_schema  # noqa: PLC0415 - pydantic, only here
+    from wallarm_notify.schemas.catalogue import json_schema  # noqa: PLC0415 - pydantic, only here
 
     print_json(json_schema())
 
@@ -365,7 +365,7 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _read(text: bytes) -> Event:
-    from wallarm_notify.schemas import read_event  # noqa: PLC0415 - pydantic, only here
+    from wallarm_notify.schemas.read import read_event  # noqa: PLC0415 - pydantic, only here
 
     match read_event(read_object(text)):
         case Rejection() as rejection:
@@ -389,7 +389,7 @@ def _document(r: ShownRejection) -> dict[str, Any]:
 
 def _types() -> list[dict[str, Any]]:
     """Each type with the fields that its schema has beyond those of every event."""
-    from wallarm_notify.schemas import EventObject, json_schema  # noqa: PLC0415 - pydantic, only here
+    from wallarm_notify.schemas.catalogue import EventObject, json_schema  # noqa: PLC0415 - pydantic, only here
 
     schema = json_schema()
     common = {"type", *EventObject.model_fields}

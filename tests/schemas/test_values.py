@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_schemas import FIELDS, ID, accepted, an_event, reason
 
+from schemas.sample_events import FIELDS, ID, accepted, an_event, reason
 from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import KEPT_BYTES, MAX_EVENT_BYTES, json_schema, read_event, value_hash
+from wallarm_notify.schemas.catalogue import json_schema
+from wallarm_notify.schemas.read import read_event, value_hash
+from wallarm_notify.schemas.storable import KEPT_BYTES, MAX_EVENT_BYTES
 
 WRITTEN = "/etc/passwd\0.jpg?q=\ud83d&r=\ude00x&s=😀"
 BECOMES = "/etc/passwd\ufffd.jpg?q=\ufffd&r=\ufffdx&s=😀"

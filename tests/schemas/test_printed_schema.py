@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from json_schema import admits, instances
-from test_schemas import ALWAYS, FIELDS, an_event
 
+from schemas.sample_events import ALWAYS, FIELDS, an_event
 from wallarm_notify.domain.event import Event
-from wallarm_notify.schemas import EARLIEST, json_schema, read_event
+from wallarm_notify.schemas.catalogue import json_schema
+from wallarm_notify.schemas.fields import EARLIEST
+from wallarm_notify.schemas.read import read_event
 
 SCHEMA = json.loads(json.dumps(json_schema()))
 """As it is printed."""
