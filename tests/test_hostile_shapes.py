@@ -48,6 +48,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "one digit, again and again": {"path": times("1.")},
     "whole numbers of 4300 digits": {"x": [int("9" * 4300)] * (BYTES // 4302)},
     "small numbers": {"x": [1] * (BYTES // 3)},
+    "small numbers beside a word that no number is": {"path": "NaN", "x": [1] * (BYTES // 3)},
     "empty objects": {"x": [{}] * (BYTES // 4)},
     "brackets in a text": {"path": times("{[")},
     "backslashes": {"path": times("\\")},
