@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.services import simulate_trigger as simulating
-from wallarm_notify.services.simulate_trigger import TriggerSimulation, simulate_trigger
+from wallarm_notify.services.simulate_trigger import simulate_trigger
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     import pytest
+
+    from wallarm_notify.domain.simulation import TriggerSimulation
 
 
 def unsaved(condition: str, *filters: str, threshold: str | None = None) -> Trigger:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.evidence import SLOTS, Details, Slot
+from wallarm_notify.domain.evidence import SLOTS, Details, Explanation, Slot
 from wallarm_notify.domain.health import (
     FailureClass,
     Guard,
@@ -18,26 +17,10 @@ from wallarm_notify.domain.health import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from wallarm_notify.domain.integration import Integration
     from wallarm_notify.store import Store, Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why an integration is, or is not, switched off.
-
-    ``evidence`` and ``policy`` are the documents that ``evidence_of`` and ``policy_document`` make;
-    ``automatic``: they are those that it was switched off by.
-    """
-
-    integration: Integration
-    at: datetime
-    automatic: bool
-    policy: Mapping[str, Any]
-    evidence: Mapping[str, Any]
 
 
 def explain(

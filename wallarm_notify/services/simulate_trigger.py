@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from wallarm_notify.domain.simulation import TriggerSimulation, WouldFire
 from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, in_stretches
 from wallarm_notify.domain.triggers.crossing import Near
 from wallarm_notify.services.fire import fire, matches
@@ -27,30 +28,6 @@ AT_ONCE: Final = 5000
 """So many stored events are looked at in one transaction."""
 
 _FIRST: Final = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class WouldFire:
-    """A firing that there would have been, and when."""
-
-    at: datetime
-    occurred_at: datetime
-    firing: Firing
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerSimulation:
-    """What a trigger would have done with the events that came in between two times.
-
-    ``events`` are those of its kind, ``matched`` those that pass its filters.
-    """
-
-    trigger: Trigger
-    since: datetime
-    until: datetime
-    events: int
-    matched: int
-    firings: Sequence[WouldFire]
 
 
 def simulate_trigger(

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from wallarm_notify.domain.outcome import Answer, message_of
+from wallarm_notify.domain.outcome import Answer, Tested, message_of
 from wallarm_notify.entrypoints.cli.output import fixed, number, print_json, print_table, say
-from wallarm_notify.services.send_test_alerts import Tested
 
 
 def print_tested(tested: Sequence[Tested], *, as_json: bool) -> None:

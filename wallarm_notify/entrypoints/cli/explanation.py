@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from wallarm_notify.domain.evidence import LastAnswer
+from wallarm_notify.domain.evidence import Explanation, LastAnswer
 from wallarm_notify.domain.health import Guard
 from wallarm_notify.domain.words import duration_of
 from wallarm_notify.entrypoints.cli.output import (
@@ -17,7 +17,6 @@ from wallarm_notify.entrypoints.cli.output import (
     sparkline,
     time_of,
 )
-from wallarm_notify.services.explain import Explanation
 
 _GUARDS: Final = {
     Guard.ATTEMPTS: "attempts",

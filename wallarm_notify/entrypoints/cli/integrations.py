@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.integration import Change, Draft, Integration
+from wallarm_notify.domain.integration import Change, Draft, Integration, SwitchedOff
 from wallarm_notify.entrypoints.cli.alert_tests import print_tested
 from wallarm_notify.entrypoints.cli.explanation import explanation_document, print_explanation
 from wallarm_notify.entrypoints.cli.options import (
@@ -44,7 +44,6 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
 from wallarm_notify.services.explain import explain as explanation_of
-from wallarm_notify.services.switch_off import SwitchedOff
 
 DEFAULT_REGION = "us"
 NO_REASON = "no reason given"

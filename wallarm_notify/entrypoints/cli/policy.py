@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy
+from wallarm_notify.domain.simulation import SOON, Simulation, Verdict
 from wallarm_notify.domain.words import duration_of
 from wallarm_notify.entrypoints.cli.options import (
     LINE,
@@ -32,7 +33,7 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.services.explain import policy_document, ratio_of
-from wallarm_notify.services.simulate import SOON, Simulation, Verdict, simulate
+from wallarm_notify.services.simulate import simulate
 
 LEAST_RATIO = Decimal("0.01")
 

@@ -8,6 +8,7 @@ import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.simulation import TriggerSimulation, WouldFire
 from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
@@ -33,7 +34,7 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.services.manage_triggers import criteria_fields
-from wallarm_notify.services.simulate_trigger import TriggerSimulation, WouldFire, simulate_trigger
+from wallarm_notify.services.simulate_trigger import simulate_trigger
 from wallarm_notify.services.trigger_listings import there_is
 
 SHOWN = 100
