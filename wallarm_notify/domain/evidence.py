@@ -57,7 +57,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What evidence tells beside the judgement: see ``evidence_of``."""
+    """What evidence tells beside the judgement."""
 
     answers: Sequence[Said] = ()
     last: LastAnswer | None = None
@@ -104,8 +104,8 @@ class SwitchOff:
 class Explanation:
     """Why an integration is, or is not, switched off.
 
-    ``evidence`` and ``policy`` are the documents that ``evidence_of`` and ``policy_document`` make;
-    ``automatic``: they are those that it was switched off by.
+    ``evidence`` and ``policy`` are documents as they are stored with a disabling: see
+    ``schemas.documents.health``. ``automatic``: they are those that it was switched off by.
     """
 
     integration: Integration

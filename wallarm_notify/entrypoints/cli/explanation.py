@@ -25,16 +25,6 @@ _GUARDS: Final = {
 }
 
 
-def explanation_document(found: Explanation) -> dict[str, Any]:
-    """An explanation in JSON, without the integration; its keys are stable."""
-    return {
-        "at": found.at,
-        "automatic": found.automatic,
-        "policy": dict(found.policy),
-        "evidence": dict(found.evidence),
-    }
-
-
 def print_explanation(found: Explanation) -> None:
     """Prints an explanation to people."""
     evidence, integration = found.evidence, found.integration

@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from wallarm_notify.schemas.documents.encoding import json_value
+from wallarm_notify.schemas.documents.listing import listing
+
 PROGRAM: Final = "wallarm-notify"
 
 _LONG_WORD: Final = 14
@@ -61,14 +64,14 @@ def complain(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """Prints the one JSON document of this command; times are ISO 8601 in UTC."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=_as_json)
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=json_value)
     # Outside of strings all of JSON is ASCII, so what is spelt out here stands within one.
     click.echo("".join(c if c == "\n" or c.isprintable() else _escaped(c) for c in text))
 
 
 def print_listing(items: Sequence[Any], following: str | None = None) -> None:
     """Prints a list as JSON; ``following`` is the cursor under which it goes on."""
-    print_json({"items": items, "next": following})
+    print_json(listing(items, following))
 
 
 def print_table(
@@ -177,12 +180,6 @@ def _cell(value: object) -> Text:
         case _:
             word = plain(value)
             return Text(word, style=_STYLES.get(word, ""))
-
-
-def _as_json(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return str(value)
 
 
 def _escaped(character: str) -> str:
