@@ -8,6 +8,7 @@ from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.emission import LONGEST_LINE, Emission, read_object
 from wallarm_notify.entrypoints.cli.options import (
     ID,
@@ -17,7 +18,6 @@ from wallarm_notify.entrypoints.cli.options import (
     read_cursor,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     note,

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from wallarm_notify.domain.evidence import Explanation, LastAnswer
 from wallarm_notify.domain.health import Guard
-from wallarm_notify.domain.words import duration_of
+from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     number,
     percent_of,
     print_fields,

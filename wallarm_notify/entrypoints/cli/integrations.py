@@ -6,6 +6,7 @@ import click
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.integration import Change, Draft, Integration, SwitchedOff
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.alert_tests import print_tested
 from wallarm_notify.entrypoints.cli.explanation import print_explanation
 from wallarm_notify.entrypoints.cli.options import (
@@ -28,7 +29,6 @@ from wallarm_notify.entrypoints.cli.options import (
 )
 from wallarm_notify.entrypoints.cli.output import (
     complain,
-    counted,
     fixed,
     number,
     print_fields,

@@ -13,6 +13,7 @@ from wallarm_notify.domain.notification import REPLAYABLE, State
 from wallarm_notify.domain.outcome import message_of
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.views import Filter, ShownAttempt, ShownNotification, Wanted
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -25,7 +26,6 @@ from wallarm_notify.entrypoints.cli.options import (
     yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     note,

@@ -149,11 +149,6 @@ def sparkline(ratios: Iterable[float | None]) -> str:
     return "".join(" " if r is None else bars[min(int(r * len(bars)), top)] for r in ratios)
 
 
-def counted(figure: int, noun: str) -> str:
-    """``1 event``, ``2 events``."""
-    return f"{figure} {noun}{'' if figure == 1 else 's'}"
-
-
 def _width_needed(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> int:
     """Characters with which what is not wrapped stands whole, and the rest has room for a word each."""
     needed = 0

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy, ratio_of
 from wallarm_notify.domain.simulation import SOON, Simulation, Verdict
-from wallarm_notify.domain.words import duration_of
+from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.options import (
     LINE,
     example,
@@ -19,7 +19,6 @@ from wallarm_notify.entrypoints.cli.options import (
     read_since,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     number,

@@ -9,6 +9,7 @@ from rich.progress import Progress
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.simulation import TriggerSimulation
 from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, check_criteria
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
     filters_text,
@@ -19,7 +20,6 @@ from wallarm_notify.entrypoints.cli.criteria import (
 )
 from wallarm_notify.entrypoints.cli.options import ID, LINE, example, json_option, read_since
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     note,
