@@ -132,7 +132,9 @@ def _fault_of_text(message: Any, app: Celery, queue: str) -> str | None:
         call = call_in(text_of(message.body))
     except NoJson as error:
         return f"cannot be decoded: it {error}"
-    told = {name: call.told(name) for name in ("task", "id", "origin") if name in call.fields}
+    told = {
+        name: call.field_value(name) for name in ("task", "id", "origin") if name in call.fields
+    }
     headers = told | message.headers
     name = headers.get("task")
     task_id = str(uuid4()) if headers.get("id") is None else headers["id"]
