@@ -1,4 +1,4 @@
-"""Which notifications travel together in one message, and when it is due (engine 2 and 3)."""
+"""Batching: which notifications share a message, and when it is due (engine 2 and 3)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -15,12 +15,12 @@ LONGEST_COUNTDOWN: Final = timedelta(seconds=60)
 """No message waits longer in the broker; what is early is enqueued again with the rest (engine 2)."""
 
 _NAMED: Final = 5
-"""So many integrations are named in words."""
+"""The most integrations that a message names in words."""
 
 _LONG: Final = timedelta(seconds=30)
 _TOGETHER: Final = 0.25
 _TOGETHER_LATER: Final = 0.5
-"""What falls due within so many seconds travels together; the second where the wait is a long one."""
+"""Seconds within which notifications must fall due to share a message; the second where the wait is a long one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Message:
 def messages(
     notifications: Iterable[Notification], now: datetime, *, size: int = MESSAGE_SIZE
 ) -> list[Message]:
-    """The messages that carry ``notifications``: by queue and what falls due together, sent at its end.
+    """Return the messages that carry ``notifications``, of at most ``size`` each.
 
-    That is a quarter of a second, or half of one where more than 30 s are left.
+    First attempts and retries have queues of their own. What falls due within the same quarter of a second, or
+    half of one where more than 30 s are left, shares a message, which is due at the end of that time.
     """
     groups: dict[tuple[bool, float], list[Notification]] = defaultdict(list)
     for n in notifications:
@@ -75,7 +76,7 @@ def _words(group: list[Notification]) -> str:
 
 
 def notification_words(group: Collection[Notification]) -> str:
-    """How many, and for which integrations: ``3 notifications for integrations 1, 7``."""
+    """Return how many, and for which integrations: ``3 notifications for integrations 1, 7``."""
     integrations = sorted({n.integration_id for n in group})
     named = ", ".join(map(str, integrations[:_NAMED]))
     if len(integrations) > _NAMED:

@@ -1,4 +1,4 @@
-"""What people may write: names, users, reasons and comments, as they go into records and alerts."""
+"""Validation of what people write: names, users, reasons and comments, as they go into records and alerts."""
 
 import re
 from typing import Final
@@ -14,21 +14,21 @@ _DIGIT: Final = re.compile(r"[0-9]")
 
 
 def check_said(what: str, text: str) -> None:
-    """Raises Refused where ``text``, given as ``what``, is too long, not printable or may be a key."""
+    """Raise Refused where ``text``, given as ``what``, is too long, not printable or may be a key."""
     if len(text) > LONGEST_SAID or not text.isprintable():
         raise Refused(f"{what}: give at most {LONGEST_SAID} printable characters.")
     _check_no_key(what, text)
 
 
 def check_name(name: str, what: str = "name") -> None:
-    """Raises Refused where ``name``, given as ``what``, is blank, too long, not printable or may be a key."""
+    """Raise Refused where ``name``, given as ``what``, is blank, too long, not printable or may be a key."""
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise Refused(f"{what}: give 1 to {LONGEST_NAME} printable characters.")
     _check_no_key(what, name)
 
 
 def _check_no_key(what: str, text: str) -> None:
-    """Names are shown to everybody and sent along: a key in one would be a key no more."""
+    """Raise Refused where ``text`` may hold a key: everybody would see it, and it would be a key no more."""
     if any(len(w) == _KEY_LENGTH or _DIGIT.search(w) for w in _LONG_WORD.findall(text)):
         raise Refused(
             f"{what}: this holds what looks like an integration key, which everybody would see. If it is one, "

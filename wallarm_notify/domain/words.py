@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 
 def attempt_words(numbers: Iterable[int]) -> str:
-    """The attempts in words: ``attempt 3``, or ``attempts 1 to 4``."""
+    """Return the numbers of attempts in words: ``attempt 3``, or ``attempts 1 to 4``."""
     low, high = min(known := set(numbers)), max(known)
     return f"attempt {low}" if low == high else f"attempts {low} to {high}"
 
 
 def duration_of(seconds: float) -> str:
-    """``7 d``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
+    """Return ``7 d``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
     if 0 < seconds < 1:
         return f"{seconds:.2f} s"
     whole = round(seconds)
@@ -24,5 +24,5 @@ def duration_of(seconds: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 event``, ``2 events``."""
+    """Return ``1 event``, ``2 events``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
