@@ -22,7 +22,7 @@ from benchmarks.parts import BATCH, Desk, Silence, answered
 from benchmarks.stage import Void, say, stage
 from benchmarks.stored import store
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.schemas import read_call
+from wallarm_notify.schemas.read import read_call
 from wallarm_notify.store.queries import Queries
 
 EXPLAIN: Final = b"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF) "

@@ -24,10 +24,10 @@ from benchmarks.contenders import nothing
 from benchmarks.ours import event
 from benchmarks.stage import CORES, Stage, Void, say, stage
 from wallarm_notify.bootstrap import Wiring
-from wallarm_notify.domain.message import Message
+from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.outcome import Answer, Attempt
 from wallarm_notify.domain.sending import Claim
-from wallarm_notify.schemas import read_call
+from wallarm_notify.schemas.read import read_call
 
 INTEGRATIONS: Final = 1000
 BATCH: Final = 100

@@ -24,8 +24,8 @@ from sqlalchemy import text
 
 from wallarm_notify.devstack.embedded import DATABASE_URL, EmbeddedPostgres
 from wallarm_notify.devstack.shared_servers import database_of_our_own
+from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.health import Policy
-from wallarm_notify.domain.message import Message
 from wallarm_notify.services.review import Review
 from wallarm_notify.store import Store, migrations
 from wallarm_notify.store.connection import make_engine

@@ -16,7 +16,7 @@ def deliver(ids: list[int], links: list[int] | None = None) -> str:
     """Claims, and hands over what is sent and recorded beside the next claims.
 
     Where too much is under way already it waits for room, 2 s at most. ``links`` holds of each id the
-    link that this message is: see ``domain.message.Message``.
+    link that this message is: see ``domain.batches.Message``.
     """
     courier = wiring().courier
     courier.wait_for_room(START_WITHIN.total_seconds())

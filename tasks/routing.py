@@ -17,8 +17,8 @@ from wallarm_notify.broker.app import app
 from wallarm_notify.broker.quarantine import mark_returned
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import read_call
 from wallarm_notify.schemas.call_text import read_calls_or_texts
+from wallarm_notify.schemas.read import read_call
 
 log = logging.getLogger(__name__)
 

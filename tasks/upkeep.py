@@ -7,7 +7,7 @@ from wallarm_notify import task_names
 from wallarm_notify.broker.app import app
 from wallarm_notify.broker.unread import bring_in
 from wallarm_notify.domain.errors import NotifyError
-from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.words import counted
 
 log = logging.getLogger(__name__)
 

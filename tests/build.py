@@ -13,21 +13,21 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from wallarm_notify.domain.condition import Condition
-from wallarm_notify.domain.crossing import Crossing
 from wallarm_notify.domain.event import Event, Severity
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
 from wallarm_notify.domain.sending import Claim, Knobs, Sending
-from wallarm_notify.domain.trigger import Criteria, Trigger, TriggerDraft, check_criteria
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.crossing import Crossing
+from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, TriggerDraft, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     read_condition_option,
     read_filters,
     read_threshold,
 )
-from wallarm_notify.schemas import read_event
+from wallarm_notify.schemas.read import read_event
 from wallarm_notify.services.deliver import Delivery
 from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.ledger import draw_up
@@ -47,11 +47,11 @@ from wallarm_notify.store.encryption import KeyCipher, generate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from wallarm_notify.domain.batches import Message
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
-    from wallarm_notify.domain.firing import Firing
     from wallarm_notify.domain.ledger import Ledger
-    from wallarm_notify.domain.message import Message
+    from wallarm_notify.domain.triggers.firing import Firing
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -17,9 +17,10 @@ from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
-from wallarm_notify.schemas import is_deep, read_event
 from wallarm_notify.schemas.call_text import call_in, read_call_text
 from wallarm_notify.schemas.json_text import NoJson
+from wallarm_notify.schemas.read import read_event
+from wallarm_notify.schemas.storable import is_deep
 
 BYTES = 250_000
 
@@ -47,6 +48,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "one digit, again and again": {"path": times("1.")},
     "whole numbers of 4300 digits": {"x": [int("9" * 4300)] * (BYTES // 4302)},
     "small numbers": {"x": [1] * (BYTES // 3)},
+    "small numbers beside a word that no number is": {"path": "NaN", "x": [1] * (BYTES // 3)},
     "empty objects": {"x": [{}] * (BYTES // 4)},
     "brackets in a text": {"path": times("{[")},
     "backslashes": {"path": times("\\")},

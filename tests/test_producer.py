@@ -19,7 +19,7 @@ from kombu import Connection
 
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.producer import InvalidEvent, NotSent, Producer
-from wallarm_notify.schemas import read_call
+from wallarm_notify.schemas.read import read_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

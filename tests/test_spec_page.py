@@ -7,10 +7,10 @@ from typing import Final
 
 from documents import DOCS, code, read, table
 
-from wallarm_notify.domain.condition import TERMS, Condition
 from wallarm_notify.domain.event import EVENT_TYPES, Subscription
 from wallarm_notify.domain.retry import CYCLES
-from wallarm_notify.schemas import json_schema
+from wallarm_notify.domain.triggers.condition import TERMS, Condition
+from wallarm_notify.schemas.catalogue import json_schema
 
 SPEC: Final = read(DOCS / "spec.md")
 

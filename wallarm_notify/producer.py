@@ -26,9 +26,9 @@ from kombu.utils.json import loads
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.spelling import compact
-from wallarm_notify.schemas import read_event
+from wallarm_notify.domain.words import counted
+from wallarm_notify.schemas.read import read_event
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 from wallarm_notify.tls import (
     SSL_CERT_FILE,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from celery import Celery
 from e2e.system import eventually
 
-from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from chaos.armed import FOLDER, VARIABLE
 from chaos.beat_clock import CLOCK_FILE
 from chaos.judge import Expected, verdict
 from wallarm_notify.broker.redis_transport import NotingChannel
-from wallarm_notify.domain.trigger import TriggerDraft
+from wallarm_notify.domain.triggers.trigger import TriggerDraft
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from chaos.clocks import redis_clock_jumps
 from chaos.scene import INGESTED_WITHIN, Scene
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.trigger import TriggerDraft
+from wallarm_notify.domain.triggers.trigger import TriggerDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.canonical import canonical, hash_of
-from wallarm_notify.schemas import value_hash
+from wallarm_notify.schemas.read import value_hash
 
 JSON = st.recursive(
     st.none()
@@ -41,3 +42,24 @@ def test_two_spellings_of_one_value_have_one_hash(one: Any, other: Any) -> None:
 
 def test_another_value_has_another_hash() -> None:
     assert hash_of({**OWN, "ratio": 60}) != hash_of({**OWN, "ratio": 61})
+
+
+def test_canonical_json_is_compact_sorted_ascii() -> None:
+    assert canonical({"b": [1, 2.5, None, True], "a": "é\ud800"}) == (
+        '{"a":"\\u00e9\\ud800","b":[1,2.5,null,true]}'
+    )
+
+
+def test_canonical_json_of_the_deepest_is_the_same_by_the_other_way() -> None:
+    deep = json.loads("[" * 900 + '{"b":1,"a":[]}' + "]" * 900)
+    for _ in range(100_000):
+        deep = [deep]
+
+    assert canonical(deep) == "[" * 100_900 + '{"a":[],"b":1}' + "]" * 100_900
+
+
+def test_canonical_json_knows_an_end_of_what_has_none() -> None:
+    endless: list[Any] = [1]
+    endless.append(endless)
+
+    assert canonical(endless) == "[1,null]"

@@ -13,12 +13,12 @@ from build import an_event, an_event_for, criteria_of
 from golden_triggers import SAMPLES, golden, without_what_changes
 
 from e2e.system import System, a_key, eventually
-from wallarm_notify.domain.condition import Condition
-from wallarm_notify.domain.trigger import TriggerDraft
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.trigger import TriggerDraft
 
 if TYPE_CHECKING:
-    from wallarm_notify.domain.firing import Firing
-    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.domain.triggers.firing import Firing
+    from wallarm_notify.domain.triggers.trigger import Trigger
 
 
 def trigger(

@@ -12,7 +12,7 @@ from privileges import as_role, as_user, documented_broker, documented_postgres,
 from entrypoints.command_line import KEY, CommandLine
 from entrypoints.conftest import command_line
 from entrypoints.test_cli_program import every_command
-from wallarm_notify.schemas import read_call
+from wallarm_notify.schemas.read import read_call
 from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import an_event_for
 
-from wallarm_notify.domain.condition import Condition
-from wallarm_notify.domain.filters import FILTERS
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.filters import FILTERS
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine

@@ -18,11 +18,12 @@ import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
 from build import an_event_for, criteria_of
 
-from wallarm_notify.domain.firing import Window, fired
 from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
-from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.triggers.cells import Window
+from wallarm_notify.domain.triggers.firing import fired
+from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.domain.views import ShownAttempt, ShownFiring, ShownNotification, ToldOf
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,

@@ -12,11 +12,11 @@ from build import NOON, an_event_for, criteria_of
 from golden_triggers import FOLDER, SAMPLES, golden, without_what_changes, write
 
 from wallarm_notify.domain.client import Client
-from wallarm_notify.domain.condition import Condition
-from wallarm_notify.domain.firing import fired
 from wallarm_notify.domain.integration import IntegrationKey
-from wallarm_notify.domain.trigger import Trigger
-from wallarm_notify.domain.window import cell_of, window_of
+from wallarm_notify.domain.triggers.cells import cell_of, window_of
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.firing import fired
+from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body

@@ -27,7 +27,7 @@ from wallarm_notify.pagerduty import request as pagerduty
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body
-from wallarm_notify.schemas import read_event
+from wallarm_notify.schemas.read import read_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from meanwhile import overlapping
 
 from services.test_route import statements
-from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.trigger import TriggerChange
-from wallarm_notify.domain.window import cell_of, quiet_of, window_of
+from wallarm_notify.domain.triggers.cells import cell_of, quiet_of, window_of
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.trigger import TriggerChange
 from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
-    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.domain.triggers.trigger import Trigger
     from wallarm_notify.services.route import Routed
 
 HOUR = timedelta(hours=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wallarm_notify.domain.message import Message
+    from wallarm_notify.domain.batches import Message
     from wallarm_notify.domain.notification import Notification
 
 LATER = an_answer(429, retry_after=timedelta(minutes=30))

@@ -11,9 +11,8 @@ from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import Change, SwitchedOff
 from wallarm_notify.domain.notification import State
-from wallarm_notify.services.switch_off import SwitchedOff
 
 ANN = {"user": "Ann", "reason": "a test"}
 

@@ -11,9 +11,9 @@ import pytest
 from build import Bench, a_trigger_draft, an_event_for, criteria_of, eventually
 from meanwhile import overlapping
 
-from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.trigger import Threshold, TriggerChange
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.trigger import Threshold, TriggerChange
 
 ANN = {"user": "Ann"}
 

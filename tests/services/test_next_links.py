@@ -15,7 +15,7 @@ from wallarm_notify.services.next_links import GATHER, SOON, NextLinks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wallarm_notify.domain.message import Message
+    from wallarm_notify.domain.batches import Message
     from wallarm_notify.domain.notification import Notification
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.canonical import canonical
-from wallarm_notify.schemas import read_call, value_hash
+from wallarm_notify.schemas.read import read_call, value_hash
 
 if TYPE_CHECKING:
     from build import Bench

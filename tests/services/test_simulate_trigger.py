@@ -9,14 +9,16 @@ from build import NOON, Bench, an_event_for, criteria_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.services import simulate_trigger as simulating
-from wallarm_notify.services.simulate_trigger import TriggerSimulation, simulate_trigger
+from wallarm_notify.services.simulate_trigger import simulate_trigger
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     import pytest
+
+    from wallarm_notify.domain.simulation import TriggerSimulation
 
 
 def unsaved(condition: str, *filters: str, threshold: str | None = None) -> Trigger:

@@ -13,7 +13,7 @@ from build import RING, a_rejection, an_event, an_event_object
 
 from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import read_event
+from wallarm_notify.schemas.read import read_event
 from wallarm_notify.services.route import Router
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from wallarm_notify.services.take_in_ahead import AT_ONCE, TakeInAhead
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wallarm_notify.domain.batches import Message
     from wallarm_notify.domain.event import Event
-    from wallarm_notify.domain.message import Message
 
 
 def ahead(bench: Bench, hours: float = 1.0, **fields: object) -> Event:

@@ -16,8 +16,8 @@ from kombu import Queue
 
 from wallarm_notify import task_names
 from wallarm_notify.broker.app import CeleryDoorbell, check_broker
+from wallarm_notify.domain.batches import LONGEST_COUNTDOWN, messages
 from wallarm_notify.domain.errors import Unavailable
-from wallarm_notify.domain.message import LONGEST_COUNTDOWN, messages
 from wallarm_notify.domain.retry import WAITS
 from wallarm_notify.store.encryption import generate
 

@@ -21,8 +21,8 @@ from wallarm_notify.broker.broker_check import (
 )
 from wallarm_notify.broker.quarantine import RETURNED
 from wallarm_notify.broker.rabbitmq_check import check_rabbitmq
+from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.errors import Unavailable, with_errno
-from wallarm_notify.domain.message import Message
 from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.tls import certificate_fault
 from wallarm_notify.urls import shown, without_credentials

@@ -14,7 +14,7 @@ from kombu.message import Message
 from kombu.utils.json import dumps
 
 from wallarm_notify.broker.redis_transport import NotingChannel
-from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.words import counted
 from wallarm_notify.task_names import INGEST, INGEST_CALLS
 
 log = logging.getLogger(__name__)

@@ -17,10 +17,10 @@ from kombu.utils.json import dumps
 
 from wallarm_notify import task_names
 from wallarm_notify.broker.batching import events_in
-from wallarm_notify.domain.message import counted
-from wallarm_notify.schemas import is_deep
+from wallarm_notify.domain.words import counted
 from wallarm_notify.schemas.call_text import call_in
 from wallarm_notify.schemas.json_text import NoJson, text_of
+from wallarm_notify.schemas.storable import is_deep
 
 DEEPEST: Final = 256
 """Lists and objects within one another; Celery pickles a call, and stalls on what is too deep."""
@@ -132,7 +132,9 @@ def _fault_of_text(message: Any, app: Celery, queue: str) -> str | None:
         call = call_in(text_of(message.body))
     except NoJson as error:
         return f"cannot be decoded: it {error}"
-    told = {name: call.told(name) for name in ("task", "id", "origin") if name in call.fields}
+    told = {
+        name: call.field_value(name) for name in ("task", "id", "origin") if name in call.fields
+    }
     headers = told | message.headers
     name = headers.get("task")
     task_id = str(uuid4()) if headers.get("id") is None else headers["id"]

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from wallarm_notify.domain.health import WARNINGS, Window
+from wallarm_notify.domain.integration import Integration
 from wallarm_notify.domain.outcome import FailureReason, message_of
 
 SLOTS: Final = 48
@@ -56,7 +57,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What evidence tells beside the judgement: see ``evidence_of``."""
+    """What evidence tells beside the judgement."""
 
     answers: Sequence[Said] = ()
     last: LastAnswer | None = None
@@ -95,5 +96,20 @@ class SwitchOff:
 
     integration_id: int
     generation: int
+    policy: Mapping[str, Any]
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an integration is, or is not, switched off.
+
+    ``evidence`` and ``policy`` are documents as they are stored with a disabling: see
+    ``schemas.documents.health``. ``automatic``: they are those that it was switched off by.
+    """
+
+    integration: Integration
+    at: datetime
+    automatic: bool
     policy: Mapping[str, Any]
     evidence: Mapping[str, Any]

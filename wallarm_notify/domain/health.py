@@ -267,6 +267,15 @@ def judge(window: Window, policy: Policy) -> Judgement:
     )
 
 
+def ratio_of(judgement: Judgement) -> float | None:
+    """Return the failure ratio from 0 to 1, as events and documents have it; None: no attempts.
+
+    It is rounded down, so that what is under the limit never looks as if it were not.
+    """
+    counts = judgement.counts
+    return 10_000 * counts.failed // counts.attempts / 10_000 if counts.attempts else None
+
+
 def failures_to_limit(counts: Counts, policy: Policy) -> int | None:
     """How many more attempts in a row must fail until the ratio is reached.
 

@@ -1,7 +1,7 @@
 """A client's PagerDuty: its key, its region, what it subscribes to (spec 1)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -181,3 +181,28 @@ class Stored:
     disablings: int
     generation: int
     key_token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchedOff:
+    """What switching off came to: how many are told, what was cancelled, whether itself is told last.
+
+    ``triggers`` are those that a deleted integration was taken off, the ones left with none marked
+    by False.
+    """
+
+    told: int
+    cancelled: int
+    last: bool
+    triggers: Mapping[int, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """How many of an integration's notifications ended undelivered ``since`` it broke, by state.
+
+    It broke when the first of the failures happened that switched it off, or when somebody did.
+    """
+
+    since: datetime
+    counts: Mapping[str, int]

@@ -125,3 +125,16 @@ def message_of(response: str) -> str:
     errors = body.get("errors")
     details = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
     return f"{body['message']}: {details}" if details else str(body["message"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One test alert: its summary, and what PagerDuty answered."""
+
+    summary: str
+    answer: Answer
+
+    @property
+    def passed(self) -> bool:
+        """Whether PagerDuty took it."""
+        return self.answer.reason is None

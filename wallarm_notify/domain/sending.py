@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from wallarm_notify.domain.batches import notification_words
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.integration import IntegrationKey
-from wallarm_notify.domain.message import attempt_words, counted, notification_words
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.triggers.firing import Firing
+from wallarm_notify.domain.words import attempt_words, counted
 
 SLOW: timedelta = timedelta(seconds=1)
 """An integration is slow from the moment an answer is outstanding so long (engine 11)."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from wallarm_notify.domain.alert_identity import dedup_key
-from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.triggers.firing import Firing
 
 
 @dataclass(frozen=True, slots=True)

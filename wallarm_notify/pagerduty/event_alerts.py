@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.filters import DEFAULT_APPLICATION
 from wallarm_notify.domain.roles import role_name
+from wallarm_notify.domain.triggers.filters import DEFAULT_APPLICATION
 from wallarm_notify.pagerduty.encode import is_url
 
 

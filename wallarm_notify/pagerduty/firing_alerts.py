@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Final
 
-from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.firing import Firing, Window
-from wallarm_notify.domain.trigger import Threshold
+from wallarm_notify.domain.triggers.cells import Window
+from wallarm_notify.domain.triggers.condition import Condition
+from wallarm_notify.domain.triggers.firing import Firing
+from wallarm_notify.domain.triggers.trigger import Threshold
 from wallarm_notify.pagerduty.encode import is_url
 from wallarm_notify.pagerduty.event_alerts import Alert, alert_of, line_of
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import EVENT_TYPES, Event
-from wallarm_notify.domain.firing import Firing
+from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.pagerduty.encode import SOURCE, is_url
 from wallarm_notify.pagerduty.event_alerts import alert_of, line_of
 from wallarm_notify.pagerduty.firing_alerts import VIEW_EVENTS, alert_of_firing, events_link

@@ -1,8 +1,9 @@
-"""A call of ``events.ingest`` that cannot be read as a whole, read event by event (spec 2).
+"""Fault-tolerant reading of a call of ``events.ingest`` from its text, event by event (spec 2).
 
-The ordinary way reads a message at once, and what is wrong with one event is wrong with its message:
+The ordinary way (``read``) decodes a message at once, and what is wrong with one event is wrong with its message:
 a number of 4,301 digits, 300 levels, a mark of Celery's that cannot be understood, a byte that is no
-UTF-8. Only what that way refuses is read in this one.
+UTF-8. Only what that way refuses is read here: ``json_text`` cuts the text into pieces, and each event is decoded by
+itself.
 """
 
 import re
@@ -12,20 +13,15 @@ from hashlib import sha256
 from typing import Any, Final
 
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.schemas import (
-    KEPT_BYTES,
-    MAX_EVENT_BYTES,
-    read_call,
-    read_calls,
-    read_event,
-)
 from wallarm_notify.schemas.json_text import NoJson, Piece, outline_of, value_of
+from wallarm_notify.schemas.read import read_call, read_calls, read_event
+from wallarm_notify.schemas.storable import KEPT_BYTES, MAX_EVENT_BYTES
 
 _EMPTY: Final = re.compile(r'(?:null|false|0|""|\[\s*\]|\{\s*\})?')
 """What stands for no arguments in one language or another."""
 
 _NAMES: Final = ("id", "client_id", "type")
-"""What is told of an event that is rejected."""
+"""The fields by which a rejected event is known, where they can be read."""
 
 _LONGEST_NAME: Final = 60
 
@@ -34,7 +30,10 @@ _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The pieces of a call: its arguments, and, in Celery's protocol 1, the other fields of the message."""
+    """A call whose arguments are not decoded yet.
+
+    In Celery's protocol 1, where a message is one object, ``fields`` are all its fields.
+    """
 
     text: str
     positional: Sequence[Piece] = ()
@@ -43,13 +42,13 @@ class Call:
 
     @property
     def events(self) -> Sequence[Piece] | None:
-        """The events; None where the arguments are not those of ``events.ingest``."""
+        """The events, not decoded yet; None where the arguments are not those of ``events.ingest``."""
         given = [*self.positional, *self.keywords.values()]
         is_right = len(given) == 1 and (self.positional or "events" in self.keywords)
         return given[0].items if is_right else None
 
-    def told(self, name: str) -> Any:
-        """A field of the message itself; None where it is not there, or cannot be read."""
+    def field_value(self, name: str) -> Any:
+        """Return a field of the message itself; None where it is not there, or cannot be read."""
         try:
             return value_of(self.fields[name].text)
         except (KeyError, NoJson):
@@ -57,7 +56,7 @@ class Call:
 
 
 def call_in(text: str) -> Call:
-    """The call that ``text``, a message's body, is. Raises NoJson."""
+    """Return the call that ``text``, a message's body, is. Raises NoJson."""
     body = outline_of(text, 3)
     if body.items is None:
         fields = body.fields
@@ -81,12 +80,12 @@ _NULL: Final = Piece("null")
 
 
 def _is_empty(piece: Piece) -> bool:
-    """Whether it stands for nothing, in one language or another."""
+    """Tell whether it stands for no arguments, in one language or another."""
     return _EMPTY.fullmatch(piece.text) is not None and not piece.head
 
 
 def read_call_text(text: str) -> tuple[list[Event], list[Rejection]]:
-    """The events of the call that ``text`` is, and what of it is rejected. Raises NoJson where it is none.
+    """Return the events of the call that ``text`` is, and what of it is rejected. Raises NoJson where it is none.
 
     Wrong arguments make one rejection that keeps the whole call.
     """
@@ -94,15 +93,18 @@ def read_call_text(text: str) -> tuple[list[Event], list[Rejection]]:
     if call.events is None:
         # Of the values only what they are, which is all that the sentence says of them.
         _, (wrong,) = read_call(
-            [_outline(value) for value in call.positional],
-            {name: _outline(value) for name, value in call.keywords.items()},
+            [_value_or_shape(value) for value in call.positional],
+            {name: _value_or_shape(value) for name, value in call.keywords.items()},
         )
         return [], [_kept(wrong, wrong.reason, text)]
     return _read(call.events)
 
 
 def read_message_text(text: str) -> tuple[list[Event], list[Rejection]]:
-    """The same of a message that was undecodable, or was mended by hand: a list of events will do as well."""
+    """Return the events and rejections of a message that was undecodable, or was mended by hand.
+
+    A list of events will do as well as a call. Raises NoJson.
+    """
     items = outline_of(text, 1).items
     if items is not None and all(item.text.startswith("{") for item in items):
         return _read(items)
@@ -110,7 +112,10 @@ def read_message_text(text: str) -> tuple[list[Event], list[Rejection]]:
 
 
 def read_calls_or_texts(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
-    """The same of several calls, each in Celery's form, or as the text of one that was not read yet."""
+    """Return the events and rejections of several calls, in their order.
+
+    Each is in Celery's form, or an object with the ``text`` of one that was not read yet.
+    """
     events: list[Event] = []
     rejections: list[Rejection] = []
     for call in calls:
@@ -132,7 +137,7 @@ def _read_or_kept(text: str) -> tuple[list[Event], list[Rejection]]:
 
 
 def read_event_text(text: str) -> Event | Rejection:
-    """The event that ``text`` is, or why it cannot be taken in; never raises."""
+    """Return the event that ``text`` is, or why it cannot be taken in; never raises."""
     try:
         value = value_of(text)
     except NoJson as error:
@@ -149,8 +154,8 @@ def _read(pieces: Sequence[Piece]) -> tuple[list[Event], list[Rejection]]:
 
 
 def _unread(text: str, error: NoJson) -> Rejection:
-    """The rejection of an event that cannot be read, with what is told of it, and the field that it is for."""
-    told: dict[str, Any] = {}
+    """Return the rejection of an event that cannot be read, with what of it can be, and the field that it is for."""
+    known: dict[str, Any] = {}
     reason = ""
     for name, value in _fields(text).items():
         if error.is_of_form and name not in _NAMES:
@@ -161,8 +166,8 @@ def _unread(text: str, error: NoJson) -> Rejection:
             if not (error.is_of_form or trouble.is_of_form):
                 reason = reason or f"{_shown(name)} {trouble}."
         else:
-            told |= {name: read} if name in _NAMES else {}
-    return _kept(_nothing_but(told), reason or f"The event {error}.", text)
+            known |= {name: read} if name in _NAMES else {}
+    return _kept(_nothing_but(known), reason or f"The event {error}.", text)
 
 
 def _fields(text: str) -> Mapping[str, Piece]:
@@ -172,15 +177,15 @@ def _fields(text: str) -> Mapping[str, Piece]:
         return {}
 
 
-def _nothing_but(told: Mapping[str, Any]) -> Rejection:
-    read = read_event(told)
+def _nothing_but(known: Mapping[str, Any]) -> Rejection:
+    read = read_event(known)
     if isinstance(read, Event):
-        raise TypeError(told)  # it has no time
+        raise TypeError(known)  # it has no time
     return read
 
 
 def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
-    """``rejection`` for another reason, with its ``text`` as it came, but for what cannot be stored."""
+    """Return ``rejection`` for another reason, with its ``text`` as it came, but for what cannot be stored."""
     text = _UNSTORABLE.sub("\ufffd", text)
     raw = text.encode()
     cut = len(raw) > MAX_EVENT_BYTES
@@ -195,7 +200,8 @@ def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
     )
 
 
-def _outline(value: Piece) -> Any:
+def _value_or_shape(value: Piece) -> Any:
+    """Return the value, or, where it cannot be read, an empty one of its kind."""
     try:
         return value_of(value.text)
     except NoJson:

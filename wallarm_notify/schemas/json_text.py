@@ -1,8 +1,11 @@
-"""Reading JSON piece by piece, so that what is wrong with one piece is wrong with no other (spec 2).
+"""Fault-tolerant reading of JSON: what is wrong with one piece of a text is wrong with no other (spec 2).
+
+A text is first cut at its brackets and commas, without decoding anything. What comes of it is its *outline*, made of
+*pieces*: each is the text of one value. Then each piece is decoded by itself, or not at all.
 
 Where lists and objects begin and end can be told from brackets and quotes alone, however deep they lie
 within one another, however long a number is, and whatever else is wrong between them. It takes time by
-the length of the text, and no recursion.
+the length of the text, and no recursion beyond the levels asked for.
 """
 
 import json
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kombu.utils.json import object_hook
 
-from wallarm_notify.schemas import MAX_DEPTH, MAX_DIGITS
+from wallarm_notify.schemas.storable import MAX_DEPTH, MAX_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +51,7 @@ class NoJson(ValueError):
 
 
 def text_of(raw: bytes | bytearray | memoryview | str) -> str:
-    """``raw`` as text, and without what may stand around JSON; bytes that are no UTF-8 become U+FFFD.
+    """Return ``raw`` as text without what may stand around JSON; bytes that are no UTF-8 become U+FFFD.
 
     UTF-16 and UTF-32 are told by their first bytes.
     """
@@ -60,10 +63,10 @@ def text_of(raw: bytes | bytearray | memoryview | str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A value as it stands.
+    """The text of one value, not decoded.
 
-    Where it is a list or an object, ``inner`` holds what is in it, if that was asked for: what stands between
-    its commas, blank pieces left out. ``head`` is what stands before the value: the name of a field.
+    Where it is a list or an object, ``inner`` holds the pieces in it, if that level was asked for: what stands
+    between its commas, blank ones left out. ``head`` is what stands before the value: the name of a field.
     """
 
     text: str
@@ -72,12 +75,12 @@ class Piece:
 
     @property
     def items(self) -> "Sequence[Piece] | None":
-        """What is in the list that it is; None where it is none."""
+        """The pieces of the list that it is; None where it is none."""
         return self.inner if self.text.startswith("[") and not self.head else None
 
     @property
     def fields(self) -> "dict[str, Piece]":
-        """What is in the object that it is, by name; of two with one name the last counts, as everywhere.
+        """The pieces of the object that it is, by name; of two with one name the last counts, as everywhere.
 
         Raises NoJson.
         """
@@ -87,7 +90,7 @@ class Piece:
 
 
 def outline_of(text: str, levels: int) -> Piece:
-    """The list or object that ``text`` is, with what is in it over so many ``levels``. Raises NoJson.
+    """Return the list or object that ``text`` is, cut into pieces over so many ``levels``. Raises NoJson.
 
     Each character is looked at once or twice.
     """
@@ -100,7 +103,7 @@ def outline_of(text: str, levels: int) -> Piece:
 
 
 def _inside(text: str, place: int, levels: int) -> tuple[list[Piece], int]:
-    """What is in the list or object that begins at ``place``, and where it ends."""
+    """Return the pieces of the list or object that begins at ``place``, and where it ends."""
     closer = _CLOSED_BY[text[place]]
     pieces = []
     while True:
@@ -114,7 +117,7 @@ def _inside(text: str, place: int, levels: int) -> tuple[list[Piece], int]:
 
 
 def _piece(text: str, begin: int, levels: int) -> tuple[Piece, int]:
-    """What stands between ``begin`` and the next comma or closing bracket of the same level, and where that is."""
+    """Return what stands from ``begin`` to the next comma or closing bracket of its level, and where that is."""
     place = begin
     inner: list[Piece] | None = None
     head, last = "", begin
@@ -141,7 +144,7 @@ def _piece(text: str, begin: int, levels: int) -> tuple[Piece, int]:
 
 
 def _past(text: str, place: int) -> int:
-    """Where the list or object ends that begins at ``place``."""
+    """Return where the list or object ends that begins at ``place``."""
     flat = _FLAT_ONE.match(text, place)
     if flat is not None:
         return flat.end()
@@ -173,7 +176,7 @@ class _Mismatch(NoJson):
 
 
 def _field(piece: Piece) -> tuple[str, Piece]:
-    """The name and the value that a piece of an object is."""
+    """Return the name and the value that a piece of an object is."""
     found = _NAME.fullmatch(piece.head) if piece.head else _NAME.match(piece.text)
     if found is None:
         raise NoJson("has a field without a name")
@@ -189,7 +192,7 @@ def _name_of(string: str) -> str:
 
 
 def value_of(text: str) -> Any:
-    """The value that ``text`` is, with control characters in its strings. Raises NoJson.
+    """Return the value that ``text`` is; its strings may hold control characters. Raises NoJson.
 
     What Celery marks as a time or a UUID is one, as elsewhere; a mark that cannot be understood stays
     the object that it is: whoever is attacked may be sent one.

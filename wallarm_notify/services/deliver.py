@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from wallarm_notify.domain.batches import Message, messages
 from wallarm_notify.domain.clock import BACK_FROM, Clock, since_boot
 from wallarm_notify.domain.health import by_minute
-from wallarm_notify.domain.message import (
-    Message,
-    messages,
-)
 from wallarm_notify.domain.notification import (
     MESSAGE_SIZE,
     WORKER_LOST,

@@ -12,13 +12,9 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
-from wallarm_notify.domain.condition import CONDITIONS_OF, Condition
-from wallarm_notify.domain.crossing import Crossing, Near, crossings
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.firing import MOST_EVENTS_NAMED, Firing, fired, thing_of
-from wallarm_notify.domain.trigger import Threshold, Trigger
-from wallarm_notify.domain.window import (
+from wallarm_notify.domain.triggers.cells import (
     CELLS,
     CellChange,
     CellKey,
@@ -30,6 +26,10 @@ from wallarm_notify.domain.window import (
     stretches,
     window_of,
 )
+from wallarm_notify.domain.triggers.condition import CONDITIONS_OF, Condition
+from wallarm_notify.domain.triggers.crossing import Crossing, Near, crossings
+from wallarm_notify.domain.triggers.firing import MOST_EVENTS_NAMED, Firing, fired, thing_of
+from wallarm_notify.domain.triggers.trigger import Threshold, Trigger
 
 
 class FiringQueries(Protocol):

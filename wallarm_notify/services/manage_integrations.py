@@ -12,35 +12,26 @@ from wallarm_notify.domain.integration import (
     Integration,
     IntegrationKey,
     Stored,
+    SwitchedOff,
+    Unsent,
     default_name,
 )
-from wallarm_notify.domain.said import check_name, check_said
+from wallarm_notify.domain.text import check_name, check_said
 from wallarm_notify.services.announce import announce
 from wallarm_notify.services.manage_triggers import updated_event
-from wallarm_notify.services.switch_off import SwitchedOff, SwitchingOff
+from wallarm_notify.services.switch_off import SwitchingOff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.notification import Notification
-    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.domain.triggers.trigger import Trigger
     from wallarm_notify.services.ports import Doorbell
     from wallarm_notify.store import Store, Transaction
 
 DUE_SLICE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """How many of an integration's notifications ended undelivered ``since`` it broke, by state.
-
-    It broke when the first of the failures happened that switched it off, or when somebody did.
-    """
-
-    since: datetime
-    counts: Mapping[str, int]
 
 
 class Management:

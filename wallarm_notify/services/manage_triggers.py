@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.message import messages
-from wallarm_notify.domain.said import LONGEST_NAME, check_name, check_said
-from wallarm_notify.domain.trigger import (
-    Criteria,
+from wallarm_notify.domain.text import LONGEST_NAME, check_name, check_said
+from wallarm_notify.domain.triggers.trigger import (
     Trigger,
     TriggerChange,
     TriggerDraft,
     check_criteria,
     default_name,
 )
+from wallarm_notify.schemas.documents.triggers import trigger_settings
 from wallarm_notify.services.announce import announce, own_event
 from wallarm_notify.services.trigger_listings import there_is
 
@@ -194,36 +194,14 @@ def _event(
 
 def differences(before: Trigger, after: Trigger) -> dict[str, Any]:
     """What differs, by field, as JSON has it; a comment's text is for colleagues and not told."""
-    old, new = fields_of(before), fields_of(after)
+    old: dict[str, Any] = {**trigger_settings(before)}
+    new: dict[str, Any] = {**trigger_settings(after)}
     if before.comment != after.comment:
         return {**differences(replace(before, comment=after.comment), after), "comment": {}}
     return {
         name: {"before": old[name], "after": value}
         for name, value in new.items()
         if old[name] != value
-    }
-
-
-def fields_of(trigger: Trigger) -> dict[str, Any]:
-    """What an administrator sets of a trigger, as JSON has it; its keys are stable."""
-    return {
-        "name": trigger.name,
-        "comment": trigger.comment,
-        "enabled": trigger.enabled,
-        **criteria_fields(trigger.criteria),
-        "integration_ids": list(trigger.integration_ids),
-    }
-
-
-def criteria_fields(criteria: Criteria) -> dict[str, Any]:
-    """Criteria as JSON has them: periods in seconds; its keys are stable."""
-    return {
-        "condition": str(criteria.condition),
-        "filters": [
-            {"id": one.id, "operator": str(one.operator), "values": list(one.values)}
-            for one in criteria.filters
-        ],
-        "threshold": None if criteria.threshold is None else criteria.threshold.fields,
     }
 
 

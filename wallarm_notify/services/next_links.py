@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Final
 
+from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.clock import Clock, since_boot
-from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.services.ports import Doorbell
 

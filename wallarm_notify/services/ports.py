@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from wallarm_notify.domain.message import Message
+from wallarm_notify.domain.batches import Message
 
 T = TypeVar("T")
 QueriesT_co = TypeVar("QueriesT_co", covariant=True)

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wallarm_notify.domain.errors import TooMuch
-from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import REPLAYABLE, Notification, replayed
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.evidence import Crossing, Details, Suspect, SwitchOff
@@ -14,15 +14,17 @@ from wallarm_notify.domain.health import (
     Policy,
     Window,
     judge,
+    ratio_of,
 )
-from wallarm_notify.domain.message import counted, duration_of
 from wallarm_notify.domain.outage import (
     SMALL_OUTAGE_LONGEST,
     Outage,
     outages_of,
     small_outage,
 )
-from wallarm_notify.services.explain import details_of, evidence_of, policy_document, ratio_of
+from wallarm_notify.domain.words import counted, duration_of
+from wallarm_notify.schemas.documents.health import evidence_document, policy_document
+from wallarm_notify.services.explain import details_of
 from wallarm_notify.services.switch_off import SwitchingOff
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.integration import Stored
     from wallarm_notify.domain.notification import Notification
+    from wallarm_notify.schemas.documents.health import EvidenceDocument
     from wallarm_notify.services.ports import Doorbell
     from wallarm_notify.store import Store, Transaction
 
@@ -61,9 +64,9 @@ class Case:
         return judge(self.window, self.policy)
 
     @property
-    def evidence(self) -> dict[str, Any]:
+    def evidence(self) -> EvidenceDocument:
         """The document that is kept."""
-        return evidence_of(self.window, self.policy, self.at, self.details)
+        return evidence_document(self.window, self.policy, self.at, self.details)
 
     @property
     def last_error(self) -> str | None:

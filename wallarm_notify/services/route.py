@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.clock import AheadTally, Clock, since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
 from wallarm_notify.domain.integration import Subscriber, subscribers
 from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
-from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import (
     MESSAGE_SIZE,
     NewNotification,
@@ -21,6 +21,7 @@ from wallarm_notify.domain.notification import (
     fresh,
 )
 from wallarm_notify.domain.sending import Claim, Knobs, Made, Sending
+from wallarm_notify.domain.words import counted
 from wallarm_notify.services.deliver import claim_new
 from wallarm_notify.services.fire import fire
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from wallarm_notify.domain.firing import Firing
+    from wallarm_notify.domain.triggers.firing import Firing
     from wallarm_notify.services.ports import Doorbell
     from wallarm_notify.store import Store, Transaction
 

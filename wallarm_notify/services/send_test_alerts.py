@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.outcome import Tested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.integration import IntegrationKey
     from wallarm_notify.domain.outcome import Answer
     from wallarm_notify.store import Store, Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Tested:
-    """One test alert: its summary, and what PagerDuty answered."""
-
-    summary: str
-    answer: Answer
-
-    @property
-    def passed(self) -> bool:
-        """Whether PagerDuty took it."""
-        return self.answer.reason is None
 
 
 @dataclass(frozen=True, slots=True)

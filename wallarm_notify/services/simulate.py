@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,7 @@ from wallarm_notify.domain.outage import (
     is_in_outage,
     small_outage,
 )
-from wallarm_notify.domain.retry import SCHEDULE
+from wallarm_notify.domain.simulation import Simulation, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,44 +39,6 @@ SLICE: Final = timedelta(hours=1)
 LONGEST_SLICE: Final = timedelta(days=1)
 
 MANY_CELLS: Final = 50_000
-
-SOON: Final = SCHEDULE
-"""Healed within a whole schedule: the retries alone would have got through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """An integration that would have been switched off, and what became of it in fact.
-
-    ``healed_at`` is when its first attempt after that succeeded, None: none did.
-    """
-
-    integration_id: int
-    client_id: int
-    name: str | None
-    at: datetime
-    judgement: Judgement
-    healed_at: datetime | None
-
-    @property
-    def healed_soon(self) -> bool:
-        """Whether its retries alone would have got through: switching it off would have been wrong."""
-        return self.healed_at is not None and self.healed_at - self.at <= SOON
-
-
-@dataclass(frozen=True, slots=True)
-class Simulation:
-    """What a policy would have come to between two moments.
-
-    ``integrations`` had ``attempts`` between them.
-    """
-
-    policy: Policy
-    since: datetime
-    until: datetime
-    integrations: int
-    attempts: int
-    verdicts: Sequence[Verdict]
 
 
 class _Rolling:

@@ -9,48 +9,25 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from wallarm_notify.domain.crossing import Near
-from wallarm_notify.domain.window import CELLS, CellChange, CellKey, Reach, in_stretches
+from wallarm_notify.domain.simulation import TriggerSimulation, WouldFire
+from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, in_stretches
+from wallarm_notify.domain.triggers.crossing import Near
 from wallarm_notify.services.fire import fire, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from wallarm_notify.domain.condition import Condition
     from wallarm_notify.domain.event import Arrival
-    from wallarm_notify.domain.firing import Firing
-    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.domain.triggers.condition import Condition
+    from wallarm_notify.domain.triggers.firing import Firing
+    from wallarm_notify.domain.triggers.trigger import Trigger
     from wallarm_notify.store import Store
 
 AT_ONCE: Final = 5000
 """So many stored events are looked at in one transaction."""
 
 _FIRST: Final = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class WouldFire:
-    """A firing that there would have been, and when."""
-
-    at: datetime
-    occurred_at: datetime
-    firing: Firing
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerSimulation:
-    """What a trigger would have done with the events that came in between two times.
-
-    ``events`` are those of its kind, ``matched`` those that pass its filters.
-    """
-
-    trigger: Trigger
-    since: datetime
-    until: datetime
-    events: int
-    matched: int
-    firings: Sequence[WouldFire]
 
 
 def simulate_trigger(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
+from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotifyError
-from wallarm_notify.domain.message import counted, messages
 from wallarm_notify.domain.notification import Notification, State, ended, rung
 from wallarm_notify.domain.overdue import is_long_overdue, shares_of
+from wallarm_notify.domain.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from wallarm_notify.domain.message import messages
+from wallarm_notify.domain.batches import messages
+from wallarm_notify.domain.integration import SwitchedOff
 from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
 from wallarm_notify.services.announce import announce, own_event
 
@@ -22,20 +22,6 @@ INTEGRATION_TYPE: Final = "pager_duty"
 """What the original calls this kind of integration."""
 
 CANCEL_SLICE: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchedOff:
-    """What switching off came to: how many are told, what was cancelled, whether itself is told last.
-
-    ``triggers`` are those that a deleted integration was taken off, the ones left with none marked
-    by False.
-    """
-
-    told: int
-    cancelled: int
-    last: bool
-    triggers: Mapping[int, bool] = field(default_factory=dict)
 
 
 class SwitchingOff:

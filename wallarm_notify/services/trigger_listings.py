@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from wallarm_notify.domain.errors import NotFound
 
 if TYPE_CHECKING:
-    from wallarm_notify.domain.trigger import Trigger
+    from wallarm_notify.domain.triggers.trigger import Trigger
     from wallarm_notify.domain.views import ShownFiring
     from wallarm_notify.store import Store, Transaction
 

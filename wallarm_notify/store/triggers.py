@@ -7,15 +7,15 @@ from json import dumps
 from typing import Any, Final
 from uuid import UUID
 
-from wallarm_notify.domain.condition import Condition, Filter
-from wallarm_notify.domain.crossing import Near
 from wallarm_notify.domain.event import Arrival, Event
-from wallarm_notify.domain.filters import Operator
-from wallarm_notify.domain.firing import Firing, Window
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.trigger import Criteria, Threshold, Trigger, TriggerDraft
+from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, Window
+from wallarm_notify.domain.triggers.condition import Condition, Filter
+from wallarm_notify.domain.triggers.crossing import Near
+from wallarm_notify.domain.triggers.filters import Operator
+from wallarm_notify.domain.triggers.firing import Firing
+from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
 from wallarm_notify.domain.views import ShownFiring, ToldOf
-from wallarm_notify.domain.window import CELLS, CellChange, CellKey, Reach
 from wallarm_notify.store.queries import Queries
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,

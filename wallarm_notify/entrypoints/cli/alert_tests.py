@@ -2,25 +2,15 @@
 
 from collections.abc import Sequence
 
-from wallarm_notify.domain.outcome import Answer, message_of
+from wallarm_notify.domain.outcome import Answer, Tested, message_of
 from wallarm_notify.entrypoints.cli.output import fixed, number, print_json, print_table, say
-from wallarm_notify.services.send_test_alerts import Tested
+from wallarm_notify.schemas.documents.integrations import alert_answers_document
 
 
 def print_tested(tested: Sequence[Tested], *, as_json: bool) -> None:
     """Prints what PagerDuty answered to each test alert, or the network error."""
     if as_json:
-        alerts = [
-            {
-                "summary": one.summary,
-                "passed": one.passed,
-                "status_code": one.answer.status,
-                "error": one.answer.reason,
-                "response": one.answer.response,
-            }
-            for one in tested
-        ]
-        print_json({"passed": all(one.passed for one in tested), "tests": alerts})
+        print_json(alert_answers_document(tested))
         return
     print_table(
         ["Test alert", fixed("Result"), number("Status"), "Answer"],

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from wallarm_notify.domain.client import CLOUDS, Client
-from wallarm_notify.domain.said import check_name
+from wallarm_notify.domain.text import check_name
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -24,6 +24,7 @@ from wallarm_notify.entrypoints.cli.output import (
     print_table,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.schemas.documents.clients import client_document
 
 
 @click.group(epilog=example("wallarm-notify clients set 1 --name 'Example Corp' --cloud eu"))
@@ -56,7 +57,7 @@ def set_client(
     record = parts.plain_store.transact(work)
     client = Client.of(client_id, *record, default_cloud=parts.settings.cloud)
     if as_json:
-        print_json(_document(client))
+        print_json(client_document(client))
     else:
         print_fields(_row(client))
 
@@ -72,7 +73,7 @@ def list_clients(limit: int, cursor: str | None, as_json: bool) -> None:
     shown = [Client.of(*row, default_cloud=parts.settings.cloud) for row in rows[:limit]]
     following = str(shown[-1].id) if len(rows) > limit else None
     if as_json:
-        print_listing([_document(client) for client in shown], following)
+        print_listing([client_document(client) for client in shown], following)
         return
     print_table(
         [number("ID"), "Name", fixed("Cloud"), "Partner"],
@@ -80,15 +81,6 @@ def list_clients(limit: int, cursor: str | None, as_json: bool) -> None:
         nothing="No clients.",
     )
     print_more(following)
-
-
-def _document(client: Client) -> dict[str, object]:
-    return {
-        "id": client.id,
-        "name": client.name,
-        "cloud": client.cloud,
-        "partner_name": client.partner_name,
-    }
 
 
 def _row(client: Client) -> list[tuple[str, object]]:

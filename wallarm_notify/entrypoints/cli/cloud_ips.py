@@ -5,6 +5,7 @@ import click
 from wallarm_notify.domain.client import CLOUD_ADDRESSES, CLOUDS
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import fixed, print_listing, print_table
+from wallarm_notify.schemas.documents.clients import cloud_document
 
 
 @click.command("cloud-ips", epilog=example("wallarm-notify cloud-ips --cloud eu"))
@@ -14,7 +15,7 @@ def cloud_ips(cloud: str | None, as_json: bool) -> None:
     """List the clouds' public addresses, for allow-lists; needs no setting."""
     chosen = CLOUDS if cloud is None else (cloud,)
     if as_json:
-        print_listing([{"cloud": c, "addresses": CLOUD_ADDRESSES[c]} for c in chosen])
+        print_listing([cloud_document(c) for c in chosen])
         return
     rows = [(c.upper(), address) for c in chosen for address in CLOUD_ADDRESSES[c]]
     print_table([fixed("Cloud"), fixed("Address")], rows, nothing="")

@@ -2,22 +2,21 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import click
 
-from wallarm_notify.domain.condition import (
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.triggers.cells import Window
+from wallarm_notify.domain.triggers.condition import (
     Condition,
     Filter,
     check_number,
     read_condition,
     read_filter,
 )
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.filters import FILTERS, Operator
-from wallarm_notify.domain.firing import Window
-from wallarm_notify.domain.trigger import Criteria, Threshold, check_threshold
+from wallarm_notify.domain.triggers.filters import Operator
+from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, check_threshold
 from wallarm_notify.entrypoints.cli.options import LINE, read_duration
 from wallarm_notify.entrypoints.cli.output import time_of
 
@@ -86,27 +85,6 @@ def _filter_text(one: Filter) -> str:
     return f"{one.id}{sign}{','.join(map(str, one.values))}"
 
 
-def window_document(window: Window | None) -> dict[str, datetime] | None:
-    """A window in JSON; None where each event fires."""
-    return None if window is None else {"from": window.start, "to": window.end}
-
-
 def window_text(window: Window | None) -> str:
     """A window for people."""
     return "" if window is None else f"{time_of(window.start)} to {time_of(window.end)}"
-
-
-def condition_rows() -> list[tuple[str, str, str, str]]:
-    """Each condition with the event type it looks at, when it fires, and the filters it takes."""
-    return [
-        (
-            str(condition),
-            condition.terms.event_type,
-            "threshold" if condition.terms.counted else "each event",
-            ", ".join(
-                f"{one}{'' if Operator.NE in FILTERS[one].operators else ' (= only)'}"
-                for one in condition.terms.filters
-            ),
-        )
-        for condition in Condition
-    ]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.errors import Refused, Unavailable
-from wallarm_notify.entrypoints.cli.output import counted, note
+from wallarm_notify.domain.words import counted
+from wallarm_notify.entrypoints.cli.output import note
 
 if TYPE_CHECKING:
     from wallarm_notify.producer import Producer

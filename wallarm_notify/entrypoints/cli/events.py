@@ -1,16 +1,14 @@
 """``wallarm-notify events``: sending events, what they may be, and those that could not be taken in."""
 
-import re
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection
-from wallarm_notify.domain.views import ShownRejection
+from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.emission import LONGEST_LINE, Emission, read_object
 from wallarm_notify.entrypoints.cli.options import (
     ID,
@@ -20,7 +18,6 @@ from wallarm_notify.entrypoints.cli.options import (
     read_cursor,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     note,
@@ -35,6 +32,15 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.schemas.documents.events import (
+    ResubmittedDocument,
+    ResubmittedMessageDocument,
+    ahead_document,
+    rejection_document,
+    rejection_item,
+    set_aside_document,
+    undecodable_document,
+)
 from wallarm_notify.services.listings import show_rejection, show_undecodable
 from wallarm_notify.services.resubmit_message import ResubmitMessage
 from wallarm_notify.services.set_aside import show_set_aside
@@ -99,7 +105,9 @@ def emit(ctx: click.Context, *, file: Path, as_json: bool) -> None:
 @json_option
 def types(as_json: bool) -> None:
     """List the types of events and their fields; needs no setting."""
-    items = _types()
+    from wallarm_notify.schemas.documents.event_types import event_type_documents  # noqa: PLC0415 - pydantic
+
+    items = event_type_documents()
     if as_json:
         print_listing(items)
         return
@@ -124,7 +132,7 @@ def types(as_json: bool) -> None:
 @click.option("--json", "_as_json", is_flag=True, help="It is always JSON.")
 def schema(_as_json: bool) -> None:
     """Print the JSON Schema of an event, for producers in any language; needs no setting."""
-    from wallarm_notify.schemas import json_schema  # noqa: PLC0415 - pydantic, only here
+    from wallarm_notify.schemas.catalogue import json_schema  # noqa: PLC0415 - pydantic, only here
 
     print_json(json_schema())
 
@@ -142,7 +150,7 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
     """List the events that were rejected and why, newest first; or show one, with what was kept of it."""
     if rejected_id is not None:
         shown_one = show_rejection(wiring().plain_store, rejected_id)
-        _show(_document(shown_one) | {"resubmitted_as": shown_one.resubmitted_as}, as_json=as_json)
+        _show(rejection_document(shown_one), as_json=as_json)
         return
     before = read_cursor(cursor)
     rows, undecodable = wiring().plain_store.transact(
@@ -151,7 +159,7 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
     shown = rows[:limit]
     following = str(shown[-1].id) if len(rows) > limit else None
     if as_json:
-        print_listing([_document(r) for r in shown], following)
+        print_listing([rejection_item(r) for r in shown], following)
     else:
         print_table(
             [number("ID"), fixed("Received"), number("Client"), fixed("Type"), "Reason"],
@@ -178,14 +186,15 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
 def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the messages that no events could be read from, newest first; or show one, with what was kept of it."""
     if message_id is not None:
-        _show(asdict(show_undecodable(wiring().plain_store, message_id)), as_json=as_json)
+        message = show_undecodable(wiring().plain_store, message_id)
+        _show(undecodable_document(message), as_json=as_json)
         return
     before = read_cursor(cursor)
     rows = wiring().plain_store.transact(lambda tx: tx.undecodable(before, limit + 1))
     shown = rows[:limit]
     following = str(shown[-1].id) if len(rows) > limit else None
     if as_json:
-        print_listing([asdict(m) for m in shown], following)
+        print_listing([undecodable_document(m) for m in shown], following)
         return
     print_table(
         [number("ID"), fixed("Received"), number("Bytes"), words("Content type"), "Reason"],
@@ -208,14 +217,15 @@ def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json:
 def set_aside(call_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the calls of events.ingest that workers died of, newest first; or show one, whole."""
     if call_id is not None:
-        _show(asdict(show_set_aside(wiring().plain_store, call_id)), as_json=as_json)
+        call = show_set_aside(wiring().plain_store, call_id)
+        _show(set_aside_document(call), as_json=as_json)
         return
     before = read_cursor(cursor)
     rows = wiring().plain_store.transact(lambda tx: tx.set_aside_calls(before, limit + 1))
     shown = rows[:limit]
     following = str(shown[-1].id) if len(rows) > limit else None
     if as_json:
-        print_listing([asdict(call) for call in shown], following)
+        print_listing([set_aside_document(call) for call in shown], following)
         return
     print_table(
         [number("ID"), fixed("Set aside"), fixed("Tried again"), number("Bytes"), "Beginning"],
@@ -235,7 +245,7 @@ def ahead(limit: int, as_json: bool) -> None:
     """
     rows = wiring().plain_store.transact(lambda tx: tx.events_ahead(limit))
     if as_json:
-        print_listing([asdict(r) for r in rows])
+        print_listing([ahead_document(event) for event in rows])
         return
     print_table(
         [number("Client"), fixed("Type"), fixed("Taken in"), "Event"],
@@ -296,13 +306,13 @@ def _resubmit_event(rejected_id: int, file: Path | None, *, as_json: bool) -> No
     routed = parts.resubmit.submit(rejected_id, event)
     if as_json:
         print_json(
-            {
-                "id": rejected_id,
-                "event_id": event.id,
-                "matched": bool(routed.matched),
-                "notifications": len(routed.pending),
-                "skipped": routed.skipped,
-            }
+            ResubmittedDocument(
+                id=rejected_id,
+                event_id=event.id,
+                matched=bool(routed.matched),
+                notifications=len(routed.pending),
+                skipped=routed.skipped,
+            )
         )
     else:
         say(f"Rejected event {rejected_id} is event {event.id} now: {routed.words}.")
@@ -315,15 +325,15 @@ def _resubmit_message(
     routed = kept.submit(message_id, *_read_message(raw))
     if as_json:
         print_json(
-            {
-                "id": message_id,
-                "taken_in": sum(r.matched + r.unmatched for r in routed),
-                "matched": sum(r.matched for r in routed),
-                "known_already": sum(r.duplicates for r in routed),
-                "rejected": sum(r.rejected + r.not_kept for r in routed),
-                "notifications": sum(len(r.pending) for r in routed),
-                "skipped": sum(r.skipped for r in routed),
-            }
+            ResubmittedMessageDocument(
+                id=message_id,
+                taken_in=sum(r.matched + r.unmatched for r in routed),
+                matched=sum(r.matched for r in routed),
+                known_already=sum(r.duplicates for r in routed),
+                rejected=sum(r.rejected + r.not_kept for r in routed),
+                notifications=sum(len(r.pending) for r in routed),
+                skipped=sum(r.skipped for r in routed),
+            )
         )
     else:
         said = "; ".join(r.words for r in routed)
@@ -355,7 +365,7 @@ def _read_message(raw: bytes) -> tuple[list[Event], list[Rejection]]:
         ) from None
 
 
-def _show(document: dict[str, Any], *, as_json: bool) -> None:
+def _show(document: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
@@ -365,51 +375,10 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _read(text: bytes) -> Event:
-    from wallarm_notify.schemas import read_event  # noqa: PLC0415 - pydantic, only here
+    from wallarm_notify.schemas.read import read_event  # noqa: PLC0415 - pydantic, only here
 
     match read_event(read_object(text)):
         case Rejection() as rejection:
             raise Refused(rejection.reason)
         case event:
             return event
-
-
-def _document(r: ShownRejection) -> dict[str, Any]:
-    return {
-        "id": r.id,
-        "reason": r.reason,
-        "event_id": r.event_id,
-        "client_id": r.client_id,
-        "type": r.type,
-        "cut": r.cut,
-        "received_at": r.received_at,
-        "text": r.text,
-    }
-
-
-def _types() -> list[dict[str, Any]]:
-    """Each type with the fields that its schema has beyond those of every event."""
-    from wallarm_notify.schemas import EventObject, json_schema  # noqa: PLC0415 - pydantic, only here
-
-    schema = json_schema()
-    common = {"type", *EventObject.model_fields}
-    items = []
-    for name, place in schema["discriminator"]["mapping"].items():
-        kind, model = EVENT_TYPES[name], schema["$defs"][re.sub(".*/", "", place)]
-        required = [field for field in model["required"] if field not in common]
-        items.append(
-            {
-                "type": name,
-                "subscription": (
-                    "security_issue_<risk>"
-                    if name == "security_issue.detected"
-                    else kind.subscription
-                ),
-                "notification_type": kind.notification_type,
-                "headline": kind.headline or None,
-                "required": required,
-                "optional": [f for f in model["properties"] if f not in {*common, *required}],
-            }
-        )
-    order = list(EVENT_TYPES)
-    return sorted(items, key=lambda item: order.index(item["type"]))

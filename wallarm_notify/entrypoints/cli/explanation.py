@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from wallarm_notify.domain.evidence import LastAnswer
+from wallarm_notify.domain.evidence import Explanation, LastAnswer
 from wallarm_notify.domain.health import Guard
-from wallarm_notify.domain.message import duration_of
+from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     number,
     percent_of,
     print_fields,
@@ -17,23 +16,12 @@ from wallarm_notify.entrypoints.cli.output import (
     sparkline,
     time_of,
 )
-from wallarm_notify.services.explain import Explanation
 
 _GUARDS: Final = {
     Guard.ATTEMPTS: "attempts",
     Guard.SPAN: "from the first failure to the last",
     Guard.LAST_ATTEMPT: "the last attempt failed",
 }
-
-
-def explanation_document(found: Explanation) -> dict[str, Any]:
-    """An explanation in JSON, without the integration; its keys are stable."""
-    return {
-        "at": found.at,
-        "automatic": found.automatic,
-        "policy": dict(found.policy),
-        "evidence": dict(found.evidence),
-    }
 
 
 def print_explanation(found: Explanation) -> None:

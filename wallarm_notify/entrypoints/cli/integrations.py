@@ -1,14 +1,14 @@
 """``wallarm-notify integrations``: the PagerDuty services that alerts go to."""
 
 from datetime import UTC
-from typing import Any
 
 import click
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.integration import Change, Draft, Integration
+from wallarm_notify.domain.integration import Change, Draft, Integration, SwitchedOff
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.alert_tests import print_tested
-from wallarm_notify.entrypoints.cli.explanation import explanation_document, print_explanation
+from wallarm_notify.entrypoints.cli.explanation import print_explanation
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -29,7 +29,6 @@ from wallarm_notify.entrypoints.cli.options import (
 )
 from wallarm_notify.entrypoints.cli.output import (
     complain,
-    counted,
     fixed,
     number,
     print_fields,
@@ -43,8 +42,14 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.schemas.documents.health import explanation_document
+from wallarm_notify.schemas.documents.integrations import (
+    deleted_integration_document,
+    disabled_document,
+    enabled_document,
+    integration_document,
+)
 from wallarm_notify.services.explain import explain as explanation_of
-from wallarm_notify.services.switch_off import SwitchedOff
 
 DEFAULT_REGION = "us"
 NO_REASON = "no reason given"
@@ -109,7 +114,7 @@ def list_integrations(client_id: int | None, limit: int, cursor: str | None, as_
     shown = rows[:limit]
     following = str(shown[-1].id) if len(rows) > limit else None
     if as_json:
-        print_listing([document(i) for i in shown], following)
+        print_listing([integration_document(i) for i in shown], following)
         return
     print_table(
         [
@@ -216,10 +221,10 @@ def test(
 def enable(integration_id: int, as_json: bool) -> None:
     """Send again, with a clean failure window; what was not sent meanwhile can be replayed."""
     enabled, unsent = wiring().management.enable(integration_id)
-    counts = {state: unsent.counts.get(state, 0) for state in ("skipped", "cancelled", "failed")}
     if as_json:
-        print_json({**document(enabled), "unsent": counts, "unsent_since": unsent.since})
+        print_json(enabled_document(enabled, unsent))
         return
+    counts = {state: unsent.counts.get(state, 0) for state in ("skipped", "cancelled", "failed")}
     say(f"Integration {integration_id} is enabled.")
     for state, figure in counts.items():
         if figure:
@@ -252,8 +257,7 @@ def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
         parts.plain_store, integration_id, parts.policy, last_time=last_disabling
     )
     if as_json:
-        shown = document(found.integration)
-        print_json({"integration": shown, **explanation_document(found)})
+        print_json(explanation_document(found))
     else:
         print_explanation(found)
 
@@ -270,7 +274,7 @@ def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
     parts = wiring(rings=True)
     done = parts.management.disable(integration_id, user=named(user), reason=reason)
     if as_json:
-        print_json({**document(_one(integration_id)), **_account(done)})
+        print_json(disabled_document(_one(integration_id), done))
     else:
         say(f"Integration {integration_id} is disabled; {_told(done)}.")
 
@@ -291,8 +295,7 @@ def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool
         raise Refused(f"Integration {integration_id} was not deleted.")
     done = parts.management.delete(integration_id, user=named(user), reason=reason)
     if as_json:
-        lost = {"triggers": sorted(done.triggers)}
-        print_json({"id": integration_id, "deleted": True, **_account(done), **lost})
+        print_json(deleted_integration_document(integration_id, done))
     else:
         say(f"Integration {integration_id} is deleted; {_told(done)}.")
         if done.triggers:
@@ -304,25 +307,6 @@ def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool
         )
 
 
-def document(integration: Integration) -> dict[str, Any]:
-    """An integration in JSON; its keys are stable."""
-    return {
-        "id": integration.id,
-        "client_id": integration.client_id,
-        "name": integration.name,
-        "region": integration.region,
-        "key": integration.key,
-        "subscriptions": list(integration.subscriptions),
-        "enabled": integration.enabled,
-        "disabled_by": integration.disabled_by,
-        "disabled_at": integration.disabled_at,
-        "disabled_reason": integration.disabled_reason,
-        "failed_24h": integration.failed_24h,
-        "created_by": integration.created_by,
-        "created_at": integration.created_at,
-    }
-
-
 def _one(integration_id: int) -> Integration:
     found = wiring().plain_store.transact(lambda tx: tx.integration(integration_id))
     if found is None:
@@ -332,7 +316,7 @@ def _one(integration_id: int) -> Integration:
 
 def _print_one(integration: Integration, *, as_json: bool) -> None:
     if as_json:
-        print_json(document(integration))
+        print_json(integration_document(integration))
     else:
         fields: dict[str, object] = {
             "ID": integration.id,
@@ -364,10 +348,6 @@ def _listed(integration: Integration) -> str:
     risks = [s for s in integration.subscriptions if s.startswith("security_issue_")]
     every = set(risks) == set(read_subscriptions("security_issue"))
     return ", ".join([*words, *(["security_issue"] if every else risks)]) or "none"
-
-
-def _account(done: SwitchedOff) -> dict[str, object]:
-    return {"told": done.told, "cancelled": done.cancelled, "last_notification": done.last}
 
 
 def _told(done: SwitchedOff) -> str:

@@ -3,7 +3,7 @@
 import click
 
 from wallarm_notify.domain.ledger import Ledger
-from wallarm_notify.domain.message import counted
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import (
     complain,
@@ -14,6 +14,7 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.schemas.documents.ledger import ledger_document
 from wallarm_notify.services.ledger import draw_up
 
 
@@ -24,29 +25,13 @@ def ledger(ctx: click.Context, as_json: bool) -> None:
     """Show whether everything received has ended or is on its way; exit status 1 if not."""
     drawn = draw_up(wiring().plain_store)
     if as_json:
-        print_json(_document(drawn))
+        print_json(ledger_document(drawn))
         for finding in drawn.findings:
             complain(f"the ledger does not balance: {finding}")
     else:
         _print(drawn)
     if not drawn.balanced:
         ctx.exit(FAILED)
-
-
-def _document(drawn: Ledger) -> dict[str, object]:
-    return {
-        "received": drawn.received,
-        "rejected": drawn.rejected,
-        "unmatched": drawn.unmatched,
-        "matched": drawn.matched,
-        "rejected_not_kept": drawn.rejected_not_kept,
-        "undecodable": drawn.undecodable,
-        "undecodable_not_kept": drawn.undecodable_not_kept,
-        "set_aside": drawn.set_aside,
-        "ahead": drawn.ahead,
-        "notifications": {str(state): n for state, n in drawn.notifications.items()},
-        "balanced": drawn.balanced,
-    }
 
 
 def _print(drawn: Ledger) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import click
 from rich.progress import Progress
@@ -14,6 +13,7 @@ from wallarm_notify.domain.notification import REPLAYABLE, State
 from wallarm_notify.domain.outcome import message_of
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.views import Filter, ShownAttempt, ShownNotification, Wanted
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
@@ -26,7 +26,6 @@ from wallarm_notify.entrypoints.cli.options import (
     yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     note,
@@ -41,6 +40,11 @@ from wallarm_notify.entrypoints.cli.output import (
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.schemas.documents.notifications import (
+    ReplayedDocument,
+    notification_document,
+    notification_item,
+)
 from wallarm_notify.services.listings import show_notification
 from wallarm_notify.services.replay import Replay
 
@@ -80,7 +84,7 @@ def list_notifications(
     shown = rows[:limit]
     following = str(shown[-1].id) if len(rows) > limit else None
     if as_json:
-        print_listing([_item(n) for n in shown], following)
+        print_listing([notification_item(n) for n in shown], following)
         return
     _print_list(shown)
     print_more(following)
@@ -93,7 +97,7 @@ def show(notification_id: int, as_json: bool) -> None:
     """Show one notification with all its attempts."""
     shown = show_notification(wiring().plain_store, notification_id)
     if as_json:
-        print_json({**_document(shown), "attempts": [_attempt(a) for a in shown.attempts]})
+        print_json(notification_document(shown))
         return
     print_fields(
         (name, value)
@@ -175,7 +179,7 @@ def replay(
         )
         done = _replay_many(wiring(rings=True).replay, wanted, yes=yes)
     if as_json:
-        print_json({"replayed": done})
+        print_json(ReplayedDocument(replayed=done))
     else:
         say(f"{counted(done, 'notification')} replayed.")
 
@@ -209,50 +213,6 @@ def _replay_many(replaying: Replay, wanted: Wanted, *, yes: bool) -> int:
             done += replayed
             progress.update(task, completed=done)
     return done
-
-
-def _document(n: ShownNotification) -> dict[str, Any]:
-    return {
-        "id": n.id,
-        "client_id": n.client_id,
-        "event_id": n.event_id,
-        "firing_id": n.firing_id,
-        "event_type": n.event_type,
-        "origin": n.origin,
-        "integration_id": n.integration_id,
-        "state": n.state,
-        "run": n.run,
-        "attempts": [],
-        "next_attempt_at": n.next_attempt_at,
-        "dedup_key": n.dedup_key,
-        "created_at": n.created_at,
-    }
-
-
-def _item(n: ShownNotification) -> dict[str, Any]:
-    """A notification in a listing: figures instead of the attempts themselves."""
-    item = _document(n)
-    del item["attempts"]
-    return {
-        **item,
-        "attempts_made": n.attempts_made,
-        "finished_at": n.finished_at,
-        "end_reason": n.end_reason,
-        "last_status_code": n.last_status_code,
-        "last_error": n.last_error,
-    }
-
-
-def _attempt(a: ShownAttempt) -> dict[str, Any]:
-    return {
-        "run": a.run,
-        "number": a.number,
-        "at": a.at,
-        "duration_ms": a.duration_ms,
-        "status_code": a.status_code,
-        "error": a.error,
-        "response": a.response,
-    }
 
 
 def _print_list(shown: Sequence[ShownNotification]) -> None:

@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from wallarm_notify.schemas.documents.encoding import json_value
+from wallarm_notify.schemas.documents.listing import listing
+
 PROGRAM: Final = "wallarm-notify"
 
 _LONG_WORD: Final = 14
@@ -61,14 +64,14 @@ def complain(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """Prints the one JSON document of this command; times are ISO 8601 in UTC."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=_as_json)
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=json_value)
     # Outside of strings all of JSON is ASCII, so what is spelt out here stands within one.
     click.echo("".join(c if c == "\n" or c.isprintable() else _escaped(c) for c in text))
 
 
 def print_listing(items: Sequence[Any], following: str | None = None) -> None:
     """Prints a list as JSON; ``following`` is the cursor under which it goes on."""
-    print_json({"items": items, "next": following})
+    print_json(listing(items, following))
 
 
 def print_table(
@@ -146,11 +149,6 @@ def sparkline(ratios: Iterable[float | None]) -> str:
     return "".join(" " if r is None else bars[min(int(r * len(bars)), top)] for r in ratios)
 
 
-def counted(figure: int, noun: str) -> str:
-    """``1 event``, ``2 events``."""
-    return f"{figure} {noun}{'' if figure == 1 else 's'}"
-
-
 def _width_needed(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> int:
     """Characters with which what is not wrapped stands whole, and the rest has room for a word each."""
     needed = 0
@@ -177,12 +175,6 @@ def _cell(value: object) -> Text:
         case _:
             word = plain(value)
             return Text(word, style=_STYLES.get(word, ""))
-
-
-def _as_json(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return str(value)
 
 
 def _escaped(character: str) -> str:

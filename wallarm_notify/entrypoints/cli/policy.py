@@ -3,14 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy
-from wallarm_notify.domain.message import duration_of
+from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy, ratio_of
+from wallarm_notify.domain.simulation import SOON, Simulation, Verdict
+from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.options import (
     LINE,
     example,
@@ -19,7 +19,6 @@ from wallarm_notify.entrypoints.cli.options import (
     read_since,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     number,
@@ -31,8 +30,8 @@ from wallarm_notify.entrypoints.cli.output import (
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
-from wallarm_notify.services.explain import policy_document, ratio_of
-from wallarm_notify.services.simulate import SOON, Simulation, Verdict, simulate
+from wallarm_notify.schemas.documents.health import policy_document, simulation_document
+from wallarm_notify.services.simulate import simulate
 
 LEAST_RATIO = Decimal("0.01")
 
@@ -114,7 +113,7 @@ def simulate_command(
             parts.plain_store, tried, start, lambda share: progress.update(task, completed=share)
         )
     if as_json:
-        print_json(_document(done))
+        print_json(simulation_document(done))
     else:
         _print(done)
 
@@ -167,30 +166,6 @@ def _fields(shown: Policy) -> list[tuple[str, object]]:
             "failures are left out, region by region" if shown.outage_guard else "no guard",
         ),
     ]
-
-
-def _document(done: Simulation) -> dict[str, Any]:
-    return {
-        "policy": policy_document(done.policy),
-        "since": done.since,
-        "until": done.until,
-        "integrations": done.integrations,
-        "attempts": done.attempts,
-        "items": [
-            {
-                "integration_id": v.integration_id,
-                "client_id": v.client_id,
-                "name": v.name,
-                "at": v.at,
-                "attempts": v.judgement.counts.attempts,
-                "failed": v.judgement.counts.failed,
-                "ratio": ratio_of(v.judgement),
-                "healed_at": v.healed_at,
-                "healed_soon": v.healed_soon,
-            }
-            for v in done.verdicts
-        ],
-    }
 
 
 def _print(done: Simulation) -> None:

@@ -2,8 +2,9 @@
 
 import click
 
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
-from wallarm_notify.entrypoints.cli.output import complain, counted, print_json, say
+from wallarm_notify.entrypoints.cli.output import complain, print_json, say
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
 

@@ -2,25 +2,24 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.trigger import Criteria, Trigger, check_criteria
+from wallarm_notify.domain.simulation import TriggerSimulation
+from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, check_criteria
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
     filters_text,
     read_condition_option,
     read_filters,
     read_threshold,
-    window_document,
     window_text,
 )
 from wallarm_notify.entrypoints.cli.options import ID, LINE, example, json_option, read_since
 from wallarm_notify.entrypoints.cli.output import (
-    counted,
     errors,
     fixed,
     note,
@@ -32,8 +31,8 @@ from wallarm_notify.entrypoints.cli.output import (
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
-from wallarm_notify.services.manage_triggers import criteria_fields
-from wallarm_notify.services.simulate_trigger import TriggerSimulation, WouldFire, simulate_trigger
+from wallarm_notify.schemas.documents.triggers import trigger_simulation_document
+from wallarm_notify.services.simulate_trigger import simulate_trigger
 from wallarm_notify.services.trigger_listings import there_is
 
 SHOWN = 100
@@ -97,7 +96,7 @@ def simulate(
             lambda share: progress.update(task, completed=share),
         )
     if as_json:
-        print_json(_document(done, trigger_id))
+        print_json(trigger_simulation_document(done, trigger_id))
     else:
         _print(done)
 
@@ -139,28 +138,6 @@ def _unsaved(
         created_at=datetime.now(UTC),
         created_by="",
     )
-
-
-def _document(done: TriggerSimulation, trigger_id: int | None) -> dict[str, Any]:
-    return {
-        "trigger_id": trigger_id,
-        **criteria_fields(done.trigger.criteria),
-        "since": done.since,
-        "until": done.until,
-        "events": done.events,
-        "matched": done.matched,
-        "items": [_item(one) for one in done.firings],
-    }
-
-
-def _item(one: WouldFire) -> dict[str, Any]:
-    return {
-        "at": one.at,
-        "occurred_at": one.occurred_at,
-        "window": window_document(one.firing.window),
-        "count": one.firing.count,
-        "event_id": one.firing.event_id,
-    }
 
 
 def _print(done: TriggerSimulation) -> None:

@@ -2,23 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Column
 from rich.text import Text
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.trigger import Trigger, TriggerChange, TriggerDraft, check_criteria
+from wallarm_notify.domain.triggers.condition import Condition, Filter
+from wallarm_notify.domain.triggers.trigger import (
+    Trigger,
+    TriggerChange,
+    TriggerDraft,
+    check_criteria,
+)
 from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.entrypoints.cli.criteria import (
-    condition_rows,
     criteria_options,
     filters_text,
     read_condition_option,
     read_filters,
     read_threshold,
-    window_document,
     window_text,
 )
 from wallarm_notify.entrypoints.cli.options import (
@@ -49,11 +52,13 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.trigger_simulation import simulate
-from wallarm_notify.services.manage_triggers import fields_of
+from wallarm_notify.schemas.documents.triggers import (
+    DeletedTriggerDocument,
+    condition_document,
+    shown_trigger_document,
+    trigger_document,
+)
 from wallarm_notify.services.trigger_listings import FIRINGS_SHOWN, show_trigger, there_is
-
-if TYPE_CHECKING:
-    from wallarm_notify.domain.condition import Filter
 
 MOST_FIRINGS_SHOWN = 1000
 
@@ -143,7 +148,7 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
     shown = rows[:limit]
     following = str(shown[-1].id) if len(rows) > limit else None
     if as_json:
-        print_listing([document(t) for t in shown], following)
+        print_listing([trigger_document(t) for t in shown], following)
         return
     switches = _switches(shown)
     print_table(
@@ -188,7 +193,7 @@ def show(trigger_id: int, limit: int, as_json: bool) -> None:
     """Show one trigger with its last firings: window, count and notifications; --json has the events."""
     trigger, firings = show_trigger(wiring().plain_store, trigger_id, limit)
     if as_json:
-        print_json({**document(trigger), "firings": [_firing(f) for f in firings]})
+        print_json(shown_trigger_document(trigger, firings))
         return
     _print_fields(trigger)
     if limit:
@@ -296,7 +301,7 @@ def delete(trigger_id: int, user: str, yes: bool, as_json: bool) -> None:
         raise Refused(f"Trigger {trigger_id} was not deleted.")
     parts.triggers.delete(trigger_id, user=named(user))
     if as_json:
-        print_json({"id": trigger_id, "deleted": True})
+        print_json(DeletedTriggerDocument(id=trigger_id, deleted=True))
     else:
         say(f"Trigger {trigger_id} is deleted.")
 
@@ -305,14 +310,13 @@ def delete(trigger_id: int, user: str, yes: bool, as_json: bool) -> None:
 @json_option
 def conditions(as_json: bool) -> None:
     """List the conditions and the filters of each; needs no setting."""
-    rows = condition_rows()
+    shown = [condition_document(one) for one in Condition]
     if as_json:
-        names = ("condition", "event_type", "fires", "filters")
-        print_listing([dict(zip(names, row, strict=True)) for row in rows])
+        print_listing(shown)
         return
     print_table(
         [fixed("Condition"), fixed("Event"), fixed("Fires"), "Filters"],
-        rows,
+        [(one["condition"], one["event_type"], one["fires"], one["filters"]) for one in shown],
         nothing="",
     )
 
@@ -339,32 +343,6 @@ def _print_firings(firings: Sequence[ShownFiring]) -> None:
         )
 
 
-def document(trigger: Trigger) -> dict[str, Any]:
-    """A trigger in JSON; its keys are stable."""
-    return {
-        "id": trigger.id,
-        "client_id": trigger.client_id,
-        **fields_of(trigger),
-        "created_at": trigger.created_at,
-        "last_fired_at": trigger.last_fired_at,
-    }
-
-
-def _firing(shown: ShownFiring) -> dict[str, Any]:
-    return {
-        "id": shown.firing.id,
-        "fired_at": shown.fired_at,
-        "window": window_document(shown.firing.window),
-        "count": shown.firing.count,
-        "event_id": shown.firing.event_id,
-        "event_ids": list(shown.firing.event_ids),
-        "notifications": [
-            {"id": n.notification_id, "integration_id": n.integration_id, "state": n.state}
-            for n in shown.notifications
-        ],
-    }
-
-
 def _one(trigger_id: int) -> Trigger:
     return there_is(trigger_id, wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id)))
 
@@ -376,7 +354,7 @@ def _switches(shown: Sequence[Trigger]) -> Switches:
 
 def _print_one(trigger: Trigger, *, as_json: bool) -> None:
     if as_json:
-        print_json(document(trigger))
+        print_json(trigger_document(trigger))
     else:
         _print_fields(trigger)
     off = [i for i, (enabled, _) in sorted(_switches([trigger]).items()) if not enabled]
@@ -409,7 +387,7 @@ def _print_fields(trigger: Trigger) -> None:
 
 def _print_done(trigger: Trigger, what: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(document(trigger))
+        print_json(trigger_document(trigger))
     else:
         say(f"Trigger {trigger.id} {what}.")
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection, Subscription
 from wallarm_notify.domain.retry import WAITS
-from wallarm_notify.schemas import read_event
+from wallarm_notify.schemas.read import read_event
 
 CLIENT: Final = 1
 """The client of the sample events."""

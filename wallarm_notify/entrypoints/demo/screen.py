@@ -16,10 +16,10 @@ from rich.text import Text
 
 from wallarm_notify.domain.integration import Integration
 from wallarm_notify.domain.ledger import Ledger
-from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.notification import OPEN, State
-from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.domain.views import ShownFiring
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.demo.scenario import ROLES, Role
 from wallarm_notify.entrypoints.demo.standing import Standing
 from wallarm_notify.entrypoints.demo.verdict import Ending

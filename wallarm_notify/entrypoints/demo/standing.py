@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wallarm_notify.domain.integration import Integration
-from wallarm_notify.domain.message import attempt_words
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.views import ShownNotification
+from wallarm_notify.domain.words import attempt_words
 from wallarm_notify.entrypoints.demo.scenario import Role
 from wallarm_notify.entrypoints.demo.verdict import answer_words
 

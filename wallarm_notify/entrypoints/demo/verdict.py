@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wallarm_notify.domain.ledger import Ledger
-from wallarm_notify.domain.message import counted
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.views import ShownAttempt, ShownFiring, ShownNotification
+from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.demo.scenario import ATTACKS, Expected, Part
 
 OUTAGE_STATUS: Final = 503

@@ -11,7 +11,7 @@ from wallarm_notify.store.tables.columns import (
     uuid,
 )
 
-# A client's rule over events (domain.trigger.Trigger). Its row is the lock under which it counts (engine 15).
+# A client's rule over events (domain.triggers.trigger.Trigger). Its row is the lock under which it counts (engine 15).
 triggers = sa.Table(
     "triggers",
     metadata,
@@ -41,7 +41,7 @@ triggers = sa.Table(
     ),
 )
 
-# What a trigger counted in one cell of event time, a sixtieth of its period (domain.window).
+# What a trigger counted in one cell of event time, a sixtieth of its period (domain.triggers.cells).
 trigger_cells = sa.Table(
     "trigger_cells",
     metadata,
@@ -76,7 +76,7 @@ trigger_things = sa.Table(
     sa.PrimaryKeyConstraint("trigger_id", "thing"),
 )
 
-# A trigger that was met, and by what (domain.trigger.Firing). It is deleted with its event.
+# A trigger that was met, and by what (domain.triggers.firing.Firing). It is deleted with its event.
 firings = sa.Table(
     "firings",
     metadata,

@@ -1,0 +1,172 @@
+"""Every JSON document that a command prints: its keys, their order, and how values are written are frozen.
+
+What differs from run to run, ids and times, is written as what it is; whatever else changes in a golden file is a
+change that programs of users may see.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from build import REFUSED, TAKEN, a_rejection, an_event, an_event_for, an_event_object
+
+from entrypoints import test_cli_events, test_cli_failure_ratio, test_cli_notifications
+from entrypoints.command_line import KEY
+
+if TYPE_CHECKING:
+    from entrypoints.command_line import CommandLine
+
+GOLDEN: Final = Path(__file__).parent / "golden_documents"
+
+EVENT_ID: Final = "7b0c6a52-0001-4000-8000-00000000000a"
+
+VARIES: Final = (
+    (re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00"'), '"a time"'),
+    (re.compile(r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"'), '"a UUID"'),
+    (re.compile(r'"[0-9a-f]{64}"'), '"64 hexadecimal digits"'),
+    (re.compile(r'"[\w-]{43}="'), '"a secret key"'),
+    (re.compile(r'(?<=dedup_key\\":\\")[0-9a-f]{32}'), "a key of PagerDuty's"),
+)
+
+MINUTE: Final = timedelta(minutes=1)
+
+
+def check(line: CommandLine, name: str, *words: object, stdin: str | bytes = "") -> None:
+    """A command prints what its golden file has."""
+    text = line.ok(*words, "--json", stdin=stdin)
+    json.loads(text)
+    for pattern, what in VARIES:
+        text = pattern.sub(what, text)
+    assert text == (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def unpaced(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All integrations here have one key, whose rate limit is not the point."""
+    test_cli_failure_ratio.set_to("PACE_PER_MINUTE", "0", monkeypatch)
+
+
+def test_clients(line: CommandLine) -> None:
+    check(line, "clients_set", "clients", "set", 1, "--name", "Größe 7 GmbH", "--cloud", "eu")
+    line.ok("clients", "set", 2, "--partner", "Another")
+    check(line, "clients_list", "clients", "list")
+    check(line, "clients_list_goes_on", "clients", "list", "--limit", 1)
+
+
+def test_integrations(line: CommandLine) -> None:
+    check(
+        *(line, "integrations_create", "integrations", "create", "--client", 1, "--key", "-"),
+        *("--name", "On-call", "--subscribe", "security_issue,system", "--user", "Ann"),
+        stdin=KEY,
+    )
+    line.integration("--name", "Second", "--user", "Ann", "--region", "eu", "--disabled")
+    check(line, "integrations_list", "integrations", "list")
+    check(line, "integrations_show", "integrations", "show", 2)
+    check(line, "integrations_update", "integrations", "update", 2, "--name", "Other")
+    check(line, "integrations_test", "integrations", "test", 1)
+    line.wiring.router.ingest([an_event()], ())
+    why = ("--user", "Ann", "--reason", "maintenance")
+    check(line, "integrations_disable", "integrations", "disable", 1, *why)
+    check(line, "integrations_enable", "integrations", "enable", 1)
+    line.integration("--name", "Third", "--user", "Ann", "--subscribe", "system")
+    trigger = ("--condition", "user_created", "--integration", "1", "--name", "Users")
+    line.ok("triggers", "create", "--client", 1, *trigger)
+    check(line, "integrations_delete", "integrations", "delete", 1, "--yes", *why)
+
+
+@pytest.mark.usefixtures("unpaced")
+def test_explanations_and_policies(line: CommandLine) -> None:
+    number = line.integration("--name", "On-call", "--user", "Ann", "--subscribe", "security_issue")
+    check(line, "integrations_explain_unused", "integrations", "explain", number)
+    test_cli_failure_ratio.attempted(line, number, (10 * MINUTE, REFUSED), (8 * MINUTE, TAKEN))
+    check(line, "integrations_explain", "integrations", "explain", number)
+    check(line, "policy_show", "policy", "show")
+    tried = ("--min-attempts", 1, "--min-span", 0, "--since", "6h")
+    check(line, "policy_simulate", "policy", "simulate", *tried)
+
+
+def test_triggers(line: CommandLine) -> None:
+    line.integration("--subscribe", "system", "--name", "On-call", "--user", "Ann")
+    check(
+        *(line, "triggers_create", "triggers", "create", "--client", 1, "--user", "Ann"),
+        *("--condition", "attacks_exceeded", "--threshold", "1 in 1h", "--name", "Injections"),
+        *("--filter", "attack_type=sqli,xss", "--filter", "pool!=3", "--integration", 1),
+        *("--comment", "by request"),
+    )
+    line.wiring.router.ingest([an_event_for("attacks_exceeded") for _ in range(2)], [])
+    check(line, "triggers_list", "triggers", "list")
+    check(line, "triggers_show", "triggers", "show", 1)
+    check(line, "triggers_simulate", "triggers", "simulate", 1, "--since", "1h")
+    new = ("--client", 1, "--condition", "user_created")
+    check(line, "triggers_simulate_unsaved", "triggers", "simulate", *new)
+    check(line, "triggers_update", "triggers", "update", 1, "--no-filters")
+    check(line, "triggers_disable", "triggers", "disable", 1)
+    check(line, "triggers_enable", "triggers", "enable", 1)
+    check(line, "triggers_duplicate", "triggers", "duplicate", 1, "--user", "Ann")
+    check(line, "triggers_delete", "triggers", "delete", 1, "--yes")
+
+
+def test_a_firing_of_a_trigger_without_a_threshold(line: CommandLine) -> None:
+    line.integration("--subscribe", "system")
+    rule = ("--condition", "user_created", "--integration", 1, "--name", "Users", "--user", "Ann")
+    line.ok("triggers", "create", "--client", 1, *rule)
+    line.wiring.router.ingest([an_event_for("user_created")], [])
+    check(line, "triggers_show_each_event", "triggers", "show", 1)
+    check(line, "notifications_list_of_a_firing", "notifications", "list")
+
+
+def test_notifications(line: CommandLine) -> None:
+    line.integration()
+    line.wiring.router.ingest([an_event(), an_event()], ())
+    test_cli_notifications.attempted(line)
+    check(line, "notifications_list", "notifications", "list")
+    check(line, "notifications_show", "notifications", "show", 1)
+    line.end_all("failed")
+    check(line, "notifications_list_failed", "notifications", "list", "--limit", 1)
+    check(line, "notifications_replay", "notifications", "replay", 1, 2)
+
+
+def test_events_that_could_not_be_taken_in(line: CommandLine) -> None:
+    line.integration()
+    rejected = [a_rejection(id=EVENT_ID), a_rejection(client_id="?", id=3, note="<b>\x9b</b>")]
+    for rejection in rejected:  # so that each is the newest once
+        line.wiring.router.ingest([], [rejection])
+    check(line, "events_rejected", "events", "rejected")
+    check(line, "events_rejected_one", "events", "rejected", 2)
+    mended = json.dumps(an_event_object(id=EVENT_ID))
+    check(line, "events_resubmit", "events", "resubmit", 1, "--file", "-", stdin=mended)
+    check(line, "events_rejected_one_resubmitted", "events", "rejected", 1)
+    body = json.dumps([[], {"events": [an_event_object(), {"type": "?"}]}, {}]).encode()
+    test_cli_events.kept(line, b"\xff" * 300)
+    test_cli_events.kept(line, b"y", size=70_000)
+    check(line, "events_undecodable", "events", "undecodable")
+    check(line, "events_undecodable_one", "events", "undecodable", 1)
+    again = ("events", "resubmit", "--undecodable", 1, "--file", "-")
+    check(line, "events_resubmit_undecodable", *again, stdin=body)
+    test_cli_events.aside(line, b"x" * 300)
+    check(line, "events_set_aside", "events", "set-aside")
+    check(line, "events_set_aside_one", "events", "set-aside", 1)
+    check(line, "ledger", "ledger")
+
+
+def test_events(line: CommandLine) -> None:
+    check(line, "events_emit", "events", "emit", "-", stdin=json.dumps(an_event_object()))
+    ahead = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    line.wiring.router.ingest([an_event(occurred_at=ahead)], ())
+    check(line, "events_ahead", "events", "ahead")
+    check(line, "events_types", "events", "types")
+    check(line, "events_schema", "events", "schema")
+
+
+def test_what_needs_no_event(line: CommandLine) -> None:
+    check(line, "triggers_conditions", "triggers", "conditions")
+    check(line, "cloud_ips", "cloud-ips", "--cloud", "me")
+    check(line, "secrets_generate", "secrets", "generate")
+    line.integration()
+    check(line, "secrets_rotate", "secrets", "rotate")
+    check(line, "nothing_is_listed", "notifications", "list")

@@ -1,0 +1,73 @@
+"""What simulations come to: another policy over recorded attempts, a trigger over stored events (spec 3 and 6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from wallarm_notify.domain.health import Judgement, Policy
+from wallarm_notify.domain.retry import SCHEDULE
+from wallarm_notify.domain.triggers.firing import Firing
+from wallarm_notify.domain.triggers.trigger import Trigger
+
+SOON: Final = SCHEDULE
+"""Healed within a whole schedule: the retries alone would have got through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An integration that would have been switched off, and what became of it in fact.
+
+    ``healed_at`` is when its first attempt after that succeeded, None: none did.
+    """
+
+    integration_id: int
+    client_id: int
+    name: str | None
+    at: datetime
+    judgement: Judgement
+    healed_at: datetime | None
+
+    @property
+    def healed_soon(self) -> bool:
+        """Whether its retries alone would have got through: switching it off would have been wrong."""
+        return self.healed_at is not None and self.healed_at - self.at <= SOON
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a policy would have come to between two moments.
+
+    ``integrations`` had ``attempts`` between them.
+    """
+
+    policy: Policy
+    since: datetime
+    until: datetime
+    integrations: int
+    attempts: int
+    verdicts: Sequence[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class WouldFire:
+    """A firing that there would have been, and when."""
+
+    at: datetime
+    occurred_at: datetime
+    firing: Firing
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSimulation:
+    """What a trigger would have done with the events that came in between two times.
+
+    ``events`` are those of its kind, ``matched`` those that pass its filters.
+    """
+
+    trigger: Trigger
+    since: datetime
+    until: datetime
+    events: int
+    matched: int
+    firings: Sequence[WouldFire]

@@ -1,0 +1,36 @@
+"""Validation of what people write: names, users, reasons and comments, as they go into records and alerts."""
+
+import re
+from typing import Final
+
+from wallarm_notify.domain.errors import Refused
+
+LONGEST_NAME: Final = 200
+LONGEST_SAID: Final = 500
+
+_KEY_LENGTH: Final = 32
+_LONG_WORD: Final = re.compile(rf"[A-Za-z0-9]{{{_KEY_LENGTH},}}")
+_DIGIT: Final = re.compile(r"[0-9]")
+
+
+def check_said(what: str, text: str) -> None:
+    """Raise Refused where ``text``, given as ``what``, is too long, not printable or may be a key."""
+    if len(text) > LONGEST_SAID or not text.isprintable():
+        raise Refused(f"{what}: give at most {LONGEST_SAID} printable characters.")
+    _check_no_key(what, text)
+
+
+def check_name(name: str, what: str = "name") -> None:
+    """Raise Refused where ``name``, given as ``what``, is blank, too long, not printable or may be a key."""
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Refused(f"{what}: give 1 to {LONGEST_NAME} printable characters.")
+    _check_no_key(what, name)
+
+
+def _check_no_key(what: str, text: str) -> None:
+    """Raise Refused where ``text`` may hold a key: everybody would see it, and it would be a key no more."""
+    if any(len(w) == _KEY_LENGTH or _DIGIT.search(w) for w in _LONG_WORD.findall(text)):
+        raise Refused(
+            f"{what}: this holds what looks like an integration key, which everybody would see. If it is one, "
+            "make a new key in PagerDuty; give something else here."
+        )

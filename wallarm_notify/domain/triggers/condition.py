@@ -1,0 +1,170 @@
+"""What a trigger can ask of an event: the conditions, and the filters that each permits (spec 3)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.event import Event, Severity
+from wallarm_notify.domain.triggers.filters import FILTERS, FilterValue, Operator
+
+MOST_FILTERS: Final = 6
+"""Filters a trigger may have (spec 3)."""
+
+MOST_VALUES: Final = 100
+"""Values a filter may have."""
+
+_ROGUE_UNLESS_ASKED: Final = ("shadow", "zombie")
+"""Without a filter of its kind a rogue endpoint is one of these (spec 3)."""
+
+
+class Condition(StrEnum):
+    """When a trigger fires, by the original's template ids."""
+
+    ATTACKS_EXCEEDED = "attacks_exceeded"
+    HITS_EXCEEDED = "hits_exceeded"
+    INCIDENTS_EXCEEDED = "incidents_exceeded"
+    API_STRUCTURE_CHANGED = "api_structure_changed"
+    BLACKLIST_IP_ADDED = "blacklist_ip_added"
+    ROGUE_API_DETECTED = "rogue_api_detected"
+    USER_CREATED = "user_created"
+
+    @property
+    def terms(self) -> "Terms":
+        """What belongs to it."""
+        return TERMS[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One row of the table of spec 3: what a condition looks at and which filters it permits.
+
+    ``counted`` names what is counted where the condition has a threshold; None: each event fires.
+    """
+
+    event_type: str
+    filters: tuple[str, ...]
+    severity: Severity
+    counted: str | None = None
+
+
+_TRAFFIC: Final = ("attack_type", "pool", "ip_address", "domain", "response_status", "target")
+
+TERMS: Final[Mapping[Condition, Terms]] = {
+    Condition.ATTACKS_EXCEEDED: Terms("attack.detected", _TRAFFIC, Severity.WARNING, "attacks"),
+    Condition.HITS_EXCEEDED: Terms("hit.detected", _TRAFFIC[:-1], Severity.WARNING, "hits"),
+    Condition.INCIDENTS_EXCEEDED: Terms(
+        "incident.detected", _TRAFFIC, Severity.CRITICAL, "incidents"
+    ),
+    Condition.API_STRUCTURE_CHANGED: Terms(
+        "api.changed", ("pool", "domain", "change_type", "pii"), Severity.INFO
+    ),
+    Condition.BLACKLIST_IP_ADDED: Terms("ip.denylisted", ("pool",), Severity.WARNING),
+    Condition.ROGUE_API_DETECTED: Terms(
+        "rogue_api.detected",
+        ("pool", "domain", "deviation_type", "api_spec_ids"),
+        Severity.WARNING,
+    ),
+    Condition.USER_CREATED: Terms("user.created", ("user_role",), Severity.INFO),
+}
+
+CONDITIONS_OF: Final[Mapping[str, Condition]] = {t.event_type: c for c, t in TERMS.items()}
+"""The condition that looks at a type of event; types that are missing here no trigger looks at."""
+
+# The filters of a trigger.
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter of a trigger: its values are alternatives."""
+
+    id: str
+    operator: Operator
+    values: tuple[FilterValue, ...]
+
+    @property
+    def words(self) -> str:
+        """The clause as people read it: ``Attack type: SQLi, XSS``."""
+        kind = FILTERS[self.id]
+        named = ", ".join(kind.shown(value) for value in self.values)
+        return f"{kind.label}: {'' if self.operator is Operator.EQ else 'any but '}{named}"
+
+
+def read_condition(text: str) -> Condition:
+    """The condition that ``text`` names. Raises Refused with those that are permitted."""
+    try:
+        return Condition(text)
+    except ValueError:
+        raise Refused(
+            f"condition: «{text}» is none of those that notify; permitted are {', '.join(Condition)}."
+        ) from None
+
+
+def check_permitted(condition: Condition, filter_id: str) -> None:
+    """Raises Refused where ``condition`` takes no such filter, with those that it takes."""
+    permitted = condition.terms.filters
+    if filter_id not in permitted:
+        raise Refused(
+            f"filter: {condition} takes no «{filter_id}»; permitted are {', '.join(permitted)}."
+        )
+
+
+def check_number(filters: Sequence[object]) -> None:
+    """Raises Refused where there are more filters than a trigger may have."""
+    if len(filters) > MOST_FILTERS:
+        raise Refused(f"filter: a trigger has at most {MOST_FILTERS}, not {len(filters)}.")
+
+
+def read_filter(
+    condition: Condition, filter_id: str, operator: str, values: Sequence[object]
+) -> Filter:
+    """A filter of ``condition``. Raises Refused that says what is permitted."""
+    check_permitted(condition, filter_id)
+    kind = FILTERS[filter_id]
+    if operator not in kind.operators:
+        raise Refused(
+            f"filter {filter_id}: there is no operator «{operator}» for it; permitted: "
+            f"{', '.join(kind.operators)}."
+        )
+    if not 1 <= len(values) <= MOST_VALUES:
+        raise Refused(f"filter {filter_id}: give 1 to {MOST_VALUES} values, not {len(values)}.")
+    read = []
+    for value in values:
+        try:
+            read.append(kind.read(value))
+        except ValueError as error:
+            raise Refused(f"filter {filter_id}: «{value}» will not do; {error}.") from None
+    return Filter(filter_id, Operator(operator), tuple(dict.fromkeys(read)))
+
+
+Matcher = Callable[[Event], bool]
+
+
+def matcher(condition: Condition, filters: Sequence[Filter]) -> Matcher:
+    """What tells whether an event of the condition's type passes every filter, and counts at all."""
+    asked = list(filters)
+    if condition is Condition.ROGUE_API_DETECTED and all(f.id != "deviation_type" for f in asked):
+        asked.append(Filter("deviation_type", Operator.EQ, _ROGUE_UNLESS_ASKED))
+    tests = [_test(one) for one in asked]
+
+    def matches(event: Event) -> bool:
+        return is_counted(event) and all(test(event.body) for test in tests)
+
+    return matches
+
+
+def _test(one: Filter) -> Callable[[Mapping[str, Any]], bool]:
+    kind = FILTERS[one.id]
+    keys = frozenset(map(kind.key, one.values))
+    found = kind.found
+    if one.operator is Operator.EQ:
+        return lambda body: not keys.isdisjoint(found(body))
+    return lambda body: keys.isdisjoint(found(body))
+
+
+def is_counted(event: Event) -> bool:
+    """Whether a trigger may look at ``event``: not at what is experimental or not in the sample (spec 3)."""
+    if event.type in ("attack.detected", "hit.detected") and event.body.get("experimental"):
+        return False
+    return event.type != "hit.detected" or event.body.get("in_sample") is not False

@@ -1,0 +1,100 @@
+"""Which event of a batch makes a window exceed, so that a trigger fires (spec 3).
+
+A window is judged where it ends in a cell that holds an event: one that ends in an empty cell holds
+nothing that an earlier one does not hold.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wallarm_notify.domain.triggers.cells import CELLS
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The event at ``position`` of a batch made the window that ends in cell ``end`` exceed with ``count``."""
+
+    position: int
+    end: int
+    count: int
+
+
+@dataclass(slots=True)
+class Near:
+    """What a trigger has counted around a batch's cells: ``counts`` by cell, and the ends of firings."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+    fired: list[int] = field(default_factory=list)
+
+
+def crossings(cells: Sequence[int], near: Near, limit: int, quiet: int) -> list[Crossing]:
+    """Which of the events in ``cells``, one after the other, make a window exceed ``limit`` and fire.
+
+    An event is judged in every window that holds it and ends in a cell with events; the
+    earliest-ending one that exceeds, and does not end within ``quiet`` cells of a firing, fires.
+    ``near`` must know 59 cells to both sides of each event, and firings ``quiet`` cells beyond.
+    """
+    windows = _Windows(near, quiet)
+    if not windows.can_exceed(cells, limit):
+        return []
+    found = []
+    for position, cell in enumerate(cells):
+        for end in windows.add(cell):
+            if windows.sums[end] > limit and not windows.is_quiet(end):
+                found.append(Crossing(position, end, windows.sums[end]))
+                insort(windows.fired, end)
+                break
+    return found
+
+
+class _Windows:
+    """The sums of the windows that end in cells with events."""
+
+    def __init__(self, near: Near, quiet: int) -> None:
+        self._counts = dict(near.counts)
+        self._held = sorted(near.counts)
+        self._quiet = quiet
+        self.fired = sorted(near.fired)
+        self.sums: dict[int, int] = {}
+
+    def can_exceed(self, cells: Sequence[int], limit: int) -> bool:
+        """Whether any window could fire once all of ``cells`` are in: sums only grow, and quiet too."""
+        counts = Counter(self._counts)
+        counts.update(cells)
+        held = sorted(counts)
+        total = start = 0
+        touched = set(cells)
+        for place, end in enumerate(held):
+            total += counts[end]
+            while held[start] <= end - CELLS:
+                total -= counts[held[start]]
+                start += 1
+            within = held[start : place + 1]
+            if total > limit and not self.is_quiet(end) and not touched.isdisjoint(within):
+                return True
+        return False
+
+    def is_quiet(self, end: int) -> bool:
+        """Whether a window that ends here is too close to a firing's, on either side."""
+        after = bisect_left(self.fired, end)
+        return any(
+            abs(end - one) < self._quiet for one in self.fired[max(after - 1, 0) : after + 1]
+        )
+
+    def add(self, cell: int) -> list[int]:
+        """Counts one more in ``cell``; the ends of the windows that hold it, the earliest first."""
+        if cell not in self._counts:
+            insort(self._held, cell)
+        self._counts[cell] = self._counts.get(cell, 0) + 1
+        low, high = bisect_left(self._held, cell), bisect_right(self._held, cell + CELLS - 1)
+        ends = self._held[low:high]
+        for end in ends:
+            if end in self.sums:
+                self.sums[end] += 1
+            else:
+                first = bisect_left(self._held, end - CELLS + 1)
+                last = bisect_right(self._held, end)
+                self.sums[end] = sum(self._counts[c] for c in self._held[first:last])
+        return ends

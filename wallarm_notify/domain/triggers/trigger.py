@@ -1,0 +1,168 @@
+"""A client's rule over events (spec 3)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.triggers.condition import (
+    Condition,
+    Filter,
+    Matcher,
+    check_number,
+    check_permitted,
+    matcher,
+)
+from wallarm_notify.domain.triggers.filters import Operator
+
+SHORTEST_PERIOD: Final = timedelta(seconds=1)
+LONGEST_PERIOD: Final = timedelta(days=30)
+LARGEST_COUNT: Final = 10**12
+"""More than any period holds; the database could keep more."""
+
+_SEVERAL_HELD: Final = frozenset({"pii"})
+"""Filters whose field holds several values, so that one after the other can ask for both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """More than ``count`` within ``period``, which is whole seconds: strictly greater (spec 3)."""
+
+    count: int
+    period: timedelta
+
+    @property
+    def fields(self) -> dict[str, int | str]:
+        """It in JSON: the period in seconds; its keys are stable."""
+        return {
+            "count": self.count,
+            "period": int(self.period.total_seconds()),
+            "operator": "gt",
+        }
+
+    @property
+    def words(self) -> str:
+        """``30 in 1 hour``."""
+        return f"{self.count} in {period_words(self.period)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What has to be met: a condition, its filters, and how often where it is counted."""
+
+    condition: Condition
+    filters: tuple[Filter, ...]
+    threshold: Threshold | None
+
+    @property
+    def fires_on(self) -> str:
+        """``more than 30 in 1 hour``, or ``each event``."""
+        return "each event" if self.threshold is None else f"more than {self.threshold.words}"
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """The filters in words."""
+        return tuple(one.words for one in self.filters)
+
+    def matcher(self) -> Matcher:
+        """What tells whether an event of the condition's type counts."""
+        return matcher(self.condition, self.filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger as it stands.
+
+    ``version`` changes with its criteria and with enabling: counting starts afresh with it.
+    ``last_fired_at`` is None where it has not fired within the retention.
+    """
+
+    id: int
+    client_id: int
+    name: str
+    comment: str
+    enabled: bool
+    criteria: Criteria
+    integration_ids: tuple[int, ...]
+    version: int
+    created_at: datetime
+    created_by: str
+    last_fired_at: datetime | None = None
+
+
+def check_criteria(
+    condition: Condition, filters: Sequence[Filter], threshold: Threshold | None
+) -> Criteria:
+    """The criteria of these parts. Raises Refused where they do not go together."""
+    check_number(filters)
+    for one in filters:
+        check_permitted(condition, one.id)
+    asked = Counter(one.id for one in filters if one.operator is Operator.EQ)
+    for filter_id, number in asked.items():
+        if number > 1 and filter_id not in _SEVERAL_HELD:
+            raise Refused(
+                f"filter {filter_id}: give its values in one filter, separated by commas; two filters must "
+                "both hold."
+            )
+    if condition.terms.counted is None:
+        if threshold is not None:
+            raise Refused(f"threshold: {condition} takes none; it fires on each event.")
+    elif threshold is None:
+        raise Refused(f"threshold: {condition} needs one, as '30 in 1h'.")
+    return Criteria(condition, tuple(filters), threshold)
+
+
+def check_threshold(count: int, period: timedelta) -> Threshold:
+    """The threshold of these figures. Raises Refused."""
+    if not 0 <= count <= LARGEST_COUNT:
+        raise Refused(f"threshold: the count is a whole number from 0 to 10^12, not {count}.")
+    if not SHORTEST_PERIOD <= period <= LONGEST_PERIOD or period % timedelta(seconds=1):
+        raise Refused("threshold: the period is 1 second to 30 days, in whole seconds.")
+    return Threshold(count, period)
+
+
+def default_name(user: str, today: datetime) -> str:
+    """The name of a trigger that was given none (spec 3)."""
+    return f"New trigger by {user}, {today:%Y-%m-%d}"
+
+
+def period_words(period: timedelta) -> str:
+    """``1 hour``, ``1 minute 30 seconds``: a threshold's period for people."""
+    seconds = int(period.total_seconds())
+    parts = (
+        (seconds // 86_400, "day"),
+        (seconds // 3600 % 24, "hour"),
+        (seconds // 60 % 60, "minute"),
+        (seconds % 60, "second"),
+    )
+    return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in parts if n)
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDraft:
+    """A new trigger, before it has an id; ``name`` None takes the default."""
+
+    client_id: int
+    criteria: Criteria
+    integration_ids: tuple[int, ...]
+    user: str
+    name: str | None = None
+    comment: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerChange:
+    """What an update sets; None leaves it as it is.
+
+    A condition that has no threshold drops the one there was.
+    """
+
+    name: str | None = None
+    comment: str | None = None
+    condition: Condition | None = None
+    filters: tuple[Filter, ...] | None = None
+    threshold: Threshold | None = None
+    integration_ids: tuple[int, ...] | None = None

@@ -1,0 +1,110 @@
+"""What is wrong with an event or a call, in sentences for people; no value is repeated at length."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from wallarm_notify.domain.canonical import key_text, scalar_text
+from wallarm_notify.domain.event import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+CONTRACT: Final = (
+    "events.ingest takes one argument, the keyword «events» (or the same as sole positional "
+    "argument): a list of event objects"
+)
+"""How events are handed in (spec 2)."""
+
+AS_TIME: Final = "must be a date and time with a time zone, as 2026-03-01T09:30:00Z"
+
+SHOWN_CHARACTERS: Final = 60
+"""Characters of a name or a value that a sentence repeats."""
+
+_NAMED_ERRORS: Final = 5
+
+_RULES: Final = {
+    "string_type": "must be a text",
+    "string_pattern_mismatch": "must not be blank",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "timezone_aware": AS_TIME,
+}
+"""The sentence for each kind of error that pydantic makes, where its own is none for people."""
+
+
+def event_complaint(error: "ValidationError") -> str:
+    """Return one sentence that names the first five fields of an event that are wrong, and how many more are."""
+    errors = error.errors(include_url=False)
+    named = "; ".join(_complaint(one) for one in errors[:_NAMED_ERRORS])
+    more = len(errors) - _NAMED_ERRORS
+    return f"{named}; and {more} more." if more > 0 else f"{named}."
+
+
+def call_complaint(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return what is wrong with the arguments of a call of ``events.ingest``."""
+    if len(args) + len(kwargs) == 1 and (args or "events" in kwargs):
+        given = args[0] if args else kwargs["events"]
+        return f"{CONTRACT}; «events» was {shown(given)}."
+    names = ", ".join(shown_name(key_text(name)) for name in list(kwargs)[:_NAMED_ERRORS]) or "none"
+    return f"{CONTRACT}; given were {len(args)} positional arguments and these keywords: {names}."
+
+
+def place_at(path: str) -> str:
+    """Return the place in an event that ``path`` leads to, as ``.changes.mode[1]``."""
+    return path.removeprefix(".") or "The event"
+
+
+def shown_name(name: str) -> str:
+    """Return a field's name as people can read it, however odd."""
+    readable = (name if name.isprintable() else json.dumps(name)[1:-1]) or '""'
+    return readable if len(readable) <= SHOWN_CHARACTERS else f"{readable[:SHOWN_CHARACTERS]}…"
+
+
+def shown(value: Any) -> str:
+    """Return a value as it can stand in a sentence: short, and storable."""
+    match value:
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case str():
+            return f"«{shown_name(value)}»"
+        case _:
+            return shown_name(scalar_text(value))
+
+
+def _complaint(error: "ErrorDetails") -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    permitted = ", ".join(EVENT_TYPES)
+    if kind == "union_tag_not_found":
+        return f"type is required; permitted are {permitted}"
+    if kind == "union_tag_invalid":
+        return f"type must be one of {permitted}, not {shown(error['input']['type'])}"
+    # The first step of the place is the event's type, which chose the model.
+    place = place_at("".join(_step(step) for step in error["loc"][1:]))
+    if kind == "missing":
+        return f"{place} is required"
+    if kind == "literal_error":
+        rule = f"must be {context['expected'].replace(chr(39), '')}"
+    elif kind == "greater_than_equal":
+        rule = f"must be at least {context['ge']}"
+    elif kind == "less_than_equal":
+        rule = f"must be at most {context['le']}"
+    elif kind.startswith(("datetime_", "date_")):
+        rule = AS_TIME
+    else:
+        rule = _RULES.get(kind) or error["msg"]
+    return f"{place} {rule}, not {shown(error['input'])}"
+
+
+def _step(step: int | str) -> str:
+    return f"[{step}]" if isinstance(step, int) else f".{shown_name(step)}"
