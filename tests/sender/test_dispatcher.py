@@ -360,7 +360,7 @@ def test_an_integration_that_hangs_does_not_delay_others_and_is_recorded_in_the_
     assert time.monotonic() - began < 1
     assert dispatcher.drain(5)
     assert time.monotonic() - began < 2.1
-    assert kept.slow == [1]
+    assert set(kept.slow) == {1}
     assert kept.slow_at_record[-1] == [1]
     for number in (1, 2):
         attempt = kept.attempts[number]
