@@ -17,7 +17,7 @@ from wallarm_notify.domain.sending import Claim, Sending
 from wallarm_notify.sender.in_flight import LIMITS, Dispatch, InFlight, InFlightLimits, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 Groups = tuple[Sending, ...]
 
@@ -109,9 +109,9 @@ def test_a_round_that_is_cut_short_goes_on_with_the_oldest(in_flight: InFlight) 
 def test_a_request_begins_within_2_s_of_its_claim_or_goes_back(
     in_flight: InFlight, age: float, step: Step
 ) -> None:
-    in_flight.add(claimed(sendings([1], 1), at=100))
+    in_flight.add(claimed(sendings([1], 1)))
     in_flight.start_round(5)
-    found = in_flight.next(5, 100 + age)
+    found = in_flight.next(5, age)
     assert found is not None
     assert found[0] is step
 
@@ -143,6 +143,12 @@ def test_what_waits_for_an_integration_that_becomes_slow_is_held_and_others_begi
         (Step.HOLD, 201),
     ]
     assert in_flight.next(1, 1) is None
+
+
+def test_what_waits_for_a_slow_integration_is_held_however_old_it_is(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings(range(17), 1)))
+    play(in_flight)
+    assert [step for step, _ in play(in_flight, 10)] == [Step.HOLD]
 
 
 def test_an_integration_that_was_slow_when_it_was_claimed_is_no_news(in_flight: InFlight) -> None:
@@ -274,38 +280,41 @@ def test_letting_go_of_something_twice_is_harmless(in_flight: InFlight) -> None:
 # Who waits.
 
 
-@pytest.mark.parametrize("wait", [InFlight.wait_for_room, InFlight.wait_until_recorded])
-def test_who_waits_is_woken_by_what_he_waits_for(in_flight: InFlight, wait: object) -> None:
-    assert callable(wait)
-    in_flight.add(claimed(sendings(range(17), 1)))
-    first = begun(play(in_flight))
+def waiter(wait: Callable[[float], bool]) -> tuple[threading.Thread, list[bool]]:
+    """A thread that waits, and what it is told in the end."""
     found: list[bool] = []
-    waiting = threading.Thread(target=lambda: found.append(wait(in_flight, 60)))
+    waiting = threading.Thread(target=lambda: found.append(wait(60)))
     waiting.start()
     waiting.join(0.05)
     assert found == []
-    in_flight.end(first)
-    in_flight.forget(first)
-    last = begun(play(in_flight))
-    in_flight.end(last)
-    in_flight.forget(last)
+    return waiting, found
+
+
+def test_who_waits_until_all_is_recorded_is_woken_by_the_last_record(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings([1, 2], 1)))
+    one, two = begun(play(in_flight))
+    in_flight.end([one, two])
+    in_flight.forget([one])
+    waiting, found = waiter(in_flight.wait_until_recorded)
+    in_flight.forget([two])
     waiting.join(5)
     assert found == [True]
 
 
-@pytest.mark.parametrize("how", ["held", "returned", "slow"])
+@pytest.mark.parametrize("how", ["begun", "held", "returned", "slow", "recorded"])
 def test_who_waits_for_room_is_woken_however_it_comes(how: str) -> None:
-    in_flight = InFlight(InFlightLimits(of_integration=1, unrecorded=1 if how == "slow" else 300))
-    in_flight.add(claimed(sendings([1], 1), sendings([2], 1 if how != "slow" else 2)))
-    play(in_flight)
-    assert not in_flight.wait_for_room(0)
-    found: list[bool] = []
-    waiting = threading.Thread(target=lambda: found.append(in_flight.wait_for_room(60)))
-    waiting.start()
-    waiting.join(0.05)
-    now = 1.0 if how != "returned" else 0.5
-    in_flight.start_round(now)
-    in_flight.next(now, 0.0 if how != "returned" else 2.0)
+    few = how in ("slow", "recorded")
+    in_flight = InFlight(InFlightLimits(of_integration=1, unrecorded=1 if few else 300))
+    in_flight.add(claimed(sendings([1], 1), sendings([2], 2 if few else 1)))
+    first = begun(play(in_flight))
+    waiting, found = waiter(in_flight.wait_for_room)
+    if how in ("begun", "recorded"):
+        in_flight.end(first)
+    if how == "recorded":
+        in_flight.forget(first)
+    else:
+        in_flight.start_round(0.5 if how == "returned" else 1)
+        in_flight.next(1, 2 if how == "returned" else 0)
     waiting.join(5)
     assert found == [True]
 
@@ -423,7 +432,7 @@ def test_whatever_comes_in_whatever_order_the_rules_hold(
             in_flight.end(one.dispatch for one in over if one.dispatch)
         elif step == "record":
             done = [o for o in told.unrecorded if o not in told.waiting + told.under_way][:number]
-            in_flight.forget(one.dispatch for one in done if one.dispatch)
+            in_flight.forget([one.dispatch for one in done if one.dispatch])
             told.unrecorded = [one for one in told.unrecorded if one not in done]
         else:
             now += number / 4

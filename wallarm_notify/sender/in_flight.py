@@ -5,7 +5,7 @@ under way at most, so that whatever hangs or comes in masses leaves room for oth
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from threading import Condition
@@ -65,12 +65,73 @@ class Step(Enum):
     RETURN = "it could not begin within 2 s of its claim: it goes back"
 
 
-class InFlight:
-    """The one owner of a process's requests: each is waiting, under way, or over and to be recorded.
+class UnderWay:
+    """Requests that have begun and not ended, each within the limits of its bulkheads. For one thread at a time."""
 
-    It may be used from several threads: every method is one step, and none of them waits but those that say
-    so. The dispatcher alone takes requests from one state to the next. ``now`` is the monotonic clock;
-    ``age_now`` is a clock that goes on while the machine sleeps, by which claims grow old.
+    def __init__(self, limits: InFlightLimits) -> None:
+        self._limits = limits
+        self._fast: dict[Dispatch, float] = {}
+        """When each began, the oldest first."""
+        self._slow: set[Dispatch] = set()
+        self._of_client: dict[int, int] = {}
+        """How many of the fast ones are each client's."""
+        self._of_integration: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._fast) + len(self._slow)
+
+    def has_room_for(self, dispatch: Dispatch) -> bool:
+        """Return whether every bulkhead that this one passes has room for it."""
+        limits = self._limits
+        if self._of_integration.get(dispatch.integration_id, 0) >= limits.of_integration:
+            return False
+        if dispatch.is_slow:
+            return len(self._slow) < limits.slow
+        of_client = self._of_client.get(dispatch.client_id, 0)
+        return len(self._fast) < limits.fast and of_client < limits.of_client
+
+    def begin(self, dispatch: Dispatch, now: float) -> None:
+        """Count it as under way."""
+        _add(self._of_integration, dispatch.integration_id, 1)
+        if dispatch.is_slow:
+            self._slow.add(dispatch)
+        else:
+            self._fast[dispatch] = now
+            _add(self._of_client, dispatch.client_id, 1)
+
+    def end(self, dispatch: Dispatch) -> None:
+        """Count it no more."""
+        if self._fast.pop(dispatch, None) is None:
+            self._slow.remove(dispatch)
+        else:
+            _add(self._of_client, dispatch.client_id, -1)
+        _add(self._of_integration, dispatch.integration_id, -1)
+
+    def become_slow(self, now: float) -> list[Dispatch]:
+        """Mark as slow whatever has been outstanding for too long, and return it; it makes room for others."""
+        found = []
+        for dispatch, began in self._fast.items():
+            if now - began < self._limits.slow_after:
+                break  # the others began later
+            found.append(dispatch)
+        for dispatch in found:
+            dispatch.is_slow = True
+            del self._fast[dispatch]
+            self._slow.add(dispatch)
+            _add(self._of_client, dispatch.client_id, -1)
+        return found
+
+    def hanging(self) -> set[int]:
+        """Return the integrations that have become slow by what is under way."""
+        return {d.integration_id for d in self._slow if not d.sending.slow}
+
+
+class InFlight:
+    """The one owner of what a process has in flight: what waits, what is under way, what is to be recorded.
+
+    It may be used from several threads: every method is one step, and none waits but those that say so. The
+    dispatcher alone moves requests from one state to the next. ``now`` is the monotonic clock; ``age_now``
+    is one that goes on while the machine sleeps, by which claims grow old.
     """
 
     def __init__(self, limits: InFlightLimits = LIMITS) -> None:
@@ -78,35 +139,27 @@ class InFlight:
         self._changed = Condition()
         self._waiting: deque[Dispatch] = deque()
         self._passed_over: deque[Dispatch] = deque()
-        """Those of this round for which there was no room."""
+        """Those that wait, too: in this round there was no room for them."""
         self._unbegun: dict[int, int] = {}
-        """How many wait of each client that has some, slow ones left out."""
-        self._fast: dict[Dispatch, float] = {}
-        """Under way, and when each began, the oldest first."""
-        self._slow: set[Dispatch] = set()
-        """Under way, of slow integrations."""
-        self._of_client: dict[int, int] = {}
-        """How many of the fast ones are each client's."""
-        self._of_integration: dict[int, int] = {}
-        """How many under way are each integration's."""
+        """How many of these are of each client, slow ones left out."""
+        self._under_way = UnderWay(limits)
         self._hanging: set[int] = set()
-        """Integrations that have become slow by what is under way."""
         self._unrecorded: set[Dispatch] = set()
+        """All of them, whatever their state, but for slow ones."""
         self._unrecorded_slow: set[Dispatch] = set()
 
     # For whoever claims.
 
     def add(self, claim: Claim) -> None:
         """Let what ``claim`` has claimed wait for its turn."""
+        dispatches = [Dispatch.of(sending, claim) for sending in claim.sendings]
+        fast = [d for d in dispatches if not d.is_slow]
         with self._changed:
-            for sending in claim.sendings:
-                dispatch = Dispatch.of(sending, claim)
-                self._waiting.append(dispatch)
-                if dispatch.is_slow:
-                    self._unrecorded_slow.add(dispatch)
-                else:
-                    self._unrecorded.add(dispatch)
-                    _count(self._unbegun, dispatch.client_id, 1)
+            self._waiting.extend(dispatches)
+            self._unrecorded.update(fast)
+            self._unrecorded_slow.update(d for d in dispatches if d.is_slow)
+            for dispatch in fast:
+                _add(self._unbegun, dispatch.client_id, 1)
 
     def room(self, client_ids: Iterable[int]) -> dict[int, int]:
         """Return how many more of each client may be claimed so that all begin within two rounds of answers.
@@ -137,67 +190,60 @@ class InFlight:
     def wait_until_recorded(self, seconds: float) -> bool:
         """Wait, at most so long, until nothing is in flight; return whether nothing is."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._count_unrecorded() == 0, seconds)
+            return self._changed.wait_for(lambda: self._total() == 0, seconds)
 
     # For the dispatcher.
 
     def start_round(self, now: float) -> list[int]:
         """Let all that waits be looked at again, from the oldest on; return which integrations became slow.
 
-        Those are the ones whose answer has been outstanding for a second.
+        Those are the ones whose answer has been outstanding for a second (engine 11).
         """
         with self._changed:
             self._waiting.extendleft(reversed(self._passed_over))
             self._passed_over.clear()
-            newly_slow = set()
-            while self._fast:
-                dispatch, began = next(iter(self._fast.items()))
-                if now - began < self._limits.slow_after:
-                    break  # the others began later
-                self._become_slow(dispatch)
-                newly_slow.add(dispatch.integration_id)
-            self._hanging = {d.integration_id for d in self._slow if not d.sending.slow}
-            if newly_slow:
-                self._tell()
-            return sorted(newly_slow)
+            slow = self._under_way.become_slow(now)
+            self._hanging = self._under_way.hanging()
+            self._unrecorded.difference_update(slow)
+            self._unrecorded_slow.update(slow)
+            self._tell()
+            return sorted({d.integration_id for d in slow})
 
     def next(self, now: float, age_now: float) -> tuple[Step, Dispatch] | None:
         """Return what becomes of the next request that need not wait longer; None: nothing in this round."""
         with self._changed:
             while self._waiting:
                 dispatch = self._waiting.popleft()
-                if dispatch.integration_id in self._hanging:
-                    return self._leave_queue(dispatch, Step.HOLD)
-                if age_now - dispatch.claim.began >= self._limits.begin_within:
-                    return self._leave_queue(dispatch, Step.RETURN)
-                if self._may_begin(dispatch):
-                    self._start(dispatch, now)
-                    return self._leave_queue(dispatch, Step.BEGIN)
-                self._passed_over.append(dispatch)
+                step = self._step(dispatch, age_now)
+                if step is None:
+                    self._passed_over.append(dispatch)
+                    continue
+                if step is Step.BEGIN:
+                    self._under_way.begin(dispatch, now)
+                if not dispatch.is_slow:
+                    _add(self._unbegun, dispatch.client_id, -1)
+                    self._tell()
+                return step, dispatch
             return None
 
     def end(self, dispatches: Iterable[Dispatch]) -> None:
         """Note that these requests are over, however they ended; they are still to be recorded."""
         with self._changed:
             for dispatch in dispatches:
-                if self._fast.pop(dispatch, None) is not None:
-                    _count(self._of_client, dispatch.client_id, -1)
-                else:
-                    self._slow.remove(dispatch)
-                _count(self._of_integration, dispatch.integration_id, -1)
+                self._under_way.end(dispatch)
 
     @property
     def is_busy(self) -> bool:
         """Whether anything waits or is under way."""
         with self._changed:
-            return bool(self._waiting or self._passed_over or self._fast or self._slow)
+            return bool(self._waiting or self._passed_over or self._under_way)
 
     # For the recorder.
 
-    def forget(self, dispatches: Iterable[Dispatch]) -> None:
+    def forget(self, dispatches: Sequence[Dispatch]) -> None:
         """Let go of what is recorded, or was given back; again is harmless."""
         with self._changed:
-            self._unrecorded.difference_update(dispatches := list(dispatches))
+            self._unrecorded.difference_update(dispatches)
             self._unrecorded_slow.difference_update(dispatches)
             self._tell()
 
@@ -213,51 +259,28 @@ class InFlight:
     def under_way(self) -> int:
         """How many requests are outstanding."""
         with self._changed:
-            return len(self._fast) + len(self._slow)
+            return len(self._under_way)
 
     @property
     def unrecorded(self) -> int:
         """How many are in flight, whatever their state."""
         with self._changed:
-            return self._count_unrecorded()
+            return self._total()
 
     # Within one step.
 
-    def _may_begin(self, dispatch: Dispatch) -> bool:
-        limits = self._limits
-        if self._of_integration.get(dispatch.integration_id, 0) >= limits.of_integration:
-            return False
-        if dispatch.is_slow:
-            return len(self._slow) < limits.slow
-        of_client = self._of_client.get(dispatch.client_id, 0)
-        return len(self._fast) < limits.fast and of_client < limits.of_client
-
-    def _start(self, dispatch: Dispatch, now: float) -> None:
-        _count(self._of_integration, dispatch.integration_id, 1)
-        if dispatch.is_slow:
-            self._slow.add(dispatch)
-        else:
-            self._fast[dispatch] = now
-            _count(self._of_client, dispatch.client_id, 1)
-
-    def _leave_queue(self, dispatch: Dispatch, step: Step) -> tuple[Step, Dispatch]:
-        if not dispatch.is_slow:
-            _count(self._unbegun, dispatch.client_id, -1)
-            self._tell()
-        return step, dispatch
-
-    def _become_slow(self, dispatch: Dispatch) -> None:
-        dispatch.is_slow = True
-        del self._fast[dispatch]
-        _count(self._of_client, dispatch.client_id, -1)
-        self._slow.add(dispatch)
-        self._unrecorded.discard(dispatch)
-        self._unrecorded_slow.add(dispatch)
+    def _step(self, dispatch: Dispatch, age_now: float) -> Step | None:
+        """Return what becomes of a request that waits; None: it waits on."""
+        if dispatch.integration_id in self._hanging:
+            return Step.HOLD
+        if age_now - dispatch.claim.began >= self._limits.begin_within:
+            return Step.RETURN
+        return Step.BEGIN if self._under_way.has_room_for(dispatch) else None
 
     def _has_room(self) -> bool:
         return not self._unbegun and len(self._unrecorded) <= self._limits.unrecorded
 
-    def _count_unrecorded(self) -> int:
+    def _total(self) -> int:
         return len(self._unrecorded) + len(self._unrecorded_slow)
 
     def _tell(self) -> None:
@@ -266,7 +289,7 @@ class InFlight:
             self._changed.notify_all()
 
 
-def _count(numbers: dict[int, int], key: int, change: int) -> None:
+def _add(numbers: dict[int, int], key: int, change: int) -> None:
     """Add to one of ``numbers``; what comes to nothing is not in it."""
     number = numbers.get(key, 0) + change
     if number:
