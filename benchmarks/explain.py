@@ -56,7 +56,7 @@ def explained(number: int) -> list[tuple[str, str, str]]:
         store(one, number, newest=timedelta(days=1), oldest=timedelta(days=89))
         bell, desk = Silence(), Desk()
         routing = Wiring(one.wiring.settings, delivers=True)
-        vars(routing).update(_bell=bell, courier=desk)
+        vars(routing).update(_bell=bell, dispatcher=desk)
         vars(one.wiring)["_bell"] = bell
         found: list[tuple[str, str, str]] = []
         for first in (0, BATCH):  # the first warms plans and caches

@@ -4,9 +4,9 @@
 
 One process works off batches of 100 events for 1,000 integrations, one step after the other: what the
 worker's own CPU did, and what it waited for, which is PostgreSQL but for the sends. ``route`` claims what it
-makes; what routing and a claim by message take instead, where there is one, is told apart. ``send`` is what the courier
-takes beside rendering and recording: its threads, libcurl, and the sink's answers. Celery's own part, one task
-for a hundred events, is that of ``compare``'s empty tasks.
+makes; what routing and a claim by message take instead, where there is one, is told apart. ``send`` is what
+the dispatcher takes beside rendering and recording: its threads, libcurl, and the sink's answers. Celery's own
+part, one task for a hundred events, is that of ``compare``'s empty tasks.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from typing import Any, Final
 from benchmarks.contenders import nothing
 from benchmarks.ours import event
 from benchmarks.stage import CORES, Stage, Void, say, stage
-from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.bootstrap import Wiring, request_settings_of
 from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.outcome import Answer, Attempt
 from wallarm_notify.domain.sending import Claim
+from wallarm_notify.pagerduty.request import request_of
 from wallarm_notify.schemas.read import read_call
 
 INTEGRATIONS: Final = 1000
@@ -58,7 +59,7 @@ class Silence:
 
 
 class Desk:
-    """A courier that keeps the claim it is given."""
+    """A dispatcher that keeps the claim it is given."""
 
     claim: Claim | None = None
 
@@ -66,7 +67,7 @@ class Desk:
         """For everything."""
         return dict.fromkeys(client_ids, BATCH)
 
-    def carry(self, claim: Claim) -> None:
+    def dispatch(self, claim: Claim) -> None:
         """Keeps it."""
         self.claim = claim
 
@@ -114,7 +115,7 @@ def measured(batches: int) -> dict[str, Any]:
         clock = _worked_off(one, batches)
     cpu = {name: _each(clock.cpu[name]) for name in clock.cpu}
     waited = {name: _each(clock.waited[name]) for name in clock.waited}
-    cpu["send"] = max(cpu.pop("carry") - cpu["render"] - cpu["record"], 0.0)
+    cpu["send"] = max(cpu.pop("dispatch") - cpu["render"] - cpu["record"], 0.0)
     waited["send"] = 0.0
     return {
         "batches": batches,
@@ -161,7 +162,7 @@ def _worked_off(one: Stage, batches: int) -> Clock:
     # The tasks between the parts are Celery's, which is counted apart.
     vars(one.wiring)["_bell"] = bell
     routing = Wiring(one.wiring.settings, delivers=True)
-    vars(routing).update(_bell=bell, courier=desk)
+    vars(routing).update(_bell=bell, dispatcher=desk)
     clock = Clock()
     for number in range(WARM + batches):
         if number == WARM:
@@ -186,16 +187,17 @@ def _batch(one: Stage, routing: Wiring, desk: Desk, clock: Clock, number: int) -
     with clock.part("route"):
         routing.router.ingest(events, rejections)
     claim = desk.taken()
+    settings = request_settings_of(one.wiring.settings)
     with clock.part("render"):
         for sending in claim.sendings:
-            one.wiring._pack(sending)  # noqa: SLF001 - what the courier is given
-    with clock.part("carry"):
-        one.wiring.courier.carry(claim)
-        one.wiring.courier.drain(30)
+            request_of(sending, settings)
+    with clock.part("dispatch"):
+        one.wiring.dispatcher.dispatch(claim)
+        one.wiring.dispatcher.drain(30)
 
 
 def _by_message(one: Stage, bell: Silence, clock: Clock, number: int) -> None:
-    """Another batch, recorded by this thread and not by the courier's."""
+    """Another batch, recorded by this thread and not by the recorder's."""
     events, rejections = read_call((), {"events": _events(number)})
     route, claim_it = BY_MESSAGE
     with clock.part(route):

@@ -18,13 +18,13 @@ def deliver(ids: list[int], links: list[int] | None = None) -> str:
     Where too much is under way already it waits for room, 2 s at most. ``links`` holds of each id the
     link that this message is: see ``domain.batches.Message``.
     """
-    courier = wiring().courier
-    courier.wait_for_room(START_WITHIN.total_seconds())
+    dispatcher = wiring().dispatcher
+    dispatcher.wait_for_room(START_WITHIN.total_seconds())
     try:
         claim = wiring().delivery.claim(ids, links)
     except Unavailable as error:
         # The message is only a doorbell: SWEEP rings again for what stays due.
         log.warning("delivery.not_claimed", extra={"error": str(error)})
         return f"not now: {error}"
-    courier.carry(claim)
+    dispatcher.dispatch(claim)
     return claim.words

@@ -159,5 +159,5 @@ def _record_what_is_under_way(**_: Any) -> None:
     In a process of a worker when it ends; in the worker itself, which sends by -P threads and solo, when its
     tasks have ended.
     """
-    if "courier" in vars(wiring()):
-        wiring().courier.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)
+    if "dispatcher" in vars(wiring()):
+        wiring().dispatcher.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)

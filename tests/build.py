@@ -28,6 +28,8 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_threshold,
 )
 from wallarm_notify.schemas.read import read_event
+from wallarm_notify.sender.recorder import record_attempts
+from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services.deliver import Delivery
 from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.ledger import draw_up
@@ -45,7 +47,7 @@ from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher, generate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from wallarm_notify.domain.batches import Message
     from wallarm_notify.domain.errors import NotifyError
@@ -357,6 +359,7 @@ class Bench:
         self.router = Router(self.store, self.bell, ring=RING)
         self.resubmit = Resubmit(self.store, self.bell, ring=RING)
         self.delivery = Delivery(self.store, self.bell, knobs)
+        self.retries = RetryBuffer(self.bell)
         self.management = Management(self.store, self.bell, ring=RING)
         self.triggers = TriggerManagement(self.store, self.bell, ring=RING)
         self.replay = Replay(self.store, self.bell, ring=RING)
@@ -452,13 +455,22 @@ class Bench:
     def claim(self, ids: Iterable[int]) -> Claim:
         return self.delivery.claim(list(ids))
 
+    def record(
+        self,
+        attempts: Sequence[Attempt],
+        slow: Collection[int] = (),
+        tokens: Mapping[int, str] | None = None,
+    ) -> None:
+        """Records as a worker's recorder does."""
+        record_attempts(self.delivery, self.retries, attempts, slow, tokens)
+
     def sent(
         self, ids: Iterable[int], answer: Answer | None = None, *, took: float = 0.1
     ) -> list[Attempt]:
         """Claims ``ids``, and records ``answer`` for each of them that was to be sent."""
         claim = self.claim(ids)
         attempts = [an_attempt(s, claim, answer, took=took) for s in claim.sendings]
-        self.delivery.record(attempts)
+        self.record(attempts)
         return attempts
 
     def attempted(
@@ -468,7 +480,7 @@ class Bench:
         pending = self.ingest(*(an_event(client_id=client_id) for _ in history)).pending
         claim = self.claim(n.id for n in pending if n.integration_id == integration_id)
         attempts = moved(claim, *history)
-        self.delivery.record(attempts)
+        self.record(attempts)
         self.bell.taken()
         return attempts
 

@@ -97,7 +97,7 @@ def said_each_second(log: Log, say: Callable[[int], str | None], seconds: int) -
     return lines
 
 
-EVENTS = ["sweep.not_now", "prune.not_now", "delivery.not_claimed", "courier.waits_for_database"]
+EVENTS = ["sweep.not_now", "prune.not_now", "delivery.not_claimed", "recorder.waits_for_database"]
 
 
 def test_a_database_that_is_away_is_one_line_each_30_s_whoever_says_it(log: Log) -> None:

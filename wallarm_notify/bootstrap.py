@@ -7,15 +7,18 @@ from functools import cached_property
 from threading import RLock
 from typing import Any, Self, TypeVar, overload
 
-from wallarm_notify.domain.alert_identity import dedup_key
-from wallarm_notify.domain.client import Client
+from wallarm_notify.domain.client import CLOUDS
 from wallarm_notify.domain.health import Policy
+from wallarm_notify.domain.integration import REGIONS
 from wallarm_notify.domain.outcome import Answer
-from wallarm_notify.domain.sending import Knobs, Sending
-from wallarm_notify.pagerduty.client import Poster
-from wallarm_notify.pagerduty.encode import encode
-from wallarm_notify.pagerduty.request import render, test_alerts
-from wallarm_notify.sender.dispatcher import Courier
+from wallarm_notify.domain.sending import Knobs
+from wallarm_notify.pagerduty.client import HttpClient
+from wallarm_notify.pagerduty.exchange import HttpSettings
+from wallarm_notify.pagerduty.request import RequestSettings, request_with, test_alerts
+from wallarm_notify.sender.dispatcher import Dispatcher
+from wallarm_notify.sender.in_flight import InFlight
+from wallarm_notify.sender.recorder import Recorder
+from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services.context import Context, ServiceSettings
 from wallarm_notify.services.deliver import Delivery
 from wallarm_notify.services.follow_clock import FollowClock
@@ -133,12 +136,19 @@ class Wiring:
     @made_once
     def _departures(self) -> Departures:
         """How what this process routes is sent by itself."""
-        return Departures(lambda: self.courier, knobs_of(self.settings))
+        return Departures(lambda: self.dispatcher, knobs_of(self.settings))
 
     @made_once
-    def courier(self) -> Courier:
-        """The sends."""
-        return Courier(self._new_poster(), self.delivery, url=self._url_of, pack=self._pack)
+    def dispatcher(self) -> Dispatcher:
+        """What sends this process's claims, and the recorder behind it."""
+        in_flight = InFlight()
+        recorder = Recorder(in_flight, self.delivery, RetryBuffer(self._bell))
+        return Dispatcher(
+            HttpClient(http_settings_of(self.settings)),
+            request_settings_of(self.settings),
+            in_flight,
+            recorder,
+        )
 
     @made_once
     def sweep(self) -> Sweep:
@@ -222,40 +232,29 @@ class Wiring:
             send=self._send_test,
         )
 
-    def _new_poster(self) -> Poster[Any]:
-        return Poster(
-            connect_timeout=self.settings.connect_timeout,
-            request_timeout=self.settings.request_timeout,
-            ca_file=self.settings.trusted(),
-        )
-
-    def _url_of(self, sending: Sending) -> str:
-        return self.settings.pagerduty_url(sending.cargo.region)
-
-    def _pack(self, sending: Sending) -> bytes:
-        """The bytes of one alert."""
-        load = sending.cargo
-        client = Client.of(
-            load.event.client_id,
-            load.client_name,
-            load.cloud,
-            load.partner_name,
-            default_cloud=self.settings.cloud,
-        )
-        body = render(
-            load.event,
-            client,
-            firing=load.firing,
-            dedup_key=dedup_key(load.occurrence, load.origin, sending.notification.integration_id),
-            console_host=self.settings.console_host(client.cloud),
-        )
-        return encode(body, sending.key)
-
     def _send_test(self, alert: Mapping[str, Any], target: Target) -> Answer:
         """One test alert."""
-        url = self.settings.pagerduty_url(target.region)
-        with self._new_poster() as poster:
-            return poster.post(url, encode(dict(alert), target.key), target.key)
+        settings = request_settings_of(self.settings)
+        with HttpClient[None](http_settings_of(self.settings)) as client:
+            return client.post(request_with(alert, target.key, target.region, settings))
+
+
+def http_settings_of(settings: Settings) -> HttpSettings:
+    """The settings that every request to PagerDuty goes by."""
+    return HttpSettings(
+        connect_timeout=settings.connect_timeout,
+        request_timeout=settings.request_timeout,
+        ca_file=settings.trusted(),
+    )
+
+
+def request_settings_of(settings: Settings) -> RequestSettings:
+    """The settings that what is sent depends on."""
+    return RequestSettings(
+        events_urls={region: settings.pagerduty_url(region) for region in REGIONS},
+        console_urls={cloud: settings.console_host(cloud) for cloud in CLOUDS},
+        cloud=settings.cloud,
+    )
 
 
 def knobs_of(settings: Settings) -> Knobs:

@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wallarm_notify.pagerduty.client import Poster
-from wallarm_notify.sender.dispatcher import Courier
+from wallarm_notify.pagerduty.client import HttpClient
+from wallarm_notify.sender.dispatcher import Dispatcher
+from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services import deliver, route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from wallarm_notify.pagerduty.client import Landed
+    from wallarm_notify.pagerduty.client import Response
 
 VARIABLE: Final = "CHAOS_POINTS"
 """A JSON list of {point, action, times}, and the folder where what was met is noted down."""
@@ -82,24 +82,17 @@ def _may(name: str, times: int) -> bool:
 
 
 class PointedBell:
-    """A doorbell that marks what comes before and after it, for those who asked it to."""
+    """A doorbell that marks what comes before and after it."""
 
-    def __init__(
-        self, bell: Any, before: Callable[[], str | None], after: Callable[[], str | None]
-    ) -> None:
+    def __init__(self, bell: Any, before: str, after: str) -> None:
         self._bell = bell
         self._before = before
         self._after = after
 
     def ring(self, messages: Sequence[Any]) -> None:
-        if (name := self._before()) is not None:
-            point(name)
+        point(self._before)
         self._bell.ring(messages)
-        if (name := self._after()) is not None:
-            point(name)
-
-
-_now = threading.local()
+        point(self._after)
 
 
 def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = None) -> None:
@@ -119,43 +112,24 @@ def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = 
 
 def _wrap_wait(name: str) -> None:
     """Marks where answers have come, before anything is done with them."""
-    whole = Poster.wait
+    whole = HttpClient.wait
 
-    def wait(self: Poster[Any], seconds: float | None = None) -> list[Landed[Any]]:
-        landed = whole(self, seconds)
-        if landed:
+    def wait(self: HttpClient[Any], seconds: float | None = None) -> list[Response[Any]]:
+        responses = whole(self, seconds)
+        if responses:
             point(name)
-        return landed
+        return responses
 
-    Poster.wait = wait  # type: ignore[method-assign]
-
-
-def _recording(name: str) -> Callable[[], str | None]:
-    return lambda: name if getattr(_now, "recording", False) else None
+    HttpClient.wait = wait  # type: ignore[method-assign]
 
 
-def _wrap_record(name: str) -> None:
-    """What follows from a record is enqueued in it, or when it has gathered."""
-    whole = getattr(deliver.Delivery, name)
-
-    def recording(self: deliver.Delivery, *args: Any, **kwargs: Any) -> Any:
-        _now.recording = True
-        try:
-            return whole(self, *args, **kwargs)
-        finally:
-            _now.recording = False
-
-    setattr(deliver.Delivery, name, recording)
-
-
-def _give_pointed_bell(
-    owner: Any, before: Callable[[], str | None], after: Callable[[], str | None]
-) -> None:
+def _give_pointed_bell(owner: Any, before: str, after: str) -> None:
     """Lets ``owner``'s instances ring a doorbell that marks its points."""
     whole = owner.__init__
 
-    def init(self: Any, store: Any, bell: Any, *args: Any, **kwargs: Any) -> None:
-        whole(self, store, PointedBell(bell, before, after), *args, **kwargs)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        pointed = (PointedBell(a, before, after) if hasattr(a, "ring") else a for a in args)
+        whole(self, *pointed, **kwargs)
 
     owner.__init__ = init
 
@@ -166,11 +140,9 @@ if _armed:
     _wrap(deliver.Delivery, "claim", before="claim.begun", after="claim.committed")
     _wrap(deliver, "take", after="claim.before_commit")
     _wrap(deliver, "write_down", after="record.before_commit")
-    _wrap(Courier, "carry", before="courier.handed")
-    _wrap(Poster, "begin", before="send.begun")
+    _wrap(Dispatcher, "dispatch", before="courier.handed")
+    _wrap(HttpClient, "begin", before="send.begun")
     _wrap_wait("send.answered")
-    _wrap_record("record")
-    _wrap_record("ring_gathered")
-    _give_pointed_bell(route.Router, lambda: "ingest.committed", lambda: "ingest.rung")
-    recording = (_recording("record.committed"), _recording("record.rung"))
-    _give_pointed_bell(deliver.Delivery, *recording)
+    _give_pointed_bell(route.Router, "ingest.committed", "ingest.rung")
+    # What follows from a record is enqueued with it, or when it has been buffered for a while.
+    _give_pointed_bell(RetryBuffer, "record.committed", "record.rung")

@@ -329,9 +329,9 @@ def test_pagerdutys_answer_is_shown_without_the_key_and_what_a_terminal_obeys(
     message = f"no such key {KEY} \\u001b[31m\\u0007 \u202e\u009b"
     body = f'{{"message": "{message}", "errors": ["{KEY.lower()}"]}}'
     sandbox.set_faults([{"kind": "status", "status": 400, "body": body}])
-    courier = line.wiring.courier
-    courier.carry(claimed(line, number))
-    assert courier.drain(10)
+    dispatcher = line.wiring.dispatcher
+    dispatcher.dispatch(claimed(line, number))
+    assert dispatcher.drain(10)
     for words in ((), ("--json",)):
         said = line.ok("integrations", "explain", number, *words)
         assert "no such key" in said

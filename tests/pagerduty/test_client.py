@@ -26,8 +26,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.outcome import RESPONSE_BYTES, Answer, FailureReason
-from wallarm_notify.pagerduty import client as client_module
-from wallarm_notify.pagerduty.client import IDLE_AT_MOST, Poster
+from wallarm_notify.pagerduty import exchange as exchange_module
+from wallarm_notify.pagerduty.client import HttpClient
+from wallarm_notify.pagerduty.exchange import IDLE_TIMEOUT, HttpSettings
+from wallarm_notify.pagerduty.request import ENQUEUE_PATH, Request
 from wallarm_notify.pagerduty.response import answer_of
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from certificates import Authority
 
-    from wallarm_notify.pagerduty.client import Landed
+    from wallarm_notify.pagerduty.client import Response
 
 KEY = a_key("Abc")
 
@@ -46,36 +48,41 @@ TAKEN = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.fixture
-def make_poster() -> Iterator[Callable[..., Poster[Any]]]:
-    """Makes posters whose requests have so many seconds, and closes them."""
-    made: list[Poster[Any]] = []
+def make_http() -> Iterator[Callable[..., HttpClient[Any]]]:
+    """Makes clients whose requests have so many seconds, and closes them."""
+    made: list[HttpClient[Any]] = []
 
-    def make(seconds: float = 5, connect: float = 2) -> Poster[Any]:
-        made.append(Poster(connect_timeout=min(connect, seconds), request_timeout=seconds))
+    def make(seconds: float = 5, connect: float = 2, **more: Any) -> HttpClient[Any]:
+        made.append(HttpClient(HttpSettings(min(connect, seconds), seconds, **more)))
         return made[-1]
 
     yield make
-    for poster in made:
-        poster.close()
+    for http in made:
+        http.close()
 
 
 @pytest.fixture
-def poster(make_poster: Callable[..., Poster[Any]]) -> Poster[Any]:
-    return make_poster()
+def http(make_http: Callable[..., HttpClient[Any]]) -> HttpClient[Any]:
+    return make_http()
 
 
-def send(poster: Poster[Any], url: str) -> Answer:
-    return poster.post(url, a_body(KEY), KEY)
+def to(url: str, body: bytes = a_body(KEY)) -> Request:
+    """A request to the server of this URL."""
+    return Request(url + ENQUEUE_PATH, body, KEY)
 
 
-def all_landed(poster: Poster[Any], number: int, within: float = 20) -> list[Landed[Any]]:
-    """Drives it till so many requests have landed."""
-    landed: list[Landed[Any]] = []
+def send(http: HttpClient[Any], url: str) -> Answer:
+    return http.post(to(url))
+
+
+def all_responses(http: HttpClient[Any], number: int, within: float = 20) -> list[Response[Any]]:
+    """Drives it till so many requests are over."""
+    responses: list[Response[Any]] = []
     deadline = time.monotonic() + within
-    while len(landed) < number:
-        assert time.monotonic() < deadline, f"{len(landed)} of {number} landed"
-        landed += poster.wait(0.1)
-    return landed
+    while len(responses) < number:
+        assert time.monotonic() < deadline, f"{len(responses)} of {number} are over"
+        responses += http.wait(0.1)
+    return responses
 
 
 def fails(client: SandboxClient, **fault: Any) -> None:
@@ -194,8 +201,8 @@ def reset(connection: socket.socket) -> None:
 
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's side of TLS that posters trust."""
-    monkeypatch.setattr(client_module, "where", lambda: str(certificate))
+    """A server's side of TLS that https trust."""
+    monkeypatch.setattr(exchange_module, "where", lambda: str(certificate))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     return context
@@ -205,9 +212,9 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContex
 
 
 def test_a_body_is_posted_as_it_is(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any]
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any]
 ) -> None:
-    answer = send(poster, sandbox.url)
+    answer = send(http, sandbox.url)
     assert (answer.status, answer.reason, answer.retry_after) == (202, None, None)
     assert json.loads(answer.response)["status"] == "success"
     (seen,) = client.requests()
@@ -224,11 +231,11 @@ def test_a_body_is_posted_as_it_is(
 
 
 def test_a_large_body_is_sent_without_asking_first(
-    make_server: Callable[..., Server], poster: Poster[Any]
+    make_server: Callable[..., Server], http: HttpClient[Any]
 ) -> None:
     server = make_server(saying(TAKEN))
     body = b'"' + b"x" * 2_000_000 + b'"'
-    assert poster.post(server.url, body, KEY).status == 202
+    assert http.post(to(server.url, body)).status == 202
     (request,) = server.requests
     head, _, sent = request.partition(b"\r\n\r\n")
     assert sent == body
@@ -239,23 +246,25 @@ def test_a_large_body_is_sent_without_asking_first(
 def test_no_password_of_the_users_own_is_sent(
     sandbox: Sandbox,
     client: SandboxClient,
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / ".netrc").write_text("default login me password hunter2\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    assert send(make_poster(), sandbox.url).status == 202
+    assert send(make_http(), sandbox.url).status == 202
     (seen,) = client.requests()
     assert "authorization" not in {name.lower() for name in seen["headers"]}
 
 
-def test_a_cookie_is_not_sent_back(make_server: Callable[..., Server], poster: Poster[Any]) -> None:
+def test_a_cookie_is_not_sent_back(
+    make_server: Callable[..., Server], http: HttpClient[Any]
+) -> None:
     answer = b"HTTP/1.1 202 Accepted\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
     server = make_server(saying(answer))
     for _ in range(2):
-        assert send(poster, server.url).status == 202
+        assert send(http, server.url).status == 202
     assert len(server.connections) == 1
     assert b"cookie" not in b"".join(server.requests).lower()
 
@@ -284,33 +293,33 @@ def test_a_cookie_is_not_sent_back(make_server: Callable[..., Server], poster: P
 def test_a_status_is_an_answer(
     sandbox: Sandbox,
     client: SandboxClient,
-    poster: Poster[Any],
+    http: HttpClient[Any],
     status: int,
     reason: FailureReason | None,
 ) -> None:
     said = "" if status == 204 else "said"
     fails(client, kind="status", status=status, body=said)
-    assert send(poster, sandbox.url) == Answer(status, reason, said)
+    assert send(http, sandbox.url) == Answer(status, reason, said)
     assert len(client.requests(brief=True)) == 1
 
 
 def test_a_redirect_is_not_followed(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any]
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any]
 ) -> None:
     there = {"Location": f"{sandbox.url}/v2/enqueue"}
     fails(client, kind="status", status=307, headers=there)
-    answer = send(poster, sandbox.url)
+    answer = send(http, sandbox.url)
     assert (answer.status, answer.reason) == (307, FailureReason.REDIRECT)
     assert len(client.requests()) == 1
 
 
 @pytest.mark.parametrize("where", ["/v2/enqueue", "http://["], ids=["short", "malformed"])
 def test_a_redirect_s_body_is_kept_like_any_other_and_not_read_whole(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any], where: str
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any], where: str
 ) -> None:
     body = "moved" + "x" * 1_000_000
     fails(client, kind="status", status=302, headers={"Location": where}, body=body)
-    answer = send(poster, sandbox.url)
+    answer = send(http, sandbox.url)
     assert (answer.status, answer.response) == (302, body[:RESPONSE_BYTES])
 
 
@@ -339,7 +348,7 @@ def test_a_redirect_s_body_is_kept_like_any_other_and_not_read_whole(
 )
 def test_a_provisional_answer_is_not_the_answer(
     make_server: Callable[..., Server],
-    poster: Poster[Any],
+    http: HttpClient[Any],
     pieces: list[bytes],
     answer: Answer | str,
 ) -> None:
@@ -347,7 +356,7 @@ def test_a_provisional_answer_is_not_the_answer(
         saying(*pieces)(connection, _)
         return False
 
-    got = send(poster, make_server(speak).url)
+    got = send(http, make_server(speak).url)
     if isinstance(answer, Answer):
         assert got == answer
     else:
@@ -373,15 +382,15 @@ def test_a_provisional_answer_is_not_the_answer(
     ids=["SMTP", "words", "NUL", "2", "9.9", "20", "length", "colon", "long"],
 )
 def test_an_answer_that_is_no_http_is_no_answer(
-    make_server: Callable[..., Server], poster: Poster[Any], said: bytes
+    make_server: Callable[..., Server], http: HttpClient[Any], said: bytes
 ) -> None:
     def speak(connection: socket.socket, number: int) -> bool:
         connection.sendall(said if number == 1 else TAKEN)
         return number > 1
 
     server = make_server(speak)
-    assert_no_answer(send(poster, server.url), FailureReason.NETWORK)
-    assert send(poster, server.url).status == 202
+    assert_no_answer(send(http, server.url), FailureReason.NETWORK)
+    assert send(http, server.url).status == 202
 
 
 @pytest.mark.parametrize(
@@ -398,40 +407,40 @@ def test_an_answer_that_is_no_http_is_no_answer(
     ids=["1.0", "LF", "no words", "cut short", "cut in chunks", "chunks broken", "gzip"],
 )
 def test_once_the_head_has_come_the_status_counts_whatever_becomes_of_the_body(
-    make_server: Callable[..., Server], poster: Poster[Any], said: bytes
+    make_server: Callable[..., Server], http: HttpClient[Any], said: bytes
 ) -> None:
     def speak(connection: socket.socket, _: int) -> bool:
         connection.sendall(said)
         return False
 
-    assert send(poster, make_server(speak).url) == Answer(202, None, "said")
+    assert send(http, make_server(speak).url) == Answer(202, None, "said")
 
 
 def test_an_answer_that_comes_before_the_request_was_read_is_one(
-    serve: Callable[..., str], poster: Poster[Any]
+    serve: Callable[..., str], http: HttpClient[Any]
 ) -> None:
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nsaid"
     url = serve(lambda connection: connection.sendall(early))
-    answer = poster.post(url, b"x" * 5_000_000, KEY)
+    answer = http.post(to(url, b"x" * 5_000_000))
     assert answer.status == 413 or answer.reason is FailureReason.RESET
 
 
 # Where nothing comes back.
 
 
-def test_a_port_nobody_listens_on_refuses(poster: Poster[Any]) -> None:
+def test_a_port_nobody_listens_on_refuses(http: HttpClient[Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert_no_answer(send(poster, f"http://127.0.0.1:{port}"), FailureReason.REFUSED)
+    assert_no_answer(send(http, f"http://127.0.0.1:{port}"), FailureReason.REFUSED)
 
 
-def test_a_host_without_an_address_is_dns(poster: Poster[Any]) -> None:
-    assert_no_answer(send(poster, "http://nothing.invalid"), FailureReason.DNS)
+def test_a_host_without_an_address_is_dns(http: HttpClient[Any]) -> None:
+    assert_no_answer(send(http, "http://nothing.invalid"), FailureReason.DNS)
 
 
 @pytest.mark.parametrize("url", ["http://[", "gopher-ish://x", "http://127.0.0.1:99999", ""])
-def test_an_address_that_is_none_is_network(poster: Poster[Any], url: str) -> None:
-    assert_no_answer(send(poster, url), FailureReason.NETWORK)
+def test_an_address_that_is_none_is_network(http: HttpClient[Any], url: str) -> None:
+    assert_no_answer(send(http, url), FailureReason.NETWORK)
 
 
 @pytest.mark.parametrize(
@@ -444,36 +453,36 @@ def test_an_address_that_is_none_is_network(poster: Poster[Any], url: str) -> No
     ids=["no TLS", "closed", "reset"],
 )
 def test_what_goes_wrong_in_the_handshake_is_tls(
-    serve: Callable[..., str], poster: Poster[Any], answer: Callable[[socket.socket], None]
+    serve: Callable[..., str], http: HttpClient[Any], answer: Callable[[socket.socket], None]
 ) -> None:
     url = serve(answer).replace("http:", "https:")
-    assert_no_answer(send(poster, url), FailureReason.TLS)
+    assert_no_answer(send(http, url), FailureReason.TLS)
 
 
-def test_a_certificate_nobody_vouches_for_is_tls(certificate: Path, poster: Poster[Any]) -> None:
+def test_a_certificate_nobody_vouches_for_is_tls(certificate: Path, http: HttpClient[Any]) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     with Sandbox(ssl_context=context) as sandbox:
-        assert_no_answer(send(poster, sandbox.url), FailureReason.TLS)
+        assert_no_answer(send(http, sandbox.url), FailureReason.TLS)
         assert SandboxClient(sandbox.url, verify=str(certificate)).requests() == []
 
 
 def test_a_certificate_of_another_host_is_tls(
-    trusted: ssl.SSLContext, make_poster: Callable[..., Poster[Any]]
+    trusted: ssl.SSLContext, make_http: Callable[..., HttpClient[Any]]
 ) -> None:
     with Sandbox(ssl_context=trusted) as sandbox:
-        poster = make_poster()
-        assert send(poster, sandbox.url).status == 202
+        http = make_http()
+        assert send(http, sandbox.url).status == 202
         elsewhere = sandbox.url.replace("127.0.0.1", "localhost")
-        assert_no_answer(send(poster, elsewhere), FailureReason.TLS)
+        assert_no_answer(send(http, elsewhere), FailureReason.TLS)
 
 
 @pytest.mark.parametrize("kind", ["reset", "close"])
 def test_a_connection_that_ends_without_an_answer_is_reset(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any], kind: str
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any], kind: str
 ) -> None:
     fails(client, kind=kind)
-    assert_no_answer(send(poster, sandbox.url), FailureReason.RESET)
+    assert_no_answer(send(http, sandbox.url), FailureReason.RESET)
     assert len(client.requests()) == 1
 
 
@@ -511,26 +520,26 @@ def _drip(connection: socket.socket, piece: bytes = b"x") -> None:
 @pytest.mark.timing
 def test_a_request_ends_at_its_wall_clock_deadline(
     serve: Callable[..., str],
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
     answer: Callable[[socket.socket], None],
 ) -> None:
-    poster = make_poster(0.6)
-    poster.begin("slow", serve(answer), a_body(KEY), KEY)
+    http = make_http(0.6)
+    http.begin("slow", to(serve(answer)))
     began = time.monotonic()
-    (landed,) = all_landed(poster, 1)
+    (response,) = all_responses(http, 1)
     assert 0.5 < time.monotonic() - began < 0.6 + 0.5
-    assert 0.5 < landed.ended - landed.began < 0.6 + 0.5
-    assert landed.answer == Answer(None, FailureReason.TIMEOUT, "no whole answer within 0.6 s")
+    assert 0.5 < response.ended - response.began < 0.6 + 0.5
+    assert response.answer == Answer(None, FailureReason.TIMEOUT, "no whole answer within 0.6 s")
 
 
 @pytest.mark.timing
 def test_a_request_that_is_not_read_ends_at_its_deadline(
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         began = time.monotonic()
-        answer = make_poster(0.6).post(url, b"x" * 50_000_000, KEY)
+        answer = make_http(0.6).post(to(url, b"x" * 50_000_000))
         assert 0.5 < time.monotonic() - began < 0.6 + 0.5
         assert answer.reason is FailureReason.TIMEOUT
 
@@ -562,35 +571,35 @@ def silent_tls() -> Iterator[str]:
 @pytest.mark.parametrize("whole", [3, 0.5], ids=["", "within the whole time"])
 @pytest.mark.timing
 def test_a_connection_that_does_not_come_about_ends_at_its_own_deadline(
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
     request: pytest.FixtureRequest,
     where: str,
     whole: float,
 ) -> None:
     url = request.getfixturevalue(where)
-    poster = make_poster(whole, connect=0.5)
+    http = make_http(whole, connect=0.5)
     began = time.monotonic()
-    answer = send(poster, url)
+    answer = send(http, url)
     assert 0.4 < time.monotonic() - began < 0.5 + 0.5
     assert answer == Answer(None, FailureReason.CONNECT_TIMEOUT, "no connection within 0.5 s")
 
 
 @pytest.mark.timing
 def test_deadlines_are_kept_though_nobody_looked_for_a_while(
-    make_server: Callable[..., Server], make_poster: Callable[..., Poster[Any]]
+    make_server: Callable[..., Server], make_http: Callable[..., HttpClient[Any]]
 ) -> None:
     server = make_server(lambda connection, _: hang(connection))
-    poster = make_poster(0.5)
-    poster.begin("late", server.url, a_body(KEY), KEY)
+    http = make_http(0.5)
+    http.begin("late", to(server.url))
     while not server.requests:
-        assert poster.wait(0.05) == []
+        assert http.wait(0.05) == []
     stalled = threading.Event()
     stalled.wait(0.6)
     began = time.monotonic()
-    (landed,) = all_landed(poster, 1)
+    (response,) = all_responses(http, 1)
     assert time.monotonic() - began < 0.2
-    assert landed.answer.reason is FailureReason.TIMEOUT
-    assert landed.ended - landed.began >= 0.5
+    assert response.answer.reason is FailureReason.TIMEOUT
+    assert response.ended - response.began >= 0.5
 
 
 @pytest.fixture(scope="module")
@@ -637,23 +646,23 @@ def ports(client: SandboxClient) -> list[int]:
 
 
 def test_a_connection_is_used_again(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any]
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any]
 ) -> None:
     for _ in range(3):
-        assert send(poster, sandbox.url).status == 202
+        assert send(http, sandbox.url).status == 202
     assert len(set(ports(client))) == 1
 
 
 def test_a_connection_over_tls_is_used_again_and_speaks_http_1_1(
     make_server: Callable[..., Server],
     trusted: ssl.SSLContext,
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
 ) -> None:
     trusted.set_alpn_protocols(["h2", "http/1.1"])
     server = make_server(saying(TAKEN), trusted)
-    poster = make_poster()
+    http = make_http()
     for _ in range(3):
-        assert send(poster, server.url).status == 202
+        assert send(http, server.url).status == 202
     _, over_tls = server.connections
     assert isinstance(over_tls, ssl.SSLSocket)
     assert over_tls.selected_alpn_protocol() == "http/1.1"
@@ -664,24 +673,22 @@ def test_a_connection_over_tls_is_used_again_and_speaks_http_1_1(
 def test_a_connection_idle_too_long_is_dropped(
     sandbox: Sandbox,
     client: SandboxClient,
-    make_poster: Callable[..., Poster[Any]],
-    monkeypatch: pytest.MonkeyPatch,
+    make_http: Callable[..., HttpClient[Any]],
 ) -> None:
-    assert IDLE_AT_MOST == 20
-    monkeypatch.setattr(client_module, "IDLE_AT_MOST", 1)
-    poster = make_poster()
+    assert IDLE_TIMEOUT == 20
+    http = make_http(idle_timeout=1)
     for _ in range(2):
-        send(poster, sandbox.url)
+        send(http, sandbox.url)
     idle = threading.Event()
     idle.wait(2.1)
-    send(poster, sandbox.url)
+    send(http, sandbox.url)
     one, two, three = ports(client)
     assert one == two != three
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_a_connection_the_server_ended_in_between_is_no_failure(
-    make_server: Callable[..., Server], poster: Poster[Any], how: str
+    make_server: Callable[..., Server], http: HttpClient[Any], how: str
 ) -> None:
     answered = threading.Semaphore(0)
 
@@ -694,7 +701,7 @@ def test_a_connection_the_server_ended_in_between_is_no_failure(
 
     server = make_server(answer_and_end)
     for number in range(1, 4):
-        assert send(poster, server.url).status == 202
+        assert send(http, server.url).status == 202
         answered.release()
         eventually(lambda: server.ended == number)  # noqa: B023 - called at once
     assert len(server.requests) == 3
@@ -703,28 +710,28 @@ def test_a_connection_the_server_ended_in_between_is_no_failure(
 def test_connections_the_server_ended_over_tls_are_no_failure_either(
     make_server: Callable[..., Server],
     trusted: ssl.SSLContext,
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
 ) -> None:
     def answer_and_end(connection: socket.socket, _: int) -> bool:
         connection.sendall(TAKEN)
         return False
 
     server = make_server(answer_and_end, trusted)
-    poster = make_poster()
+    http = make_http()
     for number in range(1, 4):
-        assert send(poster, server.url).status == 202
+        assert send(http, server.url).status == 202
         eventually(lambda: server.ended == number)  # noqa: B023 - called at once
     assert len(server.requests) == 3
 
 
 def test_where_a_server_ended_every_connection_it_costs_no_request(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any]
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any]
 ) -> None:
     client.set_faults(rate_limit=0)
     for _ in range(2):
         for number in range(30):
-            poster.begin(number, sandbox.url, a_body(KEY), KEY)
-        assert {one.answer.status for one in all_landed(poster, 30)} == {202}
+            http.begin(number, to(sandbox.url))
+        assert {one.answer.status for one in all_responses(http, 30)} == {202}
         port = int(sandbox.url.rsplit(":", 1)[1])
         sandbox.stop()
         sandbox._port = port
@@ -733,7 +740,7 @@ def test_where_a_server_ended_every_connection_it_costs_no_request(
 
 
 def test_what_a_server_says_unasked_answers_no_request(
-    make_server: Callable[..., Server], poster: Poster[Any]
+    make_server: Callable[..., Server], http: HttpClient[Any]
 ) -> None:
     unasked = threading.Semaphore(0)
     said = threading.Event()
@@ -747,17 +754,17 @@ def test_what_a_server_says_unasked_answers_no_request(
         return True
 
     server = make_server(speak)
-    assert send(poster, server.url).status == 202
+    assert send(http, server.url).status == 202
     unasked.release()
     assert said.wait(5)
-    assert send(poster, server.url).status == 202
+    assert send(http, server.url).status == 202
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("how", ["close", "reset", "half a status line"])
 @pytest.mark.parametrize("again", [True, False], ids=["", "and nobody listens any more"])
 def test_a_kept_connection_that_ends_under_a_request_is_one_request_and_a_reset(
-    make_server: Callable[..., Server], poster: Poster[Any], how: str, *, again: bool
+    make_server: Callable[..., Server], http: HttpClient[Any], how: str, *, again: bool
 ) -> None:
     def end_the_second(connection: socket.socket, number: int) -> bool:
         if number != 2:
@@ -772,43 +779,43 @@ def test_a_kept_connection_that_ends_under_a_request_is_one_request_and_a_reset(
         return False
 
     server = make_server(end_the_second)
-    assert send(poster, server.url).status == 202
-    assert_no_answer(send(poster, server.url), FailureReason.RESET)
+    assert send(http, server.url).status == 202
+    assert_no_answer(send(http, server.url), FailureReason.RESET)
     assert len(server.requests) == 2
     if again:
-        assert send(poster, server.url).status == 202
+        assert send(http, server.url).status == 202
         assert len(server.requests) == 3
 
 
 def test_a_kept_connection_that_ends_under_a_request_is_one_request_in_the_journal(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any]
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any]
 ) -> None:
-    assert send(poster, sandbox.url).status == 202
+    assert send(http, sandbox.url).status == 202
     for kind in ("close", "reset"):
         client.set_faults([{"kind": kind, "times": 1}])
         before = len(client.requests(brief=True))
-        assert send(poster, sandbox.url).reason is FailureReason.RESET
+        assert send(http, sandbox.url).reason is FailureReason.RESET
         assert len(client.requests(brief=True)) == before + 1
-        assert send(poster, sandbox.url).status == 202
+        assert send(http, sandbox.url).status == 202
 
 
 def test_an_answer_as_long_as_what_is_kept_leaves_the_connection(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any]
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any]
 ) -> None:
     fails(client, kind="status", status=500, body="x" * RESPONSE_BYTES)
     for _ in range(2):
-        assert send(poster, sandbox.url).response == "x" * RESPONSE_BYTES
+        assert send(http, sandbox.url).response == "x" * RESPONSE_BYTES
     assert len(set(ports(client))) == 1
 
 
 @pytest.mark.parametrize("length", [RESPONSE_BYTES + 1, 100_000])
 def test_a_longer_answer_ends_the_connection_and_does_not_spoil_the_next(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any], length: int
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any], length: int
 ) -> None:
     client.set_faults([{"kind": "status", "status": 500, "body": "x" * length, "times": 1}])
-    answer = send(poster, sandbox.url)
+    answer = send(http, sandbox.url)
     assert (answer.status, len(answer.response)) == (500, RESPONSE_BYTES)
-    assert send(poster, sandbox.url).status == 202
+    assert send(http, sandbox.url).status == 202
     one, two = ports(client)
     assert one != two
 
@@ -821,20 +828,20 @@ def test_many_at_once_are_each_answered_once_over_kept_connections(
 ) -> None:
     client.set_faults(rate_limit=0)
     rounds = []
-    with Poster[Any](connect_timeout=5, request_timeout=10, connections=64) as poster:
+    with HttpClient[Any](HttpSettings(5, 10), connections=64) as http:
         for first in (0, 200):
             for number in range(first, first + 200):
-                poster.begin(number, sandbox.url, a_body(KEY), KEY)
-            landed = all_landed(poster, 200)
-            assert sorted(one.ticket for one in landed) == list(range(first, first + 200))
-            assert {one.answer.status for one in landed} == {202}
+                http.begin(number, to(sandbox.url))
+            responses = all_responses(http, 200)
+            assert sorted(one.tag for one in responses) == list(range(first, first + 200))
+            assert {one.answer.status for one in responses} == {202}
             rounds.append(set(ports(client)[first:]))
     assert len(client.requests(brief=True)) == 400
     assert 1 <= len(rounds[0] & rounds[1]) <= 64
 
 
-def test_each_answer_lands_with_the_ticket_of_its_request(
-    make_server: Callable[..., Server], poster: Poster[Any]
+def test_each_answer_comes_with_the_tag_of_its_request(
+    make_server: Callable[..., Server], http: HttpClient[Any]
 ) -> None:
     held = threading.Barrier(20)
 
@@ -846,53 +853,53 @@ def test_each_answer_lands_with_the_ticket_of_its_request(
 
     server = make_server(echo)
     for number in range(20):
-        poster.begin(number, server.url, f"body {number}".encode(), KEY)
-    for one in all_landed(poster, 20):
-        assert one.answer.response == f"body {one.ticket}"
+        http.begin(number, to(server.url, f"body {number}".encode()))
+    for one in all_responses(http, 20):
+        assert one.answer.response == f"body {one.tag}"
 
 
 def test_one_that_hangs_holds_up_no_other(
-    serve: Callable[..., str], sandbox: Sandbox, make_poster: Callable[..., Poster[Any]]
+    serve: Callable[..., str], sandbox: Sandbox, make_http: Callable[..., HttpClient[Any]]
 ) -> None:
-    poster = make_poster(1.5)
-    poster.begin("hanging", serve(hang), a_body(KEY), KEY)
+    http = make_http(1.5)
+    http.begin("hanging", to(serve(hang)))
     for _ in range(5):
-        poster.begin("other", sandbox.url, a_body(KEY), KEY)
-        (landed,) = all_landed(poster, 1, within=1)
-        assert (landed.ticket, landed.answer.status) == ("other", 202)
-    (landed,) = all_landed(poster, 1)
-    assert landed.ticket == "hanging"
+        http.begin("other", to(sandbox.url))
+        (response,) = all_responses(http, 1, within=1)
+        assert (response.tag, response.answer.status) == ("other", 202)
+    (response,) = all_responses(http, 1)
+    assert response.tag == "hanging"
 
 
 def test_after_whatever_error_it_sends_on(
     sandbox: Sandbox,
     client: SandboxClient,
     serve: Callable[..., str],
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
 ) -> None:
-    poster = make_poster(0.5)
+    http = make_http(0.5)
     tls = sandbox.url.replace("http:", "https:")
     for url in ("http://127.0.0.1:1", "http://nothing.invalid", "http://[", tls, serve(hang)):
         for _ in range(2):
-            assert send(poster, url).status is None
-        assert send(poster, sandbox.url).status == 202
-    assert len(poster._idle) == 1
+            assert send(http, url).status is None
+        assert send(http, sandbox.url).status == 202
+    assert len(http.idle) == 1
     assert len(client.requests()) == 5
 
 
 def test_what_cannot_be_begun_raises_and_leaves_nothing_behind(
-    sandbox: Sandbox, poster: Poster[Any]
+    sandbox: Sandbox, http: HttpClient[Any]
 ) -> None:
     with pytest.raises(UnicodeEncodeError):
-        poster.begin("odd", "http://exämple.invalid", a_body(KEY), KEY)
+        http.begin("odd", to("http://exämple.invalid"))
     with pytest.raises(TypeError):
-        poster.begin("odd", sandbox.url, {"no": "bytes"}, KEY)  # type: ignore[arg-type]
-    assert poster.wait(0) == []
-    assert send(poster, sandbox.url).status == 202
+        http.begin("odd", to(sandbox.url, {"no": "bytes"}))  # type: ignore[arg-type]
+    assert http.wait(0) == []
+    assert send(http, sandbox.url).status == 202
 
 
 def test_an_answer_that_cannot_be_read_does_not_take_others_with_it(
-    sandbox: Sandbox, poster: Poster[Any], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, http: HttpClient[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = iter([True])
 
@@ -901,10 +908,10 @@ def test_an_answer_that_cannot_be_read_does_not_take_others_with_it(
             raise ZeroDivisionError
         return answer_of(*args)
 
-    monkeypatch.setattr(client_module, "answer_of", stumble)
+    monkeypatch.setattr(exchange_module, "answer_of", stumble)
     for number in range(5):
-        poster.begin(number, sandbox.url, a_body(KEY), KEY)
-    statuses = Counter(one.answer.status for one in all_landed(poster, 5))
+        http.begin(number, to(sandbox.url))
+    statuses = Counter(one.answer.status for one in all_responses(http, 5))
     assert statuses == {202: 4, None: 1}
 
 
@@ -912,36 +919,36 @@ def test_an_answer_that_cannot_be_read_does_not_take_others_with_it(
 
 
 @pytest.mark.timing
-def test_waiting_ends_after_its_time(serve: Callable[..., str], poster: Poster[Any]) -> None:
+def test_waiting_ends_after_its_time(serve: Callable[..., str], http: HttpClient[Any]) -> None:
     for busy in (False, True):
         if busy:
-            poster.begin("hanging", serve(hang), a_body(KEY), KEY)
+            http.begin("hanging", to(serve(hang)))
         began = time.monotonic()
         deadline = began + 0.2
         while time.monotonic() < deadline:
-            assert poster.wait(deadline - time.monotonic()) == []
+            assert http.wait(deadline - time.monotonic()) == []
         assert time.monotonic() - began < 0.5
 
 
 @pytest.mark.timing
-def test_waking_ends_the_waiting(poster: Poster[Any]) -> None:
-    woken = threading.Timer(0.1, poster.wake)
+def test_waking_ends_the_waiting(http: HttpClient[Any]) -> None:
+    woken = threading.Timer(0.1, http.wake)
     woken.start()
     began = time.monotonic()
-    assert poster.wait() == []
+    assert http.wait() == []
     assert 0.05 < time.monotonic() - began < 1
     woken.join()
 
 
 @pytest.mark.timing
 def test_who_was_woken_before_does_not_wait_and_who_was_woken_often_waits_again(
-    poster: Poster[Any],
+    http: HttpClient[Any],
 ) -> None:
     for _ in range(100_000):
-        poster.wake()
+        http.wake()
     began = time.monotonic()
-    assert poster.wait() == []
-    assert poster.wait(0.1) == []
+    assert http.wait() == []
+    assert http.wait(0.1) == []
     assert 0.09 < time.monotonic() - began < 1
 
 
@@ -959,39 +966,39 @@ def test_closing_ends_what_is_under_way_and_leaves_nothing_open(
     client.set_faults(rate_limit=0)
     hanging = make_server(lambda connection, _: hang(connection))
     files = open_files()
-    with Poster[int](connect_timeout=2, request_timeout=5) as poster:
+    with HttpClient[int](HttpSettings(2, 5)) as http:
         for number in range(10):
-            poster.begin(number, sandbox.url, a_body(KEY), KEY)
-        all_landed(poster, 10)
-        poster.begin(10, hanging.url, a_body(KEY), KEY)
-        poster.begin(11, "http://nothing.invalid", a_body(KEY), KEY)
+            http.begin(number, to(sandbox.url))
+        all_responses(http, 10)
+        http.begin(10, to(hanging.url))
+        http.begin(11, to("http://nothing.invalid"))
         while not hanging.requests:
-            poster.wait(0.1)
+            http.wait(0.1)
         began = time.monotonic()
     assert time.monotonic() - began < 1.5
     eventually(lambda: hanging.ended == 1)
     # Those of the servers, in this same process, go with them.
     eventually(lambda: open_files() <= files)
-    poster.close()
+    http.close()
 
 
 def test_errors_leave_nothing_open(
-    serve: Callable[..., str], make_poster: Callable[..., Poster[Any]]
+    serve: Callable[..., str], make_http: Callable[..., HttpClient[Any]]
 ) -> None:
-    poster = make_poster(0.3)
+    http = make_http(0.3)
     silent = serve(hang)
 
     def go_wrong() -> None:
         for url in ("http://127.0.0.1:1", silent.replace("http:", "https:"), "http://[", silent):
-            poster.begin(url, url, a_body(KEY), KEY)
-        all_landed(poster, 4)
+            http.begin(url, to(url))
+        all_responses(http, 4)
 
     go_wrong()
     files = open_files()
     for _ in range(5):
         go_wrong()
     eventually(lambda: open_files() <= files)
-    assert len(poster._idle) == 4
+    assert len(http.idle) == 4
 
 
 # Proxies.
@@ -1006,9 +1013,9 @@ def proxy(make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -
     return server
 
 
-def test_the_environments_proxy_is_asked(proxy: Server, poster: Poster[Any]) -> None:
+def test_the_environments_proxy_is_asked(proxy: Server, http: HttpClient[Any]) -> None:
     for _ in range(2):
-        assert send(poster, "http://pagerduty.invalid").status == 202
+        assert send(http, "http://pagerduty.invalid").status == 202
     first, _ = proxy.requests
     assert first.startswith(b"POST http://pagerduty.invalid/v2/enqueue HTTP/1.1\r\n")
     assert len(proxy.connections) == 1
@@ -1018,12 +1025,12 @@ def test_the_environments_proxy_is_asked(proxy: Server, poster: Poster[Any]) -> 
 def test_a_host_that_is_excepted_is_asked_itself(
     proxy: Server,
     sandbox: Sandbox,
-    poster: Poster[Any],
+    http: HttpClient[Any],
     monkeypatch: pytest.MonkeyPatch,
     excepted: str,
 ) -> None:
     monkeypatch.setenv("no_proxy", excepted)
-    assert send(poster, sandbox.url).status == 202
+    assert send(http, sandbox.url).status == 202
     assert proxy.requests == []
 
 
@@ -1031,7 +1038,7 @@ def test_a_proxys_tunnel_is_one_connection_and_its_fields_are_not_the_answers(
     make_server: Callable[..., Server],
     certificate: Path,
     trusted: ssl.SSLContext,
-    make_poster: Callable[..., Poster[Any]],
+    make_http: Callable[..., HttpClient[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def connect(connection: socket.socket, _: int) -> bool:
@@ -1049,52 +1056,50 @@ def test_a_proxys_tunnel_is_one_connection_and_its_fields_are_not_the_answers(
         port = int(sandbox.url.rsplit(":", 1)[1])
         proxy = make_server(connect)
         monkeypatch.setenv("https_proxy", proxy.url)
-        poster = make_poster()
+        http = make_http()
         for _ in range(2):
-            assert send(poster, sandbox.url).status == 202
+            assert send(http, sandbox.url).status == 202
         assert [r.partition(b"\r\n")[0] for r in proxy.requests] == [
             b"CONNECT 127.0.0.1:%d HTTP/1.1" % port
         ]
         client = SandboxClient(sandbox.url, verify=str(certificate))
         client.set_faults([{"kind": "status", "status": 503}])
-        answer = send(poster, sandbox.url)
+        answer = send(http, sandbox.url)
         assert (answer.status, answer.retry_after) == (503, None)
 
 
 @pytest.mark.parametrize("status", [403, 407, 502, 503])
 def test_a_tunnel_that_is_refused_is_a_network_failure_and_no_status(
     make_server: Callable[..., Server],
-    poster: Poster[Any],
+    http: HttpClient[Any],
     monkeypatch: pytest.MonkeyPatch,
     status: int,
 ) -> None:
     said = b"HTTP/1.1 %d X\r\nRetry-After: 9\r\nContent-Length: 4\r\n\r\nsaid" % status
     monkeypatch.setenv("https_proxy", make_server(saying(said)).url)
-    answer = send(poster, "https://pagerduty.invalid")
+    answer = send(http, "https://pagerduty.invalid")
     assert_no_answer(answer, FailureReason.NETWORK)
     assert answer.retry_after is None
 
 
 def test_a_proxy_that_is_away_is_told_like_any_other_host(
-    poster: Poster[Any], monkeypatch: pytest.MonkeyPatch
+    http: HttpClient[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
-    assert_no_answer(send(poster, "https://pagerduty.invalid"), FailureReason.REFUSED)
+    assert_no_answer(send(http, "https://pagerduty.invalid"), FailureReason.REFUSED)
     monkeypatch.setenv("https_proxy", "http://nothing.invalid:1")
-    assert_no_answer(send(poster, "https://pagerduty.invalid"), FailureReason.DNS)
+    assert_no_answer(send(http, "https://pagerduty.invalid"), FailureReason.DNS)
 
 
 def test_a_proxy_that_speaks_tls_is_checked_by_the_same_cas(
-    proxy: Server, authority: Authority, poster: Poster[Any], monkeypatch: pytest.MonkeyPatch
+    proxy: Server, authority: Authority, http: HttpClient[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(proxy.url.rpartition(":")[2])
     with TLSFront(authority.sign(), ("127.0.0.1", port)) as front:
         monkeypatch.setenv("http_proxy", f"https://127.0.0.1:{front.port}")
-        assert_no_answer(send(poster, "http://pagerduty.invalid"), FailureReason.TLS)
+        assert_no_answer(send(http, "http://pagerduty.invalid"), FailureReason.TLS)
         assert proxy.requests == []
-        with Poster[Any](
-            connect_timeout=2, request_timeout=5, ca_file=str(authority.file)
-        ) as trusting:
+        with HttpClient[Any](HttpSettings(2, 5, str(authority.file))) as trusting:
             assert send(trusting, "http://pagerduty.invalid").status == 202
 
 
@@ -1106,10 +1111,10 @@ def test_a_ca_file_stands_in_the_place_of_certifis(
     with (
         Sandbox(ssl_context=context) as ours,
         Sandbox(ssl_context=trusted) as certifis,
-        Poster[Any](connect_timeout=2, request_timeout=5, ca_file=str(authority.file)) as poster,
+        HttpClient[Any](HttpSettings(2, 5, str(authority.file))) as http,
     ):
-        assert send(poster, ours.url).status == 202
-        assert_no_answer(send(poster, certifis.url), FailureReason.TLS)
+        assert send(http, ours.url).status == 202
+        assert_no_answer(send(http, certifis.url), FailureReason.TLS)
 
 
 PASSWORD = "hunter2"
@@ -1117,13 +1122,13 @@ PASSWORD = "hunter2"
 
 @pytest.mark.parametrize("sign", ["/", "#", "?", "@", ":", "%", " ", ";", "'", "é"])
 def test_a_proxys_password_is_used_whatever_is_escaped_in_it(
-    proxy: Server, poster: Poster[Any], monkeypatch: pytest.MonkeyPatch, sign: str
+    proxy: Server, http: HttpClient[Any], monkeypatch: pytest.MonkeyPatch, sign: str
 ) -> None:
     password = f"{PASSWORD}{sign}x"
     url = proxy.url.replace("//", f"//me:{quote(password, safe='')}@")
     monkeypatch.setenv("http_proxy", url)
     assert proxy_faults({"http_proxy": url}) == {}
-    assert send(poster, "http://pagerduty.invalid").status == 202
+    assert send(http, "http://pagerduty.invalid").status == 202
     given = base64.b64encode(f"me:{password}".encode())
     assert b"Proxy-Authorization: Basic " + given in proxy.requests[0]
 
@@ -1138,10 +1143,10 @@ def test_a_proxys_password_is_used_whatever_is_escaped_in_it(
     ],
 )
 def test_a_proxys_password_is_in_no_answer(
-    poster: Poster[Any], monkeypatch: pytest.MonkeyPatch, url: str
+    http: HttpClient[Any], monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("https_proxy", url)
-    answer = send(poster, "https://pagerduty.invalid")
+    answer = send(http, "https://pagerduty.invalid")
     assert_no_answer(answer, answer.reason or FailureReason.NETWORK)
     assert PASSWORD not in answer.response
     assert proxy_faults({"https_proxy": url}).keys() == {"https_proxy"}
@@ -1194,10 +1199,10 @@ def test_a_proxy_that_is_taken_libcurl_takes(scheme: str, user: str, host: str, 
     ],
 )
 def test_the_key_is_cut_out_of_what_the_server_says(
-    sandbox: Sandbox, client: SandboxClient, poster: Poster[Any], echo: str
+    sandbox: Sandbox, client: SandboxClient, http: HttpClient[Any], echo: str
 ) -> None:
     fails(client, kind="status", status=500, body=echo)
-    kept = send(poster, sandbox.url).response.lower()
+    kept = send(http, sandbox.url).response.lower()
     key = KEY.reveal().lower()
     assert len(kept) <= RESPONSE_BYTES
     pieces = [key[n : n + 8] for n in range(len(key) - 12)]
@@ -1205,11 +1210,11 @@ def test_the_key_is_cut_out_of_what_the_server_says(
 
 
 def test_the_key_is_cut_out_of_an_errors_text(
-    make_server: Callable[..., Server], poster: Poster[Any]
+    make_server: Callable[..., Server], http: HttpClient[Any]
 ) -> None:
     key = KEY.reveal().encode()
     said = b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: " + key + b"\r\n\r\n"
-    answer = send(poster, make_server(saying(said)).url)
+    answer = send(http, make_server(saying(said)).url)
     assert_no_answer(answer, FailureReason.NETWORK)
     assert str(KEY) in answer.response
     assert KEY.reveal() not in answer.response
@@ -1219,12 +1224,12 @@ def test_the_key_is_cut_out_of_an_errors_text(
 def test_retry_after_is_read_from_the_answer(
     sandbox: Sandbox,
     client: SandboxClient,
-    poster: Poster[Any],
+    http: HttpClient[Any],
     value: str,
     seconds: int | None,
 ) -> None:
     fails(client, kind="status", status=429, headers={"Retry-After": value})
-    answer = send(poster, sandbox.url)
+    answer = send(http, sandbox.url)
     wanted = None if seconds is None else timedelta(seconds=seconds)
     assert (answer.reason, answer.retry_after) == (FailureReason.THROTTLED, wanted)
 

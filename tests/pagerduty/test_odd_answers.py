@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.outcome import RESPONSE_BYTES, Delivered, outcome_of
-from wallarm_notify.pagerduty.client import Poster
+from wallarm_notify.pagerduty.client import HttpClient
+from wallarm_notify.pagerduty.exchange import HttpSettings
+from wallarm_notify.pagerduty.request import ENQUEUE_PATH, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 KEY = a_key("Abc")
 
 DEADLINE: Final = 1.0
-"""Seconds of the poster; a second more is ours to cut the connection and come back."""
+"""Seconds of the client; a second more is ours to cut the connection and come back."""
 
 
 class Odd(socketserver.ThreadingTCPServer):
@@ -122,9 +124,9 @@ def test_a_server_that_holds_on_costs_the_deadline_and_no_more(
 
 def assert_answered(odd: Odd, pieces: list[bytes], *, hold: bool) -> None:
     odd.pieces, odd.hold = pieces, hold
-    with Poster[None](connect_timeout=DEADLINE, request_timeout=DEADLINE) as poster:
+    with HttpClient[None](HttpSettings(DEADLINE, DEADLINE)) as http:
         began = time.monotonic()
-        answer = poster.post(odd.url, a_body(KEY), KEY)
+        answer = http.post(Request(odd.url + ENQUEUE_PATH, a_body(KEY), KEY))
     assert time.monotonic() - began < DEADLINE + 1
     assert (answer.reason is None) is (answer.status is not None and 200 <= answer.status < 300)
     assert KEY.reveal() not in answer.response

@@ -21,11 +21,13 @@ from build import a_key
 from certifi import where
 
 from wallarm_notify.domain.outcome import FailureReason
-from wallarm_notify.pagerduty.client import Poster
+from wallarm_notify.pagerduty.client import HttpClient
+from wallarm_notify.pagerduty.exchange import HttpSettings
+from wallarm_notify.pagerduty.request import ENQUEUE_PATH, Request
 from wallarm_notify.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
-    from wallarm_notify.pagerduty.client import Landed
+    from wallarm_notify.pagerduty.client import Response
 
 SERVER: Final = "127.77.0.1"
 CONNECT_TIMEOUT: Final = 1.5
@@ -52,19 +54,19 @@ def main(root: Path) -> None:
 
 
 def _play(url: str) -> dict[str, object]:
-    poster = Poster[str](connect_timeout=CONNECT_TIMEOUT, request_timeout=5)
+    http = HttpClient[str](HttpSettings(CONNECT_TIMEOUT, 5))
     began = time.monotonic()
     for number in range(NAMES):
-        poster.begin("named", f"http://name-{number}.pagerduty.test", b"{}", a_key())
+        http.begin("named", _to(f"http://name-{number}.pagerduty.test"))
     for _ in range(20):
-        poster.begin("other", url, b"{}", a_key())
-    landed: list[Landed[str]] = []
-    while len(landed) < NAMES + 20:
-        landed += poster.wait()
-    named = [one for one in landed if one.ticket == "named"]
-    others = [one for one in landed if one.ticket == "other"]
+        http.begin("other", _to(url))
+    responses: list[Response[str]] = []
+    while len(responses) < NAMES + 20:
+        responses += http.wait()
+    named = [one for one in responses if one.tag == "named"]
+    others = [one for one in responses if one.tag == "other"]
     ended = time.monotonic()
-    poster.close()
+    http.close()
     return {
         "named": sorted({str(one.answer.reason) for one in named}),
         "named_took": [min(o.ended for o in named) - began, max(o.ended for o in named) - began],
@@ -93,15 +95,19 @@ def _be_denied(names: socket.socket, url: str) -> float:
 
     threading.Thread(target=answer, daemon=True).start()
     later = url.replace("127.0.0.1", "later.test")
-    with Poster[None](connect_timeout=CONNECT_TIMEOUT, request_timeout=5) as poster:
-        if poster.post(later, b"{}", a_key()).reason is not FailureReason.DNS:
+    with HttpClient[None](HttpSettings(CONNECT_TIMEOUT, 5)) as http:
+        if http.post(_to(later)).reason is not FailureReason.DNS:
             raise AssertionError("the name was not denied")
         denied.set()
         began = time.monotonic()
         pause = threading.Event()
-        while poster.post(later, b"{}", a_key()).status is None:
+        while http.post(_to(later)).status is None:
             pause.wait(0.1)
         return time.monotonic() - began
+
+
+def _to(url: str) -> Request:
+    return Request(url + ENQUEUE_PATH, b"{}", a_key())
 
 
 def _move_into(root: Path) -> None:

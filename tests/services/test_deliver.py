@@ -184,7 +184,7 @@ def test_a_2xx_delivers_and_a_failure_is_enqueued_again_with_its_wait(bench: Ben
     claim = bench.claim(ids)
     bench.bell.taken()
     good, bad = claim.sendings
-    bench.delivery.record([an_attempt(good, claim), an_attempt(bad, claim, FAILED)])
+    bench.record([an_attempt(good, claim), an_attempt(bad, claim, FAILED)])
     assert bench.states() == {"delivered": 1, "retrying": 1}
     (message,) = bench.bell.taken()
     assert (message.ids, message.first) == ((bad.notification.id,), False)
@@ -196,7 +196,7 @@ def test_a_2xx_delivers_and_a_failure_is_enqueued_again_with_its_wait(bench: Ben
 def test_waits_count_from_the_answer(bench: Bench) -> None:
     bench.integration()
     (sending,) = (claim := bench.claim(bench.made())).sendings
-    bench.delivery.record([an_attempt(sending, claim, FAILED, took=12)])
+    bench.record([an_attempt(sending, claim, FAILED, took=12)])
     after = bench.notification(sending.notification.id)
     assert after.due_at == claim.now + timedelta(seconds=12 + 1)
     assert after.ring_at == after.due_at + timedelta(seconds=15)
@@ -249,10 +249,10 @@ def test_a_stale_failure_is_kept_as_an_attempt_and_changes_nothing(bench: Bench)
     bench.end_leases()
     current = bench.claim(ids)
     before = bench.notification(ids[0])
-    bench.delivery.record([an_attempt(stale.sendings[0], stale, FAILED)])
+    bench.record([an_attempt(stale.sendings[0], stale, FAILED)])
     assert bench.notification(ids[0]) == before
     assert bench.value("SELECT count(*) FROM attempts") == 1
-    bench.delivery.record([an_attempt(current.sendings[0], current, FAILED)])
+    bench.record([an_attempt(current.sendings[0], current, FAILED)])
     assert bench.notification(ids[0]).attempts_made == 1
     assert bench.value("SELECT count(*) FROM attempts") == 2
     assert bench.ledger().findings == []
@@ -264,9 +264,9 @@ def test_a_late_2xx_delivers_under_any_claim(bench: Bench) -> None:
     stale = bench.claim(ids)
     bench.end_leases()
     current = bench.claim(ids)
-    bench.delivery.record([an_attempt(stale.sendings[0], stale, DELIVERED)])
+    bench.record([an_attempt(stale.sendings[0], stale, DELIVERED)])
     assert bench.states() == {"delivered": 1}
-    bench.delivery.record([an_attempt(current.sendings[0], current, FAILED)])
+    bench.record([an_attempt(current.sendings[0], current, FAILED)])
     assert bench.states() == {"delivered": 1}
     assert bench.value("SELECT count(*) FROM attempts") == 2
     assert bench.ledger().findings == []
@@ -279,7 +279,7 @@ def test_a_late_2xx_delivers_what_was_cancelled_meanwhile(bench: Bench) -> None:
     bench.end_leases()
     bench.management.disable(integration, user="Ann", reason="")
     assert bench.states() == {"cancelled": 1}
-    bench.delivery.record([an_attempt(claim.sendings[0], claim)])
+    bench.record([an_attempt(claim.sendings[0], claim)])
     assert bench.states() == {"delivered": 1}
     assert bench.ledger().findings == []
 
@@ -295,7 +295,7 @@ def test_a_late_answer_of_before_a_replay_does_not_count_in_the_new_run(
     bench.management.disable(integration, user="Ann", reason="")
     bench.management.enable(integration)
     bench.replayed(*ids)
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, an_answer(status))])
+    bench.record([an_attempt(claim.sendings[0], claim, an_answer(status))])
     assert bench.notification(ids[0]).attempts_made == 0
     assert bench.states() == ({"delivered": 1} if status == 202 else {"pending": 1})
     assert bench.ledger().findings == []
@@ -307,8 +307,8 @@ def test_the_same_record_twice_changes_nothing(bench: Bench) -> None:
     attempts = bench.sent(ids, FAILED)
     before = bench.notification(ids[0])
     bench.bell.taken()
-    bench.delivery.record(attempts)
-    bench.delivery.record(attempts * 2)
+    bench.record(attempts)
+    bench.record(attempts * 2)
     assert bench.notification(ids[0]) == before
     assert bench.bell.taken() == []
     assert bench.value("SELECT count(*) FROM attempts") == 1
@@ -317,7 +317,7 @@ def test_the_same_record_twice_changes_nothing(bench: Bench) -> None:
 def test_an_attempt_that_stands_twice_in_a_record_counts_once(bench: Bench) -> None:
     bench.integration()
     (sending,) = (claim := bench.claim(bench.made())).sendings
-    bench.delivery.record([an_attempt(sending, claim, FAILED)] * 2)
+    bench.record([an_attempt(sending, claim, FAILED)] * 2)
     assert bench.notification(sending.notification.id).attempts_made == 1
     assert bench.value("SELECT sum(failed) FROM health_minutes") == 1
     assert bench.ledger().findings == []
@@ -329,7 +329,7 @@ def test_an_attempt_of_nothing_we_know_is_no_trouble(bench: Bench) -> None:
     claim = bench.claim(ids)
     attempt = an_attempt(claim.sendings[0], claim)
     bench.sql("DELETE FROM notifications")
-    bench.delivery.record([attempt])
+    bench.record([attempt])
 
 
 @pytest.mark.parametrize("first", ["the 2xx", "the failure"])
@@ -345,9 +345,7 @@ def test_of_two_answers_recorded_at_once_a_2xx_delivers(bench: Bench, first: str
     )
     if first == "the failure":
         one, two = two, one
-    overlapping(
-        bench, lambda first: first.delivery.record([one]), lambda: bench.delivery.record([two])
-    )
+    overlapping(bench, lambda first: first.record([one]), lambda: bench.record([two]))
     assert bench.states() == {"delivered": 1}
     assert bench.value("SELECT count(*) FROM attempts") == 2
     assert bench.ledger().findings == []
@@ -566,10 +564,10 @@ def test_an_answer_from_before_the_slowness_frees_no_lane_that_another_holds(ben
     bench.delivery.mark_slow([integration])
     assert len(bench.claim(ids[1:]).sendings) == 1
     attempt = an_attempt(before.sendings[0], before, took=4)
-    bench.delivery.record([attempt], [integration], {})
+    bench.record([attempt], [integration], {})
     assert bench.claim(ids[1:]).sendings == ()
     stale = {integration: before.sendings[0].notification.lane_token}
-    bench.delivery.record([attempt], [integration], stale)
+    bench.record([attempt], [integration], stale)
     assert bench.claim(ids[1:]).sendings == ()
 
 
@@ -594,7 +592,7 @@ def test_a_slow_answer_frees_the_lane_and_calls_the_next_one(bench: Bench) -> No
     claim = bench.claim(ids)
     attempt = an_attempt(claim.sendings[0], claim, took=4)
     token = claim.sendings[0].notification.lane_token
-    bench.delivery.record([attempt], [integration], {integration: token})
+    bench.record([attempt], [integration], {integration: token})
     assert bench.bell.ids() == [ids[1]]
     assert len(bench.claim(ids).sendings) == 1
 
@@ -602,7 +600,7 @@ def test_a_slow_answer_frees_the_lane_and_calls_the_next_one(bench: Bench) -> No
 def test_a_quick_answer_ends_slowness_and_calls_everything_that_waited(bench: Bench) -> None:
     integration, ids = slow_with_waiting(bench, 5)
     claim = bench.claim(ids)
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
+    bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
     assert bench.bell.ids() == ids[1:]
     assert bench.value("SELECT slow_since FROM integrations") is None
     assert len(bench.claim(ids).sendings) == 4
@@ -616,10 +614,10 @@ def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
     claim = bench.claim(ids[:3])
     bench.delivery.mark_slow([integration])
     bench.bell.taken()
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=4)], [integration])
+    bench.record([an_attempt(claim.sendings[0], claim, took=4)], [integration])
     assert bench.bell.ids() == ids[3:]
     bench.end_leases()
-    bench.delivery.record([an_attempt(claim.sendings[1], claim, took=4)], [integration])
+    bench.record([an_attempt(claim.sendings[1], claim, took=4)], [integration])
     assert bench.bell.ids() == ids[2:3]
 
 
@@ -631,7 +629,7 @@ def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_is_on(
     claim = bench.claim(ids[:2])
     bench.delivery.mark_slow([integration])
     bench.bell.taken()
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
+    bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
     assert bench.bell.ids() == ids[2:]
     assert bench.notification(ids[1]) == claim.sendings[1].notification
     overdue = bench.sql("SELECT id FROM notifications WHERE ring_at <= now() ORDER BY id")
@@ -647,9 +645,7 @@ def test_a_quick_answer_waits_for_no_claim_that_is_under_way(bench: Bench) -> No
     beside(
         bench,
         lambda tx: tx.candidates(ids[1:2]),
-        lambda: bench.delivery.record(
-            [an_attempt(claim.sendings[0], claim, took=0.9)], [integration]
-        ),
+        lambda: bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration]),
     )
     overdue = bench.sql("SELECT id FROM notifications WHERE ring_at <= now() ORDER BY id")
     assert [row["id"] for row in overdue] == ids[2:]
@@ -668,9 +664,7 @@ def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
     claim = bench.claim(ids)
     bench.delivery.mark_slow([integration])
     one, two = claim.sendings
-    bench.delivery.record(
-        [an_attempt(one, claim, took=5), an_attempt(two, claim, took=0.1)], [integration]
-    )
+    bench.record([an_attempt(one, claim, took=5), an_attempt(two, claim, took=0.1)], [integration])
     assert bench.value("SELECT slow_since FROM integrations") is not None
 
 
@@ -734,7 +728,7 @@ def test_claims_and_records_at_once_lose_nothing(bench: Bench) -> None:
         for _ in range(4):
             claim = bench.claim(ids[number * 7 :] + ids[: number * 7])
             attempts = [an_attempt(s, claim) for s in claim.sendings]
-            bench.delivery.record(attempts, slow)
+            bench.record(attempts, slow)
             if number == 0:
                 bench.delivery.mark_slow(slow)
             mine += len(attempts)

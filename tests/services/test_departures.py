@@ -50,7 +50,7 @@ class Courier:
     def room(self, client_ids: Iterable[int]) -> dict[int, int]:
         return {i: 0 if i == self.full else self.places for i in client_ids}
 
-    def carry(self, claim: Claim) -> None:
+    def dispatch(self, claim: Claim) -> None:
         self.claims.append(claim)
 
     def sendings(self) -> list[Sending]:
@@ -122,7 +122,7 @@ def test_its_outcome_is_recorded_like_any_other(
     ingest(an_event(), an_event())
     (claim,) = courier.claims
     one, two = claim.sendings
-    bench.delivery.record([an_attempt(one, claim), an_attempt(two, claim, an_answer(500))])
+    bench.record([an_attempt(one, claim), an_attempt(two, claim, an_answer(500))])
     assert bench.states() == {"delivered": 1, "retrying": 1}
     assert bench.bell.ids() == [two.notification.id]
     assert bench.ledger().findings == []
@@ -557,10 +557,10 @@ def test_what_could_not_be_handed_over_is_sent_when_its_lease_is_over(
 ) -> None:
     bench.integration()
 
-    def carry(claim: Claim) -> None:
+    def dispatch(claim: Claim) -> None:
         raise OSError("too many open files")
 
-    monkeypatch.setattr(courier, "carry", carry)
+    monkeypatch.setattr(courier, "dispatch", dispatch)
     ingest(*(an_event() for _ in range(2)))
     bench.end_leases()
     assert len(bench.claim(stored(bench)).sendings) == 2

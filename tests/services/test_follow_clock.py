@@ -223,7 +223,7 @@ def test_what_somebody_records_in_that_moment_is_left_as_he_writes_it(bench: Ben
     claim = bench.claim(ids)
     set_back(bench, HOUR)
     attempts = [an_attempt(s, claim, DOWN) for s in claim.sendings]
-    overlapping(bench, lambda held: held.delivery.record(attempts), bench.clock.run)
+    overlapping(bench, lambda held: held.record(attempts), bench.clock.run)
     now = bench.value("SELECT now()")
     for i in ids:
         row = bench.notification(i)
@@ -236,7 +236,7 @@ def test_the_wait_after_a_request_that_was_under_way_counts_from_its_record(benc
     ids = bench.made()
     claim = bench.claim(ids)
     early = Claim(claim.now + HOUR, claim.began, claim.sendings)
-    bench.delivery.record([an_attempt(s, early, DOWN) for s in claim.sendings])
+    bench.record([an_attempt(s, early, DOWN) for s in claim.sendings])
     now = bench.value("SELECT now()")
     assert bench.notification(ids[0]).due_at <= now + timedelta(seconds=1)
     assert bench.value("SELECT at FROM attempts") <= now

@@ -23,8 +23,8 @@ LATER = an_answer(429, retry_after=timedelta(minutes=30))
 def deliver(bench: Bench, message: Message) -> list[Message]:
     """What follows from a delivery of ``message``: whatever it claims has to wait for half an hour."""
     claim = bench.delivery.claim(message.ids, message.links)
-    bench.delivery.record([an_attempt(s, claim, LATER) for s in claim.sendings])
-    bench.delivery.ring_gathered(at_once=True)
+    bench.record([an_attempt(s, claim, LATER) for s in claim.sendings])
+    bench.retries.publish(at_once=True)
     return bench.bell.taken()
 
 
@@ -34,7 +34,7 @@ def waiting(bench: Bench, number: int = 3) -> tuple[list[int], Message]:
     ids = bench.made(number)
     bench.sent(ids, LATER)
     bench.bell.taken()
-    bench.delivery.ring_gathered(at_once=True)
+    bench.retries.publish(at_once=True)
     (message,) = bench.bell.taken()
     return ids, message
 

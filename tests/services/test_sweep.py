@@ -245,9 +245,7 @@ def test_what_waits_behind_a_lane_is_looked_at_as_one_and_when_it_recovers_by_it
     sweep(bench)
     claim = bench.claim(bench.bell.ids())
     (sending,) = claim.sendings
-    bench.delivery.record(
-        [an_attempt(sending, claim)], [slow], {slow: sending.notification.lane_token}
-    )
+    bench.record([an_attempt(sending, claim)], [slow], {slow: sending.notification.lane_token})
     bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE finished_at IS NULL")
     assert bench.ledger().findings == []
     assert sweep(bench).rung == 19

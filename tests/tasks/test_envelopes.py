@@ -88,12 +88,12 @@ def slowly(make):
     return made
 
 process.Wiring = slowly(bootstrap.Wiring)
-bootstrap.Courier = slowly(bootstrap.Courier)
+bootstrap.Dispatcher = slowly(bootstrap.Dispatcher)
 together = Barrier(8)
 
 def ask(_):
     together.wait()
-    return id(process.wiring().courier)
+    return id(process.wiring().dispatcher)
 
 with ThreadPoolExecutor(8) as pool:
     print(len(set(pool.map(ask, range(8)))))

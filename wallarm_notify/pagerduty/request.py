@@ -1,20 +1,80 @@
-"""An event or a firing rendered as the body of a PagerDuty request (spec 4)."""
+"""The request that tells PagerDuty of a notification: its event or firing rendered as a body (spec 4)."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from wallarm_notify.domain.alert_identity import dedup_key as dedup_key_of
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import EVENT_TYPES, Event
+from wallarm_notify.domain.integration import IntegrationKey
+from wallarm_notify.domain.sending import Sending
 from wallarm_notify.domain.triggers.firing import Firing
-from wallarm_notify.pagerduty.encode import SOURCE, is_url
+from wallarm_notify.pagerduty.encode import SOURCE, encode, is_url
 from wallarm_notify.pagerduty.event_alerts import alert_of, line_of
 from wallarm_notify.pagerduty.firing_alerts import VIEW_EVENTS, alert_of_firing, events_link
 
 TEST_PREFIX: Final = "[Test message] "
 
+ENQUEUE_PATH: Final = "/v2/enqueue"
+
 _CONSOLE: Final = "Wallarm Console"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One POST to PagerDuty: its URL, its body, and the integration key that the body holds."""
+
+    url: str
+    body: bytes
+    key: IntegrationKey
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSettings:
+    """What requests depend on beside their notifications.
+
+    ``events_urls`` are the base URLs of PagerDuty's hosts by region, ``console_urls`` those of our console by
+    cloud, None where links have nowhere to lead; ``cloud`` is that of clients whose record names none.
+    """
+
+    events_urls: Mapping[str, str]
+    console_urls: Mapping[str, str | None]
+    cloud: str
+
+
+def request_of(sending: Sending, settings: RequestSettings) -> Request:
+    """Return the request for a claimed notification: the same bytes in every attempt (spec 4).
+
+    Raises ValueError for an event that is only counted, KeyError for a region that there is not.
+    """
+    payload = sending.cargo
+    client = Client.of(
+        payload.event.client_id,
+        payload.client_name,
+        payload.cloud,
+        payload.partner_name,
+        default_cloud=settings.cloud,
+    )
+    body = render(
+        payload.event,
+        client,
+        firing=payload.firing,
+        dedup_key=dedup_key_of(
+            payload.occurrence, payload.origin, sending.notification.integration_id
+        ),
+        console_host=settings.console_urls.get(client.cloud),
+    )
+    return request_with(body, sending.key, payload.region, settings)
+
+
+def request_with(
+    body: Mapping[str, Any], key: IntegrationKey, region: str, settings: RequestSettings
+) -> Request:
+    """Return the request that sends ``body``, which holds no key yet, to a region's host."""
+    return Request(settings.events_urls[region] + ENQUEUE_PATH, encode(body, key), key)
 
 
 def render(

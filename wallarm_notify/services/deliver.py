@@ -30,7 +30,6 @@ from wallarm_notify.domain.notification import (
 from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
 from wallarm_notify.domain.sending import SLOW, Cargo, Claim, Knobs, Made, Sending
-from wallarm_notify.services.next_links import NextLinks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +54,6 @@ class Delivery:
         self._doorbell = doorbell
         self._knobs = knobs
         self._clock = clock
-        self._next_links = NextLinks(doorbell, clock)
 
     def claim(self, ids: Sequence[int], links: Sequence[int] | None = None) -> Claim:
         """Takes what is due of ``ids``; enqueues again what is early. Raises Unavailable.
@@ -70,30 +68,33 @@ class Delivery:
         self._doorbell.ring(again)
         return claim
 
-    def record(
+    def record(self, attempts: Sequence[Attempt]) -> Record:
+        """Store ``attempts`` and the states that follow. Raises Unavailable, BadRow; again is harmless.
+
+        The caller enqueues the retries of what it returns, and then calls ``follow_up``.
+        """
+        record = self._store.transact(lambda tx: write_down(tx, attempts, self._knobs))
+        _log_attempts(attempts)
+        _log_ends(record.changed)
+        return record
+
+    def follow_up(
         self,
+        record: Record,
         attempts: Sequence[Attempt],
         slow: Iterable[int] = (),
         lanes: Mapping[int, str] | None = None,
     ) -> None:
-        """Stores ``attempts`` and what follows from them; the next links: see ``ring_gathered``.
+        """Wipe keys whose last notification has ended, and free lanes. Raises Unavailable.
 
-        ``slow`` are the integrations among them that were slow when claimed, or are now; ``lanes``
-        the tokens of the lanes that they held. Raises Unavailable; the same again is harmless.
+        ``slow`` are the integrations among ``attempts`` that were slow when claimed, or are now; ``lanes``
+        the tokens of the lanes that they held.
         """
-        done = self._store.transact(lambda tx: write_down(tx, attempts, self._knobs))
-        self._next_links.add([n for n in done.changed if n.is_open], done.now)
-        _log_attempts(attempts)
-        _log_ends(done.changed)
-        ended_last = {n.integration_id for n in done.changed if n.last and not n.is_open}
+        ended_last = {n.integration_id for n in record.changed if n.last and not n.is_open}
         if ended_last:
             self._store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
         if slow:
             self._move_lanes(attempts, set(slow), lanes or {})
-
-    def ring_gathered(self, *, at_once: bool = False) -> float | None:
-        """Enqueues the next links that have gathered: see ``NextLinks.ring``."""
-        return self._next_links.ring(at_once=at_once)
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
         """Sets integrations apart whose answer is outstanding for a second."""
@@ -369,6 +370,11 @@ class Record:
 
     now: datetime
     changed: tuple[Notification, ...]
+
+    @property
+    def retries(self) -> list[Notification]:
+        """Those of them that are to be sent again."""
+        return [n for n in self.changed if n.is_open]
 
 
 def write_down(tx: Transaction, attempts: Sequence[Attempt], knobs: Knobs) -> Record:

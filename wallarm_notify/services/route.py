@@ -227,7 +227,7 @@ class Router:
             return run(None)
         if routed.claim is not None:
             try:
-                courier.carry(routed.claim)
+                courier.dispatch(routed.claim)
             except Exception:  # SWEEP rings for them when their lease is over
                 log.exception("ingest.not_handed_over")
         return routed
@@ -291,7 +291,7 @@ class Carrier(Protocol):
         """How many more of each client may be claimed now."""
         ...
 
-    def carry(self, claim: Claim) -> None:
+    def dispatch(self, claim: Claim) -> None:
         """Takes over a claim."""
         ...
 

@@ -1,0 +1,444 @@
+"""Which requests begin, which wait, which go back: decided without threads, sockets or a clock."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from build import NOON
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sender.claims import one_each, sendings
+from wallarm_notify.domain.sending import Claim, Sending
+from wallarm_notify.sender.in_flight import LIMITS, Dispatch, InFlight, InFlightLimits, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Groups = tuple[Sending, ...]
+
+
+def claimed(*groups: Groups, at: float = 0.0) -> Claim:
+    return Claim(now=NOON, began=at, sendings=tuple(s for group in groups for s in group))
+
+
+def play(in_flight: InFlight, now: float = 0.0) -> list[tuple[Step, Dispatch]]:
+    """One round, in which there is time for everything."""
+    in_flight.start_round(now)
+    steps = []
+    while (step := in_flight.next(now, now)) is not None:
+        steps.append(step)
+    return steps
+
+
+def begun(steps: Iterable[tuple[Step, Dispatch]]) -> list[Dispatch]:
+    return [dispatch for step, dispatch in steps if step is Step.BEGIN]
+
+
+def ids(dispatches: Iterable[Dispatch]) -> list[int]:
+    return [d.sending.notification.id for d in dispatches]
+
+
+@pytest.fixture
+def in_flight() -> InFlight:
+    return InFlight()
+
+
+# How many begin.
+
+
+def test_the_limits_are_those_of_the_engine() -> None:
+    assert (LIMITS.fast, LIMITS.slow, LIMITS.of_client, LIMITS.of_integration) == (80, 192, 64, 16)
+    assert (LIMITS.unrecorded, LIMITS.slow_after, LIMITS.begin_within) == (300, 1.0, 1.9)
+
+
+@pytest.mark.parametrize(
+    ("groups", "number"),
+    [
+        pytest.param([sendings(range(40), 1)], 16, id="one integration"),
+        pytest.param([sendings(range(40), 1, slow=True)], 16, id="one slow integration"),
+        pytest.param(one_each(100), 64, id="one client"),
+        pytest.param([*one_each(60), *one_each(60, 100, client=2)], 80, id="several clients"),
+        pytest.param(one_each(300, slow=True), 192, id="slow integrations"),
+        pytest.param([*one_each(300, 1000, slow=True), *one_each(64)], 256, id="one beside them"),
+    ],
+)
+def test_so_many_are_under_way_at_once(
+    in_flight: InFlight, groups: list[Groups], number: int
+) -> None:
+    in_flight.add(claimed(*groups))
+    total = sum(map(len, groups))
+    steps = play(in_flight)
+    assert [step for step, _ in steps] == [Step.BEGIN] * number
+    assert (in_flight.under_way, in_flight.waiting) == (number, total - number)
+    assert play(in_flight) == []
+    # As many as are over begin, and no more.
+    over = begun(steps)[:5]
+    in_flight.end(over)
+    assert len(begun(play(in_flight))) == min(5, total - number)
+
+
+def test_requests_begin_in_the_order_in_which_they_came_but_for_those_without_room(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(sendings(range(20), 1), sendings(range(100, 103), 2)))
+    first = begun(play(in_flight))
+    assert ids(first) == [*range(16), 100, 101, 102]
+    in_flight.add(claimed(sendings([200], 2), sendings([201], 1)))
+    in_flight.end(first)
+    assert ids(begun(play(in_flight))) == [16, 17, 18, 19, 200, 201]
+
+
+def test_a_round_that_is_cut_short_goes_on_with_the_oldest(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings(range(20), 1), sendings(range(100, 104), 2)))
+    in_flight.start_round(0)
+    steps = [in_flight.next(0, 0) for _ in range(18)]
+    assert ids(begun(s for s in steps if s)) == [*range(16), 100, 101]
+    in_flight.end(d for _, d in (s for s in steps if s) if d.integration_id == 1)
+    assert ids(begun(play(in_flight))) == [16, 17, 18, 19, 102, 103]
+
+
+# What goes back.
+
+
+@pytest.mark.parametrize(("age", "step"), [(1.89, Step.BEGIN), (1.9, Step.RETURN)])
+def test_a_request_begins_within_2_s_of_its_claim_or_goes_back(
+    in_flight: InFlight, age: float, step: Step
+) -> None:
+    in_flight.add(claimed(sendings([1], 1)))
+    in_flight.start_round(5)
+    found = in_flight.next(5, age)
+    assert found is not None
+    assert found[0] is step
+
+
+def test_age_is_told_by_the_clock_that_goes_on_while_the_machine_sleeps_and_slowness_is_not(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(sendings([1], 1)))
+    (first,) = begun(play(in_flight))
+    in_flight.add(claimed(sendings([2], 2)))
+    assert in_flight.start_round(0.1) == []
+    assert in_flight.next(0.1, 60) is not None
+    assert not first.is_slow
+
+
+def test_what_waits_for_an_integration_that_becomes_slow_is_held_and_others_begin(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(sendings(range(20), 1), sendings(range(100, 102), 2), at=1))
+    play(in_flight)
+    assert in_flight.start_round(0.999) == []
+    in_flight.add(claimed(sendings([200], 3), sendings([201], 1), at=1))
+    assert in_flight.start_round(1) == [1, 2]
+    steps = [in_flight.next(1, 1) for _ in range(6)]
+    found = [(step, *ids([d])) for step, d in (s for s in steps if s)]
+    assert found == [
+        *((Step.HOLD, n) for n in range(16, 20)),
+        (Step.BEGIN, 200),
+        (Step.HOLD, 201),
+    ]
+    assert in_flight.next(1, 1) is None
+
+
+def test_what_waits_for_a_slow_integration_is_held_however_old_it_is(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings(range(17), 1)))
+    play(in_flight)
+    assert [step for step, _ in play(in_flight, 10)] == [Step.HOLD]
+
+
+def test_an_integration_that_was_slow_when_it_was_claimed_is_no_news(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings([1], 1, slow=True)))
+    play(in_flight)
+    assert in_flight.start_round(10) == []
+    in_flight.add(claimed(sendings([2], 1, slow=True), at=10))
+    assert [step for step, _ in play(in_flight, 10)] == [Step.BEGIN]
+
+
+def test_it_is_told_once_and_what_waits_begins_again_when_the_answer_has_come(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(sendings([1], 1)))
+    (dispatch,) = begun(play(in_flight))
+    assert in_flight.start_round(1) == [1]
+    assert in_flight.start_round(2) == []
+    in_flight.end([dispatch])
+    in_flight.add(claimed(sendings([2], 1), at=2))
+    assert [step for step, _ in play(in_flight, 2)] == [Step.BEGIN]
+    assert dispatch.is_slow
+
+
+def test_an_answer_that_comes_in_the_round_in_which_it_would_be_slow_is_not_slow(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(sendings([1], 1)))
+    (dispatch,) = begun(play(in_flight))
+    in_flight.end([dispatch])
+    assert in_flight.start_round(1.5) == []
+    assert not dispatch.is_slow
+
+
+def test_what_becomes_slow_makes_room_for_others(in_flight: InFlight) -> None:
+    in_flight.add(claimed(*one_each(100), at=1))
+    assert len(begun(play(in_flight))) == 64
+    assert len(in_flight.start_round(1)) == 64
+    assert len(begun(play(in_flight, 1))) == 36
+    assert in_flight.under_way == 100
+
+
+# Who may claim.
+
+
+@pytest.mark.parametrize(
+    ("lie_here", "room", "others"),
+    [
+        (0, 128, 128),
+        (64, 128, 128),
+        (65, 127, 128),
+        (96, 96, 128),
+        (97, 95, 127),
+        (164, 28, 96),
+        (192, 0, 96),
+        (250, 0, 96),
+    ],
+)
+def test_there_is_room_for_what_can_begin_with_the_next_two_rounds_of_answers(
+    in_flight: InFlight, lie_here: int, room: int, others: int
+) -> None:
+    in_flight.add(claimed(*one_each(lie_here)))
+    steps = play(in_flight)
+    assert in_flight.room([1, 2]) == {1: room, 2: others}
+    while steps:
+        in_flight.end(begun(steps))
+        in_flight.forget(begun(steps))
+        steps = play(in_flight)
+    assert in_flight.room([1]) == {1: 128}
+
+
+def test_what_was_just_taken_over_counts_at_once(in_flight: InFlight) -> None:
+    in_flight.add(claimed(*one_each(128)))
+    assert in_flight.room([1, 2]) == {1: 0, 2: 96}
+    assert not in_flight.wait_for_room(0)
+
+
+def test_of_many_clients_there_is_room_for_two_rounds_too(in_flight: InFlight) -> None:
+    for client in range(1, 23):
+        in_flight.add(claimed(*one_each(10, client * 100, client=client)))
+    play(in_flight)
+    assert in_flight.room([1, 99]) == {1: 20, 99: 20}
+
+
+@pytest.mark.parametrize(("number", "welcome"), [(300, True), (301, False)])
+def test_the_next_claim_is_welcome_while_not_too_much_is_to_be_recorded(
+    number: int, *, welcome: bool
+) -> None:
+    in_flight = InFlight(InFlightLimits(fast=1000, of_client=1000))
+    in_flight.add(claimed(*one_each(number)))
+    in_flight.end(begun(play(in_flight)))
+    assert in_flight.wait_for_room(0) is welcome
+    assert bool(in_flight.room([1])[1]) is welcome
+    assert in_flight.unrecorded == number
+
+
+def test_slow_integrations_keep_nobody_from_claiming(in_flight: InFlight) -> None:
+    in_flight.add(claimed(*one_each(400, slow=True)))
+    assert in_flight.wait_for_room(0)
+    assert in_flight.room([1]) == {1: 128}
+    # Those whose answers are outstanding for a second are slow, too.
+    in_flight.add(claimed(*one_each(64, 1000, client=2)))
+    play(in_flight)
+    in_flight.add(claimed(*one_each(250, 2000, client=3)))
+    assert in_flight.room([9]) == {9: 0}
+    in_flight.start_round(1)
+    assert in_flight.room([9]) == {9: 96}
+
+
+def test_what_could_not_begin_is_in_flight_no_more(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings([1], 1), sendings([2], 2, slow=True)))
+    dispatches = begun(play(in_flight))
+    in_flight.end(dispatches)
+    in_flight.forget(dispatches)
+    assert (in_flight.waiting, in_flight.under_way, in_flight.unrecorded) == (0, 0, 0)
+    assert not in_flight.is_busy
+
+
+def test_letting_go_of_something_twice_is_harmless(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings([1, 2], 1)))
+    one, two = begun(play(in_flight))
+    in_flight.end([one, two])
+    for _ in range(2):
+        in_flight.forget([one])
+        assert in_flight.unrecorded == 1
+    in_flight.forget([one, two])
+    assert in_flight.wait_until_recorded(0)
+
+
+# Who waits.
+
+
+def waiter(wait: Callable[[float], bool]) -> tuple[threading.Thread, list[bool]]:
+    """A thread that waits, and what it is told in the end."""
+    found: list[bool] = []
+    waiting = threading.Thread(target=lambda: found.append(wait(60)))
+    waiting.start()
+    waiting.join(0.05)
+    assert found == []
+    return waiting, found
+
+
+def test_who_waits_until_all_is_recorded_is_woken_by_the_last_record(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings([1, 2], 1)))
+    one, two = begun(play(in_flight))
+    in_flight.end([one, two])
+    in_flight.forget([one])
+    waiting, found = waiter(in_flight.wait_until_recorded)
+    in_flight.forget([two])
+    waiting.join(5)
+    assert found == [True]
+
+
+@pytest.mark.parametrize("how", ["begun", "held", "returned", "slow", "recorded"])
+def test_who_waits_for_room_is_woken_however_it_comes(how: str) -> None:
+    few = how in ("slow", "recorded")
+    in_flight = InFlight(InFlightLimits(of_integration=1, unrecorded=1 if few else 300))
+    in_flight.add(claimed(sendings([1], 1), sendings([2], 2 if few else 1)))
+    first = begun(play(in_flight))
+    waiting, found = waiter(in_flight.wait_for_room)
+    if how in ("begun", "recorded"):
+        in_flight.end(first)
+    if how == "recorded":
+        in_flight.forget(first)
+    else:
+        in_flight.start_round(0.5 if how == "returned" else 1)
+        in_flight.next(1, 2 if how == "returned" else 0)
+    waiting.join(5)
+    assert found == [True]
+
+
+# Whatever happens, in whatever order.
+
+SMALL = InFlightLimits(fast=4, slow=3, of_client=3, of_integration=2, unrecorded=8)
+
+
+@dataclass(eq=False)
+class One:
+    """A request as the rules see it."""
+
+    id: int
+    integration: int
+    client: int
+    was_slow: bool
+    claimed_at: float
+    is_slow: bool
+    dispatch: Dispatch | None = None
+    began: float = 0.0
+
+
+@dataclass
+class Told:
+    """The rules once more, counted anew from lists of everything at every step."""
+
+    waiting: list[One] = field(default_factory=list)
+    under_way: list[One] = field(default_factory=list)
+    unrecorded: list[One] = field(default_factory=list)
+
+    def step(self, one: One, now: float) -> Step | None:
+        slow = [other for other in self.under_way if other.is_slow]
+        fast = [other for other in self.under_way if not other.is_slow]
+        if any(other.integration == one.integration and not other.was_slow for other in slow):
+            return Step.HOLD
+        if now - one.claimed_at >= SMALL.begin_within:
+            return Step.RETURN
+        if sum(other.integration == one.integration for other in self.under_way) >= 2:
+            return None
+        if one.is_slow:
+            return Step.BEGIN if len(slow) < 3 else None
+        of_client = sum(other.client == one.client for other in fast)
+        return Step.BEGIN if len(fast) < 4 and of_client < 3 else None
+
+    def become_slow(self, now: float) -> list[int]:
+        found = [o for o in self.under_way if not o.is_slow and now - o.began >= 1]
+        for one in found:
+            one.is_slow = True
+        return sorted({one.integration for one in found})
+
+    def room(self, client: int) -> int:
+        if sum(not one.is_slow for one in self.unrecorded) > 8:
+            return 0
+        unbegun = Counter(one.client for one in self.waiting if not one.is_slow)
+        most = 8 - sum(min(number, 3) for number in unbegun.values())
+        return max(min(6 - unbegun[client], most), 0)
+
+    def is_welcome(self) -> bool:
+        fast = sum(not one.is_slow for one in self.unrecorded)
+        return all(one.is_slow for one in self.waiting) and fast <= 8
+
+
+def play_both(in_flight: InFlight, told: Told, now: float, most: int) -> None:
+    """A round of both, which may end early; each decision is held against the rules."""
+    assert in_flight.start_round(now) == told.become_slow(now)
+    for one in [*told.waiting]:
+        expected = told.step(one, now)
+        if expected is None:
+            continue
+        if not most:
+            return
+        most -= 1
+        found = in_flight.next(now, now)
+        assert found is not None
+        step, dispatch = found
+        assert (step, *ids([dispatch])) == (expected, one.id)
+        told.waiting.remove(one)
+        one.dispatch, one.began = dispatch, now
+        if step is Step.BEGIN:
+            told.under_way.append(one)
+        assert dispatch.is_slow is one.is_slow
+    assert in_flight.next(now, now) is None
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["claim", "claim", "round", "round", "answer", "answer", "record", "wait"]),
+        st.integers(1, 4),
+        st.integers(1, 3),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+@given(steps=STEPS)
+def test_whatever_comes_in_whatever_order_the_rules_hold(
+    steps: list[tuple[str, int, int, bool]],
+) -> None:
+    in_flight, told, now, made = InFlight(SMALL), Told(), 0.0, 0
+    for step, number, client, flag in steps:
+        if step == "claim":
+            # Integrations 11 to 13 are client 1's, and so on.
+            integration = client * 10 + number % 3 + 1
+            numbers = range(made, made := made + number)
+            in_flight.add(claimed(sendings(numbers, integration, client=client, slow=flag), at=now))
+            added = [One(n, integration, client, flag, now, flag) for n in numbers]
+            told.waiting += added
+            told.unrecorded += added
+        elif step == "round":
+            play_both(in_flight, told, now, number if flag else 1000)
+        elif step == "answer":
+            over, told.under_way = told.under_way[:number], told.under_way[number:]
+            in_flight.end(one.dispatch for one in over if one.dispatch)
+        elif step == "record":
+            done = [o for o in told.unrecorded if o not in told.waiting + told.under_way][:number]
+            in_flight.forget([one.dispatch for one in done if one.dispatch])
+            told.unrecorded = [one for one in told.unrecorded if one not in done]
+        else:
+            now += number / 4
+        assert in_flight.waiting == len(told.waiting)
+        assert in_flight.under_way == len(told.under_way)
+        assert in_flight.unrecorded == len(told.unrecorded)
+        assert in_flight.is_busy is bool(told.waiting or told.under_way)
+        assert in_flight.room([1, 2, 3]) == {c: told.room(c) for c in (1, 2, 3)}
+        assert in_flight.wait_for_room(0) is told.is_welcome()

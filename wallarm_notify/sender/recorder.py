@@ -1,0 +1,198 @@
+"""The recorder: stores what came of requests, many outcomes in one transaction, and enqueues the retries.
+
+A thread of its own waits for the database, so that no request does. Where the database is away it keeps
+what it has, and tries again.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from wallarm_notify.domain.errors import BadRow, Unavailable
+from wallarm_notify.domain.outcome import Attempt
+from wallarm_notify.pagerduty.client import Response
+from wallarm_notify.sender.in_flight import Dispatch, InFlight
+from wallarm_notify.sender.retry_buffer import BUFFERED_FOR, RetryBuffer
+from wallarm_notify.services.deliver import Delivery
+
+log = logging.getLogger(__name__)
+
+RECORD_EVERY: Final = 0.2
+"""Seconds between two records: what comes meanwhile is recorded together; the first does not wait."""
+
+RECORD_AT_ONCE: Final = 200
+
+TRY_AGAIN_EVERY: Final = 0.5
+"""Seconds until what could not be recorded is tried again."""
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What is to be recorded: responses, integrations that became slow, and what goes back unsent.
+
+    What is ``held`` waits for its slow integration, what is merely ``unsent`` for nothing.
+    """
+
+    slow: list[int] = field(default_factory=list)
+    held: list[Dispatch] = field(default_factory=list)
+    unsent: list[Dispatch] = field(default_factory=list)
+    responses: list[Response[Dispatch]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.responses or self.slow or self.held or self.unsent)
+
+    def add(self, more: "Outcomes") -> None:
+        """Add what has come since."""
+        self.slow += more.slow
+        self.held += more.held
+        self.unsent += more.unsent
+        self.responses += more.responses
+
+
+class Recorder:
+    """One for a process. What it has recorded it takes out of ``in_flight``."""
+
+    def __init__(self, in_flight: InFlight, delivery: Delivery, retries: RetryBuffer) -> None:
+        self._in_flight = in_flight
+        self._delivery = delivery
+        self._retries = retries
+        self._inbox: queue.SimpleQueue[Outcomes] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="recorder", daemon=True).start()
+
+    def put(self, outcomes: Outcomes) -> None:
+        """Take over what is to be recorded."""
+        self._inbox.put(outcomes)
+
+    def flush(self) -> None:
+        """Enqueue the retries that are buffered, now."""
+        self._retries.publish(at_once=True)
+
+    # The recorder's thread.
+
+    def _run(self) -> None:
+        outcomes = Outcomes()
+        longest: float | None = None
+        not_before = 0.0
+        while True:
+            self._gather(outcomes, longest, not_before)
+            not_before = time.monotonic() + RECORD_EVERY
+            is_done = self._record_all(outcomes)
+            longest = self._publish_retries()
+            if not is_done:
+                time.sleep(TRY_AGAIN_EVERY)
+
+    def _gather(self, outcomes: Outcomes, longest: float | None, not_before: float) -> None:
+        """Take in outcomes until it is time to record them, or enough responses are there.
+
+        Where none come it is over after ``longest`` seconds.
+        """
+        while len(outcomes.responses) < RECORD_AT_ONCE:
+            wait = max(not_before - time.monotonic(), 0) if outcomes else longest
+            try:
+                outcomes.add(self._inbox.get(timeout=wait))
+            except queue.Empty:
+                return
+
+    def _publish_retries(self) -> float | None:
+        try:
+            return self._retries.publish()
+        except Exception:
+            log.exception("recorder.retries_not_published")
+            return BUFFERED_FOR.total_seconds()
+
+    def _record_all(self, outcomes: Outcomes) -> bool:
+        """Record one kind after the other, and return whether all is; what is refused holds up no other kind."""
+        is_done = True
+        for record in (self._mark_slow, self._hold, self._put_back, self._record_responses):
+            try:
+                record(outcomes)
+            except Unavailable as error:
+                log.warning("recorder.waits_for_database", extra={"error": str(error)})
+                return False
+            except Exception:
+                log.exception("recorder.failed")
+                is_done = False
+        return is_done
+
+    def _mark_slow(self, outcomes: Outcomes) -> None:
+        if outcomes.slow:
+            self._delivery.mark_slow(outcomes.slow)
+            outcomes.slow.clear()
+
+    def _hold(self, outcomes: Outcomes) -> None:
+        self._give_back(outcomes.held, are_held=True)
+
+    def _put_back(self, outcomes: Outcomes) -> None:
+        self._give_back(outcomes.unsent, are_held=False)
+
+    def _give_back(self, dispatches: list[Dispatch], *, are_held: bool) -> None:
+        if dispatches:
+            self._delivery.put_back([d.sending for d in dispatches], behind_lane=are_held)
+            self._in_flight.forget(dispatches)
+            dispatches.clear()
+
+    def _record_responses(self, outcomes: Outcomes) -> None:
+        while outcomes.responses:
+            self._record(outcomes.responses[:RECORD_AT_ONCE])
+            del outcomes.responses[:RECORD_AT_ONCE]
+
+    def _record(self, responses: Sequence[Response[Dispatch]]) -> None:
+        dispatches = [response.tag for response in responses]
+        slow = {d.integration_id for d in dispatches if d.is_slow}
+        tokens = {
+            d.integration_id: d.sending.notification.lane_token
+            for d in dispatches
+            if d.sending.slow
+        }
+        try:
+            attempts = [attempt_of(response) for response in responses]
+            record_attempts(self._delivery, self._retries, attempts, slow, tokens)
+        except BadRow as error:
+            if len(responses) > 1:
+                for response in responses:
+                    self._record([response])
+                return
+            # One outcome must not keep all others from being recorded; its lease runs out.
+            log.error("delivery.not_recorded", extra={"error": str(error)})  # noqa: TRY400 - it says all
+        self._in_flight.forget(dispatches)
+
+
+def record_attempts(
+    delivery: Delivery,
+    retries: RetryBuffer,
+    attempts: Sequence[Attempt],
+    slow: Collection[int] = (),
+    tokens: Mapping[int, str] | None = None,
+) -> None:
+    """Record ``attempts``, let the retries be enqueued, and free the bulkheads of slow integrations.
+
+    ``slow`` are the integrations that were slow when claimed, or are now; ``tokens`` those under which
+    claims held their bulkheads. Raises Unavailable, BadRow; the same again is harmless.
+    """
+    record = delivery.record(attempts)
+    # Next, whatever may go wrong after it: the same again would find nothing that has changed.
+    retries.add(record.retries, record.now)
+    delivery.follow_up(record, attempts, slow, tokens or {})
+
+
+def attempt_of(response: Response[Dispatch]) -> Attempt:
+    """Return the attempt that a response ends, dated by the database's clock."""
+    sending, claim = response.tag.sending, response.tag.claim
+    n = sending.notification
+    return Attempt(
+        notification_id=n.id,
+        integration_id=n.integration_id,
+        generation=sending.generation,
+        claim=n.claim,
+        run=n.run,
+        number=sending.number,
+        # The database's clock at the claim, and how far ours has moved since.
+        at=claim.now + timedelta(seconds=response.began - claim.began),
+        duration=timedelta(seconds=max(response.ended - response.began, 0)),
+        answer=response.answer,
+    )
