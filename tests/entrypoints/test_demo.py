@@ -22,6 +22,7 @@ from wallarm_notify.domain.firing import Window, fired
 from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.trigger import Trigger
+from wallarm_notify.entrypoints.demo.progress import most_telling, words_of
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     ROLES,
@@ -32,7 +33,6 @@ from wallarm_notify.entrypoints.demo.scenario import (
     sample_events,
     with_trigger,
 )
-from wallarm_notify.entrypoints.demo.standing import telling, words_of
 from wallarm_notify.entrypoints.demo.verdict import Ending, judge, judge_trigger
 from wallarm_notify.services.ledger import Ledger
 from wallarm_notify.services.listings import ShownAttempt, ShownNotification
@@ -305,8 +305,8 @@ def test_what_goes_on_is_told_in_words(shown: ShownNotification | None, words: s
 
 def test_what_fails_tells_more_than_what_does_not() -> None:
     retrying = a_notification(State.RETRYING, [an_attempt(1, 503)], event_id=UUID(int=1))
-    assert telling([delivered(), refused(), retrying]) is retrying
-    assert telling([]) is None
+    assert most_telling([delivered(), refused(), retrying]) is retrying
+    assert most_telling([]) is None
 
 
 @pytest.fixture
