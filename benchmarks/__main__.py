@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from benchmarks import compare, growth, isolation, latency, parts, steady
 from benchmarks.contenders import ALERTMANAGER, CONTENDERS
-from benchmarks.stage import Void, say
+from benchmarks.stack import say
+from wallarm_notify.domain.errors import NotifyError
 
 BEGIN: Final = "<!-- figures: python -m benchmarks --write docs/performance.md -->"
 END: Final = "<!-- end of figures -->"
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"--- {name}")
         try:
             results[name] = PROGRAMS[name].measure()
-        except Void as error:
+        except NotifyError as error:
             say(f"void: {error}")
             return 1
         say(f"--- {name}: {time.monotonic() - began:.0f} s")

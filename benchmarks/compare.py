@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.contenders import ALERTMANAGER, CONTENDERS
-from benchmarks.stage import CORES, Void, say, stage
+from benchmarks.stack import CORES, benchmark_stack, say
+from wallarm_notify.domain.errors import NotifyError
 
 INTEGRATIONS: Final = 1000
 RATIOS: Final = (("e", "d"), ("e", "b"), ("f", "b"), ("e", "c"), ("f", "c"), ("e", "a"))
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names.remove("d")
     try:
         result = measured(names, options.events, options.rounds)
-    except Void as error:
+    except NotifyError as error:
         say(f"void: {error}")
         return 1
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
@@ -45,7 +46,7 @@ def measured(names: Sequence[str], events: int, rounds: int) -> dict[str, Any]:
     """Events a second by contender and round, and the sink's part of the machine."""
     rates: dict[str, list[float]] = {name: [] for name in names}
     sink: dict[str, list[float]] = {name: [] for name in names}
-    with stage() as one:
+    with benchmark_stack() as one:
         say(f"making {INTEGRATIONS} integrations")
         one.make_integrations(INTEGRATIONS)
         for number in range(1, rounds + 1):

@@ -1,4 +1,4 @@
-"""Who is compared: each takes a stage and a number of events, and says how many it did a second.
+"""Who is compared: each takes a stack and a number of events, and says how many it did a second.
 
 All begin with the first call of the producer, and end with the sink's last request, or with the last
 task where nothing is posted.
@@ -6,7 +6,6 @@ task where nothing is posted.
 
 import json
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -21,7 +20,8 @@ from redis import Redis
 from benchmarks import plain
 from benchmarks.ours import at_work, event
 from benchmarks.sink import title
-from benchmarks.stage import CORES, Stage, Void, until
+from benchmarks.stack import CORES, BenchmarkStack, Void
+from wallarm_notify.devstack.processes import Process, wait_until
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 BATCH: Final = 100
@@ -33,74 +33,83 @@ NOTHING_ELSE: Final = nullcontext()
 ALERTMANAGER: Final = Path("/usr/bin/prometheus-alertmanager")
 
 
-def loop(stage: Stage, events: int) -> float:
+def loop(stack: BenchmarkStack, events: int) -> float:
     """(a) ``requests.Session.post`` in a loop, on one core."""
     bodies = [
-        plain.body_of(stage.keys[n % len(stage.keys)].reveal(), title()) for n in range(events)
+        plain.body_of(stack.keys[n % len(stack.keys)].reveal(), title()) for n in range(events)
     ]
     began = time.time()
     with requests.Session() as session:
         session.trust_env = False
         for body in bodies:
-            session.post(f"{stage.sink.url}/v2/enqueue", json=body, timeout=15)
-    return _rate(stage, events, began)
+            session.post(f"{stack.sink.url}/v2/enqueue", json=body, timeout=15)
+    return _rate(stack, events, began)
 
 
-def nothing(stage: Stage, events: int) -> float:
+def nothing(stack: BenchmarkStack, events: int) -> float:
     """(b) Celery tasks that do nothing, one by one."""
-    worker = stage.start_worker("plain", "benchmarks.plain", plain.QUEUE)
-    with stage.producer() as send:
+    worker = plain_worker(stack)
+    with stack.producer() as send:
         began = time.time()
         for _ in range(events):
             send("plain.nothing", queue=plain.QUEUE)
-    with Redis.from_url(stage.broker_url) as redis:
-        done = lambda: None if redis.llen(plain.QUEUE) or redis.hlen("unacked") else time.time()  # noqa: E731
-        ended = until(done, WITHIN, "the last task")
-    stage.end(worker)
-    stage.last_sink_share = 0.0
+    with Redis.from_url(stack.broker_url) as redis:
+
+        def when_done() -> float | None:
+            return None if redis.llen(plain.QUEUE) or redis.hlen("unacked") else time.time()
+
+        ended = wait_until(when_done, WITHIN, "the last task")
+    worker.stop()
+    stack.last_sink_share = 0.0
     return events / (ended - began)
 
 
-def post(stage: Stage, events: int) -> float:
+def post(stack: BenchmarkStack, events: int) -> float:
     """(c) A plain Celery task an event, which only posts."""
-    worker = stage.start_worker("plain", "benchmarks.plain", plain.QUEUE)
-    with stage.producer() as send:
+    worker = plain_worker(stack)
+    with stack.producer() as send:
         began = time.time()
         for n in range(events):
-            key = stage.keys[n % len(stage.keys)].reveal()
+            key = stack.keys[n % len(stack.keys)].reveal()
             send("plain.post", args=[key, title()], queue=plain.QUEUE)
-    rate = _rate(stage, events, began)
-    stage.end(worker)
+    rate = _rate(stack, events, began)
+    worker.stop()
     return rate
 
 
-def alertmanager(stage: Stage, events: int) -> float:
+def plain_worker(stack: BenchmarkStack) -> Process:
+    """A worker of the plain tasks."""
+    app = "benchmarks.plain"
+    return stack.start_worker("-Q", plain.QUEUE, name="plain", app=app, concurrency=CORES)
+
+
+def alertmanager(stack: BenchmarkStack, events: int) -> float:
     """(d) Prometheus Alertmanager, in memory: a receiver for each key, batches of 100 alerts."""
-    process, url = _start_alertmanager(stage)
-    batches = list(slices([_alert(stage, n) for n in range(events)]))
+    process, url = _start_alertmanager(stack)
+    batches = list(slices([_alert(stack, n) for n in range(events)]))
     began = time.time()
     with requests.Session() as session:
         session.trust_env = False
         for batch in batches:
             session.post(f"{url}/api/v2/alerts", json=batch, timeout=15).raise_for_status()
-    rate = _rate(stage, events, began)
-    stage.end(process)
+    rate = _rate(stack, events, began)
+    process.stop()
     return rate
 
 
 def batched(
-    stage: Stage, events: int, beside: AbstractContextManager[object] = NOTHING_ELSE
+    stack: BenchmarkStack, events: int, beside: AbstractContextManager[object] = NOTHING_ELSE
 ) -> float:
     """(e) This pipeline, events in batches of 100."""
-    return _ours(stage, events, BATCH, beside)
+    return _ours(stack, events, BATCH, beside)
 
 
-def single(stage: Stage, events: int) -> float:
+def single(stack: BenchmarkStack, events: int) -> float:
     """(f) This pipeline, one event a message."""
-    return _ours(stage, events, 1, NOTHING_ELSE)
+    return _ours(stack, events, 1, NOTHING_ELSE)
 
 
-CONTENDERS: Final[dict[str, Callable[[Stage, int], float]]] = {
+CONTENDERS: Final[dict[str, Callable[[BenchmarkStack, int], float]]] = {
     "a": loop,
     "b": nothing,
     "c": post,
@@ -110,30 +119,32 @@ CONTENDERS: Final[dict[str, Callable[[Stage, int], float]]] = {
 }
 
 
-def _ours(stage: Stage, events: int, size: int, beside: AbstractContextManager[object]) -> float:
+def _ours(
+    stack: BenchmarkStack, events: int, size: int, beside: AbstractContextManager[object]
+) -> float:
     """``beside`` goes on from when the workers are ready until the sink has everything."""
-    with at_work(stage, events):
-        clients = len(stage.keys)
+    with at_work(stack, events):
+        clients = len(stack.keys)
         made = list(slices([event(n, n % clients + 1) for n in range(events)], size))
-        with beside, stage.producer() as send:
+        with beside, stack.producer() as send:
             began = time.time()
             for batch in made:
                 send(INGEST, kwargs={"events": batch}, queue=EVENTS_QUEUE)
-            return _rate(stage, events, began)
+            return _rate(stack, events, began)
 
 
-def _rate(stage: Stage, events: int, began: float) -> float:
-    seen = stage.sink.wait_for(events, WITHIN)
+def _rate(stack: BenchmarkStack, events: int, began: float) -> float:
+    seen = stack.sink.wait_for(events, WITHIN)
     if seen["requests"] != events:
         raise Void(f"{seen['requests']} requests for {events} events")
     took = float(seen["last"]) - began
-    stage.last_sink_share = float(seen["cpu"]) / took / CORES
-    stage.sink.forget()
+    stack.last_sink_share = float(seen["cpu"]) / took / CORES
+    stack.sink.forget()
     return events / took
 
 
-def _alert(stage: Stage, n: int) -> dict[str, Any]:
-    labels = {"alertname": str(uuid4()), "integration": str(n % len(stage.keys) + 1)}
+def _alert(stack: BenchmarkStack, n: int) -> dict[str, Any]:
+    labels = {"alertname": str(uuid4()), "integration": str(n % len(stack.keys) + 1)}
     return {"labels": labels, "annotations": {"summary": title()}}
 
 
@@ -143,23 +154,23 @@ def slices(items: list[dict[str, Any]], size: int = BATCH) -> Iterator[list[dict
         yield items[start : start + size]
 
 
-def _start_alertmanager(stage: Stage) -> tuple[subprocess.Popen[bytes], str]:
+def _start_alertmanager(stack: BenchmarkStack) -> tuple[Process, str]:
     receivers = [
         {
             "name": f"integration {n}",
             "pagerduty_configs": [
                 {
                     "routing_key": key.reveal(),
-                    "url": f"{stage.sink.url}/v2/enqueue",
+                    "url": f"{stack.sink.url}/v2/enqueue",
                     "send_resolved": False,
                 }
             ],
         }
-        for n, key in enumerate(stage.keys, 1)
+        for n, key in enumerate(stack.keys, 1)
     ]
     routes = [
         {"receiver": f"integration {n}", "matchers": [f'integration="{n}"']}
-        for n in range(1, len(stage.keys) + 1)
+        for n in range(1, len(stack.keys) + 1)
     ]
     config = {
         "route": {
@@ -172,22 +183,22 @@ def _start_alertmanager(stage: Stage) -> tuple[subprocess.Popen[bytes], str]:
         },
         "receivers": receivers,
     }
-    file = stage.folder / "alertmanager.json"
+    file = stack.folder / "alertmanager.json"
     file.write_text(json.dumps(config))
     port = _free_port()
-    process = stage.start_program(
+    process = stack.start(
         "alertmanager",
         [
             str(ALERTMANAGER),
             f"--config.file={file}",
-            f"--storage.path={stage.folder / 'alertmanager'}",
+            f"--storage.path={stack.folder / 'alertmanager'}",
             f"--web.listen-address=127.0.0.1:{port}",
             "--cluster.listen-address=",
             "--log.level=error",
         ],
     )
     url = f"http://127.0.0.1:{port}"
-    until(lambda: _is_ready(url) or None, 30, "Alertmanager to be ready")
+    wait_until(lambda: _is_ready(url), 30, "Alertmanager ready")
     return process, url
 
 

@@ -19,9 +19,10 @@ from unittest.mock import patch
 from benchmarks.growth import INTEGRATIONS
 from benchmarks.ours import event
 from benchmarks.parts import BATCH, Desk, Silence, answered
-from benchmarks.stage import Void, say, stage
+from benchmarks.stack import benchmark_stack, say
 from benchmarks.stored import store
 from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.schemas.read import read_call
 from wallarm_notify.store.queries import Queries
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for part, statement, plan in explained(options.stored):
             print(f"**{part}**: `{statement}`\n\n```\n{plan}\n```\n")
-    except Void as error:
+    except NotifyError as error:
         say(f"void: {error}")
         return 1
     return 0
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def explained(number: int) -> list[tuple[str, str, str]]:
     """Part, statement and plan of each, in their order."""
-    with stage() as one:
+    with benchmark_stack() as one:
         one.make_integrations(INTEGRATIONS)
         store(one, number, newest=timedelta(days=1), oldest=timedelta(days=89))
         bell, desk = Silence(), Desk()

@@ -8,7 +8,7 @@ medians, and medians of the ratios within a round. Every run's ledger must balan
 ``stored``: on a database that holds --stored delivered notifications of the last 89 days, with their
 events and attempts, and on one that holds only what the rounds before have left.
 
-``integrations``: with 1, 100 and 10,000 integrations and as many clients, each on a stage of its own,
+``integrations``: with 1, 100 and 10,000 integrations and as many clients, each on a stack of its own,
 with a pace of 1,000,000 a minute, so that nobody waits for a turn; the code of pacing runs.
 
 ``unmatched``: events of clients without an integration, until the last of them is taken in, and events
@@ -32,8 +32,11 @@ from typing import Any, Final
 
 from benchmarks.contenders import BATCH, WITHIN, batched, slices
 from benchmarks.ours import at_work, event
-from benchmarks.stage import CORES, PREFIX, Stage, Void, say, stage, until
+from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
 from benchmarks.stored import settle, store
+from wallarm_notify.devstack.processes import wait_until
+from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.settings import PREFIX
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 INTEGRATIONS: Final = 1000
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = Size(options.events, options.rounds, options.stored, options.old)
     try:
         result = result_of(size, names)
-    except Void as error:
+    except NotifyError as error:
         say(f"void: {error}")
         return 1
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
@@ -90,7 +93,7 @@ def result_of(size: Size, names: Sequence[str]) -> dict[str, Any]:
 
 def stored(size: Size) -> dict[str, Any]:
     """An empty database and a full one."""
-    with stage() as empty, stage() as full:
+    with benchmark_stack() as empty, benchmark_stack() as full:
         for one in (empty, full):
             one.make_integrations(INTEGRATIONS)
         store(full, size.stored, newest=timedelta(days=1), oldest=timedelta(days=89))
@@ -106,10 +109,10 @@ def stored(size: Size) -> dict[str, Any]:
 
 def integrations(size: Size) -> dict[str, Any]:
     """One integration, a hundred and ten thousand."""
-    with ExitStack() as stack:
+    with ExitStack() as opened:
         runs: dict[str, Callable[[], float]] = {}
         for number in NUMBERS:
-            one = stack.enter_context(stage(pace_per_minute=NO_PACE))
+            one = opened.enter_context(benchmark_stack(pace_per_minute=NO_PACE))
             say(f"making {number} integrations")
             one.make_integrations(number)
             runs[f"{number:,} integration{'s' * (number > 1)}"] = _batched(one, size)
@@ -120,7 +123,7 @@ def integrations(size: Size) -> dict[str, Any]:
 
 def unmatched(size: Size) -> dict[str, Any]:
     """Events that are delivered, and events that nobody subscribes to."""
-    with stage() as one:
+    with benchmark_stack() as one:
         one.make_integrations(INTEGRATIONS)
         rates = _in_turn(
             size,
@@ -136,7 +139,7 @@ def prune(size: Size) -> dict[str, Any]:
     """While there is something to prune, and while there is not."""
     deleted: list[float] = []
     events = PRUNING * size.events
-    with stage(pace_per_minute=NO_PACE) as one:
+    with benchmark_stack(pace_per_minute=NO_PACE) as one:
         # A key's turns of the last minute are one row, which must not be what grows here.
         one.make_integrations(NUMBERS[-1])
 
@@ -214,11 +217,11 @@ def _ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
     }
 
 
-def _batched(one: Stage, size: Size) -> Callable[[], float]:
+def _batched(one: BenchmarkStack, size: Size) -> Callable[[], float]:
     return lambda: batched(one, size.events)
 
 
-def _taken_in(one: Stage, events: int) -> float:
+def _taken_in(one: BenchmarkStack, events: int) -> float:
     """Events a second that match nothing."""
     with at_work(one, events):
         beyond = len(one.keys) + 1
@@ -228,13 +231,13 @@ def _taken_in(one: Stage, events: int) -> float:
             began = time.time()
             for batch in slices(made):
                 send(INGEST, kwargs={"events": batch}, queue=EVENTS_QUEUE)
-            taken_in = lambda: one.counted("unmatched") >= goal or None  # noqa: E731
-            until(taken_in, WITHIN, f"{events} events that match nothing")
+            taken_in = lambda: one.counted("unmatched") >= goal  # noqa: E731
+            wait_until(taken_in, WITHIN, f"{events} events that match nothing")
             return events / (time.time() - began)
 
 
 @contextmanager
-def _watched(one: Stage, deleted: list[float]) -> Iterator[None]:
+def _watched(one: BenchmarkStack, deleted: list[float]) -> Iterator[None]:
     """Adds to ``deleted`` how many events PRUNE deletes a second.
 
     Raises Void where it deleted none, or there was too little to delete.

@@ -27,7 +27,9 @@ from redis import Redis
 from benchmarks.contenders import WITHIN
 from benchmarks.open_loop import WARM_UP, evenly, how_many, on_time, p50_and_p99
 from benchmarks.ours import at_work, event
-from benchmarks.stage import CORES, Stage, Void, key_of, say, stage, until
+from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, key_of, say
+from wallarm_notify.devstack.processes import wait_until
+from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 HEALTHY: Final = 99
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         result = measured(options.rate, options.times, options.seconds, options.rounds)
-    except Void as error:
+    except NotifyError as error:
         say(f"void: {error}")
         return 1
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measured(rate: float, times: float, seconds: float, rounds: int) -> dict[str, Any]:
     """The healthy ones' milliseconds by round, without the one that hangs and with it."""
     runs: dict[str, list[dict[str, float]]] = {"without": [], "with": []}
-    with stage(hang=key_of(HANGING)) as one:
+    with benchmark_stack(hang=key_of(HANGING)) as one:
         one.make_integrations(HANGING)
         for number in range(1, rounds + 1):
             for name, hanging in (("without", 0.0), ("with", times * rate / HEALTHY)):
@@ -110,21 +112,21 @@ def table(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _played(stage: Stage, rate: float, hanging: float, seconds: float) -> dict[str, float]:
+def _played(stack: BenchmarkStack, rate: float, hanging: float, seconds: float) -> dict[str, float]:
     """One run: the healthy ones' figures, and how many requests hung."""
     healthy, hung = how_many(rate, seconds), how_many(hanging, seconds - WARM_UP)
     due = heapq.merge(
         ((at, n % HEALTHY + 1) for at, n in evenly(rate, seconds)),
         ((at, HANGING) for at, _ in evenly(hanging, seconds - WARM_UP, start=WARM_UP)),
     )
-    received = stage.counted("received")
-    stage.sink.forget()
-    with at_work(stage, healthy + (hung + ITS_OWN_END if hung else 0)):
+    received = stack.counted("received")
+    stack.sink.forget()
+    with at_work(stack, healthy + (hung + ITS_OWN_END if hung else 0)):
         began = time.time()
-        with stage.producer() as send:
+        with stack.producer() as send:
             for n, client in enumerate(on_time(due)):
                 send(INGEST, kwargs={"events": [event(n, client)]}, queue=EVENTS_QUEUE)
-        seen = stage.sink.wait_for(healthy, WITHIN)
+        seen = stack.sink.wait_for(healthy, WITHIN)
         if seen["requests"] != healthy:
             raise Void(f"{seen['requests']} requests for {healthy} events")
         if hung:
@@ -132,19 +134,19 @@ def _played(stage: Stage, rate: float, hanging: float, seconds: float) -> dict[s
                 raise Void("no request hung")
             # What comes in later would hang after all.
             goal = received + healthy + hung
-            until(lambda: stage.counted("received") >= goal or None, WITHIN, f"{goal} events")
-            stage.command("integrations", "disable", _number(stage))
+            wait_until(lambda: stack.counted("received") >= goal, WITHIN, f"{goal} events")
+            stack.run_command("integrations", "disable", _number(stack))
     if hung:
-        stage.command("integrations", "enable", _number(stage))
+        stack.run_command("integrations", "enable", _number(stack))
     # Countdowns of what was cancelled are no part of the next run.
-    with Redis.from_url(stage.broker_url) as redis:
+    with Redis.from_url(stack.broker_url) as redis:
         redis.flushdb()
-    return {**p50_and_p99(stage.sink.under_way(began + WARM_UP)), "hung": seen["hanging"]}
+    return {**p50_and_p99(stack.sink.under_way(began + WARM_UP)), "hung": seen["hanging"]}
 
 
-def _number(stage: Stage) -> str:
+def _number(stack: BenchmarkStack) -> str:
     """Of the integration that hangs."""
-    return str(stage.number(f"SELECT id FROM integrations WHERE client_id = {HANGING}"))  # noqa: S608 - ours
+    return str(stack.number(f"SELECT id FROM integrations WHERE client_id = {HANGING}"))  # noqa: S608 - ours
 
 
 if __name__ == "__main__":

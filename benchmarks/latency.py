@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks import plain
-from benchmarks.contenders import WITHIN
+from benchmarks.contenders import WITHIN, plain_worker
 from benchmarks.open_loop import WARM_UP, evenly, how_many, on_time, p50_and_p99
 from benchmarks.ours import at_work, event
 from benchmarks.sink import title
-from benchmarks.stage import CORES, Stage, Void, say, stage
+from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
+from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 INTEGRATIONS: Final = 1000
@@ -39,36 +40,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         result = measured(options.rate, options.seconds, options.rounds)
-    except Void as error:
+    except NotifyError as error:
         say(f"void: {error}")
         return 1
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
     return 0
 
 
-def post(stage: Stage, rate: float, seconds: float) -> dict[str, float]:
+def post(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]:
     """(c) A plain Celery task an event, which only posts."""
-    worker = stage.start_worker("plain", "benchmarks.plain", plain.QUEUE)
-    with stage.producer() as send:
+    worker = plain_worker(stack)
+    with stack.producer() as send:
         figures = _played(
-            stage,
+            stack,
             rate,
             seconds,
             lambda n: send(
                 "plain.post",
-                args=[stage.keys[n % INTEGRATIONS].reveal(), title()],
+                args=[stack.keys[n % INTEGRATIONS].reveal(), title()],
                 queue=plain.QUEUE,
             ),
         )
-    stage.end(worker)
+    worker.stop()
     return figures
 
 
-def single(stage: Stage, rate: float, seconds: float) -> dict[str, float]:
+def single(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]:
     """(f) This pipeline, one event a message."""
-    with at_work(stage, how_many(rate, seconds)), stage.producer() as send:
+    with at_work(stack, how_many(rate, seconds)), stack.producer() as send:
         return _played(
-            stage,
+            stack,
             rate,
             seconds,
             lambda n: send(
@@ -79,7 +80,7 @@ def single(stage: Stage, rate: float, seconds: float) -> dict[str, float]:
         )
 
 
-PLAYERS: Final[dict[str, Callable[[Stage, float, float], dict[str, float]]]] = {
+PLAYERS: Final[dict[str, Callable[[BenchmarkStack, float, float], dict[str, float]]]] = {
     "c": post,
     "f": single,
 }
@@ -88,7 +89,7 @@ PLAYERS: Final[dict[str, Callable[[Stage, float, float], dict[str, float]]]] = {
 def measured(rate: float, seconds: float, rounds: int) -> dict[str, Any]:
     """Milliseconds by contender and round."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in PLAYERS}
-    with stage() as one:
+    with benchmark_stack() as one:
         say(f"making {INTEGRATIONS} integrations")
         one.make_integrations(INTEGRATIONS)
         for number in range(1, rounds + 1):
@@ -136,18 +137,18 @@ def table(result: Mapping[str, Any]) -> list[str]:
 
 
 def _played(
-    stage: Stage, rate: float, seconds: float, send: Callable[[int], object]
+    stack: BenchmarkStack, rate: float, seconds: float, send: Callable[[int], object]
 ) -> dict[str, float]:
     """What came of sending so many events, once the sink has all of them."""
-    stage.sink.forget()
+    stack.sink.forget()
     began = time.time()
     for n in on_time(evenly(rate, seconds)):
         send(n)
     events = how_many(rate, seconds)
-    seen = stage.sink.wait_for(events, WITHIN)
+    seen = stack.sink.wait_for(events, WITHIN)
     if seen["requests"] != events:
         raise Void(f"{seen['requests']} requests for {events} events")
-    return p50_and_p99(stage.sink.under_way(began + WARM_UP))
+    return p50_and_p99(stack.sink.under_way(began + WARM_UP))
 
 
 def _words(figures: Mapping[str, float]) -> str:

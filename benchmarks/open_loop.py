@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
-from benchmarks.stage import Void
+from benchmarks.stack import Void
 
 T = TypeVar("T")
 

@@ -37,7 +37,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -46,9 +46,9 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from benchmarks.stage import Void, say
-from wallarm_notify.devstack.embedded import DATABASE_URL, EmbeddedPostgres
-from wallarm_notify.devstack.shared_servers import database_of_our_own
+from benchmarks.stack import Void, say
+from wallarm_notify.devstack.stack import database
+from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import (
     NewNotification,
@@ -457,7 +457,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = measured(
             options.stored, options.batches, options.rounds, as_planned=options.as_planned
         )
-    except Void as error:
+    except NotifyError as error:
         say(f"void: {error}")
         return 1
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
@@ -466,7 +466,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measured(stored: int, batches: int, rounds: int, *, as_planned: bool) -> dict[str, Any]:
     """Every figure of every round, by attempts and layout, and the sizes at the end."""
-    with _database() as url:
+    with database(os.environ) as url:
         migrations.upgrade(url)
         # Of one connection, so that one process does it all.
         engine = make_engine(url, pool_size=1, bounded=False)
@@ -589,13 +589,6 @@ def _new() -> NewNotification:
 def _outcome(*, last: bool) -> Outcome:
     """Delivered, or a wait of its own."""
     return Delivered() if last else RetryLater(timedelta(seconds=random.uniform(5, 10)))  # noqa: S311 - a spread
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    with ExitStack() as stack:
-        server = os.environ.get(DATABASE_URL) or stack.enter_context(EmbeddedPostgres()).url
-        yield stack.enter_context(database_of_our_own(server))[0]
 
 
 if __name__ == "__main__":

@@ -6,32 +6,33 @@ from typing import Any, Final
 from uuid import uuid4
 
 from benchmarks.sink import title
-from benchmarks.stage import Stage, Void, until
+from benchmarks.stack import CORES, BenchmarkStack, Void
+from wallarm_notify.devstack.processes import end, wait_until
+from wallarm_notify.devstack.stack import PATIENCE, READY_SECONDS
 from wallarm_notify.services.ledger import draw_up
 
 QUEUES: Final = "events,celery,notifications,upkeep"
 
 
 @contextmanager
-def at_work(stage: Stage, events: int) -> Iterator[None]:
+def at_work(stack: BenchmarkStack, events: int) -> Iterator[None]:
     """Our workers and beat, ready; they end when nothing is open any more.
 
     Raises Void where the ledger does not balance then, or another number than ``events`` was received.
     """
-    before = stage.counted("received")
+    before = stack.counted("received")
     workers = [
-        stage.start_worker("first", "tasks", QUEUES),
-        stage.start_worker("retries", "tasks", "retries"),
-        stage.start("beat", ["-m", "celery", "-A", "tasks", "beat", "-l", "INFO"]),
+        stack.start_worker("-Q", QUEUES, name="first", concurrency=CORES),
+        stack.start_worker("-Q", "retries", name="retries", concurrency=CORES),
+        stack.start_beat(name="beat"),
     ]
-    beat = stage.folder / "beat.log"
-    until(lambda: "Starting" in beat.read_text() or None, 60, "beat to be ready")
+    workers[-1].wait_for("Starting", READY_SECONDS)
     try:
         yield
-        until(lambda: stage.open_notifications() == 0 or None, 60, "the last record")
+        wait_until(lambda: stack.open_notifications() == 0, 60, "the last record")
     finally:
-        stage.end(*workers)
-    ledger = draw_up(stage.wiring.store)
+        end(workers, PATIENCE)
+    ledger = draw_up(stack.wiring.store)
     if ledger.findings or ledger.received - before != events:
         raise Void(
             f"the ledger does not balance: {ledger.received - before} received of {events}, "

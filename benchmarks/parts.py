@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from benchmarks.contenders import nothing
 from benchmarks.ours import event
-from benchmarks.stage import CORES, Stage, Void, say, stage
+from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
 from wallarm_notify.bootstrap import Wiring, request_settings_of
 from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.outcome import Answer, Attempt
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measured(batches: int) -> dict[str, Any]:
     """Microseconds an event by part: medians over the batches."""
-    with stage() as one:
+    with benchmark_stack() as one:
         one.make_integrations(INTEGRATIONS)
         empty = 1 / nothing(one, EMPTY_TASKS)
         clock = _worked_off(one, batches)
@@ -157,7 +157,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _worked_off(one: Stage, batches: int) -> Clock:
+def _worked_off(one: BenchmarkStack, batches: int) -> Clock:
     bell, desk = Silence(), Desk()
     # The tasks between the parts are Celery's, which is counted apart.
     vars(one.wiring)["_bell"] = bell
@@ -178,7 +178,7 @@ def _events(number: int) -> list[dict[str, Any]]:
     return [event(first + n, (first + n) % INTEGRATIONS + 1) for n in range(BATCH)]
 
 
-def _batch(one: Stage, routing: Wiring, desk: Desk, clock: Clock, number: int) -> None:
+def _batch(one: BenchmarkStack, routing: Wiring, desk: Desk, clock: Clock, number: int) -> None:
     body = json.dumps([[], {"events": _events(number)}, {}])
     with clock.part("decode"):
         call = json.loads(body)
@@ -196,7 +196,7 @@ def _batch(one: Stage, routing: Wiring, desk: Desk, clock: Clock, number: int) -
         one.wiring.dispatcher.drain(30)
 
 
-def _by_message(one: Stage, bell: Silence, clock: Clock, number: int) -> None:
+def _by_message(one: BenchmarkStack, bell: Silence, clock: Clock, number: int) -> None:
     """Another batch, recorded by this thread and not by the recorder's."""
     events, rejections = read_call((), {"events": _events(number)})
     route, claim_it = BY_MESSAGE

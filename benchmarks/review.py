@@ -10,20 +10,18 @@ where half of all attempts failed with 400, so that everybody has to be added up
 """
 
 import argparse
-import contextlib
 import json
 import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 
-from wallarm_notify.devstack.embedded import DATABASE_URL, EmbeddedPostgres
-from wallarm_notify.devstack.shared_servers import database_of_our_own
+from wallarm_notify.devstack.stack import database
 from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.services.review import Review
@@ -83,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
-    with _database() as url:
+    with database(os.environ) as url:
         _say(f"{case}: filling {integrations * (MINUTES + 1):,} counters")
         counters = _fill(url, integrations, case=case)
         review = Review(
@@ -118,13 +116,6 @@ def _fill(url: str, integrations: int, *, case: str) -> int:
         connection.execute(text("VACUUM ANALYZE"))
     engine.dispose()
     return made.rowcount
-
-
-@contextlib.contextmanager
-def _database() -> Iterator[str]:
-    with contextlib.ExitStack() as stack:
-        server = os.environ.get(DATABASE_URL) or stack.enter_context(EmbeddedPostgres()).url
-        yield stack.enter_context(database_of_our_own(server))[0]
 
 
 def _say(line: str) -> None:

@@ -24,7 +24,8 @@ from redis import Redis
 from benchmarks.contenders import WITHIN
 from benchmarks.open_loop import evenly, how_many, on_time
 from benchmarks.ours import at_work, event
-from benchmarks.stage import CORES, Stage, Void, say, stage
+from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
+from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
 INTEGRATIONS: Final = 1000
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         result = measured(options.rate, options.batch, options.delay, options.seconds)
-    except Void as error:
+    except NotifyError as error:
         say(f"void: {error}")
         return 1
     print(json.dumps(result, indent=2) if options.json else "\n".join(table(result)))
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measured(rate: float, batch: int, delay: float, seconds: float) -> dict[str, Any]:
     """Samples of a run, what they come to by thirds, and the verdict."""
-    with stage(delay=delay) as one:
+    with benchmark_stack(delay=delay) as one:
         say(f"making {INTEGRATIONS} integrations")
         one.make_integrations(INTEGRATIONS)
         samples = _played(one, rate, batch, seconds)
@@ -131,38 +132,38 @@ def table(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _played(stage: Stage, rate: float, batch: int, seconds: float) -> list[Sample]:
+def _played(stack: BenchmarkStack, rate: float, batch: int, seconds: float) -> list[Sample]:
     calls = how_many(rate / batch, seconds)
     sent = [0]
-    with at_work(stage, calls * batch):
-        with stage.producer() as send, ThreadPoolExecutor(1) as beside:
-            watching = beside.submit(_watched, stage, sent, seconds)
+    with at_work(stack, calls * batch):
+        with stack.producer() as send, ThreadPoolExecutor(1) as beside:
+            watching = beside.submit(_watched, stack, sent, seconds)
             for call in on_time(evenly(rate / batch, seconds)):
                 numbers = range(call * batch, (call + 1) * batch)
                 events = [event(n, n % INTEGRATIONS + 1) for n in numbers]
                 send(INGEST, kwargs={"events": events}, queue=EVENTS_QUEUE)
                 sent[0] += batch
             samples = watching.result()
-        seen = stage.sink.wait_for(calls * batch, WITHIN)
+        seen = stack.sink.wait_for(calls * batch, WITHIN)
     if seen["requests"] != calls * batch:
         raise Void(f"{seen['requests']} requests for {calls * batch} events")
     return samples
 
 
-def _watched(stage: Stage, sent: Sequence[int], seconds: float) -> list[Sample]:
+def _watched(stack: BenchmarkStack, sent: Sequence[int], seconds: float) -> list[Sample]:
     """One sample a second, for as long as is sent."""
     samples = []
     began = time.monotonic()
-    with Redis.from_url(stage.broker_url) as redis:
+    with Redis.from_url(stack.broker_url) as redis:
         for _ in on_time(evenly(1, seconds, start=1)):
-            ended = stage.number(ENDED)  # before ``sent``: a backlog is rather too large
+            ended = stack.number(ENDED)  # before ``sent``: a backlog is rather too large
             samples.append(
                 Sample(
                     second=time.monotonic() - began,
                     sent=sent[0],
-                    arrived=stage.sink.seen()["requests"],
+                    arrived=stack.sink.seen()["requests"],
                     ended=ended,
-                    open=stage.open_notifications(),
+                    open=stack.open_notifications(),
                     queued={
                         name: int(redis.llen(name))
                         for name in (EVENTS_QUEUE, NOTIFICATIONS_QUEUE, RETRIES_QUEUE)

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
-from benchmarks.stage import Stage, say
+from benchmarks.stack import BenchmarkStack, say
 
 SLICE: Final = 250_000
 """So many are made by one statement."""
@@ -47,28 +47,28 @@ COUNT: Final = """
     ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value"""
 
 
-def store(stage: Stage, number: int, *, newest: timedelta, oldest: timedelta) -> None:
-    """Fills a stage whose integrations are made, evenly over the time from ``oldest`` to ``newest`` ago.
+def store(stack: BenchmarkStack, number: int, *, newest: timedelta, oldest: timedelta) -> None:
+    """Fills a stack whose integrations are made, evenly over the time from ``oldest`` to ``newest`` ago.
 
     The tables are as autovacuum would have left them, and the fill's own writing is over.
     """
     for start in range(0, number, SLICE):
         say(f"storing {number:,} notifications: {start:,} so far")
-        stage.execute(
+        stack.execute(
             FILL,
             start=start,
             stop=min(start + SLICE, number) - 1,
             number=number,
-            clients=len(stage.keys),
+            clients=len(stack.keys),
             oldest=oldest,
             newest=newest,
         )
-    stage.execute(COUNT, number=number)
-    settle(stage)
+    stack.execute(COUNT, number=number)
+    settle(stack)
 
 
-def settle(stage: Stage) -> None:
+def settle(stack: BenchmarkStack) -> None:
     """Vacuums, and lets everything be written now that would be written during what is measured."""
-    stage.execute("VACUUM ANALYZE")
+    stack.execute("VACUUM ANALYZE")
     with suppress(DBAPIError):  # whose server it is may not let us
-        stage.execute("CHECKPOINT")
+        stack.execute("CHECKPOINT")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import sqlalchemy as sa
 
+from wallarm_notify.devstack.processes import wait_until
 from wallarm_notify.domain.event import Event, Severity
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
@@ -55,6 +54,8 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.ledger import Ledger
     from wallarm_notify.domain.triggers.firing import Firing
 
+T = TypeVar("T")
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 RING = timedelta(seconds=15)
@@ -62,14 +63,9 @@ LEASE = timedelta(seconds=30)
 RETENTION = timedelta(days=90)
 
 
-def eventually(condition: Callable[[], Any], within: float = 5.0) -> Any:
-    """Polls ``condition`` till it is true and returns its value."""
-    deadline = time.monotonic() + within
-    pause = threading.Event()
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not true within {within:g} s; last: {value!r}"
-        pause.wait(0.01)
-    return value
+def eventually(condition: Callable[[], T | None], within: float = 5.0, what: str = "it") -> T:
+    """Waits until ``condition`` is true and returns its value; fails after ``within`` seconds."""
+    return wait_until(condition, within, what)
 
 
 def a_key(name: str = "") -> IntegrationKey:
@@ -84,11 +80,11 @@ def a_body(key: IntegrationKey) -> bytes:
     return json.dumps(event).encode()
 
 
-def an_event_object(**fields: Any) -> dict[str, Any]:
+def an_event_object(client_id: Any = 1, **fields: Any) -> dict[str, Any]:
     """A valid event as producers send it; a security issue of high risk unless told otherwise."""
     return {
         "id": str(uuid4()),
-        "client_id": 1,
+        "client_id": client_id,
         "type": "security_issue.detected",
         "occurred_at": "2026-03-01T12:00:00+00:00",
         "issue_id": "7",

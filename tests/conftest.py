@@ -22,18 +22,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, Phase, settings
 
-from wallarm_notify.devstack.embedded import (
-    BROKER_URL,
-    DATABASE_URL,
-    EmbeddedBroker,
-    EmbeddedPostgres,
-)
+from wallarm_notify.devstack.postgres import EmbeddedPostgres
+from wallarm_notify.devstack.server import BROKER_URL, DATABASE_URL
+from wallarm_notify.devstack.valkey import EmbeddedBroker
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from e2e.system import System
 
 PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Which of several processes that share the tests this is, from 0."""
@@ -285,6 +284,38 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def client(sandbox: Sandbox) -> SandboxClient:
     return SandboxClient(sandbox.url)
+
+
+@pytest.fixture
+def make_system(
+    database_url: str,
+    broker: str,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., System]]:
+    """Makes systems, over this test's database and broker unless told otherwise; ends them with the test."""
+    from e2e.system import System  # noqa: PLC0415 (only for tests that ask)
+
+    made: list[System] = []
+    usual = {"database_url": database_url, "broker_url": broker, "pagerduty_url": sandbox.url}
+
+    def make(**settings: Any) -> System:
+        system = System(tmp_path, **{**usual, **settings})
+        for name, value in system.environment.items():
+            monkeypatch.setenv(name, value)
+        made.append(system)
+        return system
+
+    yield make
+    for system in made:
+        system.close()
+
+
+@pytest.fixture
+def system(make_system: Callable[..., System]) -> System:
+    """One with waits shortened five hundred times; the test starts workers and beat."""
+    return make_system(retry_time_scale=0.002, sweep_seconds=1)
 
 
 @pytest.fixture(name="redis")

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from documents import block
 from redis import Redis
 
-from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
+from wallarm_notify.devstack.postgres import EmbeddedPostgres
+from wallarm_notify.devstack.valkey import EmbeddedBroker
 from wallarm_notify.store import migrations
 
 if TYPE_CHECKING:

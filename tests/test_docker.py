@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import pytest
 import yaml
+from build import eventually
 from documents import ROOT
-from e2e.system import eventually
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import make_url

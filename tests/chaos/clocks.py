@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.broker.redis_transport import NotingChannel
-from wallarm_notify.devstack.embedded import EmbeddedPostgres
+from wallarm_notify.devstack.postgres import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

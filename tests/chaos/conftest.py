@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 from conftest import Databases, sibling
-from e2e.system import System
 
+from chaos.killable import KillableBroker, KillablePostgres
 from chaos.outside import World
 from chaos.report import Report
 from chaos.scene import SHORTENED, Scene
-from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
-from wallarm_notify.sandbox.client import SandboxClient
-from wallarm_notify.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from e2e.system import System
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,20 +31,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
+def postgres() -> Iterator[KillablePostgres]:
     """A PostgreSQL of our own: what is given by the environment is nobody's to kill."""
-    with EmbeddedPostgres() as server:
+    with KillablePostgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: EmbeddedPostgres) -> Iterator[Databases]:
+def databases(postgres: KillablePostgres) -> Iterator[Databases]:
     with Databases(postgres.url) as made:
         yield made
 
 
 @pytest.fixture
-def database_url(postgres: EmbeddedPostgres, databases: Databases) -> Iterator[str]:
+def database_url(postgres: KillablePostgres, databases: Databases) -> Iterator[str]:
     name = databases.take()
     try:
         yield sibling(postgres.url, name)
@@ -53,14 +53,14 @@ def database_url(postgres: EmbeddedPostgres, databases: Databases) -> Iterator[s
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[EmbeddedBroker]:
+def valkey() -> Iterator[KillableBroker]:
     """A broker of our own, likewise."""
-    with EmbeddedBroker() as server:
+    with KillableBroker() as server:
         yield server
 
 
 @pytest.fixture
-def world(postgres: EmbeddedPostgres, valkey: EmbeddedBroker) -> World:
+def world(postgres: KillablePostgres, valkey: KillableBroker) -> World:
     return World(valkey, postgres)
 
 
@@ -73,35 +73,23 @@ def report(request: pytest.FixtureRequest) -> Iterator[Report]:
 
 
 @pytest.fixture
-def make_scene(
-    database_url: str, valkey: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Scene]]:
-    """Makes a scene over this test's database; everything of it is stopped at the end."""
-    made: list[System] = []
-    with Sandbox() as sandbox:
+def broker(valkey: KillableBroker) -> str:
+    """Its URL, empty and without a limit."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.config_set("maxmemory", "0")
+        client.flushall()
+    return valkey.url
 
-        def make(broker_url: str | None = None, **knobs: float | str) -> Scene:
-            system = System(
-                database_url,
-                broker_url or valkey.url,
-                sandbox.url,
-                SandboxClient(sandbox.url),
-                tmp_path,
-                **{**SHORTENED, **knobs},
-            )
-            for name, value in system.environment.items():
-                monkeypatch.setenv(name, value)
-            made.append(system)
-            if broker_url is None:
-                with system.ask_broker() as client:
-                    client.config_set("maxmemory", "0")
-                    client.flushall()
-            # How much PagerDuty takes of one key in a minute is not what is tried here.
-            system.sandbox.set_faults(rate_limit=0)
-            scene = Scene(system, tmp_path)
-            scene.set_up()
-            return scene
 
-        yield make
-        for system in made:
-            system.close()
+@pytest.fixture
+def make_scene(make_system: Callable[..., System], tmp_path: Path) -> Callable[..., Scene]:
+    """Makes a scene over this test's database and broker, unless told otherwise."""
+
+    def make(**settings: float | str) -> Scene:
+        scene = Scene(make_system(**{**SHORTENED, **settings}), tmp_path)
+        # How much PagerDuty takes of one key in a minute is not what is tried here.
+        scene.system.sandbox.set_faults(rate_limit=0)
+        scene.set_up()
+        return scene
+
+    return make

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+from build import eventually
 from celery import Celery
-from e2e.system import eventually
 
 from wallarm_notify.domain.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chaos.killable import KillableBroker, KillablePostgres
     from chaos.scene import Scene
-    from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
 
 AWAY: Final = 1.5
 REFUSING: Final = 3.0
@@ -30,8 +30,8 @@ REFUSING: Final = 3.0
 class World:
     """The servers that may be killed."""
 
-    broker: EmbeddedBroker
-    postgres: EmbeddedPostgres
+    broker: KillableBroker
+    postgres: KillablePostgres
 
     def administer(self, statement: str, **parameters: str | None) -> list[sa.Row[Any]]:
         """One statement on the server's own database, outside a transaction; its rows."""

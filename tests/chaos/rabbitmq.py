@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final, Self
 
-from e2e.system import eventually
+from build import eventually
+
+from wallarm_notify.devstack.processes import Process
 
 SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL: Final = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
@@ -25,7 +26,7 @@ class RabbitMQ:
             raise RuntimeError("RabbitMQ is needed: apt-get install rabbitmq-server")
         self._folder = Path(mkdtemp(prefix="chaos-rabbitmq-"))
         self._port, self._distribution = _free_port(), _free_port()
-        self._running: subprocess.Popen[bytes] | None = None
+        self._running: Process | None = None
 
     @property
     def url(self) -> str:
@@ -35,23 +36,14 @@ class RabbitMQ:
     def start(self) -> None:
         """Comes up with the data there is."""
         (self._folder / "plugins").write_text("[].")
-        with (self._folder / "out").open("ab") as out:
-            self._running = subprocess.Popen(
-                [SERVER],
-                env=self._environment(),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        self._running = Process([SERVER], self._folder / "out", environ=self._environment())
         eventually(self._answers, 60, "RabbitMQ answered")
         self.control("await_startup")
 
     def kill(self) -> None:
         """Ends as in a crash."""
         if self._running is not None:
-            os.killpg(self._running.pid, signal.SIGKILL)
-            self._running.wait(10)
+            self._running.kill()
             self._running = None
             eventually(lambda: not self._answers(), 10, "the port was free")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from build import an_event_for, criteria_of
-from e2e.system import ROOT, Process, System, a_key, an_event, eventually
+from build import a_key, an_event_for, an_event_object, criteria_of, eventually
+from e2e.system import ROOT, System
 
 from chaos.armed import FOLDER, VARIABLE
 from chaos.beat_clock import CLOCK_FILE
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chaos.report import Report
+    from wallarm_notify.devstack.processes import Process
     from wallarm_notify.domain.integration import IntegrationKey
 
 SHORTENED: Final = {
@@ -91,7 +91,7 @@ class Scene:
 
     def emit(self, *, twice: bool = False) -> None:
         """Security issues of every client, and attacks of which one makes the trigger fire."""
-        issues = [an_event(CLIENTS[n % len(CLIENTS)]) for n in range(EVENTS)]
+        issues = [an_event_object(CLIENTS[n % len(CLIENTS)]) for n in range(EVENTS)]
         attacks = [dict(an_event_for("attacks_exceeded").body) for _ in range(ATTACKS)]
         everything = [e for pair in zip(issues, [*attacks, *issues], strict=False) for e in pair]
         events = list({e["id"]: e for e in [*everything, *issues, *attacks]}.values())
@@ -138,18 +138,11 @@ class Scene:
     def start_beat_by_a_clock(self) -> Process:
         """Beat, whose clock can be set while it runs; its log has every errand."""
         self.beats_clock.write_text("0")
-        beat = Process(
-            ["beat", "-l", "DEBUG"],
-            {
-                **os.environ,
-                **self.system.environment,
-                CLOCK_FILE: str(self.beats_clock),
-                "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-            },
-            self.folder / "beat.log",
-            program=(sys.executable, "-m", "chaos.beat_clock", "-A", "tasks"),
+        beat = self.system.start(
+            "beat",
+            [sys.executable, "-m", "chaos.beat_clock", "-A", "tasks", "beat", "-l", "DEBUG"],
+            **{CLOCK_FILE: str(self.beats_clock), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         )
-        self.system.processes.append(beat)
         beat.wait_for("Sending due task")
         return beat
 

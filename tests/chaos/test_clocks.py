@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import pytest
-from e2e.system import an_event, eventually
+from build import an_event_object, eventually
 
 from chaos.clocks import SetClock, postgres_by_a_clock, redis_clock_jumps
 from chaos.scene import CLIENTS, LATER_WITHIN, Scene
@@ -112,7 +112,7 @@ def test_postgresqls_clock_jumps(
     # What happens now, by everybody's clock but the database's.
     scene.system.sandbox.set_faults()
     now = datetime.now(UTC).isoformat()
-    events = [an_event(CLIENTS[n % len(CLIENTS)], occurred_at=now) for n in range(6)]
+    events = [an_event_object(CLIENTS[n % len(CLIENTS)], occurred_at=now) for n in range(6)]
     scene.system.emit(*events)
     for event in events:
         scene.expected.pages(event)

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.system import eventually
+from build import eventually
 
 from chaos.outside import broker_killed
 from chaos.scene import INGESTED_WITHIN, Scene
@@ -17,10 +17,9 @@ from wallarm_notify.broker.redis_transport import NotingChannel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from e2e.system import Process
-
     from chaos.outside import World
     from chaos.report import Report
+    from wallarm_notify.devstack.processes import Process
 
 pytestmark = [pytest.mark.sample, pytest.mark.timeout(300)]
 

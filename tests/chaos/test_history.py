@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
-from build import an_event_for, criteria_of
-from e2e.system import ROOT, Process, a_key, an_event, eventually
+from build import a_key, an_event_for, an_event_object, criteria_of, eventually
+from e2e.system import ROOT
 
 from chaos import outside
 from chaos.clocks import redis_clock_jumps
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from chaos.outside import World
     from chaos.report import Report
+    from wallarm_notify.devstack.processes import Process
 
 RESTLESS: Final = 9
 """A client whose integrations and triggers are changed all the time: what it gets is judged for doubles."""
@@ -121,7 +122,8 @@ class History:
     def _emit(self) -> None:
         scene = self.scene
         events = [
-            an_event(self.chance.choice((1, 2, 3))) for _ in range(self.chance.randint(1, 40))
+            an_event_object(self.chance.choice((1, 2, 3)))
+            for _ in range(self.chance.randint(1, 40))
         ]
         for event in events:
             scene.expected.pages(event)
@@ -135,7 +137,7 @@ class History:
             self._send(events + addresses)
 
     def _emit_restless(self) -> None:
-        events = [an_event(RESTLESS) for _ in range(self.chance.randint(1, 10))]
+        events = [an_event_object(RESTLESS) for _ in range(self.chance.randint(1, 10))]
         addresses = [
             dict(an_event_for("blacklist_ip_added", client_id=RESTLESS).body)
             for _ in range(self.chance.randint(0, 5))
@@ -255,7 +257,7 @@ class History:
         self._emit()
         self.deadly += 1
         title = self.chance.choice(("deadly to its process", "deadly to store"))
-        self._send([an_event(RESTLESS, title=title)])
+        self._send([an_event_object(RESTLESS, title=title)])
         self._emit()
 
     def _beats_clock_jumps(self) -> None:

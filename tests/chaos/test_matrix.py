@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from e2e.system import eventually
+from build import eventually
 
 from chaos.armed import POINTS
 from chaos.outside import FAULTS, commit_cut, statement_cut

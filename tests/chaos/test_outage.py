@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
 import sqlalchemy as sa
+from build import a_key, an_event_object, eventually
 from celery import Celery
-from e2e.system import Process, a_key, an_event, eventually
 
 from chaos.report import Look, Outage
 from chaos.scene import AS_INSTALLED, Scene
@@ -24,6 +24,8 @@ from wallarm_notify.services import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wallarm_notify.devstack.processes import Process
 
 pytestmark = [pytest.mark.outage, pytest.mark.timeout(0)]
 
@@ -87,7 +89,7 @@ def take_in(scene: Scene, number: int) -> None:
             key = a_key()
             scene.expected.subscribes(client, scene.system.integration(key, client), key)
     ingester = scene.system.start_worker("-Q", "events")
-    events = [an_event(CLIENTS[n % len(CLIENTS)]) for n in range(number // INTEGRATIONS)]
+    events = [an_event_object(CLIENTS[n % len(CLIENTS)]) for n in range(number // INTEGRATIONS)]
     with Celery(broker=scene.system.broker_url) as producer:
         for start in range(0, len(events), 100):
             some = events[start : start + 100]

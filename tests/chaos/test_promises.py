@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.system import eventually
+from build import eventually
 
 from chaos import outside
 from chaos.scene import AS_INSTALLED, INGESTED_WITHIN, LATER_WITHIN, Scene

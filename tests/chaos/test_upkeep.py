@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from e2e.system import eventually
+from build import eventually
 
 from chaos.clocks import libfaketime
 from chaos.scene import LATER_WITHIN, Scene

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import requests
+from build import eventually
 
-from e2e.system import Process, System, eventually
+from wallarm_notify.devstack.processes import our_command
 
-COMMAND = Path(sys.executable).with_name("wallarm-notify")
+if TYPE_CHECKING:
+    from e2e.system import System
 
 
 class Flower:
-    """A real Flower on the system's broker."""
+    """A real Flower on the system's broker; it ends with the system."""
 
-    def __init__(self, system: System, log: Path, *options: str, **environment: str) -> None:
+    def __init__(self, system: System, **environment: str) -> None:
         self.url = ""
         self.tasks: dict[str, dict[str, str]] = {}
-        self.process = Process(
-            ["flower", "--port", "0", *options],
-            {
-                **os.environ,
-                **system.environment,
-                "FLOWER_UNAUTHENTICATED_API": "true",
-                **environment,
-            },
-            log,
-            program=[str(COMMAND)],
+        self.process = system.start(
+            "flower",
+            our_command("flower", "--port", "0"),
+            **{"FLOWER_UNAUTHENTICATED_API": "true", **environment},
         )
 
     def ask(self, path: str) -> requests.Response | None:

@@ -1,185 +1,38 @@
-"""A whole system of real parts: database, broker, sandbox, worker processes and beat."""
+"""A whole system of real parts, as tests drive it: what it is given, and what has come of it."""
 
 from __future__ import annotations
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import redis
+from build import a_key, eventually
 
-from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.devstack.processes import NotInTime
+from wallarm_notify.devstack.stack import Stack
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
+from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.views import Filter, ShownNotification
 from wallarm_notify.services.ledger import draw_up
-from wallarm_notify.settings import Settings
-from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from wallarm_notify.domain.ledger import Ledger
+    from wallarm_notify.domain.views import ShownNotification
     from wallarm_notify.sandbox.client import SandboxClient
 
 ROOT = Path(__file__).parents[2]
-PREFIX = "WALLARM_NOTIFY_"
 
 
-def eventually(condition: Callable[[], Any], within: float, what: str = "the condition") -> Any:
-    """Waits until ``condition`` is true and returns its value; fails after ``within`` seconds."""
-    deadline = time.monotonic() + within
-    pause = threading.Event()
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come true within {within:g} s; last: {value!r}")
-        pause.wait(0.05)
-
-
-def a_key(name: str = "") -> IntegrationKey:
-    """A well-formed key of its own; ``name`` is its beginning."""
-    return IntegrationKey((name + uuid4().hex)[:32])
-
-
-def an_event(client_id: int = 1, **fields: Any) -> dict[str, Any]:
-    """A valid event; a security issue of high risk unless told otherwise."""
-    return {
-        "id": str(uuid4()),
-        "client_id": client_id,
-        "type": "security_issue.detected",
-        "occurred_at": "2026-03-01T12:00:00+00:00",
-        "issue_id": "7",
-        "title": "Vulnerable version of nginx",
-        "risk": "high",
-        **fields,
-    }
-
-
-class Process:
-    """One worker, beat or other ``program``, in a process group of its own."""
-
-    def __init__(
-        self,
-        arguments: list[str],
-        environment: dict[str, str],
-        log: Path,
-        program: Sequence[str] = (sys.executable, "-m", "celery", "-A", "tasks"),
-    ) -> None:
-        self.log = log
-        with log.open("wb") as output:
-            self.popen = subprocess.Popen(
-                [*program, *arguments],
-                cwd=ROOT,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def text(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def wait_for(self, words: str, within: float = 20) -> None:
-        def seen() -> bool:
-            if self.popen.poll() is not None:
-                raise AssertionError(
-                    f"it ended with {self.popen.returncode}:\n{self.text()[-3000:]}"
-                )
-            return words in self.text()
-
-        eventually(seen, within, f"«{words}» in {self.log.name}")
-
-    def kill(self) -> None:
-        """kill -9 of the whole group, children included."""
-        if self.popen.poll() is None:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait(10)
-
-    def stop(self, within: float = 30) -> int:
-        """Warm: TERM, and KILL only when it does not end."""
-        if self.popen.poll() is None:
-            self.popen.terminate()
-            try:
-                self.popen.wait(within)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        return self.popen.returncode
-
-
-class System:
+class System(Stack):
     """What a test drives. ``settings`` are those of every process."""
 
-    def __init__(
-        self,
-        database_url: str,
-        broker_url: str,
-        sandbox_url: str,
-        client: SandboxClient,
-        folder: Path,
-        **knobs: float | str,
-    ) -> None:
-        self.sandbox = client
-        self.broker_url = broker_url
-        self.folder = folder
-        self.environment = {
-            PREFIX + "DATABASE_URL": database_url,
-            PREFIX + "BROKER_URL": broker_url,
-            PREFIX + "PAGERDUTY_US_URL": sandbox_url,
-            PREFIX + "PAGERDUTY_EU_URL": sandbox_url,
-            PREFIX + "SECRET_KEYS": generate(),
-            # With shortened waits whole schedules fail in seconds; tests of the review set it.
-            PREFIX + "REVIEW_SECONDS": "3600",
-            **{PREFIX + name.upper(): str(value) for name, value in knobs.items()},
-        }
-        self.processes: list[Process] = []
-        self.move_to(database_url)
-
-    def move_to(self, database_url: str) -> None:
-        """Works on this database from now on."""
-        self.environment[PREFIX + "DATABASE_URL"] = database_url
-        self.settings = Settings.model_validate(
-            {name.removeprefix(PREFIX).lower(): value for name, value in self.environment.items()}
-        )
-        self.wiring = Wiring(self.settings)
-
-    def start_worker(self, *arguments: str, concurrency: int = 2, **environment: str) -> Process:
-        """One that takes messages."""
-        process = self.begin_worker(*arguments, concurrency=concurrency, **environment)
-        process.wait_for(" ready.")
-        return process
-
-    def begin_worker(self, *arguments: str, concurrency: int = 2, **environment: str) -> Process:
-        """One that may not be up yet."""
-        number = len(self.processes)
-        process = Process(
-            [
-                *("worker", "-c", str(concurrency), "-n", f"w{number}@test", "-l", "INFO"),
-                *arguments,
-            ],
-            {**os.environ, **self.environment, **environment},
-            self.folder / f"worker{number}.log",
-        )
-        self.processes.append(process)
-        return process
-
-    def start_beat(self, **environment: str) -> Process:
-        process = Process(
-            ["beat", "-l", "INFO"],
-            {**os.environ, **self.environment, **environment},
-            self.folder / f"beat{len(self.processes)}.log",
-        )
-        self.processes.append(process)
-        return process
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        # With shortened waits whole schedules fail in seconds; tests of the review set it.
+        super().__init__(folder, **{"review_seconds": 3600, **settings})
 
     def integration(
         self,
@@ -226,9 +79,9 @@ class System:
     def wait_for_states(self, within: float, **states: int) -> None:
         try:
             eventually(lambda: dict(self.states()) == states, within, str(states))
-        except AssertionError as error:
-            logs = "\n".join(f"{p.log.name}: {p.text()[-1500:]}" for p in self.processes)
-            raise AssertionError(f"{error}; states are {dict(self.states())}\n{logs}") from None
+        except NotInTime as error:
+            states = dict(self.states())
+            raise AssertionError(f"{error}; states are {states}\n{self.tails()}") from None
 
     def ask_broker(self) -> redis.Redis:
         return redis.Redis.from_url(self.broker_url)
@@ -237,11 +90,11 @@ class System:
         with self.ask_broker() as client:
             return int(client.llen(queue))
 
-    def close(self) -> None:
+    def close(self, within: float = 0) -> None:
         """Nothing to be gentle about: what a warm stop does is for the tests that stop warm."""
         for process in self.processes:
             process.kill()
-        self.wiring.store.close()
+        super().close(within)
 
 
 def sandbox_times(client: SandboxClient, key: IntegrationKey) -> list[float]:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from build import a_key, an_event_object, eventually
 from sqlalchemy import text
 
-from e2e.system import System, a_key, an_event, eventually
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.retry import LAST_ATTEMPTS
 from wallarm_notify.domain.views import Wanted
@@ -19,6 +19,7 @@ from wallarm_notify.services.measure import measure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from e2e.system import System
     from wallarm_notify.domain.integration import IntegrationKey
 
 DISABLED = "[Wallarm] Integration was disabled automatically"
@@ -81,10 +82,10 @@ def test_what_always_fails_is_disabled_and_what_it_missed_can_be_delivered(syste
     broken = system.integration(wrong, subscribe=("system", "security_issue"))
     system.integration(other, subscribe=("system",))
     system.sandbox.set_keys([other.reveal()])
-    running(system).emit(an_event())
+    running(system).emit(an_event_object())
     (first,) = eventually(system.notifications, 10, "a notification")
     eventually(lambda: attempts_of(system, first.id) >= 14, 20, "14 attempts")
-    system.emit(an_event(), an_event())
+    system.emit(an_event_object(), an_event_object())
     eventually(lambda: not is_enabled(system, broken), 30, "disabled")
     eventually(lambda: not {"pending", "retrying"} & set(system.states()), 20, "all ended")
 
@@ -100,7 +101,7 @@ def test_what_always_fails_is_disabled_and_what_it_missed_can_be_delivered(syste
     assert found.evidence["ratio"] == 1
     assert found.evidence["answers"][0]["status_code"] == 400
 
-    system.emit(an_event(), an_event())
+    system.emit(an_event_object(), an_event_object())
     eventually(lambda: system.states()["skipped"] == 2, 10, "what came later skipped")
     system.sandbox.set_keys([other.reveal(), wrong.reveal()])
     _, unsent = system.wiring.management.enable(broken)
@@ -120,7 +121,7 @@ def test_a_blip_of_a_minute_with_three_in_flight_disables_nobody(system: System)
     key = a_key()
     integration = system.integration(key)
     system.sandbox.set_faults([{"kind": "status", "status": 500, "times": 30}])
-    running(system).emit(an_event(), an_event(), an_event())
+    running(system).emit(an_event_object(), an_event_object(), an_event_object())
     system.wait_for_states(20, delivered=3)
     wait_for_reviews(system, 2)
     assert is_enabled(system, integration)
@@ -137,15 +138,15 @@ def test_an_outage_over_twenty_disables_nobody_but_whose_key_is_wrong(system: Sy
     system.sandbox.set_faults(
         [{"key": key.reveal(), "kind": "status", "status": 503} for key in keys]
     )
-    running(system).emit(an_event())
+    running(system).emit(an_event_object())
     first = eventually(lambda: system.notifications(integration_id=broken), 10, "made")[0]
     eventually(lambda: attempts_of(system, first.id) >= 15, 30, "15 attempts")
-    system.emit(an_event())
+    system.emit(an_event_object())
     eventually(lambda: not is_enabled(system, broken), 30, "the wrong key disabled")
     wait_for_reviews(system, 2)
     assert all(is_enabled(system, integration) for integration in ours)
     assert measure(system.wiring.store).outage
-    late = an_event()
+    late = an_event_object()
     system.emit(late)
     eventually(lambda: states_of(system, late)["retrying"] == 20, 10, "what came late waits")
     system.sandbox.set_faults([])

@@ -6,21 +6,23 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from build import a_key, an_event_object, eventually
 from celery import Celery
+from chaos.killable import KillablePostgres
 
-from e2e.system import System, a_key, an_event, eventually
-from wallarm_notify.devstack.embedded import EmbeddedPostgres
 from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from e2e.system import System
 
 
 def test_a_duplicate_message_sends_nothing(system: System) -> None:
     key = a_key()
     system.integration(key)
     system.start_worker()
-    event = an_event()
+    event = an_event_object()
     system.emit(event)
     system.emit(event, event)
     system.wait_for_states(10, delivered=1)
@@ -44,7 +46,7 @@ def test_a_later_message_that_comes_twice_goes_on_once(
     system.integration()
     system.sandbox.set_faults([{"kind": "status", "status": 429, "retry_after": 600}])
     worker = system.start_worker()
-    system.emit(an_event())
+    system.emit(an_event_object())
     system.wait_for_states(10, retrying=1)
     worker.stop()
     (shown,) = system.notifications()
@@ -84,7 +86,7 @@ def test_killing_the_worker_mid_batch_loses_nothing_and_pages_once(
     # Answers slow enough that the kill comes between them, and some are lost on the way back.
     system.sandbox.set_faults([{"kind": "slow", "delay": 0.4}])
     worker = system.start_worker()
-    system.emit(*(an_event() for _ in range(40)))
+    system.emit(*(an_event_object() for _ in range(40)))
     eventually(lambda: len(system.sandbox.requests(brief=True)) > 20, 15, "a batch under way")
     worker.kill()
     assert system.states()["delivered"] < 200
@@ -106,7 +108,7 @@ def test_emptying_the_broker_after_ingest_loses_nothing(
     system.integration(key)
     # Ingest only: what it enqueues for delivery is thrown away with the rest of the broker.
     ingester = system.start_worker("-Q", "events")
-    system.emit(*(an_event() for _ in range(250)))
+    system.emit(*(an_event_object() for _ in range(250)))
     eventually(lambda: len(system.notifications()) == 250, 15, "250 notifications")
     ingester.stop()
     with system.ask_broker() as broker:
@@ -128,7 +130,7 @@ def test_a_broker_without_memory_loses_nothing_that_it_took_and_ends_no_worker(
     worker = system.start_worker()
     os.kill(worker.popen.pid, signal.SIGSTOP)
     for _ in range(10):
-        system.emit(an_event())
+        system.emit(an_event_object())
     with system.ask_broker() as broker:
         broker.config_set("maxmemory-policy", "noeviction")
         broker.config_set("maxmemory", "1")
@@ -145,21 +147,18 @@ def test_a_broker_without_memory_loses_nothing_that_it_took_and_ends_no_worker(
 
 
 def test_ingest_waits_for_the_database_and_acknowledges_nothing_before_its_commit(
-    broker: str, make_system: Callable[..., System]
+    make_system: Callable[..., System],
 ) -> None:
-    from sqlalchemy import make_url  # noqa: PLC0415 - one use
-
     from wallarm_notify.store.migrations import upgrade  # noqa: PLC0415 - one use
 
-    with EmbeddedPostgres(settings={"fsync": "off"}) as server:
+    with KillablePostgres(settings={"fsync": "off"}) as server:
         upgrade(server.url)
-        system = make_system(retry_time_scale=0.01, sweep_seconds=1)
-        system.move_to(make_url(server.url).render_as_string(hide_password=False))
+        system = make_system(database_url=server.url, retry_time_scale=0.01, sweep_seconds=1)
         system.integration(a_key())
         system.start_worker()
         system.start_beat()
         server.kill()
-        system.emit(*(an_event() for _ in range(10)))
+        system.emit(*(an_event_object() for _ in range(10)))
         worker = system.processes[0]
         worker.wait_for("ingest.waits_for_database")
         assert system.sandbox.requests() == []
@@ -174,7 +173,7 @@ def test_concurrent_batches_with_the_same_events_take_each_in_once(system: Syste
     for n in range(3):
         system.integration(a_key(str(n)))
     system.start_worker(concurrency=4)
-    events = [an_event() for _ in range(30)]
+    events = [an_event_object() for _ in range(30)]
     for _ in range(6):
         system.emit(*events)
         system.emit(*reversed(events))

@@ -7,10 +7,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import RING, Bell, a_trigger_draft, criteria_of
-from build import an_event as an_accepted_event
+from build import (
+    RING,
+    Bell,
+    a_key,
+    a_trigger_draft,
+    an_event,
+    an_event_object,
+    criteria_of,
+    eventually,
+)
 
-from e2e.system import System, a_key, an_event, eventually, sandbox_times
+from e2e.system import System, sandbox_times
 from wallarm_notify.services.route import Router
 from wallarm_notify.store.connection import make_engine
 
@@ -29,7 +37,7 @@ def test_a_hanging_integration_delays_no_other(make_system: Callable[..., System
         system.integration(key, client_id=2)
     system.sandbox.set_faults([{"key": hanging.reveal(), "kind": "hang"}])
     system.start_worker()
-    system.emit(*(an_event(client_id=client) for _ in range(30) for client in (1, 1, 1, 2)))
+    system.emit(*(an_event_object(client_id=client) for _ in range(30) for client in (1, 1, 1, 2)))
     eventually(
         lambda: sum(len(sandbox_times(system.sandbox, key)) for key in healthy) == 300,
         15,
@@ -58,12 +66,12 @@ def test_what_one_event_floods_keeps_no_first_attempt_of_another_client_for_two_
     emitted: list[tuple[str, float]] = []
 
     def emit_with(*events: dict[str, Any]) -> None:
-        event = an_event(client_id=2)
+        event = an_event_object(client_id=2)
         emitted.append((event["id"], time.time()))
         system.emit(*events, event)
 
     # The first comes in the same message as the event that makes 4000 notifications.
-    emit_with(an_event(client_id=1, change_type="added", **change))
+    emit_with(an_event_object(client_id=1, change_type="added", **change))
     for _ in range(20):
         threading.Event().wait(0.25)
         emit_with()
@@ -92,7 +100,7 @@ def test_an_integration_that_was_slow_catches_up_when_it_answers_in_time(
     system.sandbox.set_faults([{"kind": "slow", "delay": 1.5, "times": 20}])
     system.start_worker()
     system.start_beat()
-    system.emit(*(an_event() for _ in range(60)))
+    system.emit(*(an_event_object() for _ in range(60)))
     system.wait_for_states(60, delivered=60)
     assert len(system.sandbox.alerts(key.reveal())) == 60
     assert all(a["triggers"] == 1 for a in system.sandbox.alerts())
@@ -115,7 +123,7 @@ def test_a_lost_message_is_found_at_once_beside_a_backlog_behind_a_hanging_integ
     system.sandbox.set_faults([{"key": hanging.reveal(), "kind": "hang"}])
     # What it enqueues is lost, and 150,000 have been waiting behind the hanging one for longer.
     router = Router(system.wiring.store, Bell(), ring=RING)
-    list(router.ingest([an_accepted_event(client_id=client) for client in (1, 2)], ()))
+    list(router.ingest([an_event(client_id=client) for client in (1, 2)], ()))
     with make_engine(database_url, pool_size=0).begin() as connection:
         connection.exec_driver_sql(
             "UPDATE integrations SET slow_since = now() WHERE id = %s", (slow,)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from build import an_event_object, eventually
 from celery import Celery
 from conftest import connected
 from documents import ROOT
@@ -23,18 +24,16 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 from e2e.flower import Flower
-from e2e.system import System, an_event, eventually
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.producer import Producer
-from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.store import migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
-    from wallarm_notify.sandbox.server import Sandbox
+    from e2e.system import System
+    from wallarm_notify.devstack.postgres import EmbeddedPostgres
+    from wallarm_notify.devstack.valkey import EmbeddedBroker
 
 
 @pytest.fixture(scope="module")
@@ -50,75 +49,59 @@ def valkey() -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-def confined(
-    postgres: EmbeddedPostgres,
-    valkey: EmbeddedBroker,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[System]:
-    """A system whose processes may do what is documented; the test starts them."""
+def database_url(postgres: EmbeddedPostgres) -> str:
+    """Its URL for the role that is documented."""
+    return as_role(postgres.url, "notify")
+
+
+@pytest.fixture
+def broker(valkey: EmbeddedBroker) -> str:
+    """Its URL for the user that is documented; it is empty, and nobody was refused anything."""
     with Redis.from_url(valkey.url) as administrator:
         administrator.flushall()
         administrator.acl_log_reset()
-    system = System(
-        as_role(postgres.url, "notify"),
-        as_user(valkey.url, "worker"),
-        sandbox.url,
-        SandboxClient(sandbox.url),
-        tmp_path,
-        retry_time_scale=0.002,
-        sweep_seconds=1,
-    )
-    for name, value in system.environment.items():
-        monkeypatch.setenv(name, value)
-    yield system
-    system.close()
+    return as_user(valkey.url, "worker")
 
 
 def test_an_event_goes_its_whole_way_with_no_more_than_is_documented(
-    confined: System, valkey: EmbeddedBroker, tmp_path: Path
+    system: System, valkey: EmbeddedBroker
 ) -> None:
-    confined.integration()
-    confined.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
+    system.integration()
+    system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
     flower = Flower(
-        confined,
-        tmp_path / "flower.log",
+        system,
         WALLARM_NOTIFY_BROKER_URL=as_user(valkey.url, "monitor"),
         WALLARM_NOTIFY_DATABASE_URL="",
         WALLARM_NOTIFY_SECRET_KEYS="",
     )
-    try:
-        flower.wait_until_up()
-        # As most would start it: with mingle and gossip, which talk to other workers.
-        worker = confined.start_worker("-E")
-        beat = confined.start_beat(WALLARM_NOTIFY_DATABASE_URL="", WALLARM_NOTIFY_SECRET_KEYS="")
-        with Producer(as_user(valkey.url, "producer")) as producer:
-            producer.emit(an_event())
-        confined.wait_for_states(20, delivered=1)
-        worker.wait_for("Task upkeep.sweep")
-        flower.wait_until_it_sees_workers()
-        eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in Flower")
-        lengths = flower.ask("/api/queues/length")
-        assert lengths is not None
-        assert {"name": "events", "messages": 0} in lengths.json()["active_queues"]
-        for path in ("/worker/w0@test", "/broker", "/api/workers?refresh=1"):
-            shown = flower.ask(path)
-            assert shown is not None
-            assert shown.status_code == 200
-            assert "_PASSWORD" not in shown.text
-        assert (worker.stop(), beat.stop()) == (0, 0)
-    finally:
-        flower.process.kill()
+    flower.wait_until_up()
+    # As most would start it: with mingle and gossip, which talk to other workers.
+    worker = system.start_worker("-E")
+    beat = system.start_beat(WALLARM_NOTIFY_DATABASE_URL="", WALLARM_NOTIFY_SECRET_KEYS="")
+    with Producer(as_user(valkey.url, "producer")) as producer:
+        producer.emit(an_event_object())
+    system.wait_for_states(20, delivered=1)
+    worker.wait_for("Task upkeep.sweep")
+    flower.wait_until_it_sees_workers()
+    eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in Flower")
+    lengths = flower.ask("/api/queues/length")
+    assert lengths is not None
+    assert {"name": "events", "messages": 0} in lengths.json()["active_queues"]
+    for path in (f"/worker/{worker.name}@devstack", "/broker", "/api/workers?refresh=1"):
+        shown = flower.ask(path)
+        assert shown is not None
+        assert shown.status_code == 200
+        assert "_PASSWORD" not in shown.text
+    assert (worker.stop(), beat.stop()) == (0, 0)
     assert refusals(valkey.url) == []
 
 
 def test_any_client_of_celery_may_enqueue_events_as_producer(
-    confined: System, valkey: EmbeddedBroker
+    system: System, valkey: EmbeddedBroker
 ) -> None:
     with Celery(broker=as_user(valkey.url, "producer"), set_as_current=False) as client:
-        client.send_task("events.ingest", kwargs={"events": [an_event()]}, queue="events")
-    assert confined.queue_length("events") == 1
+        client.send_task("events.ingest", kwargs={"events": [an_event_object()]}, queue="events")
+    assert system.queue_length("events") == 1
     assert refusals(valkey.url) == []
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import amqp
 import pytest
+from build import an_event_object, eventually
 from celery import Celery
 from chaos.rabbitmq import RabbitMQ
 from documents import block
@@ -15,15 +16,12 @@ from kombu import Connection, Queue
 from privileges import DOCUMENT, as_user
 
 from e2e.flower import Flower
-from e2e.system import System, an_event, eventually
 from wallarm_notify.producer import Producer
-from wallarm_notify.sandbox.client import SandboxClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from wallarm_notify.sandbox.server import Sandbox
+    from e2e.system import System
 
 pytestmark = pytest.mark.servers
 
@@ -38,43 +36,24 @@ def rabbitmq() -> Iterator[str]:
 
 
 def test_an_event_goes_its_whole_way_with_no_more_than_is_documented(
-    rabbitmq: str,
-    database_url: str,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    rabbitmq: str, make_system: Callable[..., System]
 ) -> None:
-    system = System(
-        database_url,
-        as_user(rabbitmq, "worker"),
-        sandbox.url,
-        SandboxClient(sandbox.url),
-        tmp_path,
-        retry_time_scale=0.002,
-        sweep_seconds=1,
-    )
-    for name, value in system.environment.items():
-        monkeypatch.setenv(name, value)
+    url = as_user(rabbitmq, "worker")
+    system = make_system(broker_url=url, retry_time_scale=0.002, sweep_seconds=1)
     system.integration()
     system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
-    flower = Flower(
-        system, tmp_path / "flower.log", WALLARM_NOTIFY_BROKER_URL=as_user(rabbitmq, "monitor")
-    )
-    try:
-        # The queue is not there yet: producers need not wait for workers.
-        with Producer(as_user(rabbitmq, "producer")) as producer:
-            producer.emit(an_event())
-        flower.wait_until_up()
-        # As most would start it: with mingle and gossip, which talk to other workers.
-        worker = system.start_worker("-E")
-        system.start_beat()
-        system.wait_for_states(20, delivered=1)
-        worker.wait_for("Task upkeep.sweep")
-        flower.wait_until_it_sees_workers()
-        eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in Flower")
-    finally:
-        flower.process.kill()
-        system.close()
+    flower = Flower(system, WALLARM_NOTIFY_BROKER_URL=as_user(rabbitmq, "monitor"))
+    # The queue is not there yet: producers need not wait for workers.
+    with Producer(as_user(rabbitmq, "producer")) as producer:
+        producer.emit(an_event_object())
+    flower.wait_until_up()
+    # As most would start it: with mingle and gossip, which talk to other workers.
+    worker = system.start_worker("-E")
+    system.start_beat()
+    system.wait_for_states(20, delivered=1)
+    worker.wait_for("Task upkeep.sweep")
+    flower.wait_until_it_sees_workers()
+    eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in Flower")
     for process in (worker, flower.process):
         assert "ACCESS_REFUSED" not in process.text()
 

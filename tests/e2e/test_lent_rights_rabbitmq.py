@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from build import a_key, an_event_object, eventually
 from celery import Celery
 from chaos.rabbitmq import RabbitMQ
 
-from e2e.system import System, a_key, an_event, eventually
-from wallarm_notify.sandbox.client import SandboxClient
-
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from wallarm_notify.sandbox.server import Sandbox
+    from e2e.system import System
+
 
 pytestmark = pytest.mark.servers
 
 
 def test_foreign_tasks_links_etas_and_compression_do_nothing(
-    database_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_system: Callable[..., System],
 ) -> None:
-    with (
-        RabbitMQ() as server,
-        closing(
-            System(database_url, server.url, sandbox.url, SandboxClient(sandbox.url), tmp_path)
-        ) as system,
-    ):
-        for name, value in system.environment.items():
-            monkeypatch.setenv(name, value)
+    with RabbitMQ() as server:
+        system = make_system(broker_url=server.url)
         system.integration(a_key())
         worker = system.start_worker()
         with Celery(broker=server.url) as producer:
@@ -46,7 +38,7 @@ def test_foreign_tasks_links_etas_and_compression_do_nothing(
             )
             for extra in ({"link": link}, {"countdown": 3600}, {}):
                 producer.send_task(
-                    "events.ingest", kwargs={"events": [an_event()]}, queue="events", **extra
+                    "events.ingest", kwargs={"events": [an_event_object()]}, queue="events", **extra
                 )
         system.wait_for_states(20, delivered=3)
         eventually(

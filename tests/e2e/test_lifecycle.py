@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from build import a_key, an_event_object, eventually
 from sqlalchemy import text
 
-from e2e.system import System, a_key, an_event, eventually
+from e2e.system import System
 from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.retry import LAST_ATTEMPTS
 from wallarm_notify.domain.views import Wanted
 
 if TYPE_CHECKING:
+    from e2e.system import System
     from wallarm_notify.domain.integration import IntegrationKey
 
 
@@ -40,7 +42,7 @@ def test_disabling_cancels_what_waits_tells_the_others_and_itself_last(system: S
     )
     system.start_worker()
     system.start_beat()
-    system.emit(an_event(), an_event(), an_event())
+    system.emit(an_event_object(), an_event_object(), an_event_object())
     eventually(lambda: system.states()["retrying"] == 3, 10, "three that wait")
     done = system.wiring.management.disable(integration, user="ops", reason="maintenance")
     assert (done.told, done.last) == (2, True)
@@ -57,7 +59,7 @@ def test_what_a_disabled_integration_missed_is_skipped_and_replayed_by_choice(
     integration = system.integration(key)
     system.wiring.management.disable(integration, user="ops", reason="maintenance")
     system.start_worker()
-    system.emit(an_event(), an_event())
+    system.emit(an_event_object(), an_event_object())
     system.wait_for_states(10, skipped=2)
     assert system.sandbox.requests() == []
     system.wiring.management.enable(integration)
@@ -101,7 +103,7 @@ def test_what_waits_uses_a_new_key_at_once(system: System) -> None:
     system.sandbox.set_keys([right.reveal()])
     system.start_worker()
     system.start_beat()
-    system.emit(an_event())
+    system.emit(an_event_object())
     eventually(lambda: system.states()["retrying"] == 1, 10, "one that waits")
     system.wiring.management.update(integration, Change(key=right))
     system.wait_for_states(20, delivered=1)

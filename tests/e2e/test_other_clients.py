@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from build import a_key, an_event_object, eventually
 from celery import Celery
 from chaos.rabbitmq import RabbitMQ
 from kombu import Connection, Queue
 from sqlalchemy import text
 
-from e2e.system import System, a_key, an_event, eventually
 from wallarm_notify.broker.unread import unread_lists
-from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from wallarm_notify.sandbox.server import Sandbox
+    from e2e.system import System
 
 
 def protocol_2(event: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -113,7 +111,7 @@ def test_on_redis_calls_are_taken_however_their_clients_write_them(
     clients = {client: n for n, client in enumerate(ON_REDIS, 1)}
     with system.ask_broker() as broker:
         for client, number in clients.items():
-            broker.lpush("celery", ON_REDIS[client](an_event(number, title="Ünïcode")))
+            broker.lpush("celery", ON_REDIS[client](an_event_object(number, title="Ünïcode")))
     system.start_worker()
 
     def not_taken() -> set[str]:
@@ -137,7 +135,7 @@ def test_on_redis_lists_that_nobody_reads_are_brought_in_and_said(
     lists = [name for name, _ in unread_lists()]
     with system.ask_broker() as broker:
         for name in lists:
-            broker.lpush(name, javascript(an_event()))
+            broker.lpush(name, javascript(an_event_object()))
         broker.set("events:1:note", "somebody else's")
         worker = system.start_worker()
         system.start_beat()
@@ -150,15 +148,10 @@ def test_on_redis_lists_that_nobody_reads_are_brought_in_and_said(
 
 @pytest.mark.servers
 def test_on_rabbitmq_calls_are_taken_however_their_clients_write_them(
-    database_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_system: Callable[..., System],
 ) -> None:
-    client = SandboxClient(sandbox.url)
-    with (
-        RabbitMQ() as server,
-        closing(System(database_url, server.url, sandbox.url, client, tmp_path)) as system,
-    ):
-        for name, value in system.environment.items():
-            monkeypatch.setenv(name, value)
+    with RabbitMQ() as server:
+        system = make_system(broker_url=server.url)
         system.integration(a_key())
         worker = system.start_worker()
         types = ["application/json", "application/json; charset=utf-8", "text/json", "", "x/y"]
@@ -167,7 +160,10 @@ def test_on_rabbitmq_calls_are_taken_however_their_clients_write_them(
             channel: Any = connection.channel()
             for content_type in types:
                 for encoding in encodings:
-                    for headers, body in (protocol_2(an_event()), ({}, protocol_1(an_event()))):
+                    for headers, body in (
+                        protocol_2(an_event_object()),
+                        ({}, protocol_1(an_event_object())),
+                    ):
                         properties = {"content_type": content_type, "content_encoding": encoding}
                         message = channel.prepare_message(
                             body, headers=headers, properties={}, **properties
@@ -180,17 +176,10 @@ def test_on_rabbitmq_calls_are_taken_however_their_clients_write_them(
 
 @pytest.mark.servers
 def test_on_rabbitmq_a_queue_that_holds_something_and_has_no_consumer_is_said(
-    database_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_system: Callable[..., System],
 ) -> None:
-    client = SandboxClient(sandbox.url)
-    with (
-        RabbitMQ() as server,
-        closing(
-            System(database_url, server.url, sandbox.url, client, tmp_path, sweep_seconds=1)
-        ) as system,
-    ):
-        for name, value in system.environment.items():
-            monkeypatch.setenv(name, value)
+    with RabbitMQ() as server:
+        system = make_system(broker_url=server.url, sweep_seconds=1)
         with Celery(broker=server.url) as app, app.connection_for_write() as connection:
             Queue("retries").bind(connection.default_channel).declare()
             app.send_task("notifications.deliver", kwargs={"ids": [1]}, queue="retries")

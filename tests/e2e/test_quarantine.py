@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from build import a_key, an_event_object, eventually
 from celery import Celery
 from chaos.rabbitmq import RabbitMQ
 from sqlalchemy import text
 
-from e2e.system import ROOT, System, a_key, an_event, eventually
-from wallarm_notify.sandbox.client import SandboxClient
+from e2e.system import ROOT, System
 from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from wallarm_notify.sandbox.server import Sandbox
 
 DEADLY = ("-I", "e2e.deadly")
 TESTS = str(ROOT / "tests")
@@ -73,7 +70,7 @@ def takes_nobody_along(system: System, title: str, *arguments: str, most: int) -
     key = a_key()
     system.integration(key)
     for n in range(41):
-        system.emit(an_event(title=title if n == 20 else f"Issue {n}"))
+        system.emit(an_event_object(title=title if n == 20 else f"Issue {n}"))
     died = until_it_is_set_aside(system, *arguments, within=90)
     assert died <= most
     # What the dead had claimed and not sent.
@@ -136,7 +133,7 @@ def test_workers_that_are_told_to_stop_die_of_nothing(
     """TERM, and KILL for those that wait for something: as containers are replaced, ten times."""
     system = make_system(visibility_timeout=1)
     system.integration(a_key())
-    system.emit(an_event(title="endless"))
+    system.emit(an_event_object(title="endless"))
     for _ in range(5):
         worker = system.start_worker(*DEADLY, "-P", pool, PYTHONPATH=TESTS)
         worker.wait_for("endless has begun")
@@ -163,7 +160,7 @@ def test_no_time_limit_ends_a_call_that_waits(
     system.integration(a_key())
     worker = system.start_worker(*limits)
     with nothing_is_stored(system):
-        system.emit(an_event(), an_event())
+        system.emit(an_event_object(), an_event_object())
         eventually(lambda: worker.text().count("time limit") >= 2, 30, "limits have passed")
     system.wait_for_states(30, delivered=2)
     ledger = system.ledger()
@@ -178,7 +175,9 @@ def test_nobody_ends_a_call_by_remote_control(make_system: Callable[..., System]
     with Celery(broker=system.broker_url) as app, nothing_is_stored(system):
         if how == "time_limit":
             app.control.time_limit("events.ingest", hard=1, soft=1, reply=True)
-        task = app.send_task("events.ingest", kwargs={"events": [an_event()]}, queue="events").id
+        task = app.send_task(
+            "events.ingest", kwargs={"events": [an_event_object()]}, queue="events"
+        ).id
         eventually(lambda: "ingest.waits" in worker.text(), 30, "it waits, beyond any limit")
         if how != "time_limit":
             assert app.control.revoke(task, terminate=how == "terminate", reply=True)
@@ -189,21 +188,11 @@ def test_nobody_ends_a_call_by_remote_control(make_system: Callable[..., System]
 @pytest.mark.servers
 @pytest.mark.parametrize("queue", ["classic", "quorum"])
 @pytest.mark.parametrize("title", ["deadly to read", "deadly to store"])
-def test_on_rabbitmq_too_nobody_is_taken_along(  # noqa: PLR0917 - fixtures
-    database_url: str,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    title: str,
-    queue: str,
+def test_on_rabbitmq_too_nobody_is_taken_along(
+    make_system: Callable[..., System], title: str, queue: str
 ) -> None:
     knobs: dict[str, Any] = {"events_queue_type": queue, **QUICK}
-    client = SandboxClient(sandbox.url)
-    with (
-        RabbitMQ() as server,
-        closing(System(database_url, server.url, sandbox.url, client, tmp_path, **knobs)) as system,
-    ):
-        for name, value in system.environment.items():
-            monkeypatch.setenv(name, value)
+    with RabbitMQ() as server:
+        system = make_system(broker_url=server.url, **knobs)
         system.start_worker("-Q", "notifications,retries,upkeep")
         takes_nobody_along(system, title, "-Q", "events,celery", most=6)

@@ -7,15 +7,17 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from build import a_key, an_event_object, eventually
+from chaos.killable import KillableBroker, KillablePostgres
 from privileges import WORKER, as_user, order
-from sqlalchemy import make_url
 
-from e2e.system import Process, System, a_key, an_event, eventually
-from wallarm_notify.devstack.embedded import EmbeddedBroker, EmbeddedPostgres
 from wallarm_notify.store.migrations import upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from e2e.system import System
+    from wallarm_notify.devstack.processes import Process
 
 AWAY = 12.0
 """Seconds without a server: it is short of the second line, and long enough for a flood."""
@@ -24,8 +26,8 @@ LINE = re.compile(r"^\d{4}-\d\d-\d\dT\S+ (?:WARNING|ERROR|CRITICAL|INFO) ")
 
 
 @pytest.fixture
-def broker_server() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as server:
+def broker_server() -> Iterator[KillableBroker]:
+    with KillableBroker() as server:
         yield server
 
 
@@ -60,9 +62,9 @@ def test_an_idle_worker_and_beat_write_nothing(make_system: Callable[..., System
 
 
 def test_a_broker_that_is_away_is_one_line_of_each_node(
-    system: System, broker_server: EmbeddedBroker
+    make_system: Callable[..., System], broker_server: KillableBroker
 ) -> None:
-    system.broker_url = system.environment["WALLARM_NOTIFY_BROKER_URL"] = broker_server.url
+    system = make_system(broker_url=broker_server.url, retry_time_scale=0.002, sweep_seconds=1)
     worker, beat = begin(system)
     of_beat: list[str] = []
 
@@ -71,7 +73,7 @@ def test_a_broker_that_is_away_is_one_line_of_each_node(
         rest()
 
     of_worker = added(worker, lambda: of_beat.extend(added(beat, kill)))
-    for lines, node in ((of_worker, "w0@test"), (of_beat, "beat@")):
+    for lines, node in ((of_worker, "worker0@devstack"), (of_beat, "beat@")):
         assert len(lines) == 1, lines
         (line,) = lines
         assert LINE.match(line)
@@ -80,7 +82,7 @@ def test_a_broker_that_is_away_is_one_line_of_each_node(
         assert f" node={node}" in line
     broker_server.start()
     system.integration(a_key())
-    system.emit(an_event())
+    system.emit(an_event_object())
     system.wait_for_states(30, delivered=1)
     assert worker.text().count("INFO Connected to") == 2
 
@@ -88,10 +90,11 @@ def test_a_broker_that_is_away_is_one_line_of_each_node(
 def test_a_database_that_is_away_is_one_line_and_one_that_events_wait(
     make_system: Callable[..., System],
 ) -> None:
-    with EmbeddedPostgres(settings={"fsync": "off"}) as server:
+    with KillablePostgres(settings={"fsync": "off"}) as server:
         upgrade(server.url)
-        system = make_system(retry_time_scale=0.01, sweep_seconds=0.5, review_seconds=1)
-        system.move_to(make_url(server.url).render_as_string(hide_password=False))
+        system = make_system(
+            database_url=server.url, retry_time_scale=0.01, sweep_seconds=0.5, review_seconds=1
+        )
         system.integration(a_key())
         worker, _ = begin(system)
 
@@ -102,7 +105,7 @@ def test_a_database_that_is_away_is_one_line_and_one_that_events_wait(
         idle = added(worker, kill)
 
         def work() -> None:
-            system.emit(*(an_event() for _ in range(5)))
+            system.emit(*(an_event_object() for _ in range(5)))
             rest()
 
         with_work = added(worker, work)
@@ -112,17 +115,17 @@ def test_a_database_that_is_away_is_one_line_and_one_that_events_wait(
     (line,) = idle
     assert "not_now" in line
     assert "[Errno 111] Connection refused" in line
-    assert " node=w0@test" in line
+    assert " node=worker0@devstack" in line
     said = [line for line in with_work if " INFO " not in line]
     assert [line.split()[2] for line in said] == ["ingest.waits_for_database"], with_work
 
 
 def test_an_acl_that_loses_a_command_is_no_flood(
-    system: System, broker_server: EmbeddedBroker
+    make_system: Callable[..., System], broker_server: KillableBroker
 ) -> None:
     order(broker_server, WORKER)
     url = as_user(broker_server.url, "worker")
-    system.broker_url = system.environment["WALLARM_NOTIFY_BROKER_URL"] = url
+    system = make_system(broker_url=url, retry_time_scale=0.002, sweep_seconds=1)
     worker = system.start_worker()
 
     def lose() -> None:

@@ -6,8 +6,9 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+from build import a_key, an_event_object, eventually
 
-from e2e.system import System, a_key, an_event, eventually, pairs, sandbox_times
+from e2e.system import System, pairs, sandbox_times
 from wallarm_notify.domain.retry import ATTEMPTS, WAITS
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def test_the_promised_waits_unscaled_beside_a_storm_that_is_paced(
     )
     system.start_worker()
     system.start_beat()
-    system.emit(*(an_event(title=f"Issue {n}") for n in range(900)))
+    system.emit(*(an_event_object(title=f"Issue {n}") for n in range(900)))
     eventually(lambda: len(system.sandbox.alerts(storm.reveal())) >= 600, 30, "the first 600")
-    system.emit(an_event(client_id=2))
+    system.emit(an_event_object(client_id=2))
     eventually(lambda: len(sandbox_times(system.sandbox, failing)) >= 11, 85, "eleven attempts")
     eventually(lambda: len(system.sandbox.alerts(storm.reveal())) == 900, 60, "all of the storm")
     promised_waits_were_kept(sandbox_times(system.sandbox, failing)[:11])
@@ -64,7 +65,7 @@ def test_a_notification_that_never_gets_through_fails_after_seventeen_attempts(
     system.sandbox.set_faults([{"kind": "status", "status": 503, "body": "out of order"}])
     system.start_worker()
     system.start_beat()
-    system.emit(an_event())
+    system.emit(an_event_object())
     system.wait_for_states(60, failed=1)
     shown = system.show(system.notifications()[0].id)
     assert [a.number for a in shown.attempts] == list(range(1, ATTEMPTS + 1))
@@ -86,7 +87,7 @@ def test_a_failed_notification_is_replayed_under_the_same_dedup_key(system: Syst
     system.sandbox.set_faults([{"kind": "status", "status": 500, "times": ATTEMPTS}])
     system.start_worker()
     system.start_beat()
-    system.emit(an_event())
+    system.emit(an_event_object())
     system.wait_for_states(60, failed=1)
     system.wiring.replay.by_id([system.notifications()[0].id])
     system.wait_for_states(10, delivered=1)
@@ -109,7 +110,7 @@ def test_a_longer_retry_after_is_honoured(system: System) -> None:
         [{"kind": "status", "status": 429, "retry_after": 3, "times": 1}],
     )
     system.start_worker()
-    system.emit(an_event())
+    system.emit(an_event_object())
     system.wait_for_states(15, delivered=1)
     (gap,) = pairs(sandbox_times(system.sandbox, key))
     assert 3 <= gap < 4

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from build import an_event_object, eventually
 from sqlalchemy import text
 
 from e2e.flower import Flower
-from e2e.system import System, an_event, eventually
+from wallarm_notify.devstack import processes
 from wallarm_notify.domain.integration import IntegrationKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from e2e.system import System
 
 KEY = "KnownSecretKey0123456789abcdefXY"
 
@@ -27,15 +29,7 @@ COMMAND = Path(sys.executable).with_name("wallarm-notify")
 
 def run(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> str:
     """The command's whole output, both streams."""
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        env={**os.environ, **environment},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = processes.run([COMMAND, *arguments], {**os.environ, **environment}, stdin=stdin)
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout + done.stderr
 
@@ -86,7 +80,7 @@ def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
     said.append(run(environment, "integrations", "test", "1", "--json"))
     worker = system.start_worker()
     beat = system.start_beat()
-    system.emit(an_event())
+    system.emit(an_event_object())
     eventually(lambda: system.states()["retrying"] == 1, 15, "a failed attempt")
     in_broker = whole_broker(system)
     system.wait_for_states(40, failed=1)
@@ -132,7 +126,7 @@ def test_a_debug_log_holds_no_secret_and_nothing_of_an_event(system: System) -> 
     system.integration(IntegrationKey(KEY))
     system.sandbox.set_faults([{"kind": "status", "status": 400, "body": f"bad {KEY}", "times": 1}])
     worker = system.start_worker("-l", "DEBUG", "-E")
-    system.emit(an_event(title="by ann@example.com"))
+    system.emit(an_event_object(title="by ann@example.com"))
     system.wait_for_states(20, delivered=1)
     assert worker.stop() == 0
     said = worker.text()
@@ -144,20 +138,17 @@ def test_a_debug_log_holds_no_secret_and_nothing_of_an_event(system: System) -> 
         assert password not in said
 
 
-def test_flower_shows_tasks_in_words_and_no_key(system: System, tmp_path: Path) -> None:
+def test_flower_shows_tasks_in_words_and_no_key(system: System) -> None:
     system.integration(IntegrationKey(KEY))
-    flower = Flower(system, tmp_path / "flower.log")
-    try:
-        flower.wait_until_up()
-        system.start_worker("-E")
-        flower.wait_until_it_sees_workers()
-        system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
-        system.emit(an_event())
-        system.wait_for_states(10, delivered=1)
-        (ingest,) = eventually(partial(flower.done, "events.ingest"), 20, "the event in Flower")
-        (retry,) = eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in it")
-    finally:
-        flower.process.kill()
+    flower = Flower(system)
+    flower.wait_until_up()
+    system.start_worker("-E")
+    flower.wait_until_it_sees_workers()
+    system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
+    system.emit(an_event_object())
+    system.wait_for_states(10, delivered=1)
+    (ingest,) = eventually(partial(flower.done, "events.ingest"), 20, "the event in Flower")
+    (retry,) = eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in it")
     assert ingest["result"].strip("'") == (
         "1 event taken in, 1 notification made, "
         "1 notification for integration 1 sent, attempt 1 of 17"

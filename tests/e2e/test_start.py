@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,15 @@ from uuid import uuid4
 
 import pytest
 import redis
+from build import eventually
 from sqlalchemy import NullPool, create_engine, make_url, text
 
-from e2e.system import ROOT, Process, System, eventually
+from wallarm_notify.devstack.processes import celery, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from e2e.system import System
 
 
 COMMAND = Path(sys.executable).with_name("wallarm-notify")
@@ -25,18 +27,9 @@ COMMAND = Path(sys.executable).with_name("wallarm-notify")
 
 def start(program: str, environment: Mapping[str, str]) -> tuple[int, str]:
     """Runs a program, Celery's unless it is ours, that must not come up; its exit status and what it said."""
-    celery = [sys.executable, "-m", "celery", "-A", "tasks"]
     words = program.split()
     ours = words[0] == COMMAND.name
-    done = subprocess.run(
-        [COMMAND, *words[1:]] if ours else [*celery, *words],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run([COMMAND, *words[1:]] if ours else celery(*words), {**os.environ, **environment})
     return done.returncode, done.stdout + done.stderr
 
 
@@ -65,14 +58,8 @@ def test_a_wrong_setting_stops_the_start(
 
 
 def test_beat_needs_nothing_but_the_broker(system: System) -> None:
-    alone = {
-        name: value for name, value in os.environ.items() if not name.startswith("WALLARM_NOTIFY_")
-    }
-    beat = Process(
-        ["beat", "-l", "INFO"],
-        {**alone, "WALLARM_NOTIFY_BROKER_URL": system.broker_url},
-        system.folder / "beat.log",
-    )
+    system.environment = {"WALLARM_NOTIFY_BROKER_URL": system.broker_url}
+    beat = system.start_beat()
     try:
         eventually(lambda: system.queue_length("upkeep") >= 2, 20, "errands in the broker")
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,23 +12,26 @@ from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
+from build import a_key
 from conftest import execute
 from sqlalchemy import make_url
 
-from e2e.system import ROOT, Process, System, a_key
-from wallarm_notify.devstack.embedded import EmbeddedPostgres
+from wallarm_notify.devstack.postgres import EmbeddedPostgres
+from wallarm_notify.devstack.processes import celery, run
 from wallarm_notify.store import migrations
 from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from e2e.system import System
+
 SECONDS = 20
 """Longest that a refusal may take here, with the machine busy: it takes two."""
 
 DATABASE_URL = "WALLARM_NOTIFY_DATABASE_URL"
 COMMAND = Path(sys.executable).with_name("wallarm-notify")
-CELERY = (sys.executable, "-m", "celery", "-A", "tasks")
+CELERY = tuple(celery())
 
 LIMITED = "import os, resource, sys\n{}\nos.execvp(sys.argv[1], sys.argv[1:])"
 
@@ -51,15 +53,7 @@ def refusal(
 ) -> str:
     """The one sentence that a program ends with which must not come up."""
     began = time.monotonic()
-    done = subprocess.run(
-        [*limited(limits or {}, program), *words],
-        cwd=ROOT,
-        env={**os.environ, **system.environment, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run([*limited(limits or {}, program), *words], system.environ(**environment))
     said = done.stdout + done.stderr
     assert (done.returncode, "Traceback" in said) == (1, False), said
     assert time.monotonic() - began < SECONDS
@@ -122,8 +116,8 @@ def test_on_a_read_replica_which_is_good_for_listings_alone(system: System, repl
     said = refusal(system, *changes, program=(str(COMMAND),), WALLARM_NOTIFY_DATABASE_URL=replica)
     assert said.startswith("The database takes no changes: it is a read replica")
     for words in ("ledger", "integrations list", "metrics"):
-        environment = {**os.environ, **system.environment, DATABASE_URL: replica}
-        subprocess.run([COMMAND, *words.split()], env=environment, check=True, capture_output=True)
+        done = run([str(COMMAND), *words.split()], system.environ(**{DATABASE_URL: replica}))
+        assert done.returncode == 0, done.stderr
 
 
 def test_on_a_newer_schema_only_if_that_serves_the_program(system: System) -> None:
@@ -227,13 +221,8 @@ def test_with_too_few_open_files_allowed(system: System, words: tuple[str, ...])
 
 
 def test_the_limit_of_open_files_is_raised_where_that_is_allowed(system: System) -> None:
-    worker = Process(
-        ["worker", "-c", "2", "-l", "INFO", "-n", "limited@test"],
-        {**os.environ, **system.environment},
-        system.folder / "limited.log",
-        program=limited({"NOFILE": (256, 2000)}, CELERY),
-    )
-    system.processes.append(worker)
+    command = (*CELERY, "worker", "-c", "2", "-l", "INFO", "-n", "limited@test")
+    worker = system.start("limited", limited({"NOFILE": (256, 2000)}, command))
     worker.wait_for(" ready.")
     parent = psutil.Process(worker.popen.pid)
     family = [parent, *parent.children()]
@@ -244,12 +233,7 @@ def test_the_limit_of_open_files_is_raised_where_that_is_allowed(system: System)
 
 
 def test_few_open_files_are_enough_for_a_worker_that_does_not_send(system: System) -> None:
-    worker = Process(
-        ["worker", "-c", "1", "-l", "INFO", "-n", "limited@test", "-Q", "events,upkeep"],
-        {**os.environ, **system.environment},
-        system.folder / "limited.log",
-        program=limited({"NOFILE": (120, 120)}, CELERY),
-    )
-    system.processes.append(worker)
+    words = ("worker", "-c", "1", "-l", "INFO", "-n", "limited@test", "-Q", "events,upkeep")
+    worker = system.start("limited", limited({"NOFILE": (120, 120)}, (*CELERY, *words)))
     worker.wait_for(" ready.")
     assert worker.stop() == 0

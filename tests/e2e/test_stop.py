@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
+from build import a_key, an_event_object, eventually
 from celery import Celery
 
-from e2e.system import System, a_key, an_event, eventually
-
 if TYPE_CHECKING:
-    from e2e.system import Process
+    from e2e.system import System
+    from wallarm_notify.devstack.processes import Process
 
 ASKED = [signal.SIGINT, signal.SIGTERM]
 
@@ -29,7 +29,7 @@ def test_a_worker_ends_what_is_under_way(system: System, number: signal.Signals)
     system.integration(a_key())
     system.sandbox.set_faults([{"kind": "slow", "delay": 2}])
     worker = system.start_worker()
-    system.emit(an_event())
+    system.emit(an_event_object())
     eventually(system.sandbox.requests, 10, "a request under way")
     status, said = ask(worker, number)
     assert (status, "Traceback" in said, "exited with" in said) == (0, False, False), said
@@ -46,7 +46,7 @@ def test_whatever_the_pool_all_that_is_under_way_is_recorded_and_nothing_sent_tw
         system.integration(a_key())
     system.sandbox.set_faults([{"kind": "slow", "delay": 3}])
     worker = system.start_worker("-P", pool)
-    system.emit(*(an_event() for _ in range(4)))
+    system.emit(*(an_event_object() for _ in range(4)))
     eventually(lambda: len(system.sandbox.requests()) >= 10, 10, "requests under way")
     status, said = ask(worker, number)
     assert (status, "Traceback" in said) == (0, False), said
@@ -101,7 +101,7 @@ def test_a_process_that_its_worker_ends_is_ended(system: System, *, is_busy: boo
     system.sandbox.set_faults([{"kind": "slow", "delay": 2}])
     worker = system.start_worker()
     if is_busy:
-        system.emit(an_event())
+        system.emit(an_event_object())
         eventually(system.sandbox.requests, 10, "a request under way")
     children = psutil.Process(worker.popen.pid).children()
     assert len(children) == 2

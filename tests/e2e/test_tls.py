@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from build import a_key, an_event_object
 from certificates import ELSEWHERE, Authority, TLSFront
 from chaos.rabbitmq import RabbitMQ
 
 from e2e.flower import Flower
-from e2e.system import System, a_key, an_event
 from e2e.test_secrets import run
 from e2e.test_start import BROKER_URL, start
 from wallarm_notify.sandbox.client import SandboxClient
@@ -21,6 +21,8 @@ from wallarm_notify.sandbox.server import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from e2e.system import System
 
 CA_FILE = "WALLARM_NOTIFY_CA_FILE"
 US_URL = "WALLARM_NOTIFY_PAGERDUTY_US_URL"
@@ -46,7 +48,7 @@ def tls_broker(broker: str, authority: Authority) -> Iterator[str]:
 
 def an_events_file(folder: Path) -> str:
     path = folder / "events.jsonl"
-    path.write_text(json.dumps(an_event()))
+    path.write_text(json.dumps(an_event_object()))
     return str(path)
 
 
@@ -125,7 +127,7 @@ def test_a_url_that_turns_the_check_off_works_and_is_warned_of(
         url = f"{behind(front, broker)}?ssl_cert_reqs=none"
         worker = system.start_worker(concurrency=2, **{BROKER_URL: url})
         system.integration()
-        system.emit(an_event())
+        system.emit(an_event_object())
         system.wait_for_states(30, delivered=1)
         worker.stop()
     assert f"wallarm-notify: {BROKER_URL} says ssl_cert_reqs=none: whoever" in worker.text()
@@ -141,18 +143,15 @@ def test_urls_that_named_a_ca_already_go_on_working(
 
 
 def test_flower_sees_workers_over_tls(
-    system: System, tls_broker: str, authority: Authority, tmp_path: Path
+    system: System, tls_broker: str, authority: Authority
 ) -> None:
     over_tls = {BROKER_URL: tls_broker, CA_FILE: str(authority.file)}
     system.environment |= over_tls
-    flower = Flower(system, tmp_path / "flower.log")
-    try:
-        flower.wait_until_up()
-        system.start_worker("-E")
-        flower.wait_until_it_sees_workers()
-        queues = flower.ask("/api/queues/length")
-    finally:
-        flower.process.kill()
+    flower = Flower(system)
+    flower.wait_until_up()
+    system.start_worker("-E")
+    flower.wait_until_it_sees_workers()
+    queues = flower.ask("/api/queues/length")
     assert queues is not None
     assert {queue["name"] for queue in queues.json()["active_queues"]} > {"events", "retries"}
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from build import an_event, an_event_for, criteria_of
+from build import a_key, an_event, an_event_for, criteria_of, eventually
 from golden_triggers import SAMPLES, golden, without_what_changes
 
-from e2e.system import System, a_key, eventually
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import TriggerDraft
 
 if TYPE_CHECKING:
+    from e2e.system import System
     from wallarm_notify.domain.triggers.firing import Firing
     from wallarm_notify.domain.triggers.trigger import Trigger
 

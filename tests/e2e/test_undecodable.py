@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from build import a_key, an_event_object, eventually
 from celery import Celery
+from chaos.killable import KillablePostgres
 from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
-from sqlalchemy import make_url
 
-from e2e.system import ROOT, System, a_key, an_event, eventually
+from e2e.system import ROOT, System
 from wallarm_notify.broker.redis_transport import NotingChannel
-from wallarm_notify.devstack.embedded import EmbeddedPostgres
 from wallarm_notify.schemas.call_text import read_message_text
 from wallarm_notify.schemas.json_text import text_of
 from wallarm_notify.store.migrations import upgrade
@@ -26,7 +26,7 @@ from wallarm_notify.store.migrations import upgrade
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from e2e.system import Process
+    from wallarm_notify.devstack.processes import Process
     from wallarm_notify.domain.views import ShownRejection
 
 NO_ARGUMENTS: list[Any] = [[], {}, {}]
@@ -142,7 +142,7 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
         push(system, body, **how)
     with system.ask_broker() as broker:
         broker.lpush("events", *FORMLESS)
-    system.emit(an_event())
+    system.emit(an_event_object())
     system.wait_for_states(20, delivered=1)
     for odd in ("application/json\0", "text/\ud800", None):
         push(system, NO_ARGUMENTS, content_type=odd)
@@ -198,7 +198,7 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
 def test_what_other_clients_leave_out_loses_no_event(system: System, how: dict[str, Any]) -> None:
     system.integration(a_key())
     system.start_worker()
-    push(system, **{**how, "body": how["body"](an_event())})
+    push(system, **{**how, "body": how["body"](an_event_object())})
     system.wait_for_states(15, delivered=1)
     assert kept(system) == 0
 
@@ -212,8 +212,8 @@ def test_no_event_takes_its_batch_with_it_whatever_is_wrong_with_it(
     if come != "before":
         system.start_worker()
     for odd in ODD.values():
-        system.emit(an_event())
-        good, bad = (json.dumps(an_event()).encode(), with_odd(an_event(), odd))
+        system.emit(an_event_object())
+        good, bad = (json.dumps(an_event_object()).encode(), with_odd(an_event_object(), odd))
         push_bytes(system, body_of(good, bad))
     if come == "before":
         system.start_worker()
@@ -253,7 +253,7 @@ def test_a_message_in_an_odd_form_is_taken_in(
 ) -> None:
     system.integration(a_key())
     system.start_worker()
-    push_bytes(system, form(body_of(json.dumps(an_event()).encode())))
+    push_bytes(system, form(body_of(json.dumps(an_event_object()).encode())))
     system.wait_for_states(15, delivered=1)
     assert (kept(system), rejected(system), system.ledger().findings) == (0, [], [])
 
@@ -277,7 +277,7 @@ def test_an_event_deep_down_in_wrong_arguments_is_rejected_with_its_call(system:
 def test_an_undecodable_message_that_is_mended_pages(system: System) -> None:
     system.integration(a_key())
     system.start_worker()
-    good = json.dumps(an_event()).encode()
+    good = json.dumps(an_event_object()).encode()
     push_bytes(system, body_of(good, b'{"title": "]'))
     eventually(lambda: kept(system) == 1, 15, "it is kept")
     (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(None, 10))
@@ -297,7 +297,7 @@ def test_what_came_together_and_makes_no_task_travels_alone_and_is_not_lost(
 ) -> None:
     system.integration(a_key())
     for _ in range(5):
-        system.emit(an_event())
+        system.emit(an_event_object())
     worker = system.start_worker("-I", "e2e.stumbling", PYTHONPATH=str(ROOT / "tests"))
     worker.wait_for("no task for so many")
     system.wait_for_states(20, delivered=5)
@@ -308,12 +308,11 @@ def test_what_came_together_and_makes_no_task_travels_alone_and_is_not_lost(
 
 
 def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
-    broker: str, make_system: Callable[..., System]
+    make_system: Callable[..., System],
 ) -> None:
-    with EmbeddedPostgres(settings={"fsync": "off"}) as server:
+    with KillablePostgres(settings={"fsync": "off"}) as server:
         upgrade(server.url)
-        system = make_system(retry_time_scale=0.002, sweep_seconds=1)
-        system.move_to(make_url(server.url).render_as_string(hide_password=False))
+        system = make_system(database_url=server.url, retry_time_scale=0.002, sweep_seconds=1)
         system.integration(a_key())
         worker = system.start_worker()
         server.kill()
@@ -323,7 +322,7 @@ def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
         push(system, NO_ARGUMENTS, headers=[1])
         worker.wait_for("message.not_kept")
         server.start()
-        system.emit(an_event())
+        system.emit(an_event_object())
         system.wait_for_states(30, delivered=1)
         eventually(lambda: kept(system) == 5, 15, "five kept messages")
         system.close()
@@ -365,7 +364,7 @@ def test_a_small_message_that_unpacks_to_gigabytes_is_kept_as_it_came(system: Sy
         heard = broker.publish(f"/{number}.celery.pidbox", json.dumps(message))
         broker.lpush("events", json.dumps(message))
     assert heard == 1
-    system.emit(an_event())
+    system.emit(an_event_object())
     system.wait_for_states(20, delivered=1)
     eventually(lambda: kept(system) >= 1, 10, "it is kept")
     rows = system.wiring.store.transact(lambda tx: tx._rows("SELECT body FROM undecodable"))

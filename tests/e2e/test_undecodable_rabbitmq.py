@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from build import a_key, an_event_object, eventually
 from chaos.rabbitmq import RabbitMQ
 from kombu import Connection
 from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 
-from e2e.system import System, a_key, an_event, eventually
-from wallarm_notify.sandbox.client import SandboxClient
-
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from wallarm_notify.sandbox.server import Sandbox
+    from e2e.system import System
+
 
 pytestmark = pytest.mark.servers
 
 
 def test_whatever_is_wrong_with_one_event_the_others_page(
-    database_url: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_system: Callable[..., System],
 ) -> None:
-    with (
-        RabbitMQ() as server,
-        closing(
-            System(database_url, server.url, sandbox.url, SandboxClient(sandbox.url), tmp_path)
-        ) as system,
-    ):
-        for name, value in system.environment.items():
-            monkeypatch.setenv(name, value)
+    with RabbitMQ() as server:
+        system = make_system(broker_url=server.url)
         system.integration(a_key())
         worker = system.start_worker()
         bodies = [
-            body_of(json.dumps(an_event()).encode(), with_odd(an_event(), odd))
+            body_of(json.dumps(an_event_object()).encode(), with_odd(an_event_object(), odd))
             for odd in ODD.values()
         ]
         with Connection(server.url) as connection:

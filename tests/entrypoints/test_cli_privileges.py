@@ -18,7 +18,7 @@ from wallarm_notify.store.encryption import generate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wallarm_notify.devstack.embedded import EmbeddedBroker
+    from wallarm_notify.devstack.valkey import EmbeddedBroker
     from wallarm_notify.sandbox.server import Sandbox
 
 NO_DATABASE = {"cloud-ips", "demo", "flower", "sandbox", "secrets generate"} | {

@@ -25,6 +25,7 @@ from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.firing import fired
 from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.domain.views import ShownAttempt, ShownFiring, ShownNotification, ToldOf
+from wallarm_notify.entrypoints.demo.progress import most_telling, words_of
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     ROLES,
@@ -35,7 +36,6 @@ from wallarm_notify.entrypoints.demo.scenario import (
     sample_events,
     with_trigger,
 )
-from wallarm_notify.entrypoints.demo.standing import telling, words_of
 from wallarm_notify.entrypoints.demo.verdict import Ending, judge, judge_trigger
 
 if TYPE_CHECKING:
@@ -305,8 +305,8 @@ def test_what_goes_on_is_told_in_words(shown: ShownNotification | None, words: s
 
 def test_what_fails_tells_more_than_what_does_not() -> None:
     retrying = a_notification(State.RETRYING, [an_attempt(1, 503)], event_id=UUID(int=1))
-    assert telling([delivered(), refused(), retrying]) is retrying
-    assert telling([]) is None
+    assert most_telling([delivered(), refused(), retrying]) is retrying
+    assert most_telling([]) is None
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
 """The whole way of an event, on real parts, in under a minute and a half.
 
-``stage`` starts database, broker, sandbox, worker and beat; ``scenario`` says what is played and
-what must come of it; ``standing`` and ``screen`` show it; ``verdict`` judges the end.
+``devstack`` starts database, broker, sandbox, worker and beat; ``scenario`` says what is played and
+what must come of it; ``progress`` and ``screen`` show it; ``verdict`` judges the end.
 """
 
 import json
+import os
 import secrets
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -16,11 +18,15 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from wallarm_notify.devstack.processes import end
+from wallarm_notify.devstack.server import BROKER_URL, DATABASE_URL
+from wallarm_notify.devstack.stack import Say, Stack, sandboxed_stack
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Draft, Integration, IntegrationKey
 from wallarm_notify.domain.views import Filter, ShownNotification
 from wallarm_notify.entrypoints.demo import screen
+from wallarm_notify.entrypoints.demo.progress import Progress, most_telling, progress_of
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     CLIENT,
@@ -38,18 +44,21 @@ from wallarm_notify.entrypoints.demo.scenario import (
     sample_events,
     with_trigger,
 )
-from wallarm_notify.entrypoints.demo.stage import Stage, ending_in_order, stage
-from wallarm_notify.entrypoints.demo.standing import Standing, standing_of, telling
+from wallarm_notify.entrypoints.demo.signals import ending_in_order, uninterrupted_at_the_end
 from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, judge, judge_trigger
 from wallarm_notify.producer import Producer
 from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.services.trigger_listings import show_trigger
+from wallarm_notify.settings import read_settings
 from wallarm_notify.store import Transaction
 
 TIME_LIMIT: Final = 75.0
 """Seconds from the start, after which what is still open counts as broken."""
 
 INTERRUPTED: Final = 130
+
+_PATIENCE: Final = 6.0
+"""Seconds between asking worker and beat to end and killing them."""
 
 _POLL_SECONDS: Final = 0.3
 _BATCH: Final = 20
@@ -77,34 +86,56 @@ def _play(console: Console, began: float) -> int:
     console.print(Text("wallarm-notify: events become PagerDuty alerts", style="bold"))
     events = sample_events()
     expected = with_trigger(expected_of(events))
-    with stage(say) as parts:
+    with _running(say) as stack:
         try:
-            findings = _perform(console, parts, events, expected, began=began)
+            findings = _perform(console, stack, events, expected, began=began)
         except NotifyError as error:
             findings = [f"It broke off: {error}"]
         if findings:
-            console.print(Text(parts.crew.tails(), style="dim"))
+            console.print(Text(stack.tails(), style="dim"))
     return _verdict(console, findings, expected, time.monotonic() - began)
 
 
+@contextmanager
+def _running(say: Say) -> Iterator[Stack]:
+    """Start everything, telling ``say`` what is up; end it with the block, however that ends.
+
+    Raises NotifyError where a part cannot be had.
+    """
+    if os.environ.get(DATABASE_URL) or os.environ.get(BROKER_URL):
+        read_settings()  # a URL that is none gets its sentence here
+    settings = {
+        "retry_time_scale": 1 / SHORTENED,
+        "pace_per_minute": PACE_PER_MINUTE,
+        # The wrong key is shown to the end of its schedule, not switched off before.
+        "review_seconds": 3600,
+    }
+    with sandboxed_stack(os.environ, say, patience=_PATIENCE, **settings) as stack:
+        stack.begin_worker(name="worker")
+        stack.start_beat(name="beat")
+        say("Celery worker and beat started")
+        with uninterrupted_at_the_end():
+            yield stack
+
+
 def _perform(
-    console: Console, parts: Stage, events: Sequence[Event], expected: Expected, *, began: float
+    console: Console, stack: Stack, events: Sequence[Event], expected: Expected, *, began: float
 ) -> list[str]:
     """Create, emit, watch and report; what did not end as expected. Raises NotifyError."""
     keys = {role: IntegrationKey(secrets.token_hex(16)) for role in ROLES}
-    _prepare_pagerduty(parts, keys, expected)
-    made = _create(parts, keys)
+    _prepare_pagerduty(stack, keys, expected)
+    made = _create(stack, keys)
     console.print(screen.integrations(made))
     console.print(Text(_about_time()))
-    trigger_id = _create_trigger(console, parts, made)
+    trigger_id = _create_trigger(console, stack, made)
     console.print(Text(screen.promised(len(events), ATTACKS)))
     attacks = attack_events(datetime.now(UTC))
-    with Producer(parts.broker_url, batch_size=_BATCH) as producer:
+    with Producer(stack.broker_url, batch_size=_BATCH) as producer:
         producer.emit(*[event.body for event in (*events, *attacks)])
-    findings = _watch(console, parts, made, expected, began=began)
-    parts.crew.stop()
-    findings += _report(console, parts, keys, made, expected)
-    return findings + _report_trigger(console, parts, trigger_id)
+    findings = _watch(console, stack, made, expected, began=began)
+    end(stack.processes, _PATIENCE)
+    findings += _report(console, stack, keys, made, expected)
+    return findings + _report_trigger(console, stack, trigger_id)
 
 
 def _about_time() -> str:
@@ -117,11 +148,11 @@ def _about_time() -> str:
 
 
 def _prepare_pagerduty(
-    parts: Stage, keys: Mapping[Role, IntegrationKey], expected: Expected
+    stack: Stack, keys: Mapping[Role, IntegrationKey], expected: Expected
 ) -> None:
     """One key is unknown; another meets an outage that heals after so many requests."""
     by_part = {role.part: key.reveal() for role, key in keys.items()}
-    parts.sandbox.set_keys([key for part, key in by_part.items() if part is not Part.WRONG_KEY])
+    stack.sandbox.set_keys([key for part, key in by_part.items() if part is not Part.WRONG_KEY])
     outage = {
         "key": by_part[Part.HEALS],
         "kind": "status",
@@ -129,12 +160,12 @@ def _prepare_pagerduty(
         "body": "Service Unavailable",
         "times": OUTAGE_ATTEMPTS * expected.notifications[Part.HEALS],
     }
-    parts.sandbox.set_faults([outage])
+    stack.sandbox.set_faults([outage])
 
 
-def _create(parts: Stage, keys: Mapping[Role, IntegrationKey]) -> dict[Role, Integration]:
+def _create(stack: Stack, keys: Mapping[Role, IntegrationKey]) -> dict[Role, Integration]:
     return {
-        role: parts.wiring.management.create(
+        role: stack.wiring.management.create(
             Draft(
                 CLIENT, role.region, role.subscriptions, enabled=True, user="demo", name=role.name
             ),
@@ -144,18 +175,18 @@ def _create(parts: Stage, keys: Mapping[Role, IntegrationKey]) -> dict[Role, Int
     }
 
 
-def _create_trigger(console: Console, parts: Stage, made: Mapping[Role, Integration]) -> int:
+def _create_trigger(console: Console, stack: Stack, made: Mapping[Role, Integration]) -> int:
     """By the command that administrators use; its id."""
     healthy = next(one.id for role, one in made.items() if role.part is Part.HEALTHY)
     words = (*TRIGGER, "--integration", str(healthy))
     console.print(Text(f"$ wallarm-notify {shlex.join(words)}"), soft_wrap=True)
-    document = json.loads(parts.crew.run_command(*words, "--json"))
+    document = json.loads(stack.run_command(*words, "--json"))
     return int(document["id"])
 
 
 def _watch(
     console: Console,
-    parts: Stage,
+    stack: Stack,
     made: Mapping[Role, Integration],
     expected: Expected,
     *,
@@ -164,36 +195,34 @@ def _watch(
     """Show what becomes of the events until all have ended, or cannot any more; why they cannot."""
     with screen.progress(console, began) as show:
         while True:
-            standings = _standings(parts, made, expected)
-            show(standings)
-            if all(s.is_over for s in standings) and _is_all_in(parts, expected):
+            progress = _progress(stack, made, expected)
+            show(progress)
+            if all(one.is_over for one in progress) and _is_all_in(stack, expected):
                 return []
-            if ended := parts.crew.ended():
+            if ended := stack.ended():
                 return [f"Celery's {' and '.join(ended)} ended before the work was done."]
             if time.monotonic() - began > TIME_LIMIT:
-                return [s.unfinished for s in standings if not s.is_over] + [
+                return [one.unfinished for one in progress if not one.is_over] + [
                     f"Not all was over after {TIME_LIMIT:.0f} s."
                 ]
             time.sleep(_POLL_SECONDS)
 
 
-def _is_all_in(parts: Stage, expected: Expected) -> bool:
+def _is_all_in(stack: Stack, expected: Expected) -> bool:
     """Whether events that nobody gets have been taken in, too."""
-    return draw_up(parts.wiring.store).received >= expected.events
+    return draw_up(stack.wiring.store).received >= expected.events
 
 
-def _standings(
-    parts: Stage, made: Mapping[Role, Integration], expected: Expected
-) -> list[Standing]:
-    def read(tx: Transaction) -> list[Standing]:
+def _progress(stack: Stack, made: Mapping[Role, Integration], expected: Expected) -> list[Progress]:
+    def read(tx: Transaction) -> list[Progress]:
         now = datetime.now(UTC)
-        standings = []
+        progress = []
         for role, one in made.items():
             all_of_it = tx.notifications(Filter(integration_id=one.id, limit=_MANY))
-            chosen = telling(all_of_it)
+            chosen = most_telling(all_of_it)
             shown = tx.notification(chosen.id) if chosen else None
-            standings.append(
-                standing_of(
+            progress.append(
+                progress_of(
                     role,
                     one,
                     expected=expected.notifications[role.part],
@@ -202,9 +231,9 @@ def _standings(
                     now=now,
                 )
             )
-        return standings
+        return progress
 
-    return parts.wiring.store.transact(read)
+    return stack.wiring.store.transact(read)
 
 
 def _with_attempts(integration_id: int, tx: Transaction) -> list[ShownNotification]:
@@ -214,36 +243,36 @@ def _with_attempts(integration_id: int, tx: Transaction) -> list[ShownNotificati
 
 def _report(
     console: Console,
-    parts: Stage,
+    stack: Stack,
     keys: Mapping[Role, IntegrationKey],
     made: Mapping[Role, Integration],
     expected: Expected,
 ) -> list[str]:
     """Show how it ended; what did not end as expected."""
-    store = parts.wiring.store
+    store = stack.wiring.store
     endings = []
     for role, one in made.items():
         notifications = store.transact(partial(_with_attempts, one.id))
         endings.append(
-            Ending(role.part, role.name, notifications, parts.sandbox.alerts(keys[role].reveal()))
+            Ending(role.part, role.name, notifications, stack.sandbox.alerts(keys[role].reveal()))
         )
     ledger = draw_up(store)
     console.print(screen.summary(endings))
     console.print(screen.books(ledger))
-    alerts = parts.sandbox.alerts()
+    alerts = stack.sandbox.alerts()
     if alerts:
         worst = [one for one in alerts if one["severity"] == "critical"] or alerts
         console.print(screen.alert(worst[0], "One alert, as PagerDuty got it"))
-    console.print(Text(screen.seen(parts.sandbox.requests(brief=True), alerts)))
+    console.print(Text(screen.seen(stack.sandbox.requests(brief=True), alerts)))
     return judge(endings, ledger, expected)
 
 
-def _report_trigger(console: Console, parts: Stage, trigger_id: int) -> list[str]:
+def _report_trigger(console: Console, stack: Stack, trigger_id: int) -> list[str]:
     """Show what the trigger fired and its alert; what is not as it should be."""
-    trigger, firings = show_trigger(parts.wiring.store, trigger_id)
+    trigger, firings = show_trigger(stack.wiring.store, trigger_id)
     console.print(screen.trigger(trigger, firings))
     fired = [str(f.firing.id) for f in firings]
-    for alert in parts.sandbox.alerts():
+    for alert in stack.sandbox.alerts():
         if alert["payload"]["payload"]["custom_details"].get("firing_id") in fired:
             console.print(screen.alert(alert, "The trigger's alert"))
     return judge_trigger(firings)

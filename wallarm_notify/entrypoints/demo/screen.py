@@ -20,8 +20,8 @@ from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.domain.words import counted
+from wallarm_notify.entrypoints.demo.progress import Progress
 from wallarm_notify.entrypoints.demo.scenario import ROLES, Role
-from wallarm_notify.entrypoints.demo.standing import Standing
 from wallarm_notify.entrypoints.demo.verdict import Ending
 
 LINE_SECONDS: Final = 4.0
@@ -35,7 +35,7 @@ _STATES: Final = {
 }
 _BAR_WIDTH: Final = 40
 
-Show = Callable[[Sequence[Standing]], None]
+Show = Callable[[Sequence[Progress]], None]
 
 
 def integrations(made: Mapping[Role, Integration]) -> Table:
@@ -51,32 +51,32 @@ def integrations(made: Mapping[Role, Integration]) -> Table:
 
 @contextmanager
 def progress(console: Console, began: float) -> Iterator[Show]:
-    """Show standings as they come: drawn in place on a terminal, elsewhere as a line now and then."""
+    """Show progress as it is made: drawn in place on a terminal, elsewhere as a line now and then."""
     if console.is_terminal:
         with Live(console=console, transient=True, refresh_per_second=8) as live:
-            yield lambda standings: live.update(_drawing(standings, time.monotonic() - began))
+            yield lambda progress: live.update(_drawing(progress, time.monotonic() - began))
         return
     last: dict[str, float] = {}
 
-    def print_line(standings: Sequence[Standing]) -> None:
+    def print_line(progress: Sequence[Progress]) -> None:
         now = time.monotonic()
-        if now - last.get("line", 0) >= LINE_SECONDS or all(s.is_over for s in standings):
+        if now - last.get("line", 0) >= LINE_SECONDS or all(one.is_over for one in progress):
             last["line"] = now
-            _print_plain(console, standings, now - began)
+            _print_plain(console, progress, now - began)
 
     yield print_line
 
 
-def _drawing(standings: Sequence[Standing], seconds: float) -> Group:
+def _drawing(progress: Sequence[Progress], seconds: float) -> Group:
     table = Table(expand=True, box=box.SIMPLE_HEAD)
     table.add_column("Integration", no_wrap=True)
     for state, colour in _STATES.items():
         table.add_column(state.value.capitalize(), justify="right", style=colour)
     table.add_column("What goes on", ratio=1)
-    for s in standings:
+    for s in progress:
         numbers = [str(s.states.get(state, 0)) for state in _STATES]
         table.add_row(f"{s.role.name} {s.integration.key}", *numbers, Text(s.words))
-    ended, expected = _progress_of(standings)
+    ended, expected = _total_of(progress)
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
         ProgressBar(total=expected, completed=ended, width=_BAR_WIDTH),
@@ -86,12 +86,12 @@ def _drawing(standings: Sequence[Standing], seconds: float) -> Group:
     return Group(table, bar)
 
 
-def _print_plain(console: Console, standings: Sequence[Standing], seconds: float) -> None:
-    ended, expected = _progress_of(standings)
+def _print_plain(console: Console, progress: Sequence[Progress], seconds: float) -> None:
+    ended, expected = _total_of(progress)
     console.print(
         Text(f"{seconds:4.0f} s  {ended} of {expected} notifications ended"), soft_wrap=True
     )
-    for s in standings:
+    for s in progress:
         counts = ", ".join(
             f"{s.states[state]} {state.value}" for state in State if s.states.get(state)
         )
@@ -99,8 +99,8 @@ def _print_plain(console: Console, standings: Sequence[Standing], seconds: float
         console.print(Text(line), soft_wrap=True)
 
 
-def _progress_of(standings: Sequence[Standing]) -> tuple[int, int]:
-    return sum(s.ended for s in standings), sum(s.expected for s in standings)
+def _total_of(progress: Sequence[Progress]) -> tuple[int, int]:
+    return sum(s.ended for s in progress), sum(s.expected for s in progress)
 
 
 def summary(endings: Sequence[Ending]) -> Table:

@@ -1,4 +1,4 @@
-"""How an integration stands while the demo runs."""
+"""How far each integration is while the demo runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from wallarm_notify.entrypoints.demo.verdict import answer_words
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Progress:
     """One integration: its notifications by state of those ``expected``, and what goes on, in words."""
 
     role: Role
@@ -41,7 +41,7 @@ class Standing:
         return f"{self.role.name}: {missing} of {self.expected} had not ended ({self.words})."
 
 
-def telling(notifications: Sequence[ShownNotification]) -> ShownNotification | None:
+def most_telling(notifications: Sequence[ShownNotification]) -> ShownNotification | None:
     """The notification whose attempts tell best what goes on: what fails goes before what does not."""
     for state in (State.RETRYING, State.FAILED, State.DELIVERED):
         some = [n for n in notifications if n.state is state]
@@ -67,7 +67,7 @@ def words_of(shown: ShownNotification | None, now: datetime) -> str:
     return f"{status} at {attempt_words([shown.attempts_made])}"
 
 
-def standing_of(
+def progress_of(
     role: Role,
     integration: Integration,
     *,
@@ -75,7 +75,7 @@ def standing_of(
     notifications: Sequence[ShownNotification],
     shown: ShownNotification | None,
     now: datetime,
-) -> Standing:
-    """How it stands; ``shown`` is the telling one, with its attempts."""
+) -> Progress:
+    """Return how far it is; ``shown`` is the most telling notification, with its attempts."""
     states = Counter(n.state for n in notifications)
-    return Standing(role, integration, expected, states, words_of(shown, now))
+    return Progress(role, integration, expected, states, words_of(shown, now))

