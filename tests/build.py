@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from wallarm_notify.domain.clock import AheadTally
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.crossing import Crossing
 from wallarm_notify.domain.event import Event, Severity
@@ -20,7 +21,6 @@ from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
-from wallarm_notify.domain.sending import Claim, Knobs, Sending
 from wallarm_notify.domain.trigger import Criteria, Trigger, TriggerDraft, check_criteria
 from wallarm_notify.entrypoints.cli.criteria import (
     read_condition_option,
@@ -28,18 +28,16 @@ from wallarm_notify.entrypoints.cli.criteria import (
     read_threshold,
 )
 from wallarm_notify.schemas import read_event
-from wallarm_notify.services.deliver import Delivery
-from wallarm_notify.services.follow_clock import FollowClock
+from wallarm_notify.sender.recording import Recording
+from wallarm_notify.services.context import Context, ServiceSettings
+from wallarm_notify.services.deliver import claim
 from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
 from wallarm_notify.services.replay import Replay
-from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review, Reviewed
-from wallarm_notify.services.route import Routed, Router
-from wallarm_notify.services.sweep import Sweep
-from wallarm_notify.services.take_in_ahead import TakeInAhead
+from wallarm_notify.services.route import Routed, ingest
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher, generate
@@ -52,6 +50,8 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.firing import Firing
     from wallarm_notify.domain.ledger import Ledger
     from wallarm_notify.domain.message import Message
+    from wallarm_notify.domain.sending import Claim, Sending
+    from wallarm_notify.domain.set_aside import TriedCall
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -322,30 +322,52 @@ class _Tripped:
 
 
 class Bell:
-    """A doorbell that remembers; ``lengths`` is what its queues claim to hold."""
+    """A publisher that remembers; ``lengths`` is what its queues claim to hold."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self.calls: list[TriedCall] = []
         self.lengths: dict[bool, int | None] = {True: 0, False: 0}
 
-    def ring(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message]) -> None:
         self.messages += messages
 
     def length(self, *, first: bool) -> int | None:
         return self.lengths[first]
 
+    def enqueue(self, call: TriedCall) -> bool:
+        self.calls.append(call)
+        return True
+
     def taken(self) -> list[Message]:
-        """What rang since the last look."""
+        """What was published since the last look."""
         messages, self.messages = self.messages, []
         return messages
 
     def ids(self) -> list[int]:
-        """The notifications rung for since the last look, in their order."""
+        """The notifications enqueued since the last look, in their order."""
         return [i for message in self.taken() for i in message.ids]
 
 
+def some_settings(**fields: Any) -> ServiceSettings:
+    """The settings of use cases as they are by default, but for the ``fields`` given."""
+    made = ServiceSettings(
+        ring=RING,
+        lease=LEASE,
+        pace_per_minute=100,
+        retry_time_scale=1.0,
+        rejected_per_day=0,
+        retention=RETENTION,
+        sweep_interval=timedelta(seconds=5),
+        review_interval=timedelta(minutes=1),
+        policy=Policy(),
+        cloud="us",
+    )
+    return replace(made, **fields)
+
+
 class Bench:
-    """The use cases over a real database, with a doorbell that remembers."""
+    """A context over a real database, with a publisher that remembers; and what tests ask of the database."""
 
     def __init__(self, url: str, *, fernet: str | None = None, pace: int = 100) -> None:
         self.url = url
@@ -353,25 +375,16 @@ class Bench:
         self.engine = make_engine(url)
         self.store = Store(self.engine, KeyCipher([self.fernet]))
         self.bell = Bell()
-        knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=pace, retry_time_scale=1.0)
-        self.router = Router(self.store, self.bell, ring=RING)
-        self.resubmit = Resubmit(self.store, self.bell, ring=RING)
-        self.delivery = Delivery(self.store, self.bell, knobs)
+        self.ctx = Context(self.store, self.bell, some_settings(pace_per_minute=pace))
+        self.recording = Recording(self.ctx)
+        self.tally = AheadTally()
         self.management = Management(self.store, self.bell, ring=RING)
         self.triggers = TriggerManagement(self.store, self.bell, ring=RING)
         self.replay = Replay(self.store, self.bell, ring=RING)
-        from_ahead = Router(self.store, self.bell, ring=RING, takes_in_ahead=True)
-        self.ahead = TakeInAhead(self.store, from_ahead)
-        self.clock = FollowClock(self.store, lease=LEASE, ring=RING)
-        self.sweep = Sweep(
-            self.store,
-            self.bell,
-            self.bell,
-            ring=RING,
-            interval=timedelta(seconds=5),
-            first=(self.clock.run,),
-            then=(self.ahead.run,),
-        )
+
+    def with_settings(self, **fields: Any) -> Context:
+        """The context, with these settings changed."""
+        return replace(self.ctx, settings=replace(self.ctx.settings, **fields))
 
     def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:
         """One review, a minute after the last one as far as it can tell."""
@@ -388,7 +401,7 @@ class Bench:
     def prune(self, works_for: timedelta = WORKS_FOR) -> Pruned:
         """One run, as if the last one had been long ago."""
         self.sql("DELETE FROM upkeep_runs")
-        return prune(self.store, retention=RETENTION, window=Policy().window, works_for=works_for)
+        return prune(self.ctx, works_for=works_for)
 
     def ledger(self) -> Ledger:
         return draw_up(self.store)
@@ -434,7 +447,7 @@ class Bench:
 
     def ingest(self, *events: Event, rejections: Sequence[Rejection] = ()) -> Routed:
         """Routes one slice of events."""
-        (routed,) = self.router.ingest(events, rejections)
+        (routed,) = ingest(self.ctx, events, rejections, tally=self.tally)
         return routed
 
     def made(self, number: int = 1, **fields: Any) -> list[int]:
@@ -449,16 +462,16 @@ class Bench:
         rows = self.sql("SELECT state, count(*) AS n FROM notifications GROUP BY state")
         return {row["state"]: row["n"] for row in rows}
 
-    def claim(self, ids: Iterable[int]) -> Claim:
-        return self.delivery.claim(list(ids))
+    def claim(self, ids: Iterable[int], links: Sequence[int] | None = None) -> Claim:
+        return claim(self.ctx, list(ids), links)
 
     def sent(
         self, ids: Iterable[int], answer: Answer | None = None, *, took: float = 0.1
     ) -> list[Attempt]:
         """Claims ``ids``, and records ``answer`` for each of them that was to be sent."""
-        claim = self.claim(ids)
-        attempts = [an_attempt(s, claim, answer, took=took) for s in claim.sendings]
-        self.delivery.record(attempts)
+        claimed = self.claim(ids)
+        attempts = [an_attempt(s, claimed, answer, took=took) for s in claimed.sendings]
+        self.recording.record(attempts)
         return attempts
 
     def attempted(
@@ -466,9 +479,9 @@ class Bench:
     ) -> list[Attempt]:
         """Attempts that began so long ago, each of a notification of its own."""
         pending = self.ingest(*(an_event(client_id=client_id) for _ in history)).pending
-        claim = self.claim(n.id for n in pending if n.integration_id == integration_id)
-        attempts = moved(claim, *history)
-        self.delivery.record(attempts)
+        claimed = self.claim(n.id for n in pending if n.integration_id == integration_id)
+        attempts = moved(claimed, *history)
+        self.recording.record(attempts)
         self.bell.taken()
         return attempts
 

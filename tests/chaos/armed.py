@@ -16,12 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks import delivery, routing
+from wallarm_notify.broker.app import CeleryDoorbell
 from wallarm_notify.pagerduty.client import Poster
 from wallarm_notify.sender.dispatcher import Courier
+from wallarm_notify.sender.recording import Recording
 from wallarm_notify.services import deliver, route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from wallarm_notify.pagerduty.client import Landed
 
@@ -81,25 +84,8 @@ def _may(name: str, times: int) -> bool:
     return False
 
 
-class PointedBell:
-    """A doorbell that marks what comes before and after it, for those who asked it to."""
-
-    def __init__(
-        self, bell: Any, before: Callable[[], str | None], after: Callable[[], str | None]
-    ) -> None:
-        self._bell = bell
-        self._before = before
-        self._after = after
-
-    def ring(self, messages: Sequence[Any]) -> None:
-        if (name := self._before()) is not None:
-            point(name)
-        self._bell.ring(messages)
-        if (name := self._after()) is not None:
-            point(name)
-
-
 _now = threading.local()
+"""``step`` is what this thread is doing: ``ingest`` or ``record``."""
 
 
 def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = None) -> None:
@@ -130,47 +116,46 @@ def _wrap_wait(name: str) -> None:
     Poster.wait = wait  # type: ignore[method-assign]
 
 
-def _recording(name: str) -> Callable[[], str | None]:
-    return lambda: name if getattr(_now, "recording", False) else None
+def _wrap_step(owner: Any, name: str, step: str) -> None:
+    """Lets what is published in a function, or method, of ``owner`` know in which step that is."""
+    whole = getattr(owner, name)
 
-
-def _wrap_record(name: str) -> None:
-    """What follows from a record is enqueued in it, or when it has gathered."""
-    whole = getattr(deliver.Delivery, name)
-
-    def recording(self: deliver.Delivery, *args: Any, **kwargs: Any) -> Any:
-        _now.recording = True
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        _now.step = step
         try:
-            return whole(self, *args, **kwargs)
+            return whole(*args, **kwargs)
         finally:
-            _now.recording = False
+            _now.step = None
 
-    setattr(deliver.Delivery, name, recording)
+    setattr(owner, name, wrapped)
 
 
-def _give_pointed_bell(
-    owner: Any, before: Callable[[], str | None], after: Callable[[], str | None]
-) -> None:
-    """Lets ``owner``'s instances ring a doorbell that marks its points."""
-    whole = owner.__init__
+def _wrap_publish(owner: Any) -> None:
+    """Marks what comes before and after a publish: what a step has committed, and what follows from it."""
+    whole = owner.publish
 
-    def init(self: Any, store: Any, bell: Any, *args: Any, **kwargs: Any) -> None:
-        whole(self, store, PointedBell(bell, before, after), *args, **kwargs)
+    def publish(self: Any, messages: Sequence[Any]) -> None:
+        step = getattr(_now, "step", None)
+        if step is not None:
+            point(f"{step}.committed")
+        whole(self, messages)
+        if step is not None:
+            point(f"{step}.rung")
 
-    owner.__init__ = init
+    owner.publish = publish
 
 
 if _armed:
-    _wrap(route.Router, "ingest", before="ingest.begun")
+    _wrap_step(routing, "ingest_events", "ingest")
+    _wrap(routing, "ingest_events", before="ingest.begun")
     _wrap(route, "route", after="ingest.before_commit")
-    _wrap(deliver.Delivery, "claim", before="claim.begun", after="claim.committed")
+    _wrap(delivery, "claim", before="claim.begun", after="claim.committed")
     _wrap(deliver, "take", after="claim.before_commit")
     _wrap(deliver, "write_down", after="record.before_commit")
     _wrap(Courier, "carry", before="courier.handed")
     _wrap(Poster, "begin", before="send.begun")
     _wrap_wait("send.answered")
-    _wrap_record("record")
-    _wrap_record("ring_gathered")
-    _give_pointed_bell(route.Router, lambda: "ingest.committed", lambda: "ingest.rung")
-    recording = (_recording("record.committed"), _recording("record.rung"))
-    _give_pointed_bell(deliver.Delivery, *recording)
+    # What follows from a record is enqueued in it, or when it has gathered.
+    _wrap_step(Recording, "record", "record")
+    _wrap_step(Recording, "ring_gathered", "record")
+    _wrap_publish(CeleryDoorbell)

@@ -184,7 +184,7 @@ def test_a_2xx_delivers_and_a_failure_is_enqueued_again_with_its_wait(bench: Ben
     claim = bench.claim(ids)
     bench.bell.taken()
     good, bad = claim.sendings
-    bench.delivery.record([an_attempt(good, claim), an_attempt(bad, claim, FAILED)])
+    bench.recording.record([an_attempt(good, claim), an_attempt(bad, claim, FAILED)])
     assert bench.states() == {"delivered": 1, "retrying": 1}
     (message,) = bench.bell.taken()
     assert (message.ids, message.first) == ((bad.notification.id,), False)
@@ -196,7 +196,7 @@ def test_a_2xx_delivers_and_a_failure_is_enqueued_again_with_its_wait(bench: Ben
 def test_waits_count_from_the_answer(bench: Bench) -> None:
     bench.integration()
     (sending,) = (claim := bench.claim(bench.made())).sendings
-    bench.delivery.record([an_attempt(sending, claim, FAILED, took=12)])
+    bench.recording.record([an_attempt(sending, claim, FAILED, took=12)])
     after = bench.notification(sending.notification.id)
     assert after.due_at == claim.now + timedelta(seconds=12 + 1)
     assert after.ring_at == after.due_at + timedelta(seconds=15)
@@ -249,10 +249,10 @@ def test_a_stale_failure_is_kept_as_an_attempt_and_changes_nothing(bench: Bench)
     bench.end_leases()
     current = bench.claim(ids)
     before = bench.notification(ids[0])
-    bench.delivery.record([an_attempt(stale.sendings[0], stale, FAILED)])
+    bench.recording.record([an_attempt(stale.sendings[0], stale, FAILED)])
     assert bench.notification(ids[0]) == before
     assert bench.value("SELECT count(*) FROM attempts") == 1
-    bench.delivery.record([an_attempt(current.sendings[0], current, FAILED)])
+    bench.recording.record([an_attempt(current.sendings[0], current, FAILED)])
     assert bench.notification(ids[0]).attempts_made == 1
     assert bench.value("SELECT count(*) FROM attempts") == 2
     assert bench.ledger().findings == []
@@ -264,9 +264,9 @@ def test_a_late_2xx_delivers_under_any_claim(bench: Bench) -> None:
     stale = bench.claim(ids)
     bench.end_leases()
     current = bench.claim(ids)
-    bench.delivery.record([an_attempt(stale.sendings[0], stale, DELIVERED)])
+    bench.recording.record([an_attempt(stale.sendings[0], stale, DELIVERED)])
     assert bench.states() == {"delivered": 1}
-    bench.delivery.record([an_attempt(current.sendings[0], current, FAILED)])
+    bench.recording.record([an_attempt(current.sendings[0], current, FAILED)])
     assert bench.states() == {"delivered": 1}
     assert bench.value("SELECT count(*) FROM attempts") == 2
     assert bench.ledger().findings == []
@@ -279,7 +279,7 @@ def test_a_late_2xx_delivers_what_was_cancelled_meanwhile(bench: Bench) -> None:
     bench.end_leases()
     bench.management.disable(integration, user="Ann", reason="")
     assert bench.states() == {"cancelled": 1}
-    bench.delivery.record([an_attempt(claim.sendings[0], claim)])
+    bench.recording.record([an_attempt(claim.sendings[0], claim)])
     assert bench.states() == {"delivered": 1}
     assert bench.ledger().findings == []
 
@@ -295,7 +295,7 @@ def test_a_late_answer_of_before_a_replay_does_not_count_in_the_new_run(
     bench.management.disable(integration, user="Ann", reason="")
     bench.management.enable(integration)
     bench.replayed(*ids)
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, an_answer(status))])
+    bench.recording.record([an_attempt(claim.sendings[0], claim, an_answer(status))])
     assert bench.notification(ids[0]).attempts_made == 0
     assert bench.states() == ({"delivered": 1} if status == 202 else {"pending": 1})
     assert bench.ledger().findings == []
@@ -307,8 +307,8 @@ def test_the_same_record_twice_changes_nothing(bench: Bench) -> None:
     attempts = bench.sent(ids, FAILED)
     before = bench.notification(ids[0])
     bench.bell.taken()
-    bench.delivery.record(attempts)
-    bench.delivery.record(attempts * 2)
+    bench.recording.record(attempts)
+    bench.recording.record(attempts * 2)
     assert bench.notification(ids[0]) == before
     assert bench.bell.taken() == []
     assert bench.value("SELECT count(*) FROM attempts") == 1
@@ -317,7 +317,7 @@ def test_the_same_record_twice_changes_nothing(bench: Bench) -> None:
 def test_an_attempt_that_stands_twice_in_a_record_counts_once(bench: Bench) -> None:
     bench.integration()
     (sending,) = (claim := bench.claim(bench.made())).sendings
-    bench.delivery.record([an_attempt(sending, claim, FAILED)] * 2)
+    bench.recording.record([an_attempt(sending, claim, FAILED)] * 2)
     assert bench.notification(sending.notification.id).attempts_made == 1
     assert bench.value("SELECT sum(failed) FROM health_minutes") == 1
     assert bench.ledger().findings == []
@@ -329,7 +329,7 @@ def test_an_attempt_of_nothing_we_know_is_no_trouble(bench: Bench) -> None:
     claim = bench.claim(ids)
     attempt = an_attempt(claim.sendings[0], claim)
     bench.sql("DELETE FROM notifications")
-    bench.delivery.record([attempt])
+    bench.recording.record([attempt])
 
 
 @pytest.mark.parametrize("first", ["the 2xx", "the failure"])
@@ -346,7 +346,7 @@ def test_of_two_answers_recorded_at_once_a_2xx_delivers(bench: Bench, first: str
     if first == "the failure":
         one, two = two, one
     overlapping(
-        bench, lambda first: first.delivery.record([one]), lambda: bench.delivery.record([two])
+        bench, lambda first: first.recording.record([one]), lambda: bench.recording.record([two])
     )
     assert bench.states() == {"delivered": 1}
     assert bench.value("SELECT count(*) FROM attempts") == 2
@@ -361,7 +361,7 @@ def test_what_was_not_begun_is_given_back_and_enqueued_at_once(bench: Bench) -> 
     ids = bench.made(2)
     claim = bench.claim(ids)
     bench.bell.taken()
-    bench.delivery.put_back(claim.sendings, behind_lane=False)
+    bench.recording.put_back(claim.sendings, behind_lane=False)
     (message,) = bench.bell.taken()
     assert (message.ids, message.countdown) == (tuple(ids), None)
     again = bench.claim(ids)
@@ -377,7 +377,7 @@ def test_giving_back_under_an_old_claim_changes_nothing(bench: Bench) -> None:
     bench.end_leases()
     bench.claim(ids)
     before = bench.notification(ids[0])
-    bench.delivery.put_back(stale.sendings, behind_lane=False)
+    bench.recording.put_back(stale.sendings, behind_lane=False)
     assert bench.notification(ids[0]) == before
 
 
@@ -388,8 +388,8 @@ def test_a_turn_not_used_is_given_back_once(make_bench: Callable[..., Bench]) ->
     first, second = bench.claim(ids[:1]), bench.claim(ids[1:3])
     assert len(first.sendings) + len(second.sendings) == 3
     # The second time is what a clerk does who did not hear that the first was committed.
-    bench.delivery.put_back(first.sendings, behind_lane=False)
-    bench.delivery.put_back(first.sendings, behind_lane=False)
+    bench.recording.put_back(first.sendings, behind_lane=False)
+    bench.recording.put_back(first.sendings, behind_lane=False)
     assert len(bench.claim(ids[3:]).sendings) == 1
 
 
@@ -531,7 +531,7 @@ def slow_with_waiting(bench: Bench, number: int) -> tuple[int, list[int]]:
     """A slow integration whose lane is free, and so many that wait for it."""
     integration = bench.integration()
     ids = bench.made(number)
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     bench.sql("UPDATE integrations SET lane_until = NULL")
     bench.bell.taken()
     return integration, ids
@@ -554,7 +554,7 @@ def test_a_slow_integration_is_sent_one_at_a_time(bench: Bench) -> None:
 def test_from_the_moment_it_is_slow_one_is_sent_at_a_time(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(3)
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     assert len(bench.claim(ids).sendings) == 1
     assert bench.claim(ids).sendings == ()
 
@@ -563,20 +563,20 @@ def test_an_answer_from_before_the_slowness_frees_no_lane_that_another_holds(ben
     integration = bench.integration()
     ids = bench.made(4)
     before = bench.claim(ids[:1])
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     assert len(bench.claim(ids[1:]).sendings) == 1
     attempt = an_attempt(before.sendings[0], before, took=4)
-    bench.delivery.record([attempt], [integration], {})
+    bench.recording.record([attempt], [integration], {})
     assert bench.claim(ids[1:]).sendings == ()
     stale = {integration: before.sendings[0].notification.lane_token}
-    bench.delivery.record([attempt], [integration], stale)
+    bench.recording.record([attempt], [integration], stale)
     assert bench.claim(ids[1:]).sendings == ()
 
 
 def test_a_lane_whose_request_was_not_begun_is_free_at_once(bench: Bench) -> None:
     _, ids = slow_with_waiting(bench, 2)
     claim = bench.claim(ids)
-    bench.delivery.put_back(claim.sendings, behind_lane=False)
+    bench.recording.put_back(claim.sendings, behind_lane=False)
     assert len(bench.claim(ids).sendings) == 1
 
 
@@ -594,7 +594,7 @@ def test_a_slow_answer_frees_the_lane_and_calls_the_next_one(bench: Bench) -> No
     claim = bench.claim(ids)
     attempt = an_attempt(claim.sendings[0], claim, took=4)
     token = claim.sendings[0].notification.lane_token
-    bench.delivery.record([attempt], [integration], {integration: token})
+    bench.recording.record([attempt], [integration], {integration: token})
     assert bench.bell.ids() == [ids[1]]
     assert len(bench.claim(ids).sendings) == 1
 
@@ -602,7 +602,7 @@ def test_a_slow_answer_frees_the_lane_and_calls_the_next_one(bench: Bench) -> No
 def test_a_quick_answer_ends_slowness_and_calls_everything_that_waited(bench: Bench) -> None:
     integration, ids = slow_with_waiting(bench, 5)
     claim = bench.claim(ids)
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
+    bench.recording.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
     assert bench.bell.ids() == ids[1:]
     assert bench.value("SELECT slow_since FROM integrations") is None
     assert len(bench.claim(ids).sendings) == 4
@@ -614,12 +614,12 @@ def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(4)
     claim = bench.claim(ids[:3])
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     bench.bell.taken()
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=4)], [integration])
+    bench.recording.record([an_attempt(claim.sendings[0], claim, took=4)], [integration])
     assert bench.bell.ids() == ids[3:]
     bench.end_leases()
-    bench.delivery.record([an_attempt(claim.sendings[1], claim, took=4)], [integration])
+    bench.recording.record([an_attempt(claim.sendings[1], claim, took=4)], [integration])
     assert bench.bell.ids() == ids[2:3]
 
 
@@ -629,9 +629,9 @@ def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_is_on(
     integration = bench.integration()
     ids = bench.made(4)
     claim = bench.claim(ids[:2])
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     bench.bell.taken()
-    bench.delivery.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
+    bench.recording.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
     assert bench.bell.ids() == ids[2:]
     assert bench.notification(ids[1]) == claim.sendings[1].notification
     overdue = bench.sql("SELECT id FROM notifications WHERE ring_at <= now() ORDER BY id")
@@ -642,12 +642,12 @@ def test_a_quick_answer_waits_for_no_claim_that_is_under_way(bench: Bench) -> No
     integration = bench.integration()
     ids = bench.made(4)
     claim = bench.claim(ids[:1])
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     bench.bell.taken()
     beside(
         bench,
         lambda tx: tx.candidates(ids[1:2]),
-        lambda: bench.delivery.record(
+        lambda: bench.recording.record(
             [an_attempt(claim.sendings[0], claim, took=0.9)], [integration]
         ),
     )
@@ -666,9 +666,9 @@ def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(2)
     claim = bench.claim(ids)
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     one, two = claim.sendings
-    bench.delivery.record(
+    bench.recording.record(
         [an_attempt(one, claim, took=5), an_attempt(two, claim, took=0.1)], [integration]
     )
     assert bench.value("SELECT slow_since FROM integrations") is not None
@@ -687,7 +687,7 @@ def test_a_turn_that_is_not_now_leaves_the_lane_free(make_bench: Callable[..., B
     bench = make_bench(pace=1)
     integration = bench.integration()
     bench.sent(bench.made())
-    bench.delivery.mark_slow([integration])
+    bench.recording.mark_slow([integration])
     bench.sql("UPDATE integrations SET lane_until = NULL")
     assert bench.claim(bench.made()).waiting == 1
     assert bench.value("SELECT lane_until FROM integrations") is None
@@ -698,7 +698,7 @@ def test_given_back_behind_a_lane_they_wait_and_one_is_rung_for(bench: Bench) ->
     ids = bench.made(3)
     claim = bench.claim(ids)
     bench.bell.taken()
-    bench.delivery.put_back(claim.sendings, behind_lane=True)
+    bench.recording.put_back(claim.sendings, behind_lane=True)
     assert bench.bell.ids() == ids[:1]
     n = bench.notification(ids[0])
     assert (n.lost_claims, n.lease_until) == (0, None)
@@ -734,9 +734,9 @@ def test_claims_and_records_at_once_lose_nothing(bench: Bench) -> None:
         for _ in range(4):
             claim = bench.claim(ids[number * 7 :] + ids[: number * 7])
             attempts = [an_attempt(s, claim) for s in claim.sendings]
-            bench.delivery.record(attempts, slow)
+            bench.recording.record(attempts, slow)
             if number == 0:
-                bench.delivery.mark_slow(slow)
+                bench.recording.mark_slow(slow)
             mine += len(attempts)
         return mine
 

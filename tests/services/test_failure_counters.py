@@ -71,8 +71,8 @@ def test_an_attempt_recorded_twice_counts_once(bench: Bench) -> None:
     bench.integration()
     claim = bench.claim(bench.made())
     attempt = an_attempt(claim.sendings[0], claim, REFUSED)
-    bench.delivery.record([attempt])
-    bench.delivery.record([attempt, attempt])
+    bench.recording.record([attempt])
+    bench.recording.record([attempt, attempt])
     assert sum(c.attempts for c in counters(bench).values()) == 1
 
 
@@ -106,7 +106,7 @@ def test_what_was_claimed_before_a_clean_window_counts_in_the_old_one(bench: Ben
     for generation, change in enumerate(changes):
         claim = bench.claim(bench.made())
         change()
-        bench.delivery.record([an_attempt(claim.sendings[0], claim, REFUSED)])
+        bench.recording.record([an_attempt(claim.sendings[0], claim, REFUSED)])
         assert {c.generation for c in counters(bench)} == set(range(generation + 1))
     assert bench.value("SELECT generation FROM integrations") == len(changes)
 
@@ -164,8 +164,8 @@ def test_whatever_happens_counters_equal_the_attempts(
             case "late":
                 claim = bench.claim(bench.made(client_id=client))
                 late += [an_attempt(s, claim, REFUSED) for s in claim.sendings]
-    bench.delivery.record(late)
-    bench.delivery.record([replace(a, answer=Answer(202)) for a in late])
+    bench.recording.record(late)
+    bench.recording.record([replace(a, answer=Answer(202)) for a in late])
     assert counters(bench) == counted_in_attempts(bench)
     for integration in ours:
         assert window_by_counters(bench, integration) == window_by_attempts(bench, integration)

@@ -24,6 +24,8 @@ from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.trigger import TriggerChange
 from wallarm_notify.domain.window import cell_of, quiet_of, window_of
 from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
+from wallarm_notify.services.resubmit import resubmit_event
+from wallarm_notify.services.route import ingest
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
@@ -311,7 +313,7 @@ def test_too_many_notifications_of_firings_are_made_in_parts(
     trigger = bench.trigger(
         *(bench.integration() for _ in range(3)), condition="blacklist_ip_added"
     )
-    results = bench.router.ingest([an_event_for("blacklist_ip_added") for _ in range(4)], [])
+    results = ingest(bench.ctx, [an_event_for("blacklist_ip_added") for _ in range(4)], [])
     assert [len(r.pending) for r in results] == [3] * 4
     assert len(bench.firings(trigger)) == 4
     assert bench.ledger().findings == []
@@ -323,7 +325,7 @@ def test_a_batch_that_counts_for_too_many_triggers_is_counted_in_parts_and_exact
     monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 10)
     integration = bench.integration(subscribe=())
     made = [bench.trigger(integration, threshold="15 in 1h") for _ in range(3)]
-    results = bench.router.ingest(attacks(16, now()), [])
+    results = ingest(bench.ctx, attacks(16, now()), [])
     assert len(results) > 1
     assert [[f.count for f in bench.firings(t)] for t in made] == [[16]] * 3
     assert bench.ledger().findings == []
@@ -337,7 +339,7 @@ def test_what_is_too_much_is_known_before_anything_is_locked_or_written(
     bench.trigger(threshold="0 in 1h")
     events = [an_event_for("blacklist_ip_added") for _ in range(2)]
     with statements(bench) as sent:
-        bench.router.ingest([*events, *attacks(2)], [])
+        ingest(bench.ctx, [*events, *attacks(2)], [])
     assert sum("INSERT INTO firings" in s for s in sent) == 3
     assert bench.ledger().findings == []
 
@@ -350,7 +352,7 @@ def test_a_transaction_writes_its_counters_once_and_last(bench: Bench) -> None:
     number = bench.value("SELECT id FROM rejected")
     for act in (
         lambda: bench.ingest(*attacks(1)),
-        lambda: bench.resubmit.submit(number, an_event_for("attacks_exceeded")),
+        lambda: resubmit_event(bench.ctx, number, an_event_for("attacks_exceeded")),
         lambda: bench.management.delete(gone, user="Ann", reason=""),
     ):
         with statements(bench) as sent:

@@ -6,25 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from build import NOON, a_notification
+from build import NOON, Bell, a_notification
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wallarm_notify.services.next_links import GATHER, SOON, NextLinks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wallarm_notify.domain.message import Message
     from wallarm_notify.domain.notification import Notification
-
-
-class Bell:
-    def __init__(self) -> None:
-        self.rung: list[Message] = []
-
-    def ring(self, messages: Sequence[Message]) -> None:
-        self.rung += messages
 
 
 class Clock:
@@ -56,7 +45,7 @@ def test_what_is_due_soon_is_rung_for_at_once(clock: Clock, seconds: float) -> N
     bell = Bell()
     links = NextLinks(bell, clock)
     links.add([due(1, seconds)], NOON)
-    assert [m.ids for m in bell.rung] == [(1,)]
+    assert [m.ids for m in bell.messages] == [(1,)]
     assert links.ring() is None
 
 
@@ -67,10 +56,10 @@ def test_what_falls_due_together_travels_together_whenever_it_was_recorded(clock
         links.add([due(number, 60)], NOON + timedelta(seconds=number / 100))
         clock.forward(0.01)
     assert links.ring() == pytest.approx(0.9)
-    assert bell.rung == []
+    assert bell.messages == []
     clock.forward(0.9)
     assert links.ring() is None
-    (message,) = bell.rung
+    (message,) = bell.messages
     assert message.ids == tuple(range(10))
     # It has waited for a second already.
     assert message.countdown == timedelta(seconds=59)
@@ -82,7 +71,7 @@ def test_what_has_gathered_can_be_rung_for_at_once_and_only_once(clock: Clock) -
     links.add([due(1, 3)], NOON)
     assert links.ring(at_once=True) is None
     assert links.ring(at_once=True) is None
-    assert [m.ids for m in bell.rung] == [(1,)]
+    assert [m.ids for m in bell.messages] == [(1,)]
 
 
 @given(uptime=st.floats(0, 1e8))
@@ -94,7 +83,7 @@ def test_it_gathers_for_a_second_however_long_the_machine_has_run(uptime: float)
     assert links.ring() == pytest.approx(0.1, abs=1e-6)
     clock.forward(0.1)
     assert links.ring() is None
-    assert [m.ids for m in bell.rung] == [(1,)]
+    assert [m.ids for m in bell.messages] == [(1,)]
 
 
 def test_nothing_is_rung_for_later_than_it_is_due() -> None:

@@ -19,7 +19,7 @@ from build import (
     an_event,
 )
 
-from wallarm_notify.services.route import Routed, route
+from wallarm_notify.services.route import Routed, ingest, route
 from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def test_a_thousand_events_take_as_many_statements_as_one(bench: Bench) -> None:
 
 
 def test_more_than_a_thousand_are_routed_in_slices(bench: Bench) -> None:
-    results = bench.router.ingest([an_event() for _ in range(2001)], [a_rejection()])
+    results = ingest(bench.ctx, [an_event() for _ in range(2001)], [a_rejection()])
     assert [r.unmatched for r in results] == [1000, 1000, 1]
     assert [r.rejected for r in results] == [1, 0, 0]
     assert bench.ledger().findings == []
@@ -265,7 +265,7 @@ def test_what_the_database_refuses_is_found_and_its_batch_is_taken_in(
     poison = replace(poison, body={**poison.body, "note": "a\0b"}, text="")
     half = len(good) // 2
     rejection = a_rejection()
-    results = bench.router.ingest([*good[:half], poison, *good[half:]], [rejection])
+    results = ingest(bench.ctx, [*good[:half], poison, *good[half:]], [rejection])
     assert sum(r.matched for r in results) == number - 1
     assert sorted(bench.bell.ids()) == sorted(n.id for r in results for n in r.pending)
     rows = bench.sql("SELECT reason, body_text FROM rejected WHERE event_id = :i", i=str(poison.id))
@@ -282,7 +282,7 @@ def test_what_makes_too_many_notifications_for_one_transaction_is_routed_in_part
     monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 5)
     for _ in range(3):
         bench.integration()
-    results = bench.router.ingest([an_event() for _ in range(8)], [a_rejection()])
+    results = ingest(bench.ctx, [an_event() for _ in range(8)], [a_rejection()])
     assert [len(r.pending) for r in results if r.pending] == [3] * 8
     assert bench.ledger().findings == []
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from wallarm_notify.domain.clock import BACK_FROM, Clock, since_boot
+from wallarm_notify.domain.clock import BACK_FROM, Clock
 from wallarm_notify.domain.health import by_minute
 from wallarm_notify.domain.message import (
     Message,
@@ -25,154 +25,151 @@ from wallarm_notify.domain.notification import (
     ended,
     is_cancelled,
     parked,
-    put_back,
     recorded,
     triage,
     waiting_for_turn,
 )
+from wallarm_notify.domain.notification import put_back as given_back
 from wallarm_notify.domain.outcome import Attempt, outcome_of
 from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
-from wallarm_notify.domain.sending import SLOW, Cargo, Claim, Knobs, Made, Sending
-from wallarm_notify.services.next_links import NextLinks
+from wallarm_notify.domain.sending import SLOW, Cargo, Claim, Made, Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from wallarm_notify.services.ports import Doorbell
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context, ServiceSettings
+    from wallarm_notify.store import Transaction
 
 log = logging.getLogger(__name__)
 
 
-class Delivery:
-    """Claims and records. The requests themselves are made elsewhere, between the two."""
+def claim(ctx: Context, ids: Sequence[int], links: Sequence[int] | None = None) -> Claim:
+    """Take what is due of ``ids``; enqueue again what is early. Raises Unavailable.
 
-    def __init__(
-        self,
-        store: Store,
-        doorbell: Doorbell,
-        knobs: Knobs,
-        clock: Clock = since_boot,
-    ) -> None:
-        self._store = store
-        self._doorbell = doorbell
-        self._knobs = knobs
-        self._clock = clock
-        self._next_links = NextLinks(doorbell, clock)
+    ``links`` are those under which the message carries them, None where it does not say: what another
+    message carries by now is not enqueued again.
+    """
+    carried = dict(zip(ids, links or (), strict=False))
+    taken, again = ctx.store.transact(lambda tx: take(tx, ids, ctx.settings, ctx.clock, carried))
+    ctx.publisher.publish(again)
+    return taken
 
-    def claim(self, ids: Sequence[int], links: Sequence[int] | None = None) -> Claim:
-        """Takes what is due of ``ids``; enqueues again what is early. Raises Unavailable.
 
-        ``links`` are those under which the message carries them, None where it does not say: what another
-        message carries by now is not enqueued again.
-        """
-        carried = dict(zip(ids, links or (), strict=False))
-        claim, again = self._store.transact(
-            lambda tx: take(tx, ids, self._knobs, self._clock, carried)
-        )
-        self._doorbell.ring(again)
-        return claim
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a record came to: the notifications that it changed, and the database's time."""
 
-    def record(
-        self,
-        attempts: Sequence[Attempt],
-        slow: Iterable[int] = (),
-        lanes: Mapping[int, str] | None = None,
-    ) -> None:
-        """Stores ``attempts`` and what follows from them; the next links: see ``ring_gathered``.
+    now: datetime
+    changed: tuple[Notification, ...]
 
-        ``slow`` are the integrations among them that were slow when claimed, or are now; ``lanes``
-        the tokens of the lanes that they held. Raises Unavailable; the same again is harmless.
-        """
-        done = self._store.transact(lambda tx: write_down(tx, attempts, self._knobs))
-        self._next_links.add([n for n in done.changed if n.is_open], done.now)
-        _log_attempts(attempts)
-        _log_ends(done.changed)
-        ended_last = {n.integration_id for n in done.changed if n.last and not n.is_open}
-        if ended_last:
-            self._store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
-        if slow:
-            self._move_lanes(attempts, set(slow), lanes or {})
+    @property
+    def next_links(self) -> list[Notification]:
+        """What is to be enqueued for its next attempt."""
+        return [n for n in self.changed if n.is_open]
 
-    def ring_gathered(self, *, at_once: bool = False) -> float | None:
-        """Enqueues the next links that have gathered: see ``NextLinks.ring``."""
-        return self._next_links.ring(at_once=at_once)
 
-    def mark_slow(self, integration_ids: Iterable[int]) -> None:
-        """Sets integrations apart whose answer is outstanding for a second."""
-        ids = sorted(set(integration_ids))
-        self._store.transact(lambda tx: tx.mark_slow(ids))
-        log.warning("integration.slow", extra={"integrations": ids})
+def record(ctx: Context, attempts: Sequence[Attempt]) -> Recorded:
+    """Store ``attempts`` and what follows from them. Raises Unavailable; the same again is harmless.
 
-    def put_back(self, sendings: Sequence[Sending], *, behind_lane: bool) -> None:
-        """Gives back claims, and their turns, whose requests were not begun.
+    The caller enqueues the ``next_links``, then calls ``follow_up``.
+    """
+    recorded = ctx.store.transact(lambda tx: write_down(tx, attempts, ctx.settings))
+    _log_attempts(attempts)
+    _log_ends(recorded.changed)
+    return recorded
 
-        They wait for a lane to free, or are sent at once. Raises Unavailable.
-        """
 
-        def work(tx: Transaction) -> tuple[list[Notification], datetime]:
-            held = {s.notification.id: s.notification.claim for s in sendings}
-            mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.claim == held[n.id]]
-            rows = [
-                parked(put_back(n, tx.now, self._knobs.ring), tx.now)
-                if behind_lane
-                else put_back(n, tx.now, self._knobs.ring)
-                for n in mine
-            ]
-            tx.save(rows)
-            kept = {n.id for n in rows}
-            _give_turns_back(tx, [s for s in sendings if s.notification.id in kept], self._knobs)
-            return rows, tx.now
+def follow_up(
+    ctx: Context,
+    attempts: Sequence[Attempt],
+    recorded: Recorded,
+    slow: Collection[int] = (),
+    tokens: Mapping[int, str] | None = None,
+) -> None:
+    """Wipe the keys that ended with a record, and free the bulkheads of slow integrations. Raises Unavailable.
 
-        held = {
-            s.notification.integration_id: s.notification.lane_token for s in sendings if s.slow
-        }
-        if held:
-            self._store.transact(lambda tx: tx.free_lanes(held))
-        # Last, for the same again would find nothing to ring for.
-        rows, now = self._store.transact(work)
-        if behind_lane:
-            # One of each: it takes the lane if that is free, and its record calls the next.
-            rows = list({n.integration_id: n for n in reversed(rows)}.values())
-        self._doorbell.ring(messages(rows, now))
+    ``slow`` are the integrations among the attempts that were slow when claimed, or are now; ``tokens``
+    are those of the bulkheads that they held. The same again is harmless.
+    """
+    ended_last = {n.integration_id for n in recorded.changed if n.last and not n.is_open}
+    if ended_last:
+        ctx.store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
+    if slow:
+        _free_bulkheads(ctx, attempts, set(slow), tokens or {})
 
-    def _move_lanes(
-        self,
-        attempts: Sequence[Attempt],
-        slow: set[int],
-        lanes: Mapping[int, str],
-    ) -> None:
-        """Frees the lanes of what was answered and calls what waits there next."""
-        took: dict[int, timedelta] = {}
-        for a in attempts:
-            if a.integration_id in slow:
-                took[a.integration_id] = max(a.duration, took.get(a.integration_id, timedelta()))
-        recovered = {i for i, duration in took.items() if duration < SLOW}
 
-        def free(tx: Transaction) -> None:
-            tx.free_lanes(lanes, recovered=sorted(recovered))
+def mark_slow(ctx: Context, integration_ids: Iterable[int]) -> None:
+    """Set integrations apart whose answer is outstanding for a second. Raises Unavailable."""
+    ids = sorted(set(integration_ids))
+    ctx.store.transact(lambda tx: tx.mark_slow(ids))
+    log.warning("integration.slow", extra={"integrations": ids})
 
-        def call(tx: Transaction) -> tuple[list[Notification], datetime]:
-            if recovered:
-                tx.ring_soon(sorted(recovered))
-            limits = {i: MESSAGE_SIZE if i in recovered else 1 for i in sorted(took)}
-            return tx.waiting_behind(limits), tx.now
 
-        if took:
-            # Two transactions: nobody may hold an integration while it waits for notifications.
-            self._store.transact(free)
-            rows, now = self._store.transact(call)
-            self._doorbell.ring(messages(rows, now))
+def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool) -> None:
+    """Give back claims, and their grants, whose requests were not begun. Raises Unavailable.
+
+    They wait for a bulkhead to free, or are enqueued at once.
+    """
+
+    def work(tx: Transaction) -> tuple[list[Notification], datetime]:
+        held = {s.notification.id: s.notification.claim for s in sendings}
+        mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.claim == held[n.id]]
+        rows = [
+            parked(given_back(n, tx.now, ctx.settings.ring), tx.now)
+            if behind_bulkhead
+            else given_back(n, tx.now, ctx.settings.ring)
+            for n in mine
+        ]
+        tx.save(rows)
+        kept = {n.id for n in rows}
+        _give_grants_back(tx, [s for s in sendings if s.notification.id in kept], ctx.settings)
+        return rows, tx.now
+
+    tokens = {s.notification.integration_id: s.notification.lane_token for s in sendings if s.slow}
+    if tokens:
+        ctx.store.transact(lambda tx: tx.free_lanes(tokens))
+    # Last, for the same again would find nothing to enqueue.
+    rows, now = ctx.store.transact(work)
+    if behind_bulkhead:
+        # One of each: it takes the bulkhead if that is free, and its record calls the next.
+        rows = list({n.integration_id: n for n in reversed(rows)}.values())
+    ctx.publisher.publish(messages(rows, now))
+
+
+def _free_bulkheads(
+    ctx: Context, attempts: Sequence[Attempt], slow: set[int], tokens: Mapping[int, str]
+) -> None:
+    """Free the bulkheads of what was answered, and call what waits there next."""
+    took: dict[int, timedelta] = {}
+    for a in attempts:
+        if a.integration_id in slow:
+            took[a.integration_id] = max(a.duration, took.get(a.integration_id, timedelta()))
+    recovered = {i for i, duration in took.items() if duration < SLOW}
+
+    def free(tx: Transaction) -> None:
+        tx.free_lanes(tokens, recovered=sorted(recovered))
+
+    def call(tx: Transaction) -> tuple[list[Notification], datetime]:
+        if recovered:
+            tx.ring_soon(sorted(recovered))
+        limits = {i: MESSAGE_SIZE if i in recovered else 1 for i in sorted(took)}
+        return tx.waiting_behind(limits), tx.now
+
+    if took:
+        # Two transactions: nobody may hold an integration while it waits for notifications.
+        ctx.store.transact(free)
+        rows, now = ctx.store.transact(call)
+        ctx.publisher.publish(messages(rows, now))
 
 
 def take(
     tx: Transaction,
     ids: Sequence[int],
-    knobs: Knobs,
+    settings: ServiceSettings,
     clock: Clock,
     links: Mapping[int, int],
 ) -> tuple[Claim, list[Message]]:
-    """The claim's transaction: see ``Delivery.claim``."""
+    """The claim's transaction: see ``claim``."""
     began = clock()
     now = tx.now
     found = triage(tx.candidates(ids), now, links)
@@ -185,11 +182,11 @@ def take(
     cargo = tx.cargo([c.notification.id for c in found.ready]) if found.ready else {}
     ready, locked_up = _with_keys(found.ready, cargo)
     changed += [parked(n, now) for n in locked_up]
-    ready, behind = _in_lanes(tx, ready, knobs)
+    ready, behind = _in_lanes(tx, ready, settings)
     changed += [parked(n, now) for n in behind]
-    granted, waiting = _with_turns(tx, ready, knobs)
+    granted, waiting = _with_turns(tx, ready, settings)
     changed += waiting
-    sendings = _sendings(granted, cargo, now, knobs)
+    sendings = _sendings(granted, cargo, now, settings)
     # What SWEEP is about to move along is told by the transaction that wrote it: it is left as it is.
     carried = [*early, *alone] if carries_on else []
     tx.save([*changed, *carried, *(s.notification for s in sendings)])
@@ -207,7 +204,7 @@ def take(
     return claim, again + messages(alone, now, size=1)
 
 
-def claim_new(tx: Transaction, made: Sequence[Made], knobs: Knobs) -> list[Sending]:
+def claim_new(tx: Transaction, made: Sequence[Made], settings: ServiceSettings) -> list[Sending]:
     """Claims what it can of what this transaction is about to store; ``made`` comes most severe first.
 
     The rest is to be rung for, as routing must not wait, nor take long: that of slow integrations, of those
@@ -221,19 +218,19 @@ def claim_new(tx: Transaction, made: Sequence[Made], knobs: Knobs) -> list[Sendi
         for c in candidates
         if not c.slow and not is_cancelled(c) and cargo[c.notification.id].key is not None
     ]
-    return _sendings(_with_free_turns(tx, ready, knobs), cargo, tx.now, knobs)
+    return _sendings(_with_free_turns(tx, ready, settings), cargo, tx.now, settings)
 
 
 def _sendings(
     granted: Sequence[tuple[Candidate, float | None]],
     cargo: Mapping[int, Cargo],
     now: datetime,
-    knobs: Knobs,
+    settings: ServiceSettings,
 ) -> list[Sending]:
     """Those that have a turn, claimed."""
     return [
         Sending(
-            claimed(c.notification, now, knobs.lease),
+            claimed(c.notification, now, settings.lease),
             load,
             load.key,
             c.fingerprint,
@@ -247,7 +244,7 @@ def _sendings(
 
 
 def _in_lanes(
-    tx: Transaction, ready: Sequence[Candidate], knobs: Knobs
+    tx: Transaction, ready: Sequence[Candidate], settings: ServiceSettings
 ) -> tuple[list[Candidate], list[Notification]]:
     """Of each slow integration the first one, if its lane is free; the others wait behind it."""
     by_integration: dict[int, list[Candidate]] = defaultdict(list)
@@ -257,7 +254,7 @@ def _in_lanes(
     if not by_integration:
         return list(ready), []
     tokens = {i: _token_to_come(waiting[0]) for i, waiting in by_integration.items()}
-    taken = tx.take_lanes(tokens, knobs.lease)
+    taken = tx.take_lanes(tokens, settings.lease)
     first = {by_integration[i][0].notification.id for i in taken}
     return (
         [c for c in ready if not c.slow or c.notification.id in first],
@@ -294,10 +291,10 @@ def _with_keys(
 
 
 def _with_turns(
-    tx: Transaction, ready: Sequence[Candidate], knobs: Knobs
+    tx: Transaction, ready: Sequence[Candidate], settings: ServiceSettings
 ) -> tuple[list[tuple[Candidate, float | None]], list[Notification]]:
     """Those whose turn is now, with it, and the others, due at the turn they were promised (spec 5)."""
-    if knobs.pace_per_minute == 0 or not ready:
+    if settings.pace_per_minute == 0 or not ready:
         return [(c, None) for c in ready], []
     by_key = _by_key(ready)
     granted: list[tuple[Candidate, float | None]] = []
@@ -311,7 +308,7 @@ def _with_turns(
                 Asking(c.notification.severity, c.notification.due_at.timestamp())
                 for c in by_key[key]
             ],
-            limit=knobs.pace_per_minute,
+            limit=settings.pace_per_minute,
             now=tx.now.timestamp(),
         )
         for c, turn in zip(by_key[key], answers, strict=True):
@@ -319,7 +316,7 @@ def _with_turns(
                 granted.append((c, kept[key].sent[-1][0]))
                 continue
             due = datetime.fromtimestamp(turn, UTC)
-            waiting.append(waiting_for_turn(c.notification, due, knobs.ring))
+            waiting.append(waiting_for_turn(c.notification, due, settings.ring))
             if c.slow:
                 lanes_unused[c.notification.integration_id] = _token_to_come(c)
     tx.save_turns(kept)
@@ -329,10 +326,10 @@ def _with_turns(
 
 
 def _with_free_turns(
-    tx: Transaction, ready: Sequence[Candidate], knobs: Knobs
+    tx: Transaction, ready: Sequence[Candidate], settings: ServiceSettings
 ) -> list[tuple[Candidate, float | None]]:
     """Those for which there is a turn now that nobody waits for, with it."""
-    if knobs.pace_per_minute == 0 or not ready:
+    if settings.pace_per_minute == 0 or not ready:
         return [(c, None) for c in ready]
     by_key = _by_key(ready)
     granted: list[tuple[Candidate, float | None]] = []
@@ -340,7 +337,7 @@ def _with_free_turns(
     now = tx.now.timestamp()
     for key, turns in tx.turns_at_hand(by_key).items():
         asking = by_key[key]
-        number, after = take_free_turns(turns, len(asking), limit=knobs.pace_per_minute, now=now)
+        number, after = take_free_turns(turns, len(asking), limit=settings.pace_per_minute, now=now)
         if number:
             kept[key] = after
             granted += [(c, after.sent[-1][0]) for c in asking[:number]]
@@ -356,9 +353,11 @@ def _by_key(ready: Sequence[Candidate]) -> dict[bytes, list[Candidate]]:
     return by_key
 
 
-def _give_turns_back(tx: Transaction, sendings: Sequence[Sending], knobs: Knobs) -> None:
+def _give_grants_back(
+    tx: Transaction, sendings: Sequence[Sending], settings: ServiceSettings
+) -> None:
     unused = Counter((s.fingerprint, s.turn) for s in sendings if s.turn is not None)
-    if knobs.pace_per_minute == 0 or not unused:
+    if settings.pace_per_minute == 0 or not unused:
         return
     turns = tx.turns({key for key, _ in unused})
     for (key, turn), number in unused.items():
@@ -366,16 +365,8 @@ def _give_turns_back(tx: Transaction, sendings: Sequence[Sending], knobs: Knobs)
     tx.save_turns(turns)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What a record came to: the notifications it changed."""
-
-    now: datetime
-    changed: tuple[Notification, ...]
-
-
-def write_down(tx: Transaction, attempts: Sequence[Attempt], knobs: Knobs) -> Record:
-    """The record's transaction: see ``Delivery.record``."""
+def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSettings) -> Recorded:
+    """The record's transaction: see ``record``."""
     rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
     attempts = [_by_this_clock(a, tx.now) for a in attempts]
     stored = tx.insert_attempts(attempts)
@@ -387,19 +378,21 @@ def write_down(tx: Transaction, attempts: Sequence[Attempt], knobs: Knobs) -> Re
             continue
         stored.discard((a.notification_id, a.claim))
         new.append(a)
-        outcome = outcome_of(a.answer, number=a.number, last=n.last, scale=knobs.retry_time_scale)
+        outcome = outcome_of(
+            a.answer, number=a.number, last=n.last, scale=settings.retry_time_scale
+        )
         changed[n.id] = recorded(
             n,
             outcome,
             current=n.claim == a.claim,
             answered_at=a.answered_at,
             now=tx.now,
-            ring=knobs.ring,
+            ring=settings.ring,
         )
     different = tuple(n for i, n in changed.items() if n is not rows[i])
     tx.save(different)
     tx.count_attempts(by_minute(new))
-    return Record(tx.now, different)
+    return Recorded(tx.now, different)
 
 
 def _by_this_clock(attempt: Attempt, now: datetime) -> Attempt:

@@ -12,7 +12,7 @@ from typing import Final
 from wallarm_notify.domain.clock import Clock, since_boot
 from wallarm_notify.domain.message import messages
 from wallarm_notify.domain.notification import Notification
-from wallarm_notify.services.ports import Doorbell
+from wallarm_notify.services.ports import Publisher
 
 GATHER: Final = timedelta(seconds=1)
 """How long links gather. If the process dies meanwhile SWEEP rings for them."""
@@ -27,7 +27,7 @@ TICK: Final = 0.001
 class NextLinks:
     """One for a process; may be used from several threads."""
 
-    def __init__(self, doorbell: Doorbell, clock: Clock = since_boot) -> None:
+    def __init__(self, doorbell: Publisher, clock: Clock = since_boot) -> None:
         self._doorbell = doorbell
         self._clock = clock
         self._lock = Lock()
@@ -40,7 +40,7 @@ class NextLinks:
         links = list(notifications)
         soon = [n for n in links if n.due_at - now <= SOON]
         later = [n for n in links if n.due_at - now > SOON]
-        self._doorbell.ring(messages(soon, now))
+        self._doorbell.publish(messages(soon, now))
         with self._lock:
             if later and not self._gathered:
                 self._since = (now, self._clock())
@@ -60,5 +60,5 @@ class NextLinks:
             if rest > TICK and not at_once:
                 return rest
             gathered, self._gathered = self._gathered, []
-        self._doorbell.ring(messages(gathered, now + timedelta(seconds=passed)))
+        self._doorbell.publish(messages(gathered, now + timedelta(seconds=passed)))
         return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.clock import AheadTally, Clock, since_boot
@@ -20,18 +20,19 @@ from wallarm_notify.domain.notification import (
     Notification,
     fresh,
 )
-from wallarm_notify.domain.sending import Claim, Knobs, Made, Sending
+from wallarm_notify.domain.sending import Claim, Made, Sending
 from wallarm_notify.services.deliver import claim_new
 from wallarm_notify.services.fire import fire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from uuid import UUID
 
     from wallarm_notify.domain.firing import Firing
-    from wallarm_notify.services.ports import Doorbell
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context, ServiceSettings
+    from wallarm_notify.services.ports import Dispatcher
+    from wallarm_notify.store import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,6 @@ SHARED: Final = 2_000
 
 A transaction of thousands takes seconds, and claims none: the others are not to wait for it.
 """
-
-
-COMPLAIN_EVERY: Final = 60.0
-"""Seconds between two lines that name the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,116 +126,157 @@ class Crowded(TooMuch):
         self.client_id = client_id
 
 
-class Router:
-    """Stores and matches events, in a number of statements that does not grow with them."""
+def ingest(
+    ctx: Context,
+    events: Sequence[Event],
+    rejections: Sequence[Rejection],
+    *,
+    dispatcher: Dispatcher | None = None,
+    tally: AheadTally | None = None,
+    takes_in_ahead: bool = False,
+) -> list[Routed]:
+    """Route ``events`` and keep ``rejections``, in parts, each in one transaction; publish after each commit.
 
-    def __init__(
-        self,
-        store: Store,
-        doorbell: Doorbell,
-        *,
-        ring: timedelta,
-        departures: Departures | None = None,
-        rejected_per_day: int = 0,
-        clock: Clock = since_boot,
-        takes_in_ahead: bool = False,
-    ) -> None:
-        self._takes_in_ahead = takes_in_ahead
-        # What was kept apart tells nothing of the clocks of now.
-        self._tally = None if takes_in_ahead else AheadTally()
-        self._complains_again_at = 0.0
-        self._rejected_per_day = rejected_per_day
-        self._store = store
-        self._clock = clock
-        self._departures = departures
-        self._doorbell = doorbell
-        self._ring = ring
+    ``dispatcher`` is this process's own, where it delivers: it is given what it has room for.
+    ``tally`` counts, from one call to the next, whose clock is wrong. ``takes_in_ahead``: the events were
+    kept apart, and are no more.
 
-    def ingest(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
-        """Routes ``events`` and keeps ``rejections``, slice by slice; rings after each commit.
-
-        What the database refuses is found by halving and kept as rejected. Raises Unavailable;
-        what was committed before it stays, and the same call again is harmless.
-        """
-        results = []
-        rejected = list(rejections)
-        for start in range(0, max(len(events), 1), SLICE):
-            results += self._slice(events[start : start + SLICE], rejected)
-            rejected = []
-        return results
-
-    def _slice(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
+    What the database refuses is found by halving and kept as rejected. Raises Unavailable;
+    what was committed before it stays, and the same call again is harmless.
+    """
+    parts = deque(_slices(events, rejections))
+    results = []
+    while parts:
+        part = parts.popleft()
         try:
-            routed = self._routed(events, rejections)
-        except Crowded as error:
-            others = [e for e in events if e.client_id != error.client_id]
-            crowd = [e for e in events if e.client_id == error.client_id]
-            return self._slice(others, rejections) + self._slice(crowd, ())
-        except TooMuch as error:
-            if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to halve
-                raise
-            return self._halve(events, rejections, error)
-        except Unavailable:
-            raise
-        except BadRow as error:
-            return self._halve(events, rejections, error)
+            routed = _route(ctx, part, dispatcher, tally, takes_in_ahead=takes_in_ahead)
+        except (BadRow, Unavailable) as error:
+            parts.extendleft(reversed(_smaller(part, error)))
+            continue
         except Exception as error:  # a fault of ours must not lose the batch (engine 4)
             log.exception("ingest.fault")
-            return self._halve(events, rejections, BadRow(f"internal error: {error!r}"))
-        self._name_the_clock(routed.now)
-        self._doorbell.ring(messages(routed.pending, routed.now))
-        return [routed]
+            parts.extendleft(reversed(_smaller(part, BadRow(f"internal error: {error!r}"))))
+            continue
+        if tally is not None:
+            _name_the_clock(tally, routed.now, ctx.clock())
+        ctx.publisher.publish(messages(routed.pending, routed.now))
+        results.append(routed)
+    return results
 
-    def _routed(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> Routed:
-        """Routes them, and lets those set out that are claimed at once."""
 
-        def run(at_once: AtOnce | None) -> Routed:
-            return self._store.transact(
-                lambda tx: route(
-                    tx,
-                    events,
-                    rejections,
-                    ring=self._ring,
-                    rejected_per_day=self._rejected_per_day,
-                    clock=self._clock,
-                    at_once=at_once,
-                    tally=self._tally,
-                    takes_in_ahead=self._takes_in_ahead,
-                )
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is routed in one transaction."""
+
+    events: Sequence[Event]
+    rejections: Sequence[Rejection] = ()
+
+
+def _slices(events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Part]:
+    first, *others = range(0, max(len(events), 1), SLICE)
+    return [
+        Part(events[first : first + SLICE], rejections),
+        *(Part(events[start : start + SLICE]) for start in others),
+    ]
+
+
+def _smaller(part: Part, error: NotifyError) -> list[Part]:
+    """Return the parts to try in place of ``part``. Raises Unavailable where there is none.
+
+    Of a single event that the database refuses that is its rejection, and of such a rejection a plain one.
+    """
+    events, rejections = part.events, part.rejections
+    if isinstance(error, Crowded):
+        others = [e for e in events if e.client_id != error.client_id]
+        crowd = [e for e in events if e.client_id == error.client_id]
+        return [Part(others, rejections), Part(crowd)]
+    if isinstance(error, TooMuch):
+        if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to part
+            raise error
+    elif isinstance(error, Unavailable):
+        raise error
+    if rejections and events:
+        return [Part((), rejections), Part(events)]
+    if len(events) > 1:
+        middle = len(events) // 2
+        return [Part(events[:middle]), Part(events[middle:])]
+    if len(events) == 1:
+        return [Part((), [_refused(events[0], error)])]
+    if len(rejections) > 1:
+        middle = len(rejections) // 2
+        return [Part((), rejections[:middle]), Part((), rejections[middle:])]
+    if len(rejections) == 1 and rejections[0] != (plain := _plainly(rejections[0])):
+        return [Part((), [plain])]
+    raise Unavailable(f"A rejected event cannot be kept: {error}")
+
+
+def _refused(event: Event, error: NotifyError) -> Rejection:
+    return replace(conflict(event, canonical(event.body)), reason=str(error))
+
+
+def _route(
+    ctx: Context,
+    part: Part,
+    dispatcher: Dispatcher | None,
+    tally: AheadTally | None,
+    *,
+    takes_in_ahead: bool,
+) -> Routed:
+    """Route ``part``, and hand over what is claimed at once."""
+
+    def run(at_once: AtOnce | None) -> Routed:
+        return ctx.store.transact(
+            lambda tx: route(
+                tx,
+                part.events,
+                part.rejections,
+                ring=ctx.settings.ring,
+                rejected_per_day=ctx.settings.rejected_per_day,
+                clock=ctx.clock,
+                at_once=at_once,
+                tally=tally,
+                takes_in_ahead=takes_in_ahead,
             )
+        )
 
-        found = self._courier_with_room({e.client_id for e in events})
-        if found is None:
-            return run(None)
-        courier, at_once = found
-        # Whatever keeps them from being claimed, they are to be stored.
+    room = _room_of(dispatcher, {e.client_id for e in part.events})
+    if dispatcher is None or not any(room.values()):
+        return run(None)
+    # Whatever keeps them from being claimed, they are to be stored.
+    try:
+        routed = run(AtOnce(ctx.settings, room))
+    except Crowded:
+        raise
+    except (BadRow, TooMuch) as error:
+        log.warning("ingest.runs_again_without_claim", extra={"error": str(error)})
+        return run(None)
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("ingest.runs_again_without_claim")
+        return run(None)
+    if routed.claim is not None:
         try:
-            routed = run(at_once)
-        except Crowded:
-            raise
-        except (BadRow, TooMuch) as error:
-            log.warning("ingest.runs_again_without_claim", extra={"error": str(error)})
-            return run(None)
-        except Unavailable:
-            raise
-        except Exception:
-            log.exception("ingest.runs_again_without_claim")
-            return run(None)
-        if routed.claim is not None:
-            try:
-                courier.carry(routed.claim)
-            except Exception:  # SWEEP rings for them when their lease is over
-                log.exception("ingest.not_handed_over")
-        return routed
+            dispatcher.carry(routed.claim)
+        except Exception:  # SWEEP rings for them when their lease is over
+            log.exception("ingest.not_handed_over")
+    return routed
 
-    def _name_the_clock(self, now: datetime) -> None:
-        """Says so, now and then, where it is the database's clock that most events disagree with."""
-        tally = self._tally
-        if tally is None or not tally.is_database_behind:
-            return
-        if (at := self._clock()) < self._complains_again_at:
-            return
-        self._complains_again_at = at + COMPLAIN_EVERY
+
+def _room_of(dispatcher: Dispatcher | None, client_ids: Collection[int]) -> Mapping[int, int]:
+    """Return how many more ``dispatcher`` takes of each client."""
+    if dispatcher is None:
+        return {}
+    try:
+        return dispatcher.room(client_ids)
+    except Exception:
+        log.exception("ingest.no_courier")
+        return {}
+
+
+def _name_the_clock(tally: AheadTally, now: datetime, at: float) -> None:
+    """Say so, now and then, where it is the database's clock that most events disagree with."""
+    if tally.is_database_behind and tally.may_complain(at):
         log.error(
             "database.clock_behind",
             extra={
@@ -250,67 +288,12 @@ class Router:
             },
         )
 
-    def _courier_with_room(self, client_ids: Collection[int]) -> tuple[Carrier, AtOnce] | None:
-        """The courier, and how much it takes of these clients; None where nothing is to be claimed."""
-        if self._departures is None:
-            return None
-        try:
-            courier = self._departures.courier()
-            most = courier.room(client_ids)
-        except Exception:
-            log.exception("ingest.no_courier")
-            return None
-        return (courier, AtOnce(self._departures.knobs, most)) if any(most.values()) else None
-
-    def _halve(
-        self, events: Sequence[Event], rejections: Sequence[Rejection], error: NotifyError
-    ) -> list[Routed]:
-        if rejections and events:
-            return self._slice((), rejections) + self._slice(events, ())
-        if len(events) > 1:
-            middle = len(events) // 2
-            return self._slice(events[:middle], ()) + self._slice(events[middle:], ())
-        if len(events) == 1:
-            return self._slice((), [self._refused(events[0], error)])
-        if len(rejections) > 1:
-            middle = len(rejections) // 2
-            return self._slice((), rejections[:middle]) + self._slice((), rejections[middle:])
-        if len(rejections) == 1 and rejections[0] != (plain := _plainly(rejections[0])):
-            return self._slice((), [plain])
-        raise Unavailable(f"A rejected event cannot be kept: {error}")
-
-    def _refused(self, event: Event, error: NotifyError) -> Rejection:
-        return replace(conflict(event, canonical(event.body)), reason=str(error))
-
-
-class Carrier(Protocol):
-    """What makes this process's requests to PagerDuty."""
-
-    def room(self, client_ids: Iterable[int]) -> Mapping[int, int]:
-        """How many more of each client may be claimed now."""
-        ...
-
-    def carry(self, claim: Claim) -> None:
-        """Takes over a claim."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Departures:
-    """How first attempts are claimed in the transaction that makes them, and who sends them.
-
-    ``courier`` gives the process's, which may be made by it.
-    """
-
-    courier: Callable[[], Carrier]
-    knobs: Knobs
-
 
 @dataclass(frozen=True, slots=True)
 class AtOnce:
     """That so many of each client's may be claimed in the transaction that makes them."""
 
-    knobs: Knobs
+    settings: ServiceSettings
     most: Mapping[int, int]
 
 
@@ -326,7 +309,7 @@ def route(
     tally: AheadTally | None = None,
     takes_in_ahead: bool = False,
 ) -> Routed:
-    """One transaction's worth of ingest: see ``Router``. ``at_once``: some of what it makes it claims.
+    """One transaction's worth of ingest: see ``ingest``. ``at_once``: some of what it makes it claims.
 
     ``tally`` counts whose clock is wrong. ``takes_in_ahead``: the events were kept apart, and are no more.
     """
@@ -413,7 +396,7 @@ def _claimed(
         )
         for place in chosen
     ]
-    return claim_new(tx, made, at_once.knobs)
+    return claim_new(tx, made, at_once.settings)
 
 
 def _stored(

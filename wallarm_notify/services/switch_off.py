@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.integration import Stored
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store, Transaction
 
 INTEGRATION_TYPE: Final = "pager_duty"
@@ -44,7 +44,7 @@ class SwitchingOff:
     def __init__(
         self,
         store: Store,
-        doorbell: Doorbell,
+        doorbell: Publisher,
         *,
         ring: timedelta,
     ) -> None:
@@ -80,7 +80,7 @@ class SwitchingOff:
         further: Sequence[Notification] = (),
     ) -> SwitchedOff:
         """After the commit: rings for who is ``told`` and what else follows, and cancels what waits."""
-        self._doorbell.ring(messages([*told, *further], now))
+        self._doorbell.publish(messages([*told, *further], now))
 
         def cancel(tx: Transaction) -> int:
             rows = [
