@@ -22,8 +22,9 @@ from benchmarks.parts import BATCH, Desk, Silence, answered
 from benchmarks.stage import Void, say, stage
 from benchmarks.stored import store
 from wallarm_notify.schemas import read_call
-from wallarm_notify.services.deliver import claim, record
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.claim import claim
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.record import record
 from wallarm_notify.store.queries import Queries
 
 EXPLAIN: Final = b"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF) "

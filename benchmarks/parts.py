@@ -28,8 +28,9 @@ from wallarm_notify.domain.outcome import Answer, Attempt
 from wallarm_notify.domain.sending import Claim
 from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.schemas import read_call
-from wallarm_notify.services.deliver import claim, record
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.claim import claim
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.record import record
 
 INTEGRATIONS: Final = 1000
 BATCH: Final = 100

@@ -7,7 +7,7 @@ from wallarm_notify import task_names
 from wallarm_notify.broker.app import app
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.notification import START_WITHIN
-from wallarm_notify.services.deliver import claim
+from wallarm_notify.services.claim import claim
 
 log = logging.getLogger(__name__)
 

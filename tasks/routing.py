@@ -19,8 +19,8 @@ from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.schemas import read_call
 from wallarm_notify.schemas.call_text import read_calls_or_texts
-from wallarm_notify.services.route import Routed
-from wallarm_notify.services.route import ingest as ingest_events
+from wallarm_notify.services.ingest import ingest as ingest_events
+from wallarm_notify.services.routing import Routed
 
 log = logging.getLogger(__name__)
 

@@ -29,15 +29,15 @@ from wallarm_notify.entrypoints.cli.criteria import (
 )
 from wallarm_notify.schemas import read_event
 from wallarm_notify.sender.recording import Recording
+from wallarm_notify.services.claim import claim
 from wallarm_notify.services.context import Context, ServiceSettings
-from wallarm_notify.services.deliver import claim
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.review import Review, Reviewed
-from wallarm_notify.services.route import Routed, ingest
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher, generate
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.message import Message
     from wallarm_notify.domain.sending import Claim, Sending
     from wallarm_notify.domain.set_aside import TriedCall
+    from wallarm_notify.services.routing import Routed
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ from wallarm_notify.broker.app import CeleryDoorbell
 from wallarm_notify.pagerduty.client import Poster
 from wallarm_notify.sender.dispatcher import Courier
 from wallarm_notify.sender.recording import Recording
-from wallarm_notify.services import deliver, route
+from wallarm_notify.services import claim, ingest, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,10 +148,10 @@ def _wrap_publish(owner: Any) -> None:
 if _armed:
     _wrap_step(routing, "ingest_events", "ingest")
     _wrap(routing, "ingest_events", before="ingest.begun")
-    _wrap(route, "route", after="ingest.before_commit")
+    _wrap(ingest, "route", after="ingest.before_commit")
     _wrap(delivery, "claim", before="claim.begun", after="claim.committed")
-    _wrap(deliver, "take", after="claim.before_commit")
-    _wrap(deliver, "write_down", after="record.before_commit")
+    _wrap(claim, "take", after="claim.before_commit")
+    _wrap(record, "write_down", after="record.before_commit")
     _wrap(Courier, "carry", before="courier.handed")
     _wrap(Poster, "begin", before="send.begun")
     _wrap_wait("send.answered")

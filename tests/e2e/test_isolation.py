@@ -12,7 +12,7 @@ from build import Bell, a_trigger_draft, criteria_of
 from build import an_event as an_accepted_event
 
 from e2e.system import System, a_key, an_event, eventually, sandbox_times
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from odd_events import with_odd
 from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.domain.set_aside import DEATHS, TriedCall
 from wallarm_notify.schemas.call_text import read_call_text
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,8 +22,9 @@ from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.entrypoints.cli.options import read_duration, read_since
 from wallarm_notify.entrypoints.cli.output import percent_of
 from wallarm_notify.entrypoints.metrics import exposition
-from wallarm_notify.services.deliver import claim, record
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.claim import claim
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.record import record
 from wallarm_notify.settings import settings
 
 if TYPE_CHECKING:

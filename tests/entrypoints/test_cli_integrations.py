@@ -13,7 +13,7 @@ import pytest
 from build import an_event, eventually
 
 from entrypoints.command_line import COMMAND, KEY, MASKED
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine

@@ -9,7 +9,7 @@ import pytest
 from build import an_event
 
 from wallarm_notify.entrypoints.cli.options import read_since
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine

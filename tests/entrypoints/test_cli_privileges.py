@@ -14,8 +14,8 @@ from entrypoints.conftest import command_line
 from entrypoints.test_cli_program import every_command
 from wallarm_notify.schemas import read_call
 from wallarm_notify.services.follow_clock import follow_clock
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.prune import prune
-from wallarm_notify.services.route import ingest
 from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.services.take_in_ahead import take_in_ahead
 from wallarm_notify.store.encryption import generate

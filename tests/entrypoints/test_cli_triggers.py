@@ -12,7 +12,7 @@ from build import an_event_for
 
 from wallarm_notify.domain.condition import Condition
 from wallarm_notify.domain.filters import FILTERS
-from wallarm_notify.services.route import ingest as ingest_events
+from wallarm_notify.services.ingest import ingest as ingest_events
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine

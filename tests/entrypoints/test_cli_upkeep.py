@@ -12,7 +12,7 @@ from build import a_rejection, a_user_event, an_attack, an_event
 from cryptography.fernet import Fernet
 
 from wallarm_notify.domain.client import CLOUD_ADDRESSES
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.settings import settings
 from wallarm_notify.store.migrations import newest
 

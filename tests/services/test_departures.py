@@ -28,8 +28,8 @@ from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import START_WITHIN, State
-from wallarm_notify.services import route
-from wallarm_notify.services.route import FEW, SOON, Routed
+from wallarm_notify.services import ingest as ingestion
+from wallarm_notify.services.inline_dispatch import FEW, SOON
 from wallarm_notify.settings import Settings
 from wallarm_notify.store.encryption import generate
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.event import Event, Rejection
     from wallarm_notify.domain.sending import Claim, Sending
+    from wallarm_notify.services.routing import Routed
     from wallarm_notify.store import Store
 
 
@@ -86,7 +87,7 @@ def ingest_here(
     pace: int = 100,
 ) -> list[Routed]:
     ctx = replace(bench.with_settings(pace_per_minute=pace), store=store or bench.store)
-    return route.ingest(ctx, events, rejections, dispatcher=courier)
+    return ingestion.ingest(ctx, events, rejections, dispatcher=courier)
 
 
 def ids_of(sendings: Sequence[Sending]) -> list[int]:
@@ -196,8 +197,8 @@ def test_one_client_for_which_there_is_no_room_keeps_no_other_from_it(
 def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.SHARED", 20)
-    monkeypatch.setattr("wallarm_notify.services.route.FEW", 15)
+    monkeypatch.setattr("wallarm_notify.services.routing.SHARED", 20)
+    monkeypatch.setattr("wallarm_notify.services.inline_dispatch.FEW", 15)
     for _ in range(10):
         bench.integration(client_id=1)
     other = bench.integration(client_id=2)
@@ -212,13 +213,13 @@ def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
 def test_many_clients_of_whom_none_is_a_crowd_are_routed_together(
     bench: Bench, courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.SHARED", 20)
+    monkeypatch.setattr("wallarm_notify.services.routing.SHARED", 20)
     for client in range(1, 31):
         bench.integration(client_id=client)
     events = [an_event(client_id=client) for client in range(1, 31)]
     (routed,) = ingest_here(bench, courier, events)
     assert routed.matched == 30
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 7)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 7)
     results = ingest_here(bench, courier, [an_event(client_id=e.client_id) for e in events])
     assert sum(r.matched for r in results) == 30
     assert len(results) <= 8
@@ -521,7 +522,7 @@ def test_a_transaction_that_took_long_claims_none_as_it_would_begin_too_late(
 
 
 @pytest.mark.parametrize("error", [BadRow("no such thing"), TooMuch("it took too long")])
-@pytest.mark.parametrize("query", ["candidates_of", "cargo", "turns_at_hand", "save_turns"])
+@pytest.mark.parametrize("query", ["candidates_of", "turns_at_hand", "save_turns"])
 def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_rung_for(
     bench: Bench,
     courier: Courier,
@@ -565,7 +566,7 @@ def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_enqu
     monkeypatch.setattr("wallarm_notify.bootstrap.Poster", poster)
     parts = Wiring(Settings(database_url=bench.url, secret_keys=generate()), delivers=True)
     ctx = replace(parts.context, publisher=bench.bell)
-    (routed,) = route.ingest(ctx, [an_event()], (), dispatcher=parts.dispatcher)
+    (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.dispatcher)
     parts.store.close()
     assert (routed.matched, bench.bell.ids()) == (1, stored(bench))
 

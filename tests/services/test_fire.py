@@ -24,13 +24,13 @@ from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.trigger import TriggerChange
 from wallarm_notify.domain.window import cell_of, quiet_of, window_of
 from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.resubmit import resubmit_event
-from wallarm_notify.services.route import ingest
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.trigger import Trigger
-    from wallarm_notify.services.route import Routed
+    from wallarm_notify.services.routing import Routed
 
 HOUR = timedelta(hours=1)
 
@@ -309,7 +309,7 @@ def test_what_is_counted_already_costs_nothing(bench: Bench) -> None:
 def test_too_many_notifications_of_firings_are_made_in_parts(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 5)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 5)
     trigger = bench.trigger(
         *(bench.integration() for _ in range(3)), condition="blacklist_ip_added"
     )
@@ -322,7 +322,7 @@ def test_too_many_notifications_of_firings_are_made_in_parts(
 def test_a_batch_that_counts_for_too_many_triggers_is_counted_in_parts_and_exactly(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 10)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 10)
     integration = bench.integration(subscribe=())
     made = [bench.trigger(integration, threshold="15 in 1h") for _ in range(3)]
     results = ingest(bench.ctx, attacks(16, now()), [])
@@ -334,7 +334,7 @@ def test_a_batch_that_counts_for_too_many_triggers_is_counted_in_parts_and_exact
 def test_what_is_too_much_is_known_before_anything_is_locked_or_written(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 10)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 10)
     bench.trigger(*(bench.integration() for _ in range(6)), condition="blacklist_ip_added")
     bench.trigger(threshold="0 in 1h")
     events = [an_event_for("blacklist_ip_added") for _ in range(2)]

@@ -16,8 +16,8 @@ from meanwhile import overlapping
 from wallarm_notify.domain.clock import set_back_by
 from wallarm_notify.domain.sending import Claim
 from wallarm_notify.domain.set_aside import TriedCall
-from wallarm_notify.services.deliver import write_down
 from wallarm_notify.services.follow_clock import _notice, follow_clock
+from wallarm_notify.services.record import write_down
 from wallarm_notify.services.sweep import sweep as run_sweep
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.schemas import read_call, value_hash
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from build import Bench

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build import Bench, a_rejection, an_event, eventually
 
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Rejection

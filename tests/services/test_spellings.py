@@ -14,8 +14,8 @@ from build import a_rejection, an_event, an_event_object
 from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.schemas import read_event
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.resubmit import rejected_body, resubmit_event
-from wallarm_notify.services.route import ingest
 
 if TYPE_CHECKING:
     from build import Bench

@@ -7,7 +7,7 @@ from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.firing import Firing
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.message import attempt_words, counted, notification_words
-from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.notification import NewNotification, Notification
 from wallarm_notify.domain.retry import ATTEMPTS
 
 SLOW: timedelta = timedelta(seconds=1)
@@ -62,12 +62,11 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A notification and what it is made of; its id is its place in the batch until it is stored."""
+    """A notification that is about to be stored, and what it is made of."""
 
-    notification: Notification
+    notification: NewNotification
     event: Event
-    firing: Firing | None
-    origin: str
+    firing: Firing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +101,3 @@ class Claim:
             if number:
                 text += f", {number} {word}"
         return text
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """The settings that delivery goes by."""
-
-    lease: timedelta
-    ring: timedelta
-    pace_per_minute: int
-    retry_time_scale: float

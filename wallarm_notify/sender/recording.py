@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.domain.sending import Sending
-from wallarm_notify.services import deliver
+from wallarm_notify.services.bulkheads import mark_slow
+from wallarm_notify.services.claim import put_back
 from wallarm_notify.services.context import Context
 from wallarm_notify.services.next_links import NextLinks
+from wallarm_notify.services.record import follow_up, record
 
 
 class Recording:
@@ -23,9 +25,9 @@ class Recording:
         lanes: Mapping[int, str] | None = None,
     ) -> None:
         """Store attempts and what follows from them. Raises Unavailable; the same again is harmless."""
-        recorded = deliver.record(self._ctx, attempts)
+        recorded = record(self._ctx, attempts)
         self._next_links.add(recorded.next_links, recorded.now)
-        deliver.follow_up(self._ctx, attempts, recorded, set(slow), lanes)
+        follow_up(self._ctx, attempts, recorded, set(slow), lanes)
 
     def ring_gathered(self, *, at_once: bool = False) -> float | None:
         """Enqueue the next links that have gathered: see ``NextLinks.ring``."""
@@ -33,8 +35,8 @@ class Recording:
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
         """Set integrations apart whose answer is outstanding for a second."""
-        deliver.mark_slow(self._ctx, integration_ids)
+        mark_slow(self._ctx, integration_ids)
 
     def put_back(self, sendings: Sequence[Sending], *, behind_lane: bool) -> None:
         """Give back claims whose requests were not begun."""
-        deliver.put_back(self._ctx, sendings, behind_bulkhead=behind_lane)
+        put_back(self._ctx, sendings, behind_bulkhead=behind_lane)

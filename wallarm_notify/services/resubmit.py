@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.message import messages
-from wallarm_notify.services.route import Routed, route
+from wallarm_notify.services.routing import Routed, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def resubmit_event(ctx: Context, rejected_id: int, event: Event) -> Routed:
     def work(tx: Transaction) -> Routed:
         _standing(tx, rejected_id)
         tx.mark_resubmitted(rejected_id, event.id)
-        routed = route(tx, [event], (), ring=ctx.settings.ring)
+        routed = route(tx, [event], (), ctx)
         if routed.duplicates:
             raise _StillRejected(
                 f"Event {event.id} was taken in before with this very body; rejected event "

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from wallarm_notify.domain.event import Event, Rejection
     from wallarm_notify.services.context import Context
-    from wallarm_notify.services.route import Routed
+    from wallarm_notify.services.routing import Routed
     from wallarm_notify.store import Transaction
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from wallarm_notify.domain.crossing import Near
 from wallarm_notify.domain.window import CELLS, CellChange, CellKey, Reach, in_stretches
-from wallarm_notify.services.fire import fire, matches
+from wallarm_notify.services.fire_triggers import fire, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

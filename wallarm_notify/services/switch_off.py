@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.message import messages
-from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
+from wallarm_notify.domain.notification import Notification, State, ended, fresh
 from wallarm_notify.services.announce import announce, own_event
 
 if TYPE_CHECKING:
@@ -61,13 +61,15 @@ class SwitchingOff:
         its own notification comes a moment after the others.
         """
         event = self._event(stored, event_type, at=tx.now, told=told)
-        last = NewNotification(
+        last = fresh(
             client_id=stored.client_id,
             integration_id=stored.id,
             event_id=event.id,
             severity=event.severity,
             disablings=stored.disablings + 1,
             last=True,
+            now=tx.now,
+            ring=self._ring,
         )
         itself = stored.enabled and event.subscription in stored.subscriptions
         return announce(tx, [event], self._ring, but=stored.id, also=[last] if itself else [])

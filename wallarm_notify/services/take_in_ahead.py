@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.errors import TooMuch
-from wallarm_notify.services.route import ingest
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
