@@ -21,9 +21,11 @@ from benchmarks.ours import event
 from benchmarks.parts import BATCH, Desk, Silence, answered
 from benchmarks.stack import benchmark_stack, say
 from benchmarks.stored import store
-from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.schemas.read import read_call
+from wallarm_notify.services.claim import claim
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.record import record
 from wallarm_notify.store.queries import Queries
 
 EXPLAIN: Final = b"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF) "
@@ -56,21 +58,19 @@ def explained(number: int) -> list[tuple[str, str, str]]:
         one.make_integrations(INTEGRATIONS)
         store(one, number, newest=timedelta(days=1), oldest=timedelta(days=89))
         bell, desk = Silence(), Desk()
-        routing = Wiring(one.wiring.settings, delivers=True)
-        vars(routing).update(_bell=bell, dispatcher=desk)
         vars(one.wiring)["_bell"] = bell
         found: list[tuple[str, str, str]] = []
         for first in (0, BATCH):  # the first warms plans and caches
             found.clear()
             with _noted("route", found):
-                routing.router.ingest(*_call(first))
+                ingest(one.wiring.context, *_call(first), dispatcher=desk)
             sent = desk.taken()
-            one.wiring.router.ingest(*_call(2 * BATCH + first))
+            ingest(one.wiring.context, *_call(2 * BATCH + first))
             with _noted("claim by message", found):
-                claim = one.wiring.delivery.claim(bell.taken())
+                claimed = claim(one.wiring.context, bell.taken())
             with _noted("record", found):
-                one.wiring.delivery.record(answered(sent))
-            one.wiring.delivery.record(answered(claim))
+                record(one.wiring.context, answered(sent))
+            record(one.wiring.context, answered(claimed))
         return found
 
 

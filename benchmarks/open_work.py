@@ -38,8 +38,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -57,6 +56,7 @@ from wallarm_notify.domain.notification import (
     claimed,
     fresh,
     recorded,
+    stored,
 )
 from wallarm_notify.domain.outcome import Delivered, Outcome, RetryLater
 from wallarm_notify.store import migrations
@@ -224,10 +224,8 @@ class Today(RoutingQueries):
 class Narrow(Queries):
     """The same with a table of open work."""
 
-    def insert_notifications(
-        self, new: Sequence[NewNotification], rows: Sequence[Notification]
-    ) -> list[int | None]:
-        """Makes notifications and their open work; their ids."""
+    def insert_notifications(self, new: Sequence[NewNotification]) -> list[Notification | None]:
+        """Makes notifications and their open work; how each stands then."""
         values: dict[str, list[Any]] = {
             "client_id": [n.client_id for n in new],
             "integration_id": [n.integration_id for n in new],
@@ -250,9 +248,9 @@ class Narrow(Queries):
             (str(row["event_id"]).replace("-", ""), row["integration_id"], row["origin"]): row["id"]
             for row in inserted
         }
-        numbers = [ids[n.event_id.hex, n.integration_id, n.origin] for n in new]
-        self._open([replace(row, id=number) for row, number in zip(rows, numbers, strict=True)])
-        return list(numbers)
+        made = [stored(n, ids[n.event_id.hex, n.integration_id, n.origin]) for n in new]
+        self._open(made)
+        return list(made)
 
     def _open(self, made: Sequence[Notification]) -> None:
         values: dict[str, list[Any]] = {
@@ -390,10 +388,9 @@ class Run:
             tx.commit()
 
     def _made(self) -> list[int]:
-        new = [_new() for _ in range(BATCH)]
         with self._transaction() as tx:
-            rows = [fresh(n, tx.now, RING) for n in new]
-            return [i for i in tx.insert_notifications(new, rows) if i is not None]
+            new = [_new(tx.now) for _ in range(BATCH)]
+            return [n.id for n in tx.insert_notifications(new) if n is not None]
 
     def _attempted(self, ids: Sequence[int], *, last: bool) -> None:
         with self._transaction() as tx:
@@ -575,14 +572,16 @@ def _sizes(server: Server, layout: str) -> dict[str, dict[str, int]]:
     }
 
 
-def _new() -> NewNotification:
+def _new(now: datetime) -> NewNotification:
     whose = random.randint(1, INTEGRATIONS)  # noqa: S311 - anyone's
-    return NewNotification(
+    return fresh(
         client_id=whose,
         integration_id=whose,
         event_id=UUID(bytes=random.randbytes(16)),  # noqa: S311 - as good as any
         severity=Severity.ERROR,
         disablings=0,
+        now=now,
+        ring=RING,
     )
 
 

@@ -23,12 +23,16 @@ from typing import Any, Final
 from benchmarks.contenders import nothing
 from benchmarks.ours import event
 from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
-from wallarm_notify.bootstrap import Wiring, request_settings_of
+from wallarm_notify.bootstrap import request_settings_of
 from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.outcome import Answer, Attempt
 from wallarm_notify.domain.sending import Claim
+from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.pagerduty.request import request_of
 from wallarm_notify.schemas.read import read_call
+from wallarm_notify.services.claim import claim
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.record import record
 
 INTEGRATIONS: Final = 1000
 BATCH: Final = 100
@@ -43,14 +47,24 @@ BY_MESSAGE: Final = ("route without a claim", "claim by message")
 
 
 class Silence:
-    """A doorbell that keeps what it was to ring for."""
+    """A publisher that keeps what it was to enqueue."""
 
     def __init__(self) -> None:
         self.ids: list[int] = []
 
-    def ring(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message]) -> None:
         """Keeps the ids."""
         self.ids += [i for message in messages for i in message.ids]
+
+    def length(self, *, first: bool) -> int | None:
+        """Return 0: nothing waits anywhere."""
+        del first
+        return 0
+
+    def enqueue(self, call: TriedCall) -> bool:
+        """Take ``call``."""
+        del call
+        return True
 
     def taken(self) -> list[int]:
         """Those kept since the last time."""
@@ -161,14 +175,12 @@ def _worked_off(one: BenchmarkStack, batches: int) -> Clock:
     bell, desk = Silence(), Desk()
     # The tasks between the parts are Celery's, which is counted apart.
     vars(one.wiring)["_bell"] = bell
-    routing = Wiring(one.wiring.settings, delivers=True)
-    vars(routing).update(_bell=bell, dispatcher=desk)
     clock = Clock()
     for number in range(WARM + batches):
         if number == WARM:
             say(f"measuring {batches} batches")
             clock = Clock()
-        _batch(one, routing, desk, clock, number)
+        _batch(one, desk, clock, number)
         _by_message(one, bell, clock, number)
     return clock
 
@@ -178,14 +190,14 @@ def _events(number: int) -> list[dict[str, Any]]:
     return [event(first + n, (first + n) % INTEGRATIONS + 1) for n in range(BATCH)]
 
 
-def _batch(one: BenchmarkStack, routing: Wiring, desk: Desk, clock: Clock, number: int) -> None:
+def _batch(one: BenchmarkStack, desk: Desk, clock: Clock, number: int) -> None:
     body = json.dumps([[], {"events": _events(number)}, {}])
     with clock.part("decode"):
         call = json.loads(body)
     with clock.part("validate"):
         events, rejections = read_call(call[0], call[1])
     with clock.part("route"):
-        routing.router.ingest(events, rejections)
+        ingest(one.wiring.context, events, rejections, dispatcher=desk)
     claim = desk.taken()
     settings = request_settings_of(one.wiring.settings)
     with clock.part("render"):
@@ -201,12 +213,12 @@ def _by_message(one: BenchmarkStack, bell: Silence, clock: Clock, number: int) -
     events, rejections = read_call((), {"events": _events(number)})
     route, claim_it = BY_MESSAGE
     with clock.part(route):
-        one.wiring.router.ingest(events, rejections)
+        ingest(one.wiring.context, events, rejections)
     with clock.part(claim_it):
-        claim = one.wiring.delivery.claim(bell.taken())
-    attempts = answered(claim)
+        claimed = claim(one.wiring.context, bell.taken())
+    attempts = answered(claimed)
     with clock.part("record"):
-        one.wiring.delivery.record(attempts)
+        record(one.wiring.context, attempts)
 
 
 def answered(claim: Claim) -> list[Attempt]:

@@ -21,8 +21,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from benchmarks.parts import Silence
 from wallarm_notify.devstack.stack import database
-from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.services.review import Review
 from wallarm_notify.store import Store, migrations
@@ -54,13 +54,6 @@ FILL = """
     ORDER BY m, i.id"""
 
 
-class _Silence:
-    """A doorbell that nobody hears."""
-
-    def ring(self, messages: Sequence[Message]) -> None:
-        """Nothing."""
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fills, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -86,7 +79,7 @@ def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
         counters = _fill(url, integrations, case=case)
         review = Review(
             Store(make_engine(url)),
-            _Silence(),
+            Silence(),
             policy=Policy(),
             ring=timedelta(seconds=15),
             interval=timedelta(),

@@ -7,6 +7,7 @@ from wallarm_notify import task_names
 from wallarm_notify.broker.app import app
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.notification import START_WITHIN
+from wallarm_notify.services.claim import claim
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +22,10 @@ def deliver(ids: list[int], links: list[int] | None = None) -> str:
     dispatcher = wiring().dispatcher
     dispatcher.wait_for_room(START_WITHIN.total_seconds())
     try:
-        claim = wiring().delivery.claim(ids, links)
+        claimed = claim(wiring().context, ids, links)
     except Unavailable as error:
-        # The message is only a doorbell: SWEEP rings again for what stays due.
+        # A message only wakes somebody up: SWEEP enqueues again what stays due.
         log.warning("delivery.not_claimed", extra={"error": str(error)})
         return f"not now: {error}"
-    dispatcher.dispatch(claim)
-    return claim.words
+    dispatcher.dispatch(claimed)
+    return claimed.words

@@ -19,6 +19,8 @@ from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.schemas.call_text import read_calls_or_texts
 from wallarm_notify.schemas.read import read_call
+from wallarm_notify.services.ingest import ingest as ingest_events
+from wallarm_notify.services.routing import Routed
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ def _take_in(events: Sequence[Event], rejections: Sequence[Rejection]) -> str:
     began, wait = time.monotonic(), 0.2
     while True:
         try:
-            results = wiring().router.ingest(events, rejections)
+            results = _take_in_once(events, rejections)
         except Exception as error:  # what ends by one is acknowledged, and lost
             if not isinstance(error, Unavailable):
                 log.exception("ingest.fault")
@@ -114,3 +116,14 @@ def _take_in(events: Sequence[Event], rejections: Sequence[Rejection]) -> str:
             wait = min(wait * 2, 5) * random.uniform(0.8, 1.2)  # noqa: S311 - so that workers part
         else:
             return "; ".join(result.words for result in results)
+
+
+def _take_in_once(events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
+    parts = wiring()
+    return ingest_events(
+        parts.context,
+        events,
+        rejections,
+        dispatcher=parts.inline_dispatcher,
+        tally=parts.ahead_tally,
+    )

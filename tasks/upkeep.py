@@ -8,6 +8,9 @@ from wallarm_notify.broker.app import app
 from wallarm_notify.broker.unread import bring_in
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.words import counted
+from wallarm_notify.services.prune import prune as run_prune
+from wallarm_notify.services.set_aside import try_again
+from wallarm_notify.services.sweep import sweep as run_sweep
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +20,8 @@ def sweep() -> str:
     """Enqueues again what is overdue and nobody is on."""
     unread = bring_in(app)
     try:
-        tried = wiring().try_set_aside_again()
-        words = wiring().sweep.run().words
+        tried = try_again(wiring().context)
+        words = run_sweep(wiring().context).words
         words += f", {counted(tried, 'call')} tried again" if tried else ""
         return words + (f", {counted(unread, 'message')} brought in" if unread else "")
     except NotifyError as error:
@@ -40,7 +43,7 @@ def review() -> str:
 def prune() -> str:
     """Deletes what ended longer ago than the retention."""
     try:
-        return wiring().prune().words
+        return run_prune(wiring().context).words
     except NotifyError as error:
         log.warning("prune.not_now", extra={"error": str(error)})
         return f"not now: {error}"

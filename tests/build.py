@@ -12,12 +12,13 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from wallarm_notify.devstack.processes import wait_until
+from wallarm_notify.domain.clock import AheadTally
 from wallarm_notify.domain.event import Event, Severity
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
-from wallarm_notify.domain.sending import Claim, Knobs, Sending
+from wallarm_notify.domain.sending import Claim, Sending
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.crossing import Crossing
 from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, TriggerDraft, check_criteria
@@ -29,18 +30,16 @@ from wallarm_notify.entrypoints.cli.criteria import (
 from wallarm_notify.schemas.read import read_event
 from wallarm_notify.sender.recorder import record_attempts
 from wallarm_notify.sender.retry_buffer import RetryBuffer
-from wallarm_notify.services.deliver import Delivery
-from wallarm_notify.services.follow_clock import FollowClock
+from wallarm_notify.services.bulkheads import mark_slow
+from wallarm_notify.services.claim import claim, put_back
+from wallarm_notify.services.context import Context, ServiceSettings
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.ledger import draw_up
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
 from wallarm_notify.services.replay import Replay
-from wallarm_notify.services.resubmit import Resubmit
 from wallarm_notify.services.review import Review, Reviewed
-from wallarm_notify.services.route import Routed, Router
-from wallarm_notify.services.sweep import Sweep
-from wallarm_notify.services.take_in_ahead import TakeInAhead
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher, generate
@@ -52,7 +51,10 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
     from wallarm_notify.domain.ledger import Ledger
+    from wallarm_notify.domain.sending import Claim, Sending
+    from wallarm_notify.domain.set_aside import TriedCall
     from wallarm_notify.domain.triggers.firing import Firing
+    from wallarm_notify.services.routing import Routed
 
 T = TypeVar("T")
 
@@ -320,30 +322,52 @@ class _Tripped:
 
 
 class Bell:
-    """A doorbell that remembers; ``lengths`` is what its queues claim to hold."""
+    """A publisher that remembers; ``lengths`` is what its queues claim to hold."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self.calls: list[TriedCall] = []
         self.lengths: dict[bool, int | None] = {True: 0, False: 0}
 
-    def ring(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message]) -> None:
         self.messages += messages
 
     def length(self, *, first: bool) -> int | None:
         return self.lengths[first]
 
+    def enqueue(self, call: TriedCall) -> bool:
+        self.calls.append(call)
+        return True
+
     def taken(self) -> list[Message]:
-        """What rang since the last look."""
+        """What was published since the last look."""
         messages, self.messages = self.messages, []
         return messages
 
     def ids(self) -> list[int]:
-        """The notifications rung for since the last look, in their order."""
+        """The notifications enqueued since the last look, in their order."""
         return [i for message in self.taken() for i in message.ids]
 
 
+def some_settings(**fields: Any) -> ServiceSettings:
+    """The settings of use cases as they are by default, but for the ``fields`` given."""
+    made = ServiceSettings(
+        ring=RING,
+        lease=LEASE,
+        pace_per_minute=100,
+        retry_time_scale=1.0,
+        rejected_per_day=0,
+        retention=RETENTION,
+        sweep_interval=timedelta(seconds=5),
+        review_interval=timedelta(minutes=1),
+        policy=Policy(),
+        cloud="us",
+    )
+    return replace(made, **fields)
+
+
 class Bench:
-    """The use cases over a real database, with a doorbell that remembers."""
+    """A context over a real database, with a publisher that remembers; and what tests ask of the database."""
 
     def __init__(self, url: str, *, fernet: str | None = None, pace: int = 100) -> None:
         self.url = url
@@ -351,26 +375,16 @@ class Bench:
         self.engine = make_engine(url)
         self.store = Store(self.engine, KeyCipher([self.fernet]))
         self.bell = Bell()
-        knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=pace, retry_time_scale=1.0)
-        self.router = Router(self.store, self.bell, ring=RING)
-        self.resubmit = Resubmit(self.store, self.bell, ring=RING)
-        self.delivery = Delivery(self.store, self.bell, knobs)
+        self.ctx = Context(self.store, self.bell, some_settings(pace_per_minute=pace))
         self.retries = RetryBuffer(self.bell)
+        self.tally = AheadTally()
         self.management = Management(self.store, self.bell, ring=RING)
         self.triggers = TriggerManagement(self.store, self.bell, ring=RING)
         self.replay = Replay(self.store, self.bell, ring=RING)
-        from_ahead = Router(self.store, self.bell, ring=RING, takes_in_ahead=True)
-        self.ahead = TakeInAhead(self.store, from_ahead)
-        self.clock = FollowClock(self.store, lease=LEASE, ring=RING)
-        self.sweep = Sweep(
-            self.store,
-            self.bell,
-            self.bell,
-            ring=RING,
-            interval=timedelta(seconds=5),
-            first=(self.clock.run,),
-            then=(self.ahead.run,),
-        )
+
+    def with_settings(self, **fields: Any) -> Context:
+        """The context, with these settings changed."""
+        return replace(self.ctx, settings=replace(self.ctx.settings, **fields))
 
     def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:
         """One review, a minute after the last one as far as it can tell."""
@@ -387,7 +401,7 @@ class Bench:
     def prune(self, works_for: timedelta = WORKS_FOR) -> Pruned:
         """One run, as if the last one had been long ago."""
         self.sql("DELETE FROM upkeep_runs")
-        return prune(self.store, retention=RETENTION, window=Policy().window, works_for=works_for)
+        return prune(self.ctx, works_for=works_for)
 
     def ledger(self) -> Ledger:
         return draw_up(self.store)
@@ -433,7 +447,7 @@ class Bench:
 
     def ingest(self, *events: Event, rejections: Sequence[Rejection] = ()) -> Routed:
         """Routes one slice of events."""
-        (routed,) = self.router.ingest(events, rejections)
+        (routed,) = ingest(self.ctx, events, rejections, tally=self.tally)
         return routed
 
     def made(self, number: int = 1, **fields: Any) -> list[int]:
@@ -448,8 +462,8 @@ class Bench:
         rows = self.sql("SELECT state, count(*) AS n FROM notifications GROUP BY state")
         return {row["state"]: row["n"] for row in rows}
 
-    def claim(self, ids: Iterable[int]) -> Claim:
-        return self.delivery.claim(list(ids))
+    def claim(self, ids: Iterable[int], links: Sequence[int] | None = None) -> Claim:
+        return claim(self.ctx, list(ids), links)
 
     def record(
         self,
@@ -458,14 +472,20 @@ class Bench:
         tokens: Mapping[int, str] | None = None,
     ) -> None:
         """Records as a worker's recorder does."""
-        record_attempts(self.delivery, self.retries, attempts, slow, tokens)
+        record_attempts(self.ctx, self.retries, attempts, slow, tokens)
+
+    def mark_slow(self, integration_ids: Iterable[int]) -> None:
+        mark_slow(self.ctx, integration_ids)
+
+    def put_back(self, sendings: Sequence[Sending], *, behind_bulkhead: bool) -> None:
+        put_back(self.ctx, sendings, behind_bulkhead=behind_bulkhead)
 
     def sent(
         self, ids: Iterable[int], answer: Answer | None = None, *, took: float = 0.1
     ) -> list[Attempt]:
         """Claims ``ids``, and records ``answer`` for each of them that was to be sent."""
-        claim = self.claim(ids)
-        attempts = [an_attempt(s, claim, answer, took=took) for s in claim.sendings]
+        claimed = self.claim(ids)
+        attempts = [an_attempt(s, claimed, answer, took=took) for s in claimed.sendings]
         self.record(attempts)
         return attempts
 
@@ -474,8 +494,8 @@ class Bench:
     ) -> list[Attempt]:
         """Attempts that began so long ago, each of a notification of its own."""
         pending = self.ingest(*(an_event(client_id=client_id) for _ in history)).pending
-        claim = self.claim(n.id for n in pending if n.integration_id == integration_id)
-        attempts = moved(claim, *history)
+        claimed = self.claim(n.id for n in pending if n.integration_id == integration_id)
+        attempts = moved(claimed, *history)
         self.record(attempts)
         self.bell.taken()
         return attempts

@@ -6,12 +6,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from build import eventually
 
 from wallarm_notify.domain.clock import since_boot
+from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Held:
                 setattr(over, name, copy(part))
                 getattr(over, name)._store = self
         over.store = self
+        over.ctx = replace(bench.ctx, store=self)  # type: ignore[arg-type]  # it is used like one
+        over.retries = RetryBuffer(over.bell)
         return over
 
 

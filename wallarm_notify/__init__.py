@@ -9,9 +9,9 @@ The way of an event::
                                   ^
                  beat: SWEEP rings for what is overdue and nobody is on; PRUNE ends retention
 
-- an event comes in: ``schemas`` reads it, ``services.route`` stores and matches it,
-  ``services.fire`` counts it for the client's triggers
-- a notification goes out: ``services.deliver`` claims it, ``sender.dispatcher`` sends it,
+- an event comes in: ``schemas`` reads it, ``services.ingest`` stores and matches it,
+  ``services.fire_triggers`` counts it for the client's triggers
+- a notification goes out: ``services.claim`` claims it, ``sender.dispatcher`` sends it,
   ``domain.outcome`` judges the answer, ``domain.retry`` says when it is tried again
 - what was forgotten is found: ``services.sweep``; what balances: ``services.ledger``
 

@@ -1,5 +1,6 @@
 """The only place where the parts of a process meet."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,10 +9,10 @@ from threading import RLock
 from typing import Any, Self, TypeVar, overload
 
 from wallarm_notify.domain.client import CLOUDS
+from wallarm_notify.domain.clock import AheadTally
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import REGIONS
 from wallarm_notify.domain.outcome import Answer
-from wallarm_notify.domain.sending import Knobs
 from wallarm_notify.pagerduty.client import HttpClient
 from wallarm_notify.pagerduty.exchange import HttpSettings
 from wallarm_notify.pagerduty.request import RequestSettings, request_with, test_alerts
@@ -20,27 +21,20 @@ from wallarm_notify.sender.in_flight import InFlight
 from wallarm_notify.sender.recorder import Recorder
 from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services.context import Context, ServiceSettings
-from wallarm_notify.services.deliver import Delivery
-from wallarm_notify.services.follow_clock import FollowClock
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.measure import Figures, measure
-from wallarm_notify.services.prune import Pruned, prune
 from wallarm_notify.services.replay import Replay
-from wallarm_notify.services.resubmit import Resubmit
-from wallarm_notify.services.resubmit_message import SET_ASIDE, UNDECODABLE, ResubmitMessage
 from wallarm_notify.services.review import Review
-from wallarm_notify.services.route import Departures, Router
 from wallarm_notify.services.send_test_alerts import Target, Testing
-from wallarm_notify.services.set_aside import try_again
-from wallarm_notify.services.sweep import Sweep
-from wallarm_notify.services.take_in_ahead import TakeInAhead
 from wallarm_notify.settings import Settings
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _making = RLock()
 
@@ -101,48 +95,10 @@ class Wiring:
         return CeleryDoorbell(app)
 
     @made_once
-    def router(self) -> Router:
-        """Ingest."""
-        return Router(
-            self.store,
-            self._bell,
-            ring=self.settings.ring,
-            departures=self._departures if self.delivers else None,
-            rejected_per_day=self.settings.rejected_per_day,
-        )
-
-    @made_once
-    def clock(self) -> FollowClock:
-        """The database's clock."""
-        return FollowClock(self.store, lease=self.settings.lease, ring=self.settings.ring)
-
-    @made_once
-    def ahead(self) -> TakeInAhead:
-        """Events that were kept apart."""
-        router = Router(
-            self.store,
-            self._bell,
-            ring=self.settings.ring,
-            rejected_per_day=self.settings.rejected_per_day,
-            takes_in_ahead=True,
-        )
-        return TakeInAhead(self.store, router)
-
-    @made_once
-    def delivery(self) -> Delivery:
-        """Claims and records."""
-        return Delivery(self.store, self._bell, knobs_of(self.settings))
-
-    @made_once
-    def _departures(self) -> Departures:
-        """How what this process routes is sent by itself."""
-        return Departures(lambda: self.dispatcher, knobs_of(self.settings))
-
-    @made_once
     def dispatcher(self) -> Dispatcher:
         """What sends this process's claims, and the recorder behind it."""
         in_flight = InFlight()
-        recorder = Recorder(in_flight, self.delivery, RetryBuffer(self._bell))
+        recorder = Recorder(in_flight, self.context, RetryBuffer(self._bell))
         return Dispatcher(
             HttpClient(http_settings_of(self.settings)),
             request_settings_of(self.settings),
@@ -150,22 +106,21 @@ class Wiring:
             recorder,
         )
 
-    @made_once
-    def sweep(self) -> Sweep:
-        """Beat's errand."""
-        return Sweep(
-            self.store,
-            self._bell,
-            self._bell,
-            ring=self.settings.ring,
-            interval=timedelta(seconds=self.settings.sweep_seconds),
-            first=(self.clock.run,),
-            then=(self.ahead.run,),
-        )
+    @property
+    def inline_dispatcher(self) -> Dispatcher | None:
+        """What sends first attempts of what this process routes; None: others send them."""
+        if not self.delivers:
+            return None
+        try:
+            return self.dispatcher
+        except Exception:  # whatever keeps them from being sent here, they are to be stored
+            log.exception("ingest.no_dispatcher")
+            return None
 
-    def try_set_aside_again(self) -> int:
-        """Beat's errand, beside SWEEP: calls that workers died of."""
-        return try_again(self.plain_store, self._bell)
+    @made_once
+    def ahead_tally(self) -> AheadTally:
+        """How many of the last minute's events, as this process counts them, were ahead of the database's clock."""
+        return AheadTally()
 
     @made_once
     def policy(self) -> Policy:
@@ -187,11 +142,6 @@ class Wiring:
         """What a monitoring system asks for."""
         return measure(self.plain_store)
 
-    def prune(self) -> Pruned:
-        """Ends retention."""
-        retention = timedelta(days=self.settings.retention_days)
-        return prune(self.store, retention=retention, window=self.policy.window)
-
     @made_once
     def management(self) -> Management:
         """Administrators' changes."""
@@ -206,21 +156,6 @@ class Wiring:
     def replay(self) -> Replay:
         """Sending anew."""
         return Replay(self.store, self._bell, ring=self.settings.ring)
-
-    @made_once
-    def resubmit(self) -> Resubmit:
-        """Rejected events, taken in after all."""
-        return Resubmit(self.store, self._bell, ring=self.settings.ring)
-
-    @made_once
-    def resubmit_message(self) -> ResubmitMessage:
-        """Undecodable messages, taken in after all."""
-        return ResubmitMessage(self.store, self.router, UNDECODABLE)
-
-    @made_once
-    def resubmit_set_aside(self) -> ResubmitMessage:
-        """Calls that are set aside, taken in after all."""
-        return ResubmitMessage(self.store, self.router, SET_ASIDE)
 
     @made_once
     def testing(self) -> Testing:
@@ -254,16 +189,6 @@ def request_settings_of(settings: Settings) -> RequestSettings:
         events_urls={region: settings.pagerduty_url(region) for region in REGIONS},
         console_urls={cloud: settings.console_host(cloud) for cloud in CLOUDS},
         cloud=settings.cloud,
-    )
-
-
-def knobs_of(settings: Settings) -> Knobs:
-    """The settings that delivery goes by."""
-    return Knobs(
-        lease=settings.lease,
-        ring=settings.ring,
-        pace_per_minute=settings.pace_per_minute,
-        retry_time_scale=settings.retry_time_scale,
     )
 
 

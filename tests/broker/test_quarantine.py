@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from build import Bell, some_settings
 from celery import Celery
 from kombu import Connection, Consumer, Queue
 
@@ -17,6 +18,7 @@ from wallarm_notify.broker.quarantine import RETURNED, Quarantine, is_returned, 
 from wallarm_notify.broker.redis_transport import NotingChannel, install
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.set_aside import DEATHS, TriedCall, next_of
+from wallarm_notify.services.context import Context
 from wallarm_notify.services.set_aside import try_again
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
@@ -200,17 +202,11 @@ def test_a_call_that_was_alone_at_three_deaths_is_set_aside_whole(
 
 def tried_again(worker: Worker, *, now: bool = True) -> list[TriedCall]:
     """What is enqueued again when an hour has passed (``now``), or has not."""
-    calls: list[TriedCall] = []
-
-    class Calls:
-        def enqueue(self, call: TriedCall) -> bool:
-            calls.append(call)
-            return True
-
     if now:
         worker.store.transact(lambda tx: tx._do("UPDATE quarantine SET retry_at = now()"))
-    assert try_again(worker.store, Calls()) == len(calls)
-    return calls
+    bell = Bell()
+    assert try_again(Context(worker.store, bell, some_settings())) == len(bell.calls)
+    return bell.calls
 
 
 @pytest.mark.parametrize("dies_again", [True, False])

@@ -10,15 +10,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks import delivery, routing
+from wallarm_notify.broker.app import CeleryDoorbell
 from wallarm_notify.pagerduty.client import HttpClient
+from wallarm_notify.sender import recorder
 from wallarm_notify.sender.dispatcher import Dispatcher
 from wallarm_notify.sender.retry_buffer import RetryBuffer
-from wallarm_notify.services import deliver, route
+from wallarm_notify.services import claim, ingest, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,18 +85,8 @@ def _may(name: str, times: int) -> bool:
     return False
 
 
-class PointedBell:
-    """A doorbell that marks what comes before and after it."""
-
-    def __init__(self, bell: Any, before: str, after: str) -> None:
-        self._bell = bell
-        self._before = before
-        self._after = after
-
-    def ring(self, messages: Sequence[Any]) -> None:
-        point(self._before)
-        self._bell.ring(messages)
-        point(self._after)
+_now = threading.local()
+"""``step`` is what this thread is doing: ``ingest`` or ``record``."""
 
 
 def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = None) -> None:
@@ -123,26 +117,46 @@ def _wrap_wait(name: str) -> None:
     HttpClient.wait = wait  # type: ignore[method-assign]
 
 
-def _give_pointed_bell(owner: Any, before: str, after: str) -> None:
-    """Lets ``owner``'s instances ring a doorbell that marks its points."""
-    whole = owner.__init__
+def _wrap_step(owner: Any, name: str, step: str) -> None:
+    """Lets what is published in a function, or method, of ``owner`` know in which step that is."""
+    whole = getattr(owner, name)
 
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        pointed = (PointedBell(a, before, after) if hasattr(a, "ring") else a for a in args)
-        whole(self, *pointed, **kwargs)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        _now.step = step
+        try:
+            return whole(*args, **kwargs)
+        finally:
+            _now.step = None
 
-    owner.__init__ = init
+    setattr(owner, name, wrapped)
+
+
+def _wrap_publish(owner: Any) -> None:
+    """Marks what comes before and after a publish: what a step has committed, and what follows from it."""
+    whole = owner.publish
+
+    def publish(self: Any, messages: Sequence[Any]) -> None:
+        step = getattr(_now, "step", None)
+        if step is not None:
+            point(f"{step}.committed")
+        whole(self, messages)
+        if step is not None:
+            point(f"{step}.rung")
+
+    owner.publish = publish
 
 
 if _armed:
-    _wrap(route.Router, "ingest", before="ingest.begun")
-    _wrap(route, "route", after="ingest.before_commit")
-    _wrap(deliver.Delivery, "claim", before="claim.begun", after="claim.committed")
-    _wrap(deliver, "take", after="claim.before_commit")
-    _wrap(deliver, "write_down", after="record.before_commit")
+    _wrap_step(routing, "ingest_events", "ingest")
+    _wrap(routing, "ingest_events", before="ingest.begun")
+    _wrap(ingest, "route", after="ingest.before_commit")
+    _wrap(delivery, "claim", before="claim.begun", after="claim.committed")
+    _wrap(claim, "take", after="claim.before_commit")
+    _wrap(record, "write_down", after="record.before_commit")
     _wrap(Dispatcher, "dispatch", before="courier.handed")
     _wrap(HttpClient, "begin", before="send.begun")
     _wrap_wait("send.answered")
-    _give_pointed_bell(route.Router, "ingest.committed", "ingest.rung")
-    # What follows from a record is enqueued with it, or when it has been buffered for a while.
-    _give_pointed_bell(RetryBuffer, "record.committed", "record.rung")
+    # What follows from a record is enqueued in it, or when it has gathered.
+    _wrap_step(recorder, "record_attempts", "record")
+    _wrap_step(RetryBuffer, "publish", "record")
+    _wrap_publish(CeleryDoorbell)

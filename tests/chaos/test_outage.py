@@ -21,6 +21,7 @@ from chaos.scene import AS_INSTALLED, Scene
 from wallarm_notify.broker.redis_transport import NotingChannel
 from wallarm_notify.domain.retry import CYCLES, WAITS
 from wallarm_notify.services import sweep
+from wallarm_notify.services.sweep import sweep as run_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,7 @@ def ring_for_everything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "ROUNDS", 10**6)
         patch.setattr(sweep, "LONG_QUEUE", 10**9)
-        rung = scene.system.wiring.sweep.run()
+        rung = run_sweep(scene.system.wiring.context)
     tell(rung.words)
 
 

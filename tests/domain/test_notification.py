@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,11 +10,11 @@ from build import LEASE, NOON, RING, a_notification
 
 from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import (
-    Candidate,
     NewNotification,
     Notification,
+    Row,
+    RowT,
     State,
-    Triage,
     carried_on,
     claimed,
     ended,
@@ -24,7 +24,7 @@ from wallarm_notify.domain.notification import (
     recorded,
     replayed,
     rung,
-    triage,
+    stored,
     waiting_for_turn,
 )
 from wallarm_notify.domain.outcome import Delivered, GaveUp, Outcome, RetryLater
@@ -44,23 +44,28 @@ def record(n: Notification, outcome: Outcome, *, current: bool = True) -> Notifi
     return recorded(n, outcome, current=current, answered_at=NOON, now=LATER, ring=RING)
 
 
-def changes(before: Notification, after: Notification) -> dict[str, Any]:
+def changes(before: RowT, after: RowT) -> dict[str, Any]:
     """What is different, by field."""
     return {
-        name: getattr(after, name)
-        for name in Notification.__slots__
-        if getattr(after, name) != getattr(before, name)
+        f.name: getattr(after, f.name)
+        for f in fields(before)
+        if getattr(after, f.name) != getattr(before, f.name)
     }
 
 
-def a_fresh(**fields: Any) -> Notification:
-    place = {"place": fields.pop("place")} if "place" in fields else {}
-    new = NewNotification(1, 7, UUID(int=1), Severity.ERROR, 3)
-    return fresh(replace(new, **fields), NOON, RING, **place)
+def a_fresh(**given: Any) -> NewNotification:
+    told: dict[str, Any] = {
+        "client_id": 1,
+        "integration_id": 7,
+        "event_id": UUID(int=1),
+        "severity": Severity.ERROR,
+        "disablings": 3,
+    }
+    return fresh(**(told | given), now=NOON, ring=RING)
 
 
 def test_a_new_notification_is_due_at_once_and_sweep_worries_a_ring_later() -> None:
-    assert a_fresh(place=5) == Notification(
+    assert stored(a_fresh(), 5) == Notification(
         id=5,
         integration_id=7,
         state=State.PENDING,
@@ -79,8 +84,30 @@ def test_a_new_notification_is_due_at_once_and_sweep_worries_a_ring_later() -> N
     )
 
 
-def test_the_only_one_of_a_batch_has_place_0() -> None:
-    assert a_fresh().id == 0
+@pytest.mark.parametrize("given", [{}, {"skipped": True}, {"last": True}])
+def test_a_notification_is_stored_as_it_was_made(given: dict[str, Any]) -> None:
+    new = claimed(a_fresh(**given), LATER, LEASE)
+    there = stored(new, 5)
+    assert {f.name: getattr(there, f.name) for f in fields(Row)} == {
+        f.name: getattr(new, f.name) for f in fields(Row)
+    }
+
+
+def test_a_claim_is_the_same_of_what_is_stored_and_of_what_is_not_yet() -> None:
+    new = a_fresh()
+    assert stored(claimed(new, LATER, LEASE), 5) == claimed(stored(new, 5), LATER, LEASE)
+
+
+def test_event_origin_and_integration_tell_notifications_apart() -> None:
+    new = [
+        a_fresh(),
+        a_fresh(event_id=UUID(int=2)),
+        a_fresh(origin="trigger:1"),
+        a_fresh(origin="trigger:2"),
+        a_fresh(integration_id=8),
+    ]
+    assert len({n.identity for n in new}) == len(new)
+    assert a_fresh(severity=Severity.INFO, skipped=True).identity == a_fresh().identity
 
 
 def test_a_notification_of_an_integration_that_is_off_has_ended_as_it_is_made() -> None:
@@ -256,109 +283,6 @@ def test_an_ended_one_is_nobodys_any_more() -> None:
     assert (n.finished_at, n.ring_at, n.lease_until) == (LATER, None, None)
 
 
-def a_candidate(**fields: Any) -> Candidate:
-    own = {name: fields.pop(name) for name in list(fields) if name in Notification.__slots__}
-    state = {"enabled": True, "disablings": 0, "generation": 0, "slow": False, "fingerprint": b"f"}
-    theirs = {
-        name.removeprefix("integration_"): value
-        for name, value in fields.items()
-        if name.removeprefix("integration_") in state
-    }
-    return Candidate(a_notification(**own), **{**state, **theirs})
-
-
-def fate(candidate: Candidate, *others: Candidate) -> str:
-    """In which heap of the triage a candidate landed."""
-    found = triage([candidate, *others], NOON)
-    heaps = {name: getattr(found, name) for name in Triage.__slots__}
-    mine = [
-        name for name, heap in heaps.items() if candidate in heap or candidate.notification in heap
-    ]
-    return mine[0] if mine else "left out"
-
-
-@pytest.mark.parametrize(
-    ("candidate", "heap"),
-    [
-        pytest.param(a_candidate(), "ready", id="due just now"),
-        pytest.param(a_candidate(due_at=NOON + SECOND / 1000), "early", id="due in a moment"),
-        pytest.param(a_candidate(lease_until=NOON + SECOND), "left out", id="leased"),
-        pytest.param(a_candidate(lease_until=NOON), "ready", id="lease just over"),
-        pytest.param(a_candidate(state=State.RETRYING), "ready", id="retrying"),
-        pytest.param(a_candidate(enabled=False), "cancel", id="disabled"),
-        pytest.param(
-            a_candidate(integration_disablings=1), "cancel", id="disabled and enabled since"
-        ),
-        pytest.param(a_candidate(fingerprint=None), "cancel", id="key wiped"),
-        pytest.param(
-            a_candidate(enabled=False, due_at=NOON + SECOND), "cancel", id="disabled and early"
-        ),
-        pytest.param(
-            a_candidate(enabled=False, lease_until=NOON + SECOND),
-            "left out",
-            id="disabled while a worker is on it",
-        ),
-        pytest.param(
-            a_candidate(last=True, enabled=False, disablings=2, integration_disablings=2),
-            "ready",
-            id="last notification of a disabled one",
-        ),
-        pytest.param(
-            a_candidate(last=True, enabled=True, integration_disablings=1),
-            "cancel",
-            id="last notification of an earlier disabling",
-        ),
-        pytest.param(
-            a_candidate(last=True, enabled=False, fingerprint=None),
-            "cancel",
-            id="last notification with its key wiped",
-        ),
-        pytest.param(a_candidate(lost_claims=9), "ready", id="nine lost claims, by itself"),
-        pytest.param(a_candidate(lost_claims=10), "lost", id="ten lost claims"),
-        pytest.param(a_candidate(lost_claims=10, enabled=False), "cancel", id="lost and disabled"),
-        *(pytest.param(a_candidate(state=s), "left out", id=f"ended: {s}") for s in ENDED),
-    ],
-)
-def test_a_notification_of_a_message_is(candidate: Candidate, heap: str) -> None:
-    assert fate(candidate) == heap
-
-
-@pytest.mark.parametrize(
-    ("lost_claims", "heap"), [(0, "ready"), (1, "ready"), (2, "alone"), (9, "alone"), (10, "lost")]
-)
-def test_after_two_lost_claims_it_travels_alone(lost_claims: int, heap: str) -> None:
-    assert fate(a_candidate(lost_claims=lost_claims), a_candidate(id=2)) == heap
-
-
-def test_company_that_has_ended_is_no_company() -> None:
-    assert fate(a_candidate(lost_claims=2), a_candidate(id=2, state=State.FAILED)) == "ready"
-
-
-@pytest.mark.parametrize(
-    ("candidate", "heap"),
-    [
-        (a_candidate(due_at=NOON + SECOND, link=2), "early"),
-        (a_candidate(due_at=NOON + SECOND, link=3), "left out"),
-        (a_candidate(due_at=NOON + SECOND, link=1), "left out"),
-        (a_candidate(link=3), "ready"),
-        (a_candidate(link=3, lost_claims=2), "left out"),
-        (a_candidate(link=2, lost_claims=2), "alone"),
-        (a_candidate(link=3, lost_claims=10), "lost"),
-        (a_candidate(link=3, enabled=False, due_at=NOON + SECOND), "cancel"),
-        (a_candidate(id=2, due_at=NOON + SECOND, link=3), "early"),
-    ],
-)
-def test_what_another_message_carries_by_now_is_not_enqueued_again(
-    candidate: Candidate, heap: str
-) -> None:
-    found = triage([candidate, a_candidate(id=9)], NOON, {1: 2, 9: 0})
-    heaps = {name: getattr(found, name) for name in Triage.__slots__}
-    mine = {
-        name for name, held in heaps.items() if candidate in held or candidate.notification in held
-    }
-    assert mine == ({heap} if heap != "left out" else set())
-
-
 @pytest.mark.parametrize(
     "changed",
     [
@@ -372,22 +296,3 @@ def test_what_another_message_carries_by_now_is_not_enqueued_again(
 )
 def test_whatever_is_followed_by_a_message_is_carried_on_by_that_one(changed: Notification) -> None:
     assert changed.link == 1
-
-
-def test_one_that_a_worker_is_on_holds_nobody_back() -> None:
-    leased = a_candidate(id=1, lease_until=NOON + SECOND)
-    found = triage([leased, a_candidate(id=2)], NOON)
-    assert [c.notification.id for c in found.ready] == [2]
-
-
-def test_the_most_severe_go_first_then_the_oldest() -> None:
-    order = [
-        (5, Severity.INFO),
-        (4, Severity.CRITICAL),
-        (3, Severity.WARNING),
-        (2, Severity.INFO),
-        (1, Severity.CRITICAL),
-        (6, Severity.ERROR),
-    ]
-    found = triage([a_candidate(id=i, severity=s) for i, s in order], NOON)
-    assert [c.notification.id for c in found.ready] == [1, 4, 6, 3, 2, 5]

@@ -11,12 +11,11 @@ import signal
 import time
 from typing import Any
 
-from tasks import consumer
-from wallarm_notify.services.route import Router
+from tasks import consumer, routing
 
 log = logging.getLogger(__name__)
 _fault_of = consumer.fault_of  # type: ignore[attr-defined]  # see below
-_ingest = Router.ingest
+_ingest = routing.ingest_events  # type: ignore[attr-defined]  # see below
 
 
 def _read(message: Any, *args: Any) -> str | None:
@@ -27,7 +26,7 @@ def _read(message: Any, *args: Any) -> str | None:
     return _fault_of(message, *args)
 
 
-def _store(self: Router, events: Any, rejections: Any) -> Any:
+def _store(ctx: Any, events: Any, *args: Any, **named: Any) -> Any:
     titles = {event.body.get("title") for event in events}
     if "deadly to store" in titles:
         os.killpg(0, signal.SIGKILL)
@@ -37,8 +36,8 @@ def _store(self: Router, events: Any, rejections: Any) -> Any:
         log.warning("endless has begun")
     while "endless" in titles:
         time.sleep(0.1)
-    return _ingest(self, events, rejections)
+    return _ingest(ctx, events, *args, **named)
 
 
 consumer.fault_of = _read  # type: ignore[assignment,attr-defined]  # it is what the consumer calls
-Router.ingest = _store  # type: ignore[method-assign]
+routing.ingest_events = _store  # type: ignore[attr-defined]  # it is what the task calls

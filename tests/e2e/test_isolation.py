@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import (
-    RING,
     Bell,
     a_key,
     a_trigger_draft,
-    an_event,
     an_event_object,
     criteria_of,
     eventually,
 )
+from build import an_event as an_accepted_event
 
 from e2e.system import System, sandbox_times
-from wallarm_notify.services.route import Router
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def test_a_lost_message_is_found_at_once_beside_a_backlog_behind_a_hanging_integ
     system.integration(healthy, client_id=2)
     system.sandbox.set_faults([{"key": hanging.reveal(), "kind": "hang"}])
     # What it enqueues is lost, and 150,000 have been waiting behind the hanging one for longer.
-    router = Router(system.wiring.store, Bell(), ring=RING)
-    list(router.ingest([an_event(client_id=client) for client in (1, 2)], ()))
+    losing = replace(system.wiring.context, publisher=Bell())
+    ingest(losing, [an_accepted_event(client_id=client) for client in (1, 2)], ())
     with make_engine(database_url, pool_size=0).begin() as connection:
         connection.exec_driver_sql(
             "UPDATE integrations SET slow_since = now() WHERE id = %s", (slow,)

@@ -14,6 +14,7 @@ from odd_events import with_odd
 from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.domain.set_aside import DEATHS, TriedCall
 from wallarm_notify.schemas.call_text import read_call_text
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +145,7 @@ def test_schema_is_the_json_schema_of_an_event(bare: CommandLine) -> None:
 
 
 def test_rejected_lists_what_was_refused_and_why(line: CommandLine) -> None:
-    line.wiring.router.ingest([], [a_rejection(), a_rejection(title="", client_id=2)])
+    ingest(line.wiring.context, [], [a_rejection(), a_rejection(title="", client_id=2)])
     listed = line.json("events", "rejected", "--limit", 1)
     (item,) = listed["items"]
     assert set(item) == {
@@ -170,7 +171,7 @@ def test_rejected_tells_of_messages_that_no_event_could_be_made_of(line: Command
 
 def test_rejected_shows_one_with_all_that_was_kept_of_it(line: CommandLine) -> None:
     rejection = a_rejection(note="a" * 500 + "\x1b]52;c;\x07")
-    line.wiring.router.ingest([], [rejection])
+    ingest(line.wiring.context, [], [rejection])
     shown = line.json("events", "rejected", 1)
     assert shown["text"] == rejection.text
     assert (shown["id"], shown["resubmitted_as"]) == (1, None)
@@ -272,7 +273,7 @@ def test_resubmit_of_a_message_refuses_what_is_still_wrong(line: CommandLine) ->
 def test_resubmit_takes_a_mended_event_in(line: CommandLine, tmp_path: Path) -> None:
     line.integration()
     rejection = a_rejection()
-    line.wiring.router.ingest([], [rejection])
+    ingest(line.wiring.context, [], [rejection])
     file = tmp_path / "mended.json"
     file.write_text(json.dumps({**json.loads(rejection.text), "title": "A title"}))
     document = line.json("events", "resubmit", 1, "--file", file)
@@ -291,7 +292,7 @@ def test_resubmit_takes_a_mended_event_in(line: CommandLine, tmp_path: Path) -> 
 def test_resubmit_takes_in_what_could_not_be_read_once_it_is_mended(line: CommandLine) -> None:
     body = an_event_object(client_id=7)
     text = with_odd(body, b"7" * 4301).decode()
-    line.wiring.router.ingest([], read_call_text(f'[[], {{"events": [{text}]}}, {{}}]')[1])
+    ingest(line.wiring.context, [], read_call_text(f'[[], {{"events": [{text}]}}, {{}}]')[1])
     (item,) = line.json("events", "rejected")["items"]
     assert item["reason"] == "x has a number of over 4300 digits."
     assert (item["event_id"], item["client_id"], item["type"]) == (body["id"], 7, body["type"])
@@ -305,7 +306,7 @@ def test_resubmit_takes_in_what_could_not_be_read_once_it_is_mended(line: Comman
 
 def test_resubmit_as_it_is_works_once_the_reason_is_gone(line: CommandLine) -> None:
     ahead = an_event(occurred_at="2999-01-01T00:00:00Z")
-    line.wiring.router.ingest([ahead], ())
+    ingest(line.wiring.context, [ahead], ())
     assert "more than 5 minutes ahead" in line.refusal("events", "resubmit", 1)
     line.sql("UPDATE rejected SET body_text = replace(body_text, '2999', '2020')")
     assert line.ok("events", "resubmit", 1).startswith("Rejected event 1 is event ")
@@ -314,19 +315,19 @@ def test_resubmit_as_it_is_works_once_the_reason_is_gone(line: CommandLine) -> N
 def test_resubmit_as_it_is_takes_in_what_was_refused_for_what_an_attacker_wrote(
     line: CommandLine,
 ) -> None:
-    line.wiring.router.ingest([], [rejection := a_rejection(path="/\0\ud83d")])
+    ingest(line.wiring.context, [], [rejection := a_rejection(path="/\0\ud83d")])
     # As it was kept while the path was the reason.
     line.sql("""UPDATE rejected SET body_text = replace(body_text, '"title":" "', '"title":"A"')""")
     assert line.json("events", "resubmit", 1)["event_id"] == str(rejection.event_id)
     # It is the event that is mended as it comes, and sent again it is the same.
     event = an_event(**{**json.loads(rejection.text), "title": "A", "path": "/\ufffd\ufffd"})
-    (routed,) = line.wiring.router.ingest([event], ())
+    (routed,) = ingest(line.wiring.context, [event], ())
     assert (routed.duplicates, routed.rejected) == (1, 0)
     assert line.json("ledger")["balanced"] is True
 
 
 def test_resubmit_refuses_what_is_still_wrong(line: CommandLine, tmp_path: Path) -> None:
-    line.wiring.router.ingest([], [a_rejection()])
+    ingest(line.wiring.context, [], [a_rejection()])
     assert "title must not be blank" in line.refusal("events", "resubmit", 1)
     assert "There is no rejected event 9" in line.refusal("events", "resubmit", 9)
     for text, sentence in ((b"\xff", "no valid UTF-8"), (b"{", "no JSON"), (b"[]", "JSON object")):
@@ -341,7 +342,7 @@ def test_ahead_lists_what_waits_for_its_time_and_the_ledger_counts_it(line: Comm
     assert line.json("ledger")["ahead"] == 0
     at = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0)
     event = an_event(occurred_at=at.isoformat())
-    line.wiring.router.ingest([event], ())
+    ingest(line.wiring.context, [event], ())
     assert event.type in line.ok("events", "ahead")
     (shown,) = line.json("events", "ahead")["items"]
     assert (shown["id"], shown["client_id"]) == (str(event.id), event.client_id)
@@ -405,7 +406,7 @@ def test_a_listing_that_is_too_wide_for_the_terminal_stands_one_below_the_other(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch, columns: int, is_table: bool
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    line.wiring.router.ingest([], [a_rejection(), a_rejection()])
+    ingest(line.wiring.context, [], [a_rejection(), a_rejection()])
     said = line.ok("events", "rejected")
     assert max(map(len, said.splitlines())) <= columns
     assert "security_issue.detected" in said

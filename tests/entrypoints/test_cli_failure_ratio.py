@@ -22,6 +22,9 @@ from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.entrypoints.cli.options import read_duration, read_since
 from wallarm_notify.entrypoints.cli.output import percent_of
 from wallarm_notify.entrypoints.metrics import exposition
+from wallarm_notify.services.claim import claim
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.record import record
 from wallarm_notify.settings import settings
 
 if TYPE_CHECKING:
@@ -63,13 +66,13 @@ def claimed(line: CommandLine, integration: int, number: int = 1) -> Claim:
     """New notifications that a worker is about to send."""
     client = line.json("integrations", "show", integration)["client_id"]
     events = [an_event(client_id=client) for _ in range(number)]
-    (routed,) = line.wiring.router.ingest(events, ())
+    (routed,) = ingest(line.wiring.context, events, ())
     mine = [n.id for n in routed.pending if n.integration_id == integration]
-    return line.wiring.delivery.claim(mine)
+    return claim(line.wiring.context, mine)
 
 
 def attempted(line: CommandLine, integration: int, *history: tuple[timedelta, Answer]) -> None:
-    line.wiring.delivery.record(moved(claimed(line, integration, len(history)), *history))
+    record(line.wiring.context, moved(claimed(line, integration, len(history)), *history))
 
 
 def failing(line: CommandLine) -> int:
@@ -246,7 +249,7 @@ def test_after_an_automatic_disabling_the_evidence_stays_as_it_was(
     shown = explained(line, number)
     assert (shown["automatic"], shown["at"]) == (True, shown["integration"]["disabled_at"])
     assert (shown["evidence"]["attempts"], shown["evidence"]["failed"]) == (17, 17)
-    line.wiring.delivery.record(moved(late, (timedelta(), TAKEN)))
+    record(line.wiring.context, moved(late, (timedelta(), TAKEN)))
     line.sql("UPDATE attempts SET at = at - interval '2 days'")
     set_to("FAILURE_RATIO", "90", monkeypatch)
     assert explained(line, number) == shown
@@ -256,7 +259,7 @@ def test_after_an_automatic_disabling_the_evidence_stays_as_it_was(
     on = line.json("integrations", "enable", number)
     assert on["unsent"] == {"skipped": 0, "cancelled": 17, "failed": 0}
     assert on["unsent_since"] == shown["evidence"]["first_failed_at"]
-    line.wiring.delivery.record(moved(later, (timedelta(), REFUSED)))
+    record(line.wiring.context, moved(later, (timedelta(), REFUSED)))
     clean = explained(line, number)
     assert (clean["automatic"], clean["policy"]["ratio"]) == (False, 90)
     assert (clean["evidence"]["attempts"], clean["evidence"]["last_answer"]) == (0, None)
@@ -434,14 +437,14 @@ def test_enable_counts_what_ended_since_the_failures_began_and_its_commands_repl
     line: CommandLine,
 ) -> None:
     number = line.integration()
-    line.wiring.router.ingest([an_event() for _ in range(3)], ())
+    ingest(line.wiring.context, [an_event() for _ in range(3)], ())
     line.sql("""UPDATE notifications SET state = (ARRAY['failed', 'skipped', 'cancelled'])[id],
         finished_at = now() - interval '2 hours', ring_at = NULL""")
     attempted(line, number, *spread(17, REFUSED))
     line.sql("""UPDATE notifications SET state = 'failed', finished_at = now(), ring_at = NULL
         WHERE id IN (4, 5)""")
     assert reviewed(line) == (number,)
-    line.wiring.router.ingest([an_event() for _ in range(4)], ())
+    ingest(line.wiring.context, [an_event() for _ in range(4)], ())
     said = line.ok("integrations", "enable", number)
     commands = re.findall(r"(\d+) notifications (\w+) since .*; to send them: (.+)", said)
     assert {state: int(n) for n, state, _ in commands} == {
@@ -459,7 +462,7 @@ def test_enable_counts_what_ended_since_the_failures_began_and_its_commands_repl
 def test_replay_is_limited_by_age_and_type(line: CommandLine) -> None:
     many = ("--integration", line.integration("--subscribe", "security_issue,system"))
     for event in (an_event(), a_user_event(), an_event(), a_user_event()):
-        line.wiring.router.ingest([event], ())
+        ingest(line.wiring.context, [event], ())
     hours_ago = (datetime.now(UTC) - 3 * HOUR).isoformat()
     for options, ids in (
         ((), {1, 2, 3, 4}),

@@ -13,6 +13,7 @@ import pytest
 from build import an_event, eventually
 
 from entrypoints.command_line import COMMAND, KEY, MASKED
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
@@ -195,7 +196,7 @@ def test_list_pages_by_cursor(line: CommandLine) -> None:
 
 def test_list_for_people_counts_what_failed_in_24_hours(line: CommandLine) -> None:
     line.integration()
-    line.wiring.router.ingest([an_event(), an_event()], ())
+    ingest(line.wiring.context, [an_event(), an_event()], ())
     line.end_all("failed")
     said = line.ok("integrations", "list")
     assert "security_issue" in said
@@ -274,7 +275,7 @@ def test_a_test_of_a_wrong_key_shows_pagerdutys_errors(
 
 def test_disable_and_enable_tell_what_was_not_sent_and_how_to_send_it(line: CommandLine) -> None:
     number = line.integration("--subscribe", "security_issue,system")
-    line.wiring.router.ingest([an_event(), an_event()], ())
+    ingest(line.wiring.context, [an_event(), an_event()], ())
     said = line.ok("integrations", "disable", number, "--user", "ann", "--reason", "holiday")
     assert "2 waiting notifications cancelled, 1 system subscriber told, itself last" in said
     shown = line.json("integrations", "show", number)
@@ -283,7 +284,7 @@ def test_disable_and_enable_tell_what_was_not_sent_and_how_to_send_it(line: Comm
         "ann",
         "holiday",
     )
-    line.wiring.router.ingest([an_event()], ())
+    ingest(line.wiring.context, [an_event()], ())
     said = line.ok("integrations", "enable", number)
     assert f"wallarm-notify notifications replay --integration {number} --state skipped" in said
     assert "2 notifications cancelled" in said

@@ -9,6 +9,7 @@ import pytest
 from build import an_event
 
 from wallarm_notify.entrypoints.cli.options import read_since
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
@@ -22,7 +23,7 @@ FIELDS = {
 def made(line: CommandLine, number: int) -> int:
     """An integration with so many notifications that wait; its id."""
     integration = line.integration()
-    line.wiring.router.ingest([an_event() for _ in range(number)], ())
+    ingest(line.wiring.context, [an_event() for _ in range(number)], ())
     return integration
 
 

@@ -12,6 +12,7 @@ from build import an_event_for
 
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.filters import FILTERS
+from wallarm_notify.services.ingest import ingest as ingest_events
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
@@ -39,7 +40,7 @@ def created(line: CommandLine, *arguments: object, integration: int | None = Non
 
 
 def ingest(line: CommandLine, *conditions: str) -> None:
-    line.wiring.router.ingest([an_event_for(c) for c in conditions], [])
+    ingest_events(line.wiring.context, [an_event_for(c) for c in conditions], [])
 
 
 def test_everything_that_can_be_given_is_kept(line: CommandLine) -> None:

@@ -12,6 +12,7 @@ from build import a_rejection, a_user_event, an_attack, an_event
 from cryptography.fernet import Fernet
 
 from wallarm_notify.domain.client import CLOUD_ADDRESSES
+from wallarm_notify.services.ingest import ingest
 from wallarm_notify.settings import settings
 from wallarm_notify.store.migrations import newest
 
@@ -58,7 +59,7 @@ def test_a_database_that_is_not_migrated_is_told_of(empty: CommandLine, words: s
 
 def test_the_ledger_balances(line: CommandLine) -> None:
     line.integration()
-    line.wiring.router.ingest([an_event(), a_user_event(), an_attack()], [a_rejection()])
+    ingest(line.wiring.context, [an_event(), a_user_event(), an_attack()], [a_rejection()])
     assert line.json("ledger") == {
         "received": 4,
         "rejected": 1,
@@ -81,7 +82,7 @@ def test_the_ledger_balances(line: CommandLine) -> None:
 
 def test_a_ledger_that_does_not_balance_is_status_1_with_its_findings(line: CommandLine) -> None:
     line.integration()
-    line.wiring.router.ingest([an_event()], ())
+    ingest(line.wiring.context, [an_event()], ())
     line.sql("DELETE FROM notifications")
     result = line("ledger")
     assert result.exit_code == 1

@@ -17,6 +17,7 @@ from build import REFUSED, TAKEN, a_rejection, an_event, an_event_for, an_event_
 
 from entrypoints import test_cli_events, test_cli_failure_ratio, test_cli_notifications
 from entrypoints.command_line import KEY
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
@@ -69,7 +70,7 @@ def test_integrations(line: CommandLine) -> None:
     check(line, "integrations_show", "integrations", "show", 2)
     check(line, "integrations_update", "integrations", "update", 2, "--name", "Other")
     check(line, "integrations_test", "integrations", "test", 1)
-    line.wiring.router.ingest([an_event()], ())
+    ingest(line.wiring.context, [an_event()], ())
     why = ("--user", "Ann", "--reason", "maintenance")
     check(line, "integrations_disable", "integrations", "disable", 1, *why)
     check(line, "integrations_enable", "integrations", "enable", 1)
@@ -98,7 +99,7 @@ def test_triggers(line: CommandLine) -> None:
         *("--filter", "attack_type=sqli,xss", "--filter", "pool!=3", "--integration", 1),
         *("--comment", "by request"),
     )
-    line.wiring.router.ingest([an_event_for("attacks_exceeded") for _ in range(2)], [])
+    ingest(line.wiring.context, [an_event_for("attacks_exceeded") for _ in range(2)], [])
     check(line, "triggers_list", "triggers", "list")
     check(line, "triggers_show", "triggers", "show", 1)
     check(line, "triggers_simulate", "triggers", "simulate", 1, "--since", "1h")
@@ -115,14 +116,14 @@ def test_a_firing_of_a_trigger_without_a_threshold(line: CommandLine) -> None:
     line.integration("--subscribe", "system")
     rule = ("--condition", "user_created", "--integration", 1, "--name", "Users", "--user", "Ann")
     line.ok("triggers", "create", "--client", 1, *rule)
-    line.wiring.router.ingest([an_event_for("user_created")], [])
+    ingest(line.wiring.context, [an_event_for("user_created")], [])
     check(line, "triggers_show_each_event", "triggers", "show", 1)
     check(line, "notifications_list_of_a_firing", "notifications", "list")
 
 
 def test_notifications(line: CommandLine) -> None:
     line.integration()
-    line.wiring.router.ingest([an_event(), an_event()], ())
+    ingest(line.wiring.context, [an_event(), an_event()], ())
     test_cli_notifications.attempted(line)
     check(line, "notifications_list", "notifications", "list")
     check(line, "notifications_show", "notifications", "show", 1)
@@ -135,7 +136,7 @@ def test_events_that_could_not_be_taken_in(line: CommandLine) -> None:
     line.integration()
     rejected = [a_rejection(id=EVENT_ID), a_rejection(client_id="?", id=3, note="<b>\x9b</b>")]
     for rejection in rejected:  # so that each is the newest once
-        line.wiring.router.ingest([], [rejection])
+        ingest(line.wiring.context, [], [rejection])
     check(line, "events_rejected", "events", "rejected")
     check(line, "events_rejected_one", "events", "rejected", 2)
     mended = json.dumps(an_event_object(id=EVENT_ID))
@@ -157,7 +158,7 @@ def test_events_that_could_not_be_taken_in(line: CommandLine) -> None:
 def test_events(line: CommandLine) -> None:
     check(line, "events_emit", "events", "emit", "-", stdin=json.dumps(an_event_object()))
     ahead = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
-    line.wiring.router.ingest([an_event(occurred_at=ahead)], ())
+    ingest(line.wiring.context, [an_event(occurred_at=ahead)], ())
     check(line, "events_ahead", "events", "ahead")
     check(line, "events_types", "events", "types")
     check(line, "events_schema", "events", "schema")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from build import NOON, a_key, a_notification, an_event
 
@@ -11,7 +11,7 @@ from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, Unavailable
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.sending import Cargo, Claim, Sending
-from wallarm_notify.services.deliver import Delivery, Record
+from wallarm_notify.services.record import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.integration import IntegrationKey
     from wallarm_notify.domain.notification import Notification
     from wallarm_notify.domain.outcome import Attempt
+    from wallarm_notify.services.context import Context
 
 
 def sendings(
@@ -67,8 +68,11 @@ def a_retry(number: int, seconds: float) -> Notification:
     )
 
 
-class Kept(Delivery):
-    """Keeps what is to be stored; the next ``away`` calls fail, and so do all of what is ``broken``."""
+class Kept:
+    """Stands for the use cases of a recorder (see the conftest) and keeps what is to be stored.
+
+    The next ``away`` calls fail, and so do all of what is ``broken``.
+    """
 
     def __init__(self) -> None:
         self.away = 0
@@ -85,32 +89,37 @@ class Kept(Delivery):
         self.slow: list[int] = []
         self.given_back: list[tuple[int, bool]] = []
 
-    def record(self, attempts: Sequence[Attempt]) -> Record:
+    @property
+    def ctx(self) -> Context:
+        """This, as a recorder is given it."""
+        return cast("Context", self)
+
+    def record(self, attempts: Sequence[Attempt]) -> Recorded:
         self._open("record")
         if self.refused & {a.notification_id for a in attempts}:
             raise BadRow("the database refuses the data")
         self.records.append(list(attempts))
         retries, self.retries = self.retries, []
-        return Record(NOON, tuple(retries))
+        return Recorded(NOON, tuple(retries))
 
     def follow_up(
         self,
-        record: Record,
         attempts: Sequence[Attempt],
+        done: Recorded,
         slow: Iterable[int] = (),
-        lanes: Mapping[int, str] | None = None,
+        tokens: Mapping[int, str] | None = None,
     ) -> None:
         self._open("follow_up")
         self.slow_at_record.append(sorted(slow))
-        self.tokens_at_record.append(dict(lanes or {}))
+        self.tokens_at_record.append(dict(tokens or {}))
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
         self._open("mark_slow")
         self.slow += integration_ids
 
-    def put_back(self, sendings: Sequence[Sending], *, behind_lane: bool) -> None:
+    def put_back(self, sendings: Sequence[Sending], *, behind_bulkhead: bool) -> None:
         self._open("put_back")
-        self.given_back += [(s.notification.id, behind_lane) for s in sendings]
+        self.given_back += [(s.notification.id, behind_bulkhead) for s in sendings]
 
     @property
     def attempts(self) -> dict[int, Attempt]:

@@ -74,7 +74,7 @@ def a_dispatcher(
 ) -> Dispatcher:
     """One that sends to the server of this URL, and a recorder behind it."""
     in_flight = in_flight or InFlight()
-    recorder = Recorder(in_flight, kept, RetryBuffer(bell or Bell()))
+    recorder = Recorder(in_flight, kept.ctx, RetryBuffer(bell or Bell()))
     settings = RequestSettings({"us": url}, {}, "us")
     return Dispatcher(client, settings, in_flight, recorder, clock)
 

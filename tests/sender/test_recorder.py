@@ -43,7 +43,7 @@ def bell() -> Bell:
 
 @pytest.fixture
 def recorder(in_flight: InFlight, kept: Kept, bell: Bell) -> Recorder:
-    return Recorder(in_flight, kept, RetryBuffer(bell))
+    return Recorder(in_flight, kept.ctx, RetryBuffer(bell))
 
 
 def dispatched(in_flight: InFlight, *groups: tuple[Sending, ...]) -> list[Dispatch]:
@@ -174,9 +174,9 @@ def test_retries_are_enqueued_once_whatever_goes_wrong_after_the_record(
     kept.retries = [a_retry(1, 1), a_retry(2, 60)]
     kept.broken = {"follow_up": error}
     with pytest.raises(type(error)):
-        record_attempts(kept, retries, attempts)
+        record_attempts(kept.ctx, retries, attempts)
     kept.broken = {}
-    record_attempts(kept, retries, attempts)
+    record_attempts(kept.ctx, retries, attempts)
     retries.publish(at_once=True)
     assert bell.ids() == [1, 2]
 
@@ -292,7 +292,7 @@ def test_retries_that_cannot_be_enqueued_stop_no_record(
             self.failures -= 1
             raise ZeroDivisionError
 
-    recorder = Recorder(in_flight, kept, Broken(Bell()))
+    recorder = Recorder(in_flight, kept.ctx, Broken(Bell()))
     for dispatch in dispatched(in_flight, *one_each(2)):
         recorder.put(answered(in_flight, [dispatch]))
     assert in_flight.wait_until_recorded(5)
@@ -309,7 +309,7 @@ def test_a_record_that_takes_long_lets_others_put_theirs(in_flight: InFlight, ke
             assert goes_on.wait(5)
 
     slow = Slow()
-    recorder = Recorder(in_flight, slow, RetryBuffer(Bell()))
+    recorder = Recorder(in_flight, slow.ctx, RetryBuffer(Bell()))
     dispatches = dispatched(in_flight, *one_each(3))
     for dispatch in dispatches:
         recorder.put(answered(in_flight, [dispatch]))

@@ -146,11 +146,11 @@ def test_who_publishes_last_waits_for_what_another_thread_is_publishing() -> Non
             self.asked = threading.Event()
             self.answers = threading.Event()
 
-        def ring(self, messages: Sequence[Message]) -> None:
+        def publish(self, messages: Sequence[Message]) -> None:
             if messages:
                 self.asked.set()
                 assert self.answers.wait(5)
-            super().ring(messages)
+            super().publish(messages)
 
     broker = Broker()
     retries = RetryBuffer(broker)

@@ -359,7 +359,7 @@ def test_what_was_not_begun_is_given_back_and_enqueued_at_once(bench: Bench) -> 
     ids = bench.made(2)
     claim = bench.claim(ids)
     bench.bell.taken()
-    bench.delivery.put_back(claim.sendings, behind_lane=False)
+    bench.put_back(claim.sendings, behind_bulkhead=False)
     (message,) = bench.bell.taken()
     assert (message.ids, message.countdown) == (tuple(ids), None)
     again = bench.claim(ids)
@@ -375,7 +375,7 @@ def test_giving_back_under_an_old_claim_changes_nothing(bench: Bench) -> None:
     bench.end_leases()
     bench.claim(ids)
     before = bench.notification(ids[0])
-    bench.delivery.put_back(stale.sendings, behind_lane=False)
+    bench.put_back(stale.sendings, behind_bulkhead=False)
     assert bench.notification(ids[0]) == before
 
 
@@ -386,8 +386,8 @@ def test_a_turn_not_used_is_given_back_once(make_bench: Callable[..., Bench]) ->
     first, second = bench.claim(ids[:1]), bench.claim(ids[1:3])
     assert len(first.sendings) + len(second.sendings) == 3
     # The second time is what a clerk does who did not hear that the first was committed.
-    bench.delivery.put_back(first.sendings, behind_lane=False)
-    bench.delivery.put_back(first.sendings, behind_lane=False)
+    bench.put_back(first.sendings, behind_bulkhead=False)
+    bench.put_back(first.sendings, behind_bulkhead=False)
     assert len(bench.claim(ids[3:]).sendings) == 1
 
 
@@ -529,7 +529,7 @@ def slow_with_waiting(bench: Bench, number: int) -> tuple[int, list[int]]:
     """A slow integration whose lane is free, and so many that wait for it."""
     integration = bench.integration()
     ids = bench.made(number)
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     bench.sql("UPDATE integrations SET lane_until = NULL")
     bench.bell.taken()
     return integration, ids
@@ -552,7 +552,7 @@ def test_a_slow_integration_is_sent_one_at_a_time(bench: Bench) -> None:
 def test_from_the_moment_it_is_slow_one_is_sent_at_a_time(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(3)
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     assert len(bench.claim(ids).sendings) == 1
     assert bench.claim(ids).sendings == ()
 
@@ -561,7 +561,7 @@ def test_an_answer_from_before_the_slowness_frees_no_lane_that_another_holds(ben
     integration = bench.integration()
     ids = bench.made(4)
     before = bench.claim(ids[:1])
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     assert len(bench.claim(ids[1:]).sendings) == 1
     attempt = an_attempt(before.sendings[0], before, took=4)
     bench.record([attempt], [integration], {})
@@ -574,7 +574,7 @@ def test_an_answer_from_before_the_slowness_frees_no_lane_that_another_holds(ben
 def test_a_lane_whose_request_was_not_begun_is_free_at_once(bench: Bench) -> None:
     _, ids = slow_with_waiting(bench, 2)
     claim = bench.claim(ids)
-    bench.delivery.put_back(claim.sendings, behind_lane=False)
+    bench.put_back(claim.sendings, behind_bulkhead=False)
     assert len(bench.claim(ids).sendings) == 1
 
 
@@ -612,7 +612,7 @@ def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(4)
     claim = bench.claim(ids[:3])
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     bench.bell.taken()
     bench.record([an_attempt(claim.sendings[0], claim, took=4)], [integration])
     assert bench.bell.ids() == ids[3:]
@@ -627,7 +627,7 @@ def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_is_on(
     integration = bench.integration()
     ids = bench.made(4)
     claim = bench.claim(ids[:2])
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     bench.bell.taken()
     bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
     assert bench.bell.ids() == ids[2:]
@@ -640,7 +640,7 @@ def test_a_quick_answer_waits_for_no_claim_that_is_under_way(bench: Bench) -> No
     integration = bench.integration()
     ids = bench.made(4)
     claim = bench.claim(ids[:1])
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     bench.bell.taken()
     beside(
         bench,
@@ -662,7 +662,7 @@ def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(2)
     claim = bench.claim(ids)
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     one, two = claim.sendings
     bench.record([an_attempt(one, claim, took=5), an_attempt(two, claim, took=0.1)], [integration])
     assert bench.value("SELECT slow_since FROM integrations") is not None
@@ -681,7 +681,7 @@ def test_a_turn_that_is_not_now_leaves_the_lane_free(make_bench: Callable[..., B
     bench = make_bench(pace=1)
     integration = bench.integration()
     bench.sent(bench.made())
-    bench.delivery.mark_slow([integration])
+    bench.mark_slow([integration])
     bench.sql("UPDATE integrations SET lane_until = NULL")
     assert bench.claim(bench.made()).waiting == 1
     assert bench.value("SELECT lane_until FROM integrations") is None
@@ -692,7 +692,7 @@ def test_given_back_behind_a_lane_they_wait_and_one_is_rung_for(bench: Bench) ->
     ids = bench.made(3)
     claim = bench.claim(ids)
     bench.bell.taken()
-    bench.delivery.put_back(claim.sendings, behind_lane=True)
+    bench.put_back(claim.sendings, behind_bulkhead=True)
     assert bench.bell.ids() == ids[:1]
     n = bench.notification(ids[0])
     assert (n.lost_claims, n.lease_until) == (0, None)
@@ -730,7 +730,7 @@ def test_claims_and_records_at_once_lose_nothing(bench: Bench) -> None:
             attempts = [an_attempt(s, claim) for s in claim.sendings]
             bench.record(attempts, slow)
             if number == 0:
-                bench.delivery.mark_slow(slow)
+                bench.mark_slow(slow)
             mine += len(attempts)
         return mine
 

@@ -23,18 +23,22 @@ from build import (
 )
 from meanwhile import round_trips
 
+from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import START_WITHIN, State
-from wallarm_notify.domain.sending import Claim, Knobs, Sending
-from wallarm_notify.services.route import FEW, SOON, Departures, Routed, Router
+from wallarm_notify.services import ingest as ingestion
+from wallarm_notify.services.inline_dispatch import FEW, SOON
+from wallarm_notify.settings import Settings
 from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.event import Event, Rejection
+    from wallarm_notify.domain.sending import Claim, Sending
+    from wallarm_notify.services.routing import Routed
     from wallarm_notify.store import Store
 
 
@@ -67,20 +71,23 @@ def ingest(bench: Bench, courier: Courier) -> Callable[..., Routed]:
     """Routes one slice of events in a worker that delivers, too."""
 
     def ingest(*events: Event, store: Any = None, pace: int = 100) -> Routed:
-        (routed,) = router(bench, courier, store=store, pace=pace).ingest(events, ())
+        (routed,) = ingest_here(bench, courier, events, store=store, pace=pace)
         return routed
 
     return ingest
 
 
-def router(bench: Bench, courier: Courier, *, store: Any = None, pace: int = 100) -> Router:
-    knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=pace, retry_time_scale=1.0)
-    return Router(
-        store or bench.store,
-        bench.bell,
-        ring=RING,
-        departures=Departures(lambda: courier, knobs),
-    )
+def ingest_here(
+    bench: Bench,
+    courier: Courier,
+    events: Sequence[Event],
+    rejections: Sequence[Rejection] = (),
+    *,
+    store: Any = None,
+    pace: int = 100,
+) -> list[Routed]:
+    ctx = replace(bench.with_settings(pace_per_minute=pace), store=store or bench.store)
+    return ingestion.ingest(ctx, events, rejections, dispatcher=courier)
 
 
 def ids_of(sendings: Sequence[Sending]) -> list[int]:
@@ -190,14 +197,13 @@ def test_one_client_for_which_there_is_no_room_keeps_no_other_from_it(
 def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.SHARED", 20)
-    monkeypatch.setattr("wallarm_notify.services.route.FEW", 15)
+    monkeypatch.setattr("wallarm_notify.services.routing.SHARED", 20)
+    monkeypatch.setattr("wallarm_notify.services.inline_dispatch.FEW", 15)
     for _ in range(10):
         bench.integration(client_id=1)
     other = bench.integration(client_id=2)
-    results = router(bench, courier).ingest(
-        [*(an_event(client_id=1) for _ in range(3)), an_event(client_id=2)], [a_rejection()]
-    )
+    events = [*(an_event(client_id=1) for _ in range(3)), an_event(client_id=2)]
+    results = ingest_here(bench, courier, events, [a_rejection()])
     assert [(r.matched, r.rejected) for r in results] == [(1, 1), (3, 0)]
     assert [s.notification.integration_id for s in courier.sendings()] == [other]
     assert len(bench.bell.ids()) == 30
@@ -207,14 +213,14 @@ def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
 def test_many_clients_of_whom_none_is_a_crowd_are_routed_together(
     bench: Bench, courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.SHARED", 20)
+    monkeypatch.setattr("wallarm_notify.services.routing.SHARED", 20)
     for client in range(1, 31):
         bench.integration(client_id=client)
     events = [an_event(client_id=client) for client in range(1, 31)]
-    (routed,) = router(bench, courier).ingest(events, [])
+    (routed,) = ingest_here(bench, courier, events)
     assert routed.matched == 30
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 7)
-    results = router(bench, courier).ingest([an_event(client_id=e.client_id) for e in events], [])
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 7)
+    results = ingest_here(bench, courier, [an_event(client_id=e.client_id) for e in events])
     assert sum(r.matched for r in results) == 30
     assert len(results) <= 8
     assert bench.ledger().findings == []
@@ -241,7 +247,7 @@ def test_a_slow_integration_waits_for_its_lane_as_ever(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     fast, slow = bench.integration(), bench.integration()
-    bench.delivery.mark_slow([slow])
+    bench.mark_slow([slow])
     ingest(an_event())
     assert [s.notification.integration_id for s in courier.sendings()] == [fast]
     (rung,) = bench.bell.ids()
@@ -434,7 +440,7 @@ def test_nothing_is_sent_of_a_transaction_that_is_not_committed(
             return bench.store.transact(run)
 
     with pytest.raises(Unavailable):
-        router(bench, courier, store=Away()).ingest([an_event()], ())
+        ingest_here(bench, courier, [an_event()], store=Away())
     assert (courier.claims, bench.bell.taken(), bench.states()) == ([], [], {})
 
 
@@ -516,7 +522,7 @@ def test_a_transaction_that_took_long_claims_none_as_it_would_begin_too_late(
 
 
 @pytest.mark.parametrize("error", [BadRow("no such thing"), TooMuch("it took too long")])
-@pytest.mark.parametrize("query", ["candidates_of", "cargo", "turns_at_hand", "save_turns"])
+@pytest.mark.parametrize("query", ["candidates_of", "turns_at_hand", "save_turns"])
 def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_rung_for(
     bench: Bench,
     courier: Courier,
@@ -533,22 +539,35 @@ def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_rung_for(
     assert bench.ledger().findings == []
 
 
-def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_rung_for(
+def test_a_courier_that_does_not_tell_its_room_keeps_no_event_from_being_stored_and_enqueued(
     bench: Bench,
+    courier: Courier,
+    ingest: Callable[..., Routed],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench.integration()
 
-    def courier() -> Courier:
+    def room(client_ids: Iterable[int]) -> dict[int, int]:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(courier, "room", room)
+    routed = ingest(an_event())
+    assert (routed.matched, bench.bell.ids()) == (1, stored(bench))
+
+
+def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_enqueued(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.integration()
+
+    def poster(**_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=100, retry_time_scale=1.0)
-    without = Router(
-        bench.store,
-        bench.bell,
-        ring=RING,
-        departures=Departures(courier, knobs),
-    )
-    (routed,) = without.ingest([an_event()], ())
+    monkeypatch.setattr("wallarm_notify.bootstrap.Poster", poster)
+    parts = Wiring(Settings(database_url=bench.url, secret_keys=generate()), delivers=True)
+    ctx = replace(parts.context, publisher=bench.bell)
+    (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.dispatcher)
+    parts.store.close()
     assert (routed.matched, bench.bell.ids()) == (1, stored(bench))
 
 

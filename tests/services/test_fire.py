@@ -24,11 +24,13 @@ from wallarm_notify.domain.triggers.cells import cell_of, quiet_of, window_of
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import TriggerChange
 from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.resubmit import resubmit_event
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.triggers.trigger import Trigger
-    from wallarm_notify.services.route import Routed
+    from wallarm_notify.services.routing import Routed
 
 HOUR = timedelta(hours=1)
 
@@ -307,11 +309,11 @@ def test_what_is_counted_already_costs_nothing(bench: Bench) -> None:
 def test_too_many_notifications_of_firings_are_made_in_parts(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 5)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 5)
     trigger = bench.trigger(
         *(bench.integration() for _ in range(3)), condition="blacklist_ip_added"
     )
-    results = bench.router.ingest([an_event_for("blacklist_ip_added") for _ in range(4)], [])
+    results = ingest(bench.ctx, [an_event_for("blacklist_ip_added") for _ in range(4)], [])
     assert [len(r.pending) for r in results] == [3] * 4
     assert len(bench.firings(trigger)) == 4
     assert bench.ledger().findings == []
@@ -320,10 +322,10 @@ def test_too_many_notifications_of_firings_are_made_in_parts(
 def test_a_batch_that_counts_for_too_many_triggers_is_counted_in_parts_and_exactly(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 10)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 10)
     integration = bench.integration(subscribe=())
     made = [bench.trigger(integration, threshold="15 in 1h") for _ in range(3)]
-    results = bench.router.ingest(attacks(16, now()), [])
+    results = ingest(bench.ctx, attacks(16, now()), [])
     assert len(results) > 1
     assert [[f.count for f in bench.firings(t)] for t in made] == [[16]] * 3
     assert bench.ledger().findings == []
@@ -332,12 +334,12 @@ def test_a_batch_that_counts_for_too_many_triggers_is_counted_in_parts_and_exact
 def test_what_is_too_much_is_known_before_anything_is_locked_or_written(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 10)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 10)
     bench.trigger(*(bench.integration() for _ in range(6)), condition="blacklist_ip_added")
     bench.trigger(threshold="0 in 1h")
     events = [an_event_for("blacklist_ip_added") for _ in range(2)]
     with statements(bench) as sent:
-        bench.router.ingest([*events, *attacks(2)], [])
+        ingest(bench.ctx, [*events, *attacks(2)], [])
     assert sum("INSERT INTO firings" in s for s in sent) == 3
     assert bench.ledger().findings == []
 
@@ -350,7 +352,7 @@ def test_a_transaction_writes_its_counters_once_and_last(bench: Bench) -> None:
     number = bench.value("SELECT id FROM rejected")
     for act in (
         lambda: bench.ingest(*attacks(1)),
-        lambda: bench.resubmit.submit(number, an_event_for("attacks_exceeded")),
+        lambda: resubmit_event(bench.ctx, number, an_event_for("attacks_exceeded")),
         lambda: bench.management.delete(gone, user="Ann", reason=""),
     ):
         with statements(bench) as sent:

@@ -14,10 +14,11 @@ from build import DOWN, LEASE, NOON, RING, Bench, a_key, an_attempt
 from meanwhile import overlapping
 
 from wallarm_notify.domain.clock import set_back_by
-from wallarm_notify.domain.sending import Claim, Knobs
+from wallarm_notify.domain.sending import Claim
 from wallarm_notify.domain.set_aside import TriedCall
-from wallarm_notify.services import follow_clock
-from wallarm_notify.services.deliver import write_down
+from wallarm_notify.services.follow_clock import _notice, follow_clock
+from wallarm_notify.services.record import write_down
+from wallarm_notify.services.sweep import sweep as run_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,9 +85,9 @@ def test_a_retry_keeps_its_wait(bench: Bench, by: timedelta, *, seen_by_sweep: b
     number = retrying(bench, wait=timedelta(minutes=30))
     before = bench.notification(number)
     set_back(bench, by, seen_by_sweep=seen_by_sweep)
-    assert bench.clock.run() == 1
+    assert follow_clock(bench.ctx) == 1
     assert is_as(bench.notification(number), before)
-    assert bench.clock.run() == 0
+    assert follow_clock(bench.ctx) == 0
 
 
 @pytest.mark.parametrize("seen_by_sweep", [True, False], ids=["long before", "just before"])
@@ -97,7 +98,7 @@ def test_what_a_dead_worker_holds_is_free_when_its_lease_was_to_end(
     ids = bench.made(3)
     bench.claim(ids)
     set_back(bench, HOUR, seen_by_sweep=seen_by_sweep)
-    bench.clock.run()
+    follow_clock(bench.ctx)
     for number in ids:
         row = bench.notification(number)
         now = bench.value("SELECT now()")
@@ -113,7 +114,7 @@ def test_what_was_made_and_not_rung_for_is_rung_for(bench: Bench) -> None:
     ids = bench.made(3)
     bench.bell.taken()
     set_back(bench, HOUR)
-    bench.sweep.run()
+    run_sweep(bench.ctx)
     assert all(bench.notification(i).due_at <= bench.value("SELECT now()") + CLOSE for i in ids)
     bench.sql(
         "UPDATE notifications SET due_at = due_at - :ring, ring_at = ring_at - :ring",
@@ -122,7 +123,7 @@ def test_what_was_made_and_not_rung_for_is_rung_for(bench: Bench) -> None:
     bench.sql(
         "UPDATE upkeep_runs SET began_at = began_at - interval '1 minute' WHERE name = 'sweep'"
     )
-    bench.sweep.run()
+    run_sweep(bench.ctx)
     assert bench.bell.ids() == ids
 
 
@@ -134,12 +135,12 @@ def test_what_was_written_after_the_jump_is_left_alone(bench: Bench) -> None:
     bench.sent([failed], DOWN)
     bench.claim([claimed])
     before = {i: bench.notification(i) for i in (failed, claimed, new)}
-    assert bench.clock.run() == 1
+    assert follow_clock(bench.ctx) == 1
     assert {i: bench.notification(i) for i in before} == before
     later = bench.notification(old)
     again = bench.made(1)
     bench.sent(again, DOWN)
-    bench.clock.run()
+    follow_clock(bench.ctx)
     assert bench.notification(old) == later
 
 
@@ -149,7 +150,7 @@ def test_waits_of_an_hour_that_are_right_are_not_shortened(bench: Bench) -> None
     set_back(bench, HOUR)
     number = retrying(bench, wait=timedelta(hours=2))
     before = bench.notification(number)
-    bench.clock.run()
+    follow_clock(bench.ctx)
     assert bench.notification(number) == before
 
 
@@ -159,15 +160,15 @@ def test_by_less_than_a_minute_nothing_is_moved(bench: Bench, seconds: int) -> N
     number = retrying(bench)
     set_back(bench, timedelta(seconds=seconds))
     before = bench.notification(number)
-    assert bench.clock.run() == 0
+    assert follow_clock(bench.ctx) == 0
     assert bench.notification(number) == before
     assert bench.value("SELECT count(*) FROM clock_jumps") == 0
 
 
 def test_a_clock_that_goes_on_is_noted_each_time(bench: Bench) -> None:
-    bench.clock.run()
+    follow_clock(bench.ctx)
     first = bench.value("SELECT began_at FROM upkeep_runs WHERE name = 'clock'")
-    bench.clock.run()
+    follow_clock(bench.ctx)
     assert bench.value("SELECT began_at FROM upkeep_runs WHERE name = 'clock'") > first
     assert bench.value("SELECT count(*) FROM clock_jumps") == 0
 
@@ -180,7 +181,7 @@ class Killed(BaseException):
 def test_a_run_that_is_killed_is_gone_on_with_and_moves_nothing_twice(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr(follow_clock, "SLICE", 3)
+    monkeypatch.setattr("wallarm_notify.services.follow_clock.SLICE", 3)
     bench.integration()
     ids = [retrying(bench) for _ in range(8)]
     bench.sql("UPDATE notifications SET ring_at = ring_at + id * interval '1 second'")
@@ -199,20 +200,20 @@ def test_a_run_that_is_killed_is_gone_on_with_and_moves_nothing_twice(
     with monkeypatch.context() as patch:
         patch.setattr(bench.store, "transact", until_killed)
         with pytest.raises(Killed):
-            bench.clock.run()
-    bench.clock.run()
+            follow_clock(bench.ctx)
+    follow_clock(bench.ctx)
     assert all(is_as(bench.notification(i), before[i]) for i in ids)
     assert bench.value("SELECT count(*) FROM clock_jumps WHERE mended_at IS NOT NULL") == 1
 
 
 def test_runs_at_once_move_each_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow_clock, "SLICE", 3)
+    monkeypatch.setattr("wallarm_notify.services.follow_clock.SLICE", 3)
     bench.integration()
     ids = [retrying(bench) for _ in range(20)]
     before = {i: bench.notification(i) for i in ids}
     set_back(bench, HOUR)
     with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda _: bench.clock.run(), range(4))) == len(ids)
+        assert sum(pool.map(lambda _: follow_clock(bench.ctx), range(4))) == len(ids)
     assert all(is_as(bench.notification(i), before[i]) for i in ids)
     assert bench.value("SELECT count(*) FROM clock_jumps") == 1
 
@@ -223,7 +224,7 @@ def test_what_somebody_records_in_that_moment_is_left_as_he_writes_it(bench: Ben
     claim = bench.claim(ids)
     set_back(bench, HOUR)
     attempts = [an_attempt(s, claim, DOWN) for s in claim.sendings]
-    overlapping(bench, lambda held: held.record(attempts), bench.clock.run)
+    overlapping(bench, lambda held: held.record(attempts), lambda: follow_clock(bench.ctx))
     now = bench.value("SELECT now()")
     for i in ids:
         row = bench.notification(i)
@@ -249,7 +250,7 @@ def test_a_second_jump_moves_along_what_the_first_had_moved(bench: Bench) -> Non
     before = bench.notification(number)
     for by in (TEN_MINUTES, HOUR):
         set_back(bench, by)
-        bench.clock.run()
+        follow_clock(bench.ctx)
     assert is_as(bench.notification(number), before)
 
 
@@ -259,7 +260,7 @@ def test_what_a_transaction_wrote_that_had_begun_before_the_jump_is_mended_too(
     bench.integration()
     slow = bench.integration(client_id=2)
     set_back(bench, HOUR)
-    bench.clock.run()
+    follow_clock(bench.ctx)
     new, held = bench.made(2)
     bench.claim([held])
     bench.sql(
@@ -269,12 +270,12 @@ def test_what_a_transaction_wrote_that_had_begun_before_the_jump_is_mended_too(
     )
     bench.sql("UPDATE notifications SET due_at = created_at WHERE id = :id", id=new)
     bench.sql("UPDATE integrations SET lane_until = now() + :by WHERE id = :id", by=HOUR, id=slow)
-    assert bench.clock.run() == 2
+    assert follow_clock(bench.ctx) == 2
     now = bench.value("SELECT now()")
     rows = [bench.notification(i) for i in (new, held)]
     assert all(row.due_at <= now and row.ring_at and row.ring_at <= now + LEASE for row in rows)
     assert bench.value("SELECT max(lane_until) FROM integrations") <= now + LEASE
-    assert bench.clock.run() == 0
+    assert follow_clock(bench.ctx) == 0
 
 
 @pytest.mark.parametrize("noticed", [False, True], ids=["before", "after"])
@@ -288,10 +289,10 @@ def test_what_its_message_carries_on_before_it_is_moved_is_moved_all_the_same(
     before = bench.notification(number)
     set_back(bench, TEN_MINUTES)
     if noticed:
-        bench.store.transact(follow_clock._notice)
+        bench.store.transact(_notice)
     bench.claim([number])
     assert len(bench.bell.taken()) >= 1
-    assert bench.clock.run() == 1
+    assert follow_clock(bench.ctx) == 1
     assert is_as(bench.notification(number), before)
     link = bench.notification(number).link
     bench.claim([number])
@@ -302,16 +303,16 @@ def test_the_same_message_twice_goes_on_once_when_the_clock_is_followed(bench: B
     bench.integration()
     number = retrying(bench)
     set_back(bench, TEN_MINUTES)
-    bench.store.transact(follow_clock._notice)
+    bench.store.transact(_notice)
     bench.bell.taken()
     link = bench.notification(number).link
     for _ in range(2):
-        bench.delivery.claim([number], [link])
+        bench.claim([number], [link])
     twice = bench.bell.taken()
     assert len(twice) == 2
-    bench.clock.run()
+    follow_clock(bench.ctx)
     for message in twice:
-        bench.delivery.claim(message.ids, message.links)
+        bench.claim(message.ids, message.links)
     assert len(bench.bell.taken()) == 1
 
 
@@ -320,23 +321,22 @@ def test_a_record_that_had_begun_before_the_jump_and_ends_when_it_is_mended(benc
     ids = bench.made(2)
     claim = bench.claim(ids)
     set_back(bench, HOUR)
-    bench.clock.run()
+    follow_clock(bench.ctx)
     early = Claim(claim.now + HOUR, claim.began, claim.sendings)
-    knobs = Knobs(lease=LEASE, ring=RING, pace_per_minute=100, retry_time_scale=1.0)
 
     def recorded_by_the_clock_from_before(tx: Any) -> None:
         vars(tx)["now"] = tx.now + HOUR
-        write_down(tx, [an_attempt(s, early, DOWN) for s in claim.sendings], knobs)
+        write_down(tx, [an_attempt(s, early, DOWN) for s in claim.sendings], bench.ctx.settings)
 
     bench.store.transact(recorded_by_the_clock_from_before)
-    assert bench.clock.run() == 2
+    assert follow_clock(bench.ctx) == 2
     now = bench.value("SELECT now()")
     rows = [bench.notification(i) for i in ids]
     assert all(
         timedelta() < row.due_at - now + CLOSE <= timedelta(seconds=1) + CLOSE for row in rows
     )
     assert all(row.ring_at and row.ring_at <= now + RING + CLOSE for row in rows)
-    assert bench.clock.run() == 0
+    assert follow_clock(bench.ctx) == 0
 
 
 def test_a_second_jump_before_all_is_moved_for_the_first(
@@ -353,10 +353,10 @@ def test_a_second_jump_before_all_is_moved_for_the_first(
     )
     mark_clock(bench, TEN_MINUTES)
     with monkeypatch.context() as patch:
-        patch.setattr(follow_clock, "WORKS_FOR", -1.0)
-        assert bench.clock.run() == 0
+        patch.setattr("wallarm_notify.services.follow_clock.WORKS_FOR", -1.0)
+        assert follow_clock(bench.ctx) == 0
     assert bench.value("SELECT count(*) FROM clock_jumps WHERE mended_at IS NULL") == 2
-    assert bench.clock.run() == 1
+    assert follow_clock(bench.ctx) == 1
     assert is_as(bench.notification(number), before)
     assert bench.value("SELECT count(*) FROM clock_jumps WHERE mended_at IS NULL") == 0
 
@@ -367,7 +367,7 @@ def test_a_call_set_aside_is_tried_again_when_it_was_to_be(bench: Bench) -> None
     bench.sql("UPDATE quarantine SET retry_at = retry_at + :by", by=TEN_MINUTES)
     set_back(bench, TEN_MINUTES)
     for _ in range(2):
-        bench.clock.run()
+        follow_clock(bench.ctx)
         wait = bench.value("SELECT retry_at - now() FROM quarantine")
         assert HOUR - CLOSE < wait <= HOUR + CLOSE
 
@@ -408,7 +408,7 @@ def test_turns_and_who_they_are_promised_to_are_moved_along_together(bench: Benc
     (before,) = bench.sql("SELECT turns FROM pace")
     turns_from_before(bench, HOUR)
     set_back(bench, HOUR)
-    assert bench.clock.run() >= 130
+    assert follow_clock(bench.ctx) >= 130
     (after,) = bench.sql("SELECT turns FROM pace")
     (moved,) = {
         round(now[0] - then[0], 3)
@@ -419,7 +419,7 @@ def test_turns_and_who_they_are_promised_to_are_moved_along_together(bench: Benc
     promised = {at for at, _ in after["turns"]["2"]}
     waiting = [n for n in map(bench.notification, ids) if n.lease_until is None]
     assert {n.due_at.timestamp() for n in waiting} == promised
-    bench.clock.run()
+    follow_clock(bench.ctx)
     assert bench.sql("SELECT turns FROM pace") == [after]
 
 

@@ -4,6 +4,7 @@ import pytest
 from build import Bench, a_rejection, a_user_event, an_answer, an_attack, an_event
 
 from wallarm_notify.domain.notification import State
+from wallarm_notify.services.resubmit import resubmit_event
 
 ANN = {"user": "Ann", "reason": ""}
 
@@ -26,7 +27,7 @@ def busy(bench: Bench) -> Bench:
     bench.management.enable(mine)
     bench.replayed(pending)
     number = bench.value("SELECT min(id) FROM rejected")
-    bench.resubmit.submit(number, an_event())
+    resubmit_event(bench.ctx, number, an_event())
     bench.management.delete(off, **ANN)
     old = bench.made()
     bench.sent(old)

@@ -10,6 +10,8 @@ from build import Bench, an_answer, an_attempt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wallarm_notify.services.sweep import sweep as run_sweep
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,7 @@ LATER = an_answer(429, retry_after=timedelta(minutes=30))
 
 def deliver(bench: Bench, message: Message) -> list[Message]:
     """What follows from a delivery of ``message``: whatever it claims has to wait for half an hour."""
-    claim = bench.delivery.claim(message.ids, message.links)
+    claim = bench.claim(message.ids, message.links)
     bench.record([an_attempt(s, claim, LATER) for s in claim.sendings])
     bench.retries.publish(at_once=True)
     return bench.bell.taken()
@@ -43,7 +45,7 @@ def sweep(bench: Bench) -> list[Message]:
     """What SWEEP enqueues when it looks at everything that is open."""
     bench.sql("DELETE FROM upkeep_runs")
     bench.sql("UPDATE notifications SET ring_at = now() WHERE finished_at IS NULL")
-    bench.sweep.run()
+    run_sweep(bench.ctx)
     return bench.bell.taken()
 
 
@@ -117,14 +119,14 @@ def test_a_link_that_was_lost_is_found_by_sweep(bench: Bench) -> None:
         assert n.ring_at == n.due_at + timedelta(seconds=15)
     bench.make_due()
     (rung,) = sweep(bench)
-    assert len(bench.delivery.claim(rung.ids, rung.links).sendings) == len(ids)
+    assert len(bench.claim(rung.ids, rung.links).sendings) == len(ids)
 
 
 def test_what_is_due_is_claimed_whichever_message_asks(bench: Bench) -> None:
     ids, message = waiting(bench)
     deliver(bench, message)
     bench.make_due()
-    assert len(bench.delivery.claim(message.ids, message.links).sendings) == len(ids)
+    assert len(bench.claim(message.ids, message.links).sendings) == len(ids)
 
 
 def test_what_is_to_travel_alone_does_so_once(bench: Bench) -> None:
@@ -142,9 +144,9 @@ def test_what_is_to_travel_alone_does_so_once(bench: Bench) -> None:
 @pytest.mark.parametrize("links", [None, [], [1], ["a", "b", "c"]])
 def test_odd_links_harm_nothing(bench: Bench, links: list[int] | None) -> None:
     ids, _ = waiting(bench)
-    bench.delivery.claim(ids, links)
+    bench.claim(ids, links)
     bench.make_due()
-    assert len(bench.delivery.claim(ids, links).sendings) == len(ids)
+    assert len(bench.claim(ids, links).sendings) == len(ids)
 
 
 STEPS = st.lists(

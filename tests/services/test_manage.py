@@ -13,6 +13,7 @@ from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
 from wallarm_notify.domain.integration import Change, SwitchedOff
 from wallarm_notify.domain.notification import State
+from wallarm_notify.services.sweep import sweep as run_sweep
 
 ANN = {"user": "Ann", "reason": "a test"}
 
@@ -228,7 +229,7 @@ def test_disabling_waits_for_no_claim_that_is_under_way_and_leaves_that_to_sweep
         lambda: bench.management.disable(integration, **ANN),
     )
     assert done.cancelled == 2
-    assert bench.sweep.run().cancelled == 1
+    assert run_sweep(bench.ctx).cancelled == 1
     assert bench.states() == {"cancelled": 3}
     assert bench.ledger().findings == []
 
@@ -359,7 +360,7 @@ def test_routing_and_disabling_at_once_leave_nothing_open(bench: Bench) -> None:
         for one in routing:
             one.result()
     bench.sql("DELETE FROM upkeep_runs")
-    bench.sweep.run()
+    run_sweep(bench.ctx)
     assert set(bench.states()) <= {"cancelled", "skipped"}
     assert bench.ledger().findings == []
 
@@ -427,7 +428,7 @@ def test_sweep_wipes_the_key_where_the_worker_died_before_it_could(bench: Bench)
     integration = bench.integration(subscribe=("system",))
     bench.management.delete(integration, **ANN)
     bench.sql("UPDATE notifications SET state='failed', finished_at=now(), ring_at=NULL")
-    bench.sweep.run()
+    run_sweep(bench.ctx)
     assert key_of(bench, integration) == (None, None, None, None)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.schemas.read import read_call, value_hash
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from build import Bench
@@ -38,7 +39,7 @@ def test_nothing_of_any_call_is_lost(bench: Bench, call: Any) -> None:
         bench.integration()
         bench.trigger(threshold="0 in 1h", condition="attacks_exceeded")
     for events, rejections in (read_call((), {"events": call}), read_call([call], {})):
-        bench.router.ingest(events, rejections)
+        ingest(bench.ctx, events, rejections)
     things = call if isinstance(call, list) else [{"args": [], "kwargs": {"events": call}}]
     for thing in things:
         kept = bench.value(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.services.prune import SLICE, prune
+from wallarm_notify.services.resubmit import resubmit_event
 
 SECOND = timedelta(seconds=1)
 
@@ -137,7 +139,7 @@ def test_a_rejection_that_was_readmitted_is_pruned_without_being_counted_twice(
     rejection = a_rejection()
     bench.ingest(rejections=[rejection, a_rejection()])
     (first, _) = (row["id"] for row in bench.sql("SELECT id FROM rejected ORDER BY id"))
-    bench.resubmit.submit(first, an_event())
+    resubmit_event(bench.ctx, first, an_event())
     age(bench)
     assert bench.prune().rejected == 2
     ledger = bench.ledger()
@@ -180,7 +182,7 @@ def test_a_run_whose_time_is_up_has_deleted_a_slice_of_each_kind_and_the_next_go
 
 def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
     assert bench.prune().ran
-    again = prune(bench.store, retention=RETENTION, window=timedelta(hours=12))
+    again = prune(bench.ctx)
     assert not again.ran
     assert again.words == "another run was there first"
 
@@ -210,7 +212,7 @@ def test_a_kind_that_takes_too_long_does_not_keep_the_others_waiting(bench: Benc
     age(bench)
     bench.sql("DELETE FROM upkeep_runs")
     store = Stumbling(bench.store, "prune_events", TooMuch("it took more than 10 s"))
-    done = prune(store, retention=RETENTION, window=timedelta(hours=12))
+    done = prune(replace(bench.ctx, store=store))
     assert (done.events, done.rejected) == (0, 1)
     assert store.asked
 

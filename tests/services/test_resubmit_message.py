@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from build import a_rejection, an_event
+from build import Stumbling, a_rejection, an_event
 
 from wallarm_notify.domain.errors import NotFound, Refused, Unavailable
-from wallarm_notify.services.resubmit_message import UNDECODABLE, ResubmitMessage
+from wallarm_notify.services.resubmit_message import UNDECODABLE, message_body, resubmit_message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from build import Bench
-
-    from wallarm_notify.domain.event import Event, Rejection
-    from wallarm_notify.services.route import Routed
-
-
-@pytest.fixture
-def resubmit(bench: Bench) -> ResubmitMessage:
-    return ResubmitMessage(bench.store, bench.router, UNDECODABLE)
 
 
 def undecodable(bench: Bench, body: bytes = b"{", size: int | None = None) -> int:
@@ -35,12 +26,12 @@ def still_undecodable(bench: Bench) -> int:
     return bench.store.transact(lambda tx: tx.undecodable_count())
 
 
-def test_its_events_are_received_and_it_is_no_more_undecodable(
-    bench: Bench, resubmit: ResubmitMessage
-) -> None:
+def test_its_events_are_received_and_it_is_no_more_undecodable(bench: Bench) -> None:
     bench.integration()
     number = undecodable(bench)
-    (routed,) = resubmit.submit(number, [an_event(), an_event()], [a_rejection()])
+    (routed,) = resubmit_message(
+        bench.ctx, UNDECODABLE, number, [an_event(), an_event()], [a_rejection()]
+    )
     assert (routed.matched, routed.rejected) == (2, 1)
     assert bench.bell.ids() == [n.id for n in routed.pending]
     ledger = bench.ledger()
@@ -49,46 +40,42 @@ def test_its_events_are_received_and_it_is_no_more_undecodable(
     assert still_undecodable(bench) == 0
 
 
-def test_more_events_than_one_transaction_takes_are_taken_all_the_same(
-    bench: Bench, resubmit: ResubmitMessage
-) -> None:
+def test_more_events_than_one_transaction_takes_are_taken_all_the_same(bench: Bench) -> None:
     number = undecodable(bench)
-    routed = resubmit.submit(number, [an_event() for _ in range(1001)], ())
+    routed = resubmit_message(bench.ctx, UNDECODABLE, number, [an_event() for _ in range(1001)], ())
     assert [r.unmatched for r in routed] == [1000, 1]
     assert bench.ledger().findings == []
 
 
-def test_the_second_time_it_is_refused(bench: Bench, resubmit: ResubmitMessage) -> None:
+def test_the_second_time_it_is_refused(bench: Bench) -> None:
     number = undecodable(bench)
-    resubmit.submit(number, [an_event()], ())
+    resubmit_message(bench.ctx, UNDECODABLE, number, [an_event()], ())
     for again in (
-        lambda: resubmit.submit(number, [an_event()], ()),
-        lambda: resubmit.body(number),
+        lambda: resubmit_message(bench.ctx, UNDECODABLE, number, [an_event()], ()),
+        lambda: message_body(bench.ctx, UNDECODABLE, number),
     ):
         with pytest.raises(Refused, match=r"was re-submitted already, at 20\d\d-"):
             again()
     assert bench.ledger().received == 1
 
 
-def test_where_none_of_its_events_is_valid_nothing_moves(
-    bench: Bench, resubmit: ResubmitMessage
-) -> None:
+def test_where_none_of_its_events_is_valid_nothing_moves(bench: Bench) -> None:
     number = undecodable(bench)
     with pytest.raises(Refused, match=r"No event of it is valid: title must not be blank.* --file"):
-        resubmit.submit(number, (), [a_rejection()])
+        resubmit_message(bench.ctx, UNDECODABLE, number, (), [a_rejection()])
     with pytest.raises(Refused, match=r"It holds no event\. The undecodable message \d+ stays"):
-        resubmit.submit(number, (), ())
+        resubmit_message(bench.ctx, UNDECODABLE, number, (), ())
     assert bench.ledger().received == 0
     assert still_undecodable(bench) == 1
 
 
-def test_events_that_came_in_otherwise_meanwhile_are_not_doubled(
-    bench: Bench, resubmit: ResubmitMessage
-) -> None:
+def test_events_that_came_in_otherwise_meanwhile_are_not_doubled(bench: Bench) -> None:
     bench.integration()
     event = an_event()
     bench.ingest(event)
-    (routed,) = resubmit.submit(undecodable(bench), [event, an_event()], ())
+    (routed,) = resubmit_message(
+        bench.ctx, UNDECODABLE, undecodable(bench), [event, an_event()], ()
+    )
     assert (routed.duplicates, routed.matched) == (1, 1)
     ledger = bench.ledger()
     assert (ledger.received, ledger.findings) == (2, [])
@@ -99,45 +86,38 @@ def test_who_dies_before_it_is_marked_can_do_it_again(bench: Bench) -> None:
     number = undecodable(bench)
     event = an_event()
 
-    class Dying:
-        """A database that goes away once the events are stored."""
-
-        def ingest(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
-            bench.router.ingest(events, rejections)
-            raise Unavailable("away")
-
+    # The database goes away once the events are stored.
+    store = Stumbling(bench.store, "mark_undecodable_resubmitted", Unavailable("away"))
     with pytest.raises(Unavailable):
-        ResubmitMessage(bench.store, Dying(), UNDECODABLE).submit(number, [event], ())
+        resubmit_message(replace(bench.ctx, store=store), UNDECODABLE, number, [event], ())
     assert still_undecodable(bench) == 1
-    (routed,) = ResubmitMessage(bench.store, bench.router, UNDECODABLE).submit(number, [event], ())
+    (routed,) = resubmit_message(bench.ctx, UNDECODABLE, number, [event], ())
     assert routed.duplicates == 1
     assert (bench.ledger().received, bench.ledger().findings) == (1, [])
 
 
-def test_of_one_that_is_cut_only_a_file_will_do(bench: Bench, resubmit: ResubmitMessage) -> None:
+def test_of_one_that_is_cut_only_a_file_will_do(bench: Bench) -> None:
     whole, cut = undecodable(bench, b"x" * 64_000), undecodable(bench, b"x" * 64_000, 64_001)
-    assert resubmit.body(whole) == b"x" * 64_000
+    assert message_body(bench.ctx, UNDECODABLE, whole) == b"x" * 64_000
     with pytest.raises(
         Refused, match="only the first 64 kB of 64001 bytes were kept; give the whole"
     ):
-        resubmit.body(cut)
-    assert resubmit.submit(cut, [an_event()], ())
+        message_body(bench.ctx, UNDECODABLE, cut)
+    assert resubmit_message(bench.ctx, UNDECODABLE, cut, [an_event()], ())
 
 
-def test_of_one_of_the_full_length_from_before_sizes_were_noted_nobody_knows(
-    bench: Bench, resubmit: ResubmitMessage
-) -> None:
+def test_of_one_of_the_full_length_from_before_sizes_were_noted_nobody_knows(bench: Bench) -> None:
     short, long = undecodable(bench, b"x" * 63_999), undecodable(bench, b"x" * 64_000)
     bench.sql("UPDATE undecodable SET size = NULL")
-    assert len(resubmit.body(short)) == 63_999
+    assert len(message_body(bench.ctx, UNDECODABLE, short)) == 63_999
     with pytest.raises(Refused, match="give the whole message with --file"):
-        resubmit.body(long)
+        message_body(bench.ctx, UNDECODABLE, long)
 
 
-def test_what_is_not_there_cannot_be_resubmitted(resubmit: ResubmitMessage) -> None:
+def test_what_is_not_there_cannot_be_resubmitted(bench: Bench) -> None:
     for ask in (
-        lambda: resubmit.body(4711),
-        lambda: resubmit.submit(4711, [an_event()], ()),
+        lambda: message_body(bench.ctx, UNDECODABLE, 4711),
+        lambda: resubmit_message(bench.ctx, UNDECODABLE, 4711, [an_event()], ()),
     ):
         with pytest.raises(NotFound, match="There is no undecodable message 4711"):
             ask()

@@ -14,7 +14,6 @@ import pytest
 from build import (
     DOWN,
     REFUSED,
-    RETENTION,
     RING,
     TAKEN,
     Stumbling,
@@ -33,6 +32,7 @@ from wallarm_notify.services.explain import explain
 from wallarm_notify.services.measure import measure
 from wallarm_notify.services.prune import prune
 from wallarm_notify.services.review import Review, Reviewed
+from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.store import health
 
 if TYPE_CHECKING:
@@ -411,7 +411,7 @@ def test_what_fails_after_the_commit_is_left_to_sweep_and_still_said(
     assert bench.reviewed(store=away).disabled == (first, second)
     said = [line.integration for line in lines(caplog, "integration.auto_disabled")]
     assert said == [first, second]
-    bench.sweep.run()
+    run_sweep(bench.ctx)
     assert bench.states() == {"cancelled": 34}
 
 
@@ -738,7 +738,7 @@ def test_with_a_short_window_the_hour_that_tells_an_outage_is_kept(bench: Bench)
         bench.attempted(integration, *history, client_id=client)
     short = replace(POLICY, window=10 * MINUTE)
     assert not bench.reviewed(short).outage
-    prune(bench.store, retention=RETENTION, window=short.window)
+    prune(bench.with_settings(policy=short))
     assert not bench.reviewed(short).outage
 
 

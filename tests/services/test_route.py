@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import pytest
 from build import (
-    RING,
     Bench,
     a_rejection,
     a_user_event,
@@ -19,7 +18,8 @@ from build import (
     an_event,
 )
 
-from wallarm_notify.services.route import Routed, route
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.routing import Routed, route
 from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def test_exactly_5_minutes_ahead_of_the_transactions_time_is_taken_in(bench: Ben
     def work(tx: Transaction) -> Routed:
         just = replace(an_event(), occurred_at=tx.now + timedelta(minutes=5))
         over = replace(an_event(), occurred_at=just.occurred_at + timedelta(microseconds=1))
-        return route(tx, [just, over], [], ring=RING)
+        return route(tx, [just, over], [], bench.ctx)
 
     routed = bench.store.transact(work)
     assert (routed.unmatched, routed.ahead) == (1, 1)
@@ -244,7 +244,7 @@ def test_a_thousand_events_take_as_many_statements_as_one(bench: Bench) -> None:
 
 
 def test_more_than_a_thousand_are_routed_in_slices(bench: Bench) -> None:
-    results = bench.router.ingest([an_event() for _ in range(2001)], [a_rejection()])
+    results = ingest(bench.ctx, [an_event() for _ in range(2001)], [a_rejection()])
     assert [r.unmatched for r in results] == [1000, 1000, 1]
     assert [r.rejected for r in results] == [1, 0, 0]
     assert bench.ledger().findings == []
@@ -265,7 +265,7 @@ def test_what_the_database_refuses_is_found_and_its_batch_is_taken_in(
     poison = replace(poison, body={**poison.body, "note": "a\0b"}, text="")
     half = len(good) // 2
     rejection = a_rejection()
-    results = bench.router.ingest([*good[:half], poison, *good[half:]], [rejection])
+    results = ingest(bench.ctx, [*good[:half], poison, *good[half:]], [rejection])
     assert sum(r.matched for r in results) == number - 1
     assert sorted(bench.bell.ids()) == sorted(n.id for r in results for n in r.pending)
     rows = bench.sql("SELECT reason, body_text FROM rejected WHERE event_id = :i", i=str(poison.id))
@@ -279,10 +279,10 @@ def test_what_the_database_refuses_is_found_and_its_batch_is_taken_in(
 def test_what_makes_too_many_notifications_for_one_transaction_is_routed_in_parts(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallarm_notify.services.route.MOST_NOTIFICATIONS", 5)
+    monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 5)
     for _ in range(3):
         bench.integration()
-    results = bench.router.ingest([an_event() for _ in range(8)], [a_rejection()])
+    results = ingest(bench.ctx, [an_event() for _ in range(8)], [a_rejection()])
     assert [len(r.pending) for r in results if r.pending] == [3] * 8
     assert bench.ledger().findings == []
 

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import RING, a_rejection, an_event, an_event_object
+from build import a_rejection, an_event, an_event_object
 
 from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.schemas.read import read_event
-from wallarm_notify.services.route import Router
+from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.resubmit import rejected_body, resubmit_event
 
 if TYPE_CHECKING:
     from build import Bench
@@ -124,24 +125,24 @@ def test_a_conflict_from_before_comes_again_and_is_listed_once(bench: Bench) -> 
 
 @pytest.mark.parametrize("limit", [0, 1, 100])
 def test_what_was_rejected_before_and_still_is_is_listed_once(bench: Bench, limit: int) -> None:
-    router = Router(bench.store, bench.bell, ring=RING, rejected_per_day=limit)
+    ctx = bench.with_settings(rejected_per_day=limit)
     rejection = a_rejection(occurred_at="2026-03-01T12:00:00Z")
     assert rejection.hash_before is not None
     before = replace(rejection, body_hash=rejection.hash_before, hash_before=None)
-    router.ingest([], [before])
-    (routed,) = router.ingest([], [rejection, rejection])
+    ingest(ctx, [], [before])
+    (routed,) = ingest(ctx, [], [rejection, rejection])
     assert (routed.rejected, routed.not_kept) == (0, 0)
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.findings) == (1, 1, [])
 
 
 def test_nor_is_it_counted_as_not_kept_where_so_much_is_kept_already(bench: Bench) -> None:
-    router = Router(bench.store, bench.bell, ring=RING, rejected_per_day=1)
+    ctx = bench.with_settings(rejected_per_day=1)
     rejection = a_rejection(occurred_at="2026-03-01T12:00:00Z")
     assert rejection.hash_before is not None
     before = replace(rejection, body_hash=rejection.hash_before, hash_before=None)
-    router.ingest([], [before, a_rejection()])
-    (routed,) = router.ingest([], [rejection])
+    ingest(ctx, [], [before, a_rejection()])
+    (routed,) = ingest(ctx, [], [rejection])
     assert (routed.rejected, routed.not_kept) == (0, 0)
 
 
@@ -178,10 +179,10 @@ def test_what_was_rejected_before_can_be_resubmitted_as_it_is(bench: Bench) -> N
     bench.integration()
     rejection, event = refused_before(path=NUL)
     bench.ingest(rejections=[rejection])
-    again = read_event(json.loads(bench.resubmit.body(1)))
+    again = read_event(json.loads(rejected_body(bench.ctx, 1)))
     assert isinstance(again, Event)
     assert again.body_hash == event.body_hash
-    assert bench.resubmit.submit(1, again).matched == 1
+    assert resubmit_event(bench.ctx, 1, again).matched == 1
     # It is redelivered after all, in yet another spelling.
     assert bench.ingest(event, respelled(event)).duplicates == 2
     assert bench.ingest(rejections=[rejection]).rejected == 0
@@ -229,7 +230,7 @@ def test_a_cut_rejection_in_another_alphabet_is_kept_and_kept_plainly_if_it_must
 ) -> None:
     large = read_event(an_event_object(note="ж" * 300_000))
     assert isinstance(large, Rejection)
-    bench.router.ingest([], [large, replace(a_rejection(note="ж" * 300_000), client_id=2**70)])
+    ingest(bench.ctx, [], [large, replace(a_rejection(note="ж" * 300_000), client_id=2**70)])
     rows = bench.sql(
         "SELECT octet_length(body_text) AS size, cut, body_text FROM rejected ORDER BY id"
     )

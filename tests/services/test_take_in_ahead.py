@@ -9,12 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from build import RING, Bench, an_event
+from build import Bell, Bench, an_event
 
 from wallarm_notify.domain.canonical import canonical
-from wallarm_notify.services import take_in_ahead
-from wallarm_notify.services.route import Router
-from wallarm_notify.services.take_in_ahead import AT_ONCE, TakeInAhead
+from wallarm_notify.services.sweep import sweep as run_sweep
+from wallarm_notify.services.take_in_ahead import AT_ONCE, take_in_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,20 +46,20 @@ def test_what_is_kept_apart_is_counted_beside_and_taken_in_when_its_time_comes(
     events = [ahead(bench) for _ in range(5)]
     assert bench.ingest(*events).ahead == 5
     assert (books(bench), bench.states()) == ((0, 0, 5, 0), {})
-    assert bench.ahead.run() == 0
+    assert take_in_ahead(bench.ctx) == 0
     time_passes(bench)
-    assert bench.ahead.run() == 5
+    assert take_in_ahead(bench.ctx) == 5
     assert (books(bench), bench.states()) == ((5, 0, 0, 0), {"pending": 5})
     assert len(bench.bell.ids()) == 5
     stored = bench.sql("SELECT id, body FROM events")
     assert {str(row["id"]): row["body"] for row in stored} == {str(e.id): e.body for e in events}
-    assert bench.ahead.run() == 0
+    assert take_in_ahead(bench.ctx) == 0
 
 
 def test_sweep_takes_it_in(bench: Bench) -> None:
     bench.ingest(ahead(bench))
     time_passes(bench)
-    bench.sweep.run()
+    run_sweep(bench.ctx)
     assert books(bench) == (1, 0, 0, 0)
 
 
@@ -68,7 +67,7 @@ def test_more_than_a_batch_is_taken_in_by_one_run(bench: Bench) -> None:
     number = AT_ONCE + 10
     bench.ingest(*(ahead(bench) for _ in range(number)))
     time_passes(bench)
-    assert bench.ahead.run() == number
+    assert take_in_ahead(bench.ctx) == number
     assert books(bench) == (number, 0, 0, 0)
 
 
@@ -78,7 +77,7 @@ def test_the_same_event_again_is_a_duplicate_while_it_waits_and_afterwards(bench
         bench.ingest(event, event)
     assert books(bench) == (0, 0, 1, 0)
     time_passes(bench)
-    bench.ahead.run()
+    take_in_ahead(bench.ctx)
     # The database's clock may have gone back meanwhile: its time is ahead of it again.
     for much in (timedelta(), timedelta(days=2)):
         routed = bench.ingest(replace(event, occurred_at=event.occurred_at + much))
@@ -103,12 +102,12 @@ def test_large_ones_are_taken_in_a_few_at_a_time(
 ) -> None:
     bench.ingest(*(ahead(bench, 1 + n / 1000, text="x" * 1000) for n in range(7)))
     time_passes(bench, 2)
-    monkeypatch.setattr(take_in_ahead, "AT_ONCE_BYTES", 2500)
+    monkeypatch.setattr("wallarm_notify.services.take_in_ahead.AT_ONCE_BYTES", 2500)
     few = bench.store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE, 2500))
     assert len(few) == 3
     assert [e.occurred_at for e in few] == sorted(e.occurred_at for e in few)
     assert len(bench.store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE, 1))) == 1
-    assert bench.ahead.run() == 7
+    assert take_in_ahead(bench.ctx) == 7
     assert books(bench) == (7, 0, 0, 0)
 
 
@@ -127,7 +126,7 @@ def test_another_body_under_its_id_is_a_conflict_and_the_first_stands(
     assert books(bench) == (1, 1, 1, 0)
     assert bench.value("SELECT reason FROM rejected").startswith("conflict: ")
     time_passes(bench)
-    bench.ahead.run()
+    take_in_ahead(bench.ctx)
     assert bench.value("SELECT body ->> 'title' FROM events") == first.body["title"]
     assert books(bench) == (2, 1, 0, 0)
 
@@ -157,7 +156,7 @@ def test_what_came_again_when_its_time_had_come_is_taken_in_once(bench: Bench) -
     bench.ingest(event)
     time_passes(bench)
     assert bench.ingest(replace(event, occurred_at=bench.value("SELECT now()"))).matched == 1
-    bench.ahead.run()
+    take_in_ahead(bench.ctx)
     assert (books(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
 
 
@@ -169,7 +168,7 @@ def test_an_id_that_was_taken_with_another_body_meanwhile_is_a_conflict(bench: B
     bench.ingest(an_event(id=str(event.id)))
     bench.sql("UPDATE events_ahead SET id = :id", id=str(event.id))
     time_passes(bench)
-    bench.ahead.run()
+    take_in_ahead(bench.ctx)
     assert books(bench) == (2, 1, 0, 0)
 
 
@@ -179,11 +178,11 @@ def test_what_the_database_refuses_then_is_rejected_and_waits_no_more(bench: Ben
     time_passes(bench)
     bench.sql("ALTER TABLE events ADD CONSTRAINT odd CHECK (client_id <> 13)")
     try:
-        bench.ahead.run()
+        take_in_ahead(bench.ctx)
     finally:
         bench.sql("ALTER TABLE events DROP CONSTRAINT odd")
     assert books(bench) == (2, 1, 0, 0)
-    assert bench.ahead.run() == 0
+    assert take_in_ahead(bench.ctx) == 0
 
 
 def test_two_runs_at_once_take_it_in_once(bench: Bench) -> None:
@@ -191,7 +190,7 @@ def test_two_runs_at_once_take_it_in_once(bench: Bench) -> None:
     bench.ingest(*(ahead(bench) for _ in range(40)))
     time_passes(bench)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: bench.ahead.run(), range(4)))
+        list(pool.map(lambda _: take_in_ahead(bench.ctx), range(4)))
     assert (books(bench), bench.states()) == ((40, 0, 0, 0), {"pending": 40})
 
 
@@ -199,17 +198,16 @@ def test_a_run_that_is_killed_after_its_commit_is_gone_on_with(bench: Bench) -> 
     class Killed(BaseException):
         """What no code of ours expects."""
 
-    class NoBell:
-        def ring(self, messages: Sequence[Message]) -> None:
+    class Dying(Bell):
+        def publish(self, messages: Sequence[Message]) -> None:
             raise Killed
 
     bench.integration()
     bench.ingest(ahead(bench))
     time_passes(bench)
-    router = Router(bench.store, NoBell(), ring=RING, takes_in_ahead=True)
     with pytest.raises(Killed):
-        TakeInAhead(bench.store, router).run()
-    bench.ahead.run()
+        take_in_ahead(replace(bench.ctx, publisher=Dying()))
+    take_in_ahead(bench.ctx)
     assert (books(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
 
 
@@ -222,7 +220,7 @@ def test_what_was_rejected_for_its_time_leaves_the_rejected_when_it_is_taken_in(
     later = replace(event, occurred_at=event.occurred_at - timedelta(hours=2))
     assert bench.ingest(later).ahead == 1
     time_passes(bench, 24)
-    bench.ahead.run()
+    take_in_ahead(bench.ctx)
     assert books(bench) == (1, 0, 0, 0)
 
 

@@ -251,7 +251,7 @@ def waiting(broker: str, queue: str) -> list[dict[str, Any]]:
 
 def test_a_message_carries_ids_and_words_and_no_more(celery: Celery, broker: str) -> None:
     first = [a_notification(id=n, integration_id=7) for n in (1, 2)]
-    CeleryDoorbell(celery).ring(messages(first, NOON))
+    CeleryDoorbell(celery).publish(messages(first, NOON))
     (message,) = waiting(broker, "notifications")
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     assert (args, kwargs) == ([], {"ids": [1, 2]})
@@ -265,7 +265,7 @@ def test_a_message_carries_ids_and_words_and_no_more(celery: Celery, broker: str
 
 def test_a_later_message_says_which_link_it_is_of_each(celery: Celery, broker: str) -> None:
     later = [a_notification(id=n, attempts_made=1, link=n) for n in (0, 7)]
-    CeleryDoorbell(celery).ring(messages(later, NOON))
+    CeleryDoorbell(celery).publish(messages(later, NOON))
     (message,) = waiting(broker, "retries")
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     assert (args, kwargs) == ([], {"ids": [0, 7], "links": [0, 7]})
@@ -276,7 +276,7 @@ def test_retries_travel_in_a_queue_of_their_own_with_their_countdown(
 ) -> None:
     retry = a_notification(id=3, attempts_made=1, due_at=NOON.replace(minute=30))
     bell = CeleryDoorbell(celery)
-    bell.ring(messages([retry], NOON))
+    bell.publish(messages([retry], NOON))
     (message,) = waiting(broker, "retries")
     assert message["headers"]["eta"] is not None
     assert waiting(broker, "notifications") == []
@@ -287,7 +287,7 @@ def test_the_length_of_a_queue_is_what_waits_in_it(celery: Celery) -> None:
     for name in task_names.QUEUES:
         celery.amqp.queues.add(Queue(name))
     assert (bell.length(first=True), bell.length(first=False)) == (0, 0)
-    bell.ring(messages([a_notification(id=n) for n in range(250)], NOON))
+    bell.publish(messages([a_notification(id=n) for n in range(250)], NOON))
     assert (bell.length(first=True), bell.length(first=False)) == (3, 0)
 
 
@@ -298,7 +298,7 @@ def test_a_broker_that_is_away_is_logged_and_no_error(caplog: pytest.LogCaptureF
         for name in task_names.QUEUES:
             app.amqp.queues.add(Queue(name))
         bell = CeleryDoorbell(app)
-        bell.ring(messages([a_notification()], NOON))
+        bell.publish(messages([a_notification()], NOON))
         assert bell.length(first=True) is None
         assert [r.message for r in caplog.records if r.name.startswith("wallarm_notify")] == [
             "doorbell.refused",
@@ -318,4 +318,4 @@ def test_a_broker_that_is_away_is_named_without_its_password() -> None:
 
 def test_ringing_for_nothing_needs_no_broker() -> None:
     with Celery("test", broker="redis://127.0.0.1:1/0", set_as_current=False) as app:
-        CeleryDoorbell(app).ring([])
+        CeleryDoorbell(app).publish([])

@@ -56,8 +56,8 @@ class CeleryDoorbell:
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
 
-    def ring(self, messages: Sequence[Message]) -> None:
-        """Enqueues ``messages`` on one connection; see ``services.ports.Doorbell``."""
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Enqueues ``messages`` on one connection; see ``services.ports.Publisher``."""
         if not messages:
             return
         try:
@@ -83,7 +83,7 @@ class CeleryDoorbell:
         )
 
     def enqueue(self, call: TriedCall) -> bool:
-        """Enqueues a call that was set aside, as it came; see ``services.set_aside.Calls``."""
+        """Enqueues a call that was set aside, as it came; see ``services.ports.Publisher``."""
         headers = json.loads(call.headers) | {RETURNED: True}
         try:
             with self._celery.producer_or_acquire() as producer:

@@ -16,6 +16,9 @@ clock from before (spec 7)."""
 WITHIN: Final = 60.0
 """Seconds whose events are held against the database's clock."""
 
+COMPLAIN_EVERY: Final = 60.0
+"""Seconds between two lines that name the database's clock."""
+
 _STEP: Final = 1.0
 """Seconds whose events are kept as one number."""
 
@@ -29,6 +32,7 @@ class AheadTally:
     def __init__(self) -> None:
         self._lock = Lock()
         self._steps: deque[tuple[float, int, int]] = deque()
+        self._complains_again_at = 0.0
         self.number = 0
         self.ahead = 0
 
@@ -54,6 +58,14 @@ class AheadTally:
     def is_database_behind(self) -> bool:
         """Whether most of them were: then it is our clock that is wrong, rather than everybody else's."""
         return 2 * self.ahead > self.number
+
+    def may_complain(self, at: float) -> bool:
+        """Return whether the last complaint is a minute ago at ``at``; then this is the next one."""
+        with self._lock:
+            if at < self._complains_again_at:
+                return False
+            self._complains_again_at = at + COMPLAIN_EVERY
+            return True
 
 
 def set_back_by(latest: datetime, now: datetime) -> timedelta | None:

@@ -1,10 +1,9 @@
 """One occurrence on its way to one integration: its states, and every change of them."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 from uuid import UUID
 
 from wallarm_notify.domain.event import Severity
@@ -53,25 +52,19 @@ OPEN: Final = (State.PENDING, State.RETRYING)
 REPLAYABLE: Final = (State.FAILED, State.SKIPPED, State.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """The part of a notification that changes, as its row stands.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a notification's row says of it, stored or not: the part that changes on its way.
 
-    ``run`` counts replays from 1; ``attempts_made`` those of this run. ``claim`` is the fence: it
-    grows with every claim, and a failure recorded under an older one changes nothing.
-    ``lost_claims`` counts claims since the last record. ``due_at``: not before. ``lease_until``: a
+    ``claim`` is the fence: it grows with every claim, and a failure recorded under an older one changes
+    nothing. ``lost_claims`` counts claims since the last record. ``due_at``: not before. ``lease_until``: a
     worker is on it till then. ``ring_at``: when SWEEP starts to worry, None when it has ended;
     ``rings`` how often it has. ``disablings`` is the integration's count when it was made: an
     older one is cancelled. ``last`` is an integration's notification of its own end.
-    ``end_reason`` says why it ended where no attempt does: ``worker_lost``. ``link`` numbers the
-    messages that carry it on, one after the other: of one that it has left behind nothing follows.
     """
 
-    id: int
     integration_id: int
     state: State
-    run: int
-    attempts_made: int
     claim: int
     lost_claims: int
     rings: int
@@ -82,6 +75,25 @@ class Notification:
     severity: Severity
     disablings: int
     last: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be sent without a replay."""
+        return self.state in OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification(Row):
+    """A notification as its row stands.
+
+    ``run`` counts replays from 1; ``attempts_made`` those of this run.
+    ``end_reason`` says why it ended where no attempt does: ``worker_lost``. ``link`` numbers the
+    messages that carry it on, one after the other: of one that it has left behind nothing follows.
+    """
+
+    id: int
+    run: int
+    attempts_made: int
     end_reason: str | None = None
     link: int = 0
 
@@ -90,134 +102,92 @@ class Notification:
         """What a slow integration's lane is held under by the claim it is under."""
         return f"{self.id}:{self.claim}"
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it can still be sent without a replay."""
-        return self.state in OPEN
 
-
-@dataclass(frozen=True, slots=True)
-class NewNotification:
-    """A notification as routing makes it: ``skipped`` where its integration is switched off.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotification(Row):
+    """A notification that is not stored yet, so that it has no id: as its row is to be.
 
     ``event_id`` is the event it is of, or the one that made its firing. A trigger fires at most once
     for an event, so with origin and integration it is the identity either way.
     """
 
     client_id: int
-    integration_id: int
     event_id: UUID
-    severity: Severity
-    disablings: int
-    skipped: bool = False
-    last: bool = False
     origin: str = CARD
     firing_id: UUID | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A notification a delivery message names, beside how its integration stands.
-
-    ``fingerprint`` tells keys apart for pacing without being one; None: the key is wiped.
-    ``generation`` numbers the integration's clean failure windows (spec 6).
-    """
-
-    notification: Notification
-    enabled: bool
-    disablings: int
-    generation: int
-    slow: bool
-    fingerprint: bytes | None
+    @property
+    def identity(self) -> tuple[UUID, str, int]:
+        """Event, origin and integration: no two notifications have the same (spec, words)."""
+        return self.event_id, self.origin, self.integration_id
 
 
-@dataclass(frozen=True, slots=True)
-class Triage:
-    """What is to become of the notifications of one message, before lanes and pacing have a say."""
-
-    ready: tuple[Candidate, ...]
-    early: tuple[Notification, ...]
-    cancel: tuple[Notification, ...]
-    lost: tuple[Notification, ...]
-    alone: tuple[Notification, ...]
-
-
-def is_cancelled(candidate: Candidate) -> bool:
-    """Whether its integration was switched off after the notification was made (spec 1)."""
-    n = candidate.notification
-    if candidate.fingerprint is None:
-        return True
-    if n.last:
-        return n.disablings != candidate.disablings
-    return not candidate.enabled or n.disablings != candidate.disablings
-
-
-def triage(
-    candidates: Iterable[Candidate], now: datetime, links: Mapping[int, int] | None = None
-) -> Triage:
-    """Sorts a message's notifications; those that ended, or that a live worker is on, are left out.
-
-    ``links`` are those that the message carries them under, by id. Who would have to be enqueued again
-    is left out too where a later message carries it: a message that came twice would go on twice, for as
-    long as there is a wait. Without links, as in messages of the version before, it is enqueued.
-    """
-    carried = links or {}
-    chosen: dict[str, list[Candidate]] = {k: [] for k in Triage.__slots__}
-    open_ = [c for c in candidates if c.notification.is_open]
-    for c in open_:
-        n = c.notification
-        is_current = carried.get(n.id, n.link) == n.link
-        if n.lease_until is not None and n.lease_until > now:
-            continue
-        if is_cancelled(c):
-            chosen["cancel"].append(c)
-        elif n.due_at > now:
-            if is_current:
-                chosen["early"].append(c)
-        elif n.lost_claims >= LOST_AFTER:
-            chosen["lost"].append(c)
-        elif n.lost_claims >= ALONE_AFTER and len(open_) > 1:
-            if is_current:
-                chosen["alone"].append(c)
-        else:
-            chosen["ready"].append(c)
-    chosen["ready"].sort(key=lambda c: (-c.notification.severity, c.notification.id))
-    return Triage(
-        ready=tuple(chosen["ready"]),
-        **{
-            k: tuple(c.notification for c in chosen[k])
-            for k in ("early", "cancel", "lost", "alone")
-        },
-    )
+RowT = TypeVar("RowT", Notification, NewNotification)
+"""Stored or not yet: a claim is the same of both."""
 
 
 # Every change of a notification's row is one of the functions below.
 
 
-def fresh(new: NewNotification, now: datetime, ring: timedelta, *, place: int = 0) -> Notification:
-    """As it is made; its id is its ``place`` in the batch until it is stored."""
-    due = now + LAST_AFTER if new.last else now
-    return Notification(
-        id=place,
-        integration_id=new.integration_id,
-        state=State.SKIPPED if new.skipped else State.PENDING,
-        run=1,
-        attempts_made=0,
+def fresh(
+    *,
+    client_id: int,
+    integration_id: int,
+    event_id: UUID,
+    severity: Severity,
+    disablings: int,
+    now: datetime,
+    ring: timedelta,
+    skipped: bool = False,
+    last: bool = False,
+    origin: str = CARD,
+    firing_id: UUID | None = None,
+) -> NewNotification:
+    """Return it as it is made; it is ``skipped`` where its integration is switched off."""
+    due = now + LAST_AFTER if last else now
+    return NewNotification(
+        client_id=client_id,
+        integration_id=integration_id,
+        event_id=event_id,
+        firing_id=firing_id,
+        origin=origin,
+        severity=severity,
+        disablings=disablings,
+        last=last,
+        state=State.SKIPPED if skipped else State.PENDING,
         claim=0,
         lost_claims=0,
         rings=0,
         due_at=due,
         lease_until=None,
-        ring_at=None if new.skipped else due + ring,
-        finished_at=now if new.skipped else None,
+        ring_at=None if skipped else due + ring,
+        finished_at=now if skipped else None,
+    )
+
+
+def stored(new: NewNotification, number: int) -> Notification:
+    """Return it as it stands once it is stored, under the id that it was given."""
+    return Notification(
+        id=number,
+        integration_id=new.integration_id,
+        state=new.state,
+        run=1,
+        attempts_made=0,
+        claim=new.claim,
+        lost_claims=new.lost_claims,
+        rings=new.rings,
+        due_at=new.due_at,
+        lease_until=new.lease_until,
+        ring_at=new.ring_at,
+        finished_at=new.finished_at,
         severity=new.severity,
         disablings=new.disablings,
         last=new.last,
     )
 
 
-def claimed(n: Notification, now: datetime, lease: timedelta) -> Notification:
-    """A worker is on it until its lease ends."""
+def claimed(n: RowT, now: datetime, lease: timedelta) -> RowT:
+    """Return it with a worker on it until its lease ends."""
     until = now + lease
     return replace(
         n,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from wallarm_notify.domain.batches import notification_words
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import IntegrationKey
-from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.notification import NewNotification, Notification
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.words import attempt_words, counted
@@ -63,12 +63,11 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A notification and what it is made of; its id is its place in the batch until it is stored."""
+    """A notification that is about to be stored, and what it is made of."""
 
-    notification: Notification
+    notification: NewNotification
     event: Event
-    firing: Firing | None
-    origin: str
+    firing: Firing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +102,3 @@ class Claim:
             if number:
                 text += f", {number} {word}"
         return text
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """The settings that delivery goes by."""
-
-    lease: timedelta
-    ring: timedelta
-    pace_per_minute: int
-    retry_time_scale: float

@@ -18,7 +18,10 @@ from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.pagerduty.client import Response
 from wallarm_notify.sender.in_flight import Dispatch, InFlight
 from wallarm_notify.sender.retry_buffer import BUFFERED_FOR, RetryBuffer
-from wallarm_notify.services.deliver import Delivery
+from wallarm_notify.services.bulkheads import mark_slow
+from wallarm_notify.services.claim import put_back
+from wallarm_notify.services.context import Context
+from wallarm_notify.services.record import follow_up, record
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +60,9 @@ class Outcomes:
 class Recorder:
     """One for a process. What it has recorded it takes out of ``in_flight``."""
 
-    def __init__(self, in_flight: InFlight, delivery: Delivery, retries: RetryBuffer) -> None:
+    def __init__(self, in_flight: InFlight, ctx: Context, retries: RetryBuffer) -> None:
         self._in_flight = in_flight
-        self._delivery = delivery
+        self._ctx = ctx
         self._retries = retries
         self._inbox: queue.SimpleQueue[Outcomes] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="recorder", daemon=True).start()
@@ -108,9 +111,9 @@ class Recorder:
     def _record_all(self, outcomes: Outcomes) -> bool:
         """Record one kind after the other, and return whether all is; what is refused holds up no other kind."""
         is_done = True
-        for record in (self._mark_slow, self._hold, self._put_back, self._record_responses):
+        for record_kind in (self._mark_slow, self._hold, self._put_back, self._record_responses):
             try:
-                record(outcomes)
+                record_kind(outcomes)
             except Unavailable as error:
                 log.warning("recorder.waits_for_database", extra={"error": str(error)})
                 return False
@@ -121,7 +124,7 @@ class Recorder:
 
     def _mark_slow(self, outcomes: Outcomes) -> None:
         if outcomes.slow:
-            self._delivery.mark_slow(outcomes.slow)
+            mark_slow(self._ctx, outcomes.slow)
             outcomes.slow.clear()
 
     def _hold(self, outcomes: Outcomes) -> None:
@@ -132,7 +135,7 @@ class Recorder:
 
     def _give_back(self, dispatches: list[Dispatch], *, are_held: bool) -> None:
         if dispatches:
-            self._delivery.put_back([d.sending for d in dispatches], behind_lane=are_held)
+            put_back(self._ctx, [d.sending for d in dispatches], behind_bulkhead=are_held)
             self._in_flight.forget(dispatches)
             dispatches.clear()
 
@@ -151,7 +154,7 @@ class Recorder:
         }
         try:
             attempts = [attempt_of(response) for response in responses]
-            record_attempts(self._delivery, self._retries, attempts, slow, tokens)
+            record_attempts(self._ctx, self._retries, attempts, slow, tokens)
         except BadRow as error:
             if len(responses) > 1:
                 for response in responses:
@@ -163,7 +166,7 @@ class Recorder:
 
 
 def record_attempts(
-    delivery: Delivery,
+    ctx: Context,
     retries: RetryBuffer,
     attempts: Sequence[Attempt],
     slow: Collection[int] = (),
@@ -174,10 +177,10 @@ def record_attempts(
     ``slow`` are the integrations that were slow when claimed, or are now; ``tokens`` those under which
     claims held their bulkheads. Raises Unavailable, BadRow; the same again is harmless.
     """
-    record = delivery.record(attempts)
+    done = record(ctx, attempts)
     # Next, whatever may go wrong after it: the same again would find nothing that has changed.
-    retries.add(record.retries, record.now)
-    delivery.follow_up(record, attempts, slow, tokens or {})
+    retries.add(done.next_links, done.now)
+    follow_up(ctx, attempts, done, slow, tokens)
 
 
 def attempt_of(response: Response[Dispatch]) -> Attempt:

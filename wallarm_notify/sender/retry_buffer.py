@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wallarm_notify.domain.notification import Notification
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
 
 BUFFERED_FOR: Final = timedelta(seconds=1)
 """How long retries are buffered. If the process dies meanwhile SWEEP finds them."""
@@ -32,7 +32,7 @@ _TICK: Final = 0.001
 class RetryBuffer:
     """One for a process; may be used from several threads."""
 
-    def __init__(self, publisher: Doorbell, clock: Clock = since_boot) -> None:
+    def __init__(self, publisher: Publisher, clock: Clock = since_boot) -> None:
         self._publisher = publisher
         self._clock = clock
         self._lock = Lock()
@@ -48,7 +48,7 @@ class RetryBuffer:
             if later and not self._buffered:
                 self._since = (now, self._clock())
             self._buffered += later
-        self._publisher.ring(messages([n for n in retries if n.due_at - now <= SOON], now))
+        self._publisher.publish(messages([n for n in retries if n.due_at - now <= SOON], now))
 
     def publish(self, *, at_once: bool = False) -> float | None:
         """Enqueue what has been buffered for long enough, or ``at_once``.
@@ -65,5 +65,5 @@ class RetryBuffer:
             if left > _TICK and not at_once:
                 return left
             buffered, self._buffered = self._buffered, []
-            self._publisher.ring(messages(buffered, now + timedelta(seconds=passed)))
+            self._publisher.publish(messages(buffered, now + timedelta(seconds=passed)))
         return None

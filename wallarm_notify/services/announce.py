@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -10,13 +9,13 @@ from wallarm_notify.domain.canonical import canonical, hash_of
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import subscribers
 from wallarm_notify.domain.ledger import counts_of
-from wallarm_notify.domain.notification import NewNotification, Notification, fresh
-from wallarm_notify.services.route import made
+from wallarm_notify.services.routing import notification_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from wallarm_notify.domain.notification import NewNotification, Notification
     from wallarm_notify.store import Transaction
 
 
@@ -47,15 +46,12 @@ def announce(
     them after the commit. No trigger looks at events of ours.
     """
     integrations = [i for i in tx.subscribers_of({e.client_id for e in events}) if i.id != but]
-    new = [made(e, i) for e in events for i in subscribers(e, integrations)] + list(also)
+    new = [
+        notification_of(e, i, tx.now, ring) for e in events for i in subscribers(e, integrations)
+    ] + list(also)
     fan_out = [(e, sum(n.event_id == e.id for n in new)) for e in events]
     tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id))
-    rows = [fresh(n, tx.now, ring) for n in new]
-    ids = tx.insert_notifications(new, rows)
+    stored = tx.insert_notifications(new)
     matched = sum(1 for _, number in fan_out if number)
     tx.count(counts_of(taken=len(events), matched=matched, kept=0, readmitted=0, new=new))
-    return [
-        replace(row, id=number)
-        for row, number in zip(rows, ids, strict=True)
-        if number is not None and row.is_open
-    ]
+    return [n for n in stored if n is not None and n.is_open]

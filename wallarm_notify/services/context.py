@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from wallarm_notify.domain.health import Policy
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store
 
 
@@ -43,6 +43,6 @@ class Context:
     """
 
     store: Store
-    publisher: Doorbell
+    publisher: Publisher
     settings: ServiceSettings
     clock: Clock = since_boot

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from wallarm_notify.domain.clock import Clock, set_back_by
+from wallarm_notify.domain.clock import set_back_by
 from wallarm_notify.domain.notification import LANE_PAUSE, RING_CAP
 from wallarm_notify.domain.pacing import moved_back
 
 if TYPE_CHECKING:
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context, ServiceSettings
+    from wallarm_notify.store import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -30,68 +30,55 @@ STRAGGLE: Final = timedelta(minutes=5)
 """So long after a jump transactions may end that had begun before it."""
 
 
-class FollowClock:
-    """What SWEEP does first. Two runs at once, or one that is killed, harm nothing.
+def follow_clock(ctx: Context) -> int:
+    """Note what the database's clock shows, and move what waits by another; return how many. Raises Unavailable.
 
-    ``lease`` is that of a claim, ``ring`` how long after it is due SWEEP looks at what is new.
+    Two runs at once, or one that is killed, harm nothing.
     """
+    until = ctx.clock() + WORKS_FOR
+    # What is left of an earlier jump first: a second one counts from where the first has led.
+    moved = _mend(ctx, until)
+    ctx.store.transact(_notice)
+    moved += _mend(ctx, until)
+    if ctx.store.transact(lambda tx: tx.jumped_lately(STRAGGLE)):
+        settings = ctx.settings
+        moved += ctx.store.transact(
+            lambda tx: tx.mend_stragglers(lease=settings.lease, ring=settings.ring)
+        )
+    return moved
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        lease: timedelta,
-        ring: timedelta,
-        clock: Clock = monotonic,
-    ) -> None:
-        self._store = store
-        self._lease = lease
-        self._ring = ring
-        self._clock = clock
 
-    def run(self) -> int:
-        """Notes what the clock shows and moves what waits by another; how many. Raises Unavailable."""
-        until = self._clock() + WORKS_FOR
-        # What is left of an earlier jump first: a second one counts from where the first has led.
-        moved = self._mend(until)
-        self._store.transact(_notice)
-        moved += self._mend(until)
-        if self._store.transact(lambda tx: tx.jumped_lately(STRAGGLE)):
-            moved += self._store.transact(
-                lambda tx: tx.mend_stragglers(lease=self._lease, ring=self._ring)
-            )
-        return moved
+def _mend(ctx: Context, until: float) -> int:
+    moved = 0
+    upto: datetime | None = None
+    while ctx.clock() < until:
+        done = ctx.store.transact(lambda tx: _move_some(tx, upto, ctx.settings))  # noqa: B023 - called at once
+        if done is None:
+            break
+        some, upto = done
+        moved += some
+    return moved
 
-    def _mend(self, until: float) -> int:
-        moved = 0
-        upto: datetime | None = None
-        while self._clock() < until:
-            done = self._store.transact(lambda tx: self._move_some(tx, upto))  # noqa: B023 - called at once
-            if done is None:
-                break
-            some, upto = done
-            moved += some
-        return moved
 
-    def _move_some(
-        self, tx: Transaction, upto: datetime | None
-    ) -> tuple[int, datetime | None] | None:
-        """One slice; how many were moved, and from where to go on; None: there is nothing to mend."""
-        jump = tx.jump_to_mend()
-        if jump is None:
-            return None
-        turns = tx.turns_ahead(jump, SLICE)
-        if turns:
-            seconds = jump.back.total_seconds()
-            tx.save_turns({key: moved_back(of_key, seconds) for key, of_key in turns.items()})
-            return 0, upto
-        # SWEEP's next look at what is due already is no further ahead than this.
-        ring = max(LANE_PAUSE, RING_CAP, self._ring)
-        moved, reached = tx.move_along(jump, upto, SLICE, lease=self._lease, ring=ring)
-        if reached is None:
-            tx.end_jump(jump)
-            log.info("database.clock_followed", extra={"seconds": jump.back.total_seconds()})
-        return moved, reached
+def _move_some(
+    tx: Transaction, upto: datetime | None, settings: ServiceSettings
+) -> tuple[int, datetime | None] | None:
+    """Move one slice; return how many were moved, and from where to go on; None: there is nothing to mend."""
+    jump = tx.jump_to_mend()
+    if jump is None:
+        return None
+    turns = tx.turns_ahead(jump, SLICE)
+    if turns:
+        seconds = jump.back.total_seconds()
+        tx.save_turns({key: moved_back(of_key, seconds) for key, of_key in turns.items()})
+        return 0, upto
+    # SWEEP's next look at what is due already is no further ahead than this.
+    grace = max(LANE_PAUSE, RING_CAP, settings.ring)
+    moved, reached = tx.move_along(jump, upto, SLICE, lease=settings.lease, ring=grace)
+    if reached is None:
+        tx.end_jump(jump)
+        log.info("database.clock_followed", extra={"seconds": jump.back.total_seconds()})
+    return moved, reached
 
 
 def _notice(tx: Transaction) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.notification import Notification
     from wallarm_notify.domain.triggers.trigger import Trigger
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store, Transaction
 
 DUE_SLICE = 500
@@ -40,7 +40,7 @@ class Management:
     def __init__(
         self,
         store: Store,
-        doorbell: Doorbell,
+        doorbell: Publisher,
         *,
         ring: timedelta,
     ) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.notification import Notification
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store, Transaction
 
 MOST_INTEGRATIONS = 100
@@ -40,7 +40,7 @@ class TriggerManagement:
     def __init__(
         self,
         store: Store,
-        doorbell: Doorbell,
+        doorbell: Publisher,
         *,
         ring: timedelta,
     ) -> None:
@@ -159,7 +159,7 @@ class TriggerManagement:
             return trigger, told, tx.now
 
         trigger, told, now = self._store.transact(announcing)
-        self._doorbell.ring(messages(told, now))
+        self._doorbell.publish(messages(told, now))
         return trigger
 
 

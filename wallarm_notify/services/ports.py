@@ -1,17 +1,42 @@
-"""What the use cases ask of the world beside their own queries."""
+"""What the use cases ask of the world beside the database."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
 
 from wallarm_notify.domain.batches import Message
 
-T = TypeVar("T")
-QueriesT_co = TypeVar("QueriesT_co", covariant=True)
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wallarm_notify.domain.batches import Message
+    from wallarm_notify.domain.sending import Claim
+    from wallarm_notify.domain.set_aside import TriedCall
 
 
-class Doorbell(Protocol):
-    """The broker, which only wakes somebody up: what is lost here, SWEEP finds."""
+class Publisher(Protocol):
+    """The broker, which only wakes workers up: SWEEP finds what a lost message has named (engine 6)."""
 
-    def ring(self, messages: Sequence[Message]) -> None:
-        """Enqueues ``messages``. Call it after the commit. A broker's refusal is logged, not raised."""
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Enqueue ``messages``. Call it after the commit; a broker's refusal is logged, not raised."""
+        ...
+
+    def length(self, *, first: bool) -> int | None:
+        """Return how many messages wait in the queue of first attempts, or of retries; None: it cannot be told."""
+        ...
+
+    def enqueue(self, call: TriedCall) -> bool:
+        """Enqueue a call that was set aside, as it came, to be begun alone; return whether the broker took it."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """What makes this process's requests to PagerDuty."""
+
+    def room(self, client_ids: Iterable[int]) -> Mapping[int, int]:
+        """Return how many more of each client may be claimed now, so that all begin in time."""
+        ...
+
+    def dispatch(self, claim: Claim) -> None:
+        """Take over a claim: send what it holds, and have the outcomes recorded."""
         ...

@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wallarm_notify.domain.errors import TooMuch
@@ -19,8 +18,8 @@ from wallarm_notify.domain.words import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wallarm_notify.domain.clock import Clock
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context, ServiceSettings
+    from wallarm_notify.store import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -61,41 +60,25 @@ Slice: TypeAlias = "Callable[[Transaction], tuple[int, Mapping[str, int]]]"
 """Deletes a slice of one kind; how many rows, and what the ledger counts of them."""
 
 
-def prune(
-    store: Store,
-    *,
-    retention: timedelta,
-    window: timedelta,
-    works_for: timedelta = WORKS_FOR,
-    clock: Clock = monotonic,
-) -> Pruned:
-    """Deletes what is past ``retention``, counters that have left their windows, and what deleted triggers left.
+def prune(ctx: Context, *, works_for: timedelta = WORKS_FOR) -> Pruned:
+    """Delete what is past its retention, counters that have left their windows, and what deleted triggers left.
 
-    ``window`` is that of the failure ratio. One slice of each kind after the other, at least one of each,
-    until nothing is left or time is up.
+    One slice of each kind after the other, at least one of each, until nothing is left or ``works_for`` is
+    over.
 
     What waits is never touched. A kind whose slice the database does not get done is left out of this run.
     Raises Unavailable.
     """
-    if not store.transact(lambda tx: tx.may_run(NAME, EVERY * 0.8)):
+    if not ctx.store.transact(lambda tx: tx.may_run(NAME, EVERY * 0.8)):
         return Pruned(ran=False)
-    until = clock() + works_for.total_seconds()
-    left: dict[str, tuple[Slice, int]] = {
-        # How many events are a slice depends on their notifications: the last one deletes nothing.
-        "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
-        "quarantine": (lambda tx: (tx.prune_quarantine(retention), {}), 1),
-        "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
-        "health": (lambda tx: (tx.prune_health(window, retention, CELL_SLICE), {}), CELL_SLICE),
-        "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
-        "things": (lambda tx: (tx.prune_things(SLICE), {}), SLICE),
-        "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
-    }
+    left = _kinds(ctx.settings)
+    until = ctx.clock() + works_for.total_seconds()
     deleted: Counter[str] = Counter()
     is_first_round = True
     while left:
         for kind, (one_slice, size) in list(left.items()):
-            is_time = is_first_round or clock() < until
-            rows = _delete(store, kind, one_slice) if is_time else None
+            is_time = is_first_round or ctx.clock() < until
+            rows = _delete(ctx, kind, one_slice) if is_time else None
             if rows is None:
                 return Pruned(deleted["events"], deleted["rejected"], is_more_left=True)
             deleted[kind] += rows
@@ -105,8 +88,23 @@ def prune(
     return Pruned(deleted["events"], deleted["rejected"])
 
 
-def _delete(store: Store, kind: str, one_slice: Slice) -> int | None:
-    """How many rows; None: another run is at work."""
+def _kinds(settings: ServiceSettings) -> dict[str, tuple[Slice, int]]:
+    """Return what deletes a slice of each kind, and of how many rows a slice is that is not the last one."""
+    retention, window = settings.retention, settings.policy.window
+    return {
+        # How many events are a slice depends on their notifications: the last one deletes nothing.
+        "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
+        "quarantine": (lambda tx: (tx.prune_quarantine(retention), {}), 1),
+        "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
+        "health": (lambda tx: (tx.prune_health(window, retention, CELL_SLICE), {}), CELL_SLICE),
+        "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
+        "things": (lambda tx: (tx.prune_things(SLICE), {}), SLICE),
+        "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
+    }
+
+
+def _delete(ctx: Context, kind: str, one_slice: Slice) -> int | None:
+    """Delete a slice; return how many rows; None: another run is at work."""
 
     def work(tx: Transaction) -> int | None:
         if not tx.goes_on(NAME):
@@ -116,7 +114,7 @@ def _delete(store: Store, kind: str, one_slice: Slice) -> int | None:
         return rows
 
     try:
-        return store.transact(work)
+        return ctx.store.transact(work)
     except TooMuch as error:
         # The others are not to wait for it for ever.
         log.error("prune.too_much", extra={"kind": kind, "error": str(error)})  # noqa: TRY400 - it says all

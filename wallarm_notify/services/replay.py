@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from wallarm_notify.domain.views import Wanted
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store, Transaction
 
 SLICE: Final = 500
@@ -22,7 +22,7 @@ SLICE: Final = 500
 class Replay:
     """The same notifications, the same dedup keys, one run more; old attempts stay."""
 
-    def __init__(self, store: Store, doorbell: Doorbell, *, ring: timedelta) -> None:
+    def __init__(self, store: Store, doorbell: Publisher, *, ring: timedelta) -> None:
         self._store = store
         self._doorbell = doorbell
         self._ring = ring
@@ -78,7 +78,7 @@ class Replay:
         return again
 
     def _ring_for(self, rows: Sequence[Notification], now: datetime) -> int:
-        self._doorbell.ring(messages(rows, now))
+        self._doorbell.publish(messages(rows, now))
         return len(rows)
 
 

@@ -6,69 +6,58 @@ from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.services.route import Routed, route
+from wallarm_notify.services.routing import Routed, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
 
     from wallarm_notify.domain.event import Event
-    from wallarm_notify.services.ports import Doorbell
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
 
 class _StillRejected(Refused):
     """Routing rejected the event again: the transaction is given up, so that nothing has moved."""
 
 
-class Resubmit:
-    """Moves a rejection into the events in one transaction; received stays as it is."""
+def rejected_body(ctx: Context, rejected_id: int) -> str:
+    """Return the text that was kept. Raises NotFound, and Refused where it is cut or done already."""
+    row = ctx.store.transact(lambda tx: _standing(tx, rejected_id))
+    if row["cut"]:
+        raise Refused(
+            f"Of rejected event {rejected_id} only the first 64 kB were kept; give the whole event "
+            "with --file."
+        )
+    return str(row["body_text"])
 
-    def __init__(
-        self,
-        store: Store,
-        doorbell: Doorbell,
-        *,
-        ring: timedelta,
-    ) -> None:
-        self._store = store
-        self._doorbell = doorbell
-        self._ring = ring
 
-    def body(self, rejected_id: int) -> str:
-        """The text that was kept. Raises NotFound, and Refused where it is cut or done already."""
-        row = self._store.transact(lambda tx: _standing(tx, rejected_id))
-        if row["cut"]:
-            raise Refused(
-                f"Of rejected event {rejected_id} only the first 64 kB were kept; give the whole event "
-                "with --file."
+def resubmit_event(ctx: Context, rejected_id: int, event: Event) -> Routed:
+    """Take ``event`` in the rejection's place, in one transaction; received stays as it is.
+
+    Raises NotFound, Refused, Unavailable.
+    """
+
+    def work(tx: Transaction) -> Routed:
+        _standing(tx, rejected_id)
+        tx.mark_resubmitted(rejected_id, event.id)
+        routed = route(tx, [event], (), ctx)
+        if routed.duplicates:
+            raise _StillRejected(
+                f"Event {event.id} was taken in before with this very body; rejected event "
+                f"{rejected_id} stays as it is."
             )
-        return str(row["body_text"])
-
-    def submit(self, rejected_id: int, event: Event) -> Routed:
-        """Takes ``event`` in the rejection's place. Raises NotFound, Refused, Unavailable."""
-
-        def work(tx: Transaction) -> Routed:
-            _standing(tx, rejected_id)
-            tx.mark_resubmitted(rejected_id, event.id)
-            routed = route(tx, [event], (), ring=self._ring)
-            if routed.duplicates:
-                raise _StillRejected(
-                    f"Event {event.id} was taken in before with this very body; rejected event "
-                    f"{rejected_id} stays as it is."
-                )
-            if not routed.matched + routed.unmatched:
-                raise _StillRejected(
-                    f"Event {event.id} cannot be taken in now: its time is more than 5 minutes ahead, or another "
-                    f"event has this id. Rejected event {rejected_id} stays as it is; mend it with --file."
-                )
-            # Out of rejected, and in again as an event: received does not move.
-            tx.count({"rejected": -1, "received": -1})
-            return routed
-
-        routed = self._store.transact(work)
-        self._doorbell.ring(messages(routed.pending, routed.now))
+        if not routed.matched + routed.unmatched:
+            raise _StillRejected(
+                f"Event {event.id} cannot be taken in now: its time is more than 5 minutes ahead, or another "
+                f"event has this id. Rejected event {rejected_id} stays as it is; mend it with --file."
+            )
+        # Out of rejected, and in again as an event: received does not move.
+        tx.count({"rejected": -1, "received": -1})
         return routed
+
+    routed = ctx.store.transact(work)
+    ctx.publisher.publish(messages(routed.pending, routed.now))
+    return routed
 
 
 def _standing(tx: Transaction, rejected_id: int) -> Mapping[str, Any]:

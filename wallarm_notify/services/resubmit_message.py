@@ -6,16 +6,18 @@ It was never received, so its events count as any that come.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from wallarm_notify.domain.event import Event, Rejection
-    from wallarm_notify.services.route import Routed
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.services.routing import Routed
+    from wallarm_notify.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,62 +32,45 @@ class Kept:
     mark: Callable[[Transaction, int], None]
 
 
-class Ingest(Protocol):
-    """What takes events in."""
+def message_body(ctx: Context, kept: Kept, message_id: int) -> bytes:
+    """Return what was kept. Raises NotFound, and Refused where it is cut or done already."""
+    row = ctx.store.transact(lambda tx: kept.standing(tx, message_id))
+    if row["cut"]:
+        raise Refused(
+            f"Of {kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept; "
+            "give the whole message with --file."
+        )
+    return bytes(row["body"])
 
-    def ingest(self, events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Routed]:
-        """Routes ``events`` and keeps ``rejections``; the same again is harmless."""
-        ...
 
+def resubmit_message(
+    ctx: Context,
+    kept: Kept,
+    message_id: int,
+    events: Sequence[Event],
+    rejections: Sequence[Rejection],
+) -> list[Routed]:
+    """Take in what the message holds, then mark it; what of it is invalid is rejected.
 
-class ResubmitMessage:
-    """Takes a message's events in, and marks it once they are stored: in between it may be done again."""
+    Between the two it may be done again. Raises NotFound, Unavailable, and Refused where no event of it is
+    valid: then nothing has moved.
+    """
+    ctx.store.transact(lambda tx: kept.standing(tx, message_id))
+    if not events:
+        why = (
+            f"No event of it is valid: {rejections[0].reason}"
+            if rejections
+            else "It holds no event."
+        )
+        raise Refused(f"{why} The {kept.words} {message_id} stays as it is; mend it with --file.")
+    routed = ingest(ctx, events, rejections)
 
-    def __init__(self, store: Store, router: Ingest, kept: Kept) -> None:
-        self._store = store
-        self._router = router
-        self._kept = kept
+    def mark(tx: Transaction) -> None:
+        kept.standing(tx, message_id)
+        kept.mark(tx, message_id)
 
-    @property
-    def words(self) -> str:
-        """How people call one of these messages."""
-        return self._kept.words
-
-    def body(self, message_id: int) -> bytes:
-        """What was kept. Raises NotFound, and Refused where it is cut or done already."""
-        row = self._store.transact(lambda tx: self._kept.standing(tx, message_id))
-        if row["cut"]:
-            raise Refused(
-                f"Of {self._kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept; "
-                "give the whole message with --file."
-            )
-        return bytes(row["body"])
-
-    def submit(
-        self, message_id: int, events: Sequence[Event], rejections: Sequence[Rejection]
-    ) -> list[Routed]:
-        """Takes in what the message holds; what of it is invalid is rejected, as ever.
-
-        Raises NotFound, Unavailable, and Refused where no event of it is valid: then nothing has moved.
-        """
-        self._store.transact(lambda tx: self._kept.standing(tx, message_id))
-        if not events:
-            why = (
-                f"No event of it is valid: {rejections[0].reason}"
-                if rejections
-                else "It holds no event."
-            )
-            raise Refused(
-                f"{why} The {self._kept.words} {message_id} stays as it is; mend it with --file."
-            )
-        routed = self._router.ingest(events, rejections)
-
-        def mark(tx: Transaction) -> None:
-            self._kept.standing(tx, message_id)
-            self._kept.mark(tx, message_id)
-
-        self._store.transact(mark)
-        return routed
+    ctx.store.transact(mark)
+    return routed
 
 
 def _undecodable(tx: Transaction, message_id: int) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.integration import Stored
     from wallarm_notify.domain.notification import Notification
     from wallarm_notify.schemas.documents.health import EvidenceDocument
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Review:
     def __init__(
         self,
         store: Store,
-        doorbell: Doorbell,
+        doorbell: Publisher,
         *,
         policy: Policy,
         ring: timedelta,

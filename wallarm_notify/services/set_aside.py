@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.set_aside import AGAIN_IN, TriedCall
+from wallarm_notify.domain.set_aside import AGAIN_IN
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.views import ShownSetAside
+    from wallarm_notify.services.context import Context
     from wallarm_notify.store import Store
 
 AT_ONCE: Final = 10
 """So many are tried again in one run at most; the next goes on."""
-
-
-class Calls(Protocol):
-    """The queue of calls."""
-
-    def enqueue(self, call: TriedCall) -> bool:
-        """Enqueues ``call`` as it was, to be begun alone; whether the broker took it."""
-        ...
 
 
 def show_set_aside(store: Store, call_id: int) -> ShownSetAside:
@@ -31,15 +24,15 @@ def show_set_aside(store: Store, call_id: int) -> ShownSetAside:
     return shown
 
 
-def try_again(store: Store, calls: Calls) -> int:
-    """Enqueues what was set aside an hour ago, or tried then for the last time; how many. Raises Unavailable.
+def try_again(ctx: Context) -> int:
+    """Enqueue what was set aside an hour ago, or tried then for the last time; return how many. Raises Unavailable.
 
     One that the broker does not take is due in an hour again, as is one that another worker dies of.
     """
     tried = 0
     for _ in range(AT_ONCE):
-        due = store.transact(lambda tx: tx.due_set_aside(AGAIN_IN))
+        due = ctx.store.transact(lambda tx: tx.due_set_aside(AGAIN_IN))
         if due is None:
             break
-        tried += calls.enqueue(due.call)
+        tried += ctx.publisher.enqueue(due.call)
     return tried

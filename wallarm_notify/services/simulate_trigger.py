@@ -12,7 +12,7 @@ from uuid import UUID
 from wallarm_notify.domain.simulation import TriggerSimulation, WouldFire
 from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, in_stretches
 from wallarm_notify.domain.triggers.crossing import Near
-from wallarm_notify.services.fire import fire, matches
+from wallarm_notify.services.fire_triggers import fire, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.integration import SwitchedOff
-from wallarm_notify.domain.notification import NewNotification, Notification, State, ended
+from wallarm_notify.domain.notification import Notification, State, ended, fresh
 from wallarm_notify.services.announce import announce, own_event
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.integration import Stored
-    from wallarm_notify.services.ports import Doorbell
+    from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store, Transaction
 
 INTEGRATION_TYPE: Final = "pager_duty"
@@ -30,7 +30,7 @@ class SwitchingOff:
     def __init__(
         self,
         store: Store,
-        doorbell: Doorbell,
+        doorbell: Publisher,
         *,
         ring: timedelta,
     ) -> None:
@@ -47,13 +47,15 @@ class SwitchingOff:
         its own notification comes a moment after the others.
         """
         event = self._event(stored, event_type, at=tx.now, told=told)
-        last = NewNotification(
+        last = fresh(
             client_id=stored.client_id,
             integration_id=stored.id,
             event_id=event.id,
             severity=event.severity,
             disablings=stored.disablings + 1,
             last=True,
+            now=tx.now,
+            ring=self._ring,
         )
         itself = stored.enabled and event.subscription in stored.subscriptions
         return announce(tx, [event], self._ring, but=stored.id, also=[last] if itself else [])
@@ -66,7 +68,7 @@ class SwitchingOff:
         further: Sequence[Notification] = (),
     ) -> SwitchedOff:
         """After the commit: rings for who is ``told`` and what else follows, and cancels what waits."""
-        self._doorbell.ring(messages([*told, *further], now))
+        self._doorbell.publish(messages([*told, *further], now))
 
         def cancel(tx: Transaction) -> int:
             rows = [

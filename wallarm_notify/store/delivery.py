@@ -7,11 +7,13 @@ from json import dumps
 from typing import Any, Final
 from uuid import UUID
 
+from wallarm_notify.domain.candidate import Candidate
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.notification import Candidate, Notification
+from wallarm_notify.domain.notification import NewNotification, Notification, RowT
 from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.domain.pacing import Moments, Turns
 from wallarm_notify.domain.sending import Cargo, Made
+from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
@@ -35,13 +37,9 @@ _STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.gener
 
 
 class DeliveryQueries(Queries):
-    """Claims, lanes, turns, cargo and attempts."""
+    """Claims, lanes, turns and attempts."""
 
-    _of_candidates: Mapping[int, Mapping[str, Any]] = {}
-    _made: Mapping[int, Made] = {}
-    """What is about to be stored, by its place."""
-
-    def candidates(self, ids: Sequence[int]) -> list[Candidate]:
+    def candidates(self, ids: Sequence[int]) -> list[Candidate[Notification]]:
         """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, n.origin,
@@ -55,10 +53,14 @@ class DeliveryQueries(Queries):
                 ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - constants
             ids=list(ids),
         )
-        self._of_candidates, self._made = {row["id"]: row for row in rows}, {}
-        return [_candidate(notification_of(row), row) for row in rows]
+        return [
+            self._candidate(
+                notification_of(row), _event_of(row), _firing_of(row), row["origin"], row
+            )
+            for row in rows
+        ]
 
-    def candidates_of(self, made: Sequence[Made]) -> list[Candidate]:
+    def candidates_of(self, made: Sequence[Made]) -> list[Candidate[NewNotification]]:
         """Notifications that are about to be stored, with their integrations as they are now."""
         rows = self._rows(
             f"""SELECT i.id AS integration_id, {_STANDING}
@@ -67,12 +69,41 @@ class DeliveryQueries(Queries):
             ids=sorted({m.notification.integration_id for m in made}),
         )
         standing = {row["integration_id"]: row for row in rows}
-        found = [m for m in made if m.notification.integration_id in standing]
-        self._made = {m.notification.id: m for m in found}
-        self._of_candidates = {
-            i: standing[m.notification.integration_id] for i, m in self._made.items()
-        }
-        return [_candidate(m.notification, self._of_candidates[m.notification.id]) for m in found]
+        return [
+            self._candidate(m.notification, m.event, m.firing, m.notification.origin, row)
+            for m in made
+            if (row := standing.get(m.notification.integration_id)) is not None
+        ]
+
+    def _candidate(
+        self,
+        notification: RowT,
+        event: Event,
+        firing: Firing | None,
+        origin: str,
+        standing: Mapping[str, Any],
+    ) -> Candidate[RowT]:
+        """``notification`` beside how its integration stands by a row that holds ``_STANDING``."""
+        fingerprint, token = standing["key_fingerprint"], standing["key_token"]
+        cargo = Cargo(
+            event=event,
+            firing=firing,
+            origin=origin,
+            region=standing["region"] or "us",
+            key=self.cipher.decrypt(bytes(token)) if token else None,
+            client_name=standing["name"],
+            cloud=standing["cloud"],
+            partner_name=standing["partner_name"],
+        )
+        return Candidate(
+            notification,
+            enabled=standing["enabled"],
+            disablings=standing["integration_disablings"],
+            generation=standing["generation"],
+            slow=standing["slow"],
+            fingerprint=None if fingerprint is None else bytes(fingerprint),
+            cargo=cargo,
+        )
 
     def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
         """Takes the lanes of slow integrations that are free, under a token each; those it got."""
@@ -212,23 +243,6 @@ class DeliveryQueries(Queries):
                 ],
             )
 
-    def cargo(self, ids: Sequence[int]) -> dict[int, Cargo]:
-        """What the sends of these candidates need, by notification id."""
-        rows = self._of_candidates
-        return {i: self._cargo_of(self._made.get(i) or _made_of(rows[i]), rows[i]) for i in ids}
-
-    def _cargo_of(self, made: Made, row: Mapping[str, Any]) -> Cargo:
-        return Cargo(
-            event=made.event,
-            firing=made.firing,
-            origin=made.origin,
-            region=row["region"] or "us",
-            key=self.cipher.decrypt(bytes(row["key_token"])) if row["key_token"] else None,
-            client_name=row["name"],
-            cloud=row["cloud"],
-            partner_name=row["partner_name"],
-        )
-
     def insert_attempts(self, attempts: Sequence[Attempt]) -> set[tuple[int, int]]:
         """Stores attempts; returns the (notification, claim) of those that were new."""
         if not attempts:
@@ -274,22 +288,9 @@ class DeliveryQueries(Queries):
         )
 
 
-def _candidate(notification: Notification, row: Mapping[str, Any]) -> Candidate:
-    """``notification`` beside how its integration stands by ``row``, which holds ``_STANDING``."""
-    fingerprint = row["key_fingerprint"]
-    return Candidate(
-        notification,
-        enabled=row["enabled"],
-        disablings=row["integration_disablings"],
-        generation=row["generation"],
-        slow=row["slow"],
-        fingerprint=None if fingerprint is None else bytes(fingerprint),
-    )
-
-
-def _made_of(row: Mapping[str, Any]) -> Made:
-    """What was made earlier, in a row of ``candidates``."""
-    event = Event(
+def _event_of(row: Mapping[str, Any]) -> Event:
+    """The event in a row of ``candidates``."""
+    return Event(
         id=UUID(str(row["event_id"])),
         client_id=row["client_id"],
         type=row["type"],
@@ -297,8 +298,10 @@ def _made_of(row: Mapping[str, Any]) -> Made:
         body=row["body"],
         body_hash=b"",
     )
-    firing = None if row["firing_id"] is None else firing_of(row)
-    return Made(notification_of(row), event, firing, row["origin"])
+
+
+def _firing_of(row: Mapping[str, Any]) -> Firing | None:
+    return None if row["firing_id"] is None else firing_of(row)
 
 
 def turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.integration import Subscriber
-from wallarm_notify.domain.notification import NewNotification, Notification
+from wallarm_notify.domain.notification import NewNotification, Notification, stored
 from wallarm_notify.domain.rejected import chosen_of, pool_of
 from wallarm_notify.store.queries import UNDECODABLE, Queries, parameters_of, rows_of, types_of
 from wallarm_notify.store.tables.incoming import events
@@ -18,6 +18,8 @@ _EVENTS: Final = types_of(events)
 _NOTIFICATIONS: Final = types_of(notifications)
 
 _AS_IT_STANDS: Final = (
+    "last",
+    "disablings",
     "state",
     "claim",
     "lost_claims",
@@ -126,10 +128,8 @@ class RoutingQueries(Queries):
         )
         return {UUID(str(row["id"])): bytes(row["body_hash"]) for row in rows}
 
-    def insert_notifications(
-        self, new: Sequence[NewNotification], rows: Sequence[Notification]
-    ) -> list[int | None]:
-        """Stores new notifications as ``rows`` has them; their ids, None where it was there already."""
+    def insert_notifications(self, new: Sequence[NewNotification]) -> list[Notification | None]:
+        """Stores new notifications; how each stands then, None where it was there already."""
         if not new:
             return []
         values: dict[str, list[Any]] = {
@@ -139,9 +139,7 @@ class RoutingQueries(Queries):
             "firing_id": [None if n.firing_id is None else n.firing_id.hex for n in new],
             "origin": [n.origin for n in new],
             "severity": [int(n.severity) for n in new],
-            "last": [n.last for n in new],
-            "disablings": [n.disablings for n in new],
-            **{c: [getattr(row, c) for row in rows] for c in _AS_IT_STANDS},
+            **{c: [getattr(n, c) for n in new] for c in _AS_IT_STANDS},
         }
         names = ", ".join(values)
         inserted = self._rows(
@@ -157,7 +155,8 @@ class RoutingQueries(Queries):
             (str(row["event_id"]).replace("-", ""), row["integration_id"], row["origin"]): row["id"]
             for row in inserted
         }
-        return [ids.get((n.event_id.hex, n.integration_id, n.origin)) for n in new]
+        numbers = (ids.get((n.event_id.hex, n.integration_id, n.origin)) for n in new)
+        return [None if i is None else stored(n, i) for n, i in zip(new, numbers, strict=True)]
 
     def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
         """Keeps rejections, of each client ``most`` a day and one that says so; 0: however many there are.

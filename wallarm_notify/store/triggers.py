@@ -66,7 +66,7 @@ FIRING_COLUMNS = """f.id AS firing_id, f.trigger_id, f.trigger_name, f.client_id
 class TriggerQueries(Queries):
     """Triggers, cells, rogue endpoints and firings."""
 
-    # What routing asks: see services.fire.
+    # What routing asks: see services.fire_triggers.
 
     def triggers_of(
         self, client_ids: Collection[int], conditions: Collection[Condition]

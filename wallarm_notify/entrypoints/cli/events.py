@@ -41,8 +41,16 @@ from wallarm_notify.schemas.documents.events import (
     set_aside_document,
     undecodable_document,
 )
+from wallarm_notify.services.context import Context
 from wallarm_notify.services.listings import show_rejection, show_undecodable
-from wallarm_notify.services.resubmit_message import ResubmitMessage
+from wallarm_notify.services.resubmit import rejected_body, resubmit_event
+from wallarm_notify.services.resubmit_message import (
+    SET_ASIDE,
+    UNDECODABLE,
+    Kept,
+    message_body,
+    resubmit_message,
+)
 from wallarm_notify.services.set_aside import show_set_aside
 
 LONG_FILE = 200_000
@@ -290,20 +298,19 @@ def resubmit(
         raise click.UsageError("--undecodable and --set-aside cannot be given together.")
     parts = wiring(rings=True)
     if is_undecodable:
-        _resubmit_message(parts.resubmit_message, which, file, as_json=as_json)
+        _resubmit_message(parts.context, UNDECODABLE, which, file, as_json=as_json)
     elif is_set_aside:
-        _resubmit_message(parts.resubmit_set_aside, which, file, as_json=as_json)
+        _resubmit_message(parts.context, SET_ASIDE, which, file, as_json=as_json)
     else:
-        _resubmit_event(which, file, as_json=as_json)
+        _resubmit_event(parts.context, which, file, as_json=as_json)
 
 
-def _resubmit_event(rejected_id: int, file: Path | None, *, as_json: bool) -> None:
-    parts = wiring(rings=True)
+def _resubmit_event(ctx: Context, rejected_id: int, file: Path | None, *, as_json: bool) -> None:
     text = (
-        parts.resubmit.body(rejected_id).encode() if file is None else _content(file, LONGEST_LINE)
+        rejected_body(ctx, rejected_id).encode() if file is None else _content(file, LONGEST_LINE)
     )
     event = _read(text)
-    routed = parts.resubmit.submit(rejected_id, event)
+    routed = resubmit_event(ctx, rejected_id, event)
     if as_json:
         print_json(
             ResubmittedDocument(
@@ -319,10 +326,10 @@ def _resubmit_event(rejected_id: int, file: Path | None, *, as_json: bool) -> No
 
 
 def _resubmit_message(
-    kept: ResubmitMessage, message_id: int, file: Path | None, *, as_json: bool
+    ctx: Context, kept: Kept, message_id: int, file: Path | None, *, as_json: bool
 ) -> None:
-    raw = kept.body(message_id) if file is None else _content(file, LONGEST_MESSAGE)
-    routed = kept.submit(message_id, *_read_message(raw))
+    raw = message_body(ctx, kept, message_id) if file is None else _content(file, LONGEST_MESSAGE)
+    routed = resubmit_message(ctx, kept, message_id, *_read_message(raw))
     if as_json:
         print_json(
             ResubmittedMessageDocument(

@@ -1,0 +1,93 @@
+"""Bulkheads: a slow integration is sent one request at a time, so that it holds up nobody (engine 11)."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wallarm_notify.domain.batches import messages
+from wallarm_notify.domain.notification import MESSAGE_SIZE, Notification
+from wallarm_notify.domain.sending import SLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from wallarm_notify.domain.candidate import Candidate
+    from wallarm_notify.domain.outcome import Attempt
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
+
+log = logging.getLogger(__name__)
+
+
+def mark_slow(ctx: Context, integration_ids: Iterable[int]) -> None:
+    """Set integrations apart whose answer is outstanding for a second. Raises Unavailable."""
+    ids = sorted(set(integration_ids))
+    ctx.store.transact(lambda tx: tx.mark_slow(ids))
+    log.warning("integration.slow", extra={"integrations": ids})
+
+
+def hold_back(
+    tx: Transaction, candidates: Sequence[Candidate[Notification]], lease: timedelta
+) -> tuple[list[Candidate[Notification]], list[Candidate[Notification]]]:
+    """Part ``candidates``: those that may pass, and those that wait behind the bulkheads of their integrations.
+
+    Of each slow integration the first one passes, where its bulkhead is free: it takes that for a ``lease``.
+    """
+    waiting: dict[int, list[Candidate[Notification]]] = defaultdict(list)
+    for c in candidates:
+        if c.slow:
+            waiting[c.notification.integration_id].append(c)
+    if not waiting:
+        return list(candidates), []
+    taken = tx.take_lanes({i: _token_to_come(first) for i, (first, *_) in waiting.items()}, lease)
+    passes = {waiting[i][0].notification.id for i in taken}
+    return (
+        [c for c in candidates if not c.slow or c.notification.id in passes],
+        [c for c in candidates if c.slow and c.notification.id not in passes],
+    )
+
+
+def free_unused(tx: Transaction, candidates: Iterable[Candidate[Notification]]) -> None:
+    """Free the bulkheads that ``candidates`` took, which are not sent after all."""
+    tokens = {c.notification.integration_id: _token_to_come(c) for c in candidates if c.slow}
+    if tokens:
+        tx.free_lanes(tokens)
+
+
+def _token_to_come(candidate: Candidate[Notification]) -> str:
+    """Return what the bulkhead is held under by a notification that is about to be claimed."""
+    n = candidate.notification
+    return replace(n, claim=n.claim + 1).lane_token
+
+
+def free(
+    ctx: Context, attempts: Sequence[Attempt], slow: Collection[int], tokens: Mapping[int, str]
+) -> None:
+    """Free the bulkheads of what was answered, and enqueue what waits there next. Raises Unavailable.
+
+    ``slow`` are the integrations among the attempts that were slow when claimed, or are now; ``tokens``
+    are those of the bulkheads that they held. Who was answered in under a second is slow no more.
+    """
+    took: dict[int, timedelta] = {}
+    for a in attempts:
+        if a.integration_id in slow:
+            took[a.integration_id] = max(a.duration, took.get(a.integration_id, timedelta()))
+    if not took:
+        return
+    recovered = sorted(i for i, duration in took.items() if duration < SLOW)
+    limits = {i: MESSAGE_SIZE if i in recovered else 1 for i in sorted(took)}
+
+    def call(tx: Transaction) -> tuple[list[Notification], datetime]:
+        if recovered:
+            tx.ring_soon(recovered)
+        return tx.waiting_behind(limits), tx.now
+
+    # Two transactions: nobody may hold an integration while it waits for notifications.
+    ctx.store.transact(lambda tx: tx.free_lanes(tokens, recovered=recovered))
+    rows, now = ctx.store.transact(call)
+    ctx.publisher.publish(messages(rows, now))

@@ -1,0 +1,244 @@
+"""Claim: what is due is taken for sending, under a fencing token and for a lease (engine 8).
+
+There is one claim, ``claim_candidates``: of what a message names, and of what the transaction that makes it is
+about to store (``services.inline_dispatch``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Generic, TypeAlias
+
+from wallarm_notify.domain.batches import messages
+from wallarm_notify.domain.candidate import triage
+from wallarm_notify.domain.notification import (
+    WORKER_LOST,
+    Notification,
+    RowT,
+    State,
+    carried_on,
+    claimed,
+    ended,
+    parked,
+    waiting_for_turn,
+)
+from wallarm_notify.domain.notification import put_back as given_back
+from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
+from wallarm_notify.domain.sending import Claim, Sending
+from wallarm_notify.services.bulkheads import free_unused, hold_back
+from wallarm_notify.services.record import log_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wallarm_notify.domain.batches import Message
+    from wallarm_notify.domain.candidate import Candidate, Triage
+    from wallarm_notify.services.context import Context, ServiceSettings
+    from wallarm_notify.store import Transaction
+
+log = logging.getLogger(__name__)
+
+
+def claim(ctx: Context, ids: Sequence[int], links: Sequence[int] | None = None) -> Claim:
+    """Take what is due of ``ids``; enqueue again what is early. Raises Unavailable.
+
+    ``links`` are those under which the message carries them, None where it does not say: what another
+    message carries by now is not enqueued again.
+    """
+    carried = dict(zip(ids, links or (), strict=False))
+    taken, again = ctx.store.transact(lambda tx: take(tx, ids, carried, ctx))
+    ctx.publisher.publish(again)
+    return taken
+
+
+def take(
+    tx: Transaction, ids: Sequence[int], carried: Mapping[int, int], ctx: Context
+) -> tuple[Claim, list[Message]]:
+    """Do the claim's transaction: see ``claim``. Return the claim, and what is to be enqueued again."""
+    began = ctx.clock()
+    now, settings = tx.now, ctx.settings
+    found = triage(tx.candidates(ids), now, carried)
+    _log_unreadable(found.unreadable)
+    passed, held = hold_back(tx, found.ready, settings.lease)
+    taken, reserved = claim_candidates(tx, passed, settings, may_wait=True)
+    free_unused(tx, [c for c, _ in reserved])
+    ends = _ended(found, now)
+    behind = [parked(c.notification, now) for c in (*found.unreadable, *held)]
+    later = [waiting_for_turn(c.notification, turn, settings.ring) for c, turn in reserved]
+    early, alone, moved = _carried_on(tx, found)
+    tx.save([*ends, *behind, *later, *moved, *(t.notification for t in taken)])
+    log_ends(ends)
+    result = Claim(
+        now=now,
+        began=began,
+        sendings=tuple(t.sending(t.notification) for t in taken),
+        asked=len(ids),
+        waiting=len(early) + len(later) + len(held) + len(alone),
+        cancelled=len(found.cancel),
+        lost=len(found.lost),
+    )
+    return result, messages([*early, *later], now) + messages(alone, now, size=1)
+
+
+def _ended(found: Triage, now: datetime) -> list[Notification]:
+    cancelled = [ended(n, State.CANCELLED, now) for n in found.cancel]
+    return cancelled + [ended(n, State.FAILED, now, WORKER_LOST) for n in found.lost]
+
+
+def _carried_on(
+    tx: Transaction, found: Triage
+) -> tuple[Sequence[Notification], Sequence[Notification], Sequence[Notification]]:
+    """Return what is early, what is to be sent alone, each for another message, and what of it is to be saved.
+
+    What SWEEP is about to move along is told by the transaction that wrote it: it is left as it is.
+    """
+    if not (found.early or found.alone) or not tx.is_clock_followed():
+        return found.early, found.alone, ()
+    early = [carried_on(n) for n in found.early]
+    alone = [carried_on(n) for n in found.alone]
+    return early, alone, [*early, *alone]
+
+
+def _log_unreadable(unreadable: Sequence[Candidate[Notification]]) -> None:
+    """Say whose key none of our Fernet keys opens: our trouble, so they wait."""
+    if unreadable:
+        log.error(
+            "delivery.key_unreadable",
+            extra={
+                "integrations": sorted({c.notification.integration_id for c in unreadable}),
+                "hint": "WALLARM_NOTIFY_SECRET_KEYS lacks the key these were encrypted with",
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[RowT]):
+    """A candidate that is claimed: its row as it is to be stored, and the grant it holds, None without a limit."""
+
+    candidate: Candidate[RowT]
+    notification: RowT
+    turn: float | None
+
+    def sending(self, notification: Notification) -> Sending:
+        """Return what is handed over, of a ``notification`` as it stands once that is stored."""
+        c = self.candidate
+        if c.cargo.key is None or c.fingerprint is None:
+            raise ValueError(f"notification {notification.id} is claimed without a key")
+        generation = None if notification.last else c.generation
+        return Sending(
+            notification, c.cargo, c.cargo.key, c.fingerprint, generation, c.slow, self.turn
+        )
+
+
+_Grant: TypeAlias = "tuple[Candidate[RowT], float | None]"
+"""A candidate and the grant that it holds, in epoch seconds; None where the rate is not limited."""
+
+
+def claim_candidates(
+    tx: Transaction,
+    candidates: Sequence[Candidate[RowT]],
+    settings: ServiceSettings,
+    *,
+    may_wait: bool,
+) -> tuple[list[Taken[RowT]], list[tuple[Candidate[RowT], datetime]]]:
+    """Claim the ``candidates`` that the rate limit has a grant for; they come most severe first, then oldest.
+
+    Nothing else keeps them from being sent. Where it ``may_wait``, it waits for the locks of their keys, and
+    reserves grants for the others (spec 5). Else it waits for no lock and reserves nothing: it takes grants
+    that nobody waits for, and the others are left for a claim by message.
+    """
+    granted: list[_Grant[RowT]] = [(c, None) for c in candidates]
+    reserved: list[tuple[Candidate[RowT], datetime]] = []
+    if settings.pace_per_minute and candidates:
+        by_key: dict[bytes, list[Candidate[RowT]]] = defaultdict(list)
+        for c in candidates:
+            if c.fingerprint is not None:
+                by_key[c.fingerprint].append(c)
+        if may_wait:
+            granted, reserved = _grants(tx, by_key, settings.pace_per_minute)
+        else:
+            granted = _grants_at_hand(tx, by_key, settings.pace_per_minute)
+    now, lease = tx.now, settings.lease
+    return [Taken(c, claimed(c.notification, now, lease), turn) for c, turn in granted], reserved
+
+
+def _grants(
+    tx: Transaction, by_key: Mapping[bytes, Sequence[Candidate[RowT]]], limit: int
+) -> tuple[list[_Grant[RowT]], list[tuple[Candidate[RowT], datetime]]]:
+    """Return those that have a grant now, with it, and the others with the time of the one reserved for each."""
+    granted: list[_Grant[RowT]] = []
+    reserved: list[tuple[Candidate[RowT], datetime]] = []
+    kept: dict[bytes, Turns] = {}
+    now = tx.now.timestamp()
+    for key, turns in tx.turns(by_key).items():
+        requests = [
+            Asking(c.notification.severity, c.notification.due_at.timestamp()) for c in by_key[key]
+        ]
+        answers, kept[key] = take_turns(turns, requests, limit=limit, now=now)
+        for c, turn in zip(by_key[key], answers, strict=True):
+            if turn is None:
+                granted.append((c, kept[key].sent[-1][0]))
+            else:
+                reserved.append((c, datetime.fromtimestamp(turn, UTC)))
+    tx.save_turns(kept)
+    return granted, reserved
+
+
+def _grants_at_hand(
+    tx: Transaction, by_key: Mapping[bytes, Sequence[Candidate[RowT]]], limit: int
+) -> list[_Grant[RowT]]:
+    """Return those that have a grant now that nobody waits for, by keys that nobody else has locked."""
+    granted: list[_Grant[RowT]] = []
+    kept: dict[bytes, Turns] = {}
+    now = tx.now.timestamp()
+    for key, turns in tx.turns_at_hand(by_key).items():
+        requests = by_key[key]
+        number, after = take_free_turns(turns, len(requests), limit=limit, now=now)
+        if number:
+            kept[key] = after
+            granted += [(c, after.sent[-1][0]) for c in requests[:number]]
+    tx.save_turns(kept)
+    return granted
+
+
+def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool) -> None:
+    """Give back claims, and their grants, whose requests were not begun. Raises Unavailable.
+
+    They wait for a bulkhead to free, or are enqueued at once.
+    """
+
+    def work(tx: Transaction) -> tuple[list[Notification], datetime]:
+        held = {s.notification.id: s.notification.claim for s in sendings}
+        mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.claim == held[n.id]]
+        rows = [given_back(n, tx.now, ctx.settings.ring) for n in mine]
+        if behind_bulkhead:
+            rows = [parked(n, tx.now) for n in rows]
+        tx.save(rows)
+        kept = {n.id for n in rows}
+        _give_grants_back(tx, [s for s in sendings if s.notification.id in kept], ctx.settings)
+        return rows, tx.now
+
+    tokens = {s.notification.integration_id: s.notification.lane_token for s in sendings if s.slow}
+    if tokens:
+        ctx.store.transact(lambda tx: tx.free_lanes(tokens))
+    # Last, for the same again would find nothing to enqueue.
+    rows, now = ctx.store.transact(work)
+    if behind_bulkhead:
+        # One of each: it takes the bulkhead if that is free, and its record calls the next.
+        rows = list({n.integration_id: n for n in reversed(rows)}.values())
+    ctx.publisher.publish(messages(rows, now))
+
+
+def _give_grants_back(
+    tx: Transaction, sendings: Sequence[Sending], settings: ServiceSettings
+) -> None:
+    unused = Counter((s.fingerprint, s.turn) for s in sendings if s.turn is not None)
+    if settings.pace_per_minute == 0 or not unused:
+        return
+    turns = tx.turns({key for key, _ in unused})
+    for (key, turn), number in unused.items():
+        turns[key] = give_back(turns[key], number, granted=turn)
+    tx.save_turns(turns)

@@ -1,0 +1,181 @@
+"""Ingest: events and rejections come in, in parts that one transaction each can take (spec 2, engine 4)."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from wallarm_notify.domain.batches import messages
+from wallarm_notify.domain.canonical import canonical
+from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
+from wallarm_notify.services.inline_dispatch import hand_over, room_of
+from wallarm_notify.services.routing import Crowded, Routed, conflict, route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from wallarm_notify.domain.clock import AheadTally
+    from wallarm_notify.domain.errors import NotifyError
+    from wallarm_notify.domain.event import Event, Rejection
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.services.ports import Dispatcher
+
+log = logging.getLogger(__name__)
+
+SLICE: Final = 1000
+"""So many events are routed in one transaction at the most (spec 2)."""
+
+
+def ingest(
+    ctx: Context,
+    events: Sequence[Event],
+    rejections: Sequence[Rejection],
+    *,
+    dispatcher: Dispatcher | None = None,
+    tally: AheadTally | None = None,
+    takes_in_ahead: bool = False,
+) -> list[Routed]:
+    """Route ``events`` and keep ``rejections``, in parts, each in one transaction; publish after each commit.
+
+    ``dispatcher`` is this process's own, where it delivers: it is given what it has room for.
+    ``tally`` counts, from one call to the next, whose clock is wrong. ``takes_in_ahead``: the events were
+    kept apart, and are no more.
+
+    What the database refuses is found by halving and kept as rejected. Raises Unavailable;
+    what was committed before it stays, and the same call again is harmless.
+    """
+    parts = deque(_slices(events, rejections))
+    results = []
+    while parts:
+        part = parts.popleft()
+        try:
+            routed = _route(ctx, part, dispatcher, tally, takes_in_ahead=takes_in_ahead)
+        except (BadRow, Unavailable) as error:
+            parts.extendleft(reversed(_smaller(part, error)))
+            continue
+        except Exception as error:  # a fault of ours must not lose the batch (engine 4)
+            log.exception("ingest.fault")
+            parts.extendleft(reversed(_smaller(part, BadRow(f"internal error: {error!r}"))))
+            continue
+        if tally is not None:
+            _name_the_clock(tally, routed.now, ctx.clock())
+        ctx.publisher.publish(messages(routed.pending, routed.now))
+        results.append(routed)
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is routed in one transaction."""
+
+    events: Sequence[Event]
+    rejections: Sequence[Rejection] = ()
+
+
+def _slices(events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Part]:
+    first, *others = range(0, max(len(events), 1), SLICE)
+    return [
+        Part(events[first : first + SLICE], rejections),
+        *(Part(events[start : start + SLICE]) for start in others),
+    ]
+
+
+def _smaller(part: Part, error: NotifyError) -> list[Part]:
+    """Return the parts to try in place of ``part``. Raises Unavailable where there is none.
+
+    Of a single event that the database refuses that is its rejection, and of such a rejection a plain one.
+    """
+    events, rejections = part.events, part.rejections
+    if isinstance(error, Crowded):
+        others = [e for e in events if e.client_id != error.client_id]
+        crowd = [e for e in events if e.client_id == error.client_id]
+        return [Part(others, rejections), Part(crowd)]
+    if isinstance(error, TooMuch):
+        if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to part
+            raise error
+    elif isinstance(error, Unavailable):
+        raise error
+    if rejections and events:
+        return [Part((), rejections), Part(events)]
+    if len(events) > 1:
+        middle = len(events) // 2
+        return [Part(events[:middle]), Part(events[middle:])]
+    if len(events) == 1:
+        return [Part((), [_refused(events[0], error)])]
+    if len(rejections) > 1:
+        middle = len(rejections) // 2
+        return [Part((), rejections[:middle]), Part((), rejections[middle:])]
+    if len(rejections) == 1 and rejections[0] != (plain := _plainly(rejections[0])):
+        return [Part((), [plain])]
+    raise Unavailable(f"A rejected event cannot be kept: {error}")
+
+
+def _refused(event: Event, error: NotifyError) -> Rejection:
+    return replace(conflict(event, canonical(event.body)), reason=str(error))
+
+
+def _route(
+    ctx: Context,
+    part: Part,
+    dispatcher: Dispatcher | None,
+    tally: AheadTally | None,
+    *,
+    takes_in_ahead: bool,
+) -> Routed:
+    """Route ``part``, and have what is claimed in it sent; whatever goes wrong in claiming, it is to be stored."""
+
+    def run(room: Mapping[int, int]) -> Routed:
+        return ctx.store.transact(
+            lambda tx: route(
+                tx,
+                part.events,
+                part.rejections,
+                ctx,
+                room=room,
+                tally=tally,
+                takes_in_ahead=takes_in_ahead,
+            )
+        )
+
+    room = room_of(dispatcher, {e.client_id for e in part.events})
+    if not room:
+        return run(room)
+    try:
+        routed = run(room)
+    except Crowded:
+        raise
+    except (BadRow, TooMuch) as error:
+        log.warning("ingest.runs_again_without_claim", extra={"error": str(error)})
+        return run({})
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("ingest.runs_again_without_claim")
+        return run({})
+    hand_over(dispatcher, routed.claim)
+    return routed
+
+
+def _name_the_clock(tally: AheadTally, now: datetime, at: float) -> None:
+    """Say so, now and then, where it is the database's clock that most events disagree with."""
+    if tally.is_database_behind and tally.may_complain(at):
+        log.error(
+            "database.clock_behind",
+            extra={
+                "database_time": now.isoformat(),
+                "ahead": tally.ahead,
+                "events": tally.number,
+                "hint": "most events of the last minute are more than 5 minutes ahead of the database's clock: "
+                "set that clock; until then they are kept apart (wallarm-notify events ahead)",
+            },
+        )
+
+
+def _plainly(rejection: Rejection) -> Rejection:
+    """``rejection`` without anything that a database might refuse."""
+    reason = rejection.reason.encode("ascii", "backslashreplace").decode().replace("\0", "")
+    text = rejection.text.encode("ascii", "backslashreplace").decode()
+    return replace(rejection, reason=reason, text=text, event_id=None, client_id=None, type=None)

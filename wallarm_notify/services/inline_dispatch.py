@@ -1,0 +1,114 @@
+"""Inline dispatch: a process that delivers claims first attempts in the transaction that makes them.
+
+It is the claim of ``services.claim``, of what is not stored yet: the way over the broker is saved
+(docs/decisions/0010). Routing waits for nobody by it, and what it does not take is enqueued.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wallarm_notify.domain.candidate import may_be_sent_at_once
+from wallarm_notify.domain.notification import MESSAGE_SIZE, NewNotification, Notification
+from wallarm_notify.domain.sending import Claim
+from wallarm_notify.services.claim import Taken, claim_candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from wallarm_notify.domain.sending import Made, Sending
+    from wallarm_notify.services.context import ServiceSettings
+    from wallarm_notify.services.ports import Dispatcher
+    from wallarm_notify.store import Transaction
+
+log = logging.getLogger(__name__)
+
+FEW: Final = 500
+"""Where a transaction makes more, none is claimed in it: from a claim to the commit the rate limit is locked."""
+
+SOON: Final = 0.5
+"""Nor where it has taken so many seconds: what is claimed has to begin within 2 s (spec 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was made, once it is stored: what is to be enqueued, and what this process is to send."""
+
+    pending: Sequence[Notification]
+    sendings: Sequence[Sending]
+
+    def claim(self, now: datetime, began: float) -> Claim | None:
+        """Return what is handed over, of a transaction that ``began`` before its ``now``; None: nothing."""
+        number = len(self.sendings)
+        return Claim(now, began, tuple(self.sendings), number) if number else None
+
+
+def room_of(dispatcher: Dispatcher | None, client_ids: Collection[int]) -> Mapping[int, int]:
+    """Return how many first attempts of each client ``dispatcher`` takes now; empty: none of anybody's."""
+    if dispatcher is None:
+        return {}
+    try:
+        room = dispatcher.room(client_ids)
+    except Exception:  # whatever keeps them from being sent here, they are to be stored
+        log.exception("ingest.no_dispatcher")
+        return {}
+    return room if any(room.values()) else {}
+
+
+def hand_over(dispatcher: Dispatcher | None, claim: Claim | None) -> None:
+    """Have ``claim`` sent, after its commit. What fails in it is found by SWEEP when the lease is over."""
+    if dispatcher is None or claim is None:
+        return
+    try:
+        dispatcher.dispatch(claim)
+    except Exception:
+        log.exception("ingest.not_handed_over")
+
+
+def store(
+    tx: Transaction,
+    made: Sequence[Made],
+    settings: ServiceSettings,
+    room: Mapping[int, int],
+    seconds: float,
+) -> Stored:
+    """Store what was ``made``; of it, what there is ``room`` for by client is claimed.
+
+    ``seconds`` is how long the transaction has taken.
+    """
+    is_soon = len(made) <= FEW and seconds < SOON
+    taken = _claimed(tx, made, settings, room) if room and is_soon else {}
+    rows = [
+        taken[m.notification.identity].notification
+        if taken and m.notification.identity in taken
+        else m.notification
+        for m in made
+    ]
+    stored = tx.insert_notifications(rows)
+    there = [(row, n) for row, n in zip(rows, stored, strict=True) if n is not None]
+    return Stored(
+        [n for _, n in there if n.is_open and n.lease_until is None],
+        [taken[row.identity].sending(n) for row, n in there if n.lease_until is not None],
+    )
+
+
+def _claimed(
+    tx: Transaction, made: Sequence[Made], settings: ServiceSettings, room: Mapping[int, int]
+) -> dict[tuple[object, ...], Taken[NewNotification]]:
+    """Claim the most severe, then oldest, as many as a message holds at most; return them by identity."""
+    left = Counter(room)
+    chosen: list[Made] = []
+    for m in sorted(made, key=lambda m: -m.notification.severity):
+        n = m.notification
+        if n.is_open and left[n.client_id] > 0 and len(chosen) < MESSAGE_SIZE:
+            left[n.client_id] -= 1
+            chosen.append(m)
+    if not chosen:
+        return {}
+    ready = [c for c in tx.candidates_of(chosen) if may_be_sent_at_once(c)]
+    taken, _ = claim_candidates(tx, ready, settings, may_wait=False)
+    return {t.notification.identity: t for t in taken}

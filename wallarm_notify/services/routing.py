@@ -1,0 +1,376 @@
+"""Routing: events in, one notification out for each integration that matches, or that a firing names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from wallarm_notify.domain.canonical import canonical
+from wallarm_notify.domain.errors import TooMuch, Unavailable
+from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
+from wallarm_notify.domain.integration import Subscriber, subscribers
+from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
+from wallarm_notify.domain.notification import NewNotification, Notification, fresh
+from wallarm_notify.domain.sending import Made
+from wallarm_notify.domain.words import counted
+from wallarm_notify.services.fire_triggers import fire
+from wallarm_notify.services.inline_dispatch import store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from wallarm_notify.domain.clock import AheadTally
+    from wallarm_notify.domain.sending import Claim
+    from wallarm_notify.domain.triggers.firing import Firing
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
+
+MOST_NOTIFICATIONS: Final = 20_000
+"""So many notifications are made in one transaction, unless a single event makes more.
+
+So many events are counted in one, too, by one trigger each."""
+
+SHARED: Final = 2_000
+"""Where events of several clients make more notifications, those of the client that has most are routed apart.
+
+A transaction of thousands takes seconds, and claims none: the others are not to wait for it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What became of a call: counts, what is sent by this process, and what is to be rung for."""
+
+    now: datetime
+    matched: int = 0
+    unmatched: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    not_kept: int = 0
+    skipped: int = 0
+    fired: int = 0
+    ahead: int = 0
+    pending: tuple[Notification, ...] = ()
+    claim: Claim | None = None
+
+    @property
+    def words(self) -> str:
+        """The counts for people, and for Flower."""
+        sent = 0 if self.claim is None else len(self.claim.sendings)
+        parts = [f"{counted(self.matched + self.unmatched, 'event')} taken in"]
+        parts.append(f"{counted(len(self.pending) + sent, 'notification')} made")
+        if self.fired:
+            parts.append(counted(self.fired, "firing"))
+        for number, word in (
+            (self.skipped, "skipped"),
+            (self.unmatched, "unmatched"),
+            (self.duplicates, "known already"),
+            (self.rejected, "rejected"),
+            (self.not_kept, "rejected and not kept"),
+            (self.ahead, "kept apart until their time"),
+        ):
+            if number:
+                parts.append(f"{number} {word}")
+        if self.claim is not None:
+            parts.append(self.claim.words)
+        return ", ".join(parts)
+
+
+def conflict(event: Event, text: str) -> Rejection:
+    """The rejection of an event whose id stands for another body already (spec 2)."""
+    return Rejection(
+        reason=f"conflict: another event with the id {event.id} was taken in before, with a different "
+        "body; the first stands.",
+        text=text,
+        body_hash=event.body_hash,
+        hash_before=event.hash_before,
+        event_id=event.id,
+        client_id=event.client_id,
+        type=event.type,
+    )
+
+
+class Crowded(TooMuch):
+    """One client's events make so much that those of others are not to wait for it."""
+
+    def __init__(self, client_id: int) -> None:
+        super().__init__(f"client {client_id} has more to be sent than others should wait for")
+        self.client_id = client_id
+
+
+def route(
+    tx: Transaction,
+    events: Sequence[Event],
+    rejections: Sequence[Rejection],
+    ctx: Context,
+    *,
+    room: Mapping[int, int] | None = None,
+    tally: AheadTally | None = None,
+    takes_in_ahead: bool = False,
+) -> Routed:
+    """Do one transaction's worth of ingest: see ``services.ingest``.
+
+    ``room`` is how much of each client this process can send at once. ``tally`` counts whose clock is wrong.
+    ``takes_in_ahead``: the events were kept apart, and are no more.
+    """
+    began = ctx.clock()
+    now, settings = tx.now, ctx.settings
+    arrived = _sorted_out(events, now)
+    if tally is not None:
+        tally.add(len(events), len(arrived.early), began)
+    ahead = _keep_apart(tx, arrived.early, now, tally) if arrived.early else _Apart()
+    new = _take_in(tx, arrived)
+    # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
+    firings = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
+    _check_work(arrived.accepted, _made_of(new, firings))
+    made = _made(tx, new, firings, now, settings.ring)
+    stored = store(tx, made, settings, room or {}, ctx.clock() - began)
+    # Late, for the day's number is everybody's who has something to reject, and locked until the commit.
+    refused = [*ahead.refused, *(conflict(e, canonical(e.body)) for e in new.conflicts)]
+    kept, not_kept = tx.insert_rejected([*rejections, *refused], settings.rejected_per_day)
+    if takes_in_ahead:
+        hashes = [*(r.body_hash for r in rejections), *(e.body_hash for e in arrived.accepted)]
+        tx.count({AHEAD: -tx.end_apart(hashes)})
+    matched = len({m.event.id for m in made})
+    routed = Routed(
+        now=now,
+        matched=matched,
+        unmatched=len(new.events) - matched,
+        duplicates=arrived.duplicates + ahead.duplicates + new.duplicates,
+        rejected=kept,
+        not_kept=not_kept,
+        skipped=sum(not m.notification.is_open for m in made),
+        fired=len(firings),
+        ahead=ahead.kept,
+        pending=tuple(stored.pending),
+        claim=stored.claim(now, began),
+    )
+    tx.count(_counts_of(routed, new, made))
+    return routed
+
+
+def _counts_of(routed: Routed, new: _New, made: Sequence[Made]) -> dict[str, int]:
+    """Return how the ledger's counters move (spec 7)."""
+    counts = counts_of(
+        taken=len(new.events),
+        matched=routed.matched,
+        kept=routed.rejected,
+        readmitted=new.readmitted,
+        new=[m.notification for m in made],
+    )
+    return counts | {FIRED: routed.fired, NOT_KEPT: routed.not_kept, AHEAD: routed.ahead}
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A batch by itself: what may be taken in, by id; what is too early; other bodies; how many stand twice.
+
+    A rival is another body under the id of one before it: it may be the very one that was taken in earlier.
+    """
+
+    accepted: Sequence[Event]
+    early: Sequence[Event]
+    rivals: Sequence[Event]
+    duplicates: int
+
+
+def _sorted_out(events: Sequence[Event], now: datetime) -> _Arrived:
+    rivals = []
+    first: dict[UUID, Event] = {}
+    early: list[Event] = []
+    duplicates = 0
+    for event in events:
+        if is_too_far_ahead(event, now):
+            early.append(event)
+        elif (stands := first.setdefault(event.id, event)) is event:
+            pass
+        elif stands.body_hash == event.body_hash:
+            duplicates += 1
+        else:
+            rivals.append(event)
+    in_order = sorted(first.values(), key=lambda e: e.id)
+    if any(is_ahead(e, now) for e in in_order):
+        early = [*(e for e in in_order if is_ahead(e, now)), *early]
+        in_order = [e for e in in_order if not is_ahead(e, now)]
+    return _Arrived(in_order, early, rivals, duplicates)
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """What became of events whose time is ahead: how many are kept apart, what is refused, what is known."""
+
+    kept: int = 0
+    refused: tuple[Rejection, ...] = ()
+    duplicates: int = 0
+
+
+def _keep_apart(
+    tx: Transaction,
+    early: Sequence[Event],
+    now: datetime,
+    tally: AheadTally | None,
+) -> _Apart:
+    """Keeps apart what is ahead by a day at most; what it was told before is known, whatever the time."""
+    waiting = [e for e in early if not is_too_far_ahead(e, now)]
+    kept = tx.keep_apart(waiting) if waiting else set()
+    others = [e for e in early if is_too_far_ahead(e, now) or e.id not in kept]
+    hashes = tx.event_hashes([e.id for e in others]) if others else {}
+    refused: list[Rejection] = []
+    for e in others:
+        if (known := hashes.get(e.id)) is None:
+            if not is_too_far_ahead(e, now):
+                raise Unavailable(f"Event {e.id} is being taken in at this moment.")
+            refused.append(_too_far_ahead(e, canonical(e.body), now, tally))
+        elif known not in e.hashes:
+            refused.append(conflict(e, canonical(e.body)))
+    return _Apart(len(kept), tuple(refused), len(others) - len(refused))
+
+
+def _too_far_ahead(event: Event, text: str, now: datetime, tally: AheadTally | None) -> Rejection:
+    is_ours = tally is not None and tally.is_database_behind
+    advice = (
+        "so are most events of that minute: set the database's clock, and re-submit."
+        if is_ours
+        else "set the producer's clock."
+    )
+    return replace(
+        conflict(event, text),
+        reason=f"occurred_at: {event.occurred_at.isoformat()} is more than 24 hours ahead of the database's "
+        f"clock, which says {now.isoformat()}; {advice}",
+        is_for_its_time=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """What a batch adds to the database: its events, with the integrations that subscribe to each.
+
+    ``readmitted`` were rejected before.
+    """
+
+    events: Sequence[Event]
+    subscribers: Mapping[UUID, Sequence[Subscriber]]
+    conflicts: Sequence[Event]
+    duplicates: int
+    readmitted: int
+
+
+def _take_in(tx: Transaction, arrived: _Arrived) -> _New:
+    """Store what may be taken in and is not there yet. Raises TooMuch where that makes too many notifications."""
+    accepted = arrived.accepted
+    integrations = _by_client(tx, accepted)
+    cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
+    _check_work(accepted, Counter({i: len(found) for i, found in cards.items()}))
+    inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
+    seen_before = [*(e for e in accepted if e.id not in inserted), *arrived.rivals]
+    conflicts = _conflicts(tx, seen_before)
+    return _New(
+        events=[e for e in accepted if e.id in inserted],
+        subscribers=cards,
+        conflicts=conflicts,
+        duplicates=len(seen_before) - len(conflicts),
+        readmitted=tx.readmit([e for e in accepted if inserted.get(e.id)]),
+    )
+
+
+def _by_client(tx: Transaction, events: Sequence[Event]) -> dict[int, list[Subscriber]]:
+    clients = sorted({e.client_id for e in events if e.subscription is not None})
+    found: dict[int, list[Subscriber]] = {}
+    if clients:
+        for subscriber in tx.subscribers_of(clients):
+            found.setdefault(subscriber.client_id, []).append(subscriber)
+    return found
+
+
+def _conflicts(tx: Transaction, seen_before: Sequence[Event]) -> list[Event]:
+    """Those whose id stands for another body."""
+    if not seen_before:
+        return []
+    hashes = tx.event_hashes([e.id for e in seen_before])
+    return [e for e in seen_before if hashes.get(e.id) not in e.hashes]
+
+
+def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
+    """Raises TooMuch where several events make more notifications than one transaction should."""
+    if len(events) < 2:  # noqa: PLR2004 - there is nothing to part
+        return
+    notifications = made_of.total()
+    if notifications > SHARED and len({e.client_id for e in events}) > 1:
+        of_client: Counter[int] = Counter()
+        for e in events:
+            of_client[e.client_id] += made_of[e.id]
+        client_id, most = of_client.most_common(1)[0]
+        # Else nobody is a crowd: taken apart one by one, many clients would be many transactions.
+        if 2 * most > notifications:
+            raise Crowded(client_id)
+    if notifications > MOST_NOTIFICATIONS:
+        raise TooMuch(f"{len(events)} events make more than {MOST_NOTIFICATIONS} notifications")
+
+
+def _made_of(new: _New, firings: Iterable[Firing]) -> Counter[UUID]:
+    """Return how many notifications each event makes, those of firings at the most."""
+    number = Counter({e.id: len(new.subscribers[e.id]) for e in new.events})
+    for f in firings:
+        number[f.event_id] += len(f.integration_ids)
+    return number
+
+
+def _made(
+    tx: Transaction, new: _New, firings: Sequence[Firing], now: datetime, ring: timedelta
+) -> list[Made]:
+    """Return what is to be stored; those of firings are added to the fan-out of their events."""
+    event_of = {e.id: e for e in new.events}
+    made = [
+        Made(notification_of(e, i, now, ring), e) for e in new.events for i in new.subscribers[e.id]
+    ]
+    of_firings = [Made(n, event_of[f.event_id], f) for f, n in _of_firings(tx, firings, now, ring)]
+    if of_firings:
+        tx.add_fan_out(Counter(m.event.id for m in of_firings))
+    return made + of_firings
+
+
+def notification_of(
+    event: Event, integration: Subscriber, now: datetime, ring: timedelta
+) -> NewNotification:
+    """Return the notification of ``event`` to an integration that subscribes to it."""
+    return fresh(
+        client_id=event.client_id,
+        integration_id=integration.id,
+        event_id=event.id,
+        severity=event.severity,
+        disablings=integration.disablings,
+        skipped=not integration.enabled,
+        now=now,
+        ring=ring,
+    )
+
+
+def _of_firings(
+    tx: Transaction, firings: Sequence[Firing], now: datetime, ring: timedelta
+) -> list[tuple[Firing, NewNotification]]:
+    """Return one for each integration that a firing's trigger names and that is still there."""
+    named = {i for f in firings for i in f.integration_ids}
+    integrations = {i.id: i for i in tx.subscribers_by_id(sorted(named))} if named else {}
+    return [
+        (
+            f,
+            fresh(
+                client_id=f.client_id,
+                integration_id=i.id,
+                event_id=f.event_id,
+                firing_id=f.id,
+                origin=f.origin,
+                severity=f.criteria.condition.terms.severity,
+                disablings=i.disablings,
+                skipped=not i.enabled,
+                now=now,
+                ring=ring,
+            ),
+        )
+        for f in firings
+        for integration_id in f.integration_ids
+        if (i := integrations.get(integration_id)) is not None
+    ]
