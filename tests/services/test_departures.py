@@ -563,7 +563,7 @@ def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_enqu
     def poster(**_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("wallarm_notify.bootstrap.Poster", poster)
+    monkeypatch.setattr("wallarm_notify.bootstrap.HttpClient", poster)
     parts = Wiring(Settings(database_url=bench.url, secret_keys=generate()), delivers=True)
     ctx = replace(parts.context, publisher=bench.bell)
     (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.dispatcher)
