@@ -73,13 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"void: {error}")
             return 1
         say(f"--- {name}: {time.monotonic() - began:.0f} s")
-    print("\n".join(told_of(results)))
+    print("\n".join(notified_of(results)))
     if options.write:
         _write(options.write, results)
     return 0
 
 
-def told_of(results: Mapping[str, Any]) -> list[str]:
+def notified_of(results: Mapping[str, Any]) -> list[str]:
     """The tables and the chart, in Markdown."""
     lines: list[str] = []
     for name, result in results.items():
@@ -111,7 +111,7 @@ def _write(page: Path, results: Mapping[str, Any]) -> None:
     figures.write_text(json.dumps(known, indent=2) + "\n")
     before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    told = told_of({name: known[name] for name in PROGRAMS if name in known})
+    told = notified_of({name: known[name] for name in PROGRAMS if name in known})
     page.write_text("\n".join([before.rstrip(), "", BEGIN, "", *told, END]) + after)
 
 

@@ -57,8 +57,8 @@ def explained(number: int) -> list[tuple[str, str, str]]:
     with benchmark_stack() as one:
         one.make_integrations(INTEGRATIONS)
         store(one, number, newest=timedelta(days=1), oldest=timedelta(days=89))
-        bell, desk = Silence(), Desk()
-        vars(one.wiring)["_bell"] = bell
+        publisher, desk = Silence(), Desk()
+        vars(one.wiring)["_bell"] = publisher
         found: list[tuple[str, str, str]] = []
         for first in (0, BATCH):  # the first warms plans and caches
             found.clear()
@@ -67,7 +67,7 @@ def explained(number: int) -> list[tuple[str, str, str]]:
             sent = desk.taken()
             ingest(one.wiring.context, *_call(2 * BATCH + first))
             with _noted("claim by message", found):
-                claimed = claim(one.wiring.context, bell.taken())
+                claimed = claim(one.wiring.context, publisher.taken())
             with _noted("record", found):
                 record(one.wiring.context, answered(sent))
             record(one.wiring.context, answered(claimed))

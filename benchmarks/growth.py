@@ -41,7 +41,7 @@ from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 INTEGRATIONS: Final = 1000
 NUMBERS: Final = (1, 100, 10_000)
-NO_PACE: Final = 1_000_000
+NO_RATE_LIMIT: Final = 1_000_000
 
 PRUNING: Final = 10
 """So many times as long a run of this part is, to be one of several of beat's intervals."""
@@ -112,7 +112,7 @@ def integrations(size: Size) -> dict[str, Any]:
     with ExitStack() as opened:
         runs: dict[str, Callable[[], float]] = {}
         for number in NUMBERS:
-            one = opened.enter_context(benchmark_stack(pace_per_minute=NO_PACE))
+            one = opened.enter_context(benchmark_stack(rate_limit_per_minute=NO_RATE_LIMIT))
             say(f"making {number} integrations")
             one.make_integrations(number)
             runs[f"{number:,} integration{'s' * (number > 1)}"] = _batched(one, size)
@@ -139,7 +139,7 @@ def prune(size: Size) -> dict[str, Any]:
     """While there is something to prune, and while there is not."""
     deleted: list[float] = []
     events = PRUNING * size.events
-    with benchmark_stack(pace_per_minute=NO_PACE) as one:
+    with benchmark_stack(rate_limit_per_minute=NO_RATE_LIMIT) as one:
         # A key's turns of the last minute are one row, which must not be what grows here.
         one.make_integrations(NUMBERS[-1])
 

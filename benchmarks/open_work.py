@@ -25,7 +25,7 @@ there are batches. Unless ``--as-planned`` is given it may not, so that what is 
 table can save; the plans of ``today`` are the same either way.
 
 It decides nothing by itself: a second table also has to be kept in step by whatever reads or writes open
-notifications, the sweep, lanes, disablings, replays, the ledger and PRUNE, and that has no microseconds.
+notifications, the sweep, bulkheads, disablings, replays, the ledger and PRUNE, and that has no microseconds.
 """
 
 import argparse
@@ -77,7 +77,7 @@ WARM: Final = 5
 """Batches of each kind before the first round."""
 
 LEASE: Final = timedelta(seconds=30)
-RING: Final = timedelta(seconds=15)
+GRACE: Final = timedelta(seconds=15)
 
 TICK: Final = os.sysconf("SC_CLK_TCK")
 THRESHOLD: Final = 50
@@ -95,7 +95,7 @@ WORDS: Final = {
 
 FILL: Final = """
     INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, created_at, state,
-        attempts_made, claim, disablings, due_at, finished_at)
+        attempts_made, fence, disablings, due_at, finished_at)
     SELECT n %% %(integrations)s + 1, n %% %(integrations)s + 1, gen_random_uuid(), 'card', 2, at,
         'delivered', 1, 1, 0, at, at + interval '100 ms'
     FROM (SELECT n, now() - interval '1 day' + n * interval '1 ms' AS at
@@ -116,7 +116,7 @@ NARROW: Final = """
         state text NOT NULL,
         run int NOT NULL DEFAULT 1,
         attempts_made int NOT NULL DEFAULT 0,
-        claim int NOT NULL DEFAULT 0,  -- a replay goes on from it
+        fence int NOT NULL DEFAULT 0,  -- a replay goes on from it
         finished_at timestamptz,
         end_reason text,
         UNIQUE (event_id, origin, integration_id),
@@ -132,23 +132,23 @@ NARROW: Final = """
         state text NOT NULL,
         run int NOT NULL,
         attempts_made int NOT NULL,
-        claim int NOT NULL,
+        fence int NOT NULL,
         lost_claims int NOT NULL,
-        rings int NOT NULL,
+        rechecks int NOT NULL,
         due_at timestamptz NOT NULL,
         lease_until timestamptz,
-        ring_at timestamptz NOT NULL,
+        recheck_at timestamptz NOT NULL,
         severity smallint NOT NULL,
         disablings int NOT NULL,
-        last boolean NOT NULL,
+        closing boolean NOT NULL,
         CHECK (state IN ('pending', 'retrying'))
     ) WITH (fillfactor = 70);
-    CREATE INDEX ON narrow.open_work (ring_at);
+    CREATE INDEX ON narrow.open_work (recheck_at);
     CREATE INDEX ON narrow.open_work (integration_id);
     INSERT INTO narrow.notifications (client_id, integration_id, event_id, origin, severity, created_at,
-        state, attempts_made, claim, finished_at)
+        state, attempts_made, fence, finished_at)
     SELECT client_id, integration_id, event_id, origin, severity, created_at,
-        state, attempts_made, claim, finished_at FROM notifications ORDER BY id"""
+        state, attempts_made, fence, finished_at FROM notifications ORDER BY id"""
 
 BY_INDEX: Final = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 
@@ -173,37 +173,37 @@ _OPENED: Final = {
     "state": "text",
     "run": "int",
     "attempts_made": "int",
-    "claim": "int",
+    "fence": "int",
     "lost_claims": "int",
-    "rings": "int",
+    "rechecks": "int",
     "due_at": "timestamptz",
-    "ring_at": "timestamptz",
+    "recheck_at": "timestamptz",
     "severity": "smallint",
     "disablings": "int",
-    "last": "boolean",
+    "closing": "boolean",
 }
 _CHANGED: Final = {
     "id": "bigint",
     "state": "text",
     "attempts_made": "int",
-    "claim": "int",
+    "fence": "int",
     "lost_claims": "int",
-    "rings": "int",
+    "rechecks": "int",
     "due_at": "timestamptz",
     "lease_until": "timestamptz",
-    "ring_at": "timestamptz",
+    "recheck_at": "timestamptz",
 }
 _ENDED: Final = {
     "id": "bigint",
     "state": "text",
     "attempts_made": "int",
-    "claim": "int",
+    "fence": "int",
     "finished_at": "timestamptz",
     "end_reason": "text",
 }
 
 _OPEN_COLUMNS: Final = """o.notification_id AS id, o.integration_id, o.state, o.run, o.attempts_made, o.claim,
-    o.lost_claims, o.rings, o.due_at, o.lease_until, o.ring_at, NULL AS finished_at, o.severity,
+    o.lost_claims, o.rings, o.due_at, o.lease_until, o.recheck_at, NULL AS finished_at, o.severity,
     o.disablings, o.last, NULL AS end_reason, 0 AS link"""
 
 
@@ -401,7 +401,7 @@ class Run:
             tx.save(
                 [
                     recorded(
-                        n, _outcome(last=last), current=True, answered_at=now, now=now, ring=RING
+                        n, _outcome(last=last), current=True, answered_at=now, now=now, grace=GRACE
                     )
                     for n in tx.lock(ids)
                 ]
@@ -581,7 +581,7 @@ def _new(now: datetime) -> NewNotification:
         severity=Severity.ERROR,
         disablings=0,
         now=now,
-        ring=RING,
+        grace=GRACE,
     )
 
 

@@ -172,16 +172,16 @@ def table(result: Mapping[str, Any]) -> list[str]:
 
 
 def _worked_off(one: BenchmarkStack, batches: int) -> Clock:
-    bell, desk = Silence(), Desk()
+    publisher, desk = Silence(), Desk()
     # The tasks between the parts are Celery's, which is counted apart.
-    vars(one.wiring)["_bell"] = bell
+    vars(one.wiring)["_bell"] = publisher
     clock = Clock()
     for number in range(WARM + batches):
         if number == WARM:
             say(f"measuring {batches} batches")
             clock = Clock()
         _batch(one, desk, clock, number)
-        _by_message(one, bell, clock, number)
+        _by_message(one, publisher, clock, number)
     return clock
 
 
@@ -208,14 +208,14 @@ def _batch(one: BenchmarkStack, desk: Desk, clock: Clock, number: int) -> None:
         one.wiring.dispatcher.drain(30)
 
 
-def _by_message(one: BenchmarkStack, bell: Silence, clock: Clock, number: int) -> None:
+def _by_message(one: BenchmarkStack, publisher: Silence, clock: Clock, number: int) -> None:
     """Another batch, recorded by this thread and not by the recorder's."""
     events, rejections = read_call((), {"events": _events(number)})
     route, claim_it = BY_MESSAGE
     with clock.part(route):
         ingest(one.wiring.context, events, rejections)
     with clock.part(claim_it):
-        claimed = claim(one.wiring.context, bell.taken())
+        claimed = claim(one.wiring.context, publisher.taken())
     attempts = answered(claimed)
     with clock.part("record"):
         record(one.wiring.context, attempts)
@@ -228,7 +228,7 @@ def answered(claim: Claim) -> list[Attempt]:
             notification_id=s.notification.id,
             integration_id=s.notification.integration_id,
             generation=s.generation,
-            claim=s.notification.claim,
+            fence=s.notification.fence,
             run=s.notification.run,
             number=s.number,
             at=claim.now,

@@ -81,7 +81,7 @@ def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
             Store(make_engine(url)),
             Silence(),
             policy=Policy(),
-            ring=timedelta(seconds=15),
+            grace=timedelta(seconds=15),
             interval=timedelta(),
         )
         times = []

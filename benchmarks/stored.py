@@ -29,13 +29,13 @@ FILL: Final = """
         FROM one ORDER BY n
     ), notification AS (
         INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, created_at,
-            state, attempts_made, claim, disablings, due_at, finished_at)
+            state, attempts_made, fence, disablings, due_at, finished_at)
         SELECT client_id, integration_id, id, 'card', 2, at,
             'delivered', 1, 1, 0, at, at + interval '100 ms'
         FROM one ORDER BY n
         RETURNING id, integration_id, created_at
     )
-    INSERT INTO attempts (notification_id, claim, integration_id, generation, run, number, at, duration_ms,
+    INSERT INTO attempts (notification_id, fence, integration_id, generation, run, number, at, duration_ms,
         status_code, response)
     SELECT id, 1, integration_id, 0, 1, 1, created_at, 100, 202,
         '{"status":"success","message":"Event processed","dedup_key":"a benchmark"}'

@@ -34,7 +34,7 @@ from wallarm_notify.services.bulkheads import mark_slow
 from wallarm_notify.services.claim import claim, put_back
 from wallarm_notify.services.context import Context, ServiceSettings
 from wallarm_notify.services.ingest import ingest
-from wallarm_notify.services.ledger import draw_up
+from wallarm_notify.services.ledger import balance
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-RING = timedelta(seconds=15)
+GRACE = timedelta(seconds=15)
 LEASE = timedelta(seconds=30)
 RETENTION = timedelta(days=90)
 
@@ -188,16 +188,16 @@ def a_notification(**fields: Any) -> Notification:
         state=State.PENDING,
         run=1,
         attempts_made=0,
-        claim=0,
+        fence=0,
         lost_claims=0,
-        rings=0,
+        rechecks=0,
         due_at=NOON,
         lease_until=None,
-        ring_at=NOON + RING,
+        recheck_at=NOON + GRACE,
         finished_at=None,
         severity=Severity.INFO,
         disablings=0,
-        last=False,
+        closing=False,
     )
     return replace(made, **fields)
 
@@ -226,7 +226,7 @@ def an_attempt(
         notification_id=n.id,
         integration_id=n.integration_id,
         generation=sending.generation,
-        claim=n.claim,
+        fence=n.fence,
         run=n.run,
         number=sending.number,
         at=claim.now,
@@ -321,7 +321,7 @@ class _Tripped:
         return call
 
 
-class Bell:
+class RememberingPublisher:
     """A publisher that remembers; ``lengths`` is what its queues claim to hold."""
 
     def __init__(self) -> None:
@@ -352,9 +352,9 @@ class Bell:
 def some_settings(**fields: Any) -> ServiceSettings:
     """The settings of use cases as they are by default, but for the ``fields`` given."""
     made = ServiceSettings(
-        ring=RING,
+        grace=GRACE,
         lease=LEASE,
-        pace_per_minute=100,
+        rate_limit_per_minute=100,
         retry_time_scale=1.0,
         rejected_per_day=0,
         retention=RETENTION,
@@ -369,18 +369,20 @@ def some_settings(**fields: Any) -> ServiceSettings:
 class Bench:
     """A context over a real database, with a publisher that remembers; and what tests ask of the database."""
 
-    def __init__(self, url: str, *, fernet: str | None = None, pace: int = 100) -> None:
+    def __init__(self, url: str, *, fernet: str | None = None, rate_limit: int = 100) -> None:
         self.url = url
         self.fernet = fernet or generate()
         self.engine = make_engine(url)
         self.store = Store(self.engine, KeyCipher([self.fernet]))
-        self.bell = Bell()
-        self.ctx = Context(self.store, self.bell, some_settings(pace_per_minute=pace))
-        self.retries = RetryBuffer(self.bell)
+        self.publisher = RememberingPublisher()
+        self.ctx = Context(
+            self.store, self.publisher, some_settings(rate_limit_per_minute=rate_limit)
+        )
+        self.retries = RetryBuffer(self.publisher)
         self.tally = AheadTally()
-        self.management = Management(self.store, self.bell, ring=RING)
-        self.triggers = TriggerManagement(self.store, self.bell, ring=RING)
-        self.replay = Replay(self.store, self.bell, ring=RING)
+        self.management = Management(self.store, self.publisher, grace=GRACE)
+        self.triggers = TriggerManagement(self.store, self.publisher, grace=GRACE)
+        self.replay = Replay(self.store, self.publisher, grace=GRACE)
 
     def with_settings(self, **fields: Any) -> Context:
         """The context, with these settings changed."""
@@ -391,9 +393,9 @@ class Bench:
         self.sql("DELETE FROM upkeep_runs")
         review = Review(
             store or self.store,
-            self.bell,
+            self.publisher,
             policy=policy or Policy(),
-            ring=RING,
+            grace=GRACE,
             interval=timedelta(minutes=1),
         )
         return review.run()
@@ -404,7 +406,7 @@ class Bench:
         return prune(self.ctx, works_for=works_for)
 
     def ledger(self) -> Ledger:
-        return draw_up(self.store)
+        return balance(self.store)
 
     def sql(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Runs one statement of the test's own and commits."""
@@ -436,7 +438,7 @@ class Bench:
         )
         criteria = criteria_of(condition, *filters, threshold=threshold)
         made = self.triggers.create(a_trigger_draft(*ids, criteria=criteria, **fields))
-        self.bell.taken()
+        self.publisher.taken()
         return made
 
     def firings(self, trigger: Trigger | int) -> list[Firing]:
@@ -497,13 +499,13 @@ class Bench:
         claimed = self.claim(n.id for n in pending if n.integration_id == integration_id)
         attempts = moved(claimed, *history)
         self.record(attempts)
-        self.bell.taken()
+        self.publisher.taken()
         return attempts
 
     def replayed(self, *ids: int) -> int:
         """Replays these and forgets their ring."""
         number = self.replay.by_id(ids)
-        self.bell.taken()
+        self.publisher.taken()
         return number
 
     def make_due(self) -> None:

@@ -55,7 +55,7 @@ class Held:
                 getattr(over, name)._store = self
         over.store = self
         over.ctx = replace(bench.ctx, store=self)  # type: ignore[arg-type]  # it is used like one
-        over.retries = RetryBuffer(over.bell)
+        over.retries = RetryBuffer(over.publisher)
         return over
 
 

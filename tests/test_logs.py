@@ -34,7 +34,7 @@ def test_a_record_is_one_line_whoever_writes_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("odd", UNSEEN)
-def test_what_moves_a_terminal_or_turns_a_text_is_spelt_out(odd: str) -> None:
+def test_what_moves_a_terminal_or_grants_a_text_is_spelt_out(odd: str) -> None:
     said = line("task %s", f"a{odd}b", error=f"c{odd}d")
     assert odd not in said
     assert odd[0].encode("unicode_escape").decode() in said

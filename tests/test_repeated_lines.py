@@ -246,12 +246,12 @@ def test_errands_are_told_of_once_and_what_they_did_each_time(log: Log) -> None:
     assert log.received("upkeep.sweep")
     log.now += 3600
     assert log.received("upkeep.sweep") is None
-    for nothing in ("'0 notifications rung for, 0 cancelled'", "'another run was there first'"):
+    for nothing in ("'0 notifications published, 0 cancelled'", "'another run was there first'"):
         assert log.succeeded("upkeep.sweep", nothing) is None
     assert log.succeeded("upkeep.sweep", f"'not now: {AWAY}'") is None
     assert log.succeeded("notifications.deliver", f"'not now: {AWAY}'") is None
     for done in (
-        "'3 notifications rung for, 0 cancelled'",
+        "'3 notifications published, 0 cancelled'",
         "'0 integrations disabled, 10 warnings'",
     ):
         assert log.succeeded("upkeep.sweep", done)

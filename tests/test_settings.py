@@ -30,10 +30,10 @@ DEFAULTS: dict[str, Any] = {
     "cloud": "us",
     "connect_timeout": 5,
     "request_timeout": 15,
-    "pace_per_minute": 100,
+    "rate_limit_per_minute": 100,
     "retry_time_scale": 1,
     "lease_seconds": 30,
-    "ring_seconds": 15,
+    "grace_seconds": 15,
     "sweep_seconds": 5,
     "failure_ratio": 60,
     "failure_window": 12 * 3600,
@@ -86,7 +86,7 @@ def test_every_setting_has_its_default_tested() -> None:
 
 def test_times_are_spans() -> None:
     assert read_settings().lease == timedelta(seconds=30)
-    assert read_settings().ring == timedelta(seconds=15)
+    assert read_settings().grace == timedelta(seconds=15)
 
 
 @pytest.mark.parametrize("name", ["database", "broker", "fernet_keys"])
@@ -376,12 +376,12 @@ def test_a_broker_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         ("connect_timeout", "soon"),
         ("request_timeout", "-1"),
         ("request_timeout", "nan"),
-        ("pace_per_minute", "-1"),
-        ("pace_per_minute", "1.5"),
+        ("rate_limit_per_minute", "-1"),
+        ("rate_limit_per_minute", "1.5"),
         ("retry_time_scale", "0"),
         ("retry_time_scale", "1.01"),
         ("lease_seconds", "inf"),
-        ("ring_seconds", "0"),
+        ("grace_seconds", "0"),
         ("sweep_seconds", "61"),
         ("visibility_timeout", "0.5"),
         ("events_queue_type", "stream"),
@@ -436,7 +436,7 @@ def test_secrets_are_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> No
     ("name", "nearest"),
     [
         ("WALLARM_NOTIFY_DATABSE_URL", "WALLARM_NOTIFY_DATABASE_URL"),
-        ("WALLARM_NOTIFY_PACE_PER_MIN", "WALLARM_NOTIFY_PACE_PER_MINUTE"),
+        ("WALLARM_NOTIFY_PACE_PER_MIN", "WALLARM_NOTIFY_RATE_LIMIT_PER_MINUTE"),
         ("WALLARM_NOTIFY_LEASE", "WALLARM_NOTIFY_LEASE_SECONDS"),
     ],
 )

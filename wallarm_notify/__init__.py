@@ -7,7 +7,7 @@ The way of an event::
                                   v                                 v
                                      PostgreSQL, which is the truth
                                   ^
-                 beat: SWEEP rings for what is overdue and nobody is on; PRUNE ends retention
+                 beat: SWEEP publishes what is overdue and nobody is on; PRUNE ends retention
 
 - an event comes in: ``schemas`` reads it, ``services.ingest`` stores and matches it,
   ``services.fire_triggers`` counts it for the client's triggers

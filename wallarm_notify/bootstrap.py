@@ -23,7 +23,7 @@ from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services.context import Context, ServiceSettings
 from wallarm_notify.services.manage_integrations import Management
 from wallarm_notify.services.manage_triggers import TriggerManagement
-from wallarm_notify.services.measure import Figures, measure
+from wallarm_notify.services.measure import Measurements, measure
 from wallarm_notify.services.replay import Replay
 from wallarm_notify.services.review import Review
 from wallarm_notify.services.send_test_alerts import Target, Testing
@@ -85,20 +85,20 @@ class Wiring:
     @made_once
     def context(self) -> Context:
         """What use cases are given."""
-        return Context(self.store, self._bell, service_settings_of(self.settings))
+        return Context(self.store, self._publisher, service_settings_of(self.settings))
 
     @made_once
-    def _bell(self) -> Any:
+    def _publisher(self) -> Any:
         """The broker. Celery is imported only where messages are sent."""
-        from wallarm_notify.broker.app import CeleryDoorbell, app  # noqa: PLC0415 - see above
+        from wallarm_notify.broker.app import CeleryPublisher, app  # noqa: PLC0415 - see above
 
-        return CeleryDoorbell(app)
+        return CeleryPublisher(app)
 
     @made_once
     def dispatcher(self) -> Dispatcher:
         """What sends this process's claims, and the recorder behind it."""
         in_flight = InFlight()
-        recorder = Recorder(in_flight, self.context, RetryBuffer(self._bell))
+        recorder = Recorder(in_flight, self.context, RetryBuffer(self._publisher))
         return Dispatcher(
             HttpClient(http_settings_of(self.settings)),
             request_settings_of(self.settings),
@@ -132,30 +132,30 @@ class Wiring:
         """Beat's errand: the failure ratio."""
         return Review(
             self.store,
-            self._bell,
+            self._publisher,
             policy=self.policy,
-            ring=self.settings.ring,
+            grace=self.settings.grace,
             interval=timedelta(seconds=self.settings.review_seconds),
         )
 
-    def figures(self) -> Figures:
+    def figures(self) -> Measurements:
         """What a monitoring system asks for."""
         return measure(self.plain_store)
 
     @made_once
     def management(self) -> Management:
         """Administrators' changes."""
-        return Management(self.store, self._bell, ring=self.settings.ring)
+        return Management(self.store, self._publisher, grace=self.settings.grace)
 
     @made_once
     def triggers(self) -> TriggerManagement:
         """Administrators' changes of triggers."""
-        return TriggerManagement(self.store, self._bell, ring=self.settings.ring)
+        return TriggerManagement(self.store, self._publisher, grace=self.settings.grace)
 
     @made_once
     def replay(self) -> Replay:
         """Sending anew."""
-        return Replay(self.store, self._bell, ring=self.settings.ring)
+        return Replay(self.store, self._publisher, grace=self.settings.grace)
 
     @made_once
     def testing(self) -> Testing:
@@ -195,9 +195,9 @@ def request_settings_of(settings: Settings) -> RequestSettings:
 def service_settings_of(settings: Settings) -> ServiceSettings:
     """The settings that use cases go by."""
     return ServiceSettings(
-        ring=settings.ring,
+        grace=settings.grace,
         lease=settings.lease,
-        pace_per_minute=settings.pace_per_minute,
+        rate_limit_per_minute=settings.rate_limit_per_minute,
         retry_time_scale=settings.retry_time_scale,
         rejected_per_day=settings.rejected_per_day,
         retention=timedelta(days=settings.retention_days),

@@ -41,7 +41,7 @@ _OF_DATABASE: Final = (".not_now", ".not_claimed", ".waits_for_database")
 _OF_INGEST: Final = frozenset(
     {"ingest.waits_for_database", "ingest.handed_back", "message.not_kept"}
 )
-_OF_DOORBELL: Final = frozenset({"doorbell.refused", "doorbell.unknown_length"})
+_OF_PUBLISHER: Final = frozenset({"publisher.refused", "publisher.unknown_length"})
 
 _OF_A_SERVER: Final = (
     *(ConnectionError, TimeoutError, gaierror),
@@ -102,7 +102,7 @@ def fact_of(record: logging.LogRecord) -> Fact | None:
         server = _INGEST if _is_handed_back(record) else _BROKER
     elif event in _OF_INGEST:
         server = _INGEST
-    elif event in _OF_DOORBELL:
+    elif event in _OF_PUBLISHER:
         server = _BROKER
     elif event.endswith(_OF_DATABASE):
         server = _DATABASE

@@ -83,13 +83,13 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(5.0, gt=0, le=60)
     request_timeout: float = Field(15.0, gt=0, le=300)
     """The wall-clock deadline of a whole request, body included."""
-    pace_per_minute: int = Field(100, ge=0, le=1_000_000)
+    rate_limit_per_minute: int = Field(100, ge=0, le=1_000_000)
     """Requests in any sliding 60 s for one key; 0 turns pacing off."""
     retry_time_scale: float = Field(1.0, gt=0, le=1)
     """Multiplies the waits of the retry cycles; for demos and tests."""
     lease_seconds: float = Field(30.0, gt=0, le=3600)
     """How long a worker may be on a notification before another takes over."""
-    ring_seconds: float = Field(15.0, gt=0, le=300)
+    grace_seconds: float = Field(15.0, gt=0, le=300)
     """How long after its time a notification may rest before SWEEP enqueues it again."""
     sweep_seconds: float = Field(5.0, gt=0, le=60)
     """How often SWEEP looks."""
@@ -291,9 +291,9 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.lease_seconds)
 
     @property
-    def ring(self) -> timedelta:
+    def grace(self) -> timedelta:
         """How long SWEEP lets an overdue notification rest."""
-        return timedelta(seconds=self.ring_seconds)
+        return timedelta(seconds=self.grace_seconds)
 
 
 def _hosts(text: str) -> list[str]:

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import Bell, some_settings
+from build import RememberingPublisher, some_settings
 from celery import Celery
 from kombu import Connection, Consumer, Queue
 
-from wallarm_notify.broker.app import CeleryDoorbell
+from wallarm_notify.broker.app import CeleryPublisher
 from wallarm_notify.broker.quarantine import RETURNED, Quarantine, is_returned, mark_returned
 from wallarm_notify.broker.redis_transport import NotingChannel, install
 from wallarm_notify.domain.errors import Unavailable
@@ -94,7 +94,7 @@ class Worker:
         return [row["deaths"] for row in rows]
 
     def ledger(self) -> int:
-        return self.store.transact(lambda tx: tx.books()).set_aside
+        return self.store.transact(lambda tx: tx.figures()).set_aside
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ def tried_again(worker: Worker, *, now: bool = True) -> list[TriedCall]:
     """What is enqueued again when an hour has passed (``now``), or has not."""
     if now:
         worker.store.transact(lambda tx: tx._do("UPDATE quarantine SET retry_at = now()"))
-    bell = Bell()
-    assert try_again(Context(worker.store, bell, some_settings())) == len(bell.calls)
-    return bell.calls
+    publisher = RememberingPublisher()
+    assert try_again(Context(worker.store, publisher, some_settings())) == len(publisher.calls)
+    return publisher.calls
 
 
 @pytest.mark.parametrize("dies_again", [True, False])
@@ -472,9 +472,9 @@ def test_a_broker_that_takes_no_call_does_not_stop_who_tries_the_next(
 ) -> None:
     with Celery(broker=broker) as app:
         app.conf.task_queues = [Queue("events")]
-        assert CeleryDoorbell(app).enqueue(CALL)
+        assert CeleryPublisher(app).enqueue(CALL)
         no_memory()
-        assert not CeleryDoorbell(app).enqueue(CALL)
+        assert not CeleryPublisher(app).enqueue(CALL)
 
 
 def test_pruning_forgets_what_came_back_long_ago_and_nothing_that_is_set_aside(

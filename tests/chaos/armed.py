@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks import delivery, routing
-from wallarm_notify.broker.app import CeleryDoorbell
+from wallarm_notify.broker.app import CeleryPublisher
 from wallarm_notify.pagerduty.client import HttpClient
 from wallarm_notify.sender import recorder
 from wallarm_notify.sender.dispatcher import Dispatcher
@@ -38,16 +38,16 @@ POINTS: Final = (
     "ingest.begun",
     "ingest.before_commit",
     "ingest.committed",
-    "ingest.rung",
+    "ingest.published",
     "claim.begun",
     "claim.before_commit",
     "claim.committed",
-    "courier.handed",
+    "dispatcher.handed",
     "send.begun",
     "send.answered",
     "record.before_commit",
     "record.committed",
-    "record.rung",
+    "record.published",
 )
 """Every step of the way, in its order."""
 
@@ -141,7 +141,7 @@ def _wrap_publish(owner: Any) -> None:
             point(f"{step}.committed")
         whole(self, messages)
         if step is not None:
-            point(f"{step}.rung")
+            point(f"{step}.published")
 
     owner.publish = publish
 
@@ -153,10 +153,10 @@ if _armed:
     _wrap(delivery, "claim", before="claim.begun", after="claim.committed")
     _wrap(claim, "take", after="claim.before_commit")
     _wrap(record, "write_down", after="record.before_commit")
-    _wrap(Dispatcher, "dispatch", before="courier.handed")
+    _wrap(Dispatcher, "dispatch", before="dispatcher.handed")
     _wrap(HttpClient, "begin", before="send.begun")
     _wrap_wait("send.answered")
     # What follows from a record is enqueued in it, or when it has gathered.
     _wrap_step(recorder, "record_attempts", "record")
     _wrap_step(RetryBuffer, "publish", "record")
-    _wrap_publish(CeleryDoorbell)
+    _wrap_publish(CeleryPublisher)

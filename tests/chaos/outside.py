@@ -143,7 +143,7 @@ def database_read_only(scene: Scene, world: World, seconds: float = REFUSING) ->
 
 
 def messages_doubled(scene: Scene, _world: World) -> str:
-    """Each message that waits comes twice, and so does a ring for everything that is open."""
+    """Each message that waits comes twice, and so does a publish everything that is open."""
     with scene.system.ask_broker() as client:
         for queue in ("events", "celery", "notifications", "retries"):
             for raw in client.lrange(queue, 0, -1):

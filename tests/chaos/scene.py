@@ -28,11 +28,11 @@ SHORTENED: Final = {
     "request_timeout": 2,
     "connect_timeout": 1,
     "lease_seconds": 7,
-    "ring_seconds": 2,
+    "grace_seconds": 2,
     "sweep_seconds": 1,
     "visibility_timeout": 6,
     "retry_time_scale": 0.01,
-    "pace_per_minute": 0,
+    "rate_limit_per_minute": 0,
 }
 """Lease, ring, visibility and sweep times of a chaos run; the rules that use them are the same."""
 
@@ -40,7 +40,7 @@ AS_INSTALLED: Final = {
     "request_timeout": 15,
     "connect_timeout": 5,
     "lease_seconds": 30,
-    "ring_seconds": 15,
+    "grace_seconds": 15,
     "sweep_seconds": 5,
     "visibility_timeout": 120,
 }

@@ -12,7 +12,7 @@ from build import an_event_object, eventually
 
 from chaos.clocks import SetClock, postgres_by_a_clock, redis_clock_jumps
 from chaos.scene import CLIENTS, LATER_WITHIN, Scene
-from wallarm_notify.domain.pacing import WINDOW
+from wallarm_notify.domain.rate_limit import WINDOW
 from wallarm_notify.store import migrations
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(600)
 
-PACE: Final = 20
+RATE_LIMIT: Final = 20
 """Turns of a key in a minute. A dead worker took most of them along, so that others wait for the next."""
 
 JUMPS: Final = [
@@ -93,9 +93,9 @@ def test_redis_clock_jumps(make_scene: Callable[..., Scene], report: Report, sec
 def test_postgresqls_clock_jumps(
     make_scene: Callable[..., Scene], clock: SetClock, report: Report, seconds: int
 ) -> None:
-    scene = make_scene(retry_time_scale=1, pace_per_minute=PACE)
+    scene = make_scene(retry_time_scale=1, rate_limit_per_minute=RATE_LIMIT)
     scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 12}])
-    worker = scene.start_armed(("courier.handed", "kill_worker"), concurrency=1)
+    worker = scene.start_armed(("dispatcher.handed", "kill_worker"), concurrency=1)
     scene.start_beat()
     scene.emit()
     worker.popen.wait(20)

@@ -23,7 +23,7 @@ SAMPLE: Final = {
     ("kill_child", "ingest.before_commit"),
     ("kill_worker", "ingest.begun"),
     ("kill_worker", "ingest.committed"),
-    ("kill_worker", "courier.handed"),
+    ("kill_worker", "dispatcher.handed"),
     ("kill_worker", "send.answered"),
     ("kill_child", "record.committed"),
     ("broker killed and restarted", "ingest.committed"),
@@ -90,11 +90,11 @@ DELIVERS: Final = "notifications,retries,upkeep"
     ("step", "armed", "others"),
     [
         ("ingest.committed", INGESTS, DELIVERS),
-        pytest.param("ingest.rung", INGESTS, DELIVERS, marks=pytest.mark.sample),
+        pytest.param("ingest.published", INGESTS, DELIVERS, marks=pytest.mark.sample),
         pytest.param("claim.begun", DELIVERS, INGESTS, marks=pytest.mark.sample),
         ("claim.before_commit", DELIVERS, INGESTS),
         ("claim.committed", DELIVERS, INGESTS),
-        ("courier.handed", DELIVERS, INGESTS),
+        ("dispatcher.handed", DELIVERS, INGESTS),
     ],
 )
 def test_a_worker_is_killed_where_events_are_routed_on_one_node_and_delivered_on_another(
@@ -184,7 +184,7 @@ def test_a_connection_is_cut_before_it_hears_that_its_commit_is_done(
         "ingest.before_commit",
         "claim.before_commit",
         "claim.committed",
-        "courier.handed",
+        "dispatcher.handed",
         pytest.param("send.answered", marks=pytest.mark.sample),
         "record.before_commit",
     ],

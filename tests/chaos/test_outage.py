@@ -59,7 +59,7 @@ def test_an_outage_of_everything_is_sat_out_in_flat_memory_and_then_everything_i
         scene.system.start_worker("-Q", "events,celery,notifications,upkeep"),
         scene.system.start_worker("-Q", "retries"),
     ]
-    ring_for_everything(scene, monkeypatch)
+    publish_everything(scene, monkeypatch)
     scene.start_beat()
     tell("the third cycle begins, and PagerDuty is down")
     began = time.monotonic()
@@ -125,7 +125,7 @@ TWO_CYCLES: Final = (
                   / count(*) OVER () AS due_at
        FROM notifications n JOIN integrations i ON i.id = n.integration_id
        WHERE n.finished_at IS NULL""",
-    """INSERT INTO attempts (notification_id, claim, integration_id, generation, run, number, at,
+    """INSERT INTO attempts (notification_id, fence, integration_id, generation, run, number, at,
                              duration_ms, status_code, error, response)
        SELECT id, k, integration_id, generation, 1, k,
               due_at - make_interval(secs => :wait) - make_interval(
@@ -140,19 +140,19 @@ TWO_CYCLES: Final = (
               count(*), 0, 0, 0, min(at), max(at)
        FROM attempts GROUP BY 1, 2, 3""",
     """UPDATE notifications n
-       SET state = 'retrying', attempts_made = :made, claim = :made, due_at = w.due_at,
-           ring_at = w.due_at - interval '180 s', lease_until = NULL
+       SET state = 'retrying', attempts_made = :made, fence = :made, due_at = w.due_at,
+           recheck_at = w.due_at - interval '180 s', lease_until = NULL
        FROM waiting w WHERE w.id = n.id""",
 )
 
 
-def ring_for_everything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def publish_everything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """One run of SWEEP over all that waits: at its own pace it would take minutes to get going."""
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "ROUNDS", 10**6)
         patch.setattr(sweep, "LONG_QUEUE", 10**9)
-        rung = run_sweep(scene.system.wiring.context)
-    tell(rung.words)
+        published = run_sweep(scene.system.wiring.context)
+    tell(published.words)
 
 
 def watch(
@@ -216,7 +216,7 @@ def lateness(scene: Scene) -> dict[str, float]:
            FROM (SELECT number, extract(epoch FROM at - lag(at) OVER last)
                         - lag(duration_ms) OVER last / 1000.0
                         - (CAST(:waits AS double precision[]))[number - 1] AS late
-                 FROM attempts WINDOW last AS (PARTITION BY notification_id ORDER BY claim)) a
+                 FROM attempts WINDOW last AS (PARTITION BY notification_id ORDER BY fence)) a
            WHERE number > :made""",
         waits=[wait.total_seconds() for wait in WAITS],
         made=BEFORE,

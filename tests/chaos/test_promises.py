@@ -54,7 +54,7 @@ def test_the_notifications_that_a_killed_worker_held_are_sent_in_time(
     scene.end_well(report, "`kill -9` of a worker, settings as installed", step, "in time")
 
 
-def test_what_an_emptied_broker_forgot_is_rung_for_within_a_minute(
+def test_what_an_emptied_broker_forgot_is_published_for_within_a_minute(
     make_scene: Callable[..., Scene], world: World, report: Report
 ) -> None:
     scene = make_scene(**AS_INSTALLED)
@@ -62,7 +62,7 @@ def test_what_an_emptied_broker_forgot_is_rung_for_within_a_minute(
     outside.broker_emptied(scene, world)
     scene.system.start_worker()
     scene.start_beat()
-    scene.end_well(report, "broker emptied, settings as installed", "ingest.rung", "in time")
+    scene.end_well(report, "broker emptied, settings as installed", "ingest.published", "in time")
 
 
 def take_everything_in(scene: Scene) -> None:

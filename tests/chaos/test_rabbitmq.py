@@ -44,7 +44,7 @@ def scene(make_scene: Callable[..., Scene], rabbitmq: RabbitMQ) -> Scene:
         ("ingest.before_commit", "kill_child"),
         ("ingest.begun", "kill_worker"),
         ("ingest.committed", "kill_worker"),
-        ("courier.handed", "kill_worker"),
+        ("dispatcher.handed", "kill_worker"),
         ("record.committed", "kill_worker"),
     ],
 )

@@ -25,14 +25,16 @@ CLOCK_LATE: Final = 90.0
 @pytest.mark.sample
 def test_beat_is_away_for_a_while(make_scene: Callable[..., Scene], report: Report) -> None:
     scene = make_scene()
-    worker = scene.start_armed(("courier.handed", "kill_worker"))
+    worker = scene.start_armed(("dispatcher.handed", "kill_worker"))
     scene.emit()
     worker.popen.wait(20)
     scene.system.start_worker()
     eventually(lambda: scene.system.ledger().received >= scene.expected.events, 60, "all is in")
     eventually(lambda: scene.system.queue_length("notifications") == 0, 30, "an empty queue")
     scene.start_beat()
-    scene.end_well(report, "beat away", "courier.handed", "what a dead worker held waited for it")
+    scene.end_well(
+        report, "beat away", "dispatcher.handed", "what a dead worker held waited for it"
+    )
 
 
 @pytest.mark.sample

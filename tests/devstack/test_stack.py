@@ -151,21 +151,21 @@ def test_servers_come_up_in_a_temporary_directory_of_any_name(
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """One of which no process is started yet, in the shell of another installation."""
-    monkeypatch.setenv("WALLARM_NOTIFY_PACE_PER_MINUTE", "7")
+    monkeypatch.setenv("WALLARM_NOTIFY_RATE_LIMIT_PER_MINUTE", "7")
     monkeypatch.setenv("WALLARM_NOTIFY_CLOUD", "eu")
     return Stack(
         tmp_path,
         pagerduty_url="http://127.0.0.1:1",
         database_url="postgresql+psycopg2://postgres@/none",
         broker_url="redis://127.0.0.1:1/0",
-        pace_per_minute=600,
+        rate_limit_per_minute=600,
     )
 
 
 def test_a_stack_takes_no_setting_of_the_environment(stack: Stack) -> None:
-    assert (stack.settings.pace_per_minute, stack.settings.cloud) == (600, "us")
+    assert (stack.settings.rate_limit_per_minute, stack.settings.cloud) == (600, "us")
     environ = stack.environ(MORE="1")
-    assert environ["WALLARM_NOTIFY_PACE_PER_MINUTE"] == "600"
+    assert environ["WALLARM_NOTIFY_RATE_LIMIT_PER_MINUTE"] == "600"
     assert "WALLARM_NOTIFY_CLOUD" not in environ
     assert (environ["MORE"], environ["PATH"]) == ("1", os.environ["PATH"])
 

@@ -10,7 +10,7 @@ from build import NOON, a_key, a_notification, an_event
 from wallarm_notify.domain.candidate import Candidate, Triage, may_be_sent_at_once, triage
 from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import Notification, State
-from wallarm_notify.domain.sending import Cargo
+from wallarm_notify.domain.sending import Payload
 
 SECOND = timedelta(seconds=1)
 
@@ -22,14 +22,14 @@ KEY = a_key()
 def a_candidate(*, readable: bool = True, **given: Any) -> Candidate[Notification]:
     names = {f.name for f in fields(Notification)}
     own = {name: given.pop(name) for name in list(given) if name in names}
-    cargo = Cargo(an_event(), None, "card", "us", KEY if readable else None, None, None, None)
+    payload = Payload(an_event(), None, "card", "us", KEY if readable else None, None, None, None)
     state = {"enabled": True, "disablings": 0, "generation": 0, "slow": False, "fingerprint": b"f"}
     theirs = {
         name.removeprefix("integration_"): value
         for name, value in given.items()
         if name.removeprefix("integration_") in state
     }
-    return Candidate(a_notification(**own), **{**state, **theirs}, cargo=cargo)
+    return Candidate(a_notification(**own), **{**state, **theirs}, payload=payload)
 
 
 def fate(candidate: Candidate[Notification], *others: Candidate[Notification]) -> str:
@@ -64,17 +64,17 @@ def fate(candidate: Candidate[Notification], *others: Candidate[Notification]) -
             id="disabled while a worker is on it",
         ),
         pytest.param(
-            a_candidate(last=True, enabled=False, disablings=2, integration_disablings=2),
+            a_candidate(closing=True, enabled=False, disablings=2, integration_disablings=2),
             "ready",
             id="last notification of a disabled one",
         ),
         pytest.param(
-            a_candidate(last=True, enabled=True, integration_disablings=1),
+            a_candidate(closing=True, enabled=True, integration_disablings=1),
             "cancel",
             id="last notification of an earlier disabling",
         ),
         pytest.param(
-            a_candidate(last=True, enabled=False, fingerprint=None),
+            a_candidate(closing=True, enabled=False, fingerprint=None),
             "cancel",
             id="last notification with its key wiped",
         ),

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from wallarm_notify.domain.health import (
     Cell,
     Counts,
+    Decision,
     FailureClass,
     Guard,
-    Judgement,
     Policy,
     Window,
     by_minute,
     class_of,
+    evaluate,
     failures_to_limit,
-    judge,
 )
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason
 from wallarm_notify.domain.retry import WAITS, total
@@ -82,11 +82,11 @@ def succeeded(number: int, at: datetime = NOON - SECOND) -> Counts:
     return counts([an_attempt(at)] * number)
 
 
-def judged(counted: Counts, policy: Policy = SPEC, *, outage: bool = False) -> Judgement:
-    return judge(Window(counted, outage=outage), policy)
+def judged(counted: Counts, policy: Policy = SPEC, *, outage: bool = False) -> Decision:
+    return evaluate(Window(counted, outage=outage), policy)
 
 
-def failing(number: int, attempts: int, policy: Policy = SPEC) -> Judgement:
+def failing(number: int, attempts: int, policy: Policy = SPEC) -> Decision:
     """What the rule says where so many of so many failed: a schedule apart, the last one too."""
     first, last = NOON - SCHEDULE, NOON
     part = Counts(attempts, client=number, own_first_at=first, own_last_at=last)
@@ -123,8 +123,8 @@ def test_the_ratio_is_reached_by_exactly_so_many_and_not_by_one_fewer(
 
 @pytest.mark.parametrize("policy", [SPEC, LETTER])
 def test_without_attempts_nothing_is_reached(policy: Policy) -> None:
-    judgement = judge(Window(), policy)
-    assert (judgement.reached, judgement.disables, judgement.level) == (False, False, 0)
+    decision = evaluate(Window(), policy)
+    assert (decision.reached, decision.disables, decision.level) == (False, False, 0)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_without_attempts_nothing_is_reached(policy: Policy) -> None:
 def test_a_window_needs_17_attempts_failures_a_schedule_apart_and_a_failed_last_attempt(
     attempts: int, span: timedelta, success: timedelta, guards: set[Guard]
 ) -> None:
-    judgement = judged(failed(attempts - 1, span=span) + succeeded(1, NOON + success))
-    assert judgement.reached
-    assert set(judgement.guards) == guards
-    assert judgement.disables is (not guards)
+    decision = judged(failed(attempts - 1, span=span) + succeeded(1, NOON + success))
+    assert decision.reached
+    assert set(decision.guards) == guards
+    assert decision.disables is (not guards)
 
 
 def test_failures_of_all_kinds_make_one_span_and_successes_none() -> None:
@@ -179,10 +179,10 @@ def test_where_nothing_failed_no_last_attempt_did_and_its_guard_is_not_met() -> 
 def test_the_guards_are_settings_and_0_gives_the_letter_of_the_rule(
     policy: Policy, guards: set[Guard]
 ) -> None:
-    judgement = judged(failed(3, span=SECOND) + succeeded(2, NOON + SECOND), policy)
-    assert judgement.reached
-    assert set(judgement.guards) == guards
-    assert judgement.disables is (not guards)
+    decision = judged(failed(3, span=SECOND) + succeeded(2, NOON + SECOND), policy)
+    assert decision.reached
+    assert set(decision.guards) == guards
+    assert decision.disables is (not guards)
 
 
 @pytest.mark.parametrize("reason", FailureReason)
@@ -265,10 +265,10 @@ def test_what_an_outage_explains_is_left_out_while_it_lasts_and_of_its_minutes_f
     part = failed(6, reason) + succeeded(4)
     assert (getattr(part, CLASSES[reason]), part.failed) == (6, 6)
     window = Window(Counts() if past else part, part if past else Counts(), outage=present)
-    judgement = judge(window, replace(SPEC, outage_guard=guard))
+    decision = evaluate(window, replace(SPEC, outage_guard=guard))
     left_out = 6 if guard and (past or present) and reason in EXPLAINED else 0
-    assert (judgement.counts.attempts, judgement.counts.failed) == (10 - left_out, 6 - left_out)
-    assert judgement.left_out == left_out
+    assert (decision.counts.attempts, decision.counts.failed) == (10 - left_out, 6 - left_out)
+    assert decision.left_out == left_out
 
 
 def test_after_an_outage_only_the_failures_of_its_own_minutes_stay_left_out() -> None:
@@ -287,9 +287,9 @@ def test_an_outages_failures_are_in_neither_side_of_the_ratio_nor_of_the_17(
     reason: FailureReason, own: FailureReason, number: int, well: int, *, off: bool
 ) -> None:
     part = failed(number, own) + succeeded(well) + failed(100, reason)
-    judgement = judged(part, outage=True)
-    assert (judgement.counts.attempts, judgement.left_out) == (number + well, 100)
-    assert judgement.disables is off
+    decision = judged(part, outage=True)
+    assert (decision.counts.attempts, decision.left_out) == (number + well, 100)
+    assert decision.disables is off
     assert judged(part).disables
 
 
@@ -354,8 +354,8 @@ def test_warnings_that_are_not_below_the_line_are_not_given(
 def test_a_warning_rises_only_where_the_guards_are_met_and_falls_with_the_ratio(
     guard: Guard, before: int, level: int, met: int, unmet: int
 ) -> None:
-    assert Judgement(Counts(), 0, False, (), level).warned(before) == met
-    assert Judgement(Counts(), 0, False, (guard,), level).warned(before) == unmet
+    assert Decision(Counts(), 0, False, (), level).warned(before) == met
+    assert Decision(Counts(), 0, False, (guard,), level).warned(before) == unmet
 
 
 def test_a_warning_is_given_once_for_each_crossing() -> None:

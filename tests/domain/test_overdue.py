@@ -1,4 +1,4 @@
-"""Whom SWEEP rings for: one of each slow integration, and nobody's backlog before another's."""
+"""Whom SWEEP publishes: one of each slow integration, and nobody's backlog before another's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from build import NOON, RING
+from build import GRACE, NOON
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,17 +18,22 @@ NO_ROOM = {True: False, False: False}
 
 
 def a_backlog(
-    number: int, *, first: bool = True, due: int = 16, slow: bool = False, lane_taken: bool = False
+    number: int,
+    *,
+    first: bool = True,
+    due: int = 16,
+    slow: bool = False,
+    bulkhead_taken: bool = False,
 ) -> Backlog:
     """One whose head has been due for so many seconds."""
     due_at = NOON - due * SECOND
-    return Backlog(number, first, due_at, due_at + RING, slow, lane_taken)
+    return Backlog(number, first, due_at, due_at + GRACE, slow, bulkhead_taken)
 
 
 def shares(
     *backlogs: Backlog, room: dict[bool, bool] = ROOM, run: int = 0, again: bool = False
 ) -> list[Share]:
-    return shares_of(backlogs, room, now=NOON, ring=RING, run=run, again=again)
+    return shares_of(backlogs, room, now=NOON, grace=GRACE, run=run, again=again)
 
 
 def test_nobody_with_anything_overdue_gets_anything() -> None:
@@ -50,8 +55,10 @@ def test_a_slow_integration_gets_one_in_all_for_what_waited_longest() -> None:
     assert shares(young, old, room={True: True, False: False}) == [Share(1, True, 1)]
 
 
-def test_a_slow_integration_gets_none_while_its_lane_is_taken_nor_again_in_the_same_run() -> None:
-    assert shares(a_backlog(1, slow=True, lane_taken=True)) == []
+def test_a_slow_integration_gets_none_while_its_bulkhead_is_taken_nor_again_in_the_same_run() -> (
+    None
+):
+    assert shares(a_backlog(1, slow=True, bulkhead_taken=True)) == []
     assert shares(a_backlog(1, slow=True), again=True) == []
 
 
@@ -64,14 +71,14 @@ def test_a_slow_integration_gets_none_while_its_lane_is_taken_nor_again_in_the_s
         # By when SWEEP was to look: a quarter of a minute after it was due.
         (0, 45, True),
         (0, 44, False),
-        # It was rung for a while ago.
+        # It was published a while ago.
         (300, -1, True),
     ],
 )
 def test_long_overdue_is_what_was_due_a_minute_ago(
     due: int, looked_at: int, *, is_it: bool
 ) -> None:
-    assert is_long_overdue(NOON - due * SECOND, NOON - looked_at * SECOND, NOON, RING) is is_it
+    assert is_long_overdue(NOON - due * SECOND, NOON - looked_at * SECOND, NOON, GRACE) is is_it
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ BACKLOGS = st.builds(
     first=st.booleans(),
     due=st.integers(16, 100),
     slow=st.booleans(),
-    lane_taken=st.booleans(),
+    bulkhead_taken=st.booleans(),
 )
 
 

@@ -125,7 +125,7 @@ def test_no_answer_is_sent_again_whatever_the_reason(reason: FailureReason) -> N
 def test_the_last_attempt_of_the_schedule_gives_up(
     number: int, *, last: bool, gives_up: bool
 ) -> None:
-    outcome = outcome_of(Answer(500, FailureReason.SERVER), number=number, last=last)
+    outcome = outcome_of(Answer(500, FailureReason.SERVER), number=number, closing=last)
     assert (outcome == GaveUp()) is gives_up
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.text import check_name, check_said
+from wallarm_notify.domain.text import check_name, check_text
 
 ODD = ["two\nlines", "a tab\t", "a NUL\0", "turned \u202e round", "\x1b[2J", "\x9b", "\u2028"]
 
@@ -21,7 +21,7 @@ def test_what_looks_like_a_key_is_refused_and_not_repeated(text: str) -> None:
         check_name(text)
     assert text not in str(refused.value)
     with pytest.raises(Refused, match=r"reason: .* looks like an integration key") as refused:
-        check_said("reason", text)
+        check_text("reason", text)
     assert text not in str(refused.value)
 
 
@@ -38,18 +38,18 @@ def test_what_looks_like_a_key_is_refused_and_not_repeated(text: str) -> None:
 )
 def test_other_names_are_taken(text: str) -> None:
     check_name(text)
-    check_said("reason", text)
+    check_text("reason", text)
 
 
 @pytest.mark.parametrize("text", ["", " ", "x", "Größe 7 — “gut”", "x" * 500])
 def test_what_is_said_may_be_anything_printable_up_to_500_characters(text: str) -> None:
-    check_said("reason", text)
+    check_text("reason", text)
 
 
 @pytest.mark.parametrize("text", ["x" * 501, *ODD])
 def test_what_is_said_is_refused_by_the_name_of_its_option(text: str) -> None:
     with pytest.raises(Refused, match=r"^reason: give at most 500 printable characters\.$"):
-        check_said("reason", text)
+        check_text("reason", text)
 
 
 @pytest.mark.parametrize("name", ["x", " x", "Größe 7", "x" * 200])

@@ -15,7 +15,7 @@ from wallarm_notify.devstack.stack import Stack
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.views import Filter, ShownNotification
-from wallarm_notify.services.ledger import draw_up
+from wallarm_notify.services.ledger import balance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ class System(Stack):
         return shown
 
     def ledger(self) -> Ledger:
-        return draw_up(self.wiring.store)
+        return balance(self.wiring.store)
 
     def wait_for_states(self, within: float, **states: int) -> None:
         try:

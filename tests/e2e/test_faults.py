@@ -75,7 +75,7 @@ def test_killing_the_worker_mid_batch_loses_nothing_and_pages_once(
         request_timeout=2,
         connect_timeout=1,
         lease_seconds=7,
-        ring_seconds=2,
+        grace_seconds=2,
         sweep_seconds=1,
         visibility_timeout=5,
         retry_time_scale=0.01,
@@ -103,7 +103,7 @@ def test_killing_the_worker_mid_batch_loses_nothing_and_pages_once(
 def test_emptying_the_broker_after_ingest_loses_nothing(
     make_system: Callable[..., System],
 ) -> None:
-    system = make_system(ring_seconds=3, sweep_seconds=1)
+    system = make_system(grace_seconds=3, sweep_seconds=1)
     key = a_key()
     system.integration(key)
     # Ingest only: what it enqueues for delivery is thrown away with the rest of the broker.
@@ -125,7 +125,7 @@ def test_emptying_the_broker_after_ingest_loses_nothing(
 def test_a_broker_without_memory_loses_nothing_that_it_took_and_ends_no_worker(
     make_system: Callable[..., System],
 ) -> None:
-    system = make_system(ring_seconds=2, sweep_seconds=1, retry_time_scale=0.002)
+    system = make_system(grace_seconds=2, sweep_seconds=1, retry_time_scale=0.002)
     system.integration(a_key())
     worker = system.start_worker()
     os.kill(worker.popen.pid, signal.SIGSTOP)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import (
-    Bell,
+    RememberingPublisher,
     a_key,
     a_trigger_draft,
     an_event_object,
@@ -122,7 +122,7 @@ def test_a_lost_message_is_found_at_once_beside_a_backlog_behind_a_hanging_integ
     system.integration(healthy, client_id=2)
     system.sandbox.set_faults([{"key": hanging.reveal(), "kind": "hang"}])
     # What it enqueues is lost, and 150,000 have been waiting behind the hanging one for longer.
-    losing = replace(system.wiring.context, publisher=Bell())
+    losing = replace(system.wiring.context, publisher=RememberingPublisher())
     ingest(losing, [an_accepted_event(client_id=client) for client in (1, 2)], ())
     with make_engine(database_url, pool_size=0).begin() as connection:
         connection.exec_driver_sql(
@@ -130,13 +130,15 @@ def test_a_lost_message_is_found_at_once_beside_a_backlog_behind_a_hanging_integ
         )
         connection.exec_driver_sql(
             """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
-                   disablings, due_at, ring_at)
+                   disablings, due_at, recheck_at)
                SELECT n.client_id, n.integration_id, n.event_id, 'trigger:' || g, n.severity, n.state, 0,
                    now() - interval '1 hour', now() - interval '1 hour'
                FROM notifications n, generate_series(1, 150000) g WHERE n.integration_id = %s""",
             (slow,),
         )
-        connection.exec_driver_sql("UPDATE notifications SET ring_at = now() WHERE client_id = 2")
+        connection.exec_driver_sql(
+            "UPDATE notifications SET recheck_at = now() WHERE client_id = 2"
+        )
     system.start_worker()
     system.start_beat()
     eventually(lambda: sandbox_times(system.sandbox, healthy), 10, "the lost one was sent")

@@ -45,7 +45,7 @@ def test_disabling_cancels_what_waits_tells_the_others_and_itself_last(system: S
     system.emit(an_event_object(), an_event_object(), an_event_object())
     eventually(lambda: system.states()["retrying"] == 3, 10, "three that wait")
     done = system.wiring.management.disable(integration, user="ops", reason="maintenance")
-    assert (done.told, done.last) == (2, True)
+    assert (done.told, done.closing) == (2, True)
     system.wait_for_states(20, cancelled=3, delivered=2)
     assert summaries(system, other) == ["[Wallarm] Integration was disabled"]
     assert summaries(system, broken)[-1] == "[Wallarm] Integration was disabled"

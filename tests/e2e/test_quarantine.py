@@ -25,7 +25,7 @@ QUICK: dict[str, Any] = {
     "connect_timeout": 1,
     "request_timeout": 2,
     "lease_seconds": 8,
-    "ring_seconds": 1,
+    "grace_seconds": 1,
     "sweep_seconds": 1,
 }
 """How soon others take over what a dead worker had."""
@@ -191,8 +191,8 @@ def test_nobody_ends_a_call_by_remote_control(make_system: Callable[..., System]
 def test_on_rabbitmq_too_nobody_is_taken_along(
     make_system: Callable[..., System], title: str, queue: str
 ) -> None:
-    knobs: dict[str, Any] = {"events_queue_type": queue, **QUICK}
+    settings: dict[str, Any] = {"events_queue_type": queue, **QUICK}
     with RabbitMQ() as server:
-        system = make_system(broker_url=server.url, **knobs)
+        system = make_system(broker_url=server.url, **settings)
         system.start_worker("-Q", "notifications,retries,upkeep")
         takes_nobody_along(system, title, "-Q", "events,celery", most=6)

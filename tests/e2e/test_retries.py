@@ -22,7 +22,7 @@ def test_the_promised_waits_unscaled_beside_a_storm_that_is_paced(
     make_system: Callable[..., System],
 ) -> None:
     """Both mostly wait: one after the other they would take two minutes."""
-    system = make_system(pace_per_minute=600)
+    system = make_system(rate_limit_per_minute=600)
     storm, failing = a_key(), a_key()
     system.integration(storm)
     system.integration(failing, client_id=2)
@@ -37,19 +37,19 @@ def test_the_promised_waits_unscaled_beside_a_storm_that_is_paced(
     eventually(lambda: len(sandbox_times(system.sandbox, failing)) >= 11, 85, "eleven attempts")
     eventually(lambda: len(system.sandbox.alerts(storm.reveal())) == 900, 60, "all of the storm")
     promised_waits_were_kept(sandbox_times(system.sandbox, failing)[:11])
-    the_storm_was_paced(system, storm)
+    the_storm_kept_the_rate_limit(system, storm)
     assert system.ledger().findings == []
 
 
 def promised_waits_were_kept(times: list[float]) -> None:
-    promised = [wait.total_seconds() for wait in WAITS[:10]]
-    assert promised == [1, 3, 5, 10, 10, 0, 1, 3, 5, 30]
-    late = [gap - wait for gap, wait in zip(pairs(times), promised, strict=True)]
+    reserved = [wait.total_seconds() for wait in WAITS[:10]]
+    assert reserved == [1, 3, 5, 10, 10, 0, 1, 3, 5, 30]
+    late = [gap - wait for gap, wait in zip(pairs(times), reserved, strict=True)]
     assert min(late) >= 0, late
     assert max(late) < 1, late
 
 
-def the_storm_was_paced(system: System, key: IntegrationKey) -> None:
+def the_storm_kept_the_rate_limit(system: System, key: IntegrationKey) -> None:
     requests = system.sandbox.requests(key.reveal(), brief=True)
     assert {r["status"] for r in requests} == {202}
     times = sorted(r["at_epoch"] for r in requests)

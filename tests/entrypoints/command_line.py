@@ -99,7 +99,9 @@ class CommandLine:
 
     def end_all(self, state: str) -> None:
         """Every notification ends in ``state``, without workers."""
-        self.sql(f"UPDATE notifications SET state = '{state}', finished_at = now(), ring_at = NULL")
+        self.sql(
+            f"UPDATE notifications SET state = '{state}', finished_at = now(), recheck_at = NULL"
+        )
 
     def messages(self, queue: str) -> list[Any]:
         """The keyword arguments of the messages in a queue, in the order they came."""

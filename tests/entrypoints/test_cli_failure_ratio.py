@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.sending import Claim
     from wallarm_notify.sandbox.client import SandboxClient
     from wallarm_notify.sandbox.server import Sandbox
-    from wallarm_notify.services.measure import Figures
+    from wallarm_notify.services.measure import Measurements
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -52,9 +52,9 @@ VERDICT = {
 
 
 @pytest.fixture(autouse=True)
-def unpaced(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def unlimited(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """All integrations here have one key, whose turns are not the point."""
-    set_to("PACE_PER_MINUTE", "0", monkeypatch)
+    set_to("RATE_LIMIT_PER_MINUTE", "0", monkeypatch)
 
 
 def set_to(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -439,9 +439,9 @@ def test_enable_counts_what_ended_since_the_failures_began_and_its_commands_repl
     number = line.integration()
     ingest(line.wiring.context, [an_event() for _ in range(3)], ())
     line.sql("""UPDATE notifications SET state = (ARRAY['failed', 'skipped', 'cancelled'])[id],
-        finished_at = now() - interval '2 hours', ring_at = NULL""")
+        finished_at = now() - interval '2 hours', recheck_at = NULL""")
     attempted(line, number, *spread(17, REFUSED))
-    line.sql("""UPDATE notifications SET state = 'failed', finished_at = now(), ring_at = NULL
+    line.sql("""UPDATE notifications SET state = 'failed', finished_at = now(), recheck_at = NULL
         WHERE id IN (4, 5)""")
     assert reviewed(line) == (number,)
     ingest(line.wiring.context, [an_event() for _ in range(4)], ())
@@ -474,7 +474,7 @@ def test_replay_is_limited_by_age_and_type(line: CommandLine) -> None:
         (("--type", "user.created", "--since", "3h"), {4}),
         (("--type", "rule.created"), set()),
     ):
-        line.sql("""UPDATE notifications SET state = 'skipped', ring_at = NULL,
+        line.sql("""UPDATE notifications SET state = 'skipped', recheck_at = NULL,
             created_at = now() - interval '1 hour' * CASE WHEN id < 3 THEN 8 ELSE 2 END,
             finished_at = now() - interval '1 hour' * CASE WHEN id < 2 THEN 6 ELSE 1 END""")
         done = line.json("notifications", "replay", *many, "--state", "skipped", *options, "--yes")
@@ -530,7 +530,7 @@ def test_metrics_without_a_database_are_refused_and_served_as_down(
     set_to("DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/x", monkeypatch)
     assert "The database does not answer" in line.refusal("metrics")
 
-    def away() -> Figures:
+    def away() -> Measurements:
         raise Unavailable("the database is away")
 
     page = exposition(away)

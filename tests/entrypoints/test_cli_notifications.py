@@ -30,7 +30,7 @@ def made(line: CommandLine, number: int) -> int:
 def attempted(line: CommandLine) -> None:
     """Two attempts of notification 1: PagerDuty refused the one, the network the other."""
     line.sql("""INSERT INTO attempts
-        (notification_id, claim, integration_id, run, number, at, duration_ms, status_code, error,
+        (notification_id, fence, integration_id, run, number, at, duration_ms, status_code, error,
          response) VALUES
         (1, 1, 1, 1, 1, '2026-03-01 12:00:00+00', 31, 400, 'http_4xx',
          '{"status"\\: "invalid event", "message"\\: "Event object is invalid", "errors"\\: ["too long"]}'),
@@ -107,7 +107,7 @@ def test_show_of_what_does_not_exist_is_refused(line: CommandLine) -> None:
     assert line.refusal("notifications", "show", 9) == "There is no notification 9."
 
 
-def test_replay_by_id_makes_them_pending_again_and_rings(line: CommandLine) -> None:
+def test_replay_by_id_makes_them_pending_again_and_publishes(line: CommandLine) -> None:
     made(line, 2)
     line.end_all("failed")
     assert line.json("notifications", "replay", 1, 2) == {"replayed": 2}

@@ -71,9 +71,9 @@ def test_a_bad_or_unknown_setting_is_named(
     assert result.exit_code == 0
     assert "did you mean WALLARM_NOTIFY_DATABASE_URL?" in result.stderr
     monkeypatch.delenv("WALLARM_NOTIFY_DATABSE_URL")
-    monkeypatch.setenv("WALLARM_NOTIFY_PACE_PER_MINUTE", "many")
+    monkeypatch.setenv("WALLARM_NOTIFY_RATE_LIMIT_PER_MINUTE", "many")
     settings.cache_clear()
-    assert line.refusal("ledger").startswith("WALLARM_NOTIFY_PACE_PER_MINUTE: ")
+    assert line.refusal("ledger").startswith("WALLARM_NOTIFY_RATE_LIMIT_PER_MINUTE: ")
 
 
 def test_a_database_that_is_down_is_one_sentence(
@@ -93,7 +93,7 @@ def test_a_broker_that_is_down_is_logged_and_the_command_done(line: CommandLine)
         "integrations", "disable", str(number), WALLARM_NOTIFY_BROKER_URL="redis://127.0.0.1:1/0"
     )
     assert (done.returncode, "is disabled" in done.stdout) == (0, True), done.stderr
-    assert "doorbell.refused" in done.stderr
+    assert "publisher.refused" in done.stderr
 
 
 def test_the_real_program_prints_only_json_on_standard_output(line: CommandLine) -> None:

@@ -24,7 +24,12 @@ from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.firing import fired
 from wallarm_notify.domain.triggers.trigger import Trigger
-from wallarm_notify.domain.views import ShownAttempt, ShownFiring, ShownNotification, ToldOf
+from wallarm_notify.domain.views import (
+    FiringNotification,
+    ShownAttempt,
+    ShownFiring,
+    ShownNotification,
+)
 from wallarm_notify.entrypoints.demo.progress import most_telling, words_of
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
@@ -36,7 +41,7 @@ from wallarm_notify.entrypoints.demo.scenario import (
     sample_events,
     with_trigger,
 )
-from wallarm_notify.entrypoints.demo.verdict import Ending, judge, judge_trigger
+from wallarm_notify.entrypoints.demo.verdict import Ending, check_trigger, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -252,7 +257,7 @@ def a_firing(count: int = ATTACKS, state: State = State.DELIVERED) -> ShownFirin
         window=Window(NOON, NOON),
         event_ids=(event.id,),
     )
-    return ShownFiring(made, NOON, (ToldOf(1, 1, state),))
+    return ShownFiring(made, NOON, (FiringNotification(1, 1, state),))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +276,7 @@ def a_firing(count: int = ATTACKS, state: State = State.DELIVERED) -> ShownFirin
 def test_a_broken_expectation_of_the_trigger_is_named(
     firings: list[ShownFiring], findings: list[str]
 ) -> None:
-    assert judge_trigger(firings) == findings
+    assert check_trigger(firings) == findings
 
 
 def test_the_trigger_adds_its_creation_its_attacks_and_one_firing() -> None:

@@ -47,9 +47,9 @@ def check(line: CommandLine, name: str, *words: object, stdin: str | bytes = "")
 
 
 @pytest.fixture
-def unpaced(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def unlimited(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """All integrations here have one key, whose rate limit is not the point."""
-    test_cli_failure_ratio.set_to("PACE_PER_MINUTE", "0", monkeypatch)
+    test_cli_failure_ratio.set_to("RATE_LIMIT_PER_MINUTE", "0", monkeypatch)
 
 
 def test_clients(line: CommandLine) -> None:

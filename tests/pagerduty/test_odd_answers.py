@@ -134,5 +134,5 @@ def assert_answered(odd: Odd, pieces: list[bytes], *, hold: bool) -> None:
     assert answer.retry_after is None or answer.retry_after >= timedelta()
     assert "\0" not in answer.response
     answer.response.encode()
-    outcome = outcome_of(answer, number=1, last=False, scale=1.0)
+    outcome = outcome_of(answer, number=1, closing=False, scale=1.0)
     assert isinstance(outcome, Delivered) is (answer.reason is None)

@@ -34,7 +34,7 @@ def a_sending(event: Event | None = None, **payload: Any) -> Sending:
     """A claimed notification of integration 17, of the event or firing that ``payload`` names."""
     (sending,) = sendings([1], 17, KEY)
     event = event or a_user_event()
-    return replace(sending, cargo=replace(sending.cargo, event=event, **payload))
+    return replace(sending, payload=replace(sending.payload, event=event, **payload))
 
 
 def a_firing(event: Event) -> Firing:
@@ -104,7 +104,7 @@ def test_what_a_clients_record_leaves_out_is_filled_in(
 def test_every_attempt_is_the_same_request() -> None:
     sending = a_sending()
     n = sending.notification
-    later = replace(sending, notification=replace(n, id=2, attempts_made=9, claim=12, run=2))
+    later = replace(sending, notification=replace(n, id=2, attempts_made=9, fence=12, run=2))
     assert request_of(later, SETTINGS) == request_of(sending, SETTINGS)
 
 

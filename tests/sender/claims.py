@@ -10,7 +10,7 @@ from build import NOON, a_key, a_notification, an_event
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, Unavailable
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.sending import Cargo, Claim, Sending
+from wallarm_notify.domain.sending import Claim, Payload, Sending
 from wallarm_notify.services.record import Recorded
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ def sendings(
 ) -> tuple[Sending, ...]:
     """Notifications of one integration, each on its third attempt."""
     key = key or a_key()
-    cargo = Cargo(an_event(client_id=client), None, "card", region, key, None, None, None)
+    payload = Payload(an_event(client_id=client), None, "card", region, key, None, None, None)
     return tuple(
         Sending(
-            a_notification(id=i, integration_id=integration, claim=1, attempts_made=2),
-            cargo,
+            a_notification(id=i, integration_id=integration, fence=1, attempts_made=2),
+            payload,
             key,
             b"fingerprint",
             generation=0,
             slow=slow,
-            turn=None,
+            grant=None,
         )
         for i in ids
     )

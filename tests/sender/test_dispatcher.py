@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import NOON, Bell, a_key, an_attack, eventually
+from build import NOON, RememberingPublisher, a_key, an_attack, eventually
 
 from sender.claims import Kept, a_claim, a_retry, one_each, sendings
 from wallarm_notify.domain.clock import since_boot
@@ -69,12 +69,12 @@ def a_dispatcher(
     client: HttpClient[Dispatch],
     in_flight: InFlight | None = None,
     *,
-    bell: Bell | None = None,
+    publisher: RememberingPublisher | None = None,
     clock: Callable[[], float] = since_boot,
 ) -> Dispatcher:
     """One that sends to the server of this URL, and a recorder behind it."""
     in_flight = in_flight or InFlight()
-    recorder = Recorder(in_flight, kept.ctx, RetryBuffer(bell or Bell()))
+    recorder = Recorder(in_flight, kept.ctx, RetryBuffer(publisher or RememberingPublisher()))
     settings = RequestSettings({"us": url}, {}, "us")
     return Dispatcher(client, settings, in_flight, recorder, clock)
 
@@ -143,7 +143,7 @@ def test_an_attempt_is_dated_by_the_databases_clock(dispatcher: Dispatcher, kept
     dispatch(dispatcher, sendings([7], 1), late=1)
     assert dispatcher.drain(5)
     attempt = kept.attempts[7]
-    assert (attempt.claim, attempt.run, attempt.number) == (1, 1, 3)
+    assert (attempt.fence, attempt.run, attempt.number) == (1, 1, 3)
     assert 1 <= (attempt.at - NOON).total_seconds() < 1.5
     assert 0 <= attempt.duration.total_seconds() < 0.5
     assert attempt.answer.status == 202
@@ -402,7 +402,7 @@ def test_a_slow_answer_under_the_deadline_is_delivered_and_told_to_be_slow(
     assert (kept.slow, kept.slow_at_record) == ([5], [[5]])
 
 
-def test_what_waits_for_one_that_begins_to_hang_goes_behind_its_lane(
+def test_what_waits_for_one_that_begins_to_hang_goes_behind_its_bulkhead(
     gated: Dispatcher, gate: Gate, kept: Kept
 ) -> None:
     dispatch(gated, sendings(range(20), 1))
@@ -513,7 +513,7 @@ def test_what_cannot_be_begun_is_let_go_without_an_attempt(
             "body": {"event": an_attack()},
             "begin": {},
         }
-        return tuple(replace(s, cargo=replace(s.cargo, **changes[where])) for s in sendings)
+        return tuple(replace(s, payload=replace(s.payload, **changes[where])) for s in sendings)
 
     dispatcher = a_dispatcher(sandbox.url, kept, Stumbling(HttpSettings(1, 2)), in_flight)
     one, other = sendings([1], 1), sendings([1], 2, slow=True)
@@ -635,8 +635,8 @@ def test_one_after_the_other_each_wakes_the_dispatcher(dispatcher: Dispatcher, k
 
 
 def test_draining_waits_for_what_is_under_way(gate: Gate, kept: Kept, in_flight: InFlight) -> None:
-    bell = Bell()
-    gated = a_dispatcher("", kept, gate, in_flight, bell=bell)
+    publisher = RememberingPublisher()
+    gated = a_dispatcher("", kept, gate, in_flight, publisher=publisher)
     assert gated.drain(0)
     dispatch(gated, sendings([1, 2], 1), sendings([3], 2, slow=True))
     assert not gated.drain(0.05)
@@ -644,7 +644,7 @@ def test_draining_waits_for_what_is_under_way(gate: Gate, kept: Kept, in_flight:
     gate.open()
     assert gated.drain(5)
     assert len(kept.attempts) == 3
-    assert bell.ids() == [1]
+    assert publisher.ids() == [1]
 
 
 def test_what_is_handed_over_while_it_drains_is_waited_for_too(

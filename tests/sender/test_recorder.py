@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from build import NOON, Bell, an_answer, eventually
+from build import NOON, RememberingPublisher, an_answer, eventually
 
 from sender.claims import Kept, a_claim, a_retry, one_each, sendings
 from wallarm_notify.domain.errors import BadRow, Unavailable
@@ -37,13 +37,13 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-def bell() -> Bell:
-    return Bell()
+def publisher() -> RememberingPublisher:
+    return RememberingPublisher()
 
 
 @pytest.fixture
-def recorder(in_flight: InFlight, kept: Kept, bell: Bell) -> Recorder:
-    return Recorder(in_flight, kept.ctx, RetryBuffer(bell))
+def recorder(in_flight: InFlight, kept: Kept, publisher: RememberingPublisher) -> Recorder:
+    return Recorder(in_flight, kept.ctx, RetryBuffer(publisher))
 
 
 def dispatched(in_flight: InFlight, *groups: tuple[Sending, ...]) -> list[Dispatch]:
@@ -106,7 +106,7 @@ def test_an_attempt_is_dated_by_the_databases_clock_and_never_takes_less_than_no
     began = dispatch.claim.began
     attempt = attempt_of(Response(dispatch, an_answer(), began + 1.5, began + 3.5))
     assert (attempt.notification_id, attempt.integration_id) == (7, 3)
-    assert (attempt.claim, attempt.run, attempt.number, attempt.generation) == (1, 1, 3, 0)
+    assert (attempt.fence, attempt.run, attempt.number, attempt.generation) == (1, 1, 3, 0)
     assert (attempt.at, attempt.duration) == (
         NOON + timedelta(seconds=1.5),
         timedelta(seconds=2),
@@ -124,7 +124,7 @@ def test_a_record_says_who_was_slow_and_under_which_token(
     recorder.put(answered(in_flight, dispatches))
     assert in_flight.wait_until_recorded(5)
     assert kept.slow_at_record == [[1, 2]]
-    assert kept.tokens_at_record == [{1: held[0].notification.lane_token}]
+    assert kept.tokens_at_record == [{1: held[0].notification.bulkhead_token}]
 
 
 def test_what_goes_back_is_given_back_as_what_it_is(
@@ -143,30 +143,30 @@ def test_what_goes_back_is_given_back_as_what_it_is(
 
 
 def test_retries_are_enqueued_when_they_are_due_together(
-    recorder: Recorder, in_flight: InFlight, kept: Kept, bell: Bell
+    recorder: Recorder, in_flight: InFlight, kept: Kept, publisher: RememberingPublisher
 ) -> None:
     kept.retries = [a_retry(1, 1), a_retry(2, 60), a_retry(3, 60)]
     recorder.put(answered(in_flight, dispatched(in_flight, sendings([1, 2, 3], 1))))
     assert in_flight.wait_until_recorded(5)
-    assert bell.ids() == [1]
-    assert eventually(bell.ids) == [2, 3]
+    assert publisher.ids() == [1]
+    assert eventually(publisher.ids) == [2, 3]
 
 
 def test_what_follows_from_a_record_can_be_enqueued_as_soon_as_nothing_is_in_flight(
-    recorder: Recorder, in_flight: InFlight, kept: Kept, bell: Bell
+    recorder: Recorder, in_flight: InFlight, kept: Kept, publisher: RememberingPublisher
 ) -> None:
     kept.retries = [a_retry(1, 60)]
     recorder.put(answered(in_flight, dispatched(in_flight, sendings([1], 1))))
     assert in_flight.wait_until_recorded(5)
     recorder.flush()
-    assert bell.ids() == [1]
+    assert publisher.ids() == [1]
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), RuntimeError("odd")])
 def test_retries_are_enqueued_once_whatever_goes_wrong_after_the_record(
-    in_flight: InFlight, kept: Kept, bell: Bell, error: Exception
+    in_flight: InFlight, kept: Kept, publisher: RememberingPublisher, error: Exception
 ) -> None:
-    retries = RetryBuffer(bell)
+    retries = RetryBuffer(publisher)
     attempts = [
         attempt_of(r)
         for r in answered(in_flight, dispatched(in_flight, sendings([1, 2], 1))).responses
@@ -178,11 +178,11 @@ def test_retries_are_enqueued_once_whatever_goes_wrong_after_the_record(
     kept.broken = {}
     record_attempts(kept.ctx, retries, attempts)
     retries.publish(at_once=True)
-    assert bell.ids() == [1, 2]
+    assert publisher.ids() == [1, 2]
 
 
 def test_retries_are_enqueued_though_the_database_is_away(
-    recorder: Recorder, in_flight: InFlight, kept: Kept, bell: Bell
+    recorder: Recorder, in_flight: InFlight, kept: Kept, publisher: RememberingPublisher
 ) -> None:
     kept.retries = [a_retry(1, 60)]
     one, two = dispatched(in_flight, sendings([1], 1), sendings([2], 2))
@@ -190,7 +190,7 @@ def test_retries_are_enqueued_though_the_database_is_away(
     eventually(lambda: kept.recorded == [1])
     kept.broken = {"record": Unavailable("away")}
     recorder.put(answered(in_flight, [two]))
-    assert eventually(bell.ids) == [1]
+    assert eventually(publisher.ids) == [1]
     assert kept.recorded == [1]
     kept.broken = {}
     assert in_flight.wait_until_recorded(5)
@@ -292,7 +292,7 @@ def test_retries_that_cannot_be_enqueued_stop_no_record(
             self.failures -= 1
             raise ZeroDivisionError
 
-    recorder = Recorder(in_flight, kept.ctx, Broken(Bell()))
+    recorder = Recorder(in_flight, kept.ctx, Broken(RememberingPublisher()))
     for dispatch in dispatched(in_flight, *one_each(2)):
         recorder.put(answered(in_flight, [dispatch]))
     assert in_flight.wait_until_recorded(5)
@@ -309,7 +309,7 @@ def test_a_record_that_takes_long_lets_others_put_theirs(in_flight: InFlight, ke
             assert goes_on.wait(5)
 
     slow = Slow()
-    recorder = Recorder(in_flight, slow.ctx, RetryBuffer(Bell()))
+    recorder = Recorder(in_flight, slow.ctx, RetryBuffer(RememberingPublisher()))
     dispatches = dispatched(in_flight, *one_each(3))
     for dispatch in dispatches:
         recorder.put(answered(in_flight, [dispatch]))

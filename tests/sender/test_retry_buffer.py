@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from build import NOON, Bell, a_notification, eventually
+from build import NOON, RememberingPublisher, a_notification, eventually
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,13 +39,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def bell() -> Bell:
-    return Bell()
+def publisher() -> RememberingPublisher:
+    return RememberingPublisher()
 
 
 @pytest.fixture
-def retries(bell: Bell, clock: Clock) -> RetryBuffer:
-    return RetryBuffer(bell, clock)
+def retries(publisher: RememberingPublisher, clock: Clock) -> RetryBuffer:
+    return RetryBuffer(publisher, clock)
 
 
 def due(number: int, seconds: float) -> Notification:
@@ -57,48 +57,48 @@ def due(number: int, seconds: float) -> Notification:
 
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, SOON.total_seconds()])
 def test_what_is_due_soon_is_enqueued_at_once(
-    retries: RetryBuffer, bell: Bell, seconds: float
+    retries: RetryBuffer, publisher: RememberingPublisher, seconds: float
 ) -> None:
     retries.add([due(1, seconds)], NOON)
-    assert bell.ids() == [1]
+    assert publisher.ids() == [1]
     assert retries.publish() is None
 
 
 def test_what_falls_due_together_travels_together_whenever_it_was_recorded(
-    retries: RetryBuffer, bell: Bell, clock: Clock
+    retries: RetryBuffer, publisher: RememberingPublisher, clock: Clock
 ) -> None:
     for number in range(10):
         retries.add([due(number, 60)], NOON + timedelta(seconds=number / 100))
         clock.forward(0.01)
     assert retries.publish() == pytest.approx(0.9)
-    assert bell.taken() == []
+    assert publisher.taken() == []
     clock.forward(0.9)
     assert retries.publish() is None
-    (message,) = bell.taken()
+    (message,) = publisher.taken()
     assert message.ids == tuple(range(10))
     # It has waited for a second already.
     assert message.countdown == timedelta(seconds=59)
 
 
 def test_what_is_buffered_can_be_enqueued_at_once_and_only_once(
-    retries: RetryBuffer, bell: Bell
+    retries: RetryBuffer, publisher: RememberingPublisher
 ) -> None:
     retries.add([due(1, 3)], NOON)
     assert retries.publish(at_once=True) is None
     assert retries.publish(at_once=True) is None
-    assert bell.ids() == [1]
+    assert publisher.ids() == [1]
 
 
 @given(uptime=st.floats(0, 1e8))
 def test_it_buffers_for_a_second_however_long_the_machine_has_run(uptime: float) -> None:
-    clock, bell = Clock(uptime), Bell()
-    retries = RetryBuffer(bell, clock)
+    clock, publisher = Clock(uptime), RememberingPublisher()
+    retries = RetryBuffer(publisher, clock)
     retries.add([due(1, 60)], NOON)
     clock.forward(0.9)
     assert retries.publish() == pytest.approx(0.1, abs=1e-6)
     clock.forward(0.1)
     assert retries.publish() is None
-    assert bell.ids() == [1]
+    assert publisher.ids() == [1]
 
 
 def test_nothing_is_enqueued_later_than_it_is_due() -> None:
@@ -107,12 +107,12 @@ def test_nothing_is_enqueued_later_than_it_is_due() -> None:
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["after its second", "at once"])
 def test_what_comes_after_has_a_second_of_its_own(
-    retries: RetryBuffer, bell: Bell, clock: Clock, *, at_once: bool
+    retries: RetryBuffer, publisher: RememberingPublisher, clock: Clock, *, at_once: bool
 ) -> None:
     retries.add([due(1, 60)], NOON)
     clock.forward(1)
     assert retries.publish(at_once=at_once) is None
-    assert [m.countdown for m in bell.taken()] == [timedelta(seconds=59)]
+    assert [m.countdown for m in publisher.taken()] == [timedelta(seconds=59)]
 
     clock.forward(10)
     retries.add([due(2, 71)], NOON + timedelta(seconds=11))
@@ -120,25 +120,25 @@ def test_what_comes_after_has_a_second_of_its_own(
     clock.forward(0.5)
     retries.add([due(3, 71)], NOON + timedelta(seconds=11.5))
     assert retries.publish() == pytest.approx(0.5)
-    assert bell.taken() == []
+    assert publisher.taken() == []
     clock.forward(0.5)
     assert retries.publish() is None
-    (message,) = bell.taken()
+    (message,) = publisher.taken()
     assert (message.ids, message.countdown) == ((2, 3), timedelta(seconds=59))
 
 
 def test_what_was_enqueued_at_once_starts_no_second(
-    retries: RetryBuffer, bell: Bell, clock: Clock
+    retries: RetryBuffer, publisher: RememberingPublisher, clock: Clock
 ) -> None:
     retries.add([due(1, 1)], NOON)
     clock.forward(10)
     retries.add([due(2, 71)], NOON + timedelta(seconds=10))
     assert retries.publish() == pytest.approx(1)
-    assert bell.ids() == [1]
+    assert publisher.ids() == [1]
 
 
 def test_who_publishes_last_waits_for_what_another_thread_is_publishing() -> None:
-    class Broker(Bell):
+    class Broker(RememberingPublisher):
         """One that takes its time."""
 
         def __init__(self) -> None:

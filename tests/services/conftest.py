@@ -14,8 +14,8 @@ def make_bench(database_url: str) -> Iterator[Callable[..., Bench]]:
     """Makes the use cases over this test's database, as often as asked."""
     made: list[Bench] = []
 
-    def make(**knobs: object) -> Bench:
-        made.append(Bench(database_url, **knobs))  # type: ignore[arg-type]  # the knobs of Bench
+    def make(**settings: object) -> Bench:
+        made.append(Bench(database_url, **settings))  # type: ignore[arg-type]  # the knobs of Bench
         return made[-1]
 
     yield make

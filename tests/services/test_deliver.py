@@ -40,8 +40,8 @@ def test_a_claim_takes_what_is_due_and_holds_it_for_a_lease(bench: Bench) -> Non
     assert claim.words == f"3 notifications for integration {integration} sent, attempt 1 of 17"
     for sending in claim.sendings:
         n = sending.notification
-        assert (n.claim, n.lost_claims, n.integration_id) == (1, 1, integration)
-        assert n.lease_until == n.ring_at == claim.now + LEASE
+        assert (n.fence, n.lost_claims, n.integration_id) == (1, 1, integration)
+        assert n.lease_until == n.recheck_at == claim.now + LEASE
         assert bench.notification(n.id) == n
 
 
@@ -50,10 +50,10 @@ def test_a_claim_carries_event_key_and_client(bench: Bench) -> None:
     bench.integration(key, region="eu")
     bench.store.transact(lambda tx: tx.set_client(1, name="ACME", cloud="eu", partner_name=None))
     (sending,) = bench.claim(bench.made()).sendings
-    assert (sending.key, sending.cargo.region, sending.cargo.origin) == (key, "eu", "card")
-    cargo = sending.cargo
-    assert (cargo.client_name, cargo.cloud, cargo.partner_name) == ("ACME", "eu", None)
-    assert cargo.event.body["title"] == "Vulnerable version of nginx"
+    assert (sending.key, sending.payload.region, sending.payload.origin) == (key, "eu", "card")
+    payload = sending.payload
+    assert (payload.client_name, payload.cloud, payload.partner_name) == ("ACME", "eu", None)
+    assert payload.event.body["title"] == "Vulnerable version of nginx"
 
 
 def test_two_claims_at_once_take_each_notification_once(bench: Bench) -> None:
@@ -68,7 +68,7 @@ def test_two_claims_at_once_take_each_notification_once(bench: Bench) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = [i for share in pool.map(claim, range(4)) for i in share]
     assert sorted(taken) == ids
-    assert bench.value("SELECT max(claim) FROM notifications") == 1
+    assert bench.value("SELECT max(fence) FROM notifications") == 1
 
 
 def test_a_claim_takes_at_once_what_no_other_claim_under_way_has_locked(bench: Bench) -> None:
@@ -111,17 +111,17 @@ def test_when_a_lease_is_over_another_worker_takes_over_under_a_new_claim(bench:
     bench.claim(ids)
     bench.end_leases()
     (sending,) = bench.claim(ids).sendings
-    assert (sending.notification.claim, sending.notification.lost_claims) == (2, 2)
+    assert (sending.notification.fence, sending.notification.lost_claims) == (2, 2)
 
 
 def test_what_is_early_is_enqueued_again_for_the_rest_of_its_wait(bench: Bench) -> None:
     bench.integration()
     ids = bench.made()
     bench.sent(ids, an_answer(429, retry_after=timedelta(minutes=10)))
-    bench.bell.taken()
+    bench.publisher.taken()
     claim = bench.claim(ids)
     assert (claim.sendings, claim.waiting) == ((), 1)
-    (message,) = bench.bell.taken()
+    (message,) = bench.publisher.taken()
     assert (message.ids, message.countdown) == (tuple(ids), timedelta(seconds=60))
 
 
@@ -131,9 +131,9 @@ def test_after_two_lost_claims_each_is_enqueued_alone(bench: Bench) -> None:
     for _ in range(2):
         assert len(bench.claim(ids).sendings) == 3
         bench.end_leases()
-    bench.bell.taken()
+    bench.publisher.taken()
     assert bench.claim(ids).sendings == ()
-    messages = bench.bell.taken()
+    messages = bench.publisher.taken()
     assert [m.ids for m in messages] == [(i,) for i in ids]
     assert len(bench.claim([ids[1]]).sendings) == 1
 
@@ -161,7 +161,7 @@ def test_after_ten_lost_claims_it_has_failed_as_worker_lost(
     claim = bench.claim(ids)
     assert (claim.sendings, claim.lost) == ((), 1)
     n = bench.notification(ids[0])
-    assert (n.state, n.end_reason, n.ring_at) == (State.FAILED, "worker_lost", None)
+    assert (n.state, n.end_reason, n.recheck_at) == (State.FAILED, "worker_lost", None)
     assert [r.message for r in caplog.records if r.levelno == logging.ERROR] == [
         "notification.failed"
     ]
@@ -182,11 +182,11 @@ def test_a_2xx_delivers_and_a_failure_is_enqueued_again_with_its_wait(bench: Ben
     bench.integration()
     ids = bench.made(2)
     claim = bench.claim(ids)
-    bench.bell.taken()
+    bench.publisher.taken()
     good, bad = claim.sendings
     bench.record([an_attempt(good, claim), an_attempt(bad, claim, FAILED)])
     assert bench.states() == {"delivered": 1, "retrying": 1}
-    (message,) = bench.bell.taken()
+    (message,) = bench.publisher.taken()
     assert (message.ids, message.first) == ((bad.notification.id,), False)
     assert message.countdown is not None
     assert timedelta(seconds=0.9) < message.countdown <= timedelta(seconds=1.5)
@@ -199,7 +199,7 @@ def test_waits_count_from_the_answer(bench: Bench) -> None:
     bench.record([an_attempt(sending, claim, FAILED, took=12)])
     after = bench.notification(sending.notification.id)
     assert after.due_at == claim.now + timedelta(seconds=12 + 1)
-    assert after.ring_at == after.due_at + timedelta(seconds=15)
+    assert after.recheck_at == after.due_at + timedelta(seconds=15)
 
 
 def test_every_attempt_is_kept_with_what_came_of_it(bench: Bench) -> None:
@@ -210,8 +210,8 @@ def test_every_attempt_is_kept_with_what_came_of_it(bench: Bench) -> None:
     bench.sent(ids, an_answer(None, response="connection reset"), took=2.5)
     bench.make_due()
     bench.sent(ids)
-    rows = bench.sql("SELECT * FROM attempts ORDER BY claim")
-    assert [(r["claim"], r["run"], r["number"]) for r in rows] == [(1, 1, 1), (2, 1, 2), (3, 1, 3)]
+    rows = bench.sql("SELECT * FROM attempts ORDER BY fence")
+    assert [(r["fence"], r["run"], r["number"]) for r in rows] == [(1, 1, 1), (2, 1, 2), (3, 1, 3)]
     assert [(r["status_code"], r["error"]) for r in rows] == [
         (503, "http_5xx"),
         (None, "reset"),
@@ -231,7 +231,7 @@ def test_after_17_failures_it_has_failed_and_the_log_says_so(
     sleep_through_waits(bench, 1)
     assert bench.states() == {"failed": 1}
     n = bench.notification(notification_id)
-    assert (n.attempts_made, n.claim, n.end_reason) == (17, 17, None)
+    assert (n.attempts_made, n.fence, n.end_reason) == (17, 17, None)
     assert bench.value("SELECT count(*) FROM attempts") == 17
     (record,) = [r for r in caplog.records if r.message == "notification.failed"]
     assert record.levelno == logging.ERROR
@@ -306,11 +306,11 @@ def test_the_same_record_twice_changes_nothing(bench: Bench) -> None:
     ids = bench.made()
     attempts = bench.sent(ids, FAILED)
     before = bench.notification(ids[0])
-    bench.bell.taken()
+    bench.publisher.taken()
     bench.record(attempts)
     bench.record(attempts * 2)
     assert bench.notification(ids[0]) == before
-    assert bench.bell.taken() == []
+    assert bench.publisher.taken() == []
     assert bench.value("SELECT count(*) FROM attempts") == 1
 
 
@@ -358,9 +358,9 @@ def test_what_was_not_begun_is_given_back_and_enqueued_at_once(bench: Bench) -> 
     bench.integration()
     ids = bench.made(2)
     claim = bench.claim(ids)
-    bench.bell.taken()
+    bench.publisher.taken()
     bench.put_back(claim.sendings, behind_bulkhead=False)
-    (message,) = bench.bell.taken()
+    (message,) = bench.publisher.taken()
     assert (message.ids, message.countdown) == (tuple(ids), None)
     again = bench.claim(ids)
     assert [s.notification.lost_claims for s in again.sendings] == [1, 1]
@@ -379,8 +379,8 @@ def test_giving_back_under_an_old_claim_changes_nothing(bench: Bench) -> None:
     assert bench.notification(ids[0]) == before
 
 
-def test_a_turn_not_used_is_given_back_once(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(pace=3)
+def test_a_grant_not_used_is_given_back_once(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(rate_limit=3)
     bench.integration()
     ids = bench.made(6)
     first, second = bench.claim(ids[:1]), bench.claim(ids[1:3])
@@ -411,7 +411,7 @@ def test_what_waits_uses_a_new_key_and_region(bench: Bench) -> None:
     key = a_key("new")
     bench.management.update(integration, Change(key=key, region="eu"))
     (sending,) = bench.claim(ids).sendings
-    assert (sending.key, sending.cargo.region) == (key, "eu")
+    assert (sending.key, sending.payload.region) == (key, "eu")
 
 
 def test_a_key_that_cannot_be_opened_waits_and_is_logged(
@@ -426,51 +426,53 @@ def test_a_key_that_cannot_be_opened_waits_and_is_logged(
     assert (record.message, record.levelno) == ("delivery.key_unreadable", logging.ERROR)
     assert vars(record)["integrations"] == [integration]
     n = right.notification(ids[0])
-    assert (n.state, n.claim, n.lost_claims, n.attempts_made) == (State.PENDING, 0, 0, 0)
-    assert n.ring_at is not None
-    assert n.ring_at > claim.now + timedelta(seconds=30)
+    assert (n.state, n.fence, n.lost_claims, n.attempts_made) == (State.PENDING, 0, 0, 0)
+    assert n.recheck_at is not None
+    assert n.recheck_at > claim.now + timedelta(seconds=30)
     assert len(right.claim(ids).sendings) == 2
 
 
 # Pacing.
 
 
-def test_two_integrations_with_one_key_share_one_pace(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(pace=3)
+def test_two_integrations_with_one_key_share_one_rate_limit(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(rate_limit=3)
     key = a_key()
     bench.integration(key)
     bench.integration(key)
     bench.integration(a_key())
     ids = [n.id for n in bench.ingest(an_event(), an_event()).pending]
-    bench.bell.taken()
+    bench.publisher.taken()
     claim = bench.claim(ids)
     assert len(claim.sendings) == 5
     assert claim.waiting == 1
     (waiting,) = set(ids) - {s.notification.id for s in claim.sendings}
     n = bench.notification(waiting)
-    assert (n.claim, n.lost_claims, n.attempts_made, n.state) == (0, 0, 0, State.PENDING)
+    assert (n.fence, n.lost_claims, n.attempts_made, n.state) == (0, 0, 0, State.PENDING)
     assert timedelta(seconds=62) <= n.due_at - claim.now <= timedelta(seconds=62.5)
-    assert n.ring_at == n.due_at + timedelta(seconds=15)
-    (message,) = bench.bell.taken()
+    assert n.recheck_at == n.due_at + timedelta(seconds=15)
+    (message,) = bench.publisher.taken()
     assert message.ids == (waiting,)
 
 
-def test_turns_hold_across_claims_and_the_most_severe_take_them(
+def test_grants_hold_across_claims_and_the_most_severe_take_them(
     make_bench: Callable[..., Bench],
 ) -> None:
-    bench = make_bench(pace=2)
+    bench = make_bench(rate_limit=2)
     bench.integration()
     ids = bench.made(3, risk="low") + bench.made(1, risk="critical")
     claim = bench.claim(ids)
     assert [s.notification.id for s in claim.sendings] == [ids[3], ids[0]]
     assert bench.claim(ids).sendings == ()
-    bench.sql("UPDATE pace SET turns = '{}'")
+    bench.sql("UPDATE rate_limits SET grants = '{}'")
     bench.make_due()
     assert [s.notification.id for s in bench.claim(ids).sendings] == ids[1:3]
 
 
-def test_concurrent_claims_share_one_pace(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(pace=10)
+def test_concurrent_claims_share_one_rate_limit(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(rate_limit=10)
     bench.integration()
     ids = bench.made(40)
     with ThreadPoolExecutor(4) as pool:
@@ -479,59 +481,61 @@ def test_concurrent_claims_share_one_pace(make_bench: Callable[..., Bench]) -> N
     assert sum(c.waiting for c in claims) == 30
 
 
-def test_a_claim_waits_for_the_turns_that_another_one_is_taking(
+def test_a_claim_waits_for_the_grants_that_another_one_is_taking(
     make_bench: Callable[..., Bench],
 ) -> None:
-    bench = make_bench(pace=3)
+    bench = make_bench(rate_limit=3)
     bench.integration()
     ids = bench.made(4)
     second = overlapping(bench, lambda first: first.claim(ids[:2]), lambda: bench.claim(ids[2:]))
     assert (len(second.sendings), second.waiting) == (1, 1)
 
 
-def test_turns_that_are_dropped_while_a_claim_waits_for_them_are_made_anew(bench: Bench) -> None:
+def test_grants_that_are_dropped_while_a_claim_waits_for_them_are_made_anew(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(2)
     claim = overlapping(
         bench,
-        lambda first: first.store.transact(lambda tx: tx._do("DELETE FROM pace")),
+        lambda first: first.store.transact(lambda tx: tx._do("DELETE FROM rate_limits")),
         lambda: bench.claim(ids),
     )
     assert [s.notification.id for s in claim.sendings] == ids
-    assert bench.value("SELECT count(*) FROM pace") == 1
+    assert bench.value("SELECT count(*) FROM rate_limits") == 1
 
 
-def test_turns_of_one_moment_are_one_whatever_put_them_there_and_stand_in_order(
+def test_grants_of_one_moment_are_one_whatever_put_them_there_and_stand_in_order(
     bench: Bench,
 ) -> None:
     bench.integration()
-    bench.sql("""UPDATE pace SET turns = '{"sent": [[10.5, 40], [12, 1], [10.5, 3]]}'""")
-    (fingerprint,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM pace"))
-    for turns in (
-        bench.store.transact(lambda tx: tx.turns([fingerprint])),
-        bench.store.transact(lambda tx: tx.turns_at_hand([fingerprint])),
+    bench.sql("""UPDATE rate_limits SET grants = '{"sent": [[10.5, 40], [12, 1], [10.5, 3]]}'""")
+    (fingerprint,) = (
+        bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM rate_limits")
+    )
+    for grants in (
+        bench.store.transact(lambda tx: tx.grants([fingerprint])),
+        bench.store.transact(lambda tx: tx.grants_at_hand([fingerprint])),
     ):
-        assert turns[fingerprint].sent == ((10.5, 43), (12, 1))
+        assert grants[fingerprint].sent == ((10.5, 43), (12, 1))
 
 
-def test_pace_0_is_no_pace(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(pace=0)
+def test_rate_limit_0_is_no_rate_limit(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(rate_limit=0)
     bench.integration()
     ids = bench.made(100) + bench.made(100)
     assert len(bench.claim(ids).sendings) == 200
-    assert bench.value("SELECT turns FROM pace") == {}
+    assert bench.value("SELECT grants FROM rate_limits") == {}
 
 
 # Lanes.
 
 
 def slow_with_waiting(bench: Bench, number: int) -> tuple[int, list[int]]:
-    """A slow integration whose lane is free, and so many that wait for it."""
+    """A slow integration whose bulkhead is free, and so many that wait for it."""
     integration = bench.integration()
     ids = bench.made(number)
     bench.mark_slow([integration])
-    bench.sql("UPDATE integrations SET lane_until = NULL")
-    bench.bell.taken()
+    bench.sql("UPDATE integrations SET bulkhead_until = NULL")
+    bench.publisher.taken()
     return integration, ids
 
 
@@ -540,13 +544,13 @@ def test_a_slow_integration_is_sent_one_at_a_time(bench: Bench) -> None:
     claim = bench.claim(ids)
     assert [s.notification.id for s in claim.sendings] == ids[:1]
     assert (claim.sendings[0].slow, claim.waiting) == (True, 2)
-    assert bench.bell.taken() == []
+    assert bench.publisher.taken() == []
     assert bench.claim(ids).sendings == ()
     for i in ids[1:]:
         n = bench.notification(i)
-        assert (n.claim, n.attempts_made, n.lease_until) == (0, 0, None)
-        assert n.ring_at is not None
-        assert n.ring_at > claim.now + timedelta(seconds=59)
+        assert (n.fence, n.attempts_made, n.lease_until) == (0, 0, None)
+        assert n.recheck_at is not None
+        assert n.recheck_at > claim.now + timedelta(seconds=59)
 
 
 def test_from_the_moment_it_is_slow_one_is_sent_at_a_time(bench: Bench) -> None:
@@ -557,7 +561,9 @@ def test_from_the_moment_it_is_slow_one_is_sent_at_a_time(bench: Bench) -> None:
     assert bench.claim(ids).sendings == ()
 
 
-def test_an_answer_from_before_the_slowness_frees_no_lane_that_another_holds(bench: Bench) -> None:
+def test_an_answer_from_before_the_slowness_frees_no_bulkhead_that_another_holds(
+    bench: Bench,
+) -> None:
     integration = bench.integration()
     ids = bench.made(4)
     before = bench.claim(ids[:1])
@@ -566,12 +572,12 @@ def test_an_answer_from_before_the_slowness_frees_no_lane_that_another_holds(ben
     attempt = an_attempt(before.sendings[0], before, took=4)
     bench.record([attempt], [integration], {})
     assert bench.claim(ids[1:]).sendings == ()
-    stale = {integration: before.sendings[0].notification.lane_token}
+    stale = {integration: before.sendings[0].notification.bulkhead_token}
     bench.record([attempt], [integration], stale)
     assert bench.claim(ids[1:]).sendings == ()
 
 
-def test_a_lane_whose_request_was_not_begun_is_free_at_once(bench: Bench) -> None:
+def test_a_bulkhead_whose_request_was_not_begun_is_free_at_once(bench: Bench) -> None:
     _, ids = slow_with_waiting(bench, 2)
     claim = bench.claim(ids)
     bench.put_back(claim.sendings, behind_bulkhead=False)
@@ -587,13 +593,13 @@ def test_a_slow_integration_does_not_hold_up_others(bench: Bench) -> None:
     assert (of.count(fast), of.count(slow)) == (3, 1)
 
 
-def test_a_slow_answer_frees_the_lane_and_calls_the_next_one(bench: Bench) -> None:
+def test_a_slow_answer_frees_the_bulkhead_and_calls_the_next_one(bench: Bench) -> None:
     integration, ids = slow_with_waiting(bench, 3)
     claim = bench.claim(ids)
     attempt = an_attempt(claim.sendings[0], claim, took=4)
-    token = claim.sendings[0].notification.lane_token
+    token = claim.sendings[0].notification.bulkhead_token
     bench.record([attempt], [integration], {integration: token})
-    assert bench.bell.ids() == [ids[1]]
+    assert bench.publisher.ids() == [ids[1]]
     assert len(bench.claim(ids).sendings) == 1
 
 
@@ -601,10 +607,10 @@ def test_a_quick_answer_ends_slowness_and_calls_everything_that_waited(bench: Be
     integration, ids = slow_with_waiting(bench, 5)
     claim = bench.claim(ids)
     bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
-    assert bench.bell.ids() == ids[1:]
+    assert bench.publisher.ids() == ids[1:]
     assert bench.value("SELECT slow_since FROM integrations") is None
     assert len(bench.claim(ids).sendings) == 4
-    overdue = bench.value("SELECT count(*) FROM notifications WHERE ring_at <= now()")
+    overdue = bench.value("SELECT count(*) FROM notifications WHERE recheck_at <= now()")
     assert overdue == 0
 
 
@@ -613,12 +619,12 @@ def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
     ids = bench.made(4)
     claim = bench.claim(ids[:3])
     bench.mark_slow([integration])
-    bench.bell.taken()
+    bench.publisher.taken()
     bench.record([an_attempt(claim.sendings[0], claim, took=4)], [integration])
-    assert bench.bell.ids() == ids[3:]
+    assert bench.publisher.ids() == ids[3:]
     bench.end_leases()
     bench.record([an_attempt(claim.sendings[1], claim, took=4)], [integration])
-    assert bench.bell.ids() == ids[2:3]
+    assert bench.publisher.ids() == ids[2:3]
 
 
 def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_is_on(
@@ -628,11 +634,11 @@ def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_is_on(
     ids = bench.made(4)
     claim = bench.claim(ids[:2])
     bench.mark_slow([integration])
-    bench.bell.taken()
+    bench.publisher.taken()
     bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
-    assert bench.bell.ids() == ids[2:]
+    assert bench.publisher.ids() == ids[2:]
     assert bench.notification(ids[1]) == claim.sendings[1].notification
-    overdue = bench.sql("SELECT id FROM notifications WHERE ring_at <= now() ORDER BY id")
+    overdue = bench.sql("SELECT id FROM notifications WHERE recheck_at <= now() ORDER BY id")
     assert [row["id"] for row in overdue] == ids[2:]
 
 
@@ -641,21 +647,21 @@ def test_a_quick_answer_waits_for_no_claim_that_is_under_way(bench: Bench) -> No
     ids = bench.made(4)
     claim = bench.claim(ids[:1])
     bench.mark_slow([integration])
-    bench.bell.taken()
+    bench.publisher.taken()
     beside(
         bench,
         lambda tx: tx.candidates(ids[1:2]),
         lambda: bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration]),
     )
-    overdue = bench.sql("SELECT id FROM notifications WHERE ring_at <= now() ORDER BY id")
+    overdue = bench.sql("SELECT id FROM notifications WHERE recheck_at <= now() ORDER BY id")
     assert [row["id"] for row in overdue] == ids[2:]
 
 
-def test_of_two_claims_at_once_one_gets_the_lane(bench: Bench) -> None:
+def test_of_two_claims_at_once_one_gets_the_bulkhead(bench: Bench) -> None:
     _, ids = slow_with_waiting(bench, 4)
     second = overlapping(bench, lambda first: first.claim(ids[:2]), lambda: bench.claim(ids[2:]))
     assert (second.sendings, second.waiting) == ((), 2)
-    assert [bench.notification(i).claim for i in ids] == [1, 0, 0, 0]
+    assert [bench.notification(i).fence for i in ids] == [1, 0, 0, 0]
 
 
 def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
@@ -668,32 +674,32 @@ def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
     assert bench.value("SELECT slow_since FROM integrations") is not None
 
 
-def test_the_lane_of_a_dead_worker_is_free_when_its_lease_is_over(bench: Bench) -> None:
+def test_the_bulkhead_of_a_dead_worker_is_free_when_its_lease_is_over(bench: Bench) -> None:
     _, ids = slow_with_waiting(bench, 2)
     bench.claim(ids)
     assert bench.claim(ids).sendings == ()
     bench.end_leases()
-    bench.sql("UPDATE integrations SET lane_until = now()")
+    bench.sql("UPDATE integrations SET bulkhead_until = now()")
     assert len(bench.claim(ids).sendings) == 1
 
 
-def test_a_turn_that_is_not_now_leaves_the_lane_free(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(pace=1)
+def test_a_grant_that_is_not_now_leaves_the_bulkhead_free(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(rate_limit=1)
     integration = bench.integration()
     bench.sent(bench.made())
     bench.mark_slow([integration])
-    bench.sql("UPDATE integrations SET lane_until = NULL")
+    bench.sql("UPDATE integrations SET bulkhead_until = NULL")
     assert bench.claim(bench.made()).waiting == 1
-    assert bench.value("SELECT lane_until FROM integrations") is None
+    assert bench.value("SELECT bulkhead_until FROM integrations") is None
 
 
-def test_given_back_behind_a_lane_they_wait_and_one_is_rung_for(bench: Bench) -> None:
+def test_given_back_behind_a_bulkhead_they_wait_and_one_is_published_for(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(3)
     claim = bench.claim(ids)
-    bench.bell.taken()
+    bench.publisher.taken()
     bench.put_back(claim.sendings, behind_bulkhead=True)
-    assert bench.bell.ids() == ids[:1]
+    assert bench.publisher.ids() == ids[:1]
     n = bench.notification(ids[0])
     assert (n.lost_claims, n.lease_until) == (0, None)
 
@@ -707,7 +713,7 @@ def test_a_new_key_or_region_is_not_slow_until_it_shows(bench: Bench, change: Ch
     assert len(bench.claim(ids).sendings) == 3
 
 
-def test_a_new_key_waits_for_no_turn_of_the_old_one(bench: Bench) -> None:
+def test_a_new_key_waits_for_no_grant_of_the_old_one(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(3)
     bench.sql("UPDATE notifications SET due_at = now() + interval '10 minutes'")
@@ -737,10 +743,10 @@ def test_claims_and_records_at_once_lose_nothing(bench: Bench) -> None:
     with ThreadPoolExecutor(4) as pool:
         sent = sum(pool.map(work, range(4)))
     assert sent == bench.states().get("delivered", 0)
-    bench.sql("UPDATE integrations SET lane_until = NULL, slow_since = NULL")
-    bench.sql("UPDATE pace SET turns = '{}'")
+    bench.sql("UPDATE integrations SET bulkhead_until = NULL, slow_since = NULL")
+    bench.sql("UPDATE rate_limits SET grants = '{}'")
     bench.make_due()
     bench.sent(ids)
     assert bench.states() == {"delivered": 120}
-    assert bench.value("SELECT max(claim) FROM notifications") == 1
+    assert bench.value("SELECT max(fence) FROM notifications") == 1
     assert bench.ledger().findings == []

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import (
+    GRACE,
     LEASE,
-    RING,
     Bench,
     Stumbling,
     a_key,
@@ -70,8 +70,8 @@ def courier() -> Courier:
 def ingest(bench: Bench, courier: Courier) -> Callable[..., Routed]:
     """Routes one slice of events in a worker that delivers, too."""
 
-    def ingest(*events: Event, store: Any = None, pace: int = 100) -> Routed:
-        (routed,) = ingest_here(bench, courier, events, store=store, pace=pace)
+    def ingest(*events: Event, store: Any = None, rate_limit: int = 100) -> Routed:
+        (routed,) = ingest_here(bench, courier, events, store=store, rate_limit=rate_limit)
         return routed
 
     return ingest
@@ -84,9 +84,9 @@ def ingest_here(
     rejections: Sequence[Rejection] = (),
     *,
     store: Any = None,
-    pace: int = 100,
+    rate_limit: int = 100,
 ) -> list[Routed]:
-    ctx = replace(bench.with_settings(pace_per_minute=pace), store=store or bench.store)
+    ctx = replace(bench.with_settings(rate_limit_per_minute=rate_limit), store=store or bench.store)
     return ingestion.ingest(ctx, events, rejections, dispatcher=courier)
 
 
@@ -98,7 +98,7 @@ def stored(bench: Bench) -> list[int]:
     return [row["id"] for row in bench.sql("SELECT id FROM notifications ORDER BY id")]
 
 
-def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_rung_for(
+def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_published_for(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     integrations = {bench.integration(), bench.integration()}
@@ -110,10 +110,10 @@ def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_rung_for(
     for sending in sendings:
         n = sending.notification
         assert bench.notification(n.id) == n
-        assert (n.claim, n.lost_claims, n.state) == (1, 1, State.PENDING)
-        assert n.lease_until == n.ring_at == routed.now + LEASE
+        assert (n.fence, n.lost_claims, n.state) == (1, 1, State.PENDING)
+        assert n.lease_until == n.recheck_at == routed.now + LEASE
         assert n.due_at == routed.now
-    assert bench.bell.taken() == []
+    assert bench.publisher.taken() == []
     assert routed.pending == ()
     assert routed.words == (
         "2 events taken in, 4 notifications made, "
@@ -131,7 +131,7 @@ def test_its_outcome_is_recorded_like_any_other(
     one, two = claim.sendings
     bench.record([an_attempt(one, claim), an_attempt(two, claim, an_answer(500))])
     assert bench.states() == {"delivered": 1, "retrying": 1}
-    assert bench.bell.ids() == [two.notification.id]
+    assert bench.publisher.ids() == [two.notification.id]
     assert bench.ledger().findings == []
 
 
@@ -149,8 +149,8 @@ def test_it_is_sent_what_a_claim_by_message_would_send(
         event = an_attack(occurred_at=moscow)
     ingest(event)
     (here,) = courier.sendings()
-    assert (here.key, here.cargo.region, here.cargo.client_name) == (key, "eu", "ACME")
-    assert (here.cargo.firing is None) == (kind == "card")
+    assert (here.key, here.payload.region, here.payload.client_name) == (key, "eu", "ACME")
+    assert (here.payload.firing is None) == (kind == "card")
     bench.end_leases()
     (there,) = bench.claim([here.notification.id]).sendings
     assert told(here) == told(there)
@@ -163,24 +163,24 @@ def test_it_is_sent_what_a_claim_by_message_would_send(
 
 def told(sending: Sending) -> tuple[Any, ...]:
     """What an alert is made of: hash and text of an event's body are no part of it."""
-    cargo, event = sending.cargo, sending.cargo.event
+    payload, event = sending.payload, sending.payload.event
     assert event.occurred_at.tzinfo is not None
     return (
-        replace(cargo, event=replace(event, body_hash=b"", text="", hash_before=None)),
+        replace(payload, event=replace(event, body_hash=b"", text="", hash_before=None)),
         event.occurred_at.isoformat(),
-        cargo.occurrence,
+        payload.occurrence,
     )
 
 
-def test_a_courier_without_room_leaves_it_to_the_others(
+def test_a_dispatcher_without_room_leaves_it_to_the_others(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     courier.places = 0
     (made,) = ingest(an_event()).pending
-    assert (courier.claims, bench.bell.ids()) == ([], [made.id])
+    assert (courier.claims, bench.publisher.ids()) == ([], [made.id])
     assert bench.notification(made.id) == made
-    assert made.ring_at == made.due_at + RING
+    assert made.recheck_at == made.due_at + GRACE
 
 
 def test_one_client_for_which_there_is_no_room_keeps_no_other_from_it(
@@ -190,8 +190,8 @@ def test_one_client_for_which_there_is_no_room_keeps_no_other_from_it(
     courier.full = 1
     ingest(an_event(client_id=1, risk="critical"), an_event(client_id=2, risk="low"))
     assert [s.notification.integration_id for s in courier.sendings()] == [other]
-    (rung,) = bench.bell.ids()
-    assert bench.notification(rung).integration_id == crowd
+    (published,) = bench.publisher.ids()
+    assert bench.notification(published).integration_id == crowd
 
 
 def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
@@ -206,7 +206,7 @@ def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
     results = ingest_here(bench, courier, events, [a_rejection()])
     assert [(r.matched, r.rejected) for r in results] == [(1, 1), (3, 0)]
     assert [s.notification.integration_id for s in courier.sendings()] == [other]
-    assert len(bench.bell.ids()) == 30
+    assert len(bench.publisher.ids()) == 30
     assert bench.ledger().findings == []
 
 
@@ -232,26 +232,26 @@ def test_no_more_than_a_message_holds_is_claimed_at_once_the_most_severe_first(
 ) -> None:
     bench.integration()
     risks = ("low", "critical", "info", "high")
-    ingest(*(an_event(risk=risks[n % 4]) for n in range(number)), pace=0)
+    ingest(*(an_event(risk=risks[n % 4]) for n in range(number)), rate_limit=0)
     sendings = courier.sendings()
-    rung = bench.bell.ids()
+    published = bench.publisher.ids()
     assert len(sendings) == min(number, 100)
-    assert sorted(ids_of(sendings) + rung) == stored(bench)
-    if rung:
+    assert sorted(ids_of(sendings) + published) == stored(bench)
+    if published:
         least = min(s.notification.severity for s in sendings)
-        assert all(bench.notification(i).severity <= least for i in rung)
+        assert all(bench.notification(i).severity <= least for i in published)
     assert bench.ledger().findings == []
 
 
-def test_a_slow_integration_waits_for_its_lane_as_ever(
+def test_a_slow_integration_waits_for_its_bulkhead_as_ever(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     fast, slow = bench.integration(), bench.integration()
     bench.mark_slow([slow])
     ingest(an_event())
     assert [s.notification.integration_id for s in courier.sendings()] == [fast]
-    (rung,) = bench.bell.ids()
-    assert bench.notification(rung).integration_id == slow
+    (published,) = bench.publisher.ids()
+    assert bench.notification(published).integration_id == slow
 
 
 def test_what_matches_a_disabled_integration_is_not_sent(
@@ -259,9 +259,9 @@ def test_what_matches_a_disabled_integration_is_not_sent(
 ) -> None:
     bench.integration(enabled=False)
     routed = ingest(an_event())
-    assert (routed.skipped, courier.claims, bench.bell.taken()) == (1, [], [])
-    (row,) = bench.sql("SELECT state, claim, lease_until, ring_at FROM notifications")
-    assert row == {"state": "skipped", "claim": 0, "lease_until": None, "ring_at": None}
+    assert (routed.skipped, courier.claims, bench.publisher.taken()) == (1, [], [])
+    (row,) = bench.sql("SELECT state, fence, lease_until, recheck_at FROM notifications")
+    assert row == {"state": "skipped", "fence": 0, "lease_until": None, "recheck_at": None}
 
 
 def test_an_integration_that_is_disabled_while_its_event_is_routed_is_sent_nothing(
@@ -273,7 +273,7 @@ def test_an_integration_that_is_disabled_while_its_event_is_routed_is_sent_nothi
     )
     ingest(an_event(), store=store)
     assert courier.sendings() == []
-    ids = bench.bell.ids()
+    ids = bench.publisher.ids()
     assert bench.claim(ids).cancelled == 1
     assert bench.ledger().findings == []
 
@@ -324,57 +324,61 @@ def test_a_key_that_cannot_be_read_is_left_to_a_claim_which_says_so(
     finally:
         other.close()
     assert courier.claims == []
-    assert len(bench.bell.ids()) == 1
+    assert len(bench.publisher.ids()) == 1
 
 
-def test_what_has_no_turn_now_is_left_to_a_claim_which_promises_it_one(
+def test_what_has_no_grant_now_is_left_to_a_claim_which_reserves_it_one(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
-    ingest(*(an_event() for _ in range(5)), pace=3)
-    sent, rung = ids_of(courier.sendings()), bench.bell.ids()
-    assert (len(sent), len(rung)) == (3, 2)
-    assert sorted(sent + rung) == stored(bench)
-    assert [bench.notification(i).claim for i in rung] == [0, 0]
-    assert bench.value("SELECT turns - 'sent' FROM pace") == {}
+    ingest(*(an_event() for _ in range(5)), rate_limit=3)
+    sent, published = ids_of(courier.sendings()), bench.publisher.ids()
+    assert (len(sent), len(published)) == (3, 2)
+    assert sorted(sent + published) == stored(bench)
+    assert [bench.notification(i).fence for i in published] == [0, 0]
+    assert bench.value("SELECT grants - 'sent' FROM rate_limits") == {}
 
 
-def test_nobody_is_overtaken_who_waits_for_a_turn(
+def test_nobody_is_overtaken_who_waits_for_a_grant(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     claim = bench.claim(bench.made(101))
     assert (len(claim.sendings), claim.waiting) == (100, 1)
-    bench.sql("UPDATE pace SET turns = turns - 'sent'")  # so that there are turns again
+    bench.sql("UPDATE rate_limits SET grants = grants - 'sent'")  # so that there are turns again
     ingest(an_event())
     assert courier.claims == []
 
 
-def test_the_turns_of_a_key_that_many_wait_for_are_not_even_read(
+def test_the_grants_of_a_key_that_many_wait_for_are_not_even_read(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     many = [[1e9 + n / 1000, 1] for n in range(5000)]
-    bench.sql("UPDATE pace SET turns = CAST(:turns AS jsonb)", turns=json.dumps({"1": many}))
-    (fingerprint,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM pace"))
-    assert bench.store.transact(lambda tx: tx.turns_at_hand([fingerprint])) == {}
+    bench.sql(
+        "UPDATE rate_limits SET grants = CAST(:grants AS jsonb)", grants=json.dumps({"1": many})
+    )
+    (fingerprint,) = (
+        bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM rate_limits")
+    )
+    assert bench.store.transact(lambda tx: tx.grants_at_hand([fingerprint])) == {}
     ingest(an_event())
-    assert (courier.claims, len(bench.bell.ids())) == ([], 1)
+    assert (courier.claims, len(bench.publisher.ids())) == ([], 1)
 
 
-def test_a_key_without_a_place_for_its_turns_is_sent_to_by_message_which_makes_one(
+def test_a_key_without_a_place_for_its_grants_is_sent_to_by_message_which_makes_one(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
-    bench.sql("DELETE FROM pace")
+    bench.sql("DELETE FROM rate_limits")
     ingest(an_event())
     assert courier.claims == []
-    bench.claim(bench.bell.ids())
+    bench.claim(bench.publisher.ids())
     ingest(an_event())
     assert len(courier.sendings()) == 1
 
 
-def test_routing_and_claims_share_the_turns_of_a_key(
+def test_routing_and_claims_share_the_grants_of_a_key(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
@@ -385,7 +389,7 @@ def test_routing_and_claims_share_the_turns_of_a_key(
     assert claim.waiting == 20
 
 
-def test_routing_does_not_wait_for_another_transaction_that_is_pacing_the_key(
+def test_routing_does_not_wait_for_another_transaction_that_is_limiting_the_key(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     key, free = a_key(), a_key("free")
@@ -394,7 +398,7 @@ def test_routing_does_not_wait_for_another_transaction_that_is_pacing_the_key(
     go_on, holds = threading.Event(), threading.Event()
 
     def hold(tx: Any) -> None:
-        tx.turns([bytes(fingerprint)])
+        tx.grants([bytes(fingerprint)])
         holds.set()
         assert go_on.wait(10)
 
@@ -408,9 +412,9 @@ def test_routing_does_not_wait_for_another_transaction_that_is_pacing_the_key(
         go_on.set()
         holder.join(10)
     assert [s.notification.integration_id for s in courier.sendings()] == [other]
-    (rung,) = bench.bell.ids()
-    assert bench.notification(rung).integration_id == taken
-    assert bench.notification(rung).claim == 0
+    (published,) = bench.publisher.ids()
+    assert bench.notification(published).integration_id == taken
+    assert bench.notification(published).fence == 0
 
 
 def test_the_same_call_again_sends_nothing(
@@ -420,7 +424,7 @@ def test_the_same_call_again_sends_nothing(
     event = an_event()
     ingest(event)
     routed = ingest(event)
-    assert (routed.duplicates, len(courier.sendings()), bench.bell.taken()) == (1, 1, [])
+    assert (routed.duplicates, len(courier.sendings()), bench.publisher.taken()) == (1, 1, [])
     assert routed.words == "0 events taken in, 0 notifications made, 1 known already"
 
 
@@ -441,7 +445,7 @@ def test_nothing_is_sent_of_a_transaction_that_is_not_committed(
 
     with pytest.raises(Unavailable):
         ingest_here(bench, courier, [an_event()], store=Away())
-    assert (courier.claims, bench.bell.taken(), bench.states()) == ([], [], {})
+    assert (courier.claims, bench.publisher.taken(), bench.states()) == ([], [], {})
 
 
 def test_a_transaction_that_is_run_again_hands_over_what_the_last_run_claimed(
@@ -463,13 +467,13 @@ def test_a_transaction_that_is_run_again_hands_over_what_the_last_run_claimed(
 
     ingest(an_event(), an_event(), store=Twice())
     assert ids_of(courier.sendings()) == stored(bench)
-    assert bench.value("SELECT max(claim) FROM notifications") == 1
+    assert bench.value("SELECT max(fence) FROM notifications") == 1
 
 
 def test_what_waited_long_in_its_transaction_says_since_when(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
-    """The courier gives back what could not be begun within 2 s of the time the integration was read."""
+    """The dispatcher gives back what could not be begun within 2 s of the time the integration was read."""
     bench.integration()
     pause = threading.Event()
     store = Between(bench.store, lambda: pause.wait(0.3))
@@ -492,23 +496,23 @@ def test_what_is_claimed_began_before_its_transaction_asked_for_the_time(
     assert earlier <= claim.began <= began[0]
 
 
-def test_the_courier_says_how_many_it_takes(
+def test_the_dispatcher_says_how_many_it_takes(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     courier.places = 7
     ingest(*(an_event() for _ in range(10)))
-    assert (len(courier.sendings()), len(bench.bell.ids())) == (7, 3)
+    assert (len(courier.sendings()), len(bench.publisher.ids())) == (7, 3)
 
 
 @pytest.mark.parametrize(("number", "claimed"), [(FEW, 100), (FEW + 1, 0)])
-def test_a_transaction_that_makes_many_claims_none_as_others_pace_meanwhile(
+def test_a_transaction_that_makes_many_claims_none_as_others_rate_limit_meanwhile(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed], number: int, claimed: int
 ) -> None:
     bench.integration()
     ingest(*(an_event() for _ in range(number)))
     assert len(courier.sendings()) == claimed
-    assert len(bench.bell.ids()) == number - claimed
+    assert len(bench.publisher.ids()) == number - claimed
 
 
 def test_a_transaction_that_took_long_claims_none_as_it_would_begin_too_late(
@@ -518,12 +522,12 @@ def test_a_transaction_that_took_long_claims_none_as_it_would_begin_too_late(
     pause = threading.Event()
     store = Between(bench.store, lambda: pause.wait(SOON), before="subscribers_of")
     ingest(an_event(), store=store)
-    assert (courier.claims, len(bench.bell.ids())) == ([], 1)
+    assert (courier.claims, len(bench.publisher.ids())) == ([], 1)
 
 
 @pytest.mark.parametrize("error", [BadRow("no such thing"), TooMuch("it took too long")])
-@pytest.mark.parametrize("query", ["candidates_of", "turns_at_hand", "save_turns"])
-def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_rung_for(
+@pytest.mark.parametrize("query", ["candidates_of", "grants_at_hand", "save_grants"])
+def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_published_for(
     bench: Bench,
     courier: Courier,
     ingest: Callable[..., Routed],
@@ -534,12 +538,12 @@ def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_rung_for(
     store = Stumbling(bench.store, query, error)
     routed = ingest(an_event(), an_event(), store=store)
     assert (routed.matched, routed.rejected, courier.claims) == (2, 0, [])
-    assert bench.bell.ids() == stored(bench)
+    assert bench.publisher.ids() == stored(bench)
     assert store.asked
     assert bench.ledger().findings == []
 
 
-def test_a_courier_that_does_not_tell_its_room_keeps_no_event_from_being_stored_and_enqueued(
+def test_a_dispatcher_that_does_not_tell_its_room_keeps_no_event_from_being_stored_and_enqueued(
     bench: Bench,
     courier: Courier,
     ingest: Callable[..., Routed],
@@ -552,10 +556,10 @@ def test_a_courier_that_does_not_tell_its_room_keeps_no_event_from_being_stored_
 
     monkeypatch.setattr(courier, "room", room)
     routed = ingest(an_event())
-    assert (routed.matched, bench.bell.ids()) == (1, stored(bench))
+    assert (routed.matched, bench.publisher.ids()) == (1, stored(bench))
 
 
-def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_enqueued(
+def test_a_dispatcher_that_cannot_be_made_keeps_no_event_from_being_stored_and_enqueued(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.integration()
@@ -565,10 +569,10 @@ def test_a_courier_that_cannot_be_made_keeps_no_event_from_being_stored_and_enqu
 
     monkeypatch.setattr("wallarm_notify.bootstrap.HttpClient", poster)
     parts = Wiring(Settings(database_url=bench.url, secret_keys=generate()), delivers=True)
-    ctx = replace(parts.context, publisher=bench.bell)
+    ctx = replace(parts.context, publisher=bench.publisher)
     (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.dispatcher)
     parts.store.close()
-    assert (routed.matched, bench.bell.ids()) == (1, stored(bench))
+    assert (routed.matched, bench.publisher.ids()) == (1, stored(bench))
 
 
 def test_what_could_not_be_handed_over_is_sent_when_its_lease_is_over(

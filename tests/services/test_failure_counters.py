@@ -25,8 +25,8 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def unpaced(make_bench: Callable[..., Bench]) -> Bench:
-    return make_bench(pace=0)
+def unlimited(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench(rate_limit=0)
 
 
 def counters(bench: Bench) -> dict[Cell, Counts]:
@@ -81,7 +81,7 @@ def test_an_integrations_last_notification_does_not_count_nor_does_its_replay_co
 ) -> None:
     integration = bench.integration(subscribe=("system",))
     bench.management.disable(integration, user="Ann", reason="a test")
-    (last,) = bench.bell.ids()
+    (last,) = bench.publisher.ids()
     for _ in range(6):
         bench.make_due()
         bench.sent([last], DOWN)
@@ -142,9 +142,9 @@ Step = st.one_of(
 )
 @given(steps=st.lists(Step, max_size=12))
 def test_whatever_happens_counters_equal_the_attempts(
-    unpaced: Bench, steps: list[tuple[Any, ...]]
+    unlimited: Bench, steps: list[tuple[Any, ...]]
 ) -> None:
-    bench = unpaced
+    bench = unlimited
     bench.sql(
         "TRUNCATE integrations, notifications, attempts, health_minutes, events, counts RESTART IDENTITY"
     )
@@ -173,7 +173,7 @@ def test_whatever_happens_counters_equal_the_attempts(
 
 def window_by_counters(bench: Bench, integration: int) -> Counts:
     generation = bench.value("SELECT generation FROM integrations WHERE id = :i", i=integration)
-    found = bench.store.transact(lambda tx: tx.suspect(integration, generation, Policy()))
+    found = bench.store.transact(lambda tx: tx.candidate(integration, generation, Policy()))
     assert found is not None
     return found.window.all
 

@@ -89,7 +89,7 @@ def test_a_firing_makes_one_notification_for_each_integration_of_the_trigger(ben
     assert {(r["origin"], r["firing_id"], r["severity"]) for r in rows} == {
         (f"trigger:{trigger.id}", firing.id, 1)
     }
-    assert bench.bell.ids() == [routed.pending[0].id]
+    assert bench.publisher.ids() == [routed.pending[0].id]
     assert bench.ledger().findings == []
 
 
@@ -629,7 +629,7 @@ def test_replayed_firings_keep_their_identity(bench: Bench) -> None:
     bench.trigger(threshold="0 in 1h")
     (made,) = bench.ingest(*attacks(1)).pending
     before = bench.store.transact(lambda tx: tx.notification(made.id))
-    bench.sql("UPDATE notifications SET state = 'failed', finished_at = now(), ring_at = NULL")
+    bench.sql("UPDATE notifications SET state = 'failed', finished_at = now(), recheck_at = NULL")
     bench.replayed(made.id)
     after = bench.store.transact(lambda tx: tx.notification(made.id))
     assert before is not None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import DOWN, LEASE, NOON, RING, Bench, a_key, an_attempt
+from build import DOWN, GRACE, LEASE, NOON, Bench, a_key, an_attempt
 from meanwhile import overlapping
 
 from wallarm_notify.domain.clock import set_back_by
@@ -37,11 +37,11 @@ def set_back(bench: Bench, by: timedelta, *, seen_by_sweep: bool = True) -> None
         mark_clock(bench, by)
     bench.sql(
         """UPDATE notifications SET created_at = created_at + :by, due_at = due_at + :by,
-           lease_until = lease_until + :by, ring_at = ring_at + :by, finished_at = finished_at + :by""",
+           lease_until = lease_until + :by, recheck_at = recheck_at + :by, finished_at = finished_at + :by""",
         by=by,
     )
     bench.sql("UPDATE attempts SET at = at + :by", by=by)
-    bench.sql("UPDATE integrations SET lane_until = lane_until + :by", by=by)
+    bench.sql("UPDATE integrations SET bulkhead_until = bulkhead_until + :by", by=by)
     if seen_by_sweep:
         mark_clock(bench, by)
 
@@ -61,9 +61,9 @@ def retrying(bench: Bench, wait: timedelta = timedelta(minutes=5)) -> int:
     (number,) = bench.made()
     bench.sent([number], DOWN)
     bench.sql(
-        "UPDATE notifications SET due_at = now() + :wait, ring_at = now() + :wait + :ring",
+        "UPDATE notifications SET due_at = now() + :wait, recheck_at = now() + :wait + :grace",
         wait=wait,
-        ring=RING,
+        grace=GRACE,
     )
     return number
 
@@ -72,7 +72,7 @@ def is_as(one: Notification, other: Notification) -> bool:
     """Whether they wait for the same."""
     pairs = [
         (one.due_at, other.due_at),
-        (one.ring_at, other.ring_at),
+        (one.recheck_at, other.recheck_at),
         (one.lease_until, other.lease_until),
     ]
     return all(a == b or (a and b and abs(a - b) < CLOSE) for a, b in pairs)
@@ -103,28 +103,28 @@ def test_what_a_dead_worker_holds_is_free_when_its_lease_was_to_end(
         row = bench.notification(number)
         now = bench.value("SELECT now()")
         assert row.lease_until is not None
-        assert row.ring_at is not None
+        assert row.recheck_at is not None
         assert now < row.lease_until <= now + LEASE
-        assert row.ring_at <= now + LEASE
+        assert row.recheck_at <= now + LEASE
         assert row.due_at <= now
 
 
-def test_what_was_made_and_not_rung_for_is_rung_for(bench: Bench) -> None:
+def test_what_was_made_and_not_published_for_is_published_for(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(3)
-    bench.bell.taken()
+    bench.publisher.taken()
     set_back(bench, HOUR)
     run_sweep(bench.ctx)
     assert all(bench.notification(i).due_at <= bench.value("SELECT now()") + CLOSE for i in ids)
     bench.sql(
-        "UPDATE notifications SET due_at = due_at - :ring, ring_at = ring_at - :ring",
-        ring=RING + CLOSE,
+        "UPDATE notifications SET due_at = due_at - :grace, recheck_at = recheck_at - :grace",
+        grace=GRACE + CLOSE,
     )
     bench.sql(
         "UPDATE upkeep_runs SET began_at = began_at - interval '1 minute' WHERE name = 'sweep'"
     )
     run_sweep(bench.ctx)
-    assert bench.bell.ids() == ids
+    assert bench.publisher.ids() == ids
 
 
 def test_what_was_written_after_the_jump_is_left_alone(bench: Bench) -> None:
@@ -184,7 +184,7 @@ def test_a_run_that_is_killed_is_gone_on_with_and_moves_nothing_twice(
     monkeypatch.setattr("wallarm_notify.services.follow_clock.SLICE", 3)
     bench.integration()
     ids = [retrying(bench) for _ in range(8)]
-    bench.sql("UPDATE notifications SET ring_at = ring_at + id * interval '1 second'")
+    bench.sql("UPDATE notifications SET recheck_at = recheck_at + id * interval '1 second'")
     before = {i: bench.notification(i) for i in ids}
     set_back(bench, HOUR)
     transactions = 0
@@ -265,16 +265,20 @@ def test_what_a_transaction_wrote_that_had_begun_before_the_jump_is_mended_too(
     bench.claim([held])
     bench.sql(
         """UPDATE notifications SET created_at = created_at + :by, due_at = due_at + :by,
-           lease_until = lease_until + :by, ring_at = ring_at + :by""",
+           lease_until = lease_until + :by, recheck_at = recheck_at + :by""",
         by=HOUR,
     )
     bench.sql("UPDATE notifications SET due_at = created_at WHERE id = :id", id=new)
-    bench.sql("UPDATE integrations SET lane_until = now() + :by WHERE id = :id", by=HOUR, id=slow)
+    bench.sql(
+        "UPDATE integrations SET bulkhead_until = now() + :by WHERE id = :id", by=HOUR, id=slow
+    )
     assert follow_clock(bench.ctx) == 2
     now = bench.value("SELECT now()")
     rows = [bench.notification(i) for i in (new, held)]
-    assert all(row.due_at <= now and row.ring_at and row.ring_at <= now + LEASE for row in rows)
-    assert bench.value("SELECT max(lane_until) FROM integrations") <= now + LEASE
+    assert all(
+        row.due_at <= now and row.recheck_at and row.recheck_at <= now + LEASE for row in rows
+    )
+    assert bench.value("SELECT max(bulkhead_until) FROM integrations") <= now + LEASE
     assert follow_clock(bench.ctx) == 0
 
 
@@ -291,7 +295,7 @@ def test_what_its_message_carries_on_before_it_is_moved_is_moved_all_the_same(
     if noticed:
         bench.store.transact(_notice)
     bench.claim([number])
-    assert len(bench.bell.taken()) >= 1
+    assert len(bench.publisher.taken()) >= 1
     assert follow_clock(bench.ctx) == 1
     assert is_as(bench.notification(number), before)
     link = bench.notification(number).link
@@ -304,16 +308,16 @@ def test_the_same_message_twice_goes_on_once_when_the_clock_is_followed(bench: B
     number = retrying(bench)
     set_back(bench, TEN_MINUTES)
     bench.store.transact(_notice)
-    bench.bell.taken()
+    bench.publisher.taken()
     link = bench.notification(number).link
     for _ in range(2):
         bench.claim([number], [link])
-    twice = bench.bell.taken()
+    twice = bench.publisher.taken()
     assert len(twice) == 2
     follow_clock(bench.ctx)
     for message in twice:
         bench.claim(message.ids, message.links)
-    assert len(bench.bell.taken()) == 1
+    assert len(bench.publisher.taken()) == 1
 
 
 def test_a_record_that_had_begun_before_the_jump_and_ends_when_it_is_mended(bench: Bench) -> None:
@@ -335,7 +339,7 @@ def test_a_record_that_had_begun_before_the_jump_and_ends_when_it_is_mended(benc
     assert all(
         timedelta() < row.due_at - now + CLOSE <= timedelta(seconds=1) + CLOSE for row in rows
     )
-    assert all(row.ring_at and row.ring_at <= now + RING + CLOSE for row in rows)
+    assert all(row.recheck_at and row.recheck_at <= now + GRACE + CLOSE for row in rows)
     assert follow_clock(bench.ctx) == 0
 
 
@@ -373,13 +377,13 @@ def test_a_call_set_aside_is_tried_again_when_it_was_to_be(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("by", [TEN_MINUTES, HOUR], ids=str)
-def test_a_key_that_has_used_its_turns_has_new_ones_within_a_minute(
+def test_a_key_that_has_used_its_grants_has_new_ones_within_a_minute(
     bench: Bench, by: timedelta
 ) -> None:
     key = a_key()
     bench.integration(key)
     bench.sent(bench.made(100))
-    turns_from_before(bench, by)
+    grants_from_before(bench, by)
     ids = bench.made(30, risk="critical")
     claim = bench.claim(ids)
     assert claim.sendings == ()
@@ -387,40 +391,40 @@ def test_a_key_that_has_used_its_turns_has_new_ones_within_a_minute(
     assert max(waits) <= timedelta(seconds=63)
 
 
-def turns_from_before(bench: Bench, by: timedelta) -> None:
+def grants_from_before(bench: Bench, by: timedelta) -> None:
     """All turns as by the clock from before."""
     for name in ("sent", "0", "1", "2", "3"):
         bench.sql(
-            """UPDATE pace SET turns = jsonb_set(turns, ARRAY[:name], (
+            """UPDATE rate_limits SET grants = jsonb_set(grants, ARRAY[:name], (
                    SELECT jsonb_agg(jsonb_build_array((t ->> 0)::float + :seconds, t -> 1))
-                   FROM jsonb_array_elements(turns -> :name) t))
-               WHERE jsonb_array_length(turns -> :name) > 0""",
+                   FROM jsonb_array_elements(grants -> :name) t))
+               WHERE jsonb_array_length(grants -> :name) > 0""",
             name=name,
             seconds=by.total_seconds(),
         )
-    bench.sql("UPDATE pace SET touched_at = touched_at + :by", by=by)
+    bench.sql("UPDATE rate_limits SET touched_at = touched_at + :by", by=by)
 
 
-def test_turns_and_who_they_are_promised_to_are_moved_along_together(bench: Bench) -> None:
+def test_grants_and_who_they_are_reserved_to_are_moved_along_together(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(130)
     bench.claim(ids)
-    (before,) = bench.sql("SELECT turns FROM pace")
-    turns_from_before(bench, HOUR)
+    (before,) = bench.sql("SELECT grants FROM rate_limits")
+    grants_from_before(bench, HOUR)
     set_back(bench, HOUR)
     assert follow_clock(bench.ctx) >= 130
-    (after,) = bench.sql("SELECT turns FROM pace")
+    (after,) = bench.sql("SELECT grants FROM rate_limits")
     (moved,) = {
         round(now[0] - then[0], 3)
         for name in before["turns"]
         for then, now in zip(before["turns"][name], after["turns"][name], strict=True)
     }
     assert 0 <= moved <= CLOSE.total_seconds()
-    promised = {at for at, _ in after["turns"]["2"]}
+    reserved = {at for at, _ in after["turns"]["2"]}
     waiting = [n for n in map(bench.notification, ids) if n.lease_until is None]
-    assert {n.due_at.timestamp() for n in waiting} == promised
+    assert {n.due_at.timestamp() for n in waiting} == reserved
     follow_clock(bench.ctx)
-    assert bench.sql("SELECT turns FROM pace") == [after]
+    assert bench.sql("SELECT grants FROM rate_limits") == [after]
 
 
 @pytest.mark.parametrize(

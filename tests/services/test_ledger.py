@@ -103,7 +103,7 @@ CORRUPTIONS = {
     ),
     "an event with one too many": (
         """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
-                   disablings, due_at, ring_at)
+                   disablings, due_at, recheck_at)
                SELECT 1, 99, id, 'card', 0, 'pending', 0, now(), now() FROM events LIMIT 1""",
         "1 events whose notifications are not as many as routing noted down",
     ),
@@ -112,31 +112,31 @@ CORRUPTIONS = {
         "notifications of origin trigger: 0 made, but 1 rows and 0 pruned",
     ),
     "nobody would look": (
-        f"UPDATE notifications SET ring_at = NULL WHERE id = {PENDING}",
-        "1 open notifications without ring_at",
+        f"UPDATE notifications SET recheck_at = NULL WHERE id = {PENDING}",
+        "1 open notifications without recheck_at",
     ),
     "nobody looks": (
-        f"UPDATE notifications SET ring_at = now() - interval '301 s' WHERE id = {PENDING}",
+        f"UPDATE notifications SET recheck_at = now() - interval '301 s' WHERE id = {PENDING}",
         "1 open notifications overdue for 5 minutes: workers are behind, or nobody sweeps",
     ),
     "a lease nobody took over": (
         f"UPDATE notifications SET lease_until = now() - interval '301 s' WHERE id = {PENDING}",
         "1 claims whose lease ended over 5 minutes ago",
     ),
-    "rung for after its end": (
-        f"UPDATE notifications SET ring_at = now() WHERE id = {DELIVERED}",
-        "1 ended notifications that are still rung for",
+    "published after its end": (
+        f"UPDATE notifications SET recheck_at = now() WHERE id = {DELIVERED}",
+        "1 ended notifications that are still to be rechecked",
     ),
     "ended without an end": (
-        f"UPDATE notifications SET finished_at = NULL, ring_at = now() WHERE id = {DELIVERED}",
-        "1 ended notifications that are still rung for",
+        f"UPDATE notifications SET finished_at = NULL, recheck_at = now() WHERE id = {DELIVERED}",
+        "1 ended notifications that are still to be rechecked",
     ),
     "open with an end": (
-        f"UPDATE notifications SET finished_at = now(), ring_at = NULL WHERE id = {PENDING}",
-        "1 ended notifications that are still rung for",
+        f"UPDATE notifications SET finished_at = now(), recheck_at = NULL WHERE id = {PENDING}",
+        "1 ended notifications that are still to be rechecked",
     ),
     "an attempt of nothing": (
-        """INSERT INTO attempts (notification_id, claim, integration_id, run, number, at, duration_ms, response)
+        """INSERT INTO attempts (notification_id, fence, integration_id, run, number, at, duration_ms, response)
            VALUES (4711, 1, 1, 1, 1, now(), 1, '')""",
         "1 attempts without their notification",
     ),
@@ -177,7 +177,7 @@ def test_it_finds_and_names_every_corruption(busy: Bench, subtests: pytest.Subte
 
 def test_what_is_merely_due_does_not_unbalance_it(busy: Bench) -> None:
     busy.sql(
-        "UPDATE notifications SET ring_at = now() - interval '299 s', "
+        "UPDATE notifications SET recheck_at = now() - interval '299 s', "
         "lease_until = now() - interval '299 s' WHERE finished_at IS NULL"
     )
     assert busy.ledger().findings == []

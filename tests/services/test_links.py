@@ -27,7 +27,7 @@ def deliver(bench: Bench, message: Message) -> list[Message]:
     claim = bench.claim(message.ids, message.links)
     bench.record([an_attempt(s, claim, LATER) for s in claim.sendings])
     bench.retries.publish(at_once=True)
-    return bench.bell.taken()
+    return bench.publisher.taken()
 
 
 def waiting(bench: Bench, number: int = 3) -> tuple[list[int], Message]:
@@ -35,18 +35,18 @@ def waiting(bench: Bench, number: int = 3) -> tuple[list[int], Message]:
     bench.integration()
     ids = bench.made(number)
     bench.sent(ids, LATER)
-    bench.bell.taken()
+    bench.publisher.taken()
     bench.retries.publish(at_once=True)
-    (message,) = bench.bell.taken()
+    (message,) = bench.publisher.taken()
     return ids, message
 
 
 def sweep(bench: Bench) -> list[Message]:
     """What SWEEP enqueues when it looks at everything that is open."""
     bench.sql("DELETE FROM upkeep_runs")
-    bench.sql("UPDATE notifications SET ring_at = now() WHERE finished_at IS NULL")
+    bench.sql("UPDATE notifications SET recheck_at = now() WHERE finished_at IS NULL")
     run_sweep(bench.ctx)
-    return bench.bell.taken()
+    return bench.publisher.taken()
 
 
 def rows(bench: Bench) -> list[Notification]:
@@ -74,7 +74,7 @@ def test_chains_that_are_two_already_become_one(bench: Bench) -> None:
     ids, message = waiting(bench)
     # A message of the version before says nothing of links.
     bench.claim(ids)
-    (other,) = bench.bell.taken()
+    (other,) = bench.publisher.taken()
     assert deliver(bench, message) == []
     (again,) = deliver(bench, other)
     assert again.ids == tuple(ids)
@@ -85,9 +85,9 @@ def test_a_message_of_the_version_before_is_worked_off_and_leaves_one_chain_too(
 ) -> None:
     ids, message = waiting(bench)
     bench.claim(ids)
-    (first,) = bench.bell.taken()
+    (first,) = bench.publisher.taken()
     bench.claim(ids)
-    (second,) = bench.bell.taken()
+    (second,) = bench.publisher.taken()
     assert [len(deliver(bench, m)) for m in (message, first, second)] == [0, 0, 1]
     bench.make_due()
     assert len(bench.claim(ids).sendings) == len(ids)
@@ -105,9 +105,9 @@ def test_of_a_message_each_row_goes_on_by_itself(bench: Bench) -> None:
 
 def test_the_message_that_sweep_rang_over_ends(bench: Bench) -> None:
     ids, message = waiting(bench)
-    (rung,) = sweep(bench)
+    (published,) = sweep(bench)
     assert deliver(bench, message) == []
-    (again,) = deliver(bench, rung)
+    (again,) = deliver(bench, published)
     assert again.ids == tuple(ids)
 
 
@@ -116,10 +116,10 @@ def test_a_link_that_was_lost_is_found_by_sweep(bench: Bench) -> None:
     deliver(bench, message)  # and what it enqueued is lost
     assert deliver(bench, message) == []
     for n in rows(bench):
-        assert n.ring_at == n.due_at + timedelta(seconds=15)
+        assert n.recheck_at == n.due_at + timedelta(seconds=15)
     bench.make_due()
-    (rung,) = sweep(bench)
-    assert len(bench.claim(rung.ids, rung.links).sendings) == len(ids)
+    (published,) = sweep(bench)
+    assert len(bench.claim(published.ids, published.links).sendings) == len(ids)
 
 
 def test_what_is_due_is_claimed_whichever_message_asks(bench: Bench) -> None:
@@ -135,7 +135,7 @@ def test_what_is_to_travel_alone_does_so_once(bench: Bench) -> None:
     for _ in range(2):
         assert len(bench.claim(ids).sendings) == 2
         bench.end_leases()
-    bench.bell.taken()
+    bench.publisher.taken()
     (message,) = sweep(bench)
     assert [m.ids for m in deliver(bench, message)] == [(i,) for i in ids]
     assert deliver(bench, message) == []
@@ -174,7 +174,7 @@ def play(bench: Bench, flight: list[Message], step: str, number: int) -> None:
         if step == "before":
             bench.claim(message.ids)
             bench.end_leases()
-            flight += bench.bell.taken()
+            flight += bench.publisher.taken()
 
 
 @settings(
@@ -192,7 +192,7 @@ def test_whatever_comes_twice_late_or_never_one_message_at_most_carries_each_on(
         play(bench, flight, step, number)
         for n in rows(bench):
             assert carriers(n, flight) <= 1
-            assert n.ring_at is not None
+            assert n.recheck_at is not None
     # Once everybody has come by, however many they were, one is left of each.
     bench.sql("UPDATE notifications SET due_at = now() + interval '20 minutes', lease_until = NULL")
     left = [m for message in flight for m in deliver(bench, message)]

@@ -21,11 +21,11 @@ ANN = {"user": "Ann", "reason": "a test"}
 def told(bench: Bench, event_type: str) -> list[tuple[int, bool, str]]:
     """Who was told of such an event: integration, as its last notification or not, state."""
     rows = bench.sql(
-        "SELECT n.integration_id, n.last, n.state FROM notifications n "
+        "SELECT n.integration_id, n.closing, n.state FROM notifications n "
         "JOIN events e ON e.id = n.event_id WHERE e.type = :t ORDER BY n.id",
         t=event_type,
     )
-    return [(r["integration_id"], r["last"], r["state"]) for r in rows]
+    return [(r["integration_id"], r["closing"], r["state"]) for r in rows]
 
 
 def key_of(bench: Bench, integration: int) -> tuple[object, ...]:
@@ -152,7 +152,7 @@ def test_a_key_that_changes_while_secrets_are_rotated_is_the_new_one(
     assert sending.key == key
 
 
-def waiting_for_a_turn(bench: Bench, number: int) -> list[int]:
+def waiting_for_a_grant(bench: Bench, number: int) -> list[int]:
     """So many that were promised turns of their key, ten minutes from now."""
     ids = bench.made(number)
     bench.sql("UPDATE notifications SET due_at = now() + interval '10 minutes'")
@@ -162,12 +162,12 @@ def waiting_for_a_turn(bench: Bench, number: int) -> list[int]:
 @pytest.mark.parametrize(
     "change", [Change(key=a_key()), Change(region="eu")], ids=["key", "region"]
 )
-def test_all_that_wait_for_a_turn_come_at_once_with_a_new_key_or_region_however_many(
+def test_all_that_wait_for_a_grant_come_at_once_with_a_new_key_or_region_however_many(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, change: Change
 ) -> None:
     monkeypatch.setattr("wallarm_notify.services.manage_integrations.DUE_SLICE", 2)
     integration = bench.integration()
-    ids = waiting_for_a_turn(bench, 5)
+    ids = waiting_for_a_grant(bench, 5)
     bench.management.update(integration, change)
     assert len(bench.claim(ids).sendings) == 5
 
@@ -183,7 +183,7 @@ def test_a_new_key_shortens_no_wait_of_a_retry(bench: Bench) -> None:
 
 def test_a_new_key_waits_for_no_claim_that_is_under_way(bench: Bench) -> None:
     integration = bench.integration()
-    ids = waiting_for_a_turn(bench, 3)
+    ids = waiting_for_a_grant(bench, 3)
     change = Change(key=a_key())
     beside(
         bench,
@@ -203,16 +203,16 @@ def test_disabling_cancels_what_waits_and_tells_others_then_itself_last(bench: B
     bench.integration(subscribe=("system",), client_id=2)
     bench.integration()
     waiting = bench.made()
-    bench.bell.taken()
-    assert bench.management.disable(mine, **ANN) == SwitchedOff(told=2, cancelled=1, last=True)
+    bench.publisher.taken()
+    assert bench.management.disable(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
     assert sorted(told(bench, "integration.disabled")) == [
         (other, False, "pending"),
         (mine, True, "pending"),
         (off, False, "skipped"),
     ]
-    messages = bench.bell.taken()
-    rung = [bench.notification(i) for m in messages for i in m.ids]
-    assert [(n.integration_id, n.last) for n in rung] == [(other, False), (mine, True)]
+    messages = bench.publisher.taken()
+    published = [bench.notification(i) for m in messages for i in m.ids]
+    assert [(n.integration_id, n.closing) for n in published] == [(other, False), (mine, True)]
     assert [m.countdown is None for m in messages] == [True, False]
     assert sorted(bench.notification(i).state for i in waiting) == ["cancelled", "pending"]
     assert bench.ledger().findings == []
@@ -259,7 +259,7 @@ def test_disabled_it_keeps_its_settings_and_says_since_when_by_whom_and_why(benc
 
 def test_without_the_subscription_nobody_is_told(bench: Bench) -> None:
     integration = bench.integration()
-    assert bench.management.disable(integration, **ANN) == SwitchedOff(0, 0, last=False)
+    assert bench.management.disable(integration, **ANN) == SwitchedOff(0, 0, closing=False)
     ledger = bench.ledger()
     assert (ledger.unmatched, ledger.findings) == (1, [])
 
@@ -269,7 +269,7 @@ def test_the_last_notification_is_sent_though_disabled_with_its_first_cycle_only
 ) -> None:
     integration = bench.integration(subscribe=("system",))
     bench.management.disable(integration, **ANN)
-    (last,) = bench.bell.ids()
+    (last,) = bench.publisher.ids()
     for _ in range(6):
         bench.make_due()
         assert len(bench.sent([last], an_answer(500))) == 1
@@ -374,13 +374,13 @@ def test_deleting_an_enabled_one_tells_it_last_and_wipes_its_key_when_that_has_e
     other = bench.integration(subscribe=("system",))
     mine = bench.integration(subscribe=("system", "security_issue"))
     bench.made()
-    bench.bell.taken()
-    assert bench.management.delete(mine, **ANN) == SwitchedOff(told=2, cancelled=1, last=True)
+    bench.publisher.taken()
+    assert bench.management.delete(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
     assert told(bench, "integration.deleted") == [
         (other, False, "pending"),
         (mine, True, "pending"),
     ]
-    ids = bench.bell.ids()
+    ids = bench.publisher.ids()
     assert all(key_of(bench, mine))
     bench.make_due()
     assert len(bench.sent(ids)) == 2
@@ -408,14 +408,14 @@ def test_deleted_after_disabling_its_key_stays_until_the_last_notification_ended
     other = bench.integration(subscribe=("system",))
     mine = bench.integration(subscribe=("system",))
     bench.management.disable(mine, **ANN)
-    bench.bell.taken()
-    assert bench.management.delete(mine, **ANN) == SwitchedOff(told=1, cancelled=0, last=False)
+    bench.publisher.taken()
+    assert bench.management.delete(mine, **ANN) == SwitchedOff(told=1, cancelled=0, closing=False)
     assert told(bench, "integration.disabled") == [
         (other, False, "pending"),
         (mine, True, "pending"),
     ]
     assert told(bench, "integration.deleted") == [(other, False, "pending")]
-    (last,) = (r["id"] for r in bench.sql("SELECT id FROM notifications WHERE last"))
+    (last,) = (r["id"] for r in bench.sql("SELECT id FROM notifications WHERE closing"))
     bench.sent([last], an_answer(500))
     assert all(key_of(bench, mine))
     bench.make_due()
@@ -427,7 +427,7 @@ def test_deleted_after_disabling_its_key_stays_until_the_last_notification_ended
 def test_sweep_wipes_the_key_where_the_worker_died_before_it_could(bench: Bench) -> None:
     integration = bench.integration(subscribe=("system",))
     bench.management.delete(integration, **ANN)
-    bench.sql("UPDATE notifications SET state='failed', finished_at=now(), ring_at=NULL")
+    bench.sql("UPDATE notifications SET state='failed', finished_at=now(), recheck_at=NULL")
     run_sweep(bench.ctx)
     assert key_of(bench, integration) == (None, None, None, None)
 

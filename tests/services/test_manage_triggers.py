@@ -46,7 +46,7 @@ def test_a_new_trigger_is_told_to_subscribers_of_rules_and_triggers(bench: Bench
     ]
     (row,) = bench.sql("SELECT id, integration_id, origin FROM notifications")
     assert (row["integration_id"], row["origin"]) == (watcher, "card")
-    assert bench.bell.ids() == [row["id"]]
+    assert bench.publisher.ids() == [row["id"]]
     assert bench.ledger().findings == []
 
 
@@ -241,7 +241,7 @@ def test_a_deleted_integration_is_taken_off_triggers_and_others_are_told(bench: 
     shared = bench.trigger(gone, kept, threshold="0 in 1h")
     alone = bench.trigger(gone, threshold="0 in 1h")
     bench.trigger(kept, threshold="0 in 1h")
-    bench.bell.taken()
+    bench.publisher.taken()
     done = bench.management.delete(gone, user="Ann", reason="")
     assert dict(done.triggers) == {shared.id: True, alone.id: False}
     assert done.told == 1
@@ -349,7 +349,7 @@ def test_what_deleted_triggers_leave_and_old_cells_are_pruned(bench: Bench) -> N
     )
     bench.triggers.delete(gone.id, **ANN)
     bench.prune()
-    assert bench.value("SELECT count(*) FROM trigger_things") == 3
+    assert bench.value("SELECT count(*) FROM rogue_endpoints") == 3
     assert bench.value("SELECT count(*) FROM trigger_cells") >= 1
     assert bench.value("SELECT count(*) FROM triggers") == 3
     bench.sql("UPDATE trigger_cells SET expires_at = now() - interval '1 second'")
@@ -362,7 +362,7 @@ def test_what_deleted_triggers_leave_and_old_cells_are_pruned(bench: Bench) -> N
     assert [row["id"] for row in rows] == [kept.id, counting.id]
 
 
-def test_firings_are_pruned_with_their_event_and_the_books_balance(bench: Bench) -> None:
+def test_firings_are_pruned_with_their_event_and_the_figures_balance(bench: Bench) -> None:
     trigger = bench.trigger(threshold="0 in 1h")
     bench.sent(n.id for n in bench.ingest(an_event_for("attacks_exceeded")).pending)
     before = bench.ledger()

@@ -40,8 +40,8 @@ def test_nothing_of_any_call_is_lost(bench: Bench, call: Any) -> None:
         bench.trigger(threshold="0 in 1h", condition="attacks_exceeded")
     for events, rejections in (read_call((), {"events": call}), read_call([call], {})):
         ingest(bench.ctx, events, rejections)
-    things = call if isinstance(call, list) else [{"args": [], "kwargs": {"events": call}}]
-    for thing in things:
+    endpoints = call if isinstance(call, list) else [{"args": [], "kwargs": {"events": call}}]
+    for thing in endpoints:
         kept = bench.value(
             """SELECT (SELECT count(*) FROM rejected WHERE body_hash = :hash)
                     + (SELECT count(*) FROM events WHERE body_hash = :hash)""",

@@ -253,7 +253,7 @@ def cancelled_long_ago(bench: Bench, events: int) -> list[int]:
     bench.management.disable(broken, user="Ann", reason="")
     bench.management.enable(broken)
     age(bench)
-    bench.bell.taken()
+    bench.publisher.taken()
     assert bench.states() == {"delivered": events, "cancelled": events}
     return ids
 
@@ -274,7 +274,7 @@ def test_a_replay_that_is_under_way_is_waited_for_and_keeps_its_event(bench: Ben
     _, again, _ = cancelled_long_ago(bench, 3)
     done = overlapping(bench, lambda first: first.replay.by_id([again]), bench.prune)
     assert done.events == 2 + 1  # that of the disabling
-    assert bench.bell.ids() == [again]
+    assert bench.publisher.ids() == [again]
     check_it_is_left_whole_and_goes_later(bench, again)
 
 

@@ -29,7 +29,7 @@ def test_a_replayed_one_is_sent_from_its_first_attempt_under_the_same_dedup_key(
     _, (only,) = skipped(bench)
     before = show_notification(bench.store, only)
     assert bench.replay.by_id([only]) == 1
-    (message,) = bench.bell.taken()
+    (message,) = bench.publisher.taken()
     assert (message.ids, message.first, message.countdown) == ((only,), True, None)
     (attempt,) = bench.sent([only])
     assert (attempt.run, attempt.number) == (2, 1)
@@ -92,7 +92,7 @@ def test_by_id_it_is_all_or_none(bench: Bench) -> None:
     with pytest.raises(NotFound, match="There is no notification 4711, 4712"):
         bench.replay.by_id([4712, two, 4711])
     assert bench.notification(two).state is State.SKIPPED
-    assert bench.bell.taken() == []
+    assert bench.publisher.taken() == []
 
 
 def test_many_are_replayed_slice_by_slice(bench: Bench) -> None:
@@ -102,7 +102,7 @@ def test_many_are_replayed_slice_by_slice(bench: Bench) -> None:
     number, after = bench.replay.one_slice(wanted, 0)
     assert (number, after) == (SLICE, ids[SLICE - 1])
     assert bench.replay.one_slice(wanted, ids[SLICE - 1]) == (20, None)
-    assert bench.bell.ids() == ids
+    assert bench.publisher.ids() == ids
     assert bench.states() == {"pending": SLICE + 20}
     assert bench.ledger().findings == []
 
@@ -145,7 +145,7 @@ def test_what_two_replay_at_once_is_replayed_once(bench: Bench) -> None:
         lambda: bench.replay.one_slice(wanted, 0),
     )
     assert second == (0, None)
-    assert bench.bell.ids() == ids
+    assert bench.publisher.ids() == ids
     assert [bench.notification(i).run for i in ids] == [2, 2, 2]
     assert bench.ledger().findings == []
 

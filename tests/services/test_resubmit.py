@@ -27,7 +27,7 @@ def test_mended_it_becomes_an_event_and_received_stays(bench: Bench) -> None:
     number = rejected(bench)
     event = an_event()
     routed = resubmit_event(bench.ctx, number, event)
-    assert (routed.matched, bench.bell.ids()) == (1, [n.id for n in routed.pending])
+    assert (routed.matched, bench.publisher.ids()) == (1, [n.id for n in routed.pending])
     assert str(bench.value("SELECT resubmitted_as FROM rejected")) == str(event.id)
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.matched) == (1, 0, 1)
@@ -63,7 +63,7 @@ def test_a_conflict_stays_a_conflict(bench: Bench) -> None:
     assert bench.value("SELECT count(*) FROM rejected WHERE resubmitted_as IS NULL") == 1
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.findings) == (2, 1, [])
-    assert bench.bell.taken() == []
+    assert bench.publisher.taken() == []
 
 
 def test_a_conflict_under_a_new_id_is_taken_in(bench: Bench) -> None:

@@ -33,7 +33,7 @@ def test_its_events_are_received_and_it_is_no_more_undecodable(bench: Bench) -> 
         bench.ctx, UNDECODABLE, number, [an_event(), an_event()], [a_rejection()]
     )
     assert (routed.matched, routed.rejected) == (2, 1)
-    assert bench.bell.ids() == [n.id for n in routed.pending]
+    assert bench.publisher.ids() == [n.id for n in routed.pending]
     ledger = bench.ledger()
     assert (ledger.received, ledger.matched, ledger.rejected) == (3, 2, 1)
     assert ledger.findings == []

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import (
     DOWN,
+    GRACE,
     REFUSED,
-    RING,
     TAKEN,
     Stumbling,
     a_key,
@@ -26,7 +26,7 @@ from freezegun import freeze_time
 from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
-from wallarm_notify.domain.health import Judgement, Policy, judge
+from wallarm_notify.domain.health import Decision, Policy, evaluate
 from wallarm_notify.domain.integration import Change
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.measure import measure
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from build import Bench
 
-    from wallarm_notify.domain.evidence import Suspect
+    from wallarm_notify.domain.evidence import ReviewCandidate
     from wallarm_notify.domain.outcome import Answer
 
 MINUTE = timedelta(minutes=1)
@@ -50,7 +50,7 @@ POLICY = Policy()
 
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
-    return make_bench(pace=0)
+    return make_bench(rate_limit=0)
 
 
 def failing(bench: Bench, answer: Answer = REFUSED, number: int = 17, **fields: Any) -> int:
@@ -88,8 +88,8 @@ def test_every_system_subscriber_is_told_with_figures_the_broken_one_last(bench:
     bench.integration(subscribe=("system",), client_id=2)
     bench.integration(subscribe=("rules_and_triggers",))
     bench.reviewed()
-    told = [bench.notification(i) for message in bench.bell.taken() for i in message.ids]
-    assert [(n.integration_id, n.last) for n in told] == [(other, False), (broken, True)]
+    told = [bench.notification(i) for message in bench.publisher.taken() for i in message.ids]
+    assert [(n.integration_id, n.closing) for n in told] == [(other, False), (broken, True)]
     assert told[1].due_at - told[0].due_at == timedelta(seconds=1)
     body = bench.value("SELECT body FROM events WHERE type = 'integration.auto_disabled'")
     assert {
@@ -134,7 +134,7 @@ def test_where_nobody_else_is_told_the_log_says_so_as_an_error(
     bench.reviewed()
     off = lines(caplog, "integration.auto_disabled")
     assert [(line.integration, line.failed) for line in off] == [(alone, 17), (heard, 17)]
-    (said,) = lines(caplog, "integration.nobody_else_told")
+    (said,) = lines(caplog, "integration.nobody_else_notified")
     assert (said.levelname, said.integration) == ("ERROR", alone)
 
 
@@ -199,7 +199,7 @@ def test_the_decision_is_kept_with_its_evidence(bench: Bench) -> None:
     assert by_hand.evidence["last_answer"]["status_code"] == 202
 
 
-def test_few_suspects_and_many_are_added_up_alike(
+def test_few_candidates_and_many_are_added_up_alike(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     down = outage(bench, 3, since=2 * HOUR)
@@ -210,7 +210,7 @@ def test_few_suspects_and_many_are_added_up_alike(
            VALUES ('us', now() - interval '1 hour', now(), now())"""
     )
     few = bench.store.transact(lambda tx: tx.survey(POLICY))
-    monkeypatch.setattr(health, "MANY_SUSPECTS", 0)
+    monkeypatch.setattr(health, "MANY_CANDIDATES", 0)
     assert bench.store.transact(lambda tx: tx.survey(POLICY)) == few
     assert len(few) == 5
     assert few[0].window.normal.server + few[0].window.in_outage.server == 17
@@ -221,12 +221,12 @@ def test_few_suspects_and_many_are_added_up_alike(
 
 
 def a_review(bench: Bench) -> Review:
-    return Review(bench.store, bench.bell, policy=POLICY, ring=RING, interval=MINUTE)
+    return Review(bench.store, bench.publisher, policy=POLICY, grace=GRACE, interval=MINUTE)
 
 
-def surveyed(bench: Bench) -> Suspect:
-    (suspect,) = bench.store.transact(lambda tx: tx.survey(POLICY))
-    return suspect
+def surveyed(bench: Bench) -> ReviewCandidate:
+    (candidate,) = bench.store.transact(lambda tx: tx.survey(POLICY))
+    return candidate
 
 
 def test_a_review_too_soon_after_another_ends_at_once(bench: Bench) -> None:
@@ -237,14 +237,14 @@ def test_a_review_too_soon_after_another_ends_at_once(bench: Bench) -> None:
 
 def test_reviews_at_once_that_saw_the_same_switch_off_once(bench: Bench) -> None:
     failing(bench, subscribe=("system", "security_issue"))
-    suspect, start = surveyed(bench), threading.Barrier(4)
+    candidate, start = surveyed(bench), threading.Barrier(4)
 
-    def judge_at_once(_: int) -> bool:
+    def evaluate_at_once(_: int) -> bool:
         start.wait()
-        return a_review(bench)._disable(suspect) is not None
+        return a_review(bench)._disable(candidate) is not None
 
     with ThreadPoolExecutor(4) as pool:
-        assert sorted(pool.map(judge_at_once, range(4))) == [False, False, False, True]
+        assert sorted(pool.map(evaluate_at_once, range(4))) == [False, False, False, True]
     assert bench.value("SELECT count(*) FROM switch_offs") == 1
     assert bench.value("SELECT count(*) FROM events WHERE type LIKE 'integration.%'") == 1
     assert bench.value("SELECT disablings FROM integrations") == 1
@@ -267,9 +267,9 @@ def test_what_changed_since_the_survey_stays_enabled(
     bench: Bench, meanwhile: Callable[[Bench, int], Any]
 ) -> None:
     integration = failing(bench)
-    suspect = surveyed(bench)
+    candidate = surveyed(bench)
     meanwhile(bench, integration)
-    assert a_review(bench)._disable(suspect) is None
+    assert a_review(bench)._disable(candidate) is None
     assert enabled(bench, integration) == [True]
     assert bench.reviewed().disabled == ()
 
@@ -279,9 +279,9 @@ def test_what_somebody_switched_off_first_is_not_switched_off_again(
     bench: Bench, by_hand: str
 ) -> None:
     integration = failing(bench)
-    suspect = surveyed(bench)
+    candidate = surveyed(bench)
     getattr(bench.management, by_hand)(integration, user="Ann", reason="a test")
-    assert a_review(bench)._disable(suspect) is None
+    assert a_review(bench)._disable(candidate) is None
     assert bench.value("SELECT count(*) FROM switch_offs") == 0
 
 
@@ -289,8 +289,10 @@ def disabled_meanwhile(
     bench: Bench, first: Callable[[Bench], object], meanwhile: Callable[[], object] = lambda: None
 ) -> bool:
     """Whether a review disables what it found when it has to wait for ``first`` to commit."""
-    suspect = surveyed(bench)
-    done = overlapping(bench, first, lambda: a_review(bench)._disable(suspect), meanwhile=meanwhile)
+    candidate = surveyed(bench)
+    done = overlapping(
+        bench, first, lambda: a_review(bench)._disable(candidate), meanwhile=meanwhile
+    )
     return done is not None
 
 
@@ -420,7 +422,7 @@ def test_two_of_a_client_that_break_at_once_told_nobody(
 ) -> None:
     ours = [failing(bench, subscribe=("system", "security_issue")) for _ in range(2)]
     assert bench.reviewed().disabled == tuple(ours)
-    said = [line.integration for line in lines(caplog, "integration.nobody_else_told")]
+    said = [line.integration for line in lines(caplog, "integration.nobody_else_notified")]
     assert said == ours
 
 
@@ -465,12 +467,12 @@ def test_a_success_between_two_failures_does_not_repeat_a_warning(bench: Bench) 
     assert bench.reviewed().warned == 0
 
 
-def crossing(bench: Bench) -> tuple[int, list[tuple[Suspect, Judgement]]]:
+def crossing(bench: Bench) -> tuple[int, list[tuple[ReviewCandidate, Decision]]]:
     """An integration that has crossed two warnings, and what a review saw of it."""
     integration = bench.integration()
     bench.attempted(integration, *spread(8, TAKEN, until=2 * HOUR), *spread(9, REFUSED))
-    suspect = surveyed(bench)
-    return integration, [(suspect, judge(suspect.window, POLICY))]
+    candidate = surveyed(bench)
+    return integration, [(candidate, evaluate(candidate.window, POLICY))]
 
 
 def test_reviews_that_saw_the_same_crossing_warn_of_it_once(bench: Bench) -> None:

@@ -52,7 +52,7 @@ def test_an_event_makes_one_notification_for_each_integration_that_subscribes(be
     routed = bench.ingest(an_event())
     assert (routed.matched, routed.unmatched, routed.skipped) == (1, 0, 0)
     assert [n.integration_id for n in routed.pending] == mine
-    assert bench.bell.ids() == [n.id for n in routed.pending]
+    assert bench.publisher.ids() == [n.id for n in routed.pending]
     assert bench.value("SELECT fan_out FROM events") == 2
     assert bench.ledger().findings == []
 
@@ -62,7 +62,7 @@ def test_a_notification_is_due_at_once_and_worried_about_after_15_seconds(bench:
     (made,) = bench.ingest(an_event()).pending
     row = bench.notification(made.id)
     assert row == made
-    assert row.ring_at == row.due_at + timedelta(seconds=15)
+    assert row.recheck_at == row.due_at + timedelta(seconds=15)
 
 
 @pytest.mark.parametrize("event", [an_attack(), a_user_event()], ids=["triggers only", "others'"])
@@ -70,7 +70,7 @@ def test_what_nobody_subscribes_to_is_unmatched(bench: Bench, event: Event) -> N
     bench.integration()
     routed = bench.ingest(event)
     assert (routed.matched, routed.unmatched, routed.pending) == (0, 1, ())
-    assert bench.bell.taken() == []
+    assert bench.publisher.taken() == []
     ledger = bench.ledger()
     assert (ledger.received, ledger.unmatched, ledger.findings) == (1, 1, [])
 
@@ -80,8 +80,8 @@ def test_what_matches_a_disabled_integration_is_skipped_and_kept(bench: Bench) -
     routed = bench.ingest(an_event())
     assert (routed.matched, routed.skipped, routed.pending) == (1, 1, ())
     assert bench.states() == {"skipped": 1}
-    (row,) = bench.sql("SELECT ring_at, finished_at FROM notifications")
-    assert row["ring_at"] is None
+    (row,) = bench.sql("SELECT recheck_at, finished_at FROM notifications")
+    assert row["recheck_at"] is None
     assert row["finished_at"] is not None
     assert bench.ledger().findings == []
 
@@ -100,10 +100,10 @@ def test_the_same_call_again_changes_nothing(bench: Bench) -> None:
     rejection = a_rejection()
     bench.ingest(*events, rejections=[rejection])
     before = bench.ledger()
-    bench.bell.taken()
+    bench.publisher.taken()
     again = bench.ingest(*events, rejections=[rejection])
     assert (again.matched, again.duplicates, again.rejected, again.pending) == (0, 3, 0, ())
-    assert bench.bell.taken() == []
+    assert bench.publisher.taken() == []
     assert bench.ledger() == before
     assert before.findings == []
 
@@ -134,7 +134,7 @@ def test_two_workers_with_the_same_200_events_make_each_notification_once(bench:
     assert one[0] + two[0] == 200
     assert one[1] + two[1] == 200
     assert one[2] + two[2] == 600
-    ids = bench.bell.ids()
+    ids = bench.publisher.ids()
     assert len(ids) == len(set(ids)) == 600
     ledger = bench.ledger()
     assert (ledger.received, ledger.matched, ledger.findings) == (200, 200, [])
@@ -267,7 +267,7 @@ def test_what_the_database_refuses_is_found_and_its_batch_is_taken_in(
     rejection = a_rejection()
     results = ingest(bench.ctx, [*good[:half], poison, *good[half:]], [rejection])
     assert sum(r.matched for r in results) == number - 1
-    assert sorted(bench.bell.ids()) == sorted(n.id for r in results for n in r.pending)
+    assert sorted(bench.publisher.ids()) == sorted(n.id for r in results for n in r.pending)
     rows = bench.sql("SELECT reason, body_text FROM rejected WHERE event_id = :i", i=str(poison.id))
     assert rows[0]["reason"].startswith("The database refuses the data: ")
     assert "\\u0000" in rows[0]["body_text"]

@@ -65,7 +65,7 @@ def test_one_that_is_saved_is_tested_with_its_own_key_and_region(
     assert {(t.client.id, t.region, t.key) for t in sender.targets} == {(1, "eu", KEY)}
 
 
-def test_test_alerts_take_turns_but_wait_for_none(bench: Bench) -> None:
+def test_test_alerts_take_grants_but_wait_for_none(bench: Bench) -> None:
     integration = bench.integration(KEY)
     for _ in range(33):
         a_testing(bench.store, Sender()).saved(integration)

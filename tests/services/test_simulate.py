@@ -20,7 +20,7 @@ from wallarm_notify.domain.health import (
     Policy,
     Window,
     counts_of_attempt,
-    judge,
+    evaluate,
     minute_of,
 )
 from wallarm_notify.domain.integration import Change
@@ -91,7 +91,7 @@ def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int
                 if whose == i and at >= now - policy.window:
                     parts[(PLACES[i].region, minute_of(at)) in down] += counts
             window = Window(parts[False], parts[True], PLACES[i].region in outages)
-            if judge(window, policy).disables:
+            if evaluate(window, policy).disables:
                 off[i] = now
     return off
 
@@ -134,7 +134,7 @@ def test_a_replay_switches_off_whom_and_when_reviews_would_have(
 
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
-    return make_bench(pace=0)
+    return make_bench(rate_limit=0)
 
 
 def failing(bench: Bench, *, until: timedelta = timedelta(minutes=2), client_id: int = 1) -> int:
@@ -154,20 +154,24 @@ def test_it_says_who_when_and_with_which_figures(bench: Bench) -> None:
     healthy = bench.integration(client_id=2)
     bench.attempted(healthy, (MINUTE * 5, TAKEN), client_id=2)
     done = run(bench)
-    (verdict,) = done.verdicts
-    assert (verdict.integration_id, verdict.client_id, verdict.name) == (integration, 1, "On call")
-    assert (verdict.judgement.counts.attempts, verdict.judgement.counts.failed) == (17, 17)
+    (decision,) = done.decisions
+    assert (decision.integration_id, decision.client_id, decision.name) == (
+        integration,
+        1,
+        "On call",
+    )
+    assert (decision.decision.counts.attempts, decision.decision.counts.failed) == (17, 17)
     last = bench.value("SELECT max(at) FROM attempts WHERE integration_id = :i", i=integration)
-    assert timedelta() <= verdict.at - last <= MINUTE
+    assert timedelta() <= decision.at - last <= MINUTE
     assert (done.integrations, done.attempts) == (2, 18)
-    assert (verdict.healed_at, verdict.healed_soon) == (None, False)
+    assert (decision.healed_at, decision.healed_soon) == (None, False)
 
 
 def test_another_policy_comes_to_another_end(bench: Bench) -> None:
     failing(bench)
-    assert run(bench, min_attempts=18).verdicts == []
-    (sooner,) = run(bench, min_attempts=5, min_span=10 * MINUTE).verdicts
-    assert sooner.judgement.counts.attempts == 5
+    assert run(bench, min_attempts=18).decisions == []
+    (sooner,) = run(bench, min_attempts=5, min_span=10 * MINUTE).decisions
+    assert sooner.decision.counts.attempts == 5
 
 
 @pytest.mark.parametrize(
@@ -178,27 +182,27 @@ def test_who_got_through_within_one_schedule_healed_soon(
 ) -> None:
     integration = failing(bench, until=2 * HOUR)
     bench.attempted(integration, (2 * HOUR - later, TAKEN))
-    (verdict,) = run(bench).verdicts
-    assert verdict.healed_at is not None
-    assert verdict.healed_soon is soon
+    (decision,) = run(bench).decisions
+    assert decision.healed_at is not None
+    assert decision.healed_soon is soon
 
 
 def test_a_clean_window_is_judged_by_itself(bench: Bench) -> None:
     integration = failing(bench, until=3 * HOUR)
     bench.management.update(integration, Change(key=a_key()))
     bench.attempted(integration, *[(MINUTE * (60 - n), REFUSED) for n in range(16)])
-    assert len(run(bench).verdicts) == 1
+    assert len(run(bench).decisions) == 1
     bench.attempted(integration, (MINUTE, REFUSED))
-    assert [v.integration_id for v in run(bench).verdicts] == [integration] * 2
+    assert [v.integration_id for v in run(bench).decisions] == [integration] * 2
 
 
 def test_what_was_over_the_line_before_the_time_asked_for_shows_at_its_beginning(
     bench: Bench,
 ) -> None:
     failing(bench, until=3 * HOUR)
-    (verdict,) = run(bench, since=HOUR).verdicts
-    assert abs(bench.value("SELECT now()") - HOUR - verdict.at) <= 2 * MINUTE
-    assert run(bench, since=HOUR, window=2 * HOUR).verdicts == []
+    (decision,) = run(bench, since=HOUR).decisions
+    assert abs(bench.value("SELECT now()") - HOUR - decision.at) <= 2 * MINUTE
+    assert run(bench, since=HOUR, window=2 * HOUR).decisions == []
 
 
 def test_an_outage_is_left_out_of_the_past_too(bench: Bench) -> None:
@@ -206,8 +210,8 @@ def test_an_outage_is_left_out_of_the_past_too(bench: Bench) -> None:
         integration = bench.integration(client_id=client)
         history = [(3 * HOUR - MINUTE * 4 * n, DOWN) for n in range(17)]
         bench.attempted(integration, *history, client_id=client)
-    assert run(bench).verdicts == []
-    assert len(run(bench, outage_guard=False).verdicts) == 10
+    assert run(bench).decisions == []
+    assert len(run(bench, outage_guard=False).decisions) == 10
 
 
 def test_an_outage_of_one_region_is_left_out_of_its_past_alone(bench: Bench) -> None:
@@ -215,7 +219,7 @@ def test_an_outage_of_one_region_is_left_out_of_its_past_alone(bench: Bench) -> 
         integration = bench.integration(client_id=client, region=region)
         history = [(3 * HOUR - MINUTE * 4 * n, DOWN) for n in range(17)]
         bench.attempted(integration, *history, client_id=client)
-    assert sorted(v.client_id for v in run(bench).verdicts) == [11, 12]
+    assert sorted(v.client_id for v in run(bench).decisions) == [11, 12]
 
 
 def test_progress_goes_from_nothing_to_all(bench: Bench) -> None:

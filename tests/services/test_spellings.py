@@ -63,7 +63,7 @@ def test_the_same_event_in_another_spelling_ends_quietly(bench: Bench, *, togeth
     other = respelled(event, note=[12.0, {"a": "\ud83d\ude00"}])
     batches = [[event, other]] if together else [[event], [other]]
     assert sum(bench.ingest(*batch).duplicates for batch in batches) == 1
-    assert len(bench.bell.ids()) == 1
+    assert len(bench.publisher.ids()) == 1
     ledger = bench.ledger()
     assert (ledger.received, ledger.matched, ledger.rejected, ledger.findings) == (1, 1, 0, [])
 

@@ -23,66 +23,68 @@ if TYPE_CHECKING:
 def sweep(bench: Bench) -> Swept:
     """One run, whenever the last one was."""
     bench.sql("DELETE FROM upkeep_runs")
-    bench.bell.taken()
+    bench.publisher.taken()
     return run_sweep(bench.ctx)
 
 
 def overdue(bench: Bench, number: int) -> list[int]:
-    """So many notifications that nobody was rung for."""
+    """So many notifications that nobody was published."""
     ids = bench.made(number)
-    bench.sql("UPDATE notifications SET ring_at = now()")
+    bench.sql("UPDATE notifications SET recheck_at = now()")
     return ids
 
 
 def pause(n: Notification, bench: Bench) -> float:
     """How long from now SWEEP leaves it alone."""
-    assert n.ring_at is not None
-    seconds: float = (n.ring_at - bench.value("SELECT now()")).total_seconds()
+    assert n.recheck_at is not None
+    seconds: float = (n.recheck_at - bench.value("SELECT now()")).total_seconds()
     return seconds
 
 
-def test_sweep_rings_for_what_is_overdue_and_for_nothing_else(bench: Bench) -> None:
+def test_sweep_publishes_for_what_is_overdue_and_for_nothing_else(bench: Bench) -> None:
     bench.integration()
     late, early = bench.made(2)
-    bench.sql("UPDATE notifications SET ring_at = now() WHERE id = :i", i=late)
-    assert sweep(bench) == Swept(rung=1)
-    assert bench.bell.ids() == [late]
-    assert bench.notification(early).rings == 0
+    bench.sql("UPDATE notifications SET recheck_at = now() WHERE id = :i", i=late)
+    assert sweep(bench) == Swept(published=1)
+    assert bench.publisher.ids() == [late]
+    assert bench.notification(early).rechecks == 0
     assert bench.ledger().findings == []
 
 
-def test_sweep_rings_again_after_15_30_and_every_40_seconds_and_a_claim_starts_anew(
+def test_sweep_publishes_again_after_15_30_and_every_40_seconds_and_a_claim_starts_anew(
     bench: Bench,
 ) -> None:
     bench.integration()
     (made,) = bench.made()
     pauses = []
     for _ in range(5):
-        bench.sql("UPDATE notifications SET ring_at = now()")
-        assert sweep(bench).rung == 1
+        bench.sql("UPDATE notifications SET recheck_at = now()")
+        assert sweep(bench).published == 1
         pauses.append(pause(bench.notification(made), bench))
     assert pauses == pytest.approx([15, 30, 40, 40, 40], abs=1)
     bench.claim([made])
     bench.end_leases()
-    bench.sql("UPDATE notifications SET ring_at = now()")
+    bench.sql("UPDATE notifications SET recheck_at = now()")
     sweep(bench)
     assert pause(bench.notification(made), bench) == pytest.approx(15, abs=1)
 
 
-def test_sweep_leaves_what_a_worker_is_on_and_rings_when_its_lease_is_over(bench: Bench) -> None:
+def test_sweep_leaves_what_a_worker_is_on_and_publishes_when_its_lease_is_over(
+    bench: Bench,
+) -> None:
     bench.integration()
     ids = bench.made()
     bench.claim(ids)
-    assert sweep(bench).rung == 0
-    bench.sql("UPDATE notifications SET ring_at = now(), lease_until = now()")
-    assert sweep(bench).rung == 1
+    assert sweep(bench).published == 0
+    bench.sql("UPDATE notifications SET recheck_at = now(), lease_until = now()")
+    assert sweep(bench).published == 1
     assert len(bench.claim(ids).sendings) == 1
 
 
 def test_sweep_leaves_what_is_not_due(bench: Bench) -> None:
     bench.integration()
     bench.sent(bench.made(), an_answer(429, retry_after=timedelta(minutes=30)))
-    assert sweep(bench).rung == 0
+    assert sweep(bench).published == 0
 
 
 def test_the_longest_overdue_come_first(bench: Bench) -> None:
@@ -90,12 +92,12 @@ def test_the_longest_overdue_come_first(bench: Bench) -> None:
     one, two, three = bench.made(3)
     for seconds, i in ((10, one), (30, two), (20, three)):
         bench.sql(
-            "UPDATE notifications SET ring_at = now() - :s WHERE id = :i",
+            "UPDATE notifications SET recheck_at = now() - :s WHERE id = :i",
             s=timedelta(seconds=seconds),
             i=i,
         )
     sweep(bench)
-    assert bench.bell.ids() == [two, three, one]
+    assert bench.publisher.ids() == [two, three, one]
 
 
 @pytest.mark.parametrize(
@@ -110,129 +112,137 @@ def test_the_longest_overdue_come_first(bench: Bench) -> None:
         (None, None, "none"),
     ],
 )
-def test_sweep_rings_nothing_into_a_queue_that_is_long_or_not_known(
-    bench: Bench, first: int | None, retries: int | None, rung: str
+def test_sweep_publishes_nothing_into_a_queue_that_is_long_or_not_known(
+    bench: Bench, first: int | None, retries: int | None, published: str
 ) -> None:
     bench.integration()
     new, retry = bench.made(2)
     bench.sent([retry], an_answer(500))
-    bench.sql("UPDATE notifications SET ring_at = now()")
-    bench.bell.lengths = {True: first, False: retries}
-    wanted = {"both": {new, retry}, "first": {new}, "retries": {retry}, "none": set[int]()}[rung]
-    assert sweep(bench).rung == len(wanted)
-    assert set(bench.bell.ids()) == wanted
+    bench.sql("UPDATE notifications SET recheck_at = now()")
+    bench.publisher.lengths = {True: first, False: retries}
+    wanted = {"both": {new, retry}, "first": {new}, "retries": {retry}, "none": set[int]()}[
+        published
+    ]
+    assert sweep(bench).published == len(wanted)
+    assert set(bench.publisher.ids()) == wanted
 
 
-LATE = "UPDATE notifications SET due_at = now() - interval '1 minute', ring_at = now()"
+LATE = "UPDATE notifications SET due_at = now() - interval '1 minute', recheck_at = now()"
 
 
-def test_what_is_overdue_by_a_minute_is_rung_for_however_long_the_queue_is_a_few_at_a_time(
+def test_what_is_overdue_by_a_minute_is_published_for_however_long_the_queue_is_a_few_at_a_time(
     bench: Bench,
 ) -> None:
     bench.integration()
     ids = bench.made(2 * FEW + 10)
     bench.sql(LATE)
-    bench.bell.lengths = {True: 100_000, False: None}
-    found = [sweep(bench).rung for _ in range(4)]
+    bench.publisher.lengths = {True: 100_000, False: None}
+    found = [sweep(bench).published for _ in range(4)]
     assert found == [FEW, FEW, 10, 0]
-    rings = [bench.notification(i).rings for i in ids]
-    assert rings == [1] * len(ids)
+    rechecks = [bench.notification(i).rechecks for i in ids]
+    assert rechecks == [1] * len(ids)
     # Rung for, they are left alone like all others.
-    bench.sql("UPDATE notifications SET ring_at = now()")
-    assert sweep(bench).rung == FEW
+    bench.sql("UPDATE notifications SET recheck_at = now()")
+    assert sweep(bench).published == FEW
 
 
-def test_in_a_long_queue_a_backlog_keeps_no_lost_message_of_another_from_being_rung_for(
+def test_in_a_long_queue_a_backlog_keeps_no_lost_message_of_another_from_being_published_for(
     bench: Bench,
 ) -> None:
     busy = [bench.integration(client_id=2) for _ in range(3)]
     bench.made(300, client_id=2)
-    bench.sql("UPDATE notifications SET due_at = now() - interval '1 h', ring_at = due_at")
+    bench.sql("UPDATE notifications SET due_at = now() - interval '1 h', recheck_at = due_at")
     bench.integration()
     (lost,) = bench.made()
     bench.sql(f"{LATE} WHERE id = :i", i=lost)
-    bench.bell.lengths = {True: 100_000, False: 100_000}
-    assert len(busy) * FEW // 4 < sweep(bench).rung <= FEW
-    assert lost in bench.bell.ids()
+    bench.publisher.lengths = {True: 100_000, False: 100_000}
+    assert len(busy) * FEW // 4 < sweep(bench).published <= FEW
+    assert lost in bench.publisher.ids()
 
 
 def test_what_is_young_stays_out_of_a_long_queue_also_behind_what_is_not(bench: Bench) -> None:
     bench.integration()
     old, young = bench.made(2)
     bench.sql(f"{LATE} - interval '1 s' WHERE id = :i", i=old)
-    bench.sql("UPDATE notifications SET ring_at = now() WHERE id = :i", i=young)
-    bench.bell.lengths = {True: LONG_QUEUE, False: LONG_QUEUE}
-    assert sweep(bench).rung == 1
-    assert bench.bell.ids() == [old]
+    bench.sql("UPDATE notifications SET recheck_at = now() WHERE id = :i", i=young)
+    bench.publisher.lengths = {True: LONG_QUEUE, False: LONG_QUEUE}
+    assert sweep(bench).published == 1
+    assert bench.publisher.ids() == [old]
 
 
-def behind_a_lane(bench: Bench, number: int) -> int:
+def behind_a_bulkhead(bench: Bench, number: int) -> int:
     """A slow integration with so many notifications overdue, longer than anything else; its id."""
     slow = bench.integration(client_id=2)
     bench.sql("UPDATE integrations SET slow_since = now()")
     bench.made(min(number, 100), client_id=2)
     bench.sql(
         """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
-               attempts_made, disablings, due_at, ring_at)
+               attempts_made, disablings, due_at, recheck_at)
            SELECT 2, :slow, gen_random_uuid(), 'card', 0, 'retrying', n % 2, 0, now(), now()
            FROM generate_series(1, :n) n""",
         slow=slow,
         n=number - min(number, 100),
     )
     bench.sql(
-        "UPDATE notifications SET ring_at = now() - interval '1 h', due_at = now() - interval '2 h'"
+        "UPDATE notifications SET recheck_at = now() - interval '1 h', due_at = now() - interval '2 h'"
     )
-    bench.bell.taken()
+    bench.publisher.taken()
     return slow
 
 
-def test_of_a_slow_integration_sweep_rings_for_one_and_for_all_of_the_others(bench: Bench) -> None:
-    slow = behind_a_lane(bench, 50)
+def test_of_a_slow_integration_sweep_publishes_for_one_and_for_all_of_the_others(
+    bench: Bench,
+) -> None:
+    slow = behind_a_bulkhead(bench, 50)
     bench.integration()
     healthy = overdue(bench, 3)
     bench.sql(
-        "UPDATE notifications SET ring_at = now() - interval '1 h' WHERE integration_id = :s",
+        "UPDATE notifications SET recheck_at = now() - interval '1 h' WHERE integration_id = :s",
         s=slow,
     )
-    assert sweep(bench).rung == 4
-    rung = bench.bell.ids()
-    assert set(healthy) < set(rung)
-    (one,) = set(rung) - set(healthy)
+    assert sweep(bench).published == 4
+    published = bench.publisher.ids()
+    assert set(healthy) < set(published)
+    (one,) = set(published) - set(healthy)
     assert bench.notification(one).integration_id == slow
-    assert sweep(bench).rung == 1
+    assert sweep(bench).published == 1
 
 
-def test_of_a_slow_integration_sweep_rings_for_none_while_its_lane_is_taken(bench: Bench) -> None:
-    behind_a_lane(bench, 5)
-    bench.sql("UPDATE integrations SET lane_until = now() + interval '20 s'")
-    assert sweep(bench).rung == 0
-    bench.sql("UPDATE integrations SET lane_until = now()")
-    assert sweep(bench).rung == 1
+def test_of_a_slow_integration_sweep_publishes_for_none_while_its_bulkhead_is_taken(
+    bench: Bench,
+) -> None:
+    behind_a_bulkhead(bench, 5)
+    bench.sql("UPDATE integrations SET bulkhead_until = now() + interval '20 s'")
+    assert sweep(bench).published == 0
+    bench.sql("UPDATE integrations SET bulkhead_until = now()")
+    assert sweep(bench).published == 1
 
 
-def test_what_a_slow_integrations_end_left_is_rung_for_all_at_once_and_ends(bench: Bench) -> None:
+def test_what_a_slow_integrations_end_left_is_published_for_all_at_once_and_ends(
+    bench: Bench,
+) -> None:
     # Nobody came to cancel it for an hour.
-    behind_a_lane(bench, 50)
+    behind_a_bulkhead(bench, 50)
     bench.sql(
         """UPDATE integrations SET enabled = false, disablings = disablings + 1,
                switched_off_at = now() - interval '61 minutes'"""
     )
-    assert sweep(bench).rung == 50
-    bench.claim(bench.bell.ids())
+    assert sweep(bench).published == 50
+    bench.claim(bench.publisher.ids())
     assert bench.value("SELECT count(*) FROM notifications WHERE state = 'cancelled'") == 50
 
 
-def test_one_of_a_slow_integration_moves_its_lane_again(bench: Bench) -> None:
-    behind_a_lane(bench, 5)
-    assert sweep(bench).rung == 1
-    claim = bench.claim(bench.bell.ids())
+def test_one_of_a_slow_integration_moves_its_bulkhead_again(bench: Bench) -> None:
+    behind_a_bulkhead(bench, 5)
+    assert sweep(bench).published == 1
+    claim = bench.claim(bench.publisher.ids())
     assert [s.slow for s in claim.sendings] == [True]
 
 
-def test_what_waits_behind_a_lane_is_looked_at_as_one_and_when_it_recovers_by_itself(
+def test_what_waits_behind_a_bulkhead_is_looked_at_as_one_and_when_it_recovers_by_itself(
     bench: Bench,
 ) -> None:
-    slow = behind_a_lane(bench, 20)
+    slow = behind_a_bulkhead(bench, 20)
     assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
     # A worker died that had claimed some before it was slow.
     bench.sql(
@@ -240,26 +250,30 @@ def test_what_waits_behind_a_lane_is_looked_at_as_one_and_when_it_recovers_by_it
     )
     sweep(bench)
     assert bench.ledger().findings == []
-    # The lane does not move and SWEEP does not run.
-    bench.sql("UPDATE notifications SET ring_at = ring_at - interval '6 minutes'")
+    # The bulkhead does not move and SWEEP does not run.
+    bench.sql("UPDATE notifications SET recheck_at = recheck_at - interval '6 minutes'")
     assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
     sweep(bench)
-    claim = bench.claim(bench.bell.ids())
+    claim = bench.claim(bench.publisher.ids())
     (sending,) = claim.sendings
-    bench.record([an_attempt(sending, claim)], [slow], {slow: sending.notification.lane_token})
-    bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE finished_at IS NULL")
+    bench.record([an_attempt(sending, claim)], [slow], {slow: sending.notification.bulkhead_token})
+    bench.sql(
+        "UPDATE notifications SET recheck_at = now() - interval '1 h' WHERE finished_at IS NULL"
+    )
     assert bench.ledger().findings == []
-    assert sweep(bench).rung == 19
-    bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE finished_at IS NULL")
+    assert sweep(bench).published == 19
+    bench.sql(
+        "UPDATE notifications SET recheck_at = now() - interval '1 h' WHERE finished_at IS NULL"
+    )
     bench.sql("UPDATE integrations SET recovered_at = now() - interval '301 s'")
     assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
 
 
 @pytest.mark.parametrize("change", [Change(key=a_key("new")), Change(region="eu"), None])
-def test_who_ends_a_lane_leaves_sweep_its_time_to_look_at_what_waited_there(
+def test_who_ends_a_bulkhead_leaves_sweep_its_time_to_look_at_what_waited_there(
     bench: Bench, change: Change | None
 ) -> None:
-    slow = behind_a_lane(bench, 20)
+    slow = behind_a_bulkhead(bench, 20)
     sweep(bench)
     assert bench.ledger().findings == []
     if change is not None:
@@ -271,11 +285,11 @@ def test_who_ends_a_lane_leaves_sweep_its_time_to_look_at_what_waited_there(
     assert bench.ledger().findings == []
 
 
-def test_what_waits_behind_a_lane_costs_sweep_nothing(bench: Bench) -> None:
-    behind_a_lane(bench, 20_000)
+def test_what_waits_behind_a_bulkhead_costs_sweep_nothing(bench: Bench) -> None:
+    behind_a_bulkhead(bench, 20_000)
     bench.integration()
     overdue(bench, 1)
-    bench.sql("UPDATE notifications SET ring_at = now() - interval '1 h' WHERE client_id = 2")
+    bench.sql("UPDATE notifications SET recheck_at = now() - interval '1 h' WHERE client_id = 2")
     bench.sql("ANALYZE notifications")
     read = """SELECT idx_tup_read FROM pg_stat_user_indexes
               WHERE indexrelname = 'ix_notifications_backlog'"""
@@ -297,13 +311,13 @@ def test_what_waits_behind_a_lane_costs_sweep_nothing(bench: Bench) -> None:
     assert eventually(lambda: tuples() - before) < 50
 
 
-def test_sweep_rings_for_more_than_one_round(bench: Bench) -> None:
+def test_sweep_publishes_for_more_than_one_round(bench: Bench) -> None:
     bench.integration()
     bench.integration()
     ids = overdue(bench, AT_ONCE // 2 + 50)
     assert len(ids) == AT_ONCE + 100
-    assert sweep(bench).rung == AT_ONCE + 100
-    messages = bench.bell.taken()
+    assert sweep(bench).published == AT_ONCE + 100
+    messages = bench.publisher.taken()
     assert sorted(i for m in messages for i in m.ids) == sorted(ids)
     assert len(messages) == 11
 
@@ -314,9 +328,9 @@ def test_sweep_cancels_what_a_switching_off_left_behind(bench: Bench) -> None:
     # Routing read "enabled" before the disabling and committed after.
     bench.management.disable(integration, user="Ann", reason="")
     bench.sql(
-        "UPDATE notifications SET state = 'pending', finished_at = NULL, ring_at = now() + '15 s'"
+        "UPDATE notifications SET state = 'pending', finished_at = NULL, recheck_at = now() + '15 s'"
     )
-    assert sweep(bench) == Swept(rung=0, cancelled=2)
+    assert sweep(bench) == Swept(published=0, cancelled=2)
     assert [bench.notification(i).state for i in ids] == [State.CANCELLED] * 2
     assert bench.ledger().findings == []
 
@@ -333,25 +347,25 @@ def test_sweep_leaves_to_its_worker_what_is_under_way_of_a_disabled_integration(
     assert sweep(bench).cancelled == 1
 
 
-def test_two_runs_at_once_ring_once(bench: Bench, make_bench: Callable[..., Bench]) -> None:
+def test_two_runs_at_once_publish_once(bench: Bench, make_bench: Callable[..., Bench]) -> None:
     bench.integration()
     ids = overdue(bench, 60)
-    bench.bell.taken()
+    bench.publisher.taken()
     others = [bench, make_bench(), make_bench()]
     with ThreadPoolExecutor(3) as pool:
         ran = list(pool.map(lambda b: run_sweep(b.ctx).ran, others))
     assert sum(ran) == 1
-    assert sorted(i for b in others for i in b.bell.ids()) == ids
+    assert sorted(i for b in others for i in b.publisher.ids()) == ids
 
 
-def test_two_rounds_at_once_ring_for_each_notification_once(bench: Bench) -> None:
+def test_two_rounds_at_once_publish_for_each_notification_once(bench: Bench) -> None:
     bench.integration()
     ids = overdue(bench, 100)
-    bench.bell.taken()
+    bench.publisher.taken()
     with ThreadPoolExecutor(4) as pool:
-        rung = sum(pool.map(lambda _: recheck(bench.ctx), range(4)))
-    assert rung == 100
-    assert sorted(bench.bell.ids()) == ids
+        published = sum(pool.map(lambda _: recheck(bench.ctx), range(4)))
+    assert published == 100
+    assert sorted(bench.publisher.ids()) == ids
 
 
 def test_sweep_passes_over_what_others_have_locked_and_waits_for_nobody(bench: Bench) -> None:
@@ -359,19 +373,19 @@ def test_sweep_passes_over_what_others_have_locked_and_waits_for_nobody(bench: B
     left_behind = bench.made(2)
     bench.management.disable(off, user="Ann", reason="")
     bench.sql(
-        "UPDATE notifications SET state = 'pending', finished_at = NULL, ring_at = now() + '15 s'"
+        "UPDATE notifications SET state = 'pending', finished_at = NULL, recheck_at = now() + '15 s'"
     )
     bench.integration()
     late = bench.made(2)
-    bench.sql("UPDATE notifications SET ring_at = now() WHERE id = ANY(:ids)", ids=late)
+    bench.sql("UPDATE notifications SET recheck_at = now() WHERE id = ANY(:ids)", ids=late)
 
     def hold(tx: Any) -> None:
         tx.candidates([left_behind[0], late[0]])
 
-    assert beside(bench, hold, lambda: sweep(bench)) == Swept(rung=1, cancelled=1)
-    assert bench.bell.ids() == late[1:]
-    assert sweep(bench) == Swept(rung=1, cancelled=1)
-    assert bench.bell.ids() == late[:1]
+    assert beside(bench, hold, lambda: sweep(bench)) == Swept(published=1, cancelled=1)
+    assert bench.publisher.ids() == late[1:]
+    assert sweep(bench) == Swept(published=1, cancelled=1)
+    assert bench.publisher.ids() == late[:1]
 
 
 def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
@@ -384,7 +398,7 @@ def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
     bench.sql("UPDATE upkeep_runs SET began_at = began_at - interval '3.9 s'")
     assert not run_sweep(bench.ctx).ran
     bench.sql("UPDATE upkeep_runs SET began_at = began_at - interval '0.2 s'")
-    assert run_sweep(bench.ctx) == Swept(rung=1)
+    assert run_sweep(bench.ctx) == Swept(published=1)
 
 
 def test_a_run_while_another_holds_the_lock_ends_at_once(bench: Bench) -> None:
@@ -396,7 +410,7 @@ def test_a_run_while_another_holds_the_lock_ends_at_once(bench: Bench) -> None:
     assert run_sweep(bench.ctx).ran
 
 
-def test_sweep_forgets_the_turns_of_keys_that_nobody_has_any_more_once_their_window_has_passed(
+def test_sweep_forgets_the_grants_of_keys_that_nobody_has_any_more_once_their_window_has_passed(
     bench: Bench,
 ) -> None:
     rotated = bench.integration()
@@ -404,53 +418,58 @@ def test_sweep_forgets_the_turns_of_keys_that_nobody_has_any_more_once_their_win
     bench.sent(bench.made())
     bench.management.update(rotated, Change(key=a_key("new")))
     sweep(bench)
-    assert bench.value("SELECT count(*) FROM pace") == 3
-    bench.sql("UPDATE pace SET touched_at = now() - interval '3 minutes'")
+    assert bench.value("SELECT count(*) FROM rate_limits") == 3
+    bench.sql("UPDATE rate_limits SET touched_at = now() - interval '3 minutes'")
     sweep(bench)
     query = "SELECT key_fingerprint FROM {} ORDER BY key_fingerprint"
     assert bench.sql(query.format("pace")) == bench.sql(query.format("integrations"))
 
 
-def test_turns_that_somebody_is_taking_are_not_forgotten_nor_waited_for(bench: Bench) -> None:
+def test_grants_that_somebody_is_taking_are_not_forgotten_nor_waited_for(bench: Bench) -> None:
     integration = bench.integration()
-    (old,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM pace"))
+    (old,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM rate_limits"))
     bench.management.update(integration, Change(key=a_key("new")))
-    bench.sql("UPDATE pace SET touched_at = now() - interval '3 minutes'")
-    beside(bench, lambda tx: tx.save_turns(tx.turns([old])), lambda: sweep(bench))
-    assert bench.value("SELECT count(*) FROM pace") == 2
+    bench.sql("UPDATE rate_limits SET touched_at = now() - interval '3 minutes'")
+    beside(bench, lambda tx: tx.save_grants(tx.grants([old])), lambda: sweep(bench))
+    assert bench.value("SELECT count(*) FROM rate_limits") == 2
     # Touched just now, they stay for their window.
     sweep(bench)
-    assert bench.value("SELECT count(*) FROM pace") == 2
+    assert bench.value("SELECT count(*) FROM rate_limits") == 2
 
 
-def test_turns_of_a_key_that_is_just_given_to_an_integration_are_not_forgotten(
+def test_grants_of_a_key_that_is_just_given_to_an_integration_are_not_forgotten(
     bench: Bench,
 ) -> None:
     key = a_key()
     integration = bench.integration(key)
     bench.management.update(integration, Change(key=a_key("new")))
-    bench.sql("UPDATE pace SET touched_at = now() - interval '3 minutes'")
+    bench.sql("UPDATE rate_limits SET touched_at = now() - interval '3 minutes'")
     draft = an_integration_draft(name="Another")
     beside(bench, lambda tx: tx.insert_integration(draft, key), lambda: sweep(bench))
-    assert bench.value("SELECT count(*) FROM integrations JOIN pace USING (key_fingerprint)") == 2
+    assert (
+        bench.value("SELECT count(*) FROM integrations JOIN rate_limits USING (key_fingerprint)")
+        == 2
+    )
 
 
-def test_sweep_looks_through_turns_once_an_hour(bench: Bench) -> None:
+def test_sweep_looks_through_grants_once_an_hour(bench: Bench) -> None:
     bench.integration()
     bench.sent(bench.made())
     run_sweep(bench.ctx)
-    bench.sql("UPDATE pace SET key_fingerprint = 'old', touched_at = now() - interval '3 minutes'")
+    bench.sql(
+        "UPDATE rate_limits SET key_fingerprint = 'old', touched_at = now() - interval '3 minutes'"
+    )
     for ago, number in (("59 minutes", 1), ("60 minutes", 0)):
         bench.sql(
             f"""UPDATE upkeep_runs SET began_at = now() - interval '{ago}'
-                WHERE name = 'forget_turns' OR name = 'sweep'"""
+                WHERE name = 'forget_grants' OR name = 'sweep'"""
         )
         assert run_sweep(bench.ctx).ran
-        assert bench.value("SELECT count(*) FROM pace") == number
+        assert bench.value("SELECT count(*) FROM rate_limits") == number
 
 
 def test_words_tell_what_a_run_did() -> None:
-    assert Swept(2, 1).words == "2 notifications rung for, 1 cancelled"
+    assert Swept(2, 1).words == "2 notifications published, 1 cancelled"
 
 
 def test_a_clock_that_was_set_back_does_not_stop_the_sweep(bench: Bench) -> None:

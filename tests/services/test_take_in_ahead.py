@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from build import Bell, Bench, an_event
+from build import Bench, RememberingPublisher, an_event
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.services.sweep import sweep as run_sweep
@@ -33,7 +33,7 @@ def time_passes(bench: Bench, hours: float = 1.0) -> None:
     bench.sql("UPDATE events_ahead SET occurred_at = occurred_at - :by", by=timedelta(hours=hours))
 
 
-def books(bench: Bench) -> tuple[int, int, int, int]:
+def figures(bench: Bench) -> tuple[int, int, int, int]:
     """Received, rejected, kept apart, and how many findings there are."""
     ledger = bench.ledger()
     return ledger.received, ledger.rejected, ledger.ahead, len(ledger.findings)
@@ -45,12 +45,12 @@ def test_what_is_kept_apart_is_counted_beside_and_taken_in_when_its_time_comes(
     bench.integration()
     events = [ahead(bench) for _ in range(5)]
     assert bench.ingest(*events).ahead == 5
-    assert (books(bench), bench.states()) == ((0, 0, 5, 0), {})
+    assert (figures(bench), bench.states()) == ((0, 0, 5, 0), {})
     assert take_in_ahead(bench.ctx) == 0
     time_passes(bench)
     assert take_in_ahead(bench.ctx) == 5
-    assert (books(bench), bench.states()) == ((5, 0, 0, 0), {"pending": 5})
-    assert len(bench.bell.ids()) == 5
+    assert (figures(bench), bench.states()) == ((5, 0, 0, 0), {"pending": 5})
+    assert len(bench.publisher.ids()) == 5
     stored = bench.sql("SELECT id, body FROM events")
     assert {str(row["id"]): row["body"] for row in stored} == {str(e.id): e.body for e in events}
     assert take_in_ahead(bench.ctx) == 0
@@ -60,7 +60,7 @@ def test_sweep_takes_it_in(bench: Bench) -> None:
     bench.ingest(ahead(bench))
     time_passes(bench)
     run_sweep(bench.ctx)
-    assert books(bench) == (1, 0, 0, 0)
+    assert figures(bench) == (1, 0, 0, 0)
 
 
 def test_more_than_a_batch_is_taken_in_by_one_run(bench: Bench) -> None:
@@ -68,21 +68,21 @@ def test_more_than_a_batch_is_taken_in_by_one_run(bench: Bench) -> None:
     bench.ingest(*(ahead(bench) for _ in range(number)))
     time_passes(bench)
     assert take_in_ahead(bench.ctx) == number
-    assert books(bench) == (number, 0, 0, 0)
+    assert figures(bench) == (number, 0, 0, 0)
 
 
 def test_the_same_event_again_is_a_duplicate_while_it_waits_and_afterwards(bench: Bench) -> None:
     event = ahead(bench)
     for _ in range(2):
         bench.ingest(event, event)
-    assert books(bench) == (0, 0, 1, 0)
+    assert figures(bench) == (0, 0, 1, 0)
     time_passes(bench)
     take_in_ahead(bench.ctx)
     # The database's clock may have gone back meanwhile: its time is ahead of it again.
     for much in (timedelta(), timedelta(days=2)):
         routed = bench.ingest(replace(event, occurred_at=event.occurred_at + much))
         assert (routed.duplicates, routed.ahead, routed.rejected) == (1, 0, 0)
-    assert books(bench) == (1, 0, 0, 0)
+    assert figures(bench) == (1, 0, 0, 0)
 
 
 def test_one_that_was_stored_under_its_former_hash_is_a_duplicate_though_it_is_ahead(
@@ -94,7 +94,7 @@ def test_one_that_was_stored_under_its_former_hash_is_a_duplicate_though_it_is_a
     at = bench.value("SELECT now()") + timedelta(hours=1)
     routed = bench.ingest(replace(event, hash_before=b"before", occurred_at=at))
     assert (routed.duplicates, routed.ahead, routed.rejected) == (1, 0, 0)
-    assert books(bench) == (1, 0, 0, 0)
+    assert figures(bench) == (1, 0, 0, 0)
 
 
 def test_large_ones_are_taken_in_a_few_at_a_time(
@@ -108,7 +108,7 @@ def test_large_ones_are_taken_in_a_few_at_a_time(
     assert [e.occurred_at for e in few] == sorted(e.occurred_at for e in few)
     assert len(bench.store.transact(lambda tx: tx.no_longer_ahead(AT_ONCE, 1))) == 1
     assert take_in_ahead(bench.ctx) == 7
-    assert books(bench) == (7, 0, 0, 0)
+    assert figures(bench) == (7, 0, 0, 0)
 
 
 @pytest.mark.parametrize("hours", [0.0, 2.0], ids=["in time", "ahead too"])
@@ -123,12 +123,12 @@ def test_another_body_under_its_id_is_a_conflict_and_the_first_stands(
     else:
         bench.ingest(first)
         bench.ingest(other)
-    assert books(bench) == (1, 1, 1, 0)
+    assert figures(bench) == (1, 1, 1, 0)
     assert bench.value("SELECT reason FROM rejected").startswith("conflict: ")
     time_passes(bench)
     take_in_ahead(bench.ctx)
     assert bench.value("SELECT body ->> 'title' FROM events") == first.body["title"]
-    assert books(bench) == (2, 1, 0, 0)
+    assert figures(bench) == (2, 1, 0, 0)
 
 
 @pytest.mark.parametrize("hours", [0.0, 1.0], ids=["in time", "ahead"])
@@ -140,14 +140,14 @@ def test_one_that_stands_already_is_no_conflict_where_another_body_comes_before_
     routed = bench.ingest(ahead(bench, hours, id=str(stands.id), title="Another"), stands)
     assert (routed.duplicates, routed.rejected) == (1, 1)
     assert bench.value("SELECT body_text FROM rejected") != canonical(stands.body)
-    assert books(bench) == ((1, 1, 1, 0) if hours else (2, 1, 0, 0))
+    assert figures(bench) == ((1, 1, 1, 0) if hours else (2, 1, 0, 0))
 
 
 def test_too_far_ahead_it_does_not_keep_the_same_id_from_being_taken_in(bench: Bench) -> None:
     event = an_event()
     bench.ingest(ahead(bench, 30, id=str(event.id)), event)
     assert bench.value("SELECT body ->> 'occurred_at' FROM events") == event.body["occurred_at"]
-    assert books(bench) == (2, 1, 0, 0)
+    assert figures(bench) == (2, 1, 0, 0)
 
 
 def test_what_came_again_when_its_time_had_come_is_taken_in_once(bench: Bench) -> None:
@@ -157,7 +157,7 @@ def test_what_came_again_when_its_time_had_come_is_taken_in_once(bench: Bench) -
     time_passes(bench)
     assert bench.ingest(replace(event, occurred_at=bench.value("SELECT now()"))).matched == 1
     take_in_ahead(bench.ctx)
-    assert (books(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
+    assert (figures(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
 
 
 def test_an_id_that_was_taken_with_another_body_meanwhile_is_a_conflict(bench: Bench) -> None:
@@ -169,7 +169,7 @@ def test_an_id_that_was_taken_with_another_body_meanwhile_is_a_conflict(bench: B
     bench.sql("UPDATE events_ahead SET id = :id", id=str(event.id))
     time_passes(bench)
     take_in_ahead(bench.ctx)
-    assert books(bench) == (2, 1, 0, 0)
+    assert figures(bench) == (2, 1, 0, 0)
 
 
 def test_what_the_database_refuses_then_is_rejected_and_waits_no_more(bench: Bench) -> None:
@@ -181,7 +181,7 @@ def test_what_the_database_refuses_then_is_rejected_and_waits_no_more(bench: Ben
         take_in_ahead(bench.ctx)
     finally:
         bench.sql("ALTER TABLE events DROP CONSTRAINT odd")
-    assert books(bench) == (2, 1, 0, 0)
+    assert figures(bench) == (2, 1, 0, 0)
     assert take_in_ahead(bench.ctx) == 0
 
 
@@ -191,14 +191,14 @@ def test_two_runs_at_once_take_it_in_once(bench: Bench) -> None:
     time_passes(bench)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: take_in_ahead(bench.ctx), range(4)))
-    assert (books(bench), bench.states()) == ((40, 0, 0, 0), {"pending": 40})
+    assert (figures(bench), bench.states()) == ((40, 0, 0, 0), {"pending": 40})
 
 
 def test_a_run_that_is_killed_after_its_commit_is_gone_on_with(bench: Bench) -> None:
     class Killed(BaseException):
         """What no code of ours expects."""
 
-    class Dying(Bell):
+    class Dying(RememberingPublisher):
         def publish(self, messages: Sequence[Message]) -> None:
             raise Killed
 
@@ -208,7 +208,7 @@ def test_a_run_that_is_killed_after_its_commit_is_gone_on_with(bench: Bench) -> 
     with pytest.raises(Killed):
         take_in_ahead(replace(bench.ctx, publisher=Dying()))
     take_in_ahead(bench.ctx)
-    assert (books(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
+    assert (figures(bench), bench.states()) == ((1, 0, 0, 0), {"pending": 1})
 
 
 def test_what_was_rejected_for_its_time_leaves_the_rejected_when_it_is_taken_in(
@@ -216,12 +216,12 @@ def test_what_was_rejected_for_its_time_leaves_the_rejected_when_it_is_taken_in(
 ) -> None:
     event = ahead(bench, 25)
     bench.ingest(event)
-    assert books(bench) == (1, 1, 0, 0)
+    assert figures(bench) == (1, 1, 0, 0)
     later = replace(event, occurred_at=event.occurred_at - timedelta(hours=2))
     assert bench.ingest(later).ahead == 1
     time_passes(bench, 24)
     take_in_ahead(bench.ctx)
-    assert books(bench) == (1, 0, 0, 0)
+    assert figures(bench) == (1, 0, 0, 0)
 
 
 def test_where_most_events_are_ahead_the_databases_clock_is_named(

@@ -179,7 +179,14 @@ def test_a_key_that_nobody_will_use_need_not_be_opened(bench: Bench) -> None:
 def test_no_key_is_in_any_row_but_as_a_token(bench: Bench) -> None:
     bench.integration(KEY)
     bench.sent([n.id for n in bench.ingest(an_event()).pending])
-    for table in ("integrations", "notifications", "attempts", "pace", "events", "installation"):
+    for table in (
+        "integrations",
+        "notifications",
+        "attempts",
+        "rate_limits",
+        "events",
+        "installation",
+    ):
         for row in bench.sql(f"SELECT t::text AS text FROM {table} t"):
             assert KEY.reveal() not in row["text"]
             assert KEY.reveal().encode().hex() not in row["text"]

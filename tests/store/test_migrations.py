@@ -90,7 +90,7 @@ def test_migrated_or_made_from_the_tables_the_catalogue_says_the_same(
         "CREATE INDEX more ON attempts (run)",
         "DROP INDEX ix_attempts_at",
         "DROP INDEX ix_outages_going_on; CREATE UNIQUE INDEX ix_outages_going_on ON outages (region)",
-        "ALTER TABLE pace DROP CONSTRAINT pk_pace",
+        "ALTER TABLE pace DROP CONSTRAINT pk_rate_limits",
         "ALTER TABLE rejected DROP CONSTRAINT uq_rejected_body_hash",
         "ALTER TABLE counts ADD CONSTRAINT more CHECK (value > 0)",
         """ALTER TABLE clients DROP CONSTRAINT ck_clients_cloud,

@@ -109,7 +109,7 @@ def test_rows_come_back_the_same_whatever_columns_are_constant(
 
 
 def test_what_is_the_same_in_every_row_is_sent_once() -> None:
-    types = {"id": "bigint", "run": "int", "last": "boolean", "reason": "text"}
+    types = {"id": "bigint", "run": "int", "closing": "boolean", "reason": "text"}
     values: dict[str, list[Any]] = {
         "id": [1, 2, 3],
         "run": [1, 1, 1],

@@ -15,7 +15,7 @@ from celery import Celery
 from kombu import Queue
 
 from wallarm_notify import task_names
-from wallarm_notify.broker.app import CeleryDoorbell, check_broker
+from wallarm_notify.broker.app import CeleryPublisher, check_broker
 from wallarm_notify.domain.batches import LONGEST_COUNTDOWN, messages
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.retry import WAITS
@@ -206,7 +206,7 @@ def test_whatever_goes_wrong_in_ingest_its_message_is_handed_back() -> None:
     assert "can't start new thread" in done.stderr
 
 
-def test_tasks_in_threads_have_one_courier_which_is_the_one_that_is_waited_for() -> None:
+def test_tasks_in_threads_have_one_dispatcher_which_is_the_one_that_is_waited_for() -> None:
     done = ask(script=AT_ONCE)
     assert done.stdout.split() == ["1"], done.stderr
 
@@ -251,7 +251,7 @@ def waiting(broker: str, queue: str) -> list[dict[str, Any]]:
 
 def test_a_message_carries_ids_and_words_and_no_more(celery: Celery, broker: str) -> None:
     first = [a_notification(id=n, integration_id=7) for n in (1, 2)]
-    CeleryDoorbell(celery).publish(messages(first, NOON))
+    CeleryPublisher(celery).publish(messages(first, NOON))
     (message,) = waiting(broker, "notifications")
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     assert (args, kwargs) == ([], {"ids": [1, 2]})
@@ -265,7 +265,7 @@ def test_a_message_carries_ids_and_words_and_no_more(celery: Celery, broker: str
 
 def test_a_later_message_says_which_link_it_is_of_each(celery: Celery, broker: str) -> None:
     later = [a_notification(id=n, attempts_made=1, link=n) for n in (0, 7)]
-    CeleryDoorbell(celery).publish(messages(later, NOON))
+    CeleryPublisher(celery).publish(messages(later, NOON))
     (message,) = waiting(broker, "retries")
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
     assert (args, kwargs) == ([], {"ids": [0, 7], "links": [0, 7]})
@@ -275,20 +275,20 @@ def test_retries_travel_in_a_queue_of_their_own_with_their_countdown(
     celery: Celery, broker: str
 ) -> None:
     retry = a_notification(id=3, attempts_made=1, due_at=NOON.replace(minute=30))
-    bell = CeleryDoorbell(celery)
-    bell.publish(messages([retry], NOON))
+    publisher = CeleryPublisher(celery)
+    publisher.publish(messages([retry], NOON))
     (message,) = waiting(broker, "retries")
     assert message["headers"]["eta"] is not None
     assert waiting(broker, "notifications") == []
 
 
 def test_the_length_of_a_queue_is_what_waits_in_it(celery: Celery) -> None:
-    bell = CeleryDoorbell(celery)
+    publisher = CeleryPublisher(celery)
     for name in task_names.QUEUES:
         celery.amqp.queues.add(Queue(name))
-    assert (bell.length(first=True), bell.length(first=False)) == (0, 0)
-    bell.publish(messages([a_notification(id=n) for n in range(250)], NOON))
-    assert (bell.length(first=True), bell.length(first=False)) == (3, 0)
+    assert (publisher.length(first=True), publisher.length(first=False)) == (0, 0)
+    publisher.publish(messages([a_notification(id=n) for n in range(250)], NOON))
+    assert (publisher.length(first=True), publisher.length(first=False)) == (3, 0)
 
 
 def test_a_broker_that_is_away_is_logged_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -297,12 +297,12 @@ def test_a_broker_that_is_away_is_logged_and_no_error(caplog: pytest.LogCaptureF
         app.conf.broker_transport_options = {"max_retries": 0}
         for name in task_names.QUEUES:
             app.amqp.queues.add(Queue(name))
-        bell = CeleryDoorbell(app)
-        bell.publish(messages([a_notification()], NOON))
-        assert bell.length(first=True) is None
+        publisher = CeleryPublisher(app)
+        publisher.publish(messages([a_notification()], NOON))
+        assert publisher.length(first=True) is None
         assert [r.message for r in caplog.records if r.name.startswith("wallarm_notify")] == [
-            "doorbell.refused",
-            "doorbell.unknown_length",
+            "publisher.refused",
+            "publisher.unknown_length",
         ]
 
 
@@ -316,6 +316,6 @@ def test_a_broker_that_is_away_is_named_without_its_password() -> None:
     assert "127.0.0.1:1" in str(error.value)
 
 
-def test_ringing_for_nothing_needs_no_broker() -> None:
+def test_publishing_for_nothing_needs_no_broker() -> None:
     with Celery("test", broker="redis://127.0.0.1:1/0", set_as_current=False) as app:
-        CeleryDoorbell(app).publish([])
+        CeleryPublisher(app).publish([])

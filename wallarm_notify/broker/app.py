@@ -50,8 +50,8 @@ _NOWHERE = (OperationalError, OSError)
 """What a publish raises when the broker is away or refuses."""
 
 
-class CeleryDoorbell:
-    """Enqueues ``notifications.deliver``; a refusal is logged, SWEEP finds what was not rung for."""
+class CeleryPublisher:
+    """Enqueues ``notifications.deliver``; a refusal is logged, SWEEP finds what was not published."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
@@ -66,7 +66,7 @@ class CeleryDoorbell:
                     self._send(message, producer)
         except _NOWHERE as error:
             log.warning(
-                "doorbell.refused",
+                "publisher.refused",
                 extra={"messages": len(messages), "error": _said(error)},
             )
 
@@ -113,7 +113,7 @@ class CeleryDoorbell:
                 declared: Any = queue.queue_declare()
                 return int(declared.message_count)
         except connection_errors(self._celery) as error:
-            log.warning("doorbell.unknown_length", extra={"error": _said(error)})
+            log.warning("publisher.unknown_length", extra={"error": _said(error)})
             return None
 
 

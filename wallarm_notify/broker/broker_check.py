@@ -52,7 +52,7 @@ class Uses:
 
 
 def uses_of_worker(queues: Iterable[str], node: str) -> Uses:
-    """A worker rings for deliveries whatever else it does."""
+    """A worker publishes deliveries whatever else it does."""
     rings = (task_names.NOTIFICATIONS_QUEUE, task_names.RETRIES_QUEUE)
     return Uses(tuple(sorted(queues)), rings, node)
 

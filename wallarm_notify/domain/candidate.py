@@ -11,7 +11,7 @@ from wallarm_notify.domain.notification import (
     Notification,
     RowT,
 )
-from wallarm_notify.domain.sending import Cargo
+from wallarm_notify.domain.sending import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Candidate(Generic[RowT]):
     generation: int
     slow: bool
     fingerprint: bytes | None
-    cargo: Cargo
+    payload: Payload
 
     @property
     def is_readable(self) -> bool:
         """Whether one of our Fernet keys opens the integration's key."""
-        return self.cargo.key is not None
+        return self.payload.key is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def is_cancelled(candidate: Candidate[RowT]) -> bool:
     n = candidate.notification
     if candidate.fingerprint is None:
         return True
-    if n.last:
+    if n.closing:
         return n.disablings != candidate.disablings
     return not candidate.enabled or n.disablings != candidate.disablings
 

@@ -31,7 +31,7 @@ SECURITY_ISSUES: Final = tuple(s for s in Subscription if s.startswith("security
 
 
 class Severity(IntEnum):
-    """PagerDuty's severities, ordered: the higher one goes first when turns are scarce."""
+    """PagerDuty's severities, ordered: the higher one goes first when grants are scarce."""
 
     INFO = 0
     WARNING = 1

@@ -18,7 +18,7 @@ LONGEST_ERROR: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FailureTally:
     """How many failed attempts were answered alike; ``status_code`` None: not at all."""
 
     error: FailureReason
@@ -59,14 +59,14 @@ class Slot:
 class Details:
     """What evidence tells beside the judgement."""
 
-    answers: Sequence[Said] = ()
+    answers: Sequence[FailureTally] = ()
     last: LastAnswer | None = None
     last_failure: LastAnswer | None = None
     slots: Sequence[Slot] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class ReviewCandidate:
     """An enabled integration that may be over a line; ``warned`` is the warning that stands."""
 
     integration_id: int

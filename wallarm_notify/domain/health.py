@@ -219,7 +219,7 @@ class Guard(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Decision:
     """What the rule says of one window.
 
     ``counts`` are the attempts that it went by, ``left_out`` how many an outage excused.
@@ -247,7 +247,7 @@ class Judgement:
         return min(before, self.level) if self.guards else self.level
 
 
-def judge(window: Window, policy: Policy) -> Judgement:
+def evaluate(window: Window, policy: Policy) -> Decision:
     """The rule of the failure ratio with its guards (spec 6)."""
     counts = window.counted(policy)
     guards = []
@@ -258,7 +258,7 @@ def judge(window: Window, policy: Policy) -> Judgement:
             guards.append(Guard.SPAN)
         if not counts.last_attempt_failed:
             guards.append(Guard.LAST_ATTEMPT)
-    return Judgement(
+    return Decision(
         counts=counts,
         left_out=window.all.attempts - counts.attempts,
         reached=counts.reaches(policy.ratio),
@@ -267,12 +267,12 @@ def judge(window: Window, policy: Policy) -> Judgement:
     )
 
 
-def ratio_of(judgement: Judgement) -> float | None:
+def ratio_of(decision: Decision) -> float | None:
     """Return the failure ratio from 0 to 1, as events and documents have it; None: no attempts.
 
     It is rounded down, so that what is under the limit never looks as if it were not.
     """
-    counts = judgement.counts
+    counts = decision.counts
     return 10_000 * counts.failed // counts.attempts / 10_000 if counts.attempts else None
 
 

@@ -193,7 +193,7 @@ class SwitchedOff:
 
     told: int
     cancelled: int
-    last: bool
+    closing: bool
     triggers: Mapping[int, bool] = field(default_factory=dict)
 
 

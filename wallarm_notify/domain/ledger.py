@@ -9,7 +9,7 @@ from wallarm_notify.domain.notification import CARD, NewNotification, State
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class Figures:
     """Everything the ledger holds against each other, from one snapshot.
 
     ``counts`` are the running counters by kind, pruned ones included; the rest is counted in the
@@ -26,10 +26,10 @@ class Books:
     fan_out_wrong: int
     without_event: int
     without_firing: int
-    open_without_ring: int
-    ring_long_past: int
+    open_without_recheck: int
+    recheck_long_past: int
     leases_long_dead: int
-    ended_with_ring: int
+    ended_with_recheck: int
     attempts_without_notification: int
     attempts_short: int
     counters_wrong: int

@@ -24,17 +24,17 @@ LOST_AFTER: Final = 10
 START_WITHIN: Final = timedelta(seconds=2)
 """A request starts so long after its claim at the latest, or not at all."""
 
-LAST_AFTER: Final = timedelta(seconds=1)
+CLOSING_AFTER: Final = timedelta(seconds=1)
 """An integration's notification of its own end waits so long: the others are told first (spec 6)."""
 
-RING_CAP: Final = timedelta(seconds=40)
-"""SWEEP rings again for the same row this often at the most."""
+RECHECK_CAP: Final = timedelta(seconds=40)
+"""SWEEP publishes again for the same row this often at the most."""
 
 WORKER_LOST: Final = "worker_lost"
 """The end of a notification that ended every worker that took it, as far as anybody can tell."""
 
-LANE_PAUSE: Final = timedelta(seconds=60)
-"""How soon SWEEP looks at what waits behind a slow integration's lane; the lane itself is faster."""
+BULKHEAD_PAUSE: Final = timedelta(seconds=60)
+"""How soon SWEEP looks at what waits behind a slow integration's bulkhead; the bulkhead itself is faster."""
 
 
 class State(StrEnum):
@@ -58,23 +58,23 @@ class Row:
 
     ``claim`` is the fence: it grows with every claim, and a failure recorded under an older one changes
     nothing. ``lost_claims`` counts claims since the last record. ``due_at``: not before. ``lease_until``: a
-    worker is on it till then. ``ring_at``: when SWEEP starts to worry, None when it has ended;
+    worker is on it till then. ``recheck_at``: when SWEEP starts to worry, None when it has ended;
     ``rings`` how often it has. ``disablings`` is the integration's count when it was made: an
-    older one is cancelled. ``last`` is an integration's notification of its own end.
+    older one is cancelled. ``closing`` marks an integration's notification of its own end.
     """
 
     integration_id: int
     state: State
-    claim: int
+    fence: int
     lost_claims: int
-    rings: int
+    rechecks: int
     due_at: datetime
     lease_until: datetime | None
-    ring_at: datetime | None
+    recheck_at: datetime | None
     finished_at: datetime | None
     severity: Severity
     disablings: int
-    last: bool
+    closing: bool
 
     @property
     def is_open(self) -> bool:
@@ -98,9 +98,9 @@ class Notification(Row):
     link: int = 0
 
     @property
-    def lane_token(self) -> str:
-        """What a slow integration's lane is held under by the claim it is under."""
-        return f"{self.id}:{self.claim}"
+    def bulkhead_token(self) -> str:
+        """What a slow integration's bulkhead is held under by the claim it is under."""
+        return f"{self.id}:{self.fence}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +137,14 @@ def fresh(
     severity: Severity,
     disablings: int,
     now: datetime,
-    ring: timedelta,
+    grace: timedelta,
     skipped: bool = False,
-    last: bool = False,
+    closing: bool = False,
     origin: str = CARD,
     firing_id: UUID | None = None,
 ) -> NewNotification:
     """Return it as it is made; it is ``skipped`` where its integration is switched off."""
-    due = now + LAST_AFTER if last else now
+    due = now + CLOSING_AFTER if closing else now
     return NewNotification(
         client_id=client_id,
         integration_id=integration_id,
@@ -153,14 +153,14 @@ def fresh(
         origin=origin,
         severity=severity,
         disablings=disablings,
-        last=last,
+        closing=closing,
         state=State.SKIPPED if skipped else State.PENDING,
-        claim=0,
+        fence=0,
         lost_claims=0,
-        rings=0,
+        rechecks=0,
         due_at=due,
         lease_until=None,
-        ring_at=None if skipped else due + ring,
+        recheck_at=None if skipped else due + grace,
         finished_at=now if skipped else None,
     )
 
@@ -173,16 +173,16 @@ def stored(new: NewNotification, number: int) -> Notification:
         state=new.state,
         run=1,
         attempts_made=0,
-        claim=new.claim,
+        fence=new.fence,
         lost_claims=new.lost_claims,
-        rings=new.rings,
+        rechecks=new.rechecks,
         due_at=new.due_at,
         lease_until=new.lease_until,
-        ring_at=new.ring_at,
+        recheck_at=new.recheck_at,
         finished_at=new.finished_at,
         severity=new.severity,
         disablings=new.disablings,
-        last=new.last,
+        closing=new.closing,
     )
 
 
@@ -191,11 +191,11 @@ def claimed(n: RowT, now: datetime, lease: timedelta) -> RowT:
     until = now + lease
     return replace(
         n,
-        claim=n.claim + 1,
+        fence=n.fence + 1,
         lost_claims=n.lost_claims + 1,
-        rings=0,
+        rechecks=0,
         lease_until=until,
-        ring_at=until,
+        recheck_at=until,
     )
 
 
@@ -204,17 +204,17 @@ def carried_on(n: Notification) -> Notification:
     return replace(n, link=n.link + 1)
 
 
-def waiting_for_turn(n: Notification, turn: datetime, ring: timedelta) -> Notification:
-    """Pacing gave it a later turn: no attempt, never a failure (spec 5)."""
-    return replace(carried_on(n), due_at=turn, lease_until=None, ring_at=turn + ring)
+def waiting_for_grant(n: Notification, grant: datetime, grace: timedelta) -> Notification:
+    """Pacing gave it a later grant: no attempt, never a failure (spec 5)."""
+    return replace(carried_on(n), due_at=grant, lease_until=None, recheck_at=grant + grace)
 
 
-def parked(n: Notification, now: datetime) -> Notification:
-    """It waits for its slow integration's lane."""
-    return replace(n, lease_until=None, ring_at=now + LANE_PAUSE)
+def held_back(n: Notification, now: datetime) -> Notification:
+    """It waits for its slow integration's bulkhead."""
+    return replace(n, lease_until=None, recheck_at=now + BULKHEAD_PAUSE)
 
 
-def put_back(n: Notification, now: datetime, ring: timedelta) -> Notification:
+def put_back(n: Notification, now: datetime, grace: timedelta) -> Notification:
     """Its request was not begun: the claim is given back as if it had not been.
 
     It was due when it was claimed, and is so by a clock that was set back since.
@@ -224,20 +224,22 @@ def put_back(n: Notification, now: datetime, ring: timedelta) -> Notification:
         due_at=min(n.due_at, now),
         lost_claims=max(n.lost_claims - 1, 0),
         lease_until=None,
-        ring_at=now + ring,
+        recheck_at=now + grace,
     )
 
 
-def rung(n: Notification, now: datetime, ring: timedelta) -> Notification:
+def rechecked(n: Notification, now: datetime, grace: timedelta) -> Notification:
     """SWEEP enqueued it again; it worries next after 15, 30, then every 40 s."""
-    pause = min(ring * 2**n.rings, max(RING_CAP, ring))
-    return replace(carried_on(n), rings=min(n.rings + 1, 10), ring_at=max(n.due_at, now) + pause)
+    pause = min(grace * 2**n.rechecks, max(RECHECK_CAP, grace))
+    return replace(
+        carried_on(n), rechecks=min(n.rechecks + 1, 10), recheck_at=max(n.due_at, now) + pause
+    )
 
 
 def ended(n: Notification, state: State, now: datetime, reason: str | None = None) -> Notification:
     """It has its final state."""
     return replace(
-        n, state=state, lease_until=None, ring_at=None, finished_at=now, end_reason=reason
+        n, state=state, lease_until=None, recheck_at=None, finished_at=now, end_reason=reason
     )
 
 
@@ -248,7 +250,7 @@ def recorded(
     current: bool,
     answered_at: datetime,
     now: datetime,
-    ring: timedelta,
+    grace: timedelta,
 ) -> Notification:
     """What an attempt's outcome makes of it.
 
@@ -273,10 +275,10 @@ def recorded(
                 state=State.RETRYING,
                 attempts_made=n.attempts_made + 1,
                 lost_claims=0,
-                rings=0,
+                rechecks=0,
                 due_at=due,
                 lease_until=None,
-                ring_at=max(due, now) + ring,
+                recheck_at=max(due, now) + grace,
             )
         case GaveUp():
             if not current or not n.is_open:
@@ -288,21 +290,21 @@ def recorded(
             assert_never(outcome)
 
 
-def replayed(n: Notification, disablings: int, now: datetime, ring: timedelta) -> Notification:
+def replayed(n: Notification, disablings: int, now: datetime, grace: timedelta) -> Notification:
     """The same notification is sent anew: run + 1, attempt 1, the same dedup_key (spec 5)."""
     return replace(
         carried_on(n),
         state=State.PENDING,
         run=n.run + 1,
-        claim=n.claim + 1,  # what is still under way belongs to the run before
+        fence=n.fence + 1,  # what is still under way belongs to the run before
         attempts_made=0,
         lost_claims=0,
-        rings=0,
+        rechecks=0,
         due_at=now,
         lease_until=None,
-        ring_at=now + ring,
+        recheck_at=now + grace,
         finished_at=None,
         end_reason=None,
         disablings=disablings,
-        last=False,
+        closing=False,
     )

@@ -55,7 +55,7 @@ class Attempt:
     notification_id: int
     integration_id: int
     generation: int | None
-    claim: int
+    fence: int
     run: int
     number: int
     at: datetime
@@ -103,14 +103,16 @@ def reason_of_status(status: int) -> FailureReason | None:
             return FailureReason.STATUS
 
 
-def outcome_of(answer: Answer, *, number: int, last: bool = False, scale: float = 1.0) -> Outcome:
+def outcome_of(
+    answer: Answer, *, number: int, closing: bool = False, scale: float = 1.0
+) -> Outcome:
     """What follows from ``answer`` to attempt ``number`` (from 1) of a run (spec 5).
 
     ``last`` and ``scale`` as in ``retry.wait_after``.
     """
     if answer.status is not None and reason_of_status(answer.status) is None:
         return Delivered()
-    wait = wait_after(number, last=last, retry_after=answer.retry_after, scale=scale)
+    wait = wait_after(number, last=closing, retry_after=answer.retry_after, scale=scale)
     return GaveUp() if wait is None else RetryLater(wait)
 
 

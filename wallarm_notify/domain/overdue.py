@@ -1,4 +1,4 @@
-"""Overdue: how many SWEEP rings for of each integration, so that no backlog is in another's way (engine 6)."""
+"""Overdue: how many SWEEP publishes of each integration, so that no backlog is in another's way (engine 6)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 AT_ONCE: Final = 1000
-"""So many notifications are rung for in one transaction, and of slow integrations as many again."""
+"""So many notifications are published in one transaction, and of slow integrations as many again."""
 
 FEW: Final = 100
-"""So many, one message's, are rung for in a run where the queue is long, and of slow integrations as many again."""
+"""So many, one message's, are published in a run where the queue is long, and of slow integrations as many again."""
 
 LONG_OVERDUE: Final = timedelta(minutes=1)
-"""What has been due for so long is rung for however long the queue is: its message may be lost."""
+"""What has been due for so long is published however long the queue is: its message may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,16 @@ class Backlog:
     """The notifications of one integration, in one queue, that SWEEP should have looked at by now.
 
     ``first`` tells first attempts from retries: each have a queue of their own. ``due_at`` and
-    ``ring_at`` are those of the one that should have been looked at longest ago. A ``slow`` integration
-    gets one send at a time; ``lane_taken``: that one is under way.
+    ``recheck_at`` are those of the one that should have been looked at longest ago. A ``slow`` integration
+    gets one send at a time; ``bulkhead_taken``: that one is under way.
     """
 
     integration_id: int
     first: bool
     due_at: datetime
-    ring_at: datetime
+    recheck_at: datetime
     slow: bool
-    lane_taken: bool
+    bulkhead_taken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,11 @@ class Share:
     most: int
 
 
-def is_long_overdue(due_at: datetime, ring_at: datetime, now: datetime, ring: timedelta) -> bool:
+def is_long_overdue(
+    due_at: datetime, recheck_at: datetime, now: datetime, grace: timedelta
+) -> bool:
     """Whether it was due a minute ago, by ``due_at`` or by when SWEEP was to look, ``ring`` later."""
-    return due_at <= now - LONG_OVERDUE or ring_at + LONG_OVERDUE <= now + ring
+    return due_at <= now - LONG_OVERDUE or recheck_at + LONG_OVERDUE <= now + grace
 
 
 def shares_of(
@@ -51,24 +53,24 @@ def shares_of(
     room: Mapping[bool, bool],
     *,
     now: datetime,
-    ring: timedelta,
+    grace: timedelta,
     run: int,
     again: bool = False,
 ) -> list[Share]:
-    """How many notifications are rung for, of each integration and queue.
+    """How many notifications are published, of each integration and queue.
 
     ``room`` tells of each queue, by ``first``, whether it is short. Into a long one goes only what is long
-    overdue, and few: ringing for the rest would only pile up more. Every integration gets the same; of a
+    overdue, and few: publishing the rest would only pile up more. Every integration gets the same; of a
     slow one it is one. Where there are more integrations than can be served, each ``run`` goes on
-    where the one before it stopped. ``again`` asks for what a run's further rounds may still ring for.
+    where the one before it stopped. ``again`` asks for what a run's further rounds may still publish.
     """
     late = [
         b
         for b in backlogs
-        if room[b.first] or (not again and is_long_overdue(b.due_at, b.ring_at, now, ring))
+        if room[b.first] or (not again and is_long_overdue(b.due_at, b.recheck_at, now, grace))
     ]
     healthy = [b for b in late if not b.slow]
-    slow = [] if again else _one_of_each(b for b in late if b.slow and not b.lane_taken)
+    slow = [] if again else _one_of_each(b for b in late if b.slow and not b.bulkhead_taken)
     found = _divided([b for b in healthy if room[b.first]], AT_ONCE, run)
     found += _divided([b for b in slow if room[b.first]], AT_ONCE, run, each=1)
     for first, short in room.items():
@@ -81,7 +83,7 @@ def shares_of(
 def _one_of_each(slow: Iterable[Backlog]) -> list[Backlog]:
     """Of each integration the queue whose head should have been looked at first."""
     heads: dict[int, Backlog] = {}
-    for b in sorted(slow, key=lambda b: b.ring_at):
+    for b in sorted(slow, key=lambda b: b.recheck_at):
         heads.setdefault(b.integration_id, b)
     return list(heads.values())
 

@@ -16,7 +16,7 @@ SLOW: timedelta = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Cargo:
+class Payload:
     """What one send needs beside its notification.
 
     ``firing`` is what ``event`` made where it is of a trigger. ``key`` is None where none of our
@@ -42,18 +42,18 @@ class Cargo:
 class Sending:
     """One claimed notification, ready to be sent.
 
-    ``turn`` is the turn that pacing granted, in epoch seconds, None where it is off;
+    ``grant`` is the turn that pacing granted, in epoch seconds, None where it is off;
     ``fingerprint`` is the key's. ``generation`` is the failure window in which the attempt will
     count, None for an integration's last notification, which is outside of the ratio (spec 1).
     """
 
     notification: Notification
-    cargo: Cargo
+    payload: Payload
     key: IntegrationKey
     fingerprint: bytes
     generation: int | None
     slow: bool
-    turn: float | None
+    grant: float | None
 
     @property
     def number(self) -> int:

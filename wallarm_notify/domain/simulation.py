@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from wallarm_notify.domain.health import Judgement, Policy
+from wallarm_notify.domain.health import Decision, Policy
 from wallarm_notify.domain.retry import SCHEDULE
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Trigger
@@ -15,7 +15,7 @@ SOON: Final = SCHEDULE
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SimulatedDecision:
     """An integration that would have been switched off, and what became of it in fact.
 
     ``healed_at`` is when its first attempt after that succeeded, None: none did.
@@ -25,7 +25,7 @@ class Verdict:
     client_id: int
     name: str | None
     at: datetime
-    judgement: Judgement
+    decision: Decision
     healed_at: datetime | None
 
     @property
@@ -46,7 +46,7 @@ class Simulation:
     until: datetime
     integrations: int
     attempts: int
-    verdicts: Sequence[Verdict]
+    decisions: Sequence[SimulatedDecision]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,17 @@ from typing import Final
 from wallarm_notify.domain.errors import Refused
 
 LONGEST_NAME: Final = 200
-LONGEST_SAID: Final = 500
+LONGEST_TEXT: Final = 500
 
 _KEY_LENGTH: Final = 32
 _LONG_WORD: Final = re.compile(rf"[A-Za-z0-9]{{{_KEY_LENGTH},}}")
 _DIGIT: Final = re.compile(r"[0-9]")
 
 
-def check_said(what: str, text: str) -> None:
+def check_text(what: str, text: str) -> None:
     """Raise Refused where ``text``, given as ``what``, is too long, not printable or may be a key."""
-    if len(text) > LONGEST_SAID or not text.isprintable():
-        raise Refused(f"{what}: give at most {LONGEST_SAID} printable characters.")
+    if len(text) > LONGEST_TEXT or not text.isprintable():
+        raise Refused(f"{what}: give at most {LONGEST_TEXT} printable characters.")
     _check_no_key(what, text)
 
 

@@ -127,7 +127,7 @@ class ShownSetAside:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldOf:
+class FiringNotification:
     """A notification that a firing made, and its state."""
 
     notification_id: int
@@ -141,7 +141,7 @@ class ShownFiring:
 
     firing: Firing
     fired_at: datetime
-    notifications: Sequence[ToldOf]
+    notifications: Sequence[FiringNotification]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.entrypoints.hosts import UNKNOWN, KnownHosts
-from wallarm_notify.services.measure import Figures
+from wallarm_notify.services.measure import Measurements
 
 PREFIX = "wallarm_notify_"
 
@@ -20,7 +20,7 @@ PREFIX = "wallarm_notify_"
 class FiguresCollector(Collector):
     """Asks for the figures at every scrape; where the database is away only ``up`` is left."""
 
-    def __init__(self, figures: Callable[[], Figures]) -> None:
+    def __init__(self, figures: Callable[[], Measurements]) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
@@ -36,14 +36,14 @@ class FiguresCollector(Collector):
             yield from _of(figures)
 
 
-def registry_of(figures: Callable[[], Figures]) -> CollectorRegistry:
+def registry_of(figures: Callable[[], Measurements]) -> CollectorRegistry:
     """A registry with nothing but our metrics."""
     registry = CollectorRegistry()
     registry.register(FiguresCollector(figures))
     return registry
 
 
-def exposition(figures: Callable[[], Figures]) -> str:
+def exposition(figures: Callable[[], Measurements]) -> str:
     """The metrics as one page of text."""
     return generate_latest(registry_of(figures)).decode()
 
@@ -57,7 +57,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def __init__(
-        self, address: str, port: int, figures: Callable[[], Figures], hosts: KnownHosts
+        self, address: str, port: int, figures: Callable[[], Measurements], hosts: KnownHosts
     ) -> None:
         family, *_, place = socket.getaddrinfo(
             address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -83,7 +83,7 @@ class _Quiet(WSGIRequestHandler):
         """Requests are not logged."""
 
 
-def _of(figures: Figures) -> Iterator[Metric]:
+def _of(figures: Measurements) -> Iterator[Metric]:
     warnings = CounterMetricFamily(
         f"{PREFIX}failure_ratio_warnings",
         "Times that an integration's failure ratio rose over this many per cent.",

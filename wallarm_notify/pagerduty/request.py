@@ -50,7 +50,7 @@ def request_of(sending: Sending, settings: RequestSettings) -> Request:
 
     Raises ValueError for an event that is only counted, KeyError for a region that there is not.
     """
-    payload = sending.cargo
+    payload = sending.payload
     client = Client.of(
         payload.event.client_id,
         payload.client_name,

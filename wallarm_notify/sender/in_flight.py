@@ -53,7 +53,7 @@ class Dispatch:
     @classmethod
     def of(cls, sending: Sending, claim: Claim) -> "Dispatch":
         """Return the dispatch of what ``claim`` has claimed."""
-        client_id = sending.cargo.event.client_id
+        client_id = sending.payload.event.client_id
         return cls(sending, claim, sending.notification.integration_id, client_id, sending.slow)
 
 

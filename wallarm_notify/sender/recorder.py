@@ -148,7 +148,7 @@ class Recorder:
         dispatches = [response.tag for response in responses]
         slow = {d.integration_id for d in dispatches if d.is_slow}
         tokens = {
-            d.integration_id: d.sending.notification.lane_token
+            d.integration_id: d.sending.notification.bulkhead_token
             for d in dispatches
             if d.sending.slow
         }
@@ -191,7 +191,7 @@ def attempt_of(response: Response[Dispatch]) -> Attempt:
         notification_id=n.id,
         integration_id=n.integration_id,
         generation=sending.generation,
-        claim=n.claim,
+        fence=n.fence,
         run=n.run,
         number=sending.number,
         # The database's clock at the claim, and how far ours has moved since.

@@ -35,19 +35,19 @@ def own_event(client_id: int, event_type: str, *, at: datetime, told: Mapping[st
 def announce(
     tx: Transaction,
     events: Sequence[Event],
-    ring: timedelta,
+    grace: timedelta,
     *,
     but: int | None = None,
     also: Sequence[NewNotification] = (),
 ) -> list[Notification]:
     """Stores ``events`` of one client and tells its subscribers, integration ``but`` left out.
 
-    ``also`` are notifications of these events that come on top. Returns those to be sent: ring for
+    ``also`` are notifications of these events that come on top. Returns those to be sent: publish
     them after the commit. No trigger looks at events of ours.
     """
     integrations = [i for i in tx.subscribers_of({e.client_id for e in events}) if i.id != but]
     new = [
-        notification_of(e, i, tx.now, ring) for e in events for i in subscribers(e, integrations)
+        notification_of(e, i, tx.now, grace) for e in events for i in subscribers(e, integrations)
     ] + list(also)
     fan_out = [(e, sum(n.event_id == e.id for n in new)) for e in events]
     tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id))

@@ -44,7 +44,9 @@ def hold_back(
             waiting[c.notification.integration_id].append(c)
     if not waiting:
         return list(candidates), []
-    taken = tx.take_lanes({i: _token_to_come(first) for i, (first, *_) in waiting.items()}, lease)
+    taken = tx.take_bulkheads(
+        {i: _token_to_come(first) for i, (first, *_) in waiting.items()}, lease
+    )
     passes = {waiting[i][0].notification.id for i in taken}
     return (
         [c for c in candidates if not c.slow or c.notification.id in passes],
@@ -56,13 +58,13 @@ def free_unused(tx: Transaction, candidates: Iterable[Candidate[Notification]]) 
     """Free the bulkheads that ``candidates`` took, which are not sent after all."""
     tokens = {c.notification.integration_id: _token_to_come(c) for c in candidates if c.slow}
     if tokens:
-        tx.free_lanes(tokens)
+        tx.free_bulkheads(tokens)
 
 
 def _token_to_come(candidate: Candidate[Notification]) -> str:
     """Return what the bulkhead is held under by a notification that is about to be claimed."""
     n = candidate.notification
-    return replace(n, claim=n.claim + 1).lane_token
+    return replace(n, fence=n.fence + 1).bulkhead_token
 
 
 def free(
@@ -84,10 +86,10 @@ def free(
 
     def call(tx: Transaction) -> tuple[list[Notification], datetime]:
         if recovered:
-            tx.ring_soon(recovered)
+            tx.recheck_soon(recovered)
         return tx.waiting_behind(limits), tx.now
 
     # Two transactions: nobody may hold an integration while it waits for notifications.
-    ctx.store.transact(lambda tx: tx.free_lanes(tokens, recovered=recovered))
+    ctx.store.transact(lambda tx: tx.free_bulkheads(tokens, recovered=recovered))
     rows, now = ctx.store.transact(call)
     ctx.publisher.publish(messages(rows, now))

@@ -22,11 +22,17 @@ from wallarm_notify.domain.notification import (
     carried_on,
     claimed,
     ended,
-    parked,
-    waiting_for_turn,
+    held_back,
+    waiting_for_grant,
 )
 from wallarm_notify.domain.notification import put_back as given_back
-from wallarm_notify.domain.pacing import Asking, Turns, give_back, take_free_turns, take_turns
+from wallarm_notify.domain.rate_limit import (
+    GrantRequest,
+    Grants,
+    give_back,
+    take_free_grants,
+    take_grants,
+)
 from wallarm_notify.domain.sending import Claim, Sending
 from wallarm_notify.services.bulkheads import free_unused, hold_back
 from wallarm_notify.services.record import log_ends
@@ -66,8 +72,8 @@ def take(
     taken, reserved = claim_candidates(tx, passed, settings, may_wait=True)
     free_unused(tx, [c for c, _ in reserved])
     ends = _ended(found, now)
-    behind = [parked(c.notification, now) for c in (*found.unreadable, *held)]
-    later = [waiting_for_turn(c.notification, turn, settings.ring) for c, turn in reserved]
+    behind = [held_back(c.notification, now) for c in (*found.unreadable, *held)]
+    later = [waiting_for_grant(c.notification, grant, settings.grace) for c, grant in reserved]
     early, alone, moved = _carried_on(tx, found)
     tx.save([*ends, *behind, *later, *moved, *(t.notification for t in taken)])
     log_ends(ends)
@@ -120,16 +126,16 @@ class Taken(Generic[RowT]):
 
     candidate: Candidate[RowT]
     notification: RowT
-    turn: float | None
+    grant: float | None
 
     def sending(self, notification: Notification) -> Sending:
         """Return what is handed over, of a ``notification`` as it stands once that is stored."""
         c = self.candidate
-        if c.cargo.key is None or c.fingerprint is None:
+        if c.payload.key is None or c.fingerprint is None:
             raise ValueError(f"notification {notification.id} is claimed without a key")
-        generation = None if notification.last else c.generation
+        generation = None if notification.closing else c.generation
         return Sending(
-            notification, c.cargo, c.cargo.key, c.fingerprint, generation, c.slow, self.turn
+            notification, c.payload, c.payload.key, c.fingerprint, generation, c.slow, self.grant
         )
 
 
@@ -152,17 +158,17 @@ def claim_candidates(
     """
     granted: list[_Grant[RowT]] = [(c, None) for c in candidates]
     reserved: list[tuple[Candidate[RowT], datetime]] = []
-    if settings.pace_per_minute and candidates:
+    if settings.rate_limit_per_minute and candidates:
         by_key: dict[bytes, list[Candidate[RowT]]] = defaultdict(list)
         for c in candidates:
             if c.fingerprint is not None:
                 by_key[c.fingerprint].append(c)
         if may_wait:
-            granted, reserved = _grants(tx, by_key, settings.pace_per_minute)
+            granted, reserved = _grants(tx, by_key, settings.rate_limit_per_minute)
         else:
-            granted = _grants_at_hand(tx, by_key, settings.pace_per_minute)
+            granted = _grants_at_hand(tx, by_key, settings.rate_limit_per_minute)
     now, lease = tx.now, settings.lease
-    return [Taken(c, claimed(c.notification, now, lease), turn) for c, turn in granted], reserved
+    return [Taken(c, claimed(c.notification, now, lease), grant) for c, grant in granted], reserved
 
 
 def _grants(
@@ -171,19 +177,20 @@ def _grants(
     """Return those that have a grant now, with it, and the others with the time of the one reserved for each."""
     granted: list[_Grant[RowT]] = []
     reserved: list[tuple[Candidate[RowT], datetime]] = []
-    kept: dict[bytes, Turns] = {}
+    kept: dict[bytes, Grants] = {}
     now = tx.now.timestamp()
-    for key, turns in tx.turns(by_key).items():
+    for key, grants in tx.grants(by_key).items():
         requests = [
-            Asking(c.notification.severity, c.notification.due_at.timestamp()) for c in by_key[key]
+            GrantRequest(c.notification.severity, c.notification.due_at.timestamp())
+            for c in by_key[key]
         ]
-        answers, kept[key] = take_turns(turns, requests, limit=limit, now=now)
-        for c, turn in zip(by_key[key], answers, strict=True):
-            if turn is None:
+        answers, kept[key] = take_grants(grants, requests, limit=limit, now=now)
+        for c, grant in zip(by_key[key], answers, strict=True):
+            if grant is None:
                 granted.append((c, kept[key].sent[-1][0]))
             else:
-                reserved.append((c, datetime.fromtimestamp(turn, UTC)))
-    tx.save_turns(kept)
+                reserved.append((c, datetime.fromtimestamp(grant, UTC)))
+    tx.save_grants(kept)
     return granted, reserved
 
 
@@ -192,15 +199,15 @@ def _grants_at_hand(
 ) -> list[_Grant[RowT]]:
     """Return those that have a grant now that nobody waits for, by keys that nobody else has locked."""
     granted: list[_Grant[RowT]] = []
-    kept: dict[bytes, Turns] = {}
+    kept: dict[bytes, Grants] = {}
     now = tx.now.timestamp()
-    for key, turns in tx.turns_at_hand(by_key).items():
+    for key, grants in tx.grants_at_hand(by_key).items():
         requests = by_key[key]
-        number, after = take_free_turns(turns, len(requests), limit=limit, now=now)
+        number, after = take_free_grants(grants, len(requests), limit=limit, now=now)
         if number:
             kept[key] = after
             granted += [(c, after.sent[-1][0]) for c in requests[:number]]
-    tx.save_turns(kept)
+    tx.save_grants(kept)
     return granted
 
 
@@ -211,19 +218,21 @@ def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool
     """
 
     def work(tx: Transaction) -> tuple[list[Notification], datetime]:
-        held = {s.notification.id: s.notification.claim for s in sendings}
-        mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.claim == held[n.id]]
-        rows = [given_back(n, tx.now, ctx.settings.ring) for n in mine]
+        held = {s.notification.id: s.notification.fence for s in sendings}
+        mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.fence == held[n.id]]
+        rows = [given_back(n, tx.now, ctx.settings.grace) for n in mine]
         if behind_bulkhead:
-            rows = [parked(n, tx.now) for n in rows]
+            rows = [held_back(n, tx.now) for n in rows]
         tx.save(rows)
         kept = {n.id for n in rows}
         _give_grants_back(tx, [s for s in sendings if s.notification.id in kept], ctx.settings)
         return rows, tx.now
 
-    tokens = {s.notification.integration_id: s.notification.lane_token for s in sendings if s.slow}
+    tokens = {
+        s.notification.integration_id: s.notification.bulkhead_token for s in sendings if s.slow
+    }
     if tokens:
-        ctx.store.transact(lambda tx: tx.free_lanes(tokens))
+        ctx.store.transact(lambda tx: tx.free_bulkheads(tokens))
     # Last, for the same again would find nothing to enqueue.
     rows, now = ctx.store.transact(work)
     if behind_bulkhead:
@@ -235,10 +244,10 @@ def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool
 def _give_grants_back(
     tx: Transaction, sendings: Sequence[Sending], settings: ServiceSettings
 ) -> None:
-    unused = Counter((s.fingerprint, s.turn) for s in sendings if s.turn is not None)
-    if settings.pace_per_minute == 0 or not unused:
+    unused = Counter((s.fingerprint, s.grant) for s in sendings if s.grant is not None)
+    if settings.rate_limit_per_minute == 0 or not unused:
         return
-    turns = tx.turns({key for key, _ in unused})
-    for (key, turn), number in unused.items():
-        turns[key] = give_back(turns[key], number, granted=turn)
-    tx.save_turns(turns)
+    grants = tx.grants({key for key, _ in unused})
+    for (key, grant), number in unused.items():
+        grants[key] = give_back(grants[key], number, granted=grant)
+    tx.save_grants(grants)

@@ -23,9 +23,9 @@ class ServiceSettings:
     ``cloud`` is the client's Wallarm cloud where its record names none.
     """
 
-    ring: timedelta
+    grace: timedelta
     lease: timedelta
-    pace_per_minute: int
+    rate_limit_per_minute: int
     retry_time_scale: float
     rejected_per_day: int
     retention: timedelta

@@ -28,7 +28,7 @@ from wallarm_notify.domain.triggers.cells import (
 )
 from wallarm_notify.domain.triggers.condition import CONDITIONS_OF, Condition
 from wallarm_notify.domain.triggers.crossing import Crossing, Near, crossings
-from wallarm_notify.domain.triggers.firing import MOST_EVENTS_NAMED, Firing, fired, thing_of
+from wallarm_notify.domain.triggers.firing import MOST_EVENTS_NAMED, Firing, endpoint_of, fired
 from wallarm_notify.domain.triggers.trigger import Threshold, Trigger
 
 
@@ -57,7 +57,9 @@ class FiringQueries(Protocol):
         """Writes what was counted."""
         ...
 
-    def insert_things(self, things: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
+    def insert_rogue_endpoints(
+        self, endpoints: Collection[tuple[int, bytes]]
+    ) -> set[tuple[int, bytes]]:
         """Notes down rogue endpoints by trigger; those that were new."""
         ...
 
@@ -139,9 +141,9 @@ def _each(tx: FiringQueries, found: Sequence[Match]) -> list[Firing]:
     for m in found:
         if m.trigger.criteria.condition is Condition.ROGUE_API_DETECTED:
             for e in m.events:
-                first.setdefault((m.trigger.id, thing_of(e)), (m.trigger, e))
+                first.setdefault((m.trigger.id, endpoint_of(e)), (m.trigger, e))
     if first:
-        new = tx.insert_things(sorted(first))
+        new = tx.insert_rogue_endpoints(sorted(first))
         firings += [first[thing] for thing in sorted(new)]
     return [fired(t, e, count=1, window=None, event_ids=(e.id,)) for t, e in firings]
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.clock import set_back_by
-from wallarm_notify.domain.notification import LANE_PAUSE, RING_CAP
-from wallarm_notify.domain.pacing import moved_back
+from wallarm_notify.domain.notification import BULKHEAD_PAUSE, RECHECK_CAP
+from wallarm_notify.domain.rate_limit import moved_back
 
 if TYPE_CHECKING:
     from wallarm_notify.services.context import Context, ServiceSettings
@@ -43,7 +43,7 @@ def follow_clock(ctx: Context) -> int:
     if ctx.store.transact(lambda tx: tx.jumped_lately(STRAGGLE)):
         settings = ctx.settings
         moved += ctx.store.transact(
-            lambda tx: tx.mend_stragglers(lease=settings.lease, ring=settings.ring)
+            lambda tx: tx.mend_stragglers(lease=settings.lease, grace=settings.grace)
         )
     return moved
 
@@ -67,14 +67,14 @@ def _move_some(
     jump = tx.jump_to_mend()
     if jump is None:
         return None
-    turns = tx.turns_ahead(jump, SLICE)
-    if turns:
+    grants = tx.grants_ahead(jump, SLICE)
+    if grants:
         seconds = jump.back.total_seconds()
-        tx.save_turns({key: moved_back(of_key, seconds) for key, of_key in turns.items()})
+        tx.save_grants({key: moved_back(of_key, seconds) for key, of_key in grants.items()})
         return 0, upto
     # SWEEP's next look at what is due already is no further ahead than this.
-    grace = max(LANE_PAUSE, RING_CAP, settings.ring)
-    moved, reached = tx.move_along(jump, upto, SLICE, lease=settings.lease, ring=grace)
+    grace = max(BULKHEAD_PAUSE, RECHECK_CAP, settings.grace)
+    moved, reached = tx.move_along(jump, upto, SLICE, lease=settings.lease, grace=grace)
     if reached is None:
         tx.end_jump(jump)
         log.info("database.clock_followed", extra={"seconds": jump.back.total_seconds()})

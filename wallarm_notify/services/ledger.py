@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wallarm_notify.domain.ledger import Books, Ledger
+from wallarm_notify.domain.ledger import Figures, Ledger
 from wallarm_notify.domain.notification import State
 
 if TYPE_CHECKING:
     from wallarm_notify.store import Store
 
 
-def draw_up(store: Store) -> Ledger:
+def balance(store: Store) -> Ledger:
     """The ledger as it stands. Raises Unavailable."""
-    return judge(store.transact(lambda tx: tx.books()))
+    return judge(store.transact(lambda tx: tx.figures()))
 
 
-def judge(books: Books) -> Ledger:
+def judge(figures: Figures) -> Ledger:
     """Holds the figures of ``books`` against each other."""
-    counts = books.counts
+    counts = figures.counts
     pruned_states = {
         state: sum(
             n
@@ -29,7 +29,7 @@ def judge(books: Books) -> Ledger:
     }
     by_state = {
         state: pruned_states[state]
-        + sum(n for kind, n in books.notifications.items() if kind.endswith(f":{state}"))
+        + sum(n for kind, n in figures.notifications.items() if kind.endswith(f":{state}"))
         for state in State
     }
     ledger = Ledger(
@@ -46,12 +46,12 @@ def judge(books: Books) -> Ledger:
         ledger.unmatched,
         ledger.matched,
         by_state,
-        [*_sums(ledger), *_rows(books), *_origins(books), *_forgotten(books)],
+        [*_sums(ledger), *_rows(figures), *_origins(figures), *_forgotten(figures)],
         rejected_not_kept=counts.get("rejected_not_kept", 0),
         undecodable_not_kept=counts.get("undecodable_not_kept", 0),
-        undecodable=books.undecodable,
-        set_aside=books.set_aside,
-        ahead=books.ahead,
+        undecodable=figures.undecodable,
+        set_aside=figures.set_aside,
+        ahead=figures.ahead,
     )
 
 
@@ -67,31 +67,33 @@ def _sums(ledger: Ledger) -> list[str]:
     ]
 
 
-def _rows(books: Books) -> list[str]:
+def _rows(figures: Figures) -> list[str]:
     held = {
-        "rejected": books.rejected,
-        "unmatched": books.events_unmatched,
-        "matched": books.events_matched,
-        "fired": books.firings,
-        "ahead": books.ahead,
+        "rejected": figures.rejected,
+        "unmatched": figures.events_unmatched,
+        "matched": figures.events_matched,
+        "fired": figures.firings,
+        "ahead": figures.ahead,
     }
     findings = []
     for kind, rows in held.items():
-        counter = books.counts.get(kind, 0)
-        pruned = books.counts.get(f"pruned:{kind}", 0)
+        counter = figures.counts.get(kind, 0)
+        pruned = figures.counts.get(f"pruned:{kind}", 0)
         if counter != rows + pruned:
             findings.append(f"{kind}: {counter} counted, but {rows} rows and {pruned} pruned")
     return findings
 
 
-def _origins(books: Books) -> list[str]:
-    origins = {kind.split(":")[1] for kind in books.counts if kind.startswith("made:")}
-    origins |= {kind.split(":")[0] for kind in books.notifications}
+def _origins(figures: Figures) -> list[str]:
+    origins = {kind.split(":")[1] for kind in figures.counts if kind.startswith("made:")}
+    origins |= {kind.split(":")[0] for kind in figures.notifications}
     findings = []
     for origin in sorted(origins):
-        made = books.counts.get(f"made:{origin}", 0)
-        rows = sum(n for kind, n in books.notifications.items() if kind.startswith(f"{origin}:"))
-        pruned = sum(n for kind, n in books.counts.items() if kind.startswith(f"pruned:{origin}:"))
+        made = figures.counts.get(f"made:{origin}", 0)
+        rows = sum(n for kind, n in figures.notifications.items() if kind.startswith(f"{origin}:"))
+        pruned = sum(
+            n for kind, n in figures.counts.items() if kind.startswith(f"pruned:{origin}:")
+        )
         if made != rows + pruned:
             findings.append(
                 f"notifications of origin {origin}: {made} made, but {rows} rows and {pruned} pruned"
@@ -99,24 +101,27 @@ def _origins(books: Books) -> list[str]:
     return findings
 
 
-def _forgotten(books: Books) -> list[str]:
+def _forgotten(figures: Figures) -> list[str]:
     checks = (
-        (books.fan_out_wrong, "events whose notifications are not as many as routing noted down"),
-        (books.without_event, "notifications without their event"),
-        (books.without_firing, "notifications of a trigger without their firing"),
-        (books.open_without_ring, "open notifications without ring_at: nobody would look for them"),
+        (figures.fan_out_wrong, "events whose notifications are not as many as routing noted down"),
+        (figures.without_event, "notifications without their event"),
+        (figures.without_firing, "notifications of a trigger without their firing"),
         (
-            books.ring_long_past,
+            figures.open_without_recheck,
+            "open notifications without recheck_at: nobody would look for them",
+        ),
+        (
+            figures.recheck_long_past,
             "open notifications overdue for 5 minutes: workers are behind, or nobody sweeps",
         ),
         (
-            books.ahead_long_due,
+            figures.ahead_long_due,
             "events kept apart whose time has come for 5 minutes: nobody takes them in",
         ),
-        (books.leases_long_dead, "claims whose lease ended over 5 minutes ago"),
-        (books.ended_with_ring, "ended notifications that are still rung for"),
-        (books.attempts_without_notification, "attempts without their notification"),
-        (books.attempts_short, "notifications with fewer attempts recorded than made"),
-        (books.counters_wrong, "minutes of the last hour whose counters are not their attempts"),
+        (figures.leases_long_dead, "claims whose lease ended over 5 minutes ago"),
+        (figures.ended_with_recheck, "ended notifications that are still to be rechecked"),
+        (figures.attempts_without_notification, "attempts without their notification"),
+        (figures.attempts_short, "notifications with fewer attempts recorded than made"),
+        (figures.counters_wrong, "minutes of the last hour whose counters are not their attempts"),
     )
     return [f"{number} {what}" for number, what in checks if number]

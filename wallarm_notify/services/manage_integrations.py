@@ -16,7 +16,7 @@ from wallarm_notify.domain.integration import (
     Unsent,
     default_name,
 )
-from wallarm_notify.domain.text import check_name, check_said
+from wallarm_notify.domain.text import check_name, check_text
 from wallarm_notify.services.announce import announce
 from wallarm_notify.services.manage_triggers import updated_event
 from wallarm_notify.services.switch_off import SwitchingOff
@@ -40,17 +40,17 @@ class Management:
     def __init__(
         self,
         store: Store,
-        doorbell: Publisher,
+        publisher: Publisher,
         *,
-        ring: timedelta,
+        grace: timedelta,
     ) -> None:
         self._store = store
-        self._ring = ring
-        self._off = SwitchingOff(store, doorbell, ring=ring)
+        self._grace = grace
+        self._off = SwitchingOff(store, publisher, grace=grace)
 
     def create(self, draft: Draft, key: IntegrationKey) -> Integration:
         """Stores a new integration; its ``warnings`` tell what may surprise. Raises Refused, Unavailable."""
-        check_said("user", draft.user)
+        check_text("user", draft.user)
         if draft.name is not None:
             check_name(draft.name)
 
@@ -103,8 +103,8 @@ class Management:
 
     def disable(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
         """Switches off; tells the client's subscribers, this one last. Raises Refused, Unavailable."""
-        check_said("user", user)
-        check_said("reason", reason)
+        check_text("user", user)
+        check_text("reason", reason)
 
         def work(tx: Transaction) -> tuple[Stored, list[Notification], datetime]:
             stored = _locked(tx, integration_id)
@@ -120,8 +120,8 @@ class Management:
 
     def delete(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
         """Deletes with all configuration; cannot be undone. Raises Refused, Unavailable."""
-        check_said("user", user)
-        check_said("reason", reason)
+        check_text("user", user)
+        check_text("reason", reason)
 
         def work(tx: Transaction) -> _Deleted:
             stored = _locked(tx, integration_id)
@@ -132,8 +132,8 @@ class Management:
                 tx, stored, "integration.deleted", reason=reason, actor={"name": user}
             )
             lost = [self._lost(t, integration_id, user, tx.now) for t in losing]
-            further = announce(tx, lost, self._ring, but=integration_id) if lost else []
-            needs_key = any(n.integration_id == stored.id for n in told) or tx.has_open_last(
+            further = announce(tx, lost, self._grace, but=integration_id) if lost else []
+            needs_key = any(n.integration_id == stored.id for n in told) or tx.has_open_closing(
                 stored.id
             )
             tx.erase_integration(integration_id, keep_key=needs_key)

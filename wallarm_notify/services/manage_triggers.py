@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.text import LONGEST_NAME, check_name, check_said
+from wallarm_notify.domain.text import LONGEST_NAME, check_name, check_text
 from wallarm_notify.domain.triggers.trigger import (
     Trigger,
     TriggerChange,
@@ -40,18 +40,18 @@ class TriggerManagement:
     def __init__(
         self,
         store: Store,
-        doorbell: Publisher,
+        publisher: Publisher,
         *,
-        ring: timedelta,
+        grace: timedelta,
     ) -> None:
         self._store = store
-        self._doorbell = doorbell
-        self._ring = ring
+        self._publisher = publisher
+        self._grace = grace
 
     def create(self, draft: TriggerDraft) -> Trigger:
         """Stores a new trigger. Raises Refused, Unavailable."""
-        check_said("user", draft.user)
-        check_said("comment", draft.comment)
+        check_text("user", draft.user)
+        check_text("comment", draft.comment)
         if draft.name is not None:
             check_name(draft.name)
 
@@ -66,8 +66,8 @@ class TriggerManagement:
 
     def update(self, trigger_id: int, change: TriggerChange, *, user: str) -> Trigger:
         """Changes a trigger; other criteria start counting afresh. Raises Refused, Unavailable."""
-        check_said("user", user)
-        check_said("comment", change.comment or "")
+        check_text("user", user)
+        check_text("comment", change.comment or "")
         if change.name is not None:
             check_name(change.name)
 
@@ -91,7 +91,7 @@ class TriggerManagement:
 
     def duplicate(self, trigger_id: int, *, user: str, name: str | None = None) -> Trigger:
         """Stores a copy that counts for itself. Raises Refused, Unavailable."""
-        check_said("user", user)
+        check_text("user", user)
         if name is not None:
             check_name(name)
 
@@ -113,7 +113,7 @@ class TriggerManagement:
 
     def delete(self, trigger_id: int, *, user: str) -> Trigger:
         """Deletes it, for ever; what it fired already is sent. Raises Refused, Unavailable."""
-        check_said("user", user)
+        check_text("user", user)
 
         def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
             trigger = there_is(trigger_id, tx.lock_trigger(trigger_id))
@@ -123,7 +123,7 @@ class TriggerManagement:
         return self._do(work)
 
     def _switch(self, trigger_id: int, user: str, *, enabled: bool) -> Trigger:
-        check_said("user", user)
+        check_text("user", user)
 
         def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
             before = there_is(trigger_id, tx.lock_trigger(trigger_id))
@@ -155,11 +155,11 @@ class TriggerManagement:
 
         def announcing(tx: Transaction) -> tuple[Trigger, list[Notification], datetime]:
             trigger, events = work(tx)
-            told = announce(tx, events, self._ring) if events else []
+            told = announce(tx, events, self._grace) if events else []
             return trigger, told, tx.now
 
         trigger, told, now = self._store.transact(announcing)
-        self._doorbell.publish(messages(told, now))
+        self._publisher.publish(messages(told, now))
         return trigger
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Measurements:
     """``warnings`` by their level in per cent, ``auto_disabled`` and ``fired`` only grow; the rest is as it stands."""
 
     warnings: Mapping[int, int]
@@ -27,12 +27,12 @@ class Figures:
     outage: bool
 
 
-def measure(store: Store) -> Figures:
+def measure(store: Store) -> Measurements:
     """The figures as they stand. Raises Unavailable."""
 
-    def work(tx: Transaction) -> Figures:
+    def work(tx: Transaction) -> Measurements:
         counts, switches = tx.running_counts(), tx.integrations_by_switch()
-        return Figures(
+        return Measurements(
             warnings={level: counts.get(warning_kind(level), 0) for level in WARNINGS},
             auto_disabled=counts.get(AUTO_DISABLED, 0),
             fired=counts.get(FIRED, 0),

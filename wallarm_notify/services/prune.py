@@ -98,7 +98,7 @@ def _kinds(settings: ServiceSettings) -> dict[str, tuple[Slice, int]]:
         "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
         "health": (lambda tx: (tx.prune_health(window, retention, CELL_SLICE), {}), CELL_SLICE),
         "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
-        "things": (lambda tx: (tx.prune_things(SLICE), {}), SLICE),
+        "things": (lambda tx: (tx.prune_rogue_endpoints(SLICE), {}), SLICE),
         "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
     }
 

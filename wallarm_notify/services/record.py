@@ -58,9 +58,9 @@ def follow_up(
 
     ``slow`` and ``tokens``: see ``bulkheads.free``. The same again is harmless.
     """
-    ended_last = {n.integration_id for n in done.changed if n.last and not n.is_open}
-    if ended_last:
-        ctx.store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_last)))
+    ended_closing = {n.integration_id for n in done.changed if n.closing and not n.is_open}
+    if ended_closing:
+        ctx.store.transact(lambda tx: tx.wipe_ended_keys(sorted(ended_closing)))
     if slow:
         free(ctx, attempts, slow, tokens or {})
 
@@ -72,22 +72,22 @@ def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSe
     stored = tx.insert_attempts(attempts)
     new = []
     changed = dict(rows)
-    for a in sorted(attempts, key=lambda a: a.claim):
+    for a in sorted(attempts, key=lambda a: a.fence):
         n = changed.get(a.notification_id)
-        if n is None or (a.notification_id, a.claim) not in stored:
+        if n is None or (a.notification_id, a.fence) not in stored:
             continue
-        stored.discard((a.notification_id, a.claim))
+        stored.discard((a.notification_id, a.fence))
         new.append(a)
         outcome = outcome_of(
-            a.answer, number=a.number, last=n.last, scale=settings.retry_time_scale
+            a.answer, number=a.number, closing=n.closing, scale=settings.retry_time_scale
         )
         changed[n.id] = recorded(
             n,
             outcome,
-            current=n.claim == a.claim,
+            current=n.fence == a.fence,
             answered_at=a.answered_at,
             now=tx.now,
-            ring=settings.ring,
+            grace=settings.grace,
         )
     different = tuple(n for i, n in changed.items() if n is not rows[i])
     tx.save(different)

@@ -22,10 +22,10 @@ SLICE: Final = 500
 class Replay:
     """The same notifications, the same dedup keys, one run more; old attempts stay."""
 
-    def __init__(self, store: Store, doorbell: Publisher, *, ring: timedelta) -> None:
+    def __init__(self, store: Store, publisher: Publisher, *, grace: timedelta) -> None:
         self._store = store
-        self._doorbell = doorbell
-        self._ring = ring
+        self._publisher = publisher
+        self._grace = grace
 
     def by_id(self, ids: Sequence[int]) -> int:
         """Replays these, all or none; how many. Raises NotFound, Refused, Unavailable."""
@@ -40,7 +40,7 @@ class Replay:
                 _refuse_unfit(n, switches)
             return self._replay(tx, rows, switches), tx.now
 
-        return self._ring_for(*self._store.transact(work))
+        return self._publish_for(*self._store.transact(work))
 
     def count(self, wanted: Wanted) -> int:
         """How many notifications ``wanted`` means. Raises Refused, Unavailable."""
@@ -65,7 +65,7 @@ class Replay:
             return self._replay(tx, rows, switches), tx.now, ids
 
         rows, now, ids = self._store.transact(work)
-        return self._ring_for(rows, now), ids[-1] if len(ids) == SLICE else None
+        return self._publish_for(rows, now), ids[-1] if len(ids) == SLICE else None
 
     def _replay(
         self,
@@ -73,12 +73,12 @@ class Replay:
         rows: Sequence[Notification],
         switches: Mapping[int, tuple[bool, int]],
     ) -> list[Notification]:
-        again = [replayed(n, switches[n.integration_id][1], tx.now, self._ring) for n in rows]
+        again = [replayed(n, switches[n.integration_id][1], tx.now, self._grace) for n in rows]
         tx.save(again)
         return again
 
-    def _ring_for(self, rows: Sequence[Notification], now: datetime) -> int:
-        self._doorbell.publish(messages(rows, now))
+    def _publish_for(self, rows: Sequence[Notification], now: datetime) -> int:
+        self._publisher.publish(messages(rows, now))
         return len(rows)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
-from wallarm_notify.domain.evidence import Crossing, Details, Suspect, SwitchOff
+from wallarm_notify.domain.evidence import Crossing, Details, ReviewCandidate, SwitchOff
 from wallarm_notify.domain.health import (
-    Judgement,
+    Decision,
     Policy,
     Window,
-    judge,
+    evaluate,
     ratio_of,
 )
 from wallarm_notify.domain.outage import (
@@ -50,7 +50,7 @@ AUTO_DISABLED: Final = "auto_disabled"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Evidence:
     """What an integration is judged by at one moment."""
 
     window: Window
@@ -59,9 +59,9 @@ class Case:
     details: Details
 
     @property
-    def judgement(self) -> Judgement:
+    def decision(self) -> Decision:
         """The rule's word."""
-        return judge(self.window, self.policy)
+        return evaluate(self.window, self.policy)
 
     @property
     def evidence(self) -> EvidenceDocument:
@@ -104,16 +104,16 @@ class Review:
     def __init__(
         self,
         store: Store,
-        doorbell: Publisher,
+        publisher: Publisher,
         *,
         policy: Policy,
-        ring: timedelta,
+        grace: timedelta,
         interval: timedelta,
     ) -> None:
         self._store = store
         self._policy = policy
         self._interval = interval
-        self._off = SwitchingOff(store, doorbell, ring=ring)
+        self._off = SwitchingOff(store, publisher, grace=grace)
 
     def run(self) -> Reviewed:
         """One run; ends at once where another began a moment ago. Raises NotifyError."""
@@ -121,8 +121,8 @@ class Review:
             return Reviewed(ran=False)
         down = self._look_for_outages()
         found = [
-            (suspect, judge(suspect.window, self._policy))
-            for suspect in self._store.transact(lambda tx: tx.survey(self._policy))
+            (candidate, evaluate(candidate.window, self._policy))
+            for candidate in self._store.transact(lambda tx: tx.survey(self._policy))
         ]
         try:
             disabled = self._disable_all([s for s, j in found if j.disables])
@@ -153,7 +153,7 @@ class Review:
                 _say_outage(region, hour, on=on)
         return tuple(region for region, _, on, _ in found if on)
 
-    def _warn(self, found: Sequence[tuple[Suspect, Judgement]]) -> int:
+    def _warn(self, found: Sequence[tuple[ReviewCandidate, Decision]]) -> int:
         """Gives each warning once for each crossing; how many."""
         moves = {
             s.integration_id: (Crossing(s.integration_id, s.generation, s.warned, now), j)
@@ -171,16 +171,16 @@ class Review:
 
         warnings = 0
         for i in sorted(self._store.transact(work)):
-            crossing, judgement = moves[i]
+            crossing, decision = moves[i]
             for level in crossing.levels:
                 warnings += 1
                 log.warning(
                     "integration.failing",
-                    extra={"integration": i, "level": level, **_figures(judgement)},
+                    extra={"integration": i, "level": level, **_figures(decision)},
                 )
         return warnings
 
-    def _disable_all(self, suspects: Sequence[Suspect]) -> tuple[int, ...]:
+    def _disable_all(self, candidates: Sequence[ReviewCandidate]) -> tuple[int, ...]:
         """Switches them off, each by itself: one that cannot be keeps no other from it.
 
         Raises Unavailable where the database did not do its part some times in a row.
@@ -188,37 +188,39 @@ class Review:
         told: dict[int, set[int]] = {}
         failures = 0
         try:
-            for suspect in suspects:
+            for candidate in candidates:
                 try:
-                    others = self._disable(suspect)
+                    others = self._disable(candidate)
                     failures = 0
                 except NotifyError as error:
                     failures += isinstance(error, Unavailable)
-                    said = {"integration": suspect.integration_id, "error": str(error)}
+                    said = {"integration": candidate.integration_id, "error": str(error)}
                     log.error("review.not_disabled", extra=said)  # noqa: TRY400 - it says all
                     if failures == FAILURES_IN_A_ROW:
                         raise
                     continue
                 if others is not None:
-                    told[suspect.integration_id] = others
+                    told[candidate.integration_id] = others
         finally:
             for integration, others in told.items():
                 # One that was switched off in the same run is sent nothing of another.
                 if not others - told.keys():
-                    log.error("integration.nobody_else_told", extra={"integration": integration})
+                    log.error(
+                        "integration.nobody_else_notified", extra={"integration": integration}
+                    )
         return tuple(told)
 
-    def _disable(self, suspect: Suspect) -> set[int] | None:
+    def _disable(self, candidate: ReviewCandidate) -> set[int] | None:
         """Switches off and says so; the other integrations told, None where it stands otherwise by now."""
-        case = self._case_against(suspect)
+        evidence = self._evidence_against(candidate)
         off = None
-        if case is not None:
-            off = self._store.transact(lambda tx: self._switch_off(tx, suspect, case))
-        if off is None or case is None:
+        if evidence is not None:
+            off = self._store.transact(lambda tx: self._switch_off(tx, candidate, evidence))
+        if off is None or evidence is None:
             return None
         stored, told, now = off
         fields = {"integration": stored.id, "client": stored.client_id}
-        log.warning("integration.auto_disabled", extra={**fields, **_figures(case.judgement)})
+        log.warning("integration.auto_disabled", extra={**fields, **_figures(evidence.decision)})
         try:
             self._off.finish(stored, told, now)
         except NotifyError as error:
@@ -226,48 +228,50 @@ class Review:
             log.warning("review.left_to_sweep", extra={**fields, "error": str(error)})
         return {n.integration_id for n in told} - {stored.id}
 
-    def _case_against(self, suspect: Suspect) -> Case | None:
+    def _evidence_against(self, candidate: ReviewCandidate) -> Evidence | None:
         """What it is judged by, all of one moment; None where it is not to be switched off any more."""
 
-        def work(tx: Transaction) -> Case | None:
+        def work(tx: Transaction) -> Evidence | None:
             tx.read_one_snapshot()
-            found = tx.suspect(suspect.integration_id, suspect.generation, self._policy)
+            found = tx.candidate(candidate.integration_id, candidate.generation, self._policy)
             if found is None:
                 return None
-            details = details_of(tx, suspect.integration_id, self._policy, tx.now)
-            return Case(found.window, self._policy, tx.now, details)
+            details = details_of(tx, candidate.integration_id, self._policy, tx.now)
+            return Evidence(found.window, self._policy, tx.now, details)
 
         try:
-            case = self._store.transact(work)
+            evidence = self._store.transact(work)
         except TooMuch as error:
             # So many attempts that nobody can list them: the counters decide alone.
-            extra = {"integration": suspect.integration_id, "error": str(error)}
+            extra = {"integration": candidate.integration_id, "error": str(error)}
             log.warning("review.without_details", extra=extra)
             now = self._store.transact(lambda tx: tx.now)
-            case = Case(suspect.window, self._policy, now, Details())
-        return case if case is not None and case.judgement.disables else None
+            evidence = Evidence(candidate.window, self._policy, now, Details())
+        return evidence if evidence is not None and evidence.decision.disables else None
 
     def _switch_off(
-        self, tx: Transaction, suspect: Suspect, case: Case
+        self, tx: Transaction, candidate: ReviewCandidate, evidence: Evidence
     ) -> tuple[Stored, list[Notification], datetime] | None:
         """The small transaction (engine 12): under the integration's lock all is looked at again (engine 13)."""
-        stored = tx.lock_integration(suspect.integration_id)
-        again = tx.suspect(suspect.integration_id, suspect.generation, self._policy)
-        if stored is None or again is None or not judge(again.window, self._policy).disables:
+        stored = tx.lock_integration(candidate.integration_id)
+        again = tx.candidate(candidate.integration_id, candidate.generation, self._policy)
+        if stored is None or again is None or not evaluate(again.window, self._policy).disables:
             return None
-        judgement, last_error = case.judgement, case.last_error
-        tx.switch_off(stored.id, by=BY, reason=_reason(judgement, self._policy, last_error))
+        decision, last_error = evidence.decision, evidence.last_error
+        tx.switch_off(stored.id, by=BY, reason=_reason(decision, self._policy, last_error))
         tx.keep_switch_off(
-            SwitchOff(stored.id, stored.generation, policy_document(self._policy), case.evidence)
+            SwitchOff(
+                stored.id, stored.generation, policy_document(self._policy), evidence.evidence
+            )
         )
         told = self._off.tell(
             tx,
             stored,
             "integration.auto_disabled",
-            reason=_reason(judgement, self._policy, None),
-            failure_ratio=ratio_of(judgement),
-            attempts=judgement.counts.attempts,
-            failed=judgement.counts.failed,
+            reason=_reason(decision, self._policy, None),
+            failure_ratio=ratio_of(decision),
+            attempts=decision.counts.attempts,
+            failed=decision.counts.failed,
             last_error=last_error,
         )
         tx.count({AUTO_DISABLED: 1})
@@ -294,18 +298,18 @@ def _say_outage(region: str, hour: Outage, *, on: bool) -> None:
     log.warning("pagerduty.outage_over", extra=fields)
 
 
-def _figures(judgement: Judgement) -> dict[str, object]:
-    counts = judgement.counts
+def _figures(decision: Decision) -> dict[str, object]:
+    counts = decision.counts
     return {
-        "ratio": ratio_of(judgement),
+        "ratio": ratio_of(decision),
         "attempts": counts.attempts,
         "failed": counts.failed,
-        "left_out": judgement.left_out,
+        "left_out": decision.left_out,
     }
 
 
-def _reason(judgement: Judgement, policy: Policy, last_error: str | None) -> str:
-    counts = judgement.counts
+def _reason(decision: Decision, policy: Policy, last_error: str | None) -> str:
+    counts = decision.counts
     share = 100 * 100 * counts.failed // max(counts.attempts, 1) / 100
     text = (
         f"{counts.failed} of {counts.attempts} attempts within "

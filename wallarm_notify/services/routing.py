@@ -42,7 +42,7 @@ A transaction of thousands takes seconds, and claims none: the others are not to
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What became of a call: counts, what is sent by this process, and what is to be rung for."""
+    """What became of a call: counts, what is sent by this process, and what is to be published."""
 
     now: datetime
     matched: int = 0
@@ -126,7 +126,7 @@ def route(
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
     firings = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
     _check_work(arrived.accepted, _made_of(new, firings))
-    made = _made(tx, new, firings, now, settings.ring)
+    made = _made(tx, new, firings, now, settings.grace)
     stored = store(tx, made, settings, room or {}, ctx.clock() - began)
     # Late, for the day's number is everybody's who has something to reject, and locked until the commit.
     refused = [*ahead.refused, *(conflict(e, canonical(e.body)) for e in new.conflicts)]
@@ -319,21 +319,23 @@ def _made_of(new: _New, firings: Iterable[Firing]) -> Counter[UUID]:
 
 
 def _made(
-    tx: Transaction, new: _New, firings: Sequence[Firing], now: datetime, ring: timedelta
+    tx: Transaction, new: _New, firings: Sequence[Firing], now: datetime, grace: timedelta
 ) -> list[Made]:
     """Return what is to be stored; those of firings are added to the fan-out of their events."""
     event_of = {e.id: e for e in new.events}
     made = [
-        Made(notification_of(e, i, now, ring), e) for e in new.events for i in new.subscribers[e.id]
+        Made(notification_of(e, i, now, grace), e)
+        for e in new.events
+        for i in new.subscribers[e.id]
     ]
-    of_firings = [Made(n, event_of[f.event_id], f) for f, n in _of_firings(tx, firings, now, ring)]
+    of_firings = [Made(n, event_of[f.event_id], f) for f, n in _of_firings(tx, firings, now, grace)]
     if of_firings:
         tx.add_fan_out(Counter(m.event.id for m in of_firings))
     return made + of_firings
 
 
 def notification_of(
-    event: Event, integration: Subscriber, now: datetime, ring: timedelta
+    event: Event, integration: Subscriber, now: datetime, grace: timedelta
 ) -> NewNotification:
     """Return the notification of ``event`` to an integration that subscribes to it."""
     return fresh(
@@ -344,12 +346,12 @@ def notification_of(
         disablings=integration.disablings,
         skipped=not integration.enabled,
         now=now,
-        ring=ring,
+        grace=grace,
     )
 
 
 def _of_firings(
-    tx: Transaction, firings: Sequence[Firing], now: datetime, ring: timedelta
+    tx: Transaction, firings: Sequence[Firing], now: datetime, grace: timedelta
 ) -> list[tuple[Firing, NewNotification]]:
     """Return one for each integration that a firing's trigger names and that is still there."""
     named = {i for f in firings for i in f.integration_ids}
@@ -367,7 +369,7 @@ def _of_firings(
                 disablings=i.disablings,
                 skipped=not i.enabled,
                 now=now,
-                ring=ring,
+                grace=grace,
             ),
         )
         for f in firings

@@ -64,7 +64,7 @@ class Testing:
     def _target(self, tx: Transaction, client_id: int, region: str, key: IntegrationKey) -> Target:
         name, cloud, partner = tx.client(client_id)
         client = Client.of(client_id, name, cloud, partner, default_cloud=self._default_cloud)
-        tx.note_turns(key, len(self._alerts(client, tx.now)))
+        tx.note_grants(key, len(self._alerts(client, tx.now)))
         return Target(client, region, key, tx.now)
 
     def _test(self, target: Target) -> list[Tested]:

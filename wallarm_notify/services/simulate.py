@@ -12,10 +12,10 @@ from wallarm_notify.domain.health import (
     NUMBERS,
     Cell,
     Counts,
-    Judgement,
+    Decision,
     Policy,
     Window,
-    judge,
+    evaluate,
     minute_of,
 )
 from wallarm_notify.domain.outage import (
@@ -26,7 +26,7 @@ from wallarm_notify.domain.outage import (
     is_in_outage,
     small_outage,
 )
-from wallarm_notify.domain.simulation import Simulation, Verdict
+from wallarm_notify.domain.simulation import SimulatedDecision, Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -203,7 +203,7 @@ class Replayed:
                 if self._place_of(i).region in news:
                     window.excuse(now - OUTAGE_WINDOW)
 
-    def review(self, now: datetime) -> list[tuple[int, int, Judgement]]:
+    def review(self, now: datetime) -> list[tuple[int, int, Decision]]:
         """Who is switched off at ``now``, a whole minute: integration, generation, judgement."""
         self.look_for_outages(now)
         start = self._policy.window_from(now)
@@ -214,11 +214,11 @@ class Replayed:
             if not window.has_failures:
                 del self._failing[i]
             elif window.may_be_off(self._policy, outage=down):
-                judgement = judge(window.window(outage=down), self._policy)
-                if judgement.disables:
+                decision = evaluate(window.window(outage=down), self._policy)
+                if decision.disables:
                     window.off = True
                     del self._failing[i]
-                    off.append((i, window.generation, judgement))
+                    off.append((i, window.generation, decision))
         return off
 
     def _place_of(self, integration_id: int) -> Place:
@@ -241,7 +241,7 @@ def simulate(
     since = minute_of(since)
     replayed, attempts = Replayed(policy, store.transact(lambda tx: tx.places())), 0
     integrations: set[int] = set()
-    off: list[tuple[datetime, int, int, Judgement]] = []
+    off: list[tuple[datetime, int, int, Decision]] = []
     begin = start = since - policy.window - OUTAGE_WINDOW
     step = SLICE
     while start < until:
@@ -263,18 +263,20 @@ def simulate(
             else:
                 replayed.look_for_outages(start)
         progress((start - begin) / (until - begin))
-    verdicts = _verdicts(store, off)
-    return Simulation(policy, since, until, len(integrations), attempts, verdicts)
+    decisions = _simulated(store, off)
+    return Simulation(policy, since, until, len(integrations), attempts, decisions)
 
 
 def _reading(start: datetime, end: datetime) -> Callable[[Transaction], list[tuple[Cell, Counts]]]:
     return lambda tx: tx.minutes_of_attempts(start, end)
 
 
-def _verdicts(store: Store, off: Sequence[tuple[datetime, int, int, Judgement]]) -> list[Verdict]:
+def _simulated(
+    store: Store, off: Sequence[tuple[datetime, int, int, Decision]]
+) -> list[SimulatedDecision]:
     asked = [(i, generation, at) for at, i, generation, _ in off]
     healed = store.transact(lambda tx: tx.healed_at(asked)) if asked else ()
     return [
-        Verdict(i, client, name, at, judgement, healed_at)
-        for (at, i, _, judgement), (client, name, healed_at) in zip(off, healed, strict=True)
+        SimulatedDecision(i, client, name, at, decision, healed_at)
+        for (at, i, _, decision), (client, name, healed_at) in zip(off, healed, strict=True)
     ]

@@ -91,7 +91,7 @@ class _Memory:
     _counts: dict[int, int] = field(default_factory=dict)
     _fired: list[int] = field(default_factory=list)
     _ids: dict[int, list[UUID]] = field(default_factory=lambda: defaultdict(list))
-    _things: set[tuple[int, bytes]] = field(default_factory=set)
+    _endpoints: set[tuple[int, bytes]] = field(default_factory=set)
 
     def triggers_of(
         self, _client_ids: Collection[int], _conditions: Collection[Condition]
@@ -129,9 +129,11 @@ class _Memory:
             if change.fired:
                 insort(self._fired, change.cell)
 
-    def insert_things(self, things: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
-        new = set(things) - self._things
-        self._things |= new
+    def insert_rogue_endpoints(
+        self, endpoints: Collection[tuple[int, bytes]]
+    ) -> set[tuple[int, bytes]]:
+        new = set(endpoints) - self._endpoints
+        self._endpoints |= new
         return new
 
     def insert_firings(self, firings: Sequence[Firing]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotifyError
-from wallarm_notify.domain.notification import Notification, State, ended, rung
+from wallarm_notify.domain.notification import Notification, State, ended, rechecked
 from wallarm_notify.domain.overdue import is_long_overdue, shares_of
 from wallarm_notify.domain.words import counted
 from wallarm_notify.services.follow_clock import follow_clock
@@ -27,19 +27,19 @@ ROUNDS: Final = 5
 """So many transactions a run makes at the most; the next run goes on."""
 
 LONG_QUEUE: Final = 50
-"""A queue with so many messages is merely slow: only what is long overdue is rung for, a few at a time."""
+"""A queue with so many messages is merely slow: only what is long overdue is published, a few at a time."""
 
 CANCEL_SLICE: Final = 500
 
 FORGET_EVERY: Final = timedelta(hours=1)
-"""How often the turns of keys are looked through that nobody has any more."""
+"""How often the grants of keys are looked through that nobody has any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What a run did."""
 
-    rung: int = 0
+    published: int = 0
     cancelled: int = 0
     ran: bool = True
 
@@ -48,7 +48,7 @@ class Swept:
         """For people, and for Flower."""
         if not self.ran:
             return "another run was there first"
-        return f"{counted(self.rung, 'notification')} rung for, {self.cancelled} cancelled"
+        return f"{counted(self.published, 'notification')} published, {self.cancelled} cancelled"
 
 
 def sweep(ctx: Context) -> Swept:
@@ -62,8 +62,8 @@ def sweep(ctx: Context) -> Swept:
     _do_beside(follow_clock, ctx)
     cancelled = cancel_left_behind(ctx)
     ctx.store.transact(lambda tx: tx.wipe_ended_keys())
-    if ctx.store.transact(lambda tx: tx.may_run("forget_turns", FORGET_EVERY)):
-        ctx.store.transact(lambda tx: tx.forget_turns())
+    if ctx.store.transact(lambda tx: tx.may_run("forget_grants", FORGET_EVERY)):
+        ctx.store.transact(lambda tx: tx.forget_grants())
     rechecked = 0
     for round_ in range(ROUNDS):
         done = recheck(ctx, again=round_ > 0)
@@ -85,12 +85,12 @@ def recheck(ctx: Context, *, again: bool = False) -> int:
     def work(tx: Transaction) -> tuple[list[Notification], datetime]:
         run = int(tx.now.timestamp() / settings.sweep_interval.total_seconds())
         shares = shares_of(
-            tx.backlogs(), room, now=tx.now, ring=settings.ring, run=run, again=again
+            tx.backlogs(), room, now=tx.now, grace=settings.grace, run=run, again=again
         )
         rows = [
-            rung(n, tx.now, settings.ring)
+            rechecked(n, tx.now, settings.grace)
             for n in (tx.overdue(shares) if shares else ())
-            if room[n.attempts_made == 0] or _is_long_overdue(n, tx.now, settings.ring)
+            if room[n.attempts_made == 0] or _is_long_overdue(n, tx.now, settings.grace)
         ]
         tx.save(rows)
         return rows, tx.now
@@ -101,7 +101,7 @@ def recheck(ctx: Context, *, again: bool = False) -> int:
 
 
 def _is_long_overdue(n: Notification, now: datetime, grace: timedelta) -> bool:
-    return n.ring_at is not None and is_long_overdue(n.due_at, n.ring_at, now, grace)
+    return n.recheck_at is not None and is_long_overdue(n.due_at, n.recheck_at, now, grace)
 
 
 def _has_room(ctx: Context, *, first: bool) -> bool:

@@ -30,13 +30,13 @@ class SwitchingOff:
     def __init__(
         self,
         store: Store,
-        doorbell: Publisher,
+        publisher: Publisher,
         *,
-        ring: timedelta,
+        grace: timedelta,
     ) -> None:
         self._store = store
-        self._doorbell = doorbell
-        self._ring = ring
+        self._publisher = publisher
+        self._grace = grace
 
     def tell(
         self, tx: Transaction, stored: Stored, event_type: str, **told: Any
@@ -47,18 +47,18 @@ class SwitchingOff:
         its own notification comes a moment after the others.
         """
         event = self._event(stored, event_type, at=tx.now, told=told)
-        last = fresh(
+        closing = fresh(
             client_id=stored.client_id,
             integration_id=stored.id,
             event_id=event.id,
             severity=event.severity,
             disablings=stored.disablings + 1,
-            last=True,
+            closing=True,
             now=tx.now,
-            ring=self._ring,
+            grace=self._grace,
         )
         itself = stored.enabled and event.subscription in stored.subscriptions
-        return announce(tx, [event], self._ring, but=stored.id, also=[last] if itself else [])
+        return announce(tx, [event], self._grace, but=stored.id, also=[closing] if itself else [])
 
     def finish(
         self,
@@ -67,8 +67,8 @@ class SwitchingOff:
         now: datetime,
         further: Sequence[Notification] = (),
     ) -> SwitchedOff:
-        """After the commit: rings for who is ``told`` and what else follows, and cancels what waits."""
-        self._doorbell.publish(messages([*told, *further], now))
+        """After the commit: publishes who is ``told`` and what else follows, and cancels what waits."""
+        self._publisher.publish(messages([*told, *further], now))
 
         def cancel(tx: Transaction) -> int:
             rows = [
@@ -81,7 +81,7 @@ class SwitchingOff:
         cancelled = 0
         while (done := self._store.transact(cancel)) > 0:
             cancelled += done
-        return SwitchedOff(len(told), cancelled, any(n.last for n in told))
+        return SwitchedOff(len(told), cancelled, any(n.closing for n in told))
 
     def _event(
         self, stored: Stored, event_type: str, *, at: datetime, told: Mapping[str, Any]

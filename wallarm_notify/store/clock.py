@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from wallarm_notify.domain.clock import BACK_FROM, Jump, Mark
-from wallarm_notify.domain.pacing import Turns
-from wallarm_notify.store.delivery import turns_of
+from wallarm_notify.domain.rate_limit import Grants
+from wallarm_notify.store.delivery import grants_of
 from wallarm_notify.store.queries import Queries
 
 _WRITTEN_BEFORE: Final = "age({row}.xmin) > :{since}"
@@ -20,11 +20,11 @@ _FROM_BEFORE: Final = f"""
             WHEN n.due_at > now() THEN n.attempts_made = 0 OR (
                 SELECT {_WRITTEN_BEFORE.format(row="a", since="since_mark")}
                     OR a.at + a.duration_ms * interval '1 millisecond' > now() + :back_from
-                FROM attempts a WHERE a.notification_id = n.id ORDER BY a.claim DESC LIMIT 1)
-            ELSE n.ring_at > now() + :ring END)"""  # noqa: S608 - constants
+                FROM attempts a WHERE a.notification_id = n.id ORDER BY a.fence DESC LIMIT 1)
+            ELSE n.recheck_at > now() + :grace END)"""  # noqa: S608 - constants
 """Whether the times of notification ``n`` are by the clock from before the jump.
 
-What was never attempted waits for no more than a turn: taken for older than it is, it asks for one anew. What was
+What was never attempted waits for no more than a grant: taken for older than it is, it asks for one anew. What was
 attempted waits since its last attempt, which is written once, while each message that carries the row on writes it.
 """
 
@@ -76,7 +76,7 @@ class ClockQueries(Queries):
         return Jump(**rows[0]) if rows else None
 
     def move_along(
-        self, jump: Jump, upto: datetime | None, limit: int, *, lease: timedelta, ring: timedelta
+        self, jump: Jump, upto: datetime | None, limit: int, *, lease: timedelta, grace: timedelta
     ) -> tuple[int, datetime | None]:
         """Moves the times of open notifications from before ``jump``, those of SWEEP's latest look first.
 
@@ -85,21 +85,21 @@ class ClockQueries(Queries):
         """
         rows = self._rows(
             f"""WITH chosen AS MATERIALIZED (
-                    SELECT n.id, n.ring_at FROM notifications n
-                    WHERE n.ring_at > now() AND n.ring_at <= coalesce(CAST(:upto AS timestamptz), 'infinity')
+                    SELECT n.id, n.recheck_at FROM notifications n
+                    WHERE n.recheck_at > now() AND n.recheck_at <= coalesce(CAST(:upto AS timestamptz), 'infinity')
                       AND {_FROM_BEFORE}
-                    ORDER BY n.ring_at DESC LIMIT :limit
+                    ORDER BY n.recheck_at DESC LIMIT :limit
                 ), held AS MATERIALIZED (
                     SELECT n.id FROM notifications n
-                    WHERE n.id IN (SELECT id FROM chosen) AND n.ring_at > now() AND {_FROM_BEFORE}
+                    WHERE n.id IN (SELECT id FROM chosen) AND n.recheck_at > now() AND {_FROM_BEFORE}
                     ORDER BY n.id FOR UPDATE OF n
                 ), moved AS (
                     UPDATE notifications n SET due_at = n.due_at - :back,
-                        lease_until = n.lease_until - :back, ring_at = n.ring_at - :back
+                        lease_until = n.lease_until - :back, recheck_at = n.recheck_at - :back
                     FROM held WHERE n.id = held.id RETURNING n.id
                 )
                 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM chosen) AS chosen,
-                    (SELECT min(ring_at) FROM chosen) AS reached""",  # noqa: S608 - constants
+                    (SELECT min(recheck_at) FROM chosen) AS reached""",  # noqa: S608 - constants
             back=jump.back,
             since_mark=jump.since_mark,
             since_noticed=jump.since_noticed,
@@ -107,21 +107,21 @@ class ClockQueries(Queries):
             upto=upto,
             limit=limit,
             lease=lease,
-            ring=ring,
+            grace=grace,
         )
         (row,) = rows
         return row["moved"], row["reached"] if row["chosen"] == limit else None
 
-    def turns_ahead(self, jump: Jump, limit: int) -> dict[bytes, Turns]:
-        """The turns, locked, of keys that had some by the clock from before ``jump``; saved they have none."""
+    def grants_ahead(self, jump: Jump, limit: int) -> dict[bytes, Grants]:
+        """The grants, locked, of keys that had some by the clock from before ``jump``; saved they have none."""
         rows = self._rows(
-            f"""SELECT key_fingerprint, turns FROM pace p
+            f"""SELECT key_fingerprint, grants FROM rate_limits p
                 WHERE p.touched_at > now() AND {_WRITTEN_BEFORE.format(row="p", since="since_noticed")}
                 ORDER BY key_fingerprint LIMIT :limit FOR UPDATE""",  # noqa: S608 - constants
             since_noticed=jump.since_noticed,
             limit=limit,
         )
-        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
+        return {bytes(row["key_fingerprint"]): grants_of(row["grants"]) for row in rows}
 
     def end_jump(self, jump: Jump) -> None:
         """Notes that nothing waits by the clock from before ``jump`` any more; calls set aside are the last."""
@@ -146,17 +146,17 @@ class ClockQueries(Queries):
         """Whether nothing is known to wait by a clock from before a jump."""
         return not self._rows("SELECT FROM clock_jumps WHERE mended_at IS NULL LIMIT 1")
 
-    def mend_stragglers(self, *, lease: timedelta, ring: timedelta) -> int:
+    def mend_stragglers(self, *, lease: timedelta, grace: timedelta) -> int:
         """Mends what transactions wrote that had begun before a jump and ended after it was noticed; how many.
 
-        Leases and lanes that last for longer than any can, what is new and due when it will have been made, and
+        Leases and bulkheads that last for longer than any can, what is new and due when it will have been made, and
         what waits since an attempt that will have been answered: its wait counts from now.
         """
-        self._lanes_end(lease)
+        self._bulkheads_end(lease)
         return self._retries_count_from_now() + self._do(
             """WITH held AS MATERIALIZED (
                    SELECT n.id FROM notifications n
-                   WHERE n.ring_at > now() AND (n.lease_until > now() + :lease OR (
+                   WHERE n.recheck_at > now() AND (n.lease_until > now() + :lease OR (
                        n.attempts_made = 0 AND n.lease_until IS NULL
                        AND n.created_at > now() + interval '1 second'
                        AND n.due_at BETWEEN n.created_at AND n.created_at + interval '1 second'))
@@ -164,10 +164,10 @@ class ClockQueries(Queries):
                )
                UPDATE notifications n SET due_at = least(n.due_at, now()),
                    lease_until = CASE WHEN n.lease_until IS NOT NULL THEN now() + :lease END,
-                   ring_at = now() + CASE WHEN n.lease_until IS NULL THEN :ring ELSE :lease END
+                   recheck_at = now() + CASE WHEN n.lease_until IS NULL THEN :grace ELSE :lease END
                FROM held WHERE n.id = held.id""",
             lease=lease,
-            ring=ring,
+            grace=grace,
         )
 
     def _retries_count_from_now(self) -> int:
@@ -178,23 +178,23 @@ class ClockQueries(Queries):
         return self._do(
             """WITH held AS MATERIALIZED (
                    SELECT n.id, a.at + a.duration_ms * interval '1 millisecond' - now() AS ahead
-                   FROM notifications n JOIN attempts a ON a.notification_id = n.id AND a.claim = n.claim
+                   FROM notifications n JOIN attempts a ON a.notification_id = n.id AND a.fence = n.fence
                    WHERE NOT EXISTS (SELECT FROM clock_jumps WHERE mended_at IS NULL)
-                     AND n.ring_at > now() AND n.attempts_made > 0 AND n.lease_until IS NULL
+                     AND n.recheck_at > now() AND n.attempts_made > 0 AND n.lease_until IS NULL
                      AND a.xmin = n.xmin
                      AND a.at + a.duration_ms * interval '1 millisecond' > now() + :back_from
                    ORDER BY n.id FOR UPDATE OF n
                )
-               UPDATE notifications n SET due_at = n.due_at - held.ahead, ring_at = n.ring_at - held.ahead
+               UPDATE notifications n SET due_at = n.due_at - held.ahead, recheck_at = n.recheck_at - held.ahead
                FROM held WHERE n.id = held.id""",
             back_from=BACK_FROM,
         )
 
-    def _lanes_end(self, lease: timedelta) -> None:
+    def _bulkheads_end(self, lease: timedelta) -> None:
         self._do(
             """WITH held AS MATERIALIZED (
-                   SELECT id FROM integrations WHERE lane_until > now() + :lease ORDER BY id FOR UPDATE
+                   SELECT id FROM integrations WHERE bulkhead_until > now() + :lease ORDER BY id FOR UPDATE
                )
-               UPDATE integrations i SET lane_until = now() + :lease FROM held WHERE i.id = held.id""",
+               UPDATE integrations i SET bulkhead_until = now() + :lease FROM held WHERE i.id = held.id""",
             lease=lease,
         )

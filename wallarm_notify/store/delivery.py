@@ -11,8 +11,8 @@ from wallarm_notify.domain.candidate import Candidate
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.notification import NewNotification, Notification, RowT
 from wallarm_notify.domain.outcome import Attempt
-from wallarm_notify.domain.pacing import Moments, Turns
-from wallarm_notify.domain.sending import Cargo, Made
+from wallarm_notify.domain.rate_limit import Grants, Moments
+from wallarm_notify.domain.sending import Made, Payload
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
@@ -27,8 +27,8 @@ from wallarm_notify.store.triggers import FIRING_COLUMNS, firing_of
 
 _ATTEMPTS: Final = types_of(attempts)
 
-_FEW_TURNS: Final = 8_000
-"""Bytes of a key's turns: those of a minute have half of that. Where many are promised reading them takes long."""
+_FEW_GRANTS: Final = 8_000
+"""Bytes of a key's grants: those of a minute have half of that. Where many are reserved reading them takes long."""
 
 _STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.generation,
     i.slow_since IS NOT NULL AS slow, i.key_fingerprint, i.region, i.key_token, c.name, c.cloud,
@@ -37,7 +37,7 @@ _STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.gener
 
 
 class DeliveryQueries(Queries):
-    """Claims, lanes, turns and attempts."""
+    """Claims, bulkheads, grants and attempts."""
 
     def candidates(self, ids: Sequence[int]) -> list[Candidate[Notification]]:
         """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
@@ -85,7 +85,7 @@ class DeliveryQueries(Queries):
     ) -> Candidate[RowT]:
         """``notification`` beside how its integration stands by a row that holds ``_STANDING``."""
         fingerprint, token = standing["key_fingerprint"], standing["key_token"]
-        cargo = Cargo(
+        payload = Payload(
             event=event,
             firing=firing,
             origin=origin,
@@ -102,18 +102,18 @@ class DeliveryQueries(Queries):
             generation=standing["generation"],
             slow=standing["slow"],
             fingerprint=None if fingerprint is None else bytes(fingerprint),
-            cargo=cargo,
+            payload=payload,
         )
 
-    def take_lanes(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
-        """Takes the lanes of slow integrations that are free, under a token each; those it got."""
+    def take_bulkheads(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
+        """Takes the bulkheads of slow integrations that are free, under a token each; those it got."""
         rows = self._rows(
             """WITH free AS MATERIALIZED (
                    SELECT id FROM integrations
-                   WHERE id = ANY(CAST(:ids AS bigint[])) AND (lane_until IS NULL OR lane_until <= now())
+                   WHERE id = ANY(CAST(:ids AS bigint[])) AND (bulkhead_until IS NULL OR bulkhead_until <= now())
                    ORDER BY id FOR UPDATE
                )
-               UPDATE integrations i SET lane_until = now() + :lease, lane_token = u.token
+               UPDATE integrations i SET bulkhead_until = now() + :lease, bulkhead_token = u.token
                FROM free JOIN unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS u(id, token)
                  ON u.id = free.id
                WHERE i.id = free.id RETURNING i.id""",
@@ -123,15 +123,15 @@ class DeliveryQueries(Queries):
         )
         return {row["id"] for row in rows}
 
-    def free_lanes(self, tokens: Mapping[int, str], *, recovered: Iterable[int] = ()) -> None:
-        """Frees the lanes that these tokens hold; ``recovered`` integrations are slow no more.
+    def free_bulkheads(self, tokens: Mapping[int, str], *, recovered: Iterable[int] = ()) -> None:
+        """Frees the bulkheads that these tokens hold; ``recovered`` integrations are slow no more.
 
-        A lane that another claim holds meanwhile is left alone.
+        A bulkhead that another claim holds meanwhile is left alone.
         """
         back = sorted(set(recovered))
         self._do(
             """WITH mine AS MATERIALIZED (
-                   SELECT i.id, i.lane_token = u.token AS held
+                   SELECT i.id, i.bulkhead_token = u.token AS held
                    FROM integrations i
                    LEFT JOIN unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[])) AS u(id, token)
                      ON u.id = i.id
@@ -139,8 +139,8 @@ class DeliveryQueries(Queries):
                    ORDER BY i.id FOR UPDATE OF i
                )
                UPDATE integrations i SET
-                   lane_until = CASE WHEN mine.held THEN NULL ELSE i.lane_until END,
-                   lane_token = CASE WHEN mine.held THEN NULL ELSE i.lane_token END,
+                   bulkhead_until = CASE WHEN mine.held THEN NULL ELSE i.bulkhead_until END,
+                   bulkhead_token = CASE WHEN mine.held THEN NULL ELSE i.bulkhead_token END,
                    slow_since = CASE WHEN i.id = ANY(CAST(:back AS bigint[])) THEN NULL
                                 ELSE i.slow_since END,
                    recovered_at = CASE WHEN i.id = ANY(CAST(:back AS bigint[])) THEN now()
@@ -181,8 +181,8 @@ class DeliveryQueries(Queries):
         )
         return [notification_of(row) for row in rows]
 
-    def ring_soon(self, integration_ids: Iterable[int]) -> None:
-        """Lets SWEEP look at once at what waited behind these lanes, a thousand of each at most."""
+    def recheck_soon(self, integration_ids: Iterable[int]) -> None:
+        """Lets SWEEP look at once at what waited behind these bulkheads, a thousand of each at most."""
         self._do(
             """WITH waiting AS MATERIALIZED (
                    SELECT n.id FROM unnest(CAST(:ids AS bigint[])) AS u(integration_id)
@@ -192,54 +192,54 @@ class DeliveryQueries(Queries):
                          AND w.due_at <= now() AND w.lease_until IS NULL
                        ORDER BY w.id LIMIT 1000 FOR UPDATE SKIP LOCKED) n
                )
-               UPDATE notifications n SET ring_at = now() FROM waiting WHERE n.id = waiting.id""",
+               UPDATE notifications n SET recheck_at = now() FROM waiting WHERE n.id = waiting.id""",
             ids=list(integration_ids),
         )
 
-    def turns(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
-        """The turns of these keys, locked in their order; a key without any is made one."""
+    def grants(self, fingerprints: Iterable[bytes]) -> dict[bytes, Grants]:
+        """The grants of these keys, locked in their order; a key without any is made one."""
         ordered = sorted(set(fingerprints))
         if not ordered:
             return {}
         rows: Sequence[Mapping[str, Any]] = ()
         while len(rows) < len(ordered):  # SWEEP may drop an old one between the two statements
             self._do_later(
-                """INSERT INTO pace (key_fingerprint, turns, touched_at)
+                """INSERT INTO rate_limits (key_fingerprint, grants, touched_at)
                    SELECT u.f, '{}', now() FROM unnest(CAST(:keys AS bytea[])) AS u(f)
-                   WHERE NOT EXISTS (SELECT FROM pace p WHERE p.key_fingerprint = u.f)
+                   WHERE NOT EXISTS (SELECT FROM rate_limits p WHERE p.key_fingerprint = u.f)
                    ORDER BY u.f ON CONFLICT DO NOTHING""",
                 keys=ordered,
             )
             rows = self._rows(
-                """SELECT key_fingerprint, turns FROM pace
+                """SELECT key_fingerprint, grants FROM rate_limits
                    WHERE key_fingerprint = ANY(CAST(:keys AS bytea[]))
                    ORDER BY key_fingerprint FOR UPDATE""",
                 keys=ordered,
             )
-        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
+        return {bytes(row["key_fingerprint"]): grants_of(row["grants"]) for row in rows}
 
-    def turns_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Turns]:
-        """The same of keys that have turns already, few of them, and that nobody else has locked."""
+    def grants_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Grants]:
+        """The same of keys that have grants already, few of them, and that nobody else has locked."""
         rows = self._rows(
-            """SELECT key_fingerprint, turns FROM pace
-               WHERE key_fingerprint = ANY(CAST(:keys AS bytea[])) AND pg_column_size(turns) <= :most
+            """SELECT key_fingerprint, grants FROM rate_limits
+               WHERE key_fingerprint = ANY(CAST(:keys AS bytea[])) AND pg_column_size(grants) <= :most
                ORDER BY key_fingerprint FOR UPDATE SKIP LOCKED""",
             keys=sorted(set(fingerprints)),
-            most=_FEW_TURNS,
+            most=_FEW_GRANTS,
         )
-        return {bytes(row["key_fingerprint"]): turns_of(row["turns"]) for row in rows}
+        return {bytes(row["key_fingerprint"]): grants_of(row["grants"]) for row in rows}
 
-    def save_turns(self, turns: Mapping[bytes, Turns]) -> None:
-        """Writes the turns of keys that this transaction has locked."""
-        if turns:
+    def save_grants(self, grants: Mapping[bytes, Grants]) -> None:
+        """Writes the grants of keys that this transaction has locked."""
+        if grants:
             self._do_later(
-                """UPDATE pace p SET turns = CAST(u.turns AS jsonb), touched_at = now()
-                   FROM unnest(CAST(:keys AS bytea[]), CAST(:turns AS text[])) AS u(f, turns)
+                """UPDATE rate_limits p SET grants = CAST(u.grants AS jsonb), touched_at = now()
+                   FROM unnest(CAST(:keys AS bytea[]), CAST(:grants AS text[])) AS u(f, grants)
                    WHERE p.key_fingerprint = u.f""",
-                keys=list(turns),
-                turns=[
-                    dumps({"sent": t.sent, **{str(s): p for s, p in t.promised.items()}})
-                    for t in turns.values()
+                keys=list(grants),
+                grants=[
+                    dumps({"sent": t.sent, **{str(s): p for s, p in t.reserved.items()}})
+                    for t in grants.values()
                 ],
             )
 
@@ -249,7 +249,7 @@ class DeliveryQueries(Queries):
             return set()
         values: dict[str, list[Any]] = {
             "notification_id": [a.notification_id for a in attempts],
-            "claim": [a.claim for a in attempts],
+            "fence": [a.fence for a in attempts],
             "integration_id": [a.integration_id for a in attempts],
             "generation": [a.generation for a in attempts],
             "run": [a.run for a in attempts],
@@ -263,11 +263,11 @@ class DeliveryQueries(Queries):
         names = ", ".join(values)
         rows = self._rows(
             f"""INSERT INTO attempts ({names}) SELECT {names} FROM {rows_of(_ATTEMPTS, values)}
-                ORDER BY u.notification_id, u.claim
-                ON CONFLICT DO NOTHING RETURNING notification_id, claim""",  # noqa: S608 - names of our own
+                ORDER BY u.notification_id, u.fence
+                ON CONFLICT DO NOTHING RETURNING notification_id, fence""",  # noqa: S608 - names of our own
             **parameters_of(values),
         )
-        return {(row["notification_id"], row["claim"]) for row in rows}
+        return {(row["notification_id"], row["fence"]) for row in rows}
 
     def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
         """Wipes the keys of deleted integrations whose last notification has ended; how many."""
@@ -278,7 +278,7 @@ class DeliveryQueries(Queries):
                      AND (CAST(:ids AS bigint[]) IS NULL OR i.id = ANY(CAST(:ids AS bigint[])))
                      AND NOT EXISTS (
                          SELECT FROM notifications n
-                         WHERE n.integration_id = i.id AND n.finished_at IS NULL AND n.last)
+                         WHERE n.integration_id = i.id AND n.finished_at IS NULL AND n.closing)
                    ORDER BY i.id FOR UPDATE
                )
                UPDATE integrations i
@@ -304,15 +304,15 @@ def _firing_of(row: Mapping[str, Any]) -> Firing | None:
     return None if row["firing_id"] is None else firing_of(row)
 
 
-def turns_of(stored: dict[str, list[tuple[float, int]]]) -> Turns:
-    """A key's turns as they are stored."""
-    moments = {name: _in_order(turns) for name, turns in stored.items()}
-    return Turns(moments.pop("sent", ()), {int(s): turns for s, turns in moments.items()})
+def grants_of(stored: dict[str, list[tuple[float, int]]]) -> Grants:
+    """A key's grants as they are stored."""
+    moments = {name: _in_order(grants) for name, grants in stored.items()}
+    return Grants(moments.pop("sent", ()), {int(s): grants for s, grants in moments.items()})
 
 
-def _in_order(turns: Sequence[tuple[float, int]]) -> Moments:
-    """Each moment once: test alerts' turns are put to the others as they come."""
+def _in_order(grants: Sequence[tuple[float, int]]) -> Moments:
+    """Each moment once: test alerts' grants are put to the others as they come."""
     numbers: Counter[float] = Counter()
-    for at, number in turns:
+    for at, number in grants:
         numbers[at] += number
     return tuple(sorted(numbers.items()))

@@ -5,7 +5,14 @@ from datetime import datetime, timedelta
 from json import dumps
 from typing import Any, Final
 
-from wallarm_notify.domain.evidence import Crossing, LastAnswer, Said, Slot, Suspect, SwitchOff
+from wallarm_notify.domain.evidence import (
+    Crossing,
+    FailureTally,
+    LastAnswer,
+    ReviewCandidate,
+    Slot,
+    SwitchOff,
+)
 from wallarm_notify.domain.health import (
     COUNTED,
     EXCUSABLE,
@@ -109,7 +116,7 @@ _ALL_AT_ONCE: Final = f"""LEFT JOIN (
     GROUP BY 1, 2, 3) w ON w.integration_id = s.id AND w.generation = s.generation"""
 """Reads the minutes of everybody once: 35 s became 3 s for 10,000 suspects."""
 
-MANY_SUSPECTS: Final = 1000
+MANY_CANDIDATES: Final = 1000
 """From so many on all minutes are read once, instead of each suspect's by themselves."""
 
 _OF_WINDOW: Final = """attempts a JOIN integrations i ON i.id = a.integration_id
@@ -231,7 +238,7 @@ class HealthQueries(Queries):
             row["region"] for row in self._rows("SELECT region FROM outages WHERE ended_at IS NULL")
         }
 
-    def survey(self, policy: Policy) -> list[Suspect]:
+    def survey(self, policy: Policy) -> list[ReviewCandidate]:
         """Every enabled integration that may have reached something, with its window.
 
         Those with enough failures come first, by a partial index that holds all it takes; with
@@ -253,14 +260,18 @@ class HealthQueries(Queries):
             least=policy.least_failures,
             guard=policy.outage_guard,
         )
-        return self._suspects([(r["integration_id"], r["generation"]) for r in rows], policy)
+        return self._candidates([(r["integration_id"], r["generation"]) for r in rows], policy)
 
-    def suspect(self, integration_id: int, generation: int, policy: Policy) -> Suspect | None:
+    def candidate(
+        self, integration_id: int, generation: int, policy: Policy
+    ) -> ReviewCandidate | None:
         """One integration with its window, as the survey finds it; None: disabled, or a newer window."""
-        found = self._suspects([(integration_id, generation)], policy)
+        found = self._candidates([(integration_id, generation)], policy)
         return found[0] if found else None
 
-    def _suspects(self, whose: Sequence[tuple[int, int]], policy: Policy) -> list[Suspect]:
+    def _candidates(
+        self, whose: Sequence[tuple[int, int]], policy: Policy
+    ) -> list[ReviewCandidate]:
         """Those of ``whose`` windows, by integration and generation, that are still the enabled one's."""
         rows = self._rows(
             f"""WITH suspects AS MATERIALIZED (
@@ -270,7 +281,7 @@ class HealthQueries(Queries):
                 SELECT s.id, s.generation, s.warned, s.region, coalesce(w.in_outage, false) AS in_outage,
                     {", ".join(f"w.{c}" for c in COUNTED)}
                 FROM suspects s
-                {_ALL_AT_ONCE if len(whose) > MANY_SUSPECTS else _EACH_BY_ITSELF}
+                {_ALL_AT_ONCE if len(whose) > MANY_CANDIDATES else _EACH_BY_ITSELF}
                 ORDER BY s.id""",  # noqa: S608 - constants
             start=policy.window_from(self.now),
             now=self.now,
@@ -284,7 +295,7 @@ class HealthQueries(Queries):
         warned = {row["id"]: (row["generation"], row["warned"]) for row in rows}
         regions = {row["id"]: row["region"] for row in rows}
         return [
-            Suspect(
+            ReviewCandidate(
                 i,
                 *warned[i],
                 Window(part.get(False, Counts()), part.get(True, Counts()), regions[i] in down),
@@ -358,7 +369,7 @@ class HealthQueries(Queries):
             parts.get(False, Counts()), parts.get(True, Counts()), outage=outage[0]["it_is"]
         )
 
-    def said(self, integration_id: int, start: datetime, until: datetime) -> list[Said]:
+    def said(self, integration_id: int, start: datetime, until: datetime) -> list[FailureTally]:
         """How the failed attempts between were answered, by error class and status code."""
         rows = self._rows(
             f"""SELECT a.error, a.status_code, count(*) AS number
@@ -368,7 +379,9 @@ class HealthQueries(Queries):
             start=start,
             until=until,
         )
-        return [Said(FailureReason(r["error"]), r["status_code"], r["number"]) for r in rows]
+        return [
+            FailureTally(FailureReason(r["error"]), r["status_code"], r["number"]) for r in rows
+        ]
 
     def last_answer(
         self, integration_id: int, start: datetime, until: datetime, *, failed: bool = False
@@ -377,7 +390,7 @@ class HealthQueries(Queries):
         rows = self._rows(
             f"""SELECT a.notification_id, a.at, a.status_code, a.error, a.response
                 FROM {_OF_WINDOW} AND (NOT :failed OR a.error IS NOT NULL)
-                ORDER BY a.at DESC, a.notification_id DESC, a.claim DESC LIMIT 1""",  # noqa: S608 - a constant
+                ORDER BY a.at DESC, a.notification_id DESC, a.fence DESC LIMIT 1""",  # noqa: S608 - a constant
             id=integration_id,
             start=start,
             until=until,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.integration import Draft, Integration, IntegrationKey, Stored
 from wallarm_notify.domain.notification import Notification
-from wallarm_notify.domain.pacing import moment_of
+from wallarm_notify.domain.rate_limit import moment_of
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
@@ -22,8 +22,8 @@ _SHOWN = """i.id, i.client_id, i.name, i.region, i.key_last4, i.subscriptions, i
        AND n.finished_at > now() - interval '24 hours') AS failed_24h"""
 
 _SLOW_NO_MORE: Final = """recovered_at = CASE WHEN slow_since IS NULL THEN recovered_at ELSE now() END,
-    slow_since = NULL, lane_until = NULL, lane_token = NULL"""
-"""SWEEP has to look at each notification that waited behind the lane; it was one for all of them."""
+    slow_since = NULL, bulkhead_until = NULL, bulkhead_token = NULL"""
+"""SWEEP has to look at each notification that waited behind the bulkhead; it was one for all of them."""
 
 
 class IntegrationQueries(Queries):
@@ -53,7 +53,7 @@ class IntegrationQueries(Queries):
     def insert_integration(self, draft: Draft, key: IntegrationKey) -> int:
         """Stores a new integration; returns its id."""
         fingerprint = self.fingerprint(key)
-        self._make_turns(fingerprint)
+        self._make_grants(fingerprint)
         row = self._rows(
             """INSERT INTO integrations (client_id, name, region, key_token, key_fingerprint, key_last4,
                    subscriptions, enabled, created_by, disabled_at, disabled_by, disabled_reason)
@@ -74,11 +74,11 @@ class IntegrationQueries(Queries):
         )[0]
         return int(row["id"])
 
-    def _make_turns(self, fingerprint: bytes | None) -> None:
-        """A place for a key's turns: routing makes none, as it might have to wait for who does so too."""
+    def _make_grants(self, fingerprint: bytes | None) -> None:
+        """A place for a key's grants: routing makes none, as it might have to wait for who does so too."""
         if fingerprint is not None:
             self._do_later(
-                """INSERT INTO pace (key_fingerprint, turns, touched_at) VALUES (:f, '{}', now())
+                """INSERT INTO rate_limits (key_fingerprint, grants, touched_at) VALUES (:f, '{}', now())
                    ON CONFLICT (key_fingerprint) DO UPDATE SET touched_at = now()""",
                 f=fingerprint,
             )
@@ -142,7 +142,7 @@ class IntegrationQueries(Queries):
             fingerprint=fingerprint,
         )
         if key is not None:
-            self._make_turns(fingerprint)
+            self._make_grants(fingerprint)
             self._do(
                 """UPDATE integrations SET key_token = :token, key_fingerprint = :fingerprint,
                        key_last4 = :last4 WHERE id = :id""",
@@ -241,7 +241,7 @@ class IntegrationQueries(Queries):
         rows = self._rows(
             """SELECT state, count(*) AS n FROM notifications
                WHERE integration_id = :id AND state IN ('skipped', 'cancelled', 'failed')
-                 AND finished_at >= :since AND NOT last
+                 AND finished_at >= :since AND NOT closing
                GROUP BY state""",
             id=integration_id,
             since=since,
@@ -249,7 +249,7 @@ class IntegrationQueries(Queries):
         return {row["state"]: row["n"] for row in rows}
 
     def due_now(self, integration_id: int, limit: int) -> int:
-        """Lets first attempts that wait for a turn of the old key come at once; how many."""
+        """Lets first attempts that wait for a grant of the old key come at once; how many."""
         return self._do(
             """WITH waiting AS MATERIALIZED (
                    SELECT id FROM notifications
@@ -257,18 +257,18 @@ class IntegrationQueries(Queries):
                      AND due_at > now() AND lease_until IS NULL
                    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
                )
-               UPDATE notifications n SET due_at = now(), ring_at = now()
+               UPDATE notifications n SET due_at = now(), recheck_at = now()
                FROM waiting WHERE n.id = waiting.id""",
             id=integration_id,
             limit=limit,
         )
 
-    def has_open_last(self, integration_id: int) -> bool:
+    def has_open_closing(self, integration_id: int) -> bool:
         """Whether an integration's last notification is still on its way."""
         return bool(
             self._rows(
                 """SELECT FROM notifications
-                   WHERE integration_id = :id AND finished_at IS NULL AND last LIMIT 1""",
+                   WHERE integration_id = :id AND finished_at IS NULL AND closing LIMIT 1""",
                 id=integration_id,
             )
         )
@@ -287,14 +287,14 @@ class IntegrationQueries(Queries):
         )
         return [notification_of(row) for row in rows]
 
-    def note_turns(self, key: IntegrationKey, number: int) -> None:
-        """Counts test alerts among the key's turns; they themselves wait for none."""
+    def note_grants(self, key: IntegrationKey, number: int) -> None:
+        """Counts test alerts among the key's grants; they themselves wait for none."""
         self._do(
-            """INSERT INTO pace (key_fingerprint, turns, touched_at)
+            """INSERT INTO rate_limits (key_fingerprint, grants, touched_at)
                VALUES (:f, jsonb_build_object('sent', CAST(:sent AS jsonb)), now())
                ON CONFLICT (key_fingerprint) DO UPDATE SET touched_at = now(),
-                   turns = jsonb_set(pace.turns, '{sent}',
-                       coalesce(pace.turns -> 'sent', '[]') || CAST(:sent AS jsonb))""",
+                   grants = jsonb_set(rate_limits.grants, '{sent}',
+                       coalesce(rate_limits.grants -> 'sent', '[]') || CAST(:sent AS jsonb))""",
             f=self.fingerprint(key),
             sent=dumps([[moment_of(self.now.timestamp()), number]]),
         )

@@ -23,9 +23,9 @@ _SHOWN = """n.id, n.client_id, n.event_id, n.firing_id, e.type AS event_type, n.
 _FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
     LEFT JOIN LATERAL (
         SELECT status_code, error FROM attempts a WHERE a.notification_id = n.id
-        ORDER BY a.claim DESC LIMIT 1) a ON true"""
+        ORDER BY a.fence DESC LIMIT 1) a ON true"""
 
-_REPLAYABLE = """n.integration_id = :integration_id AND n.state = :state AND NOT n.last
+_REPLAYABLE = """n.integration_id = :integration_id AND n.state = :state AND NOT n.closing
     AND (CAST(:since AS timestamptz) IS NULL OR n.created_at >= :since)
     AND (CAST(:ended_since AS timestamptz) IS NULL OR n.finished_at >= :ended_since)
     AND (CAST(:event_type AS text) IS NULL
@@ -67,7 +67,7 @@ class ListingQueries(Queries):
             return None
         attempts = self._rows(
             """SELECT run, number, at, duration_ms, status_code, error, response FROM attempts
-               WHERE notification_id = :id ORDER BY claim""",
+               WHERE notification_id = :id ORDER BY fence""",
             id=notification_id,
         )
         return _shown(rows[0], tuple(ShownAttempt(**row) for row in attempts))

@@ -21,11 +21,11 @@ _AS_IT_STANDS: Final = (
     "last",
     "disablings",
     "state",
-    "claim",
+    "fence",
     "lost_claims",
     "due_at",
     "lease_until",
-    "ring_at",
+    "recheck_at",
     "finished_at",
 )
 

@@ -15,7 +15,7 @@ from wallarm_notify.domain.triggers.crossing import Near
 from wallarm_notify.domain.triggers.filters import Operator
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
-from wallarm_notify.domain.views import ShownFiring, ToldOf
+from wallarm_notify.domain.views import FiringNotification, ShownFiring
 from wallarm_notify.store.queries import Queries
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
@@ -154,18 +154,20 @@ class TriggerQueries(Queries):
             expires_at=[c.expires_at for c in changes],
         )
 
-    def insert_things(self, things: Collection[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
+    def insert_rogue_endpoints(
+        self, endpoints: Collection[tuple[int, bytes]]
+    ) -> set[tuple[int, bytes]]:
         """Notes down rogue endpoints by trigger, given in order; those that were new."""
         rows = self._rows(
-            """INSERT INTO trigger_things (trigger_id, thing)
-               SELECT u.trigger_id, u.thing
-               FROM unnest(CAST(:ids AS bigint[]), CAST(:things AS bytea[])) AS u(trigger_id, thing)
-               ORDER BY u.trigger_id, u.thing
-               ON CONFLICT DO NOTHING RETURNING trigger_id, thing""",
-            ids=[trigger_id for trigger_id, _ in things],
-            things=[thing for _, thing in things],
+            """INSERT INTO rogue_endpoints (trigger_id, endpoint)
+               SELECT u.trigger_id, u.endpoint
+               FROM unnest(CAST(:ids AS bigint[]), CAST(:endpoints AS bytea[])) AS u(trigger_id, endpoint)
+               ORDER BY u.trigger_id, u.endpoint
+               ON CONFLICT DO NOTHING RETURNING trigger_id, endpoint""",
+            ids=[trigger_id for trigger_id, _ in endpoints],
+            endpoints=[thing for _, thing in endpoints],
         )
-        return {(row["trigger_id"], bytes(row["thing"])) for row in rows}
+        return {(row["trigger_id"], bytes(row["endpoint"])) for row in rows}
 
     def insert_firings(self, firings: Sequence[Firing]) -> None:
         """Keeps firings with their lineage."""
@@ -309,7 +311,8 @@ class TriggerQueries(Queries):
                 firing_of(row),
                 row["fired_at"],
                 tuple(
-                    ToldOf(i, integration, State(s)) for i, integration, s in row["notifications"]
+                    FiringNotification(i, integration, State(s))
+                    for i, integration, s in row["notifications"]
                 ),
             )
             for row in rows
@@ -373,13 +376,13 @@ class TriggerQueries(Queries):
             limit=limit,
         )
 
-    def prune_things(self, limit: int) -> int:
+    def prune_rogue_endpoints(self, limit: int) -> int:
         """Deletes the rogue endpoints of deleted triggers; how many."""
         return self._do(
-            """DELETE FROM trigger_things WHERE (trigger_id, thing) IN (
-                   SELECT h.trigger_id, h.thing FROM triggers t
+            """DELETE FROM rogue_endpoints WHERE (trigger_id, endpoint) IN (
+                   SELECT h.trigger_id, h.endpoint FROM triggers t
                    CROSS JOIN LATERAL (
-                       SELECT trigger_id, thing FROM trigger_things s WHERE s.trigger_id = t.id LIMIT :limit) h
+                       SELECT trigger_id, endpoint FROM rogue_endpoints s WHERE s.trigger_id = t.id LIMIT :limit) h
                    WHERE t.deleted_at IS NOT NULL LIMIT :limit)""",
             limit=limit,
         )
@@ -392,7 +395,7 @@ class TriggerQueries(Queries):
         return self._do(
             """DELETE FROM triggers WHERE id IN (
                    SELECT id FROM triggers t WHERE t.deleted_at < now() - interval '1 hour'
-                     AND NOT EXISTS (SELECT FROM trigger_things h WHERE h.trigger_id = t.id)
+                     AND NOT EXISTS (SELECT FROM rogue_endpoints h WHERE h.trigger_id = t.id)
                    ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)""",
             limit=limit,
         )

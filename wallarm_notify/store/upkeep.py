@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from wallarm_notify.domain.ledger import Books, origin_kind
+from wallarm_notify.domain.ledger import Figures, origin_kind
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.overdue import Backlog, Share
-from wallarm_notify.domain.pacing import WINDOW
+from wallarm_notify.domain.rate_limit import WINDOW
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
@@ -18,7 +18,7 @@ from wallarm_notify.store.queries import (
 _BACKLOG: Final = "n.integration_id, (n.attempts_made = 0)"
 """Whose notification it is and which queue's, as ``ix_notifications_backlog`` has it."""
 
-_HEAD: Final = "n.integration_id, n.attempts_made = 0 AS first, n.due_at, n.ring_at"
+_HEAD: Final = "n.integration_id, n.attempts_made = 0 AS first, n.due_at, n.recheck_at"
 
 
 class UpkeepQueries(Queries):
@@ -59,30 +59,30 @@ class UpkeepQueries(Queries):
         return bool(rows)
 
     def backlogs(self) -> list[Backlog]:
-        """Who has notifications whose ``ring_at`` has passed, by integration and queue.
+        """Who has notifications whose ``recheck_at`` has passed, by integration and queue.
 
         It goes from one integration to the next: how much waits of each costs nothing. One that is switched off
         is not slow any more: what waits for it is cancelled, not sent.
         """
         rows = self._rows(
             f"""WITH RECURSIVE heads AS (
-                    (SELECT {_HEAD} FROM notifications n WHERE n.ring_at IS NOT NULL
-                     ORDER BY {_BACKLOG}, n.ring_at LIMIT 1)
+                    (SELECT {_HEAD} FROM notifications n WHERE n.recheck_at IS NOT NULL
+                     ORDER BY {_BACKLOG}, n.recheck_at LIMIT 1)
                     UNION ALL
                     SELECT next.* FROM heads CROSS JOIN LATERAL (
-                        SELECT {_HEAD} FROM notifications n WHERE n.ring_at IS NOT NULL
+                        SELECT {_HEAD} FROM notifications n WHERE n.recheck_at IS NOT NULL
                           AND ({_BACKLOG}) > (heads.integration_id, heads.first)
-                        ORDER BY {_BACKLOG}, n.ring_at LIMIT 1) next
+                        ORDER BY {_BACKLOG}, n.recheck_at LIMIT 1) next
                 )
                 SELECT heads.*, i.slow_since IS NOT NULL AND i.enabled AS slow,
-                    coalesce(i.lane_until > now(), false) AS lane_taken
+                    coalesce(i.bulkhead_until > now(), false) AS bulkhead_taken
                 FROM heads LEFT JOIN integrations i ON i.id = heads.integration_id
-                WHERE heads.ring_at <= now()"""  # noqa: S608 - constants
+                WHERE heads.recheck_at <= now()"""  # noqa: S608 - constants
         )
         return [Backlog(**row) for row in rows]
 
     def overdue(self, shares: Sequence[Share]) -> list[Notification]:
-        """So many notifications whose ``ring_at`` has passed, locked, longest overdue first."""
+        """So many notifications whose ``recheck_at`` has passed, locked, longest overdue first."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}
                 FROM unnest(CAST(:ids AS bigint[]), CAST(:firsts AS boolean[]), CAST(:most AS int[]))
@@ -90,9 +90,9 @@ class UpkeepQueries(Queries):
                 CROSS JOIN LATERAL (
                     SELECT * FROM notifications w
                     WHERE w.integration_id = u.integration_id AND (w.attempts_made = 0) = u.first
-                      AND w.ring_at <= now()
-                    ORDER BY w.ring_at LIMIT u.most FOR UPDATE SKIP LOCKED) n
-                ORDER BY n.ring_at""",  # noqa: S608 - a constant
+                      AND w.recheck_at <= now()
+                    ORDER BY w.recheck_at LIMIT u.most FOR UPDATE SKIP LOCKED) n
+                ORDER BY n.recheck_at""",  # noqa: S608 - a constant
             ids=[s.integration_id for s in shares],
             firsts=[s.first for s in shares],
             most=[s.most for s in shares],
@@ -113,11 +113,11 @@ class UpkeepQueries(Queries):
         )
         return [notification_of(row) for row in rows]
 
-    def forget_turns(self) -> int:
-        """Drops the turns of keys that no integration has any more and whose window has passed."""
+    def forget_grants(self) -> int:
+        """Drops the grants of keys that no integration has any more and whose window has passed."""
         return self._do(
-            """DELETE FROM pace WHERE key_fingerprint IN (
-                   SELECT key_fingerprint FROM pace p WHERE touched_at < now() - :window AND NOT EXISTS (
+            """DELETE FROM rate_limits WHERE key_fingerprint IN (
+                   SELECT key_fingerprint FROM rate_limits p WHERE touched_at < now() - :window AND NOT EXISTS (
                        SELECT FROM integrations i WHERE i.key_fingerprint = p.key_fingerprint)
                    ORDER BY key_fingerprint LIMIT 1000 FOR UPDATE SKIP LOCKED)""",
             window=timedelta(seconds=WINDOW * 2),
@@ -210,7 +210,7 @@ class UpkeepQueries(Queries):
         rows = self._rows("SELECT kind, sum(value) AS value FROM counts GROUP BY kind")
         return {row["kind"]: int(row["value"]) for row in rows}
 
-    def books(self) -> Books:
+    def figures(self) -> Figures:
         """All figures of the ledger, from one snapshot."""
         self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         self._do("SET LOCAL statement_timeout = '5min'")
@@ -228,7 +228,7 @@ class UpkeepQueries(Queries):
             "SELECT origin, state, count(*) AS n FROM notifications GROUP BY origin, state"
         ):
             notifications[f"{origin_kind(row['origin'])}:{row['state']}"] += row["n"]
-        return Books(
+        return Figures(
             counts=counts,
             events_matched=held["matched"],
             events_unmatched=held["unmatched"],
@@ -239,25 +239,25 @@ class UpkeepQueries(Queries):
                 "SELECT count(*) AS n FROM quarantine WHERE set_aside_at IS NOT NULL"
             )[0]["n"],
             notifications=notifications,
-            **self._oddities(),
+            **self._anomalies(),
         )
 
-    def _oddities(self) -> dict[str, Any]:
+    def _anomalies(self) -> dict[str, Any]:
         """Rows that must not exist, counted by kind."""
         row = self._rows(
             """WITH looked AS (
-                 -- What waits behind a lane SWEEP looks at as one: the latest stands for all.
+                 -- What waits behind a bulkhead SWEEP looks at as one: the latest stands for all.
                  SELECT i.id, greatest(i.recovered_at,
-                     (SELECT max(ring_at) FROM notifications w
+                     (SELECT max(recheck_at) FROM notifications w
                       WHERE w.integration_id = i.id AND i.slow_since IS NOT NULL)) AS at
                  FROM integrations i WHERE i.slow_since IS NOT NULL OR i.recovered_at IS NOT NULL)
                SELECT
                  (SELECT count(*) FROM notifications
-                  WHERE finished_at IS NULL AND ring_at IS NULL) AS open_without_ring,
+                  WHERE finished_at IS NULL AND recheck_at IS NULL) AS open_without_recheck,
                  (SELECT count(*) FROM notifications n
                   LEFT JOIN looked l ON l.id = n.integration_id
-                  WHERE n.ring_at < now() - interval '5 minutes'
-                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS ring_long_past,
+                  WHERE n.recheck_at < now() - interval '5 minutes'
+                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS recheck_long_past,
                  (SELECT count(*) FROM notifications n
                   LEFT JOIN looked l ON l.id = n.integration_id
                   WHERE n.lease_until < now() - interval '5 minutes'
@@ -267,7 +267,7 @@ class UpkeepQueries(Queries):
                  (SELECT count(*) FROM events_ahead WHERE occurred_at < now()) AS ahead_long_due,
                  (SELECT count(*) FROM notifications
                   WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
-                     OR (finished_at IS NOT NULL AND ring_at IS NOT NULL)) AS ended_with_ring,
+                     OR (finished_at IS NOT NULL AND recheck_at IS NOT NULL)) AS ended_with_recheck,
                  (SELECT count(*) FROM attempts a WHERE NOT EXISTS
                     (SELECT FROM notifications n WHERE n.id = a.notification_id)
                  ) AS attempts_without_notification,

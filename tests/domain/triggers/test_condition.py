@@ -26,7 +26,7 @@ from wallarm_notify.domain.triggers.condition import (
     read_filter,
 )
 from wallarm_notify.domain.triggers.filters import FILTERS, Operator
-from wallarm_notify.domain.triggers.firing import fired, thing_of
+from wallarm_notify.domain.triggers.firing import endpoint_of, fired
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body
@@ -445,7 +445,7 @@ def test_no_accepted_event_is_too_odd_for_filters_firings_and_alerts(
         )
         assert trigger.criteria.matcher()(event) in (True, False)
     if condition is Condition.ROGUE_API_DETECTED:
-        assert len(thing_of(event)) == 32
+        assert len(endpoint_of(event)) == 32
     window = Window(NOON, NOON) if threshold else None
     firing = fired(trigger, event, count=1, window=window, event_ids=(event.id,))
     body = render(event, CLIENT, dedup_key="d", console_host="console.example.com", firing=firing)

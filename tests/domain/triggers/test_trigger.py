@@ -12,7 +12,7 @@ from build import NOON, an_event_for, criteria_of
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.condition import Condition
-from wallarm_notify.domain.triggers.firing import Firing, fired, thing_of
+from wallarm_notify.domain.triggers.firing import Firing, endpoint_of, fired
 from wallarm_notify.domain.triggers.trigger import (
     Threshold,
     Trigger,
@@ -189,17 +189,17 @@ def test_a_rogue_endpoint_is_the_same_thing_in_every_release() -> None:
     endpoint = an_event_for("rogue_api_detected")
     shouted = an_event_for("rogue_api_detected", method="get", host=" Shop.EXAMPLE.com ")
     known = "a7786b85ac00571327c1af9218c2fe703a41f73cef030d432712e113f24d8fd2"
-    assert thing_of(endpoint).hex() == thing_of(shouted).hex() == known
+    assert endpoint_of(endpoint).hex() == endpoint_of(shouted).hex() == known
 
 
 def test_a_rogue_endpoint_is_method_host_path_and_kind_and_nothing_else() -> None:
     one = an_event_for("rogue_api_detected")
     same = an_event_for("rogue_api_detected", application_id=3, specification_id=9, link="x")
-    assert thing_of(one) == thing_of(same)
+    assert endpoint_of(one) == endpoint_of(same)
     parts = {"method": "PUT", "host": "x", "path": "/x", "kind": "orphan"}
-    others = {thing_of(an_event_for("rogue_api_detected", **{k: v})) for k, v in parts.items()}
+    others = {endpoint_of(an_event_for("rogue_api_detected", **{k: v})) for k, v in parts.items()}
     shifted = an_event_for("rogue_api_detected", host="shop.example.co", path="m/users")
-    assert len(others | {thing_of(one), thing_of(shifted)}) == 6
+    assert len(others | {endpoint_of(one), endpoint_of(shifted)}) == 6
 
 
 def test_the_default_name() -> None:

@@ -60,7 +60,7 @@ def fired(
     )
 
 
-def thing_of(event: Event) -> bytes:
+def endpoint_of(event: Event) -> bytes:
     """What a rogue endpoint is known by: method, host, path and kind (spec 3); 32 bytes."""
     body = event.body
     method, host, path = (body[name].strip() for name in ("method", "host", "path"))

@@ -351,7 +351,7 @@ def _listed(integration: Integration) -> str:
 
 
 def _told(done: SwitchedOff) -> str:
-    itself = ", itself last" if done.last else ""
+    itself = ", itself last" if done.closing else ""
     return (
         f"{counted(done.cancelled, 'waiting notification')} cancelled, "
         f"{counted(done.told, 'system subscriber')} told{itself}"

@@ -15,7 +15,7 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
 from wallarm_notify.schemas.documents.ledger import ledger_document
-from wallarm_notify.services.ledger import draw_up
+from wallarm_notify.services.ledger import balance
 
 
 @click.command(epilog=example("wallarm-notify ledger --json"))
@@ -23,7 +23,7 @@ from wallarm_notify.services.ledger import draw_up
 @click.pass_context
 def ledger(ctx: click.Context, as_json: bool) -> None:
     """Show whether everything received has ended or is on its way; exit status 1 if not."""
-    drawn = draw_up(wiring().plain_store)
+    drawn = balance(wiring().plain_store)
     if as_json:
         print_json(ledger_document(drawn))
         for finding in drawn.findings:

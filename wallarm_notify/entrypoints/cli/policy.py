@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy, ratio_of
-from wallarm_notify.domain.simulation import SOON, Simulation, Verdict
+from wallarm_notify.domain.simulation import SOON, SimulatedDecision, Simulation
 from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.options import (
     LINE,
@@ -186,25 +186,25 @@ def _print(done: Simulation) -> None:
                 v.client_id,
                 v.name,
                 time_of(v.at),
-                percent_of(ratio_of(v.judgement)),
-                f"{v.judgement.counts.failed} of {v.judgement.counts.attempts}",
+                percent_of(ratio_of(v.decision)),
+                f"{v.decision.counts.failed} of {v.decision.counts.attempts}",
                 _healed(v),
             )
-            for v in done.verdicts
+            for v in done.decisions
         ],
         nothing="Nobody would have been disabled.",
     )
     integrations = counted(done.integrations, "integration")
     say(f"{integrations} made {counted(done.attempts, 'attempt')} in this time.")
-    if done.verdicts:
-        soon = sum(v.healed_soon for v in done.verdicts)
+    if done.decisions:
+        soon = sum(v.healed_soon for v in done.decisions)
         say(
-            f"{counted(len(done.verdicts), 'disabling')} in all; after {soon} of them the next success "
+            f"{counted(len(done.decisions), 'disabling')} in all; after {soon} of them the next success "
             f"came within one schedule of retries, {duration_of(SOON.total_seconds())}."
         )
 
 
-def _healed(verdict: Verdict) -> str:
-    if verdict.healed_at is None:
+def _healed(decision: SimulatedDecision) -> str:
+    if decision.healed_at is None:
         return "never"
-    return duration_of((verdict.healed_at - verdict.at).total_seconds())
+    return duration_of((decision.healed_at - decision.at).total_seconds())

@@ -31,7 +31,7 @@ from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     CLIENT,
     OUTAGE_ATTEMPTS,
-    PACE_PER_MINUTE,
+    RATE_LIMIT_PER_MINUTE,
     ROLES,
     SHORTENED,
     TRIGGER,
@@ -45,9 +45,9 @@ from wallarm_notify.entrypoints.demo.scenario import (
     with_trigger,
 )
 from wallarm_notify.entrypoints.demo.signals import ending_in_order, uninterrupted_at_the_end
-from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, judge, judge_trigger
+from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, check_trigger, judge
 from wallarm_notify.producer import Producer
-from wallarm_notify.services.ledger import draw_up
+from wallarm_notify.services.ledger import balance
 from wallarm_notify.services.trigger_listings import show_trigger
 from wallarm_notify.settings import read_settings
 from wallarm_notify.store import Transaction
@@ -106,7 +106,7 @@ def _running(say: Say) -> Iterator[Stack]:
         read_settings()  # a URL that is none gets its sentence here
     settings = {
         "retry_time_scale": 1 / SHORTENED,
-        "pace_per_minute": PACE_PER_MINUTE,
+        "rate_limit_per_minute": RATE_LIMIT_PER_MINUTE,
         # The wrong key is shown to the end of its schedule, not switched off before.
         "review_seconds": 3600,
     }
@@ -142,8 +142,8 @@ def _about_time() -> str:
     minutes, seconds = divmod(int(WHOLE_SCHEDULE.total_seconds()), 60)
     return (
         f"Retry waits are shortened {SHORTENED} times by WALLARM_NOTIFY_RETRY_TIME_SCALE; at 1 they "
-        f"add up to {minutes} min {seconds} s. To fit, WALLARM_NOTIFY_PACE_PER_MINUTE is "
-        f"{PACE_PER_MINUTE}."
+        f"add up to {minutes} min {seconds} s. To fit, WALLARM_NOTIFY_RATE_LIMIT_PER_MINUTE is "
+        f"{RATE_LIMIT_PER_MINUTE}."
     )
 
 
@@ -210,7 +210,7 @@ def _watch(
 
 def _is_all_in(stack: Stack, expected: Expected) -> bool:
     """Whether events that nobody gets have been taken in, too."""
-    return draw_up(stack.wiring.store).received >= expected.events
+    return balance(stack.wiring.store).received >= expected.events
 
 
 def _progress(stack: Stack, made: Mapping[Role, Integration], expected: Expected) -> list[Progress]:
@@ -256,7 +256,7 @@ def _report(
         endings.append(
             Ending(role.part, role.name, notifications, stack.sandbox.alerts(keys[role].reveal()))
         )
-    ledger = draw_up(store)
+    ledger = balance(store)
     console.print(screen.summary(endings))
     console.print(screen.books(ledger))
     alerts = stack.sandbox.alerts()
@@ -275,7 +275,7 @@ def _report_trigger(console: Console, stack: Stack, trigger_id: int) -> list[str
     for alert in stack.sandbox.alerts():
         if alert["payload"]["payload"]["custom_details"].get("firing_id") in fired:
             console.print(screen.alert(alert, "The trigger's alert"))
-    return judge_trigger(firings)
+    return check_trigger(firings)
 
 
 def _verdict(console: Console, findings: Sequence[str], expected: Expected, seconds: float) -> int:

@@ -20,7 +20,7 @@ CLIENT: Final = 1
 SHORTENED: Final = 120
 """How many times shorter the waits between attempts are."""
 
-PACE_PER_MINUTE: Final = 600
+RATE_LIMIT_PER_MINUTE: Final = 600
 """More than the default, as attempts that are spread over an hour come within half a minute."""
 
 OUTAGE_ATTEMPTS: Final = 14

@@ -38,7 +38,7 @@ def judge(endings: Iterable[Ending], ledger: Ledger, expected: Expected) -> list
     return [*findings, *_of_ledger(ledger, expected)]
 
 
-def judge_trigger(firings: Sequence[ShownFiring]) -> list[str]:
+def check_trigger(firings: Sequence[ShownFiring]) -> list[str]:
     """What is wrong with the trigger's firings: there must be one, of all attacks, that was delivered."""
     if len(firings) != 1:
         return [f"The trigger made {counted(len(firings), 'firing')}, not 1."]

@@ -8,16 +8,16 @@ from typing_extensions import TypedDict
 
 from wallarm_notify.domain.evidence import SLOTS, Details, Explanation, LastAnswer, Slot
 from wallarm_notify.domain.health import (
+    Decision,
     FailureClass,
     Guard,
-    Judgement,
     Policy,
     Window,
+    evaluate,
     failures_to_limit,
-    judge,
     ratio_of,
 )
-from wallarm_notify.domain.simulation import Simulation, Verdict
+from wallarm_notify.domain.simulation import SimulatedDecision, Simulation
 from wallarm_notify.schemas.documents.integrations import (
     IntegrationDocument,
     integration_document,
@@ -202,15 +202,15 @@ def evidence_document(
     window: Window, policy: Policy, until: datetime, details: Details
 ) -> EvidenceDocument:
     """Return the document of what ``window``, which ends at ``until``, is judged by."""
-    judgement = judge(window, policy)
-    counts, everything = judgement.counts, window.all
+    decision = evaluate(window, policy)
+    counts, everything = decision.counts, window.all
     return {
         "from": policy.window_from(until).isoformat(),
         "until": until.isoformat(),
         "attempts": counts.attempts,
         "failed": counts.failed,
-        "ratio": ratio_of(judgement),
-        "left_out": judgement.left_out,
+        "ratio": ratio_of(decision),
+        "left_out": decision.left_out,
         "outage": window.outage,
         "failures": {str(kind): getattr(everything, kind) for kind in FailureClass},
         "answers": [
@@ -220,9 +220,9 @@ def evidence_document(
         "first_failed_at": _iso(counts.first_failed_at),
         "last_failed_at": _iso(counts.last_failed_at),
         "last_answer": None if details.last is None else _last_answer(details.last),
-        "guards": _guards(judgement, policy),
+        "guards": _guards(decision, policy),
         "failures_to_limit": failures_to_limit(counts, policy),
-        "disables": judgement.disables,
+        "disables": decision.disables,
         "over_time": _over_time(details.slots),
     }
 
@@ -247,19 +247,19 @@ def simulation_document(done: Simulation) -> SimulationDocument:
         "until": done.until,
         "integrations": done.integrations,
         "attempts": done.attempts,
-        "items": [_verdict(one) for one in done.verdicts],
+        "items": [_verdict(one) for one in done.decisions],
     }
 
 
-def _verdict(one: Verdict) -> VerdictDocument:
+def _verdict(one: SimulatedDecision) -> VerdictDocument:
     return {
         "integration_id": one.integration_id,
         "client_id": one.client_id,
         "name": one.name,
         "at": one.at,
-        "attempts": one.judgement.counts.attempts,
-        "failed": one.judgement.counts.failed,
-        "ratio": ratio_of(one.judgement),
+        "attempts": one.decision.counts.attempts,
+        "failed": one.decision.counts.failed,
+        "ratio": ratio_of(one.decision),
         "healed_at": one.healed_at,
         "healed_soon": one.healed_soon,
     }
@@ -275,9 +275,9 @@ def _last_answer(last: LastAnswer) -> LastAnswerDocument:
     }
 
 
-def _guards(judgement: Judgement, policy: Policy) -> list[GuardDocument]:
+def _guards(decision: Decision, policy: Policy) -> list[GuardDocument]:
     """Return every guard that is on: what it asks for, what there is, and whether it stands in the way."""
-    counts = judgement.counts
+    counts = decision.counts
     asked: list[tuple[Guard, float | bool, float | bool]] = []
     if policy.min_attempts:
         asked.append((Guard.ATTEMPTS, policy.min_attempts, counts.attempts))
@@ -287,7 +287,7 @@ def _guards(judgement: Judgement, policy: Policy) -> list[GuardDocument]:
             (Guard.LAST_ATTEMPT, True, counts.last_attempt_failed),
         ]
     return [
-        {"guard": guard, "needed": needed, "found": found, "holds": guard in judgement.guards}
+        {"guard": guard, "needed": needed, "found": found, "holds": guard in decision.guards}
         for guard, needed, found in asked
     ]
 

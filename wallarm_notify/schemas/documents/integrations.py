@@ -177,4 +177,4 @@ def alert_answers_document(tested: Sequence[Tested]) -> AlertAnswersDocument:
 
 
 def _figures(done: SwitchedOff) -> SwitchedOffFigures:
-    return {"told": done.told, "cancelled": done.cancelled, "last_notification": done.last}
+    return {"told": done.told, "cancelled": done.cancelled, "last_notification": done.closing}

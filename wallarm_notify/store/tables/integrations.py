@@ -52,9 +52,9 @@ integrations = sa.Table(
     # When it was slow last; null if it never was.
     moment("recovered_at"),
     # The bulkhead of a slow integration, one send at a time across all workers: until when it is taken.
-    moment("lane_until"),
+    moment("bulkhead_until"),
     # Which claim has taken it. Only that one frees it.
-    sa.Column("lane_token", sa.Text),
+    sa.Column("bulkhead_token", sa.Text),
     sa.Column("created_by", sa.Text),
     moment_of_insert("created_at"),
     moment("deleted_at"),
@@ -70,13 +70,13 @@ integrations = sa.Table(
     ),
 )
 
-# The rate limit of each key: which requests the window has granted and reserved (domain.pacing.Turns, engine 19).
-pace = sa.Table(
-    "pace",
+# The rate limit of each key: which requests the window has granted and reserved (domain.rate_limit.Turns, engine 19).
+rate_limits = sa.Table(
+    "rate_limits",
     metadata,
     sa.Column("key_fingerprint", sa.LargeBinary, primary_key=True),
     # The grants and reservations.
-    sa.Column("turns", JSONB, nullable=False),
+    sa.Column("grants", JSONB, nullable=False),
     # When they changed last. PRUNE deletes rows whose window is over and whose key no integration has any more.
     moment("touched_at", nullable=False),
 )

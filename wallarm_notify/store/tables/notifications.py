@@ -39,7 +39,7 @@ notifications = sa.Table(
     # Claims since the last record: what workers died with.
     sa.Column("lost_claims", sa.Integer, nullable=False, server_default=sa.text("0")),
     # How often SWEEP has published it since it was claimed or recorded last; 10 stands for more.
-    sa.Column("rings", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("rechecks", sa.Integer, nullable=False, server_default=sa.text("0")),
     # The integration's count of disablings when this was made: once that has grown, this is cancelled.
     sa.Column("disablings", sa.Integer, nullable=False),
     # It is not sent before.
@@ -47,7 +47,7 @@ notifications = sa.Table(
     # The lease: until when a worker has it.
     moment("lease_until"),
     # When SWEEP looks whether it was forgotten; null once it has ended (engine 6).
-    moment("ring_at"),
+    moment("recheck_at"),
     # Null while it is open.
     moment("finished_at"),
     # Why it ended, where no attempt says so.
@@ -64,8 +64,8 @@ notifications = sa.Table(
         "ix_notifications_backlog",
         "integration_id",
         sa.text("(attempts_made = 0)"),
-        "ring_at",
-        postgresql_where=sa.text("ring_at IS NOT NULL"),
+        "recheck_at",
+        postgresql_where=sa.text("recheck_at IS NOT NULL"),
     ),
     sa.Index(
         "ix_notifications_open", "integration_id", postgresql_where=sa.text("finished_at IS NULL")
@@ -108,7 +108,7 @@ attempts = sa.Table(
     sa.Column("error", sa.Text),
     # The beginning of the response's body, or what came in its place, for people.
     sa.Column("response", sa.Text, nullable=False),
-    sa.PrimaryKeyConstraint("notification_id", "claim"),
+    sa.PrimaryKeyConstraint("notification_id", "fence"),
     # What one integration's window held, as `integrations explain` shows it.
     sa.Index("ix_attempts_integration_id_at", "integration_id", "at"),
     # A time range of everybody's, as `policy simulate` reads it.

@@ -67,13 +67,13 @@ trigger_cells = sa.Table(
 
 # Rogue endpoints that a trigger has fired for: it fires for each once, however often it is found (spec 3). They are
 # kept as long as the trigger.
-trigger_things = sa.Table(
-    "trigger_things",
+rogue_endpoints = sa.Table(
+    "rogue_endpoints",
     metadata,
     sa.Column("trigger_id", sa.BigInteger, nullable=False),
     # A hash of method, host, path and kind.
     sa.Column("thing", sa.LargeBinary, nullable=False),
-    sa.PrimaryKeyConstraint("trigger_id", "thing"),
+    sa.PrimaryKeyConstraint("trigger_id", "endpoint"),
 )
 
 # A trigger that was met, and by what (domain.triggers.firing.Firing). It is deleted with its event.
