@@ -479,3 +479,42 @@ def test_hosts_that_are_none_are_refused_by_their_place(
         "WALLARM_NOTIFY_HOSTS: names no host in place 2; write names or addresses alone, as "
         "flower.example.com,10.0.0.7."
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("RING_SECONDS", "GRACE_SECONDS", "grace_seconds"),
+        ("PACE_PER_MINUTE", "RATE_LIMIT_PER_MINUTE", "rate_limit_per_minute"),
+    ],
+)
+def test_a_setting_under_its_old_name_is_taken_with_a_warning(
+    old: str,
+    new: str,
+    field: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(f"WALLARM_NOTIFY_{old}", "33")
+    settings_of_this_process.cache_clear()
+    assert getattr(settings_of_this_process(), field) == 33
+    assert capsys.readouterr().err == (
+        f"wallarm-notify: WALLARM_NOTIFY_{old} is called WALLARM_NOTIFY_{new} since 0.9.0, "
+        "and works under its old name until 2.0; rename it.\n"
+    )
+
+
+def test_where_both_names_are_set_the_new_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WALLARM_NOTIFY_RING_SECONDS", "33")
+    monkeypatch.setenv("WALLARM_NOTIFY_GRACE_SECONDS", "44")
+    settings_of_this_process.cache_clear()
+    assert settings_of_this_process().grace_seconds == 44
+    assert "the old name is ignored; unset it." in capsys.readouterr().err
+
+
+def test_what_is_wrong_under_an_old_name_is_named_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALLARM_NOTIFY_RING_SECONDS", "soon")
+    with pytest.raises(SettingsError, match=r"^WALLARM_NOTIFY_RING_SECONDS: "):
+        read_settings()

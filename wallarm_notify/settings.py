@@ -42,6 +42,9 @@ _HOST: Final = re.compile(
 
 _LONGEST_WINDOW: Final = int(LONGEST_WINDOW.total_seconds())
 
+RENAMED: Final = {"RING_SECONDS": "GRACE_SECONDS", "PACE_PER_MINUTE": "RATE_LIMIT_PER_MINUTE"}
+"""Names of settings from before 0.9.0, and what they are called now: the old ones work until 2.0."""
+
 LEASE_MARGIN: Final = 5.0
 """Seconds a lease outlives the deadline of a request, at least: time to record the outcome."""
 
@@ -332,13 +335,36 @@ def _check_environment(environ: Mapping[str, str]) -> None:
             )
 
 
+def _under_old_names(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the values that stand under old names alone, by the fields that they are for."""
+    return {
+        new.lower(): environ[PREFIX + old]
+        for old, new in RENAMED.items()
+        if environ.get(PREFIX + old) and not environ.get(PREFIX + new)
+    }
+
+
+def renamed_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable that is called otherwise now."""
+    return [
+        f"{PREFIX}{old} is called {PREFIX}{new} since 0.9.0, "
+        + (
+            "which is set too: the old name is ignored; unset it."
+            if environ.get(PREFIX + new)
+            else "and works under its old name until 2.0; rename it."
+        )
+        for old, new in RENAMED.items()
+        if environ.get(PREFIX + old)
+    ]
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """A warning for each variable with our prefix that is no setting, with the nearest known name."""
     known = [name.upper() for name in Settings.model_fields]
     warnings = []
     for variable in sorted(environ):
         name = variable.removeprefix(PREFIX)
-        if variable.startswith(PREFIX) and name not in known:
+        if variable.startswith(PREFIX) and name not in known and name not in RENAMED:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
             warnings.append(
                 f"{variable} is not a setting and is ignored; did you mean {PREFIX}{near}?"
@@ -351,7 +377,10 @@ def _sentence(error: ValidationError) -> str:
     text = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
         return text
-    name = PREFIX + str(first["loc"][0]).upper()
+    field = str(first["loc"][0])
+    old = next((old for old, new in RENAMED.items() if new.lower() == field), None)
+    is_old = old is not None and field in _under_old_names(os.environ)
+    name = PREFIX + (str(old) if is_old else field.upper())
     return f"{name}: {text[0].lower()}{text[1:]}."
 
 
@@ -359,7 +388,7 @@ def read_settings() -> Settings:
     """The settings of this process's environment. Raises SettingsError that names the wrong one."""
     _check_environment(os.environ)
     try:
-        return Settings()
+        return Settings(**_under_old_names(os.environ))  # type: ignore[arg-type]  # read as the environment is
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
 
@@ -367,7 +396,7 @@ def read_settings() -> Settings:
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """The settings, read once; unknown variables, and TLS that checks nothing, are warned of on standard error."""
-    warnings = unknown_variables(os.environ)
+    warnings = [*unknown_variables(os.environ), *renamed_variables(os.environ)]
     try:
         read = read_settings()
         if read.broker_url is not None:

@@ -64,7 +64,7 @@ def broker_emptied(scene: Scene, _world: World) -> str:
     with scene.system.ask_broker() as client:
         client.flushall()
     scene.go_on()
-    return "SWEEP rang again"
+    return "SWEEP published again"
 
 
 def broker_full(scene: Scene, _world: World, seconds: float = REFUSING) -> str:

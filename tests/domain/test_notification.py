@@ -84,7 +84,7 @@ def test_a_new_notification_is_due_at_once_and_sweep_worries_a_publish_later() -
     )
 
 
-@pytest.mark.parametrize("given", [{}, {"skipped": True}, {"last": True}])
+@pytest.mark.parametrize("given", [{}, {"skipped": True}, {"closing": True}])
 def test_a_notification_is_stored_as_it_was_made(given: dict[str, Any]) -> None:
     new = claimed(a_fresh(**given), LATER, LEASE)
     there = stored(new, 5)
@@ -120,7 +120,7 @@ def test_a_notification_of_an_integration_that_is_off_has_ended_as_it_is_made() 
 
 def test_an_integrations_notification_of_its_own_end_waits_a_second_for_the_others() -> None:
     assert changes(a_fresh(), a_fresh(closing=True)) == {
-        "last": True,
+        "closing": True,
         "due_at": NOON + SECOND,
         "recheck_at": NOON + SECOND + GRACE,
     }
@@ -129,9 +129,9 @@ def test_an_integrations_notification_of_its_own_end_waits_a_second_for_the_othe
 def test_a_claim_is_a_new_fence_and_holds_for_a_lease() -> None:
     before = a_notification(fence=4, lost_claims=1, rechecks=3)
     assert changes(before, claimed(before, LATER, LEASE)) == {
-        "claim": 5,
+        "fence": 5,
         "lost_claims": 2,
-        "rings": 0,
+        "rechecks": 0,
         "lease_until": LATER + LEASE,
         "recheck_at": LATER + LEASE,
     }

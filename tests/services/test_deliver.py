@@ -693,7 +693,7 @@ def test_a_grant_that_is_not_now_leaves_the_bulkhead_free(make_bench: Callable[.
     assert bench.value("SELECT bulkhead_until FROM integrations") is None
 
 
-def test_given_back_behind_a_bulkhead_they_wait_and_one_is_published_for(bench: Bench) -> None:
+def test_given_back_behind_a_bulkhead_they_wait_and_one_is_published(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(3)
     claim = bench.claim(ids)

@@ -98,7 +98,7 @@ def stored(bench: Bench) -> list[int]:
     return [row["id"] for row in bench.sql("SELECT id FROM notifications ORDER BY id")]
 
 
-def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_published_for(
+def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_published(
     bench: Bench, courier: Courier, ingest: Callable[..., Routed]
 ) -> None:
     integrations = {bench.integration(), bench.integration()}
@@ -564,13 +564,13 @@ def test_a_dispatcher_that_cannot_be_made_keeps_no_event_from_being_stored_and_e
 ) -> None:
     bench.integration()
 
-    def poster(**_: object) -> None:
+    def client(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("wallarm_notify.bootstrap.HttpClient", poster)
+    monkeypatch.setattr("wallarm_notify.bootstrap.HttpClient", client)
     parts = Wiring(Settings(database_url=bench.url, secret_keys=generate()), delivers=True)
     ctx = replace(parts.context, publisher=bench.publisher)
-    (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.dispatcher)
+    (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.inline_dispatcher)
     parts.store.close()
     assert (routed.matched, bench.publisher.ids()) == (1, stored(bench))
 

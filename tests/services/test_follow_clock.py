@@ -109,7 +109,7 @@ def test_what_a_dead_worker_holds_is_free_when_its_lease_was_to_end(
         assert row.due_at <= now
 
 
-def test_what_was_made_and_not_published_for_is_published_for(bench: Bench) -> None:
+def test_what_was_made_and_not_published_is_published(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(3)
     bench.publisher.taken()
@@ -416,11 +416,11 @@ def test_grants_and_who_they_are_reserved_to_are_moved_along_together(bench: Ben
     (after,) = bench.sql("SELECT grants FROM rate_limits")
     (moved,) = {
         round(now[0] - then[0], 3)
-        for name in before["turns"]
-        for then, now in zip(before["turns"][name], after["turns"][name], strict=True)
+        for name in before["grants"]
+        for then, now in zip(before["grants"][name], after["grants"][name], strict=True)
     }
     assert 0 <= moved <= CLOSE.total_seconds()
-    reserved = {at for at, _ in after["turns"]["2"]}
+    reserved = {at for at, _ in after["grants"]["2"]}
     waiting = [n for n in map(bench.notification, ids) if n.lease_until is None]
     assert {n.due_at.timestamp() for n in waiting} == reserved
     follow_clock(bench.ctx)

@@ -90,7 +90,7 @@ def _plain(value: Any) -> Any:
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(columns=tables())
-@example({"id": ("bigint", [2, 1]), "last": ("boolean", [False, True])})
+@example({"id": ("bigint", [2, 1]), "closing": ("boolean", [False, True])})
 @example({"id": ("bigint", [1]), "reason": ("text", [None])})
 @example({"id": ("bigint", [1, 2]), "at": ("timestamptz", [NOON, None])})
 def test_rows_come_back_the_same_whatever_columns_are_constant(
@@ -113,18 +113,18 @@ def test_what_is_the_same_in_every_row_is_sent_once() -> None:
     values: dict[str, list[Any]] = {
         "id": [1, 2, 3],
         "run": [1, 1, 1],
-        "last": [True, False, True],
+        "closing": [True, False, True],
         "reason": [None, None, None],
     }
     assert parameters_of(values) == {
         "id": [1, 2, 3],
         "run": 1,
-        "last": [True, False, True],
+        "closing": [True, False, True],
         "reason": None,
     }
     assert rows_of(types, values) == (
-        "(SELECT a.id, CAST(:run AS int) AS run, a.last, CAST(:reason AS text) AS reason"
-        " FROM unnest(CAST(:id AS bigint[]), CAST(:last AS boolean[])) AS a(id, last)) AS u"
+        "(SELECT a.id, CAST(:run AS int) AS run, a.closing, CAST(:reason AS text) AS reason"
+        " FROM unnest(CAST(:id AS bigint[]), CAST(:closing AS boolean[])) AS a(id, closing)) AS u"
     )
 
 

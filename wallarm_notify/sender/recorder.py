@@ -179,7 +179,7 @@ def record_attempts(
     """
     done = record(ctx, attempts)
     # Next, whatever may go wrong after it: the same again would find nothing that has changed.
-    retries.add(done.next_links, done.now)
+    retries.add(done.retries, done.now)
     follow_up(ctx, attempts, done, slow, tokens)
 
 

@@ -31,7 +31,7 @@ class Recorded:
     changed: tuple[Notification, ...]
 
     @property
-    def next_links(self) -> list[Notification]:
+    def retries(self) -> list[Notification]:
         """What is to be enqueued for its next attempt."""
         return [n for n in self.changed if n.is_open]
 
@@ -39,7 +39,7 @@ class Recorded:
 def record(ctx: Context, attempts: Sequence[Attempt]) -> Recorded:
     """Store ``attempts`` and what follows from them. Raises Unavailable; the same again is harmless.
 
-    The caller enqueues the ``next_links``, then calls ``follow_up``.
+    The caller enqueues the ``retries``, then calls ``follow_up``.
     """
     done = ctx.store.transact(lambda tx: write_down(tx, attempts, ctx.settings))
     _log_attempts(attempts)

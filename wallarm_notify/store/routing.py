@@ -18,7 +18,7 @@ _EVENTS: Final = types_of(events)
 _NOTIFICATIONS: Final = types_of(notifications)
 
 _AS_IT_STANDS: Final = (
-    "last",
+    "closing",
     "disablings",
     "state",
     "fence",

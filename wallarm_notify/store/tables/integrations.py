@@ -70,7 +70,7 @@ integrations = sa.Table(
     ),
 )
 
-# The rate limit of each key: which requests the window has granted and reserved (domain.rate_limit.Turns, engine 19).
+# The rate limit of each key: which requests the window has granted and reserved (domain.rate_limit.Grants, engine 19).
 rate_limits = sa.Table(
     "rate_limits",
     metadata,

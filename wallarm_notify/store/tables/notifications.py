@@ -26,7 +26,7 @@ notifications = sa.Table(
     # Its rank, by which those that wait for the rate limit are sent (domain.notification.Severity).
     sa.Column("severity", sa.SmallInteger, nullable=False),
     # It tells an integration of its own disabling or deletion: its attempts stop after the first cycle.
-    sa.Column("last", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("closing", sa.Boolean, nullable=False, server_default=sa.false()),
     moment_of_insert("created_at"),
     # From here to ``link``: what changes. See domain.notification.Notification.
     sa.Column("state", sa.Text, nullable=False),
@@ -35,7 +35,7 @@ notifications = sa.Table(
     # Of this run.
     sa.Column("attempts_made", sa.Integer, nullable=False, server_default=sa.text("0")),
     # The fencing token: grows with every claim. A failure recorded under an older one changes nothing (engine 8).
-    sa.Column("claim", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("fence", sa.Integer, nullable=False, server_default=sa.text("0")),
     # Claims since the last record: what workers died with.
     sa.Column("lost_claims", sa.Integer, nullable=False, server_default=sa.text("0")),
     # How often SWEEP has published it since it was claimed or recorded last; 10 stands for more.
@@ -92,7 +92,7 @@ attempts = sa.Table(
     "attempts",
     metadata,
     sa.Column("notification_id", sa.BigInteger, nullable=False),
-    sa.Column("claim", sa.Integer, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("integration_id", sa.BigInteger, nullable=False),
     # The clean failure window in which it counts; null where it is outside of the ratio (spec 1).
     sa.Column("generation", sa.Integer),

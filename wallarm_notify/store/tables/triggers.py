@@ -72,7 +72,7 @@ rogue_endpoints = sa.Table(
     metadata,
     sa.Column("trigger_id", sa.BigInteger, nullable=False),
     # A hash of method, host, path and kind.
-    sa.Column("thing", sa.LargeBinary, nullable=False),
+    sa.Column("endpoint", sa.LargeBinary, nullable=False),
     sa.PrimaryKeyConstraint("trigger_id", "endpoint"),
 )
 
