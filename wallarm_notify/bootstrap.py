@@ -17,7 +17,7 @@ from wallarm_notify.pagerduty.client import HttpClient
 from wallarm_notify.pagerduty.exchange import HttpSettings
 from wallarm_notify.pagerduty.request import RequestSettings, request_with, test_alerts
 from wallarm_notify.sender.dispatcher import Dispatcher
-from wallarm_notify.sender.in_flight import InFlight
+from wallarm_notify.sender.in_flight import Dispatch, InFlight
 from wallarm_notify.sender.recorder import Recorder
 from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services.context import Context, ServiceSettings
@@ -97,14 +97,11 @@ class Wiring:
     @made_once
     def dispatcher(self) -> Dispatcher:
         """What sends this process's claims, and the recorder behind it."""
+        # First what may fail: a recorder has a thread, which would be left behind.
+        client: HttpClient[Dispatch] = HttpClient(http_settings_of(self.settings))
         in_flight = InFlight()
         recorder = Recorder(in_flight, self.context, RetryBuffer(self._publisher))
-        return Dispatcher(
-            HttpClient(http_settings_of(self.settings)),
-            request_settings_of(self.settings),
-            in_flight,
-            recorder,
-        )
+        return Dispatcher(client, request_settings_of(self.settings), in_flight, recorder)
 
     @property
     def inline_dispatcher(self) -> Dispatcher | None:

@@ -126,6 +126,9 @@ def test_what_is_set_aside_is_tried_again_and_once_it_can_be_stored_it_is(
     assert system.ledger().findings == []
 
 
+DIED_OF = "SELECT deaths FROM quarantine WHERE deaths > 0"
+
+
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
 def test_workers_that_are_told_to_stop_die_of_nothing(
     make_system: Callable[..., System], pool: str
@@ -139,6 +142,8 @@ def test_workers_that_are_told_to_stop_die_of_nothing(
         worker.wait_for("endless has begun")
         worker.popen.terminate()
         worker.wait_for("Warm shutdown", 5)
+        # It says so before it has told the database.
+        eventually(lambda: not sql(system, DIED_OF), 10, "it is no death")
         worker.kill()
     system.start_worker()
     system.wait_for_states(20, delivered=1)

@@ -605,6 +605,7 @@ def test_deadlines_are_kept_though_nobody_looked_for_a_while(
 @pytest.fixture(scope="module")
 def unanswered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What was found where no name server answers, for real: in a process with a world of its own."""
+    path = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     as_root = [] if os.geteuid() == 0 else [shutil.which("unshare") or "unshare", "-Urn"]
     done = subprocess.run(
         [
@@ -613,7 +614,7 @@ def unanswered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             Path(__file__).with_name("unanswered_names.py"),
             tmp_path_factory.mktemp("world"),
         ],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
         capture_output=True,
         text=True,
         timeout=90,

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from wallarm_notify.sandbox.alerts import Alert, Alerts, AlertStatus
-from wallarm_notify.sandbox.journal import Journal
-from wallarm_notify.sandbox.paging import page
+from wallarm_notify.sandbox.control import Page
+from wallarm_notify.sandbox.journal import Entry
 from wallarm_notify.sandbox.rate import RateWindow
 
 from .conftest import KEY, OTHER_KEY, Event
@@ -104,10 +104,10 @@ def test_a_limit_of_0_accepts_everything() -> None:
     assert all(window.admit(KEY, 0, NOON) for _ in range(1000))
 
 
-def journal(*keys: Any) -> Journal:
-    written = Journal()
-    for key in keys:
-        written.write(
+def entries(*keys: str | None) -> list[Entry]:
+    return [
+        Entry(
+            number=number,
             at=NOON,
             path="/v2/enqueue",
             key=key,
@@ -117,30 +117,32 @@ def journal(*keys: Any) -> Journal:
             fault=None,
             accepted=False,
         )
-    return written
+        for number, key in enumerate(keys, 1)
+    ]
+
+
+def page(items: list[Entry], **query: Any) -> tuple[list[int], int | None]:
+    found, cursor = Page(**query).of(items)
+    return [item.number for item in found], cursor
 
 
 def test_pages_follow_one_another_until_the_cursor_is_none() -> None:
-    entries = journal(KEY, None, KEY, KEY).entries
+    items = entries(KEY, None, KEY, KEY)
 
-    first, cursor = page(entries, since=0, limit=2, key=None)
-    assert ([item.number for item in first], cursor) == ([1, 2], 2)
-    second, cursor = page(entries, since=2, limit=2, key=None)
-    assert ([item.number for item in second], cursor) == ([3, 4], None)
+    assert page(items, since=0, limit=2) == ([1, 2], 2)
+    assert page(items, since=2, limit=2) == ([3, 4], None)
 
 
 def test_pages_of_one_key_leave_out_the_others() -> None:
-    entries = journal(KEY, OTHER_KEY, KEY, OTHER_KEY).entries
+    items = entries(KEY, OTHER_KEY, KEY, OTHER_KEY)
 
-    first, cursor = page(entries, since=0, limit=1, key=KEY)
-    assert ([item.number for item in first], cursor) == ([1], 1)
-    second, cursor = page(entries, since=1, limit=1, key=KEY)
-    assert ([item.number for item in second], cursor) == ([3], None)
-    assert page(entries, since=99, limit=1, key=None) == ([], None)
+    assert page(items, since=0, limit=1, key=KEY) == ([1], 1)
+    assert page(items, since=1, limit=1, key=KEY) == ([3], None)
+    assert page(items, since=99, limit=1) == ([], None)
 
 
 def test_a_body_that_is_no_json_is_shown_as_text() -> None:
-    (entry,) = journal(KEY).entries
+    (entry,) = entries(KEY)
 
     assert entry.as_document(brief=False)["body"] == "no json"
     assert "body" not in entry.as_document(brief=True)

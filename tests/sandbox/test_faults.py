@@ -1,19 +1,29 @@
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from wallarm_notify.sandbox.faults import Fault, FaultPlan, Kind, read_faults
-from wallarm_notify.sandbox.fields import RefusedError
+from wallarm_notify.sandbox.api import Answer, status_answer
+from wallarm_notify.sandbox.control import ROUTES
+from wallarm_notify.sandbox.documents import RefusedError
+from wallarm_notify.sandbox.faults import KINDS, Fault, FaultPlan, Status, read_fault
+from wallarm_notify.sandbox.memory import Memory, Settings
 
 from .conftest import KEY, OTHER_KEY
 
+set_faults = ROUTES["/sandbox/faults"]["PUT"]
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def read(**document: Any) -> Fault:
-    (fault,) = read_faults([document])
-    return fault
+    return read_fault(document)
+
+
+def answer(**document: Any) -> Answer:
+    fault = read(kind="status", **document)
+    assert isinstance(fault, Status)
+    return status_answer(fault)
 
 
 def chosen(plan: FaultPlan, key: str | None = KEY, seconds: float = 0) -> Fault | None:
@@ -54,39 +64,35 @@ def test_a_fault_heals_when_its_seconds_are_over() -> None:
     [("hang", False), ("reset", False), ("close", True), ("discard", True)],
 )
 def test_whether_the_event_is_taken_in_depends_on_the_kind(kind: str, accepts: bool) -> None:
-    assert read(kind=kind).accept is accepts
+    assert read(kind=kind).takes_event is accepts
 
 
 def test_a_status_fault_carries_its_whole_answer() -> None:
-    answer = read(
-        kind="status",
+    said = answer(
         status=429,
         headers={"content-type": "text/html", "X-Trace": "7"},
         body="<html>",
         retry_after=30,
-    ).answer
+    )
 
-    assert answer is not None
-    assert (answer.status, answer.body) == (429, b"<html>")
-    assert answer.headers == {"content-type": "text/html", "X-Trace": "7", "Retry-After": "30"}
+    assert (said.status, said.body) == (429, b"<html>")
+    assert said.headers == {"content-type": "text/html", "X-Trace": "7", "Retry-After": "30"}
 
 
 def test_a_json_body_is_answered_as_json() -> None:
-    answer = read(kind="status", status=202, body={"status": "success"}).answer
+    said = answer(status=202, body={"status": "success"})
 
-    assert answer is not None
-    assert (answer.headers, answer.body) == (
+    assert (said.headers, said.body) == (
         {"Content-Type": "application/json"},
         b'{"status":"success"}',
     )
 
 
 def test_a_429_without_a_body_says_what_pagerduty_says() -> None:
-    answer = read(kind="status", status=429).answer
+    said = answer(status=429)
 
-    assert answer is not None
-    assert b"too quickly.  Please retry later." in answer.body
-    assert "Retry-After" not in answer.headers
+    assert b"too quickly.  Please retry later." in said.body
+    assert "Retry-After" not in said.headers
 
 
 REFUSED: list[tuple[Any, str]] = [
@@ -94,7 +100,7 @@ REFUSED: list[tuple[Any, str]] = [
     (["reset"], "A fault must be a JSON object."),
     (
         [{"kind": "explode"}],
-        f"Unknown kind 'explode'; permitted are: {', '.join(Kind)}.",
+        f"Unknown kind 'explode'; permitted are: {', '.join(KINDS)}.",
     ),
     (
         [{"kind": ["reset"]}],
@@ -144,6 +150,6 @@ def test_a_fault_that_is_not_permitted_is_refused_in_one_sentence(
     document: Any, sentence: str
 ) -> None:
     with pytest.raises(RefusedError) as refusal:
-        read_faults(document)
+        set_faults(Memory(Settings()), {}, json.dumps({"faults": document}).encode())
 
     assert str(refusal.value) == sentence

@@ -1,4 +1,6 @@
+import gzip
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +24,9 @@ THROTTLED = {
 }
 
 
+POST = b"POST /v2/enqueue HTTP/1.1\r\nHost: sandbox\r\n"
+
+
 @pytest.fixture
 def raw(sandbox: Sandbox) -> Iterator[socket.socket]:
     address = urlsplit(sandbox.url)
@@ -31,6 +36,16 @@ def raw(sandbox: Sandbox) -> Iterator[socket.socket]:
 
 def encoded(body: Any) -> bytes:
     return json.dumps(body).encode()
+
+
+def sent(body: bytes, *headers: str) -> bytes:
+    lines = (*headers, f"Content-Length: {len(body)}", "", "")
+    return POST + "\r\n".join(lines).encode() + body
+
+
+def received_of(connection: socket.socket) -> bytes:
+    """Everything until the server ends the connection."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 def test_a_sandbox_has_an_address_while_it_runs_and_listens_on_loopback() -> None:
@@ -176,7 +191,7 @@ def test_too_many_events_are_throttled_and_not_taken_in(
     assert caller.post(event(routing_key=OTHER_KEY)).status == 202
 
 
-def test_the_knobs_change_the_limit_and_its_header(
+def test_the_settings_change_the_limit_and_its_header(
     caller: Caller, client: SandboxClient, event: Event
 ) -> None:
     held = client.set_faults(rate_limit=1, retry_after=7)
@@ -220,22 +235,35 @@ def test_a_head_request_gets_no_body(caller: Caller) -> None:
     "head",
     [
         b"nonsense\r\n\r\n",
-        b"POST /v2/enqueue HTTP/1.1\r\nno colon\r\n\r\n",
-        b"POST /v2/enqueue HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"POST /v2/enqueue HTTP/1.1\r\nContent-Length: 16777217\r\n\r\n",
-        b"POST /v2/enqueue HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        POST + b"no colon\r\n\r\n",
+        POST + b"Content-Length: -1\r\n\r\n",
+        POST + b"Content-Length: 16777217\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        POST + b"X-Long: " + b"x" * 65_537,
+        b"POST /v2/enqueue HTTP/1.1\r\n\r\n",  # HTTP/1.1 asks for a Host
     ],
 )
-def test_what_is_no_http_is_refused_and_closed(head: bytes, raw: socket.socket) -> None:
+def test_what_is_no_http_is_refused_and_closed_and_not_logged(
+    head: bytes, raw: socket.socket, client: SandboxClient, caplog: pytest.LogCaptureFixture
+) -> None:
     raw.sendall(head)
 
-    assert raw.recv(4096).startswith(b"HTTP/1.1 400 ")
-    assert raw.recv(1) == b""
+    assert re.match(rb"HTTP/1\.[01] 400 ", received_of(raw))
+    assert client.requests() == []
+    assert caplog.records == []
+
+
+def test_a_body_in_chunks_has_the_limit_of_one_in_a_piece(raw: socket.socket) -> None:
+    raw.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n1000001\r\n" + b"x" * 16_777_217)
+
+    answer = received_of(raw)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'{"error":"The body is longer than 16777216 bytes."}')
 
 
 def test_a_body_in_chunks_is_read(raw: socket.socket, client: SandboxClient) -> None:
     raw.sendall(
-        b"POST /v2/enqueue HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+        POST + b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
         b"1;x=y\r\n{\r\n1\r\n}\r\n0\r\nTrailer: 1\r\n\r\n"
     )
     received = raw.recv(4096)
@@ -246,14 +274,47 @@ def test_a_body_in_chunks_is_read(raw: socket.socket, client: SandboxClient) -> 
     assert client.requests()[0]["body"] == {}
 
 
-@pytest.mark.parametrize("first", ["HTTP/1.0\r\n", "HTTP/1.1\r\nConnection: close\r\n"])
+@pytest.mark.parametrize(
+    "first", ["HTTP/1.0\r\n", "HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n"]
+)
 def test_a_client_that_wants_to_end_is_let_go(first: str, raw: socket.socket) -> None:
     raw.sendall(f"GET /sandbox/keys {first}\r\n".encode())
 
-    received = b""
-    while chunk := raw.recv(4096):
-        received += chunk
-    assert received.endswith(b'{"keys":null}')
+    assert received_of(raw).endswith(b'{"keys":null}')
+
+
+def test_an_answer_has_pagerdutys_headers_and_no_others(raw: socket.socket, event: Event) -> None:
+    raw.sendall(sent(encoded(event()), "Connection: close"))
+
+    body = b'{"status":"success","message":"Event processed","dedup_key":"d-1"}'
+    assert received_of(raw) == (
+        b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+    )
+
+
+def test_requests_that_do_not_wait_for_answers_are_answered_in_order(
+    raw: socket.socket, client: SandboxClient, event: Event
+) -> None:
+    client.set_faults([{"kind": "slow", "delay": 0.1, "times": 1}])
+    first, second = (encoded(event(dedup_key=key)) for key in ("d-1", "d-2"))
+    raw.sendall(sent(first) + sent(second, "Connection: close"))
+
+    assert re.findall(rb'"dedup_key":"(...)"', received_of(raw)) == [b"d-1", b"d-2"]
+    assert [item["status"] for item in client.requests()] == [202, 202]
+
+
+def test_headers_and_a_packed_body_are_recorded_as_they_came(
+    raw: socket.socket, client: SandboxClient, event: Event
+) -> None:
+    packed = gzip.compress(encoded(event()))
+    raw.sendall(
+        sent(packed, "x-tRACE: 7", "x-tRACE: 8", "Content-Encoding: gzip", "Connection: close")
+    )
+
+    assert received_of(raw).startswith(b"HTTP/1.1 400 ")
+    (item,) = client.requests()
+    assert (item["bytes"], item["headers"]["x-tRACE"]) == (len(packed), "7, 8")
 
 
 def test_requests_are_recorded_in_full(caller: Caller, client: SandboxClient, event: Event) -> None:
@@ -341,6 +402,16 @@ def test_a_status_fault_may_take_the_event_in(
     assert len(client.alerts()) == 1
 
 
+def test_a_status_fault_may_lie_about_its_length(raw: socket.socket, client: SandboxClient) -> None:
+    lie = {"Content-Length": "100"}
+    client.set_faults([{"kind": "status", "status": 500, "body": "said", "headers": lie}])
+    raw.sendall(POST + b"Connection: close\r\n\r\n")
+
+    head, _, body = received_of(raw).partition(b"\r\n\r\n")
+    assert re.findall(rb"Content-Length: (\d+)", head) == [b"100"]
+    assert body == b"said"
+
+
 def test_a_fault_may_be_of_one_key(caller: Caller, client: SandboxClient, event: Event) -> None:
     client.set_faults([{"key": KEY, "kind": "status", "status": 500}])
 
@@ -362,7 +433,7 @@ def test_a_client_that_leaves_a_slow_answer_has_none_recorded(
     raw: socket.socket, client: SandboxClient
 ) -> None:
     client.set_faults([{"kind": "slow", "delay": 0.2}])
-    raw.sendall(b"POST /v2/enqueue HTTP/1.1\r\n\r\n")
+    raw.sendall(POST + b"\r\n")
     raw.shutdown(socket.SHUT_WR)
 
     assert raw.recv(1) == b""
@@ -372,7 +443,7 @@ def test_a_client_that_leaves_a_slow_answer_has_none_recorded(
 def test_a_dripping_answer_comes_byte_by_byte(raw: socket.socket, client: SandboxClient) -> None:
     client.set_faults([{"kind": "drip", "delay": 0.002}])
     begun = monotonic()
-    raw.sendall(b"POST /v2/enqueue HTTP/1.1\r\nConnection: close\r\n\r\n")
+    raw.sendall(POST + b"Connection: close\r\n\r\n")
 
     pieces = list(iter(lambda: raw.recv(4096), b""))
     answer = b"".join(pieces)
@@ -384,17 +455,17 @@ def test_a_dripping_answer_comes_byte_by_byte(raw: socket.socket, client: Sandbo
 
 def test_a_drip_ends_when_its_client_leaves(raw: socket.socket, client: SandboxClient) -> None:
     client.set_faults([{"kind": "drip", "delay": 0.01}])
-    raw.sendall(b"POST /v2/enqueue HTTP/1.1\r\n\r\n")
+    raw.sendall(POST + b"\r\n")
     assert raw.recv(1) == b"H"
     raw.shutdown(socket.SHUT_WR)
 
-    assert len(b"".join(iter(lambda: raw.recv(4096), b""))) < 10
+    assert len(received_of(raw)) < 10
     assert client.requests()[0]["status"] is None
 
 
 def test_a_hanging_request_is_never_answered(raw: socket.socket, client: SandboxClient) -> None:
     client.set_faults([{"kind": "hang"}])
-    raw.sendall(b"POST /v2/enqueue HTTP/1.1\r\n\r\n")
+    raw.sendall(POST + b"\r\n")
     raw.settimeout(0.2)
     with pytest.raises(TimeoutError):
         raw.recv(1)
@@ -416,7 +487,7 @@ def test_a_hang_may_end_by_itself(caller: Caller, client: SandboxClient, event: 
 
 def test_a_reset_reaches_the_client_as_one(raw: socket.socket, client: SandboxClient) -> None:
     client.set_faults([{"kind": "reset"}])
-    raw.sendall(b"POST /v2/enqueue HTTP/1.1\r\n\r\n")
+    raw.sendall(POST + b"\r\n")
 
     with pytest.raises(ConnectionResetError):
         raw.recv(1)
@@ -452,9 +523,9 @@ def test_a_discarded_event_looks_accepted_and_comes_to_nothing(
 
 def test_an_idle_connection_is_closed(raw: socket.socket, client: SandboxClient) -> None:
     client.set_faults(idle_timeout=0.05)
-    raw.sendall(b"GET /sandbox/keys HTTP/1.1\r\n\r\n")
+    raw.sendall(b"GET /sandbox/keys HTTP/1.1\r\nHost: sandbox\r\n\r\n")
 
-    assert b"".join(iter(lambda: raw.recv(4096), b"")).endswith(b'{"keys":null}')
+    assert received_of(raw).endswith(b'{"keys":null}')
 
 
 def test_forgetting_goes_back_to_the_start(

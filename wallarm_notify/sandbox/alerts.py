@@ -1,7 +1,7 @@
 """What accepted events did to alerts: opened, repeated, acknowledged, resolved or nothing."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -40,7 +40,7 @@ class Alert:
 
     def as_document(self) -> dict[str, Any]:
         """Return the alert as the control route shows it."""
-        said = self.payload["payload"]
+        payload = self.payload["payload"]
         return {
             "number": self.number,
             "key": self.key,
@@ -49,8 +49,8 @@ class Alert:
             "status": self.status.value,
             "notifications": self.notifications,
             "triggers": self.triggers,
-            "summary": said["summary"],
-            "severity": said["severity"],
+            "summary": payload["summary"],
+            "severity": payload["severity"],
             "first_at": self.first_at.isoformat(timespec="microseconds"),
             "last_at": self.last_at.isoformat(timespec="microseconds"),
             "log": [
@@ -64,21 +64,16 @@ class Alert:
 class Alerts:
     """Every alert of every key, by PagerDuty's rules of deduplication.
 
-    The scope of a `dedup_key` is its routing key. `dropped` counts, by key, the acknowledgements
-    and resolves that found nothing open and the events told to vanish; `changes` counts change
-    events.
+    The scope of a `dedup_key` is its routing key. `all` has the alerts in the order of opening.
+    `dropped` counts, by key, the acknowledgements and resolves that found nothing open and the
+    events that were discarded; `changes` counts change events, which touch no alert.
     """
 
     def __init__(self) -> None:
-        self._all: list[Alert] = []
+        self.all: list[Alert] = []
         self._open: dict[tuple[str, str], Alert] = {}
         self.dropped: Counter[str] = Counter()
         self.changes: Counter[str] = Counter()
-
-    @property
-    def all(self) -> Sequence[Alert]:
-        """Return the alerts in the order in which they were opened."""
-        return self._all
 
     def take(self, key: str, dedup_key: str, body: Mapping[str, Any], now: datetime) -> None:
         """Do what a valid alert event asks; it counts as dropped when there is nothing to do."""
@@ -88,8 +83,8 @@ class Alerts:
             self.dropped[key] += 1
             return
         if alert is None:
-            alert = Alert(len(self._all) + 1, key, dedup_key, now, body, now)
-            self._all.append(alert)
+            alert = Alert(len(self.all) + 1, key, dedup_key, now, body, now)
+            self.all.append(alert)
             self._open[key, dedup_key] = alert
         alert.note(action, now)
         match action:
@@ -100,11 +95,3 @@ class Alerts:
             case "resolve":
                 alert.status = AlertStatus.RESOLVED
                 del self._open[key, dedup_key]
-
-    def drop(self, key: str) -> None:
-        """Count an event that was answered like any other and then came to nothing."""
-        self.dropped[key] += 1
-
-    def take_change(self, key: str) -> None:
-        """Count a change event; it never touches an alert."""
-        self.changes[key] += 1

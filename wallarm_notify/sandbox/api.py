@@ -1,28 +1,40 @@
-"""What PagerDuty answers to one event: parse, then fields, then the key, then the rate."""
+"""What PagerDuty answers to one event: it is parsed, then its fields, key and rate are checked."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from wallarm_notify.sandbox import answers, events
-from wallarm_notify.sandbox.answers import Answer
-from wallarm_notify.sandbox.faults import header_seconds
+from wallarm_notify.sandbox import events
+from wallarm_notify.sandbox.faults import Status
 from wallarm_notify.sandbox.memory import Memory
+
+JSON: Final = {"Content-Type": "application/json"}
+PLAIN: Final = {"Content-Type": "text/plain; charset=utf-8"}
+
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Route(StrEnum):
-    """The two doors for events; each also opens with a trailing slash."""
+    """The paths that take events; each also ends in a slash."""
 
     ALERT = "/v2/enqueue"
     CHANGE = "/v2/change/enqueue"
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One request as PagerDuty reads it; `body` None means that it was no JSON object."""
+class Answer(NamedTuple):
+    """A status, its headers (a length is added when it is sent) and the bytes of its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Submission(NamedTuple):
+    """One request as PagerDuty reads it, which came `at`; `body` None: it was no JSON object."""
 
     route: Route
     size: int
@@ -42,36 +54,78 @@ def submit(memory: Memory, submission: Submission, *, discard: bool = False) -> 
 
     `discard` accepts as ever and then drops the event, as a disabled service does.
     """
-    if submission.size > events.MAX_BODY_BYTES:
-        return answers.invalid([events.TOO_LARGE])
-    body, key = submission.body, submission.key
+    route, size, body, key, at = submission
+    if size > events.MAX_BODY_BYTES:
+        return _invalid([events.TOO_LARGE])
     if body is None:
-        return answers.unrecognized()
-    check = events.alert_errors if submission.route is Route.ALERT else events.change_errors
+        return _problem("Unrecognized object", "format is unrecognized", ["JSON parse error"])
+    check = events.alert_errors if route is Route.ALERT else events.change_errors
     errors = check(body, key)
     if errors or key is None:
-        return answers.invalid(errors)
+        return _invalid(errors)
     if memory.known_keys is not None and key not in memory.known_keys:
-        return answers.unknown_key()
-    knobs = memory.knobs
-    if not memory.window.admit(key, knobs.rate_limit, submission.at):
-        waiting = knobs.retry_after
-        return answers.throttled(None if waiting is None else header_seconds(waiting))
-    return _accept(memory, submission.route, key, body, None if discard else submission.at)
+        return Answer(HTTPStatus.BAD_REQUEST, PLAIN, b"Invalid routing key")
+    settings = memory.settings
+    if not memory.window.admit(key, settings.rate_limit, at):
+        return _throttled(settings.retry_after)
+    return _accept(memory, route, key, body, None if discard else at)
 
 
 def _accept(
     memory: Memory, route: Route, key: str, body: Mapping[str, Any], now: datetime | None
 ) -> Answer:
     """Answer 202; `now` None drops the event."""
-    given = body.get("dedup_key")
-    dedup_key = None
+    document = {"status": "success", "message": "Event processed"}
     if route is Route.ALERT:
-        dedup_key = uuid4().hex if events.is_blank(given) else str(given)
+        given = body.get("dedup_key")
+        document["dedup_key"] = uuid4().hex if events.is_blank(given) else str(given)
     if now is None:
-        memory.alerts.drop(key)
-    elif dedup_key is None:
-        memory.alerts.take_change(key)
+        memory.alerts.dropped[key] += 1
+    elif route is Route.ALERT:
+        memory.alerts.take(key, document["dedup_key"], body, now)
     else:
-        memory.alerts.take(key, dedup_key, body, now)
-    return answers.processed(dedup_key)
+        memory.alerts.changes[key] += 1
+    return json_answer(HTTPStatus.ACCEPTED, document)
+
+
+def status_answer(fault: Status) -> Answer:
+    """Return what a `status` fault answers in PagerDuty's place."""
+    if isinstance(fault.body, dict | list):
+        answer = json_answer(fault.status, fault.body)
+    elif fault.body is None and fault.status == HTTPStatus.TOO_MANY_REQUESTS:
+        answer = _throttled(None)
+    else:
+        body = (fault.body or "").encode("utf-8", errors="replace")
+        answer = Answer(fault.status, PLAIN, body)
+    given = fault.headers or {}
+    names = {name.lower() for name in given}
+    ours = dict(answer.headers) | _retry_after(fault.retry_after)
+    kept = {name: value for name, value in ours.items() if name.lower() not in names}
+    return answer._replace(headers=kept | given)
+
+
+def json_answer(status: int, document: Any) -> Answer:
+    """Return `document` as a JSON answer."""
+    return Answer(status, JSON, _encode(document).encode())
+
+
+def _invalid(errors: Sequence[str]) -> Answer:
+    return _problem("invalid event", "is invalid", errors)
+
+
+def _problem(status: str, what: str, errors: Sequence[str]) -> Answer:
+    document = {"status": status, "message": f"Event object {what}", "errors": errors}
+    return json_answer(HTTPStatus.BAD_REQUEST, document)
+
+
+def _throttled(retry_after: float | None) -> Answer:
+    document = {
+        "status": "throttle exceeded",
+        "message": "Requests for this service are arriving too quickly.  Please retry later.",
+    }
+    answer = json_answer(HTTPStatus.TOO_MANY_REQUESTS, document)
+    return answer._replace(headers=JSON | _retry_after(retry_after))
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": f"{seconds:g}"}

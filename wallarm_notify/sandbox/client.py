@@ -47,18 +47,18 @@ class SandboxClient:
         self._call("PUT", "/keys", document={"keys": None if keys is None else list(keys)})
 
     def set_faults(
-        self, faults: Sequence[Mapping[str, Any]] = (), **knobs: float | None
+        self, faults: Sequence[Mapping[str, Any]] = (), **settings: float | None
     ) -> dict[str, Any]:
-        """Put these faults in place of all others and turn the knobs named; return what holds.
+        """Put these faults in place of all others and change the settings named; return what holds.
 
-        Knobs are `rate_limit` (events a minute, 0 for none), `retry_after` and `idle_timeout`
+        Settings are `rate_limit` (events a minute, 0 for none), `retry_after` and `idle_timeout`
         (seconds, None for off).
         """
-        document = {"faults": [dict(fault) for fault in faults], **knobs}
+        document = {"faults": [dict(fault) for fault in faults], **settings}
         return self._call("PUT", "/faults", document=document)
 
     def reset(self) -> None:
-        """Make the sandbox forget everything: requests, alerts, faults, keys, rates and knobs."""
+        """Make the sandbox forget everything: requests, alerts, faults, keys, rates and settings."""
         self._call("DELETE", "")
 
     def _pages(self, path: str, wanted: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:

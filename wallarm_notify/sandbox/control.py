@@ -1,55 +1,90 @@
-"""The `/sandbox` routes: look at what came in, ask for trouble, forget."""
+"""The `/sandbox` routes: each looks at what a sandbox remembers, or changes it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import parse_qsl
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from wallarm_notify.sandbox import fields
-from wallarm_notify.sandbox.answers import Answer, json_answer, refused
-from wallarm_notify.sandbox.events import is_well_formed_key, read_json
-from wallarm_notify.sandbox.faults import FaultPlan, read_faults
-from wallarm_notify.sandbox.fields import RefusedError
-from wallarm_notify.sandbox.memory import Memory
-from wallarm_notify.sandbox.paging import MAX_PAGE, page
-from wallarm_notify.sandbox.wire import Request
+from pydantic import ConfigDict, Field
 
-PREFIX = "/sandbox"
-DEFAULT_PAGE = 100
-MAX_RATE = 1_000_000_000
-_KNOBS = ("rate_limit", "retry_after", "idle_timeout")
+from wallarm_notify.sandbox.alerts import Alert
+from wallarm_notify.sandbox.documents import (
+    MAX_NUMBER,
+    Document,
+    Key,
+    RefusedError,
+    read,
+    whole,
+)
+from wallarm_notify.sandbox.events import read_json
+from wallarm_notify.sandbox.faults import FaultPlan, read_fault
+from wallarm_notify.sandbox.journal import Entry
+from wallarm_notify.sandbox.memory import Memory, Settings
 
+PREFIX: Final = "/sandbox"
+MAX_PAGE: Final = 1000
 
-def control(memory: Memory, request: Request) -> Answer:
-    """Return the answer to a request for a `/sandbox` path; a refusal is a 400 with a sentence."""
-    methods = _ROUTES.get(request.path.rstrip("/"))
-    if methods is None:
-        return refused(HTTPStatus.NOT_FOUND, f"There is nothing at {request.path}.")
-    answer = methods.get(request.method)
-    if answer is None:
-        allowed = ", ".join(methods)
-        return refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} takes {allowed} only.")
-    try:
-        return json_answer(HTTPStatus.OK, answer(memory, request))
-    except RefusedError as refusal:
-        return refused(HTTPStatus.BAD_REQUEST, str(refusal))
+ItemT = TypeVar("ItemT", Entry, Alert)
+ControlRoute = Callable[[Memory, Mapping[str, str], bytes], Any]
+"""Takes the memory, the query and the body; returns the document to answer.
+
+Raises RefusedError where what was sent is not permitted.
+"""
 
 
-def _requests(memory: Memory, request: Request) -> Any:
-    query = _query(request, "since", "limit", "key", "brief")
-    brief = query.get("brief", "0")
-    if brief not in ("0", "1"):
-        raise RefusedError("'brief' must be 0 or 1.")
-    found, cursor = page(memory.journal.entries, **_paging(query))
-    return {"items": [entry.as_document(brief=brief == "1") for entry in found], "next": cursor}
+class Page(Document):
+    """A query for `limit` items after number `since`, of one routing key or (None) of all."""
+
+    model_config = ConfigDict(strict=False)  # every value of a query is a text
+
+    since: Annotated[int, whole(0, MAX_NUMBER)] = 0
+    limit: Annotated[int, whole(1, MAX_PAGE)] = 100
+    key: str | None = None
+
+    def of(self, items: Sequence[ItemT]) -> tuple[list[ItemT], int | None]:
+        """Return the page and the `since` of the next one, None after the last.
+
+        The items are all there are, numbered from 1.
+        """
+        found: list[ItemT] = []
+        for position in range(self.since, len(items)):
+            item = items[position]
+            if self.key is not None and item.key != self.key:
+                continue
+            if len(found) == self.limit:
+                return found, found[-1].number
+            found.append(item)
+        return found, None
 
 
-def _alerts(memory: Memory, request: Request) -> Any:
-    paging = _paging(_query(request, "since", "limit", "key"))
-    alerts, key = memory.alerts, paging["key"]
-    found, cursor = page(alerts.all, **paging)
+class RequestPage(Page):
+    """A query for requests; `brief` leaves out headers and bodies."""
+
+    brief: Literal["0", "1"] = Field("0", description="0 or 1")
+
+
+class KnownKeys(Document):
+    """The keys that are known; None: every well-formed one."""
+
+    keys: list[Key] | None = Field(description="null or a list of keys of 32 letters and digits")
+
+
+class Behaviour(Settings):
+    """The faults that take the place of all others, and the settings that change."""
+
+    faults: list[Any] = Field([], description="a list of faults")
+
+
+def _requests(memory: Memory, query: Mapping[str, str], _: bytes) -> Any:
+    page = read(RequestPage, query, "The query")
+    found, cursor = page.of(memory.requests)
+    brief = page.brief == "1"
+    return {"items": [entry.as_document(brief=brief) for entry in found], "next": cursor}
+
+
+def _alerts(memory: Memory, query: Mapping[str, str], _: bytes) -> Any:
+    page = read(Page, query, "The query")
+    alerts, key = memory.alerts, page.key
+    found, cursor = page.of(alerts.all)
     return {
         "items": [alert.as_document() for alert in found],
         "next": cursor,
@@ -58,96 +93,49 @@ def _alerts(memory: Memory, request: Request) -> Any:
     }
 
 
-def _show_keys(memory: Memory, _: Request) -> Any:
+def _show_keys(memory: Memory, _: Mapping[str, str], __: bytes) -> Any:
     return {"keys": None if memory.known_keys is None else sorted(memory.known_keys)}
 
 
-def _set_keys(memory: Memory, request: Request) -> Any:
-    document = fields.only(_document(request), ("keys",), "The document")
-    keys = document.get("keys", ())
-    if keys is None:
-        memory.known_keys = None
-    elif (
-        "keys" in document
-        and isinstance(keys, list)
-        and all(isinstance(key, str) and is_well_formed_key(key) for key in keys)
-    ):
-        memory.known_keys = frozenset(keys)
-    else:
-        raise RefusedError("'keys' must be null or a list of keys of 32 letters and digits.")
-    return _show_keys(memory, request)
+def _set_keys(memory: Memory, query: Mapping[str, str], raw: bytes) -> Any:
+    keys = read(KnownKeys, _json(raw)).keys
+    memory.known_keys = None if keys is None else frozenset(keys)
+    return _show_keys(memory, query, raw)
 
 
-def _show_faults(memory: Memory, _: Request) -> Any:
-    knobs = memory.knobs
+def _show_faults(memory: Memory, _: Mapping[str, str], __: bytes) -> Any:
     return {
         "faults": memory.faults.as_document(datetime.now(UTC)),
-        "rate_limit": knobs.rate_limit,
-        "retry_after": _in_seconds(knobs.retry_after),
-        "idle_timeout": _in_seconds(knobs.idle_timeout),
+        **memory.settings.model_dump(),
     }
 
 
-def _set_faults(memory: Memory, request: Request) -> Any:
-    document = fields.only(_document(request), ("faults", *_KNOBS), "The document")
-    faults = read_faults(document.get("faults", []))
-    changed: dict[str, Any] = {
-        name: fields.seconds(document, name)
-        for name in ("retry_after", "idle_timeout")
-        if name in document
-    }
-    if "rate_limit" in document:
-        rate_limit = fields.whole(document, "rate_limit", 0, MAX_RATE)
-        if rate_limit is None:
-            raise RefusedError("'rate_limit' must be a whole number; 0 switches the limit off.")
-        changed["rate_limit"] = rate_limit
-    memory.knobs = replace(memory.knobs, **changed)
-    memory.faults = FaultPlan(faults, now=datetime.now(UTC))
-    return _show_faults(memory, request)
+def _set_faults(memory: Memory, query: Mapping[str, str], raw: bytes) -> Any:
+    wanted = read(Behaviour, _json(raw))
+    faults = [read_fault(item) for item in wanted.faults]
+    changed = wanted.model_dump(exclude_unset=True, exclude={"faults"})
+    memory.settings = memory.settings.model_copy(update=changed)
+    memory.faults = FaultPlan(faults, datetime.now(UTC))
+    return _show_faults(memory, query, raw)
 
 
-def _forget(memory: Memory, _: Request) -> Any:
+def _forget(memory: Memory, _: Mapping[str, str], __: bytes) -> Any:
     memory.forget()
     return {"forgotten": True}
 
 
-_ROUTES: Mapping[str, Mapping[str, Callable[[Memory, Request], Any]]] = {
+def _json(raw: bytes) -> Any:
+    try:
+        return read_json(raw)
+    except ValueError as error:
+        raise RefusedError("The document must be JSON.") from error
+
+
+ROUTES: Final[Mapping[str, Mapping[str, ControlRoute]]] = {
     PREFIX: {"DELETE": _forget},
     f"{PREFIX}/requests": {"GET": _requests},
     f"{PREFIX}/alerts": {"GET": _alerts},
     f"{PREFIX}/keys": {"GET": _show_keys, "PUT": _set_keys},
     f"{PREFIX}/faults": {"GET": _show_faults, "PUT": _set_faults},
 }
-
-
-def _in_seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else duration.total_seconds()
-
-
-def _document(request: Request) -> Any:
-    try:
-        return read_json(request.body)
-    except ValueError as error:
-        raise RefusedError("The document must be JSON.") from error
-
-
-def _query(request: Request, *permitted: str) -> dict[str, str]:
-    query = dict(parse_qsl(request.query, keep_blank_values=True))
-    return dict(fields.only(query, permitted, "The query"))
-
-
-def _paging(query: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "since": _number(query, "since", 0, 0, MAX_RATE),
-        "limit": _number(query, "limit", DEFAULT_PAGE, 1, MAX_PAGE),
-        "key": query.get("key"),
-    }
-
-
-def _number(query: Mapping[str, str], name: str, otherwise: int, least: int, most: int) -> int:
-    value = query.get(name)
-    if value is None:
-        return otherwise
-    if not (value.isascii() and value.isdigit() and len(value) <= len(str(most))):
-        raise RefusedError(f"{name!r} must be a whole number from {least} to {most}.")
-    return fields.whole({name: int(value)}, name, least, most) or least
+"""The routes by path, without a slash at its end, and method."""

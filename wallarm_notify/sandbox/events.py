@@ -30,6 +30,13 @@ _TIMESTAMP = re.compile(
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]*")
 
 
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_number).decode
+
+
 def read_body(raw: bytes) -> dict[str, Any] | None:
     """Return the JSON object in `raw` (UTF-8), or None when there is none."""
     try:
@@ -42,7 +49,7 @@ def read_body(raw: bytes) -> dict[str, Any] | None:
 def read_json(raw: bytes) -> Any:
     """Return the JSON value in `raw`; raises ValueError for other bytes than JSON in UTF-8."""
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_no_number)
+        return _decode(raw.decode("utf-8"))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -95,10 +102,6 @@ def change_errors(body: Mapping[str, Any], key: str | None) -> list[str]:
 def is_blank(value: Any) -> bool:
     """Tell whether a field counts as not given: absent, null or nothing but white space."""
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _payload(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
-"""Every request that reached a PagerDuty route, in order."""
+"""One request that reached a route of PagerDuty's, as the sandbox keeps and shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,11 @@ from wallarm_notify.sandbox.events import read_json
 
 @dataclass(slots=True)
 class Entry:
-    """One request and what became of it; `status` stays None while no answer was sent in full."""
+    """One request and what became of it; `number` counts from 1.
+
+    `fault` is the kind of fault it met, `accepted` whether the event was taken in, and `status`
+    that of the answer: None while none was sent in full.
+    """
 
     number: int
     at: datetime
@@ -41,45 +45,6 @@ class Entry:
             document["headers"] = self.headers
             document["body"] = _shown(self.raw)
         return document
-
-
-class Journal:
-    """The requests seen since the start or since everything was forgotten."""
-
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
-
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """Return the entries, first request first."""
-        return self._entries
-
-    def write(
-        self,
-        *,
-        at: datetime,
-        path: str,
-        key: str | None,
-        headers: Mapping[str, str],
-        raw: bytes,
-        peer_port: int,
-        fault: str | None,
-        accepted: bool,
-    ) -> Entry:
-        """Append a request and return its entry, so that its status can be filled in later."""
-        entry = Entry(
-            number=len(self._entries) + 1,
-            at=at,
-            path=path,
-            key=key,
-            headers=headers,
-            raw=raw,
-            peer_port=peer_port,
-            fault=fault,
-            accepted=accepted,
-        )
-        self._entries.append(entry)
-        return entry
 
 
 def _shown(raw: bytes) -> Any:

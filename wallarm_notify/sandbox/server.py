@@ -1,19 +1,37 @@
 """The sandbox as a server that is started, asked for its address and stopped."""
 
 import asyncio
-import contextlib
+import logging
+import math
 import socket
 import ssl
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from concurrent.futures import Future
+from functools import partial
+from typing import Final, NamedTuple, Self
 
-from wallarm_notify.sandbox.connection import Connection
-from wallarm_notify.sandbox.memory import Knobs, Memory
-from wallarm_notify.sandbox.wire import MAX_HEAD_BYTES
+from aiohttp import http, web
 
-BACKLOG = 4096
+from wallarm_notify.sandbox.app import App
+from wallarm_notify.sandbox.exchange import MAX_READ_BYTES
+from wallarm_notify.sandbox.memory import Memory, Settings
+
+BACKLOG: Final = 4096
+MAX_HEADER_BYTES: Final = 65_536
+
+GRACE: Final = 1.0
+"""Seconds that requests under way have to end when the server stops; they are cancelled."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+def _is_of_the_server(record: logging.LogRecord) -> bool:
+    """Return False for what aiohttp logs of a request that is no HTTP: its client is told."""
+    return not (record.exc_info and isinstance(record.exc_info[1], http.HttpProcessingError))
+
+
+_log.addFilter(_is_of_the_server)
 
 
 class Sandbox:
@@ -38,8 +56,7 @@ class Sandbox:
         self._host = host
         self._port = port
         self._ssl_context = ssl_context
-        self._knows = knows
-        self._memory = Memory(Knobs(rate_limit=rate_limit))
+        self._app = App(Memory(Settings(rate_limit=rate_limit)), knows)
         self._lock = threading.Lock()
         self._run: _Run | None = None
 
@@ -59,19 +76,28 @@ class Sandbox:
         Raises OSError when the address cannot be had.
         """
         with self._lock:
-            if self._run is None:
-                family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-                listener = socket.create_server(
-                    (self._host, self._port), family=family, backlog=BACKLOG
-                )
-                self._run = _Run(self._memory, listener, self._ssl_context, self._knows)
+            if self._run is not None:
+                return
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            listener = socket.create_server(
+                (self._host, self._port), family=family, backlog=BACKLOG
+            )
+            end = Future[None]()
+            serving = threading.Thread(
+                target=lambda: asyncio.run(_serve(self._app, listener, self._ssl_context, end)),
+                name="pagerduty-sandbox",
+                daemon=True,
+            )
+            serving.start()
+            self._run = _Run(listener.getsockname()[1], end, serving)
 
     def stop(self) -> None:
         """Drop every connection and stop listening; nothing happens when it does not run."""
         with self._lock:
             run, self._run = self._run, None
         if run is not None:
-            run.end()
+            run.end.set_result(None)
+            run.thread.join()
 
     def serve_forever(self) -> None:
         """Start if need be, then stay until another thread stops it; Ctrl-C stops and raises."""
@@ -79,7 +105,7 @@ class Sandbox:
         run = self._run
         try:
             if run is not None:
-                run.wait()
+                run.thread.join()
         finally:
             self.stop()
 
@@ -87,80 +113,39 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
-class _Run:
-    """The time from one start to the stop that follows: a thread with an event loop."""
+class _Run(NamedTuple):
+    """The time from one start to the stop that follows, which sets `end`."""
 
-    def __init__(
-        self,
-        memory: Memory,
-        listener: socket.socket,
-        ssl_context: ssl.SSLContext | None,
-        knows: Callable[[str | None], bool] | None,
-    ) -> None:
-        self.port: int = listener.getsockname()[1]
-        self._memory = memory
-        self._listener = listener
-        self._knows = knows
-        self._ssl_context = ssl_context
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._stopping: asyncio.Event
-        self._loop: asyncio.AbstractEventLoop
-        self._ready = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve()), name="pagerduty-sandbox", daemon=True
-        )
-        self._thread.start()
-        self._ready.wait()
+    port: int
+    end: Future[None]
+    thread: threading.Thread
 
-    def wait(self) -> None:
-        self._thread.join()
 
-    def end(self) -> None:
-        if self._thread.is_alive():
-            with contextlib.suppress(RuntimeError):  # the loop may have closed just now
-                self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        try:
-            server = await asyncio.start_server(
-                self._meet,
-                sock=self._listener,
-                ssl=self._ssl_context,
-                backlog=BACKLOG,
-                limit=MAX_HEAD_BYTES,
-            )
-        finally:
-            self._ready.set()
-        await self._stopping.wait()
-        server.close()
-        for task, writer in tuple(self._open.items()):
-            writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection from its first byte to its end."""
-        task = asyncio.current_task()
-        if task is None:  # a coroutine always runs in a task
-            return
-        self._open[task] = writer
-        try:
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await Connection(self._memory, reader, writer, self._knows).serve()
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-            del self._open[task]
+async def _serve(
+    app: App, listener: socket.socket, ssl_context: ssl.SSLContext | None, end: Future[None]
+) -> None:
+    """Serve until `end` is set, which another thread may do."""
+    loop = asyncio.get_running_loop()
+    served = web.Server(
+        app.serve,
+        request_factory=partial(web.BaseRequest, loop=loop, client_max_size=MAX_READ_BYTES),
+        handler_cancellation=True,  # a hanging request ends when its client leaves
+        access_log=None,
+        logger=_log,
+        auto_decompress=False,  # a body is shown as it came
+        keepalive_timeout=math.inf,  # `idle_timeout` may change at any time
+        lingering_time=0,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+    )
+    server = await loop.create_server(served, sock=listener, ssl=ssl_context, backlog=BACKLOG)
+    await asyncio.wrap_future(end)
+    server.close()
+    for connection in served.connections:
+        if connection.transport is not None:
+            connection.transport.abort()
+    await served.shutdown(GRACE)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from wallarm_notify.domain.batches import Message
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from meanwhile import overlapping
 
-from services.test_route import statements
+from services.test_ingest import statements
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.triggers.cells import cell_of, quiet_of, window_of
 from wallarm_notify.domain.triggers.condition import Condition

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from build import (
     an_attempt,
     an_event,
 )
-from meanwhile import round_trips
+from meanwhile import overlapping, round_trips
 
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.clock import since_boot
@@ -29,7 +30,10 @@ from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailab
 from wallarm_notify.domain.integration import Change
 from wallarm_notify.domain.notification import START_WITHIN, State
 from wallarm_notify.services import ingest as ingestion
+from wallarm_notify.services.claim import claim
 from wallarm_notify.services.inline_dispatch import FEW, SOON
+from wallarm_notify.services.sweep import Swept
+from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.settings import Settings
 from wallarm_notify.store.encryption import generate
 
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Courier:
+class Dispatcher:
     """One that has room, or none, for each client, and remembers what it was given."""
 
     places: int = 128
@@ -62,16 +66,16 @@ class Courier:
 
 
 @pytest.fixture
-def courier() -> Courier:
-    return Courier()
+def dispatcher() -> Dispatcher:
+    return Dispatcher()
 
 
 @pytest.fixture
-def ingest(bench: Bench, courier: Courier) -> Callable[..., Routed]:
+def ingest(bench: Bench, dispatcher: Dispatcher) -> Callable[..., Routed]:
     """Routes one slice of events in a worker that delivers, too."""
 
     def ingest(*events: Event, store: Any = None, rate_limit: int = 100) -> Routed:
-        (routed,) = ingest_here(bench, courier, events, store=store, rate_limit=rate_limit)
+        (routed,) = ingest_here(bench, dispatcher, events, store=store, rate_limit=rate_limit)
         return routed
 
     return ingest
@@ -79,7 +83,7 @@ def ingest(bench: Bench, courier: Courier) -> Callable[..., Routed]:
 
 def ingest_here(
     bench: Bench,
-    courier: Courier,
+    dispatcher: Dispatcher,
     events: Sequence[Event],
     rejections: Sequence[Rejection] = (),
     *,
@@ -87,7 +91,7 @@ def ingest_here(
     rate_limit: int = 100,
 ) -> list[Routed]:
     ctx = replace(bench.with_settings(rate_limit_per_minute=rate_limit), store=store or bench.store)
-    return ingestion.ingest(ctx, events, rejections, dispatcher=courier)
+    return ingestion.ingest(ctx, events, rejections, dispatcher=dispatcher)
 
 
 def ids_of(sendings: Sequence[Sending]) -> list[int]:
@@ -98,12 +102,12 @@ def stored(bench: Bench) -> list[int]:
     return [row["id"] for row in bench.sql("SELECT id FROM notifications ORDER BY id")]
 
 
-def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_published(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+def test_what_is_routed_is_claimed_and_handed_over_and_nothing_is_enqueued(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     integrations = {bench.integration(), bench.integration()}
     routed = ingest(an_event(), an_event())
-    sendings = courier.sendings()
+    sendings = dispatcher.sendings()
     assert ids_of(sendings) == stored(bench)
     assert len(sendings) == 4
     assert {s.notification.integration_id for s in sendings} == integrations
@@ -123,11 +127,11 @@ def test_what_is_routed_is_claimed_and_handed_over_and_nobody_is_published(
 
 
 def test_its_outcome_is_recorded_like_any_other(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     ingest(an_event(), an_event())
-    (claim,) = courier.claims
+    (claim,) = dispatcher.claims
     one, two = claim.sendings
     bench.record([an_attempt(one, claim), an_attempt(two, claim, an_answer(500))])
     assert bench.states() == {"delivered": 1, "retrying": 1}
@@ -137,7 +141,7 @@ def test_its_outcome_is_recorded_like_any_other(
 
 @pytest.mark.parametrize("kind", ["card", "trigger"])
 def test_it_is_sent_what_a_claim_by_message_would_send(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed], kind: str
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed], kind: str
 ) -> None:
     key = a_key()
     integration = bench.integration(key, region="eu")
@@ -148,7 +152,7 @@ def test_it_is_sent_what_a_claim_by_message_would_send(
         bench.trigger(integration, threshold="0 in 1h")
         event = an_attack(occurred_at=moscow)
     ingest(event)
-    (here,) = courier.sendings()
+    (here,) = dispatcher.sendings()
     assert (here.key, here.payload.region, here.payload.client_name) == (key, "eu", "ACME")
     assert (here.payload.firing is None) == (kind == "card")
     bench.end_leases()
@@ -173,29 +177,32 @@ def told(sending: Sending) -> tuple[Any, ...]:
 
 
 def test_a_dispatcher_without_room_leaves_it_to_the_others(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
-    courier.places = 0
+    dispatcher.places = 0
     (made,) = ingest(an_event()).pending
-    assert (courier.claims, bench.publisher.ids()) == ([], [made.id])
+    assert (dispatcher.claims, bench.publisher.ids()) == ([], [made.id])
     assert bench.notification(made.id) == made
     assert made.recheck_at == made.due_at + GRACE
 
 
 def test_one_client_for_which_there_is_no_room_keeps_no_other_from_it(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     crowd, other = bench.integration(client_id=1), bench.integration(client_id=2)
-    courier.full = 1
+    dispatcher.full = 1
     ingest(an_event(client_id=1, risk="critical"), an_event(client_id=2, risk="low"))
-    assert [s.notification.integration_id for s in courier.sendings()] == [other]
-    (published,) = bench.publisher.ids()
-    assert bench.notification(published).integration_id == crowd
+    assert [s.notification.integration_id for s in dispatcher.sendings()] == [other]
+    (enqueued,) = bench.publisher.ids()
+    assert bench.notification(enqueued).integration_id == crowd
 
 
 def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed], monkeypatch: pytest.MonkeyPatch
+    bench: Bench,
+    dispatcher: Dispatcher,
+    ingest: Callable[..., Routed],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("wallarm_notify.services.routing.SHARED", 20)
     monkeypatch.setattr("wallarm_notify.services.inline_dispatch.FEW", 15)
@@ -203,24 +210,24 @@ def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
         bench.integration(client_id=1)
     other = bench.integration(client_id=2)
     events = [*(an_event(client_id=1) for _ in range(3)), an_event(client_id=2)]
-    results = ingest_here(bench, courier, events, [a_rejection()])
+    results = ingest_here(bench, dispatcher, events, [a_rejection()])
     assert [(r.matched, r.rejected) for r in results] == [(1, 1), (3, 0)]
-    assert [s.notification.integration_id for s in courier.sendings()] == [other]
+    assert [s.notification.integration_id for s in dispatcher.sendings()] == [other]
     assert len(bench.publisher.ids()) == 30
     assert bench.ledger().findings == []
 
 
 def test_many_clients_of_whom_none_is_a_crowd_are_routed_together(
-    bench: Bench, courier: Courier, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wallarm_notify.services.routing.SHARED", 20)
     for client in range(1, 31):
         bench.integration(client_id=client)
     events = [an_event(client_id=client) for client in range(1, 31)]
-    (routed,) = ingest_here(bench, courier, events)
+    (routed,) = ingest_here(bench, dispatcher, events)
     assert routed.matched == 30
     monkeypatch.setattr("wallarm_notify.services.routing.MOST_NOTIFICATIONS", 7)
-    results = ingest_here(bench, courier, [an_event(client_id=e.client_id) for e in events])
+    results = ingest_here(bench, dispatcher, [an_event(client_id=e.client_id) for e in events])
     assert sum(r.matched for r in results) == 30
     assert len(results) <= 8
     assert bench.ledger().findings == []
@@ -228,65 +235,65 @@ def test_many_clients_of_whom_none_is_a_crowd_are_routed_together(
 
 @pytest.mark.parametrize("number", [0, 1, 99, 100, 101, 250])
 def test_no_more_than_a_message_holds_is_claimed_at_once_the_most_severe_first(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed], number: int
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed], number: int
 ) -> None:
     bench.integration()
     risks = ("low", "critical", "info", "high")
     ingest(*(an_event(risk=risks[n % 4]) for n in range(number)), rate_limit=0)
-    sendings = courier.sendings()
-    published = bench.publisher.ids()
+    sendings = dispatcher.sendings()
+    enqueued = bench.publisher.ids()
     assert len(sendings) == min(number, 100)
-    assert sorted(ids_of(sendings) + published) == stored(bench)
-    if published:
+    assert sorted(ids_of(sendings) + enqueued) == stored(bench)
+    if enqueued:
         least = min(s.notification.severity for s in sendings)
-        assert all(bench.notification(i).severity <= least for i in published)
+        assert all(bench.notification(i).severity <= least for i in enqueued)
     assert bench.ledger().findings == []
 
 
 def test_a_slow_integration_waits_for_its_bulkhead_as_ever(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     fast, slow = bench.integration(), bench.integration()
     bench.mark_slow([slow])
     ingest(an_event())
-    assert [s.notification.integration_id for s in courier.sendings()] == [fast]
-    (published,) = bench.publisher.ids()
-    assert bench.notification(published).integration_id == slow
+    assert [s.notification.integration_id for s in dispatcher.sendings()] == [fast]
+    (enqueued,) = bench.publisher.ids()
+    assert bench.notification(enqueued).integration_id == slow
 
 
 def test_what_matches_a_disabled_integration_is_not_sent(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration(enabled=False)
     routed = ingest(an_event())
-    assert (routed.skipped, courier.claims, bench.publisher.taken()) == (1, [], [])
+    assert (routed.skipped, dispatcher.claims, bench.publisher.taken()) == (1, [], [])
     (row,) = bench.sql("SELECT state, fence, lease_until, recheck_at FROM notifications")
     assert row == {"state": "skipped", "fence": 0, "lease_until": None, "recheck_at": None}
 
 
 def test_an_integration_that_is_disabled_while_its_event_is_routed_is_sent_nothing(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     integration = bench.integration()
     store = Between(
         bench.store, lambda: bench.management.disable(integration, user="me", reason="so")
     )
     ingest(an_event(), store=store)
-    assert courier.sendings() == []
+    assert dispatcher.sendings() == []
     ids = bench.publisher.ids()
     assert bench.claim(ids).cancelled == 1
     assert bench.ledger().findings == []
 
 
 def test_an_integration_whose_key_changes_meanwhile_is_sent_to_by_the_new_one(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     integration = bench.integration()
     key = a_key("new")
     change = Change(key=key)
     store = Between(bench.store, lambda: bench.management.update(integration, change))
     ingest(an_event(), store=store)
-    (sending,) = courier.sendings()
+    (sending,) = dispatcher.sendings()
     assert (sending.key, sending.generation) == (key, 1)
 
 
@@ -315,7 +322,7 @@ class Between:
 
 
 def test_a_key_that_cannot_be_read_is_left_to_a_claim_which_says_so(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     other = Bench(bench.url, fernet=generate())
@@ -323,35 +330,35 @@ def test_a_key_that_cannot_be_read_is_left_to_a_claim_which_says_so(
         ingest(an_event(), store=other.store)
     finally:
         other.close()
-    assert courier.claims == []
+    assert dispatcher.claims == []
     assert len(bench.publisher.ids()) == 1
 
 
 def test_what_has_no_grant_now_is_left_to_a_claim_which_reserves_it_one(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     ingest(*(an_event() for _ in range(5)), rate_limit=3)
-    sent, published = ids_of(courier.sendings()), bench.publisher.ids()
-    assert (len(sent), len(published)) == (3, 2)
-    assert sorted(sent + published) == stored(bench)
-    assert [bench.notification(i).fence for i in published] == [0, 0]
+    sent, enqueued = ids_of(dispatcher.sendings()), bench.publisher.ids()
+    assert (len(sent), len(enqueued)) == (3, 2)
+    assert sorted(sent + enqueued) == stored(bench)
+    assert [bench.notification(i).fence for i in enqueued] == [0, 0]
     assert bench.value("SELECT grants - 'sent' FROM rate_limits") == {}
 
 
 def test_nobody_is_overtaken_who_waits_for_a_grant(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     claim = bench.claim(bench.made(101))
     assert (len(claim.sendings), claim.waiting) == (100, 1)
     bench.sql("UPDATE rate_limits SET grants = grants - 'sent'")  # so that there are turns again
     ingest(an_event())
-    assert courier.claims == []
+    assert dispatcher.claims == []
 
 
 def test_the_grants_of_a_key_that_many_wait_for_are_not_even_read(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     many = [[1e9 + n / 1000, 1] for n in range(5000)]
@@ -363,34 +370,34 @@ def test_the_grants_of_a_key_that_many_wait_for_are_not_even_read(
     )
     assert bench.store.transact(lambda tx: tx.grants_at_hand([fingerprint])) == {}
     ingest(an_event())
-    assert (courier.claims, len(bench.publisher.ids())) == ([], 1)
+    assert (dispatcher.claims, len(bench.publisher.ids())) == ([], 1)
 
 
 def test_a_key_without_a_place_for_its_grants_is_sent_to_by_message_which_makes_one(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     bench.sql("DELETE FROM rate_limits")
     ingest(an_event())
-    assert courier.claims == []
+    assert dispatcher.claims == []
     bench.claim(bench.publisher.ids())
     ingest(an_event())
-    assert len(courier.sendings()) == 1
+    assert len(dispatcher.sendings()) == 1
 
 
 def test_routing_and_claims_share_the_grants_of_a_key(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     ingest(*(an_event() for _ in range(60)))
     ids = bench.made(60)
     claim = bench.claim(ids)
-    assert len(courier.sendings()) + len(claim.sendings) == 100
+    assert len(dispatcher.sendings()) + len(claim.sendings) == 100
     assert claim.waiting == 20
 
 
 def test_routing_does_not_wait_for_another_transaction_that_is_limiting_the_key(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     key, free = a_key(), a_key("free")
     taken, other = bench.integration(key), bench.integration(free)
@@ -411,25 +418,25 @@ def test_routing_does_not_wait_for_another_transaction_that_is_limiting_the_key(
     finally:
         go_on.set()
         holder.join(10)
-    assert [s.notification.integration_id for s in courier.sendings()] == [other]
-    (published,) = bench.publisher.ids()
-    assert bench.notification(published).integration_id == taken
-    assert bench.notification(published).fence == 0
+    assert [s.notification.integration_id for s in dispatcher.sendings()] == [other]
+    (enqueued,) = bench.publisher.ids()
+    assert bench.notification(enqueued).integration_id == taken
+    assert bench.notification(enqueued).fence == 0
 
 
 def test_the_same_call_again_sends_nothing(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     event = an_event()
     ingest(event)
     routed = ingest(event)
-    assert (routed.duplicates, len(courier.sendings()), bench.publisher.taken()) == (1, 1, [])
+    assert (routed.duplicates, len(dispatcher.sendings()), bench.publisher.taken()) == (1, 1, [])
     assert routed.words == "0 events taken in, 0 notifications made, 1 known already"
 
 
 def test_nothing_is_sent_of_a_transaction_that_is_not_committed(
-    bench: Bench, courier: Courier
+    bench: Bench, dispatcher: Dispatcher
 ) -> None:
     bench.integration()
 
@@ -444,12 +451,12 @@ def test_nothing_is_sent_of_a_transaction_that_is_not_committed(
             return bench.store.transact(run)
 
     with pytest.raises(Unavailable):
-        ingest_here(bench, courier, [an_event()], store=Away())
-    assert (courier.claims, bench.publisher.taken(), bench.states()) == ([], [], {})
+        ingest_here(bench, dispatcher, [an_event()], store=Away())
+    assert (dispatcher.claims, bench.publisher.taken(), bench.states()) == ([], [], {})
 
 
 def test_a_transaction_that_is_run_again_hands_over_what_the_last_run_claimed(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
 
@@ -466,70 +473,70 @@ def test_a_transaction_that_is_run_again_hands_over_what_the_last_run_claimed(
             return bench.store.transact(work)
 
     ingest(an_event(), an_event(), store=Twice())
-    assert ids_of(courier.sendings()) == stored(bench)
+    assert ids_of(dispatcher.sendings()) == stored(bench)
     assert bench.value("SELECT max(fence) FROM notifications") == 1
 
 
 def test_what_waited_long_in_its_transaction_says_since_when(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     """The dispatcher gives back what could not be begun within 2 s of the time the integration was read."""
     bench.integration()
     pause = threading.Event()
     store = Between(bench.store, lambda: pause.wait(0.3))
     routed = ingest(an_event(), store=store)
-    (claim,) = courier.claims
+    (claim,) = dispatcher.claims
     assert (claim.now, claim.asked) == (routed.now, 1)
     age = datetime.now(UTC) - routed.now
     assert timedelta(seconds=0.3) <= age < START_WITHIN
 
 
 def test_what_is_claimed_began_before_its_transaction_asked_for_the_time(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     """Whatever the transaction takes from then on counts against the 2 s, its claim's wait included."""
     bench.integration()
     earlier = since_boot()
     with round_trips() as began:
         ingest(an_event())
-    (claim,) = courier.claims
+    (claim,) = dispatcher.claims
     assert earlier <= claim.began <= began[0]
 
 
 def test_the_dispatcher_says_how_many_it_takes(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
-    courier.places = 7
+    dispatcher.places = 7
     ingest(*(an_event() for _ in range(10)))
-    assert (len(courier.sendings()), len(bench.publisher.ids())) == (7, 3)
+    assert (len(dispatcher.sendings()), len(bench.publisher.ids())) == (7, 3)
 
 
 @pytest.mark.parametrize(("number", "claimed"), [(FEW, 100), (FEW + 1, 0)])
 def test_a_transaction_that_makes_many_claims_none_as_others_rate_limit_meanwhile(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed], number: int, claimed: int
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed], number: int, claimed: int
 ) -> None:
     bench.integration()
     ingest(*(an_event() for _ in range(number)))
-    assert len(courier.sendings()) == claimed
+    assert len(dispatcher.sendings()) == claimed
     assert len(bench.publisher.ids()) == number - claimed
 
 
 def test_a_transaction_that_took_long_claims_none_as_it_would_begin_too_late(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed]
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     pause = threading.Event()
     store = Between(bench.store, lambda: pause.wait(SOON), before="subscribers_of")
     ingest(an_event(), store=store)
-    assert (courier.claims, len(bench.publisher.ids())) == ([], 1)
+    assert (dispatcher.claims, len(bench.publisher.ids())) == ([], 1)
 
 
 @pytest.mark.parametrize("error", [BadRow("no such thing"), TooMuch("it took too long")])
 @pytest.mark.parametrize("query", ["candidates_of", "grants_at_hand", "save_grants"])
-def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_published_for(
+def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_enqueued(
     bench: Bench,
-    courier: Courier,
+    dispatcher: Dispatcher,
     ingest: Callable[..., Routed],
     query: str,
     error: NotifyError,
@@ -537,7 +544,7 @@ def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_published_for(
     bench.integration()
     store = Stumbling(bench.store, query, error)
     routed = ingest(an_event(), an_event(), store=store)
-    assert (routed.matched, routed.rejected, courier.claims) == (2, 0, [])
+    assert (routed.matched, routed.rejected, dispatcher.claims) == (2, 0, [])
     assert bench.publisher.ids() == stored(bench)
     assert store.asked
     assert bench.ledger().findings == []
@@ -545,7 +552,7 @@ def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_published_for(
 
 def test_a_dispatcher_that_does_not_tell_its_room_keeps_no_event_from_being_stored_and_enqueued(
     bench: Bench,
-    courier: Courier,
+    dispatcher: Dispatcher,
     ingest: Callable[..., Routed],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -554,7 +561,7 @@ def test_a_dispatcher_that_does_not_tell_its_room_keeps_no_event_from_being_stor
     def room(client_ids: Iterable[int]) -> dict[int, int]:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(courier, "room", room)
+    monkeypatch.setattr(dispatcher, "room", room)
     routed = ingest(an_event())
     assert (routed.matched, bench.publisher.ids()) == (1, stored(bench))
 
@@ -565,25 +572,186 @@ def test_a_dispatcher_that_cannot_be_made_keeps_no_event_from_being_stored_and_e
     bench.integration()
 
     def client(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
+        raise OSError("too many open files")
 
     monkeypatch.setattr("wallarm_notify.bootstrap.HttpClient", client)
     parts = Wiring(Settings(database_url=bench.url, secret_keys=generate()), delivers=True)
     ctx = replace(parts.context, publisher=bench.publisher)
+    threads = threading.active_count()
     (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.inline_dispatcher)
     parts.store.close()
     assert (routed.matched, bench.publisher.ids()) == (1, stored(bench))
+    assert threading.active_count() <= threads
 
 
 def test_what_could_not_be_handed_over_is_sent_when_its_lease_is_over(
-    bench: Bench, courier: Courier, ingest: Callable[..., Routed], monkeypatch: pytest.MonkeyPatch
+    bench: Bench,
+    dispatcher: Dispatcher,
+    ingest: Callable[..., Routed],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench.integration()
 
     def dispatch(claim: Claim) -> None:
         raise OSError("too many open files")
 
-    monkeypatch.setattr(courier, "dispatch", dispatch)
+    monkeypatch.setattr(dispatcher, "dispatch", dispatch)
     ingest(*(an_event() for _ in range(2)))
     bench.end_leases()
     assert len(bench.claim(stored(bench)).sendings) == 2
+
+
+# What may come between: the notification is sent all the same, and by nobody else meanwhile.
+
+
+class LostAnswer:
+    """A store whose connection breaks once a transaction is committed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def transact(self, work: Callable[[Any], Any]) -> Any:
+        self._store.transact(work)
+        raise Unavailable("the connection broke")
+
+
+def test_a_commit_whose_answer_is_lost_is_sent_by_another_when_the_lease_is_over(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    event = an_event()
+    with pytest.raises(Unavailable):
+        ingest(event, store=LostAnswer(bench.store))
+    assert ingest(event).duplicates == 1
+    assert (dispatcher.claims, bench.publisher.taken()) == ([], [])
+    assert bench.claim(stored(bench)).sendings == ()
+    bench.end_leases()
+    (sending,) = bench.claim(stored(bench)).sendings
+    assert (sending.notification.fence, sending.number) == (2, 1)
+    assert bench.ledger().findings == []
+
+
+def test_a_database_that_goes_away_while_it_claims_leaves_nothing_behind(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    event = an_event()
+    for query in ("candidates_of", "grants_at_hand", "insert_notifications"):
+        store = Stumbling(bench.store, query, Unavailable("away"))
+        with pytest.raises(Unavailable):
+            ingest(event, store=store)
+        assert store.asked
+        assert (dispatcher.claims, bench.publisher.taken(), stored(bench)) == ([], [], [])
+    ingest(event)
+    assert ids_of(dispatcher.sendings()) == stored(bench)
+
+
+def test_while_it_is_on_its_way_no_message_and_no_sweep_takes_it(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    ingest(an_event())
+    ids = ids_of(dispatcher.sendings())
+    assert bench.claim(ids).sendings == ()
+    assert (run_sweep(bench.ctx), bench.publisher.ids()) == (Swept(), [])
+
+
+def test_what_a_worker_died_with_is_found_by_sweep_when_the_lease_is_over(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    ingest(an_event())
+    bench.sql("UPDATE notifications SET lease_until = now(), recheck_at = now()")
+    assert run_sweep(bench.ctx).published == 1
+    (sending,) = bench.claim(bench.publisher.ids()).sendings
+    assert sending.notification.lost_claims == 2
+
+
+def test_of_two_workers_with_the_same_event_at_once_one_sends_it(
+    bench: Bench, dispatcher: Dispatcher
+) -> None:
+    bench.integration()
+    event, other = an_event(), Dispatcher()
+    (routed,) = overlapping(
+        bench,
+        lambda first: ingest_here(first, dispatcher, [event]),
+        lambda: ingest_here(bench, other, [event]),
+    )
+    assert (routed.duplicates, other.claims) == (1, [])
+    assert ids_of(dispatcher.sendings()) == stored(bench)
+    assert bench.publisher.taken() == []
+
+
+def test_many_workers_at_once_send_no_more_than_the_limit_and_enqueue_the_rest(
+    bench: Bench, make_bench: Callable[..., Bench]
+) -> None:
+    bench.integration()
+    workers = [(make_bench(fernet=bench.fernet), Dispatcher()) for _ in range(4)]
+
+    def work(worker: tuple[Bench, Dispatcher]) -> None:
+        own, dispatcher = worker
+        for _ in range(5):
+            ingest_here(own, dispatcher, [an_event(), an_event()], rate_limit=7)
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        list(pool.map(work, workers))
+    sent = [i for _, dispatcher in workers for i in ids_of(dispatcher.sendings())]
+    enqueued = [i for own, _ in workers for i in own.publisher.ids()]
+    assert 1 <= len(sent) <= 7
+    assert sorted(sent + enqueued) == stored(bench)
+    assert bench.ledger().findings == []
+
+
+@pytest.mark.parametrize("what", ["it fails", "it is not begun"])
+def test_an_integration_that_is_disabled_between_claim_and_commit_is_sent_nothing_after_that(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed], what: str
+) -> None:
+    """What is under way by then may begin within 2 s of its claim, as of any other (spec 1)."""
+    integration = bench.integration()
+    store = Between(
+        bench.store,
+        lambda: bench.management.disable(integration, user="me", reason="so"),
+        before="insert_notifications",
+    )
+    ingest(an_event(), store=store)
+    (claim,) = dispatcher.claims
+    (sending,) = claim.sendings
+    if what == "it fails":
+        bench.record([an_attempt(sending, claim, an_answer(500))])
+    else:
+        bench.put_back([sending], behind_bulkhead=False)
+    assert bench.publisher.ids() == [sending.notification.id]
+    bench.make_due()
+    assert bench.claim([sending.notification.id]).cancelled == 1
+    assert bench.ledger().findings == []
+
+
+@pytest.mark.parametrize(("late", "state"), [(500, "pending"), (202, "delivered")])
+def test_a_worker_that_comes_back_after_its_lease_delivers_or_changes_nothing(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed], late: int, state: str
+) -> None:
+    bench.integration()
+    ingest(an_event())
+    (stale,) = dispatcher.claims
+    bench.end_leases()
+    successor = bench.claim(stored(bench))
+    bench.record([an_attempt(stale.sendings[0], stale, an_answer(late))])
+    assert bench.states() == {state: 1}
+    bench.record([an_attempt(successor.sendings[0], successor)])
+    assert bench.states() == {"delivered": 1}
+    assert bench.value("SELECT count(*) FROM attempts") == 2
+    assert bench.ledger().findings == []
+
+
+def test_what_is_not_begun_is_given_back_with_its_grant_and_enqueued(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    ingest(an_event(), rate_limit=1)
+    (sending,) = dispatcher.sendings()
+    bench.put_back([sending], behind_bulkhead=False)
+    (again,) = bench.publisher.ids()
+    n = bench.notification(again)
+    assert (n.id, n.lost_claims, n.lease_until) == (sending.notification.id, 0, None)
+    one_a_minute = bench.with_settings(rate_limit_per_minute=1)
+    assert len(claim(one_a_minute, [again]).sendings) == 1
