@@ -185,7 +185,7 @@ def play(bench: Bench, flight: list[Message], step: str, number: int) -> None:
 def test_whatever_comes_twice_late_or_never_one_message_at_most_carries_each_on(
     bench: Bench, steps: list[tuple[str, int]]
 ) -> None:
-    bench.sql("TRUNCATE notifications, attempts, events, pace, integrations")
+    bench.sql("TRUNCATE notifications, attempts, events, rate_limits, integrations")
     _, message = waiting(bench, 2)
     flight = [message]
     for step, number in steps:

@@ -101,7 +101,7 @@ def test_the_longest_overdue_come_first(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "retries", "rung"),
+    ("first", "retries", "published"),
     [
         (0, 0, "both"),
         (LONG_QUEUE - 1, LONG_QUEUE - 1, "both"),
@@ -422,7 +422,7 @@ def test_sweep_forgets_the_grants_of_keys_that_nobody_has_any_more_once_their_wi
     bench.sql("UPDATE rate_limits SET touched_at = now() - interval '3 minutes'")
     sweep(bench)
     query = "SELECT key_fingerprint FROM {} ORDER BY key_fingerprint"
-    assert bench.sql(query.format("pace")) == bench.sql(query.format("integrations"))
+    assert bench.sql(query.format("rate_limits")) == bench.sql(query.format("integrations"))
 
 
 def test_grants_that_somebody_is_taking_are_not_forgotten_nor_waited_for(bench: Bench) -> None:
