@@ -7,7 +7,6 @@ from kombu import Queue
 
 from wallarm_notify import task_names
 from wallarm_notify.broker.quorum import QuorumQueue
-from wallarm_notify.services.prune import EVERY as PRUNE_EVERY
 from wallarm_notify.settings import settings
 from wallarm_notify.tls import use_ssl
 
@@ -70,7 +69,7 @@ task_publish_retry_policy = {
 worker_prefetch_multiplier = 1
 worker_hijack_root_logger = False
 worker_cancel_long_running_tasks_on_connection_loss = False
-worker_consumer = "tasks.consumer:KeepingConsumer"
+worker_consumer = "wallarm_notify.broker.consumer:KeepingConsumer"
 
 beat_scheduler = "wallarm_notify.broker.beat_scheduler:SteadyScheduler"
 beat_max_loop_interval = 1
@@ -87,7 +86,7 @@ beat_schedule = {
     },
     "prune": {
         "task": task_names.PRUNE,
-        "schedule": PRUNE_EVERY,
+        "schedule": timedelta(seconds=_settings.prune_seconds),
         "options": {"argsrepr": "()", "kwargsrepr": "what is past its retention"},
     },
 }

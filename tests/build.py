@@ -360,6 +360,7 @@ def some_settings(**fields: Any) -> ServiceSettings:
         retention=RETENTION,
         sweep_interval=timedelta(seconds=5),
         review_interval=timedelta(minutes=1),
+        prune_interval=timedelta(seconds=5),
         policy=Policy(),
         cloud="us",
     )

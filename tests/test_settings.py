@@ -46,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "events_queue_type": "classic",
     "rejected_per_day": 10_000,
     "retention_days": 90,
+    "prune_seconds": 5,
     "hosts": "",
 }
 
@@ -383,6 +384,7 @@ def test_a_broker_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         ("lease_seconds", "inf"),
         ("grace_seconds", "0"),
         ("sweep_seconds", "61"),
+        ("prune_seconds", "0"),
         ("visibility_timeout", "0.5"),
         ("events_queue_type", "stream"),
         ("retention_days", "0"),

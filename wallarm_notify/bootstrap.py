@@ -90,7 +90,8 @@ class Wiring:
     @made_once
     def _publisher(self) -> Any:
         """The broker. Celery is imported only where messages are sent."""
-        from wallarm_notify.broker.app import CeleryPublisher, app  # noqa: PLC0415 - see above
+        from wallarm_notify.broker.app import app  # noqa: PLC0415 - see above
+        from wallarm_notify.broker.publisher import CeleryPublisher  # noqa: PLC0415 - see above
 
         return CeleryPublisher(app)
 
@@ -200,6 +201,7 @@ def service_settings_of(settings: Settings) -> ServiceSettings:
         retention=timedelta(days=settings.retention_days),
         sweep_interval=timedelta(seconds=settings.sweep_seconds),
         review_interval=timedelta(seconds=settings.review_seconds),
+        prune_interval=timedelta(seconds=settings.prune_seconds),
         policy=policy_of(settings),
         cloud=settings.cloud,
     )

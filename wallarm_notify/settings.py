@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """How many rejected events of a client are kept a day, and undecodable messages; 0: all of them."""
     retention_days: float = Field(90.0, gt=0, le=36500)
     """How long events, notifications, attempts and rejections are kept after their end."""
+    prune_seconds: float = Field(5.0, gt=0, le=3600)
+    """How often PRUNE deletes what is past its retention."""
     hosts: str = ""
     """Names by which Flower and the metrics are asked, besides localhost and their own address."""
 

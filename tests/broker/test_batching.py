@@ -1,4 +1,4 @@
-"""Calls that came together are worked off as one; each is acknowledged, or comes back, for itself."""
+"""Calls that came together make one batch; each is acknowledged, or comes back, for itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kombu import Connection, Consumer, Queue
 
-from wallarm_notify.broker.batching import MOST, Convoy, Gathering
+from wallarm_notify.broker.batching import MOST, Batcher, BatchMessage
 from wallarm_notify.broker.quarantine import mark_returned
-from wallarm_notify.broker.redis_transport import NotingChannel, install
+from wallarm_notify.broker.redis_transport import NotingChannel, WorkerConnection
 from wallarm_notify.task_names import DELIVER, INGEST, INGEST_CALLS
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ UNACKED = NotingChannel.unacked_key
 
 
 class Worker:
-    """Takes what lies in ``events``; what the gathering sends on is in ``sent``."""
+    """Takes what lies in ``events``; what the batcher sends on is in ``sent``."""
 
     def __init__(self, url: str) -> None:
-        self.connection = Connection(url)
+        self.connection = WorkerConnection(url, transport_options={"batched_queues": ["events"]})
         self.soon: list[Callable[[], None]] = []
         self.sent: list[Any] = []
         self.others: list[Any] = []
-        self.gathering = Gathering(self.soon.append, self.sent.append)
+        self.batcher = Batcher(self.soon.append, self.sent.append)
         queues = [Queue("events", routing_key="events")]
         consumer = Consumer(self.connection.channel(), queues, on_message=self._on_message)
         consumer.qos(prefetch_count=2)
         consumer.consume()
 
     def _on_message(self, message: Any) -> None:
-        if not self.gathering.take(message):
+        if not self.batcher.add(message):
             self.others.append(message)
 
     def go_round(self) -> None:
@@ -53,16 +53,14 @@ class Worker:
 
 
 @pytest.fixture
-def worker(broker_url: str, our_channel: None) -> Iterator[Worker]:
-    del our_channel
-    install(together=["events"])
-    worker = Worker(broker_url)
+def worker(broker: str) -> Iterator[Worker]:
+    worker = Worker(broker)
     yield worker
     worker.connection.close()
 
 
 def put(worker: Worker, body: Any, task: str = INGEST, **headers: Any) -> None:
-    with worker.connection.clone() as connection:
+    with Connection(worker.connection.as_uri(include_password=True)) as connection:
         headers = {"task": task, "id": "an id"} | headers
         connection.Producer().publish(body, routing_key="events", headers=headers)
 
@@ -82,28 +80,28 @@ def test_what_came_together_is_one_call_of_all(worker: Worker) -> None:
     for body in (a_call("a"), odd, a_call("b", "c")):
         put(worker, body)
     worker.go_round()
-    (convoy,) = worker.sent
-    assert convoy.headers["task"] == INGEST_CALLS
-    assert calls_of(convoy) == [a_call("a"), odd, a_call("b", "c")]
-    assert convoy.headers["kwargsrepr"] == "4 events of 3 messages"
-    assert convoy.payload == json.loads(convoy.body)
+    (batch,) = worker.sent
+    assert batch.headers["task"] == INGEST_CALLS
+    assert calls_of(batch) == [a_call("a"), odd, a_call("b", "c")]
+    assert batch.headers["kwargsrepr"] == "4 events of 3 messages"
+    assert batch.payload == json.loads(batch.body)
 
 
 def test_one_message_stays_what_it_is(worker: Worker) -> None:
     put(worker, a_call("a"))
     worker.go_round()
     (message,) = worker.sent
-    assert not isinstance(message, Convoy)
+    assert not isinstance(message, BatchMessage)
     assert message.payload == a_call("a")
 
 
-def test_the_next_ones_are_a_convoy_of_their_own(worker: Worker) -> None:
+def test_the_next_ones_are_a_batch_of_their_own(worker: Worker) -> None:
     put(worker, a_call("a"))
     put(worker, a_call("b"))
     worker.go_round()
     put(worker, a_call("c"))
     worker.go_round()
-    assert [type(one) is Convoy for one in worker.sent] == [True, False]
+    assert [type(one) is BatchMessage for one in worker.sent] == [True, False]
 
 
 def test_all_are_acknowledged_with_it_and_take_one_place_until_then(
@@ -112,13 +110,13 @@ def test_all_are_acknowledged_with_it_and_take_one_place_until_then(
     for n in range(50):
         put(worker, a_call(n))
     worker.go_round()
-    (convoy,) = worker.sent
+    (batch,) = worker.sent
     assert redis.hlen(UNACKED) == 50
-    assert convoy.channel.qos.can_consume_max_estimate() == 1
-    convoy.ack()
-    assert convoy.acknowledged
+    assert batch.channel.qos.can_consume_max_estimate() == 1
+    batch.ack()
+    assert batch.acknowledged
     assert redis.hlen(UNACKED) == redis.llen("events") == 0
-    assert convoy.channel.qos.can_consume_max_estimate() == 2
+    assert batch.channel.qos.can_consume_max_estimate() == 2
 
 
 @pytest.mark.parametrize("back", ["reject", "requeue"])
@@ -126,11 +124,11 @@ def test_what_comes_back_comes_in_its_order(worker: Worker, redis: Redis, back: 
     for n in range(3):
         put(worker, a_call(n))
     worker.go_round()
-    (convoy,) = worker.sent
+    (batch,) = worker.sent
     if back == "reject":
-        convoy.reject(requeue=True)
+        batch.reject(requeue=True)
     else:
-        convoy.requeue()
+        batch.requeue()
     assert (redis.llen("events"), redis.hlen(UNACKED)) == (3, 0)
     put(worker, a_call("new"))
     worker.go_round()
@@ -141,9 +139,9 @@ def test_what_a_process_died_with_is_known_to_have_come_back(worker: Worker, red
     for n in range(3):
         put(worker, a_call(n))
     worker.go_round()
-    (convoy,) = worker.sent
-    mark_returned(convoy)
-    convoy.reject(requeue=True)
+    (batch,) = worker.sent
+    mark_returned(batch)
+    batch.reject(requeue=True)
     worker.go_round()
     (again,) = worker.sent[1:]
     assert [again.channel.qos.has_returned(tag) for tag in again.tags] == [True] * 3
@@ -157,7 +155,7 @@ def test_what_cannot_be_put_together_travels_alone(
     def too_much(*_: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("wallarm_notify.broker.batching.Convoy", too_much)
+    monkeypatch.setattr("wallarm_notify.broker.batching.BatchMessage", too_much)
     put(worker, a_call("a"))
     put(worker, a_call("b"))
     worker.go_round()

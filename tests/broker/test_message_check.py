@@ -9,6 +9,10 @@ from uuid import UUID
 
 import pytest
 from celery import Celery
+from celery.exceptions import InvalidTaskError
+from celery.worker.request import Request
+from hypothesis import given
+from hypothesis import strategies as st
 from kombu.message import Message
 from kombu.utils.json import dumps, loads
 from odd_events import ODD, body_of, with_odd
@@ -284,3 +288,80 @@ def test_marks_of_a_python_producer_are_passed_on_as_they_are(app: Celery) -> No
     assert fault(message, app) is None
     assert message.headers["task"] == INGEST
     assert message.payload[1]["events"][0]["id"] == UUID(int=7)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just(NEVER),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+)
+TIMES = st.datetimes(timezones=st.none() | st.timezones() | st.just(UTC)).map(datetime.isoformat)
+CELERYS_HEADERS = (
+    *("lang", "shadow", "expires", "group", "group_index", "retries", "timelimit", "root_id"),
+    *("parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result", "stamps", "meth", "chain"),
+    *("replaced_task_nesting", "stamped_headers", "callbacks", "errbacks", "chord", "compression"),
+)
+
+
+def request_of(message: Message, app: Celery) -> Any:
+    """What Celery makes of a message before it starts its task; it raises what would end in no task."""
+    made: Any = Request
+    name = message.headers["task"]
+    body, headers = message.body, message.headers
+    return made(message, app=app, task=app.tasks[name], body=body, headers=headers, utc=True)
+
+
+@given(
+    queue=st.sampled_from([*QUEUES, "somebody's"]),
+    arguments=st.tuples(st.lists(JSON) | st.none(), st.dictionaries(st.text(), JSON), JSON),
+    is_protocol_1=st.booleans(),
+    headers=st.fixed_dictionaries(
+        {"id": st.text(min_size=1, max_size=9) | st.none()},
+        optional={"eta": TIMES | JSON} | dict.fromkeys(CELERYS_HEADERS, JSON | TIMES),
+    ),
+    properties=st.dictionaries(st.sampled_from(["reply_to", "priority", "x"]), JSON),
+    delivery_info=st.dictionaries(st.sampled_from(["redelivered", "exchange", "x"]), JSON),
+)
+def test_whatever_is_said_of_a_sound_message_celery_makes_a_task_of_it(
+    app: Celery,
+    *,
+    queue: str,
+    arguments: tuple[Any, ...],
+    headers: dict[str, Any],
+    properties: dict[str, Any],
+    delivery_info: dict[str, Any],
+    is_protocol_1: bool,
+) -> None:
+    """What the check lets pass without a request of its own, a request finds no fault with."""
+    args, kwargs, _ = arguments
+    task = min(TAKEN[queue])
+    one = {**headers, "task": task, "args": args, "kwargs": kwargs}
+    body: Any = json.dumps(one if is_protocol_1 else arguments).encode()
+    message = Message(
+        body,
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={**headers, "task": task} if not is_protocol_1 else {},
+        properties=properties,
+        delivery_info=delivery_info,
+    )
+    if fault(message, app, queue) is None:
+        request = request_of(message, app)
+        assert (request.id, request.task.name) == (message.headers["id"], message.headers["task"])
+        assert request.args == message.payload[0]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_of_what_is_passed_on_as_text_celery_makes_a_task(app: Celery, odd: str) -> None:
+    message = a_message(body_of(with_odd({}, ODD[odd])), eta="no time", expires="nor this", id=None)
+    assert fault(message, app) is None
+    assert request_of(message, app).task.name == INGEST_CALLS
+
+
+@pytest.mark.parametrize("eta", ["2026-01-01T00:00:00+05:30:15", "2026-01-01T00:00:00-00:00:01"])
+def test_a_time_that_python_reads_and_celery_does_not_is_found_out(app: Celery, eta: str) -> None:
+    datetime.fromisoformat(eta)
+    message = a_message([[], {"ids": [1]}, {}], task=DELIVER, eta=eta)
+    assert "cannot be read: InvalidTaskError" in str(fault(message, app, RETRIES_QUEUE))
+    with pytest.raises(InvalidTaskError):
+        request_of(message, app)

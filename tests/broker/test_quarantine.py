@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import RememberingPublisher, some_settings
 from celery import Celery
-from kombu import Connection, Consumer, Queue
+from kombu import Consumer, Queue
 
-from wallarm_notify.broker.app import CeleryPublisher
+from wallarm_notify.broker.publisher import CeleryPublisher
 from wallarm_notify.broker.quarantine import RETURNED, Quarantine, is_returned, mark_returned
-from wallarm_notify.broker.redis_transport import NotingChannel, install
+from wallarm_notify.broker.redis_transport import NotingChannel, WorkerConnection
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.set_aside import DEATHS, TriedCall, next_of
 from wallarm_notify.services.context import Context
@@ -32,17 +32,31 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class WatchedStore(Store):
+    """One that counts how often it is ``asked``, and may be away."""
+
+    is_away = False
+    asked = 0
+
+    def transact(self, work: Any) -> Any:
+        self.asked += 1
+        if self.is_away:
+            raise Unavailable("it is away")
+        return super().transact(work)
+
+
 class Worker:
     """The part of a worker that a quarantine is in: what it begins is in ``begun``, until the test ends it."""
 
     def __init__(self, broker_url: str, database_url: str) -> None:
         self.store = Store(make_engine(database_url, pool_size=0))
-        self.connection = Connection(broker_url, transport_options={"socket_timeout": 0.5})
+        self.watched = WatchedStore(make_engine(database_url, pool_size=0))
+        self.connection = WorkerConnection(
+            broker_url, transport_options={"socket_timeout": 0.5, "batched_queues": ["events"]}
+        )
         self.channel = self.connection.channel()
         self.begun: list[Any] = []
         self.later: list[Callable[[], None]] = []
-        self.is_database_away = False
-        self.asked = 0
         self.now = 0.0
         self.quarantine = self.new()
         consumer = Consumer(self.channel, [Queue("events")], on_message=self._on_message)
@@ -51,14 +65,8 @@ class Worker:
 
     def new(self) -> Quarantine:
         return Quarantine(
-            self._transact, self._send, lambda _, call: self.later.append(call), lambda: self.now
+            self.watched, self._send, lambda _, call: self.later.append(call), lambda: self.now
         )
-
-    def _transact(self, work: Any) -> Any:
-        self.asked += 1
-        if self.is_database_away:
-            raise Unavailable("it is away")
-        return self.store.transact(work)
 
     def _send(self, message: Any, alone: bool) -> None:
         del alone
@@ -98,9 +106,7 @@ class Worker:
 
 
 @pytest.fixture
-def worker(broker: str, database_url: str, our_channel: None) -> Iterator[Worker]:
-    del our_channel
-    install(together=["events"])
+def worker(broker: str, database_url: str) -> Iterator[Worker]:
     worker = Worker(broker, database_url)
     yield worker
     worker.connection.close()
@@ -144,7 +150,7 @@ def test_what_no_worker_died_of_is_begun_at_once_and_together(worker: Worker) ->
     put(worker, "a", "b", "c")
     worker.take()
     assert worker.bodies() == ["a", "b", "c"]
-    assert (worker.asked, worker.later) == (0, [])
+    assert (worker.watched.asked, worker.later) == (0, [])
 
 
 def test_what_came_back_is_begun_one_by_one_and_what_comes_later_after_it(worker: Worker) -> None:
@@ -286,15 +292,15 @@ def test_a_database_that_is_away_keeps_nothing_from_being_begun_and_is_not_asked
     put(worker, *"abcdef")
     worker.take()
     dies(worker)
-    worker.is_database_away, worker.asked = True, 0
+    worker.watched.is_away, worker.watched.asked = True, 0
     for _ in range(6):
         worker.take()
         worker.look()
         assert len(worker.begun) == 1
         hands_back(worker)
         worker.look()
-    assert worker.asked == 1
-    worker.is_database_away, worker.now = False, 60.0
+    assert worker.watched.asked == 1
+    worker.watched.is_away, worker.now = False, 60.0
     assert worker.deaths() == []
 
 
@@ -304,10 +310,10 @@ def test_what_could_not_be_struck_out_is_when_the_database_is_back(worker: Worke
     dies(worker)
     worker.take()
     worker.look()
-    worker.is_database_away = True
+    worker.watched.is_away = True
     stores(worker)
     assert worker.deaths() == [1]
-    worker.is_database_away, worker.now = False, 60.0
+    worker.watched.is_away, worker.now = False, 60.0
     worker.look()
     worker.look()
     stores(worker)
@@ -436,14 +442,12 @@ def test_a_worker_that_stops_begins_nothing_more(worker: Worker) -> None:
 def test_what_the_database_was_not_told_is_said_by_the_next_connection(worker: Worker) -> None:
     put(worker, "a", "b", **{RETURNED: True})
     worker.take()
-    worker.is_database_away = True
+    worker.watched.is_away = True
     unstruck = worker.quarantine.close()
     assert worker.deaths() == [1]
-    worker.is_database_away = False
+    worker.watched.is_away = False
     worker.begun.clear()
-    worker.quarantine = Quarantine(
-        worker._transact, worker._send, lambda *_: None, unstruck=unstruck
-    )
+    worker.quarantine = Quarantine(worker.watched, worker._send, lambda *_: None, unstruck=unstruck)
     worker.quarantine.close()
     assert worker.deaths() == []
 

@@ -12,10 +12,10 @@ from kombu import Connection, Consumer, Queue
 from kombu.transport import redis as transport
 from redis.exceptions import ResponseError
 
-from wallarm_notify.broker.redis_transport import NotingChannel, install
+from wallarm_notify.broker.redis_transport import NotingChannel, WorkerConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from redis import Redis
 
@@ -25,9 +25,16 @@ INDEX = NotingChannel.unacked_index_key
 
 
 @pytest.fixture
-def worker(broker_url: str, our_channel: None) -> Iterator[Worker]:
-    del our_channel
-    worker = Worker(broker_url)
+def worker(broker: str) -> Iterator[Worker]:
+    worker = Worker(broker)
+    yield worker
+    worker.connection.close()
+
+
+@pytest.fixture
+def batching(broker: str) -> Iterator[Worker]:
+    """A worker that batches events."""
+    worker = Worker(broker, batched=["events"])
     yield worker
     worker.connection.close()
 
@@ -35,9 +42,11 @@ def worker(broker_url: str, our_channel: None) -> Iterator[Worker]:
 class Worker:
     """A consumer with room for so many messages; ``got`` are their bodies in the order they came."""
 
-    def __init__(self, url: str, room: int = 3, seconds: int = 60) -> None:
-        options = {"visibility_timeout": seconds}
-        self.connection = Connection(url, transport_options=options)
+    def __init__(
+        self, url: str, room: int = 3, seconds: int = 60, batched: Collection[str] = ()
+    ) -> None:
+        options = {"visibility_timeout": seconds, "batched_queues": batched}
+        self.connection = WorkerConnection(url, transport_options=options)
         self.got: list[Any] = []
         self.messages: list[Any] = []
         consumer = Consumer(
@@ -63,7 +72,7 @@ class Worker:
 
 
 def put(worker: Worker, body: Any, queue: str = "events", priority: int = 0) -> None:
-    with worker.connection.clone() as connection:
+    with Connection(worker.connection.as_uri(include_password=True)) as connection:
         connection.Producer().publish(body, routing_key=queue, priority=priority)
 
 
@@ -96,17 +105,14 @@ def test_it_takes_from_each_queue_in_turn_and_the_urgent_first(worker: Worker) -
     assert worker.got[3:] == ["event 2", "event 3", "later"]
 
 
-def test_of_a_queue_worked_off_together_it_takes_all_there_is_as_one(
-    worker: Worker, redis: Redis
-) -> None:
-    install(together=["events"])
+def test_of_a_batched_queue_it_takes_all_there_is_as_one(batching: Worker, redis: Redis) -> None:
     for number in range(7):
-        put(worker, number)
+        put(batching, number)
     for number in range(4):
-        put(worker, f"retry {number}", "retries")
-    worker.drain(9)
-    assert worker.got[:8] == [0, 1, 2, 3, 4, 5, 6, "retry 0"]
-    assert worker.got[8] == "retry 1"
+        put(batching, f"retry {number}", "retries")
+    batching.drain(9)
+    assert batching.got[:8] == [0, 1, 2, 3, 4, 5, 6, "retry 0"]
+    assert batching.got[8] == "retry 1"
     assert (redis.llen("events"), redis.llen("retries"), redis.hlen(UNACKED)) == (0, 2, 9)
 
 
@@ -117,33 +123,31 @@ def test_of_a_queue_worked_off_together_it_takes_all_there_is_as_one(
         pytest.param(1_000_000, 3, id="of large ones each counts"),
     ],
 )
-def test_what_it_takes_together_has_a_limit(
-    worker: Worker, redis: Redis, size: int, taken: int
+def test_what_it_takes_as_one_has_a_limit(
+    batching: Worker, redis: Redis, size: int, taken: int
 ) -> None:
-    install(together=["events"])
     for _ in range(taken + 2):
-        put(worker, "x" * size)
-    worker.drain(taken)
-    worker.look()
-    assert (len(worker.got), redis.llen("events")) == (taken, 2)
+        put(batching, "x" * size)
+    batching.drain(taken)
+    batching.look()
+    assert (len(batching.got), redis.llen("events")) == (taken, 2)
 
 
-def test_what_rides_along_takes_no_room_until_it_is_done(worker: Worker) -> None:
-    install(together=["events"])
+def test_what_is_batched_takes_no_room_until_it_is_done(batching: Worker) -> None:
     for number in range(5):
-        put(worker, number)
-    worker.drain(5)
-    qos = worker.messages[0].channel.qos
+        put(batching, number)
+    batching.drain(5)
+    qos = batching.messages[0].channel.qos
     assert (qos.can_consume(), qos.can_consume_max_estimate()) == (False, 0)
-    for message in worker.messages[1:]:
-        qos.ride_along(message.delivery_tag)
+    for message in batching.messages[1:]:
+        qos.mark_batched(message.delivery_tag)
     assert (qos.can_consume(), qos.can_consume_max_estimate()) == (True, 2)
-    worker.messages[1].ack()
-    worker.messages[2].requeue()
+    batching.messages[1].ack()
+    batching.messages[2].requeue()
     assert qos.can_consume_max_estimate() == 2
-    qos.ack_all([worker.messages[0].delivery_tag])
+    qos.ack_all([batching.messages[0].delivery_tag])
     assert qos.can_consume_max_estimate() == 3
-    qos.ride_along(worker.messages[0].delivery_tag)
+    qos.mark_batched(batching.messages[0].delivery_tag)
     assert qos.can_consume_max_estimate() == 3
 
 
@@ -343,7 +347,7 @@ def test_a_call_while_it_has_no_room_costs_no_connection(worker: Worker, redis: 
         put(worker, number)
     worker.drain(3)
     before = redis.info("stats")["total_connections_received"]
-    with worker.connection.clone() as connection:
+    with Connection(worker.connection.as_uri(include_password=True)) as connection:
         producer = connection.Producer()
         for number in range(20):
             producer.publish(number, routing_key="retries")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks import delivery, routing
-from wallarm_notify.broker.app import CeleryPublisher
+from wallarm_notify.broker.publisher import CeleryPublisher
 from wallarm_notify.pagerduty.client import HttpClient
 from wallarm_notify.sender import recorder
 from wallarm_notify.sender.dispatcher import Dispatcher

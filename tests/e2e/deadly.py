@@ -11,7 +11,8 @@ import signal
 import time
 from typing import Any
 
-from tasks import consumer, routing
+from tasks import routing
+from wallarm_notify.broker import consumer
 
 log = logging.getLogger(__name__)
 _fault_of = consumer.fault_of  # type: ignore[attr-defined]  # see below

@@ -17,7 +17,8 @@ from celery import Celery
 from privileges import WORKER, as_user, documented_broker, order, refusals
 
 from e2e.test_start import start
-from wallarm_notify.broker.app import app, check_broker
+from wallarm_notify.broker.app import app
+from wallarm_notify.broker.broker_check import check_broker
 from wallarm_notify.devstack.valkey import EmbeddedBroker
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def test_a_redis_that_evicts_is_warned_of_where_that_is_accepted(
 def test_a_redis_that_evicts_is_warned_of_again_until_it_does_not(
     system: System, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.broker_at_start import warn_each_hour  # noqa: PLC0415 - reads the settings of the test
+    from wallarm_notify.broker.start_check import warn_each_hour  # noqa: PLC0415 - reads the settings of the test
 
     def warnings() -> int:
         return sum(record.message == "broker.may_evict" for record in caplog.records)

@@ -187,6 +187,15 @@ def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
     assert again.words == "another run was there first"
 
 
+def test_how_soon_is_too_soon_is_a_setting(bench: Bench) -> None:
+    assert bench.prune().ran
+    again = {}
+    for hours in (1, 0):
+        settings = replace(bench.ctx.settings, prune_interval=timedelta(hours=hours))
+        again[hours] = prune(replace(bench.ctx, settings=settings)).ran
+    assert again == {1: False, 0: True}
+
+
 def test_a_slice_is_of_few_events_where_each_has_many_notifications(bench: Bench) -> None:
     for _ in range(SLICE // 2):
         bench.integration(enabled=False)

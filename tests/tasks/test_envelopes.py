@@ -15,7 +15,8 @@ from celery import Celery
 from kombu import Queue
 
 from wallarm_notify import task_names
-from wallarm_notify.broker.app import CeleryPublisher, check_broker
+from wallarm_notify.broker.broker_check import check_broker
+from wallarm_notify.broker.publisher import CeleryPublisher
 from wallarm_notify.domain.batches import LONGEST_COUNTDOWN, messages
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.retry import WAITS
@@ -62,8 +63,9 @@ HAND_BACK = """
 import time
 from celery.exceptions import Reject
 from tasks import routing
+from wallarm_notify.broker import retry_in_place
 
-routing.PATIENCE = 1.0
+retry_in_place.PATIENCE = 1.0
 began = time.monotonic()
 try:
     routing.ingest.run(events=[{"id": "not even valid"}])
@@ -104,11 +106,12 @@ with ThreadPoolExecutor(8) as pool:
 NOT_MADE = """
 from celery.exceptions import Reject
 from tasks import routing
+from wallarm_notify.broker import retry_in_place
 
 def wiring():
     raise RuntimeError("can't start new thread")
 
-routing.PATIENCE = 0.1
+retry_in_place.PATIENCE = 0.1
 routing.wiring = wiring
 try:
     routing.ingest.run(events=[])
@@ -191,7 +194,7 @@ def test_nothing_is_acknowledged_before_its_work_is_done(worker: dict[str, Any])
     assert worker["reject_on_worker_lost"] is True
     assert worker["prefetch"] == 1
     assert worker["serializer"] == ["json", ["json"]]
-    assert worker["consumer"] == "tasks.consumer:KeepingConsumer"
+    assert worker["consumer"] == "wallarm_notify.broker.consumer:KeepingConsumer"
 
 
 def test_without_a_database_ingest_waits_and_then_hands_its_message_back() -> None:

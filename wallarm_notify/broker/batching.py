@@ -1,4 +1,4 @@
-"""Calls of ``events.ingest`` that came together are worked off together, as one call (engine 24).
+"""Batching: messages of ``events.ingest`` that came together are worked off by one task (engine 24).
 
 Producers that send one event a message pay for Celery and for a transaction with each. What lies in the
 queue when a worker takes from it makes one task: nobody waits for more to come. Each message is
@@ -20,10 +20,10 @@ from wallarm_notify.task_names import INGEST, INGEST_CALLS
 log = logging.getLogger(__name__)
 
 MOST: Final = 500
-"""So many events one task takes in at most, unless a single call has more."""
+"""One task takes in so many events at most, unless a single call has more."""
 
 
-class Convoy(Message):
+class BatchMessage(Message):
     """Several messages as one, whose acknowledgement is that of each."""
 
     channel: Any
@@ -53,23 +53,23 @@ class Convoy(Message):
         self.tags = [part.delivery_tag for part in parts]
 
     def ack(self, multiple: bool = False) -> None:
-        """All of them, in one step."""
+        """Acknowledge all of them, in one step."""
         del multiple
         self._state = "ACK"
         self.channel.qos.ack_all(self.tags)
 
     def reject(self, requeue: bool = False) -> None:
-        """All of them, in one step; they keep their order."""
+        """Reject all of them, in one step; they keep their order."""
         self._state = "REJECTED"
         self.channel.qos.reject_all(self.tags, requeue=requeue)
 
     def requeue(self) -> None:
-        """Handed back, all of them."""
+        """Hand all of them back."""
         self.reject(requeue=True)
 
 
-class Gathering:
-    """What has come since the worker's event loop went round last, for one connection.
+class Batcher:
+    """Collects what comes until the worker's event loop goes round next, for one connection.
 
     ``soon`` calls a function when the loop goes round next; ``send`` takes a message on.
     """
@@ -84,22 +84,22 @@ class Gathering:
         self._parts: list[Any] = []
         self._events = 0
 
-    def take(self, message: Any) -> bool:
-        """Whether ``message``, which is a sound one, travels with others; else nothing has happened."""
+    def add(self, message: Any) -> bool:
+        """Return whether ``message``, which is a sound one, goes into a batch; else nothing has happened."""
         if not isinstance(message.channel, NotingChannel) or message.headers["task"] != INGEST:
             return False
         events = events_in(message.payload)
         if self._parts and self._events + events > MOST:
-            self._set_out()
+            self._send_on()
         if self._parts:
-            message.channel.qos.ride_along(message.delivery_tag)
+            message.channel.qos.mark_batched(message.delivery_tag)
         else:
-            self._soon(self._set_out)
+            self._soon(self._send_on)
         self._parts.append(message)
         self._events += events
         return True
 
-    def _set_out(self) -> None:
+    def _send_on(self) -> None:
         parts, events = self._parts, self._events
         self._parts, self._events = [], 0
         for message in _put_together(parts, events):
@@ -107,18 +107,18 @@ class Gathering:
 
 
 def _put_together(parts: list[Any], events: int) -> list[Any]:
-    """One of several; should that fail, which would end the worker, what there was."""
+    """Return one message of several; should that fail, which would end the worker, what there was."""
     if len(parts) < 2:  # noqa: PLR2004 - nothing to put together
         return parts
     try:
-        return [Convoy(parts, events)]
+        return [BatchMessage(parts, events)]
     except Exception:
-        log.exception("convoy.not_made")
+        log.exception("batch.not_made")
         return parts
 
 
 def events_in(payload: Any) -> int:
-    """How many events a call of ``events.ingest`` seems to bring: they are read where they are stored."""
+    """Return how many events a call of ``events.ingest`` seems to bring: they are read where they are stored."""
     args, kwargs, _ = payload
     given = args[0] if args else kwargs.get("events")
     return len(given) if isinstance(given, list) else 1

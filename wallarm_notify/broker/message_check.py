@@ -1,4 +1,4 @@
-"""Whether a message may become a task, and what of it: whoever may enqueue is lent no more than that (spec 2).
+"""Whether a message may become a task, and what of it: who may enqueue may do no more than that (spec 2).
 
 What Celery would do for a message of a task of ours, it would do for a stranger's: run any task there is,
 enqueue what is to follow it, wait for years, unpack gigabytes. So a message keeps what our tasks
@@ -23,23 +23,23 @@ from wallarm_notify.schemas.json_text import NoJson, text_of
 from wallarm_notify.schemas.storable import is_deep
 
 DEEPEST: Final = 256
-"""Lists and objects within one another; Celery pickles a call, and stalls on what is too deep."""
+"""Lists and objects may lie so deep within one another; Celery pickles a call, and stalls on deeper ones."""
 
 LONGEST_WORD: Final = 255
-"""Characters of an id or a name."""
+"""An id or a name has so many characters at most."""
 
 LONGEST_WORDS: Final = 1_000
-"""Characters of how a task of ours calls its arguments, for people."""
+"""What a task of ours calls its arguments, for people, has so many characters at most."""
 
 FURTHEST: Final = timedelta(hours=2)
-"""How far ahead a task of ours may be due. It is a minute at most, and clocks differ."""
+"""A task of ours may be due so far ahead. It is a minute at most, and clocks differ."""
 
 _TAKEN: Final[Mapping[str, frozenset[str]]] = {
     task_names.NOTIFICATIONS_QUEUE: frozenset({task_names.DELIVER}),
     task_names.RETRIES_QUEUE: frozenset({task_names.DELIVER}),
     task_names.UPKEEP_QUEUE: frozenset({task_names.SWEEP, task_names.REVIEW, task_names.PRUNE}),
 }
-"""What is taken from our own queues. From all others, which producers write to, it is events."""
+"""The tasks that are taken from our own queues. From all others, which producers write to, it is events."""
 
 _PRODUCERS: Final = frozenset({task_names.INGEST})
 
@@ -60,7 +60,7 @@ _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "
 
 
 def fault_of(message: Any, app: Celery, queue: str) -> str | None:
-    """Why ``message``, taken from ``queue``, becomes no task; None: it does, and has been made sound.
+    """Return why ``message``, taken from ``queue``, becomes no task; None: it does, and has been made sound.
 
     What other languages' clients leave out is filled in: an id, and null arguments.
     """
@@ -81,12 +81,12 @@ def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
         # What was not unpacked is no text.
         if message.errors or _TAKEN.get(queue, _PRODUCERS) != _PRODUCERS:
             return f"cannot be decoded: {error}"
-        return _fault_of_text(message, app, queue)
+        return _fault_of_text(message, queue)
     return _fault_of_payload(message, payload, app, queue)
 
 
 def _may_be_json(content_type: Any) -> bool:
-    """Whether a producer's body is read as JSON: unless it says that it is of another serializer."""
+    """Return whether a producer's body is read as JSON: unless it says that it is of another serializer."""
     named = str(content_type or "").partition(";")[0].strip().lower()
     return named not in _OTHER_SERIALIZERS
 
@@ -111,7 +111,7 @@ def _fault_of_payload(message: Any, payload: Any, app: Celery, queue: str) -> st
     fault = _fault_of_headers(name, task_id, queue)
     if fault is None and is_deep(parts, DEEPEST):
         if name == task_names.INGEST:
-            return _fault_of_text(message, app, queue)
+            return _fault_of_text(message, queue)
         fault = f"its arguments are nested more than {DEEPEST} deep"
     if fault is not None:
         return fault
@@ -119,12 +119,13 @@ def _fault_of_payload(message: Any, payload: Any, app: Celery, queue: str) -> st
         _rewrite(message, parts)
     message.headers = _headers(headers, name, task_id, parts)
     message.properties = {"correlation_id": task_id}
-    _try_out(message, app, name)
+    if message.headers.get("eta") is not None:
+        _try_eta(message, app, name)
     return None
 
 
-def _fault_of_text(message: Any, app: Celery, queue: str) -> str | None:
-    """The same of producers' messages that cannot be read as a whole: they are passed on as text.
+def _fault_of_text(message: Any, queue: str) -> str | None:
+    """Return why a producer's message is no call; one that cannot be read as a whole is passed on as text.
 
     Whoever stores the events reads them, each by itself: ``schemas.call_text``.
     """
@@ -145,7 +146,6 @@ def _fault_of_text(message: Any, app: Celery, queue: str) -> str | None:
     message.headers = _headers(headers, task_names.INGEST, task_id, [[call.events], {}, {}])
     message.headers["task"] = task_names.INGEST_CALLS
     message.properties = {"correlation_id": task_id}
-    _try_out(message, app, task_names.INGEST_CALLS)
     return None
 
 
@@ -163,8 +163,12 @@ def _rewrite(message: Any, parts: list[Any]) -> None:
     message._decoded_cache = parts  # noqa: SLF001 - or the old body would be read again
 
 
-def _try_out(message: Any, app: Celery, name: str) -> None:
-    """Makes a request of it once, for nothing: what is left that a header can spoil, it spoils here."""
+def _try_eta(message: Any, app: Celery, name: str) -> None:
+    """Raise what Celery would raise at a time that it cannot read, by making a request for nothing.
+
+    It reads fewer forms of a time than Python. All else in the headers is ours by now, and spoils no request; events
+    have no time at all, so what most messages are is spared this.
+    """
     Request(
         message,
         app=app,
@@ -177,7 +181,7 @@ def _try_out(message: Any, app: Celery, name: str) -> None:
 
 
 def _headers(given: Mapping[str, Any], name: str, task_id: str, parts: list[Any]) -> dict[str, Any]:
-    """What is read of a message's headers: an event is taken in when it comes (spec 2)."""
+    """Return what is read of a message's headers: an event is taken in when it comes (spec 2)."""
     origin = given.get("origin")
     headers = {
         "lang": "py",
@@ -200,7 +204,7 @@ def _headers(given: Mapping[str, Any], name: str, task_id: str, parts: list[Any]
 
 
 def _is_soon(eta: Any) -> bool:
-    """Whether a worker may hold a message until ``eta``: it holds whatever it is to hold in memory."""
+    """Return whether a worker may hold a message until ``eta``: it holds what it has in memory."""
     try:
         due = datetime.fromisoformat(eta)
         return due.replace(tzinfo=due.tzinfo or UTC) - datetime.now(UTC) <= FURTHEST

@@ -10,7 +10,7 @@ import amqp
 from celery.events.event import get_exchange
 from kombu import Queue
 
-from wallarm_notify.broker.broker_check import Doubt, Uses
+from wallarm_notify.broker.uses import Doubt, Uses
 from wallarm_notify.domain.errors import Refused
 
 _CONFIRM_SECONDS: Final = 3

@@ -9,7 +9,8 @@ from celery import Celery
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from wallarm_notify.broker.app import check_broker, connection_errors
+from wallarm_notify.broker.app import connection_errors
+from wallarm_notify.broker.broker_check import check_broker
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.store.connection import make_engine, meaning
 from wallarm_notify.store.database_check import ENCODING

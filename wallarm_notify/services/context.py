@@ -31,6 +31,7 @@ class ServiceSettings:
     retention: timedelta
     sweep_interval: timedelta
     review_interval: timedelta
+    prune_interval: timedelta
     policy: Policy
     cloud: str
 

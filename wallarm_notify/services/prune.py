@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "prune"
 
-EVERY: Final = timedelta(seconds=5)
-"""How often beat calls it."""
-
 WORKS_FOR: Final = timedelta(seconds=0.3)
 """After so long a run begins no slice any more, but for the first one of each kind; the next run goes on."""
 
@@ -69,7 +66,7 @@ def prune(ctx: Context, *, works_for: timedelta = WORKS_FOR) -> Pruned:
     What waits is never touched. A kind whose slice the database does not get done is left out of this run.
     Raises Unavailable.
     """
-    if not ctx.store.transact(lambda tx: tx.may_run(NAME, EVERY * 0.8)):
+    if not ctx.store.transact(lambda tx: tx.may_run(NAME, ctx.settings.prune_interval * 0.8)):
         return Pruned(ran=False)
     left = _kinds(ctx.settings)
     until = ctx.clock() + works_for.total_seconds()

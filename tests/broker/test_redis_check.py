@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wallarm_notify.broker.broker_check import doubts_of, fault_of
+from wallarm_notify.broker.redis_check import doubts_of, fault_of
 
 SOUND = {
     "cluster_enabled": 0,

@@ -1,4 +1,4 @@
-"""A consumer that keeps what Celery would throw away, or stumble over (spec 2)."""
+"""The worker's consumer: it keeps what Celery would throw away, or stumble over (spec 2)."""
 
 import logging
 from collections.abc import Callable
@@ -10,13 +10,14 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.worker import state
 from celery.worker.consumer import Consumer
+from kombu import Connection
 from kombu.asynchronous import set_event_loop
 
-from wallarm_notify.broker.batching import Convoy, Gathering
+from wallarm_notify.broker.batching import Batcher, BatchMessage
 from wallarm_notify.broker.message_check import fault_of
 from wallarm_notify.broker.quarantine import Quarantine, bytes_of, is_returned, mark_returned
 from wallarm_notify.broker.quorum import QuorumQueue, fix_prefetch
-from wallarm_notify.broker.redis_transport import NotingChannel, install
+from wallarm_notify.broker.redis_transport import NotingChannel, WorkerConnection
 from wallarm_notify.settings import settings
 from wallarm_notify.store import Store, Transaction
 from wallarm_notify.store.connection import make_engine
@@ -25,12 +26,13 @@ from wallarm_notify.task_names import INGEST_QUEUES, OUR_QUEUES
 log = logging.getLogger(__name__)
 
 KEPT_BYTES: Final = 64_000
+"""So many bytes of an undecodable message are kept."""
 
 NOT_KEPT: Final = "undecodable_not_kept"
 """The ledger's counter of messages that came when too many were kept already."""
 
 AGAIN_AFTER: Final = 1.0
-"""Seconds after which a message that could not be kept is handed out again."""
+"""A message that could not be kept is handed back after so many seconds."""
 
 
 class KeepingConsumer(Consumer):
@@ -40,10 +42,17 @@ class KeepingConsumer(Consumer):
     what the worker may hold, for ever.
     """
 
+    # Celery's, which its published types lack.
+    hub: Any
+    task_consumer: Any
+    connection_errors: tuple[type[BaseException], ...]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # The consumer lives in the parent of the worker's processes, so it keeps no connection open.
+        self._store = Store(make_engine(settings().database(), pool_size=0))
         # Of one connection to the broker: see create_task_handler.
-        self._quarantine = Quarantine(self._transact, self._send, self._later)
-        self._batcher: Gathering
+        self._quarantine = Quarantine(self._store, self._send, self._later)
+        self._batcher: Batcher
         self._receive: Callable[[Any], None]
         self._keeps_again_at = 0.0
         self._queue_by_tag: dict[Any, str] = {}
@@ -52,7 +61,7 @@ class KeepingConsumer(Consumer):
         signals.worker_shutting_down.connect(self._told_to_stop)
 
     def start(self) -> None:
-        """Celery's own, which fails where its processes were asked to stop with it, and were sooner."""
+        """Start as Celery does, which fails where its processes were asked to stop with it, and were sooner."""
         try:
             super().start()
         except WorkerLostError:
@@ -60,31 +69,37 @@ class KeepingConsumer(Consumer):
             raise
 
     def _told_to_stop(self, **_: Any) -> None:
-        """A signal asks for it. Without processes (-P solo) this is all that runs until a call has ended."""
+        """Hear that a signal asks for the end: without processes (-P solo) nothing else runs until a call ends."""
         self._quarantine.close()
 
     def stop(self) -> None:
-        """Celery's own. Whoever ends what is still under way now ends a worker that was asked to stop."""
+        """Stop as Celery does. Whoever ends what is still under way now ends a worker that was asked to stop."""
         self._quarantine.close()
         super().stop()
 
-    def connect(self) -> Any:
-        """Celery's own; from Redis messages are taken in our way, from quorum queues in theirs."""
-        install(together=INGEST_QUEUES)
+    def connect(self) -> Connection:
+        """Connect as Celery does, and prepare for what reads from the connection."""
         # The hub forgets itself when it is reset, as after each lost connection.
-        set_event_loop(self.hub)  # type: ignore[attr-defined]  # its types lack it
+        set_event_loop(self.hub)
         connection = super().connect()
         queues = self.app.amqp.queues.consume_from
         if any(isinstance(queue, QuorumQueue) for queue in queues.values()):
             fix_prefetch(connection)
         return connection
 
+    def connection_for_read(self, heartbeat: float | None = None) -> Connection:
+        """Return the connection that messages are taken from, over our transport where it is a Redis."""
+        kombus = self.app.connection_for_read(heartbeat=heartbeat)
+        return self.ensure_connected(
+            WorkerConnection.in_place_of(kombus, batched_queues=INGEST_QUEUES)
+        )
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Celery's own, for messages that are sound; for one connection."""
+        """Return what takes each message of one connection, and hands sound ones to Celery's own."""
         self._receive = super().create_task_handler(*args, **kwargs)
-        self._batcher = Gathering(self.call_soon, self._begin)
+        self._batcher = Batcher(self.call_soon, self._begin)
         unstruck = self._quarantine.close()
-        self._quarantine = Quarantine(self._transact, self._send, self._later, unstruck=unstruck)
+        self._quarantine = Quarantine(self._store, self._send, self._later, unstruck=unstruck)
         return self._on_message
 
     def _on_message(self, message: Any) -> None:
@@ -103,7 +118,7 @@ class KeepingConsumer(Consumer):
             self._set_aside(message, fault)
         elif queue in OUR_QUEUES:
             self._take(message)
-        elif alone or not self._batcher.take(message):
+        elif alone or not self._batcher.add(message):
             self._begin(message)
 
     def _begin(self, message: Any) -> None:
@@ -122,7 +137,7 @@ class KeepingConsumer(Consumer):
             self._set_aside(message, f"no task could be made of it: {error!r}")
 
     def _hand_back_deadly(self, message: Any) -> None:
-        """There is no memory to take ``message``: as if the worker had died of it."""
+        """Hand ``message`` back as if the worker had died of it: there is no memory to take it."""
         log.error("message.too_much")
         mark_returned(message)
         if (ended := vars(message).pop("ended", None)) is not None:
@@ -132,51 +147,46 @@ class KeepingConsumer(Consumer):
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         self.timer.call_after(seconds, call)
 
-    def _transact(self, work: Callable[[Transaction], Any]) -> Any:
-        # The consumer lives in the parent of the worker's processes, so it keeps no connection open.
-        return Store(make_engine(settings().database(), pool_size=0)).transact(work)
-
     def _queue_of(self, message: Any) -> str:
-        """The queue that ``message`` was in, by the broker's word; empty where that is not known."""
+        """Return the queue that ``message`` was in, by the broker's word; empty where that is not known."""
         if isinstance(message.channel, NotingChannel):
             return str(message.delivery_info["routing_key"])
-        tags: dict[str, str] = self.task_consumer._active_tags  # type: ignore[attr-defined]  # noqa: SLF001 - its types lack it
+        tags: dict[str, str] = self.task_consumer._active_tags  # noqa: SLF001 - kombu tells it nowhere else
         # One that is cancelled may be followed by messages that were on their way.
         self._queue_by_tag |= {tag: queue for queue, tag in tags.items()}
         return self._queue_by_tag.get(message.delivery_info.get("consumer_tag"), "")
 
     def _is_of_the_connection(self, error: Exception) -> bool:
         # kombu counts KeyError in on Redis, which would have us reconnect for ever.
-        errors: tuple[type[BaseException], ...] = self.connection_errors  # type: ignore[attr-defined]  # its types lack it
-        return isinstance(error, errors) and not isinstance(error, KeyError)
+        return isinstance(error, self.connection_errors) and not isinstance(error, KeyError)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Celery found a fault that we did not: the body is not what its content type says."""
+        """Set a message aside in which Celery finds a fault that we did not: its body is not of its type."""
         self._set_aside(message, f"cannot be decoded: {exc}")
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        """Likewise: it is not a task message."""
+        """Set a message aside that is no task message to Celery."""
         del body
         self._set_aside(message, "is not a task message")
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Likewise: it names a task that we do not have."""
+        """Set a message aside that names a task that we do not have."""
         del body
         self._set_aside(message, f"names no task of ours: {exc}")
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Likewise: it is not a sound one, or of a content type that is refused."""
+        """Set a message aside that is not sound to Celery, or of a content type that is refused."""
         del body
         self._set_aside(message, f"is not a valid task message: {exc}")
 
     def _set_aside(self, message: Any, reason: str) -> None:
         if message.acknowledged:
             return
-        if isinstance(message, Convoy):
+        if isinstance(message, BatchMessage):
             # Whatever is wrong with it is wrong with one of its parts; all of them are whole.
             mark_returned(message)
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
-        elif self._keeps_again_at <= monotonic() and _keep(message, reason):
+        elif self._keeps_again_at <= monotonic() and _keep(self._store, message, reason):
             # Without a connection the broker hands it out again: kept twice is not lost.
             message.ack_log_error(log, (Exception,))
         else:
@@ -191,14 +201,13 @@ def _hand_back(message: Any) -> None:
         message.requeue()
 
 
-def _keep(message: Any, reason: str) -> bool:
-    """Stores the first 64 kB of ``message``, or counts it where too many are kept; whether it could. Never raises.
+def _keep(store: Store, message: Any, reason: str) -> bool:
+    """Store the first 64 kB of ``message``, or count it where too many are kept. Never raises.
 
-    The consumer lives in the parent of the worker's processes, so it keeps no connection open.
+    Returns whether that could be done.
     """
     try:
         raw = bytes_of(message)
-        store = Store(make_engine(settings().database(), pool_size=0))
         kind = None if message.content_type is None else _plain(message.content_type)[:200]
         most = settings().rejected_per_day
 
@@ -219,5 +228,5 @@ def _keep(message: Any, reason: str) -> bool:
 
 
 def _plain(text: Any) -> str:
-    """``text`` in ASCII, storable."""
+    """Return ``text`` in ASCII, storable."""
     return str(text).encode("ascii", "backslashreplace").decode().replace("\0", "")

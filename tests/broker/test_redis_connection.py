@@ -1,0 +1,205 @@
+"""A transport of our own for one connection: all else of it stays kombu's, and so do others' connections."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from build import eventually
+from celery import Celery
+from celery.events.event import get_exchange
+from celery.utils.quorum_queues import detect_quorum_queues
+from kombu import Connection, Queue
+from kombu.transport import redis as transport
+from redis import Redis
+
+from wallarm_notify.broker.redis_check import CheckConnection
+from wallarm_notify.broker.redis_connection import RedisConnection, is_redis
+from wallarm_notify.broker.redis_transport import (
+    NAME,
+    NotingChannel,
+    TrackingPoller,
+    Transport,
+    WorkerConnection,
+)
+from wallarm_notify.devstack.valkey import EmbeddedBroker
+
+NOBODY = "redis://127.0.0.1:1/0"
+BOTH = pytest.mark.parametrize("kind", [WorkerConnection, CheckConnection])
+
+
+def transport_of(connection: Connection) -> Any:
+    return connection.transport
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("redis://", {}),
+        ("redis://host/3", {}),
+        ("redis://user:secret@host:1234/3", {}),
+        ("redis://host/0?credential_provider=x.Y", {}),
+        ("rediss://:secret@host/0", {"ssl": {"ssl_cert_reqs": "none"}}),
+        ("redis+socket:///run/redis.sock", {}),
+        ("redis+socket://:secret@/run/redis.sock?virtual_host=2", {}),
+        ("redis://one/0;redis://:secret@two/0", {}),
+        ("rediss://one/0;rediss://two/0", {"ssl": {"ssl_cert_reqs": "none"}}),
+    ],
+)
+def test_of_each_url_of_a_redis_all_but_the_transport_is_as_with_kombu(
+    kind: type[RedisConnection], url: str, options: dict[str, Any]
+) -> None:
+    kombus = Connection(url, transport_options={"visibility_timeout": 7}, heartbeat=3, **options)
+    ours = kind.in_place_of(kombus)
+    for connection in (ours, ours.clone()):
+        assert connection.info() == kombus.info()
+        assert [connection.as_uri(), connection.as_uri(include_password=True)] == [
+            kombus.as_uri(),
+            kombus.as_uri(include_password=True),
+        ]
+        assert type(connection) is kind
+        assert type(transport_of(connection)) is type(transport_of(ours)) is not transport.Transport
+    assert type(transport_of(kombus)) is transport.Transport
+
+
+@pytest.mark.parametrize("url", ["amqp://host//", "amqps://host//", "pyamqp://", "memory://"])
+def test_a_connection_to_another_broker_stays_what_it_is(url: str) -> None:
+    kombus = Connection(url)
+    assert WorkerConnection.in_place_of(kombus, batched_queues=["events"]) is kombus
+    assert not is_redis(kombus)
+    assert type(transport_of(WorkerConnection(url))) is type(transport_of(kombus))
+
+
+@BOTH
+def test_each_of_several_urls_is_spoken_to_by_our_transport(
+    broker: str, kind: type[RedisConnection]
+) -> None:
+    kombus = Connection(f"{NOBODY};{broker}", transport_options={"max_retries": 1})
+    with kind.in_place_of(kombus) as connection:
+        first = transport_of(connection)
+        connection.ensure_connection(max_retries=2, interval_start=0)
+        assert connection.as_uri() == Connection(broker).as_uri()
+        assert type(transport_of(connection)) is type(first)
+        assert transport_of(connection) is not first
+        assert type(connection.channel()) is first.Channel
+
+
+def test_the_options_of_one_connection_are_its_own(broker: str) -> None:
+    kombus = Connection(broker, transport_options={"visibility_timeout": 7})
+    with WorkerConnection.in_place_of(kombus, batched_queues=["events"]) as connection:
+        channel: Any = connection.channel()
+        assert (channel.visibility_timeout, channel.batched_queues) == (7, ["events"])
+        assert channel.qos.visibility_timeout == 7
+    assert kombus.transport_options == {"visibility_timeout": 7}
+    with WorkerConnection(broker) as other:
+        unlike: Any = other.channel()
+        assert not unlike.batched_queues
+
+
+def test_whoever_else_is_in_the_process_speaks_to_a_redis_by_kombus_own_means(
+    broker: str, redis: Redis
+) -> None:
+    with WorkerConnection(broker) as ours, Connection(broker) as theirs:
+        for connection in (ours, theirs):
+            queue = connection.SimpleQueue(f"of {type(connection).__name__}")
+            queue.put("a message")
+            message = queue.get(timeout=5)
+            assert type(message.channel) is (
+                NotingChannel if connection is ours else transport.Channel
+            )
+        assert (redis.hlen(NotingChannel.unacked_key), redis.hlen("unacked")) == (1, 1)
+        assert type(transport_of(ours).cycle) is TrackingPoller
+        assert type(transport_of(theirs).cycle) is transport.MultiChannelPoller
+    assert transport.Transport.Channel is transport.Channel
+    assert not issubclass(transport.Channel, NotingChannel)
+
+
+def test_the_transport_can_be_named_as_kombus_own_are(broker: str) -> None:
+    with Connection(broker, transport=NAME) as connection:
+        assert isinstance(connection.channel(), NotingChannel)
+    with Celery(broker=broker, set_as_current=False) as app:
+        app.conf.broker_transport = NAME
+        assert type(transport_of(app.connection_for_read())) is Transport
+
+
+def test_to_celery_it_is_a_redis_like_any_other(broker: str) -> None:
+    """What Celery asks of a transport: see ``driver_type`` and ``implements`` in its sources."""
+    kombus, ours = (transport_of(kind(broker)) for kind in (Connection, WorkerConnection))
+    for name in (
+        *("driver_type", "driver_name", "default_port", "polling_interval", "brpop_timeout"),
+        *("connection_errors", "channel_errors", "implements", "supports_batch_publish"),
+        *("can_parse_url", "default_connection_params"),
+    ):
+        assert getattr(ours, name) == getattr(kombus, name)
+    assert ours.driver_version() == kombus.driver_version()
+    with WorkerConnection(broker) as connection:
+        assert get_exchange(connection).type == "fanout"
+        assert connection.supports_exchange_type("fanout")
+        assert not connection.supports_heartbeats
+        assert (
+            connection.recoverable_connection_errors
+            == Connection(broker).recoverable_connection_errors
+        )
+    app = Celery(set_as_current=False)
+    app.conf.task_queues = [Queue("events", queue_arguments={"x-queue-type": "quorum"})]
+    assert detect_quorum_queues(app, ours.driver_type) == (False, "")
+
+
+@pytest.mark.parametrize("database", ["", "/0", "/5"])
+def test_the_database_is_the_one_that_the_url_names(broker: str, database: str) -> None:
+    url = urlsplit(broker)._replace(path=database).geturl()
+    with WorkerConnection(url) as connection:
+        channel: Any = connection.channel()
+        kwargs = channel.client.connection_pool.connection_kwargs
+        assert kwargs["db"] == int(database.strip("/") or 0)
+
+
+def test_a_redis_behind_a_unix_socket_is_taken_from() -> None:
+    with (
+        EmbeddedBroker() as server,
+        Redis.from_url(f"{server.url.removesuffix('0')}2", decode_responses=True) as client,
+    ):
+        path = client.config_get("unixsocket")["unixsocket"]
+        url = f"redis+socket://:{urlsplit(server.url).password}@{path}?virtual_host=2"
+        with WorkerConnection(url) as connection:
+            queue = connection.SimpleQueue("events")
+            queue.put("a message")
+            message = queue.get(timeout=5)
+            assert client.hlen(NotingChannel.unacked_key) == 1
+            message.ack()
+            assert client.hlen(NotingChannel.unacked_key) == 0
+
+
+def test_a_prefix_of_keys_is_refused_and_not_left_out_of_some(broker: str) -> None:
+    connection = WorkerConnection(broker, transport_options={"global_keyprefix": "ours."})
+    with pytest.raises(ValueError, match="has no global_keyprefix"):
+        connection.channel()
+
+
+def test_a_transport_that_is_closed_leaves_no_connection(broker: str, redis: Redis) -> None:
+    before = len(redis.client_list())
+    connection = WorkerConnection(broker)
+    connection.channel()
+    queue = connection.SimpleQueue("events")
+    with pytest.raises(queue.Empty):
+        queue.get(timeout=0.1)
+    assert len(redis.client_list()) > before
+    connection.close()
+    # Redis hears of it a moment later.
+    eventually(lambda: len(redis.client_list()) == before)
+
+
+def test_whoever_refuses_to_be_spoken_to_is_named_as_kombu_names_it() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
+        errors = []
+        for kind in (Connection, WorkerConnection):
+            connection = kind(url)
+            with pytest.raises(connection.connection_errors) as caught:
+                connection.connect()
+            errors.append(str(caught.value))
+        assert errors[0] == errors[1]

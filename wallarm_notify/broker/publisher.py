@@ -1,0 +1,102 @@
+"""Publishing: messages of deliveries, and calls that were set aside, are enqueued by the Celery app."""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from celery import Celery
+
+from wallarm_notify import task_names
+from wallarm_notify.broker.app import UNREACHABLE, connection_errors
+from wallarm_notify.broker.quarantine import RETURNED
+from wallarm_notify.domain.batches import Message
+from wallarm_notify.domain.set_aside import TriedCall
+from wallarm_notify.urls import without_credentials
+
+log = logging.getLogger(__name__)
+
+_CONFIRM_SECONDS: Final = 5
+"""RabbitMQ may take so long to confirm; while it is short of memory it would not at all."""
+
+
+class CeleryPublisher:
+    """Enqueues ``notifications.deliver``. A refusal is logged: SWEEP finds what was not enqueued."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Enqueue ``messages`` on one connection; see ``services.ports.Publisher``."""
+        if not messages:
+            return
+        try:
+            with self._celery.producer_or_acquire() as producer:
+                for message in messages:
+                    self._send(message, producer)
+        except UNREACHABLE as error:
+            log.warning(
+                "publisher.refused",
+                extra={"messages": len(messages), "error": _text_of(error)},
+            )
+
+    def _send(self, message: Message, producer: Any) -> None:
+        self._celery.send_task(
+            task_names.DELIVER,
+            kwargs=_arguments(message),
+            queue=_queue_of(first=message.first),
+            countdown=None if message.countdown is None else message.countdown.total_seconds(),
+            argsrepr="()",
+            kwargsrepr=message.words,
+            producer=producer,
+            confirm_timeout=_CONFIRM_SECONDS,
+        )
+
+    def enqueue(self, call: TriedCall) -> bool:
+        """Enqueue a call that was set aside, as it came; see ``services.ports.Publisher``."""
+        headers = json.loads(call.headers) | {RETURNED: True}
+        try:
+            with self._celery.producer_or_acquire() as producer:
+                producer.publish(
+                    call.body,
+                    routing_key=task_names.EVENTS_QUEUE,
+                    exchange="",
+                    headers=headers,
+                    content_type=call.content_type or "application/json",
+                    content_encoding=call.content_encoding or "utf-8",
+                    declare=[self._celery.amqp.queues[task_names.EVENTS_QUEUE]],
+                    retry=False,
+                    confirm_timeout=_CONFIRM_SECONDS,
+                )
+        except Exception as error:  # noqa: BLE001 - Redis's own errors come as they are, and SWEEP goes on
+            log.warning("set_aside.not_enqueued", extra={"error": type(error).__name__})
+            return False
+        return True
+
+    def length(self, *, first: bool) -> int | None:
+        """Return how many messages wait in a delivery queue; None: the broker does not say."""
+        try:
+            with self._celery.connection_or_acquire() as connection:
+                queue = self._celery.amqp.queues[_queue_of(first=first)]
+                # Not passive: Redis knows no queue that is empty, and refuses to tell its length.
+                declared: Any = queue.bind(connection.default_channel).queue_declare()
+                return int(declared.message_count)
+        except connection_errors(self._celery) as error:
+            log.warning("publisher.unknown_length", extra={"error": _text_of(error)})
+            return None
+
+
+def _queue_of(*, first: bool) -> str:
+    """Return the queue of first attempts, or the one of retries."""
+    return task_names.NOTIFICATIONS_QUEUE if first else task_names.RETRIES_QUEUE
+
+
+def _arguments(message: Message) -> dict[str, list[int]]:
+    """Return what a message carries. First links look as messages did before there were any."""
+    ids = {"ids": list(message.ids)}
+    return ids | {"links": list(message.links)} if any(message.links) else ids
+
+
+def _text_of(error: BaseException) -> str:
+    """Return what a library says of the broker, without its URL, which some put in."""
+    return without_credentials(str(error)) or type(error).__name__

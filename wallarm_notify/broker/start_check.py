@@ -1,0 +1,128 @@
+"""What worker and beat find out before they start: what they cannot do without, and what to warn of."""
+
+import logging
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from celery import signals
+
+from wallarm_notify.broker.app import app
+from wallarm_notify.broker.broker_check import check_broker, eviction
+from wallarm_notify.broker.process_check import (
+    PREFORK,
+    allow_open_files,
+    check_pool,
+    check_semaphores,
+    check_temporary_folder,
+    files_needed,
+)
+from wallarm_notify.broker.quorum import QuorumQueue
+from wallarm_notify.broker.uses import BEAT, MAY_EVICT, Doubt, Uses, uses_of_worker
+from wallarm_notify.domain.errors import NotifyError, Refused, Unavailable
+from wallarm_notify.settings import settings
+from wallarm_notify.store import Store
+from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.encryption import KeyCipher
+from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
+
+log = logging.getLogger(__name__)
+
+HOUR: Final = 3600.0
+"""Seconds from one warning of a broker that evicts to the next."""
+
+_DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
+
+_doubts: list[Doubt] = []
+"""What was found before logging was set up."""
+
+
+def check_worker(worker: Any, *, connections: int) -> None:
+    """End the start with a sentence where something is missing that ``worker`` cannot do without.
+
+    ``connections`` is how many a process that delivers may have to PagerDuty at once.
+    """
+    try:
+        _check_worker(worker, connections)
+    except NotifyError as error:
+        sys.exit(f"wallarm-notify: {error}")
+    except Exception as error:  # noqa: BLE001 - Celery would start all the same, and say nothing
+        sys.exit(f"wallarm-notify: the worker could not be checked before its start ({error!r}).")
+
+
+def _check_worker(worker: Any, connections: int) -> None:
+    queues: Mapping[str, Any] = app.amqp.queues.consume_from
+    delivers = not _DELIVERING.isdisjoint(queues)
+    _check_machine(worker, connections=connections if delivers else 0)
+    _check_queues(queues)
+    _check_database(delivers=delivers)
+    _check_broker(uses_of_worker(queues, worker.hostname))
+
+
+def _check_machine(worker: Any, *, connections: int) -> None:
+    pool = check_pool(worker.pool_cls)
+    check_temporary_folder()
+    if pool == PREFORK:
+        check_semaphores()
+    most, *_ = worker.options.get("autoscale") or [0]
+    allow_open_files(files_needed(max(worker.concurrency, most), connections=connections))
+
+
+def _check_queues(queues: Mapping[str, Any]) -> None:
+    """Refuse quorum queues beside deliveries: their prefetch is fixed, and what waits would use it up."""
+    delivering = sorted(queues.keys() & _DELIVERING)
+    if delivering and any(isinstance(queue, QuorumQueue) for queue in queues.values()):
+        raise Refused(
+            f"{' and '.join(INGEST_QUEUES)} are quorum queues (WALLARM_NOTIFY_EVENTS_QUEUE_TYPE): a worker "
+            f"that consumes them cannot consume {' and '.join(delivering)} too. Run one with "
+            f"-Q {','.join(INGEST_QUEUES)}, and others for the rest."
+        )
+
+
+def _check_database(*, delivers: bool) -> None:
+    cipher = KeyCipher(settings().fernet_keys())
+    store = Store(make_engine(settings().database(), pool_size=0), cipher)
+    store.check()
+    if delivers:
+        store.check_keys()
+
+
+def _check_broker(uses: Uses) -> None:
+    _doubts[:] = check_broker(app, uses, may_evict=settings().broker_may_evict)
+
+
+@signals.beat_init.connect
+def _check_beat(**_: Any) -> None:
+    try:
+        _check_broker(BEAT)
+    except NotifyError as error:
+        sys.exit(f"wallarm-notify: {error}")
+    _warn()
+    _warn_again()
+
+
+@signals.celeryd_after_setup.connect
+def _warn(**_: Any) -> None:
+    """Warn of what was found, once."""
+    for doubt in _doubts:
+        log.warning(doubt.event, extra={"reason": doubt.reason})
+
+
+@signals.worker_ready.connect
+def _warn_again(**_: Any) -> None:
+    """Warn of a broker that evicts, again and again."""
+    if any(doubt.event == MAY_EVICT for doubt in _doubts):
+        stopped = threading.Event()
+        threading.Thread(target=warn_each_hour, args=(stopped,), name="evicts", daemon=True).start()
+
+
+def warn_each_hour(stopped: threading.Event, seconds: float = HOUR) -> None:
+    """Warn of a broker that still evicts, until ``stopped``."""
+    while not stopped.wait(seconds):
+        try:
+            doubt = eviction(app)
+        except Unavailable:  # whoever needs it says so
+            continue
+        if doubt is not None:
+            log.warning(doubt.event, extra={"reason": doubt.reason})
