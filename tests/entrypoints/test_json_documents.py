@@ -80,7 +80,7 @@ def test_integrations(line: CommandLine) -> None:
     check(line, "integrations_delete", "integrations", "delete", 1, "--yes", *why)
 
 
-@pytest.mark.usefixtures("unpaced")
+@pytest.mark.usefixtures("unlimited")
 def test_explanations_and_policies(line: CommandLine) -> None:
     number = line.integration("--name", "On-call", "--user", "Ann", "--subscribe", "security_issue")
     check(line, "integrations_explain_unused", "integrations", "explain", number)
