@@ -15,6 +15,6 @@ The way of an event::
   ``domain.outcome`` judges the answer, ``domain.retry`` says when it is tried again
 - what was forgotten is found: ``services.sweep``; what balances: ``services.ledger``
 
-Imports run one way: ``tasks`` | ``entrypoints`` -> ``bootstrap`` -> ``sender`` | ``broker`` -> ``store`` |
-``pagerduty`` | ``schemas`` -> ``services`` -> ``domain``. Contracts in ``pyproject.toml`` keep it so.
+Imports run one way: ``tasks`` | ``entrypoints`` -> ``bootstrap`` -> ``sender`` | ``broker`` -> ``services``
+-> ``store`` | ``pagerduty`` | ``schemas`` -> ``domain``. Contracts in ``pyproject.toml`` keep it so.
 """
