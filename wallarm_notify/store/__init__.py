@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.store import migrations
+from wallarm_notify.store.activity import ActivityQueries
 from wallarm_notify.store.ahead import AheadQueries
 from wallarm_notify.store.clock import ClockQueries
 from wallarm_notify.store.connection import is_lost, may_run_again, meaning, transaction
@@ -23,6 +24,7 @@ from wallarm_notify.store.key_samples import KeySampleQueries
 from wallarm_notify.store.listings import ListingQueries
 from wallarm_notify.store.quarantine import QuarantineQueries
 from wallarm_notify.store.routing import RoutingQueries
+from wallarm_notify.store.rules import RulesQueries
 from wallarm_notify.store.triggers import TriggerQueries
 from wallarm_notify.store.upkeep import UpkeepQueries
 
@@ -44,6 +46,8 @@ class Transaction(
     IntegrationQueries,
     KeySampleQueries,
     ListingQueries,
+    ActivityQueries,
+    RulesQueries,
 ):
     """One transaction, with every query; each use case names those it uses."""
 

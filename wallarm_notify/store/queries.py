@@ -43,6 +43,11 @@ def types_of(table: Table) -> Mapping[str, str]:
 _NOTIFICATIONS: Final = types_of(notifications_table)
 
 
+def in_scope(column: str) -> str:
+    """Return the condition that ``column``, a client's id, is within the parameter ``scope``: ``Scope.parameter``."""
+    return f"(CAST(:scope AS bigint[]) IS NULL OR {column} = ANY(CAST(:scope AS bigint[])))"
+
+
 def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> str:
     """Return a FROM item ``u`` of the columns of ``values``, which are given as parameters of the same names.
 

@@ -8,6 +8,7 @@ the hundred, a check for each row costs as much as the row, and the ledger finds
 """
 
 from wallarm_notify.store.tables import (
+    activity,
     health,
     incoming,
     installation,
@@ -18,6 +19,7 @@ from wallarm_notify.store.tables import (
 from wallarm_notify.store.tables.columns import metadata
 
 __all__ = [
+    "activity",
     "health",
     "incoming",
     "installation",

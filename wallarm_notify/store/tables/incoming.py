@@ -26,6 +26,9 @@ events = sa.Table(
     # How many notifications routing made of it. The ledger compares it with the rows that there are.
     sa.Column("fan_out", sa.Integer, nullable=False),
     moment_of_insert("received_at"),
+    # The version of its client's rules that it was routed by; 0: the client had none. Null in events from before
+    # there were versions.
+    sa.Column("rules_version", sa.Integer),
     sa.Index("ix_events_received_at", "received_at"),
 )
 

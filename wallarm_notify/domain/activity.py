@@ -1,0 +1,87 @@
+"""The activity log: each change that somebody made, with what was there before and after (spec 9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from wallarm_notify.domain.actor import Actor
+
+
+class Action(StrEnum):
+    """What somebody did."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+    REPLAYED = "replayed"
+    RESUBMITTED = "resubmitted"
+    ROTATED = "rotated"
+    TESTED = "tested"
+
+
+class ObjectType(StrEnum):
+    """What it was done to."""
+
+    INTEGRATION = "integration"
+    TRIGGER = "trigger"
+    CLIENT = "client"
+    REJECTED_EVENT = "rejected_event"
+    UNDECODABLE_MESSAGE = "undecodable_message"
+    SET_ASIDE_CALL = "set_aside_call"
+    ENCRYPTION_KEYS = "encryption_keys"
+
+
+RULES = frozenset({ObjectType.INTEGRATION, ObjectType.TRIGGER})
+"""What decides who is notified: a change of one raises its client's ``rules_version``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one object: what is written into the activity log, in the change's own transaction.
+
+    ``before`` and ``after`` hold the fields that differ, as JSON has them, and never a secret: a key is
+    shown by its last four characters. What was created has no ``before``, what was deleted no ``after``.
+    ``client_id`` None: it is nobody's. ``object_id`` None: there is one of its type.
+    """
+
+    action: Action
+    object_type: ObjectType
+    client_id: int | None = None
+    object_id: int | None = None
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_of_rules(self) -> bool:
+        """Whether it changes who is notified of what."""
+        return self.object_type in RULES and self.action in _OF_RULES
+
+
+_OF_RULES = frozenset(
+    {Action.CREATED, Action.UPDATED, Action.ENABLED, Action.DISABLED, Action.DELETED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A line of the activity log: who changed what, when."""
+
+    id: int
+    at: datetime
+    actor: Actor
+    change: Change
+
+
+def difference(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields that differ between two objects, as they were and as they are."""
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return (
+        {name: before[name] for name in names if name in before},
+        {name: after[name] for name in names if name in after},
+    )

@@ -1,0 +1,33 @@
+"""Whose things somebody may see and change: those of all clients, or of some."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The clients somebody is confined to; None: all there are.
+
+    It ends in the WHERE of the query that reads or locks: to somebody else a thing is not there.
+    """
+
+    client_ids: frozenset[int] | None
+
+    @property
+    def parameter(self) -> list[int] | None:
+        """The clients as a parameter of a query: see ``store.queries.in_scope``."""
+        return None if self.client_ids is None else sorted(self.client_ids)
+
+    def includes(self, client_id: int) -> bool:
+        """Return whether the things of this client are within."""
+        return self.client_ids is None or client_id in self.client_ids
+
+
+EVERY_CLIENT: Final = Scope(None)
+"""The operator's scope."""
+
+
+def only(client_ids: Iterable[int]) -> Scope:
+    """Return the scope of these clients alone."""
+    return Scope(frozenset(client_ids))

@@ -1,0 +1,77 @@
+"""Queries of the activity log."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from json import dumps
+from typing import Any
+
+from wallarm_notify.domain.activity import Action, Activity, Change, ObjectType
+from wallarm_notify.domain.actor import Actor, Role, Source
+from wallarm_notify.domain.scope import Scope
+from wallarm_notify.store.queries import Queries, in_scope
+
+
+class ActivityQueries(Queries):
+    """Who changed what, when."""
+
+    def log_activity(self, actor: Actor, changes: Sequence[Change]) -> None:
+        """Write ``changes`` that ``actor`` made in this transaction."""
+        for change in changes:
+            self._do_later(
+                """INSERT INTO activity (at, client_id, actor, role, source, action, object_type, object_id,
+                       before, after)
+                   VALUES (now(), :client, :actor, :role, :source, :action, :type, :object,
+                       CAST(:before AS jsonb), CAST(:after AS jsonb))""",
+                client=change.client_id,
+                actor=actor.name,
+                role=actor.role,
+                source=actor.source,
+                action=change.action,
+                type=change.object_type,
+                object=change.object_id,
+                before=dumps(change.before, default=str),
+                after=dumps(change.after, default=str),
+            )
+
+    def activity(
+        self, scope: Scope, *, client_id: int | None, before: int | None, limit: int
+    ) -> list[Activity]:
+        """Return the log's lines under the id ``before``, the newest first."""
+        rows = self._rows(
+            f"""SELECT * FROM activity a
+                WHERE {in_scope("a.client_id")}
+                  AND (CAST(:client AS bigint) IS NULL OR a.client_id = :client)
+                  AND (CAST(:before AS bigint) IS NULL OR a.id < :before)
+                ORDER BY a.id DESC LIMIT :limit""",  # noqa: S608 - a constant
+            scope=scope.parameter,
+            client=client_id,
+            before=before,
+            limit=limit,
+        )
+        return [_activity_of(row) for row in rows]
+
+    def prune_activity(self, retention: timedelta, limit: int) -> int:
+        """Delete lines that are older than ``retention``; return how many."""
+        return self._do(
+            """DELETE FROM activity WHERE id IN (
+                   SELECT id FROM activity WHERE at < now() - CAST(:retention AS interval)
+                   ORDER BY at LIMIT :limit FOR UPDATE SKIP LOCKED)""",
+            retention=retention,
+            limit=limit,
+        )
+
+
+def _activity_of(row: Mapping[str, Any]) -> Activity:
+    return Activity(
+        id=row["id"],
+        at=row["at"],
+        actor=Actor(row["actor"], Role(row["role"]), Source(row["source"])),
+        change=Change(
+            action=Action(row["action"]),
+            object_type=ObjectType(row["object_type"]),
+            client_id=row["client_id"],
+            object_id=row["object_id"],
+            before=row["before"],
+            after=row["after"],
+        ),
+    )
