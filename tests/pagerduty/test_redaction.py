@@ -319,7 +319,10 @@ def test_base64_of_something_else_is_left() -> None:
 )
 def test_no_text_takes_long(piece: str) -> None:
     text = ("&#" + piece * RESPONSE_BYTES)[:RESPONSE_BYTES]
-    began = time.perf_counter()
+    took = []
     for _ in range(10):
+        began = time.process_time()
         without_key(text, KEY)
-    assert (time.perf_counter() - began) / 10 < 0.05
+        took.append(time.process_time() - began)
+    # The least: what came on top, as collecting the garbage of other tests, is not its own.
+    assert min(took) < 0.05, took
