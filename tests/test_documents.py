@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 README: Final = ROOT / "README.md"
 INDEX: Final = DOCS / "index.md"
+ARCHITECTURE: Final = DOCS / "architecture.md"
 OF_TODAY: Final = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
 """The changelog names what there was once."""
 
@@ -54,6 +56,9 @@ OTHER_FORM: Final = re.compile(
 
 PATH: Final = re.compile(r"[\w.-]+(/[\w.-]+)*(/|\.(py|md|toml|sql|yml|txt))")
 """A file's path, or a folder's with a slash at its end."""
+
+PLACE: Final = re.compile(r"`([\w/]+\.py): ([\w.]+)`")
+"""``services/ingest.py: ingest``: a file, and a function or a class in it."""
 
 
 def each(documents: list[Path]) -> list[ParameterSet]:
@@ -156,6 +161,34 @@ def test_the_index_lists_every_document_and_the_readme_leads_to_it() -> None:
     }
     assert DECISIONS / "README.md" in listed
     assert "docs/index.md" in links(read(README))
+
+
+# The way of an event.
+
+
+def test_the_way_of_an_event_has_ten_steps_and_each_names_a_function() -> None:
+    _, _, way = read(ARCHITECTURE).partition("\n## The way of one event, in ten steps\n")
+    steps = re.split(r"^\d+\. ", way.partition("\n\nWhat no message")[0], flags=re.MULTILINE)[1:]
+    assert [bool(PLACE.search(step)) for step in steps] == [True] * 10
+
+
+def test_every_function_that_the_way_of_an_event_names_exists() -> None:
+    places = PLACE.findall(read(ARCHITECTURE))
+    assert len(places) > 20
+    missing = [f"{path}: {name}" for path, name in places if name not in names_in(path)]
+    assert not missing
+
+
+def names_in(path: str) -> set[str]:
+    """The functions, classes and methods of a module, which is named from the top or from the package."""
+    (file,) = (f for f in (ROOT / path, ROOT / "wallarm_notify" / path) if f.exists())
+    found: set[str] = set()
+    for node in ast.parse(file.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{m.name}" for m in node.body if isinstance(m, ast.FunctionDef)}
+    return found
 
 
 # Commands and settings.
