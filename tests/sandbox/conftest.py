@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 
 KEY = "a" * 31 + "Z"
@@ -68,17 +67,6 @@ def event() -> Event:
         return {name: value for name, value in body.items() if value is not ...}
 
     return build
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> SandboxClient:
-    return SandboxClient(sandbox.url)
 
 
 @pytest.fixture
