@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import sqlalchemy as sa
+from administration import Administration
 
 from wallarm_notify.devstack.processes import wait_until
 from wallarm_notify.domain.clock import AheadTally
@@ -35,11 +36,8 @@ from wallarm_notify.services.claim import claim, put_back
 from wallarm_notify.services.context import Context, ServiceSettings
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.ledger import balance
-from wallarm_notify.services.manage_integrations import Management
-from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
-from wallarm_notify.services.replay import Replay
-from wallarm_notify.services.review import Review, Reviewed
+from wallarm_notify.services.review import Reviewed, review
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher, generate
@@ -167,7 +165,6 @@ def a_trigger_draft(*integration_ids: int, **fields: Any) -> TriggerDraft:
         client_id=1,
         criteria=criteria_of("attacks_exceeded", threshold="2 in 1h"),
         integration_ids=integration_ids,
-        user="an administrator",
         name="Many attacks",
     )
     return replace(draft, **fields)
@@ -205,9 +202,7 @@ def a_notification(**fields: Any) -> Notification:
 def an_integration_draft(**fields: Any) -> Draft:
     """An enabled one of client 1 that subscribes to security issues."""
     subscriptions = parse_subscriptions(fields.pop("subscribe", ("security_issue",)))
-    draft = Draft(
-        client_id=1, region="us", subscriptions=subscriptions, enabled=True, user="an administrator"
-    )
+    draft = Draft(client_id=1, region="us", subscriptions=subscriptions, enabled=True)
     return replace(draft, **fields)
 
 
@@ -367,7 +362,7 @@ def some_settings(**fields: Any) -> ServiceSettings:
     return replace(made, **fields)
 
 
-class Bench:
+class Bench(Administration):
     """A context over a real database, with a publisher that remembers; and what tests ask of the database."""
 
     def __init__(self, url: str, *, fernet: str | None = None, rate_limit: int = 100) -> None:
@@ -381,9 +376,6 @@ class Bench:
         )
         self.retries = RetryBuffer(self.publisher)
         self.tally = AheadTally()
-        self.management = Management(self.store, self.publisher, grace=GRACE)
-        self.triggers = TriggerManagement(self.store, self.publisher, grace=GRACE)
-        self.replay = Replay(self.store, self.publisher, grace=GRACE)
 
     def with_settings(self, **fields: Any) -> Context:
         """The context, with these settings changed."""
@@ -392,14 +384,8 @@ class Bench:
     def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:
         """One review, a minute after the last one as far as it can tell."""
         self.sql("DELETE FROM upkeep_runs")
-        review = Review(
-            store or self.store,
-            self.publisher,
-            policy=policy or Policy(),
-            grace=GRACE,
-            interval=timedelta(minutes=1),
-        )
-        return review.run()
+        ctx = self.with_settings(policy=policy or Policy())
+        return review(replace(ctx, store=store or self.store))
 
     def prune(self, works_for: timedelta = WORKS_FOR) -> Pruned:
         """One run, as if the last one had been long ago."""
@@ -423,7 +409,7 @@ class Bench:
 
     def integration(self, key: IntegrationKey | None = None, **fields: Any) -> int:
         """A new integration; its id."""
-        return self.management.create(an_integration_draft(**fields), key or a_key()).id
+        return self.create_integration(an_integration_draft(**fields), key or a_key()).id
 
     def trigger(
         self,
@@ -438,7 +424,7 @@ class Bench:
             self.integration(subscribe=(), client_id=fields.get("client_id", 1)),
         )
         criteria = criteria_of(condition, *filters, threshold=threshold)
-        made = self.triggers.create(a_trigger_draft(*ids, criteria=criteria, **fields))
+        made = self.create_trigger(a_trigger_draft(*ids, criteria=criteria, **fields))
         self.publisher.taken()
         return made
 
@@ -505,7 +491,7 @@ class Bench:
 
     def replayed(self, *ids: int) -> int:
         """Replays these and forgets their ring."""
-        number = self.replay.by_id(ids)
+        number = self.replay_notifications(ids)
         self.publisher.taken()
         return number
 

@@ -16,6 +16,7 @@ from wallarm_notify.schemas.read import read_call
 from wallarm_notify.services.follow_clock import follow_clock
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.prune import prune
+from wallarm_notify.services.review import review
 from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.services.take_in_ahead import take_in_ahead
 from wallarm_notify.store.encryption import generate
@@ -109,6 +110,7 @@ def test_every_command_and_beats_errands_work_with_rows_alone(
         ("notifications replay", [1], ""),
         ("policy show", [], ""),
         ("policy simulate", ["--since", "1d"], ""),
+        ("activity list", [], ""),
         ("ledger", [], ""),
         ("metrics", [], ""),
         ("secrets rotate", [], ""),
@@ -123,7 +125,7 @@ def test_every_command_and_beats_errands_work_with_rows_alone(
             confined.end_all("failed")
     ctx = confined.wiring.context
     assert [run_sweep(ctx).ran, prune(ctx).ran] == [True, True]
-    assert confined.wiring.review.run().words
+    assert review(confined.wiring.context).words
     # Of these SWEEP only logs what goes wrong.
     assert (follow_clock(ctx), take_in_ahead(ctx)) == (0, 0)
     assert refusals(valkey.url) == []
