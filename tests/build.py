@@ -19,6 +19,7 @@ from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.sending import Claim, Sending
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.crossing import Crossing
@@ -45,6 +46,7 @@ from wallarm_notify.store.encryption import KeyCipher, generate
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from wallarm_notify.domain.activity import Change
     from wallarm_notify.domain.batches import Message
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
@@ -278,6 +280,13 @@ def crossings_worked_out(
     return found
 
 
+OF_CHANGES = (
+    "integrations", "triggers", "notifications", "events", "rejected", "undecodable", "quarantine",
+    "clients", "activity", "rules_versions", "rate_limits", "counts",
+)  # fmt: skip
+"""The tables that changes by administrators touch."""
+
+
 class Stumbling(Store):
     """A store whose transactions raise ``error`` where ``query`` is asked, for ``only`` one if given."""
 
@@ -406,6 +415,18 @@ class Bench(Administration):
         (row,) = self.sql(statement, **parameters)
         (value,) = row.values()
         return value
+
+    def all_rows(self) -> dict[str, str]:
+        """Every row that a change by an administrator might touch, by table, as text."""
+        rows = "coalesce(string_agg(CAST(t AS text), ' ' ORDER BY CAST(t AS text)), '')"
+        return {name: self.value(f"SELECT {rows} FROM {name} t") for name in OF_CHANGES}
+
+    def activity(self) -> list[Change]:
+        """What the activity log holds, the oldest first."""
+        lines = self.store.transact(
+            lambda tx: tx.activity(EVERY_CLIENT, client_id=None, before=None, limit=10_000)
+        )
+        return [line.change for line in reversed(lines)]
 
     def integration(self, key: IntegrationKey | None = None, **fields: Any) -> int:
         """A new integration; its id."""

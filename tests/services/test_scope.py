@@ -242,21 +242,6 @@ USE_CASES: list[tuple[str, Callable[[Bench], int], Callable[[Asked], object]]] =
     ),
 ]
 
-TABLES = (
-    "integrations", "triggers", "notifications", "events", "rejected", "undecodable", "quarantine",
-    "clients", "activity", "rules_versions", "rate_limits", "counts",
-)  # fmt: skip
-
-
-def all_rows(bench: Bench) -> dict[str, object]:
-    """Everything that a change might touch, as text."""
-    return {
-        table: bench.value(
-            f"SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} t"
-        )
-        for table in TABLES
-    }
-
 
 @pytest.mark.parametrize(
     ("make", "act"), [pytest.param(make, act, id=name) for name, make, act in USE_CASES]
@@ -266,14 +251,14 @@ def test_anothers_is_as_if_it_were_not_there_and_nothing_of_it_changes(
 ) -> None:
     anothers = make(bench)
     bench.publisher.taken()
-    before = all_rows(bench)
+    before = bench.all_rows()
     sentences = []
     for number in (anothers, MISSING):
         with pytest.raises(NotFound) as caught:
             act(Asked(bench.ctx, number))
         sentences.append(str(caught.value).replace(str(number), "N"))
     assert sentences[0] == sentences[1]
-    assert all_rows(bench) == before
+    assert bench.all_rows() == before
     assert bench.publisher.taken() == []
 
 
@@ -294,10 +279,10 @@ def test_a_trigger_cannot_be_given_anothers_integration_in_the_words_for_a_missi
 
 def test_a_rejected_event_cannot_become_anothers(bench: Bench) -> None:
     number = rejected_of(1)(bench)
-    before = all_rows(bench)
+    before = bench.all_rows()
     with pytest.raises(NotFound, match="There is no client 2"):
         resubmit.resubmit_event(bench.ctx, ANN, MINE, number, an_event(client_id=2))
-    assert all_rows(bench) == before
+    assert bench.all_rows() == before
 
 
 def test_nobody_is_told_of_anothers_integration_that_has_the_same_key(bench: Bench) -> None:

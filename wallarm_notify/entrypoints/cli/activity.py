@@ -93,7 +93,7 @@ def _lines(change: Change) -> Iterator[str]:
 
 def _value(value: Any) -> str:
     match value:
-        case None | "" | [] | {}:
+        case _ if value in (None, "", []):
             return "none"
         case bool():
             return "yes" if value else "no"
