@@ -16,15 +16,18 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 
 from benchmarks.parts import Silence
+from wallarm_notify.bootstrap import service_settings_of
 from wallarm_notify.devstack.stack import database
-from wallarm_notify.domain.health import Policy
-from wallarm_notify.services.review import Review
+from wallarm_notify.services.context import Context
+from wallarm_notify.services.review import review
+from wallarm_notify.settings import Settings
 from wallarm_notify.store import Store, migrations
 from wallarm_notify.store.connection import make_engine
 
@@ -77,17 +80,12 @@ def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
     with database(os.environ) as url:
         _say(f"{case}: filling {integrations * (MINUTES + 1):,} counters")
         counters = _fill(url, integrations, case=case)
-        review = Review(
-            Store(make_engine(url)),
-            Silence(),
-            policy=Policy(),
-            grace=timedelta(seconds=15),
-            interval=timedelta(),
-        )
+        settings = replace(service_settings_of(Settings()), review_interval=timedelta())
+        ctx = Context(Store(make_engine(url)), Silence(), settings)
         times = []
         for n in range(rounds):
             began = time.perf_counter()
-            said = review.run()
+            said = review(ctx)
             times.append(time.perf_counter() - began)
             _say(f"{case}: round {n + 1} of {rounds}: {times[-1]:.3f} s, {said.words}")
     return {

@@ -89,10 +89,9 @@ class BenchmarkStack(Stack):
                     region="us",
                     subscriptions=parse_subscriptions(("security_issue",)),
                     enabled=True,
-                    user="a benchmark",
                     name=f"integration {client}",
                 )
-                tx.insert_integration(draft, key)
+                tx.insert_integration(draft, key, by="a benchmark")
 
         self.wiring.store.transact(work)
 

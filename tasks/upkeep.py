@@ -9,6 +9,7 @@ from wallarm_notify.broker.unread import bring_in
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.words import counted
 from wallarm_notify.services.prune import prune as run_prune
+from wallarm_notify.services.review import review as run_review
 from wallarm_notify.services.set_aside import try_again
 from wallarm_notify.services.sweep import sweep as run_sweep
 
@@ -33,7 +34,7 @@ def sweep() -> str:
 def review() -> str:
     """Disables integrations whose requests failed too often, and warns before that."""
     try:
-        return wiring().review.run().words
+        return run_review(wiring().context).words
     except NotifyError as error:
         log.warning("review.not_now", extra={"error": str(error)})
         return f"not now: {error}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import sqlalchemy as sa
+from administration import Administration
 
 from wallarm_notify.devstack.processes import wait_until
 from wallarm_notify.domain.clock import AheadTally
@@ -18,6 +19,7 @@ from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.sending import Claim, Sending
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.crossing import Crossing
@@ -35,11 +37,8 @@ from wallarm_notify.services.claim import claim, put_back
 from wallarm_notify.services.context import Context, ServiceSettings
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.ledger import balance
-from wallarm_notify.services.manage_integrations import Management
-from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.prune import WORKS_FOR, Pruned, prune
-from wallarm_notify.services.replay import Replay
-from wallarm_notify.services.review import Review, Reviewed
+from wallarm_notify.services.review import Reviewed, review
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher, generate
@@ -47,6 +46,7 @@ from wallarm_notify.store.encryption import KeyCipher, generate
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from wallarm_notify.domain.activity import Change
     from wallarm_notify.domain.batches import Message
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
@@ -167,7 +167,6 @@ def a_trigger_draft(*integration_ids: int, **fields: Any) -> TriggerDraft:
         client_id=1,
         criteria=criteria_of("attacks_exceeded", threshold="2 in 1h"),
         integration_ids=integration_ids,
-        user="an administrator",
         name="Many attacks",
     )
     return replace(draft, **fields)
@@ -205,9 +204,7 @@ def a_notification(**fields: Any) -> Notification:
 def an_integration_draft(**fields: Any) -> Draft:
     """An enabled one of client 1 that subscribes to security issues."""
     subscriptions = parse_subscriptions(fields.pop("subscribe", ("security_issue",)))
-    draft = Draft(
-        client_id=1, region="us", subscriptions=subscriptions, enabled=True, user="an administrator"
-    )
+    draft = Draft(client_id=1, region="us", subscriptions=subscriptions, enabled=True)
     return replace(draft, **fields)
 
 
@@ -281,6 +278,13 @@ def crossings_worked_out(
                 ends.append(end)
                 break
     return found
+
+
+OF_CHANGES = (
+    "integrations", "triggers", "notifications", "events", "rejected", "undecodable", "quarantine",
+    "clients", "activity", "rules_versions", "rate_limits", "counts",
+)  # fmt: skip
+"""The tables that changes by administrators touch."""
 
 
 class Stumbling(Store):
@@ -367,7 +371,7 @@ def some_settings(**fields: Any) -> ServiceSettings:
     return replace(made, **fields)
 
 
-class Bench:
+class Bench(Administration):
     """A context over a real database, with a publisher that remembers; and what tests ask of the database."""
 
     def __init__(self, url: str, *, fernet: str | None = None, rate_limit: int = 100) -> None:
@@ -381,9 +385,6 @@ class Bench:
         )
         self.retries = RetryBuffer(self.publisher)
         self.tally = AheadTally()
-        self.management = Management(self.store, self.publisher, grace=GRACE)
-        self.triggers = TriggerManagement(self.store, self.publisher, grace=GRACE)
-        self.replay = Replay(self.store, self.publisher, grace=GRACE)
 
     def with_settings(self, **fields: Any) -> Context:
         """The context, with these settings changed."""
@@ -392,14 +393,8 @@ class Bench:
     def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:
         """One review, a minute after the last one as far as it can tell."""
         self.sql("DELETE FROM upkeep_runs")
-        review = Review(
-            store or self.store,
-            self.publisher,
-            policy=policy or Policy(),
-            grace=GRACE,
-            interval=timedelta(minutes=1),
-        )
-        return review.run()
+        ctx = self.with_settings(policy=policy or Policy())
+        return review(replace(ctx, store=store or self.store))
 
     def prune(self, works_for: timedelta = WORKS_FOR) -> Pruned:
         """One run, as if the last one had been long ago."""
@@ -421,9 +416,21 @@ class Bench:
         (value,) = row.values()
         return value
 
+    def all_rows(self) -> dict[str, str]:
+        """Every row that a change by an administrator might touch, by table, as text."""
+        rows = "coalesce(string_agg(CAST(t AS text), ' ' ORDER BY CAST(t AS text)), '')"
+        return {name: self.value(f"SELECT {rows} FROM {name} t") for name in OF_CHANGES}
+
+    def activity(self) -> list[Change]:
+        """What the activity log holds, the oldest first."""
+        lines = self.store.transact(
+            lambda tx: tx.activity(EVERY_CLIENT, client_id=None, before=None, limit=10_000)
+        )
+        return [line.change for line in reversed(lines)]
+
     def integration(self, key: IntegrationKey | None = None, **fields: Any) -> int:
         """A new integration; its id."""
-        return self.management.create(an_integration_draft(**fields), key or a_key()).id
+        return self.create_integration(an_integration_draft(**fields), key or a_key()).id
 
     def trigger(
         self,
@@ -438,7 +445,7 @@ class Bench:
             self.integration(subscribe=(), client_id=fields.get("client_id", 1)),
         )
         criteria = criteria_of(condition, *filters, threshold=threshold)
-        made = self.triggers.create(a_trigger_draft(*ids, criteria=criteria, **fields))
+        made = self.create_trigger(a_trigger_draft(*ids, criteria=criteria, **fields))
         self.publisher.taken()
         return made
 
@@ -505,7 +512,7 @@ class Bench:
 
     def replayed(self, *ids: int) -> int:
         """Replays these and forgets their ring."""
-        number = self.replay.by_id(ids)
+        number = self.replay_notifications(ids)
         self.publisher.taken()
         return number
 

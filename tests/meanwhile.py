@@ -49,10 +49,6 @@ class Held:
     def bench(self, bench: Bench) -> Any:
         """``bench`` with all its use cases over this store."""
         over: Any = copy(bench)
-        for name, part in vars(bench).items():
-            if hasattr(part, "_store"):
-                setattr(over, name, copy(part))
-                getattr(over, name)._store = self
         over.store = self
         over.ctx = replace(bench.ctx, store=self)  # type: ignore[arg-type]  # it is used like one
         over.retries = RetryBuffer(over.publisher)

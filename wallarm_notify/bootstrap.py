@@ -15,18 +15,14 @@ from wallarm_notify.domain.integration import REGIONS
 from wallarm_notify.domain.outcome import Answer
 from wallarm_notify.pagerduty.client import HttpClient
 from wallarm_notify.pagerduty.exchange import HttpSettings
-from wallarm_notify.pagerduty.request import RequestSettings, request_with, test_alerts
+from wallarm_notify.pagerduty.request import RequestSettings, request_with
 from wallarm_notify.sender.dispatcher import Dispatcher
 from wallarm_notify.sender.in_flight import Dispatch, InFlight
 from wallarm_notify.sender.recorder import Recorder
 from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services.context import Context, ServiceSettings
-from wallarm_notify.services.manage_integrations import Management
-from wallarm_notify.services.manage_triggers import TriggerManagement
 from wallarm_notify.services.measure import Measurements, measure
-from wallarm_notify.services.replay import Replay
-from wallarm_notify.services.review import Review
-from wallarm_notify.services.send_test_alerts import Target, Testing
+from wallarm_notify.services.send_test_alerts import Target
 from wallarm_notify.settings import Settings
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
@@ -125,47 +121,11 @@ class Wiring:
         """When an integration is switched off."""
         return policy_of(self.settings)
 
-    @made_once
-    def review(self) -> Review:
-        """Beat's errand: the failure ratio."""
-        return Review(
-            self.store,
-            self._publisher,
-            policy=self.policy,
-            grace=self.settings.grace,
-            interval=timedelta(seconds=self.settings.review_seconds),
-        )
-
     def figures(self) -> Measurements:
         """What a monitoring system asks for."""
         return measure(self.plain_store)
 
-    @made_once
-    def management(self) -> Management:
-        """Administrators' changes."""
-        return Management(self.store, self._publisher, grace=self.settings.grace)
-
-    @made_once
-    def triggers(self) -> TriggerManagement:
-        """Administrators' changes of triggers."""
-        return TriggerManagement(self.store, self._publisher, grace=self.settings.grace)
-
-    @made_once
-    def replay(self) -> Replay:
-        """Sending anew."""
-        return Replay(self.store, self._publisher, grace=self.settings.grace)
-
-    @made_once
-    def testing(self) -> Testing:
-        """Test alerts."""
-        return Testing(
-            self.store,
-            default_cloud=self.settings.cloud,
-            alerts=test_alerts,
-            send=self._send_test,
-        )
-
-    def _send_test(self, alert: Mapping[str, Any], target: Target) -> Answer:
+    def send_test_alert(self, alert: Mapping[str, Any], target: Target) -> Answer:
         """One test alert."""
         settings = request_settings_of(self.settings)
         with HttpClient[None](http_settings_of(self.settings)) as client:

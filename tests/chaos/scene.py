@@ -84,9 +84,8 @@ class Scene:
             client_id=CLIENTS[0],
             criteria=criteria_of("attacks_exceeded", threshold=f"{LIMIT} in 1h"),
             integration_ids=(first,),
-            user="an administrator",
         )
-        self.trigger_id = self.system.wiring.triggers.create(draft).id
+        self.trigger_id = self.system.create_trigger(draft).id
         self.expected.received(1)  # trigger.created, which nobody subscribes to
 
     def emit(self, *, twice: bool = False) -> None:

@@ -165,15 +165,15 @@ class History:
         return number
 
     def _change_restless(self) -> None:
-        management = self.scene.system.wiring.management
+        system = self.scene.system
         number = self.chance.choice(self.restless)
         what = self.chance.choice(("disable", "enable", "create"))
         try:
             if what == "disable":
-                management.disable(number, user="chaos", reason="")
+                system.disable_integration(number)
                 self.scene.expected.received(1)
             elif what == "enable":
-                management.enable(number)
+                system.enable_integration(number)
             elif len(self.restless) < 5:
                 self._restless()
         except NotifyError:
@@ -181,13 +181,12 @@ class History:
 
     def _make_trigger(self, client: int, number: int) -> int:
         criteria = criteria_of("blacklist_ip_added")
-        draft = TriggerDraft(client, criteria, (number,), "an administrator")
-        made = self.scene.system.wiring.triggers.create(draft)
+        draft = TriggerDraft(client, criteria, (number,))
+        made = self.scene.system.create_trigger(draft)
         self.scene.expected.received(1)
         return made.id
 
     def _change_trigger(self) -> None:
-        triggers = self.scene.system.wiring.triggers
         what = self.chance.choice(("disable", "enable", "duplicate", "delete", "create"))
         try:
             if what == "create":
@@ -198,7 +197,7 @@ class History:
             if not self.triggers:
                 return
             number = self.chance.choice(self.triggers)
-            changed = getattr(triggers, what)(number, user="chaos")
+            changed = getattr(self.scene.system, f"{what}_trigger")(number)
         except NotifyError:
             return  # it is so already
         self.scene.expected.received(1)
@@ -302,7 +301,7 @@ def replay_failed(scene: Scene, history: History) -> float:
     stable = [n for n in failed if scene.system.show(n).integration_id in scene.keys]
     if not stable:
         return 0.0
-    scene.system.wiring.replay.by_id(stable)
+    scene.system.replay_notifications(stable)
     return wait_for_all(scene, history)
 
 

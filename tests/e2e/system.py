@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import redis
+from administration import Administration
 from build import a_key, eventually
 
 from wallarm_notify.devstack.processes import NotInTime
@@ -23,16 +24,21 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.ledger import Ledger
     from wallarm_notify.domain.views import ShownNotification
     from wallarm_notify.sandbox.client import SandboxClient
+    from wallarm_notify.services.context import Context
 
 ROOT = Path(__file__).parents[2]
 
 
-class System(Stack):
+class System(Stack, Administration):
     """What a test drives. ``settings`` are those of every process."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         # With shortened waits whole schedules fail in seconds; tests of the review set it.
         super().__init__(folder, **{"review_seconds": 3600, **settings})
+
+    @property
+    def ctx(self) -> Context:  # type: ignore[override]  # it is that of the processes' settings
+        return self.wiring.context
 
     def integration(
         self,
@@ -46,9 +52,8 @@ class System(Stack):
             region=region,
             subscriptions=parse_subscriptions(subscribe),
             enabled=True,
-            user="an administrator",
         )
-        return self.wiring.management.create(draft, key or a_key()).id
+        return self.create_integration(draft, key or a_key()).id
 
     def emit(self, *events: dict[str, Any], task: str = "events.ingest") -> None:
         """As any Celery client would: by name, no import of ours."""

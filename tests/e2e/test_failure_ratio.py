@@ -104,12 +104,12 @@ def test_what_always_fails_is_disabled_and_what_it_missed_can_be_delivered(syste
     system.emit(an_event_object(), an_event_object())
     eventually(lambda: system.states()["skipped"] == 2, 10, "what came later skipped")
     system.sandbox.set_keys([other.reveal(), wrong.reveal()])
-    _, unsent = system.wiring.management.enable(broken)
+    _, unsent = system.enable_integration(broken)
     assert unsent.counts["skipped"] == 2
     assert sum(unsent.counts.values()) == 5
     for state, number in unsent.counts.items():
         wanted = Wanted(broken, State(state), ended_since=unsent.since)
-        assert system.wiring.replay.one_slice(wanted, 0) == (number, None)
+        assert system.replay_slice(wanted, 0) == (number, None)
     system.wait_for_states(20, delivered=6, failed=1)
     assert len(system.sandbox.alerts(wrong.reveal())) == 5
     wait_for_reviews(system, 1)

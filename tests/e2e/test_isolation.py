@@ -59,7 +59,7 @@ def test_what_one_event_floods_keeps_no_first_attempt_of_another_client_for_two_
     system.integration(other, client_id=2)
     for _ in range(40):
         draft = a_trigger_draft(*crowd, criteria=criteria_of("api_structure_changed"))
-        system.wiring.triggers.create(draft)
+        system.create_trigger(draft)
     system.sandbox.set_faults([{"kind": "slow", "delay": 0.5}], rate_limit=0)
     system.start_worker()
     change = {"type": "api.changed", "method": "GET", "host": "h", "path": "/"}

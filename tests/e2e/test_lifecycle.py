@@ -8,7 +8,7 @@ from build import a_key, an_event_object, eventually
 from sqlalchemy import text
 
 from e2e.system import System
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.retry import LAST_ATTEMPTS
 from wallarm_notify.domain.views import Wanted
@@ -44,7 +44,7 @@ def test_disabling_cancels_what_waits_tells_the_others_and_itself_last(system: S
     system.start_beat()
     system.emit(an_event_object(), an_event_object(), an_event_object())
     eventually(lambda: system.states()["retrying"] == 3, 10, "three that wait")
-    done = system.wiring.management.disable(integration, user="ops", reason="maintenance")
+    done = system.disable_integration(integration, user="ops", reason="maintenance")
     assert (done.told, done.closing) == (2, True)
     system.wait_for_states(20, cancelled=3, delivered=2)
     assert summaries(system, other) == ["[Wallarm] Integration was disabled"]
@@ -57,15 +57,15 @@ def test_what_a_disabled_integration_missed_is_skipped_and_replayed_by_choice(
 ) -> None:
     key = a_key()
     integration = system.integration(key)
-    system.wiring.management.disable(integration, user="ops", reason="maintenance")
+    system.disable_integration(integration, user="ops", reason="maintenance")
     system.start_worker()
     system.emit(an_event_object(), an_event_object())
     system.wait_for_states(10, skipped=2)
     assert system.sandbox.requests() == []
-    system.wiring.management.enable(integration)
+    system.enable_integration(integration)
     wanted = Wanted(integration, State.SKIPPED)
-    assert system.wiring.replay.count(wanted) == 2
-    assert system.wiring.replay.one_slice(wanted, 0) == (2, None)
+    assert system.count_replayable(wanted) == 2
+    assert system.replay_slice(wanted, 0) == (2, None)
     system.wait_for_states(10, delivered=2)
     assert len(system.sandbox.alerts(key.reveal())) == 2
     assert system.ledger().findings == []
@@ -78,7 +78,7 @@ def test_a_deleted_integration_is_told_once_and_its_key_wiped_when_that_ends(
     integration = system.integration(key, subscribe=("system",))
     system.start_worker()
     system.start_beat()
-    system.wiring.management.delete(integration, user="ops", reason="moved")
+    system.delete_integration(integration, user="ops", reason="moved")
     system.wait_for_states(10, delivered=1)
     assert summaries(system, key) == ["[Wallarm] Integration was deleted"]
     eventually(lambda: key_is_wiped(system, integration), 10, "the key wiped")
@@ -90,7 +90,7 @@ def test_the_last_notification_has_the_first_cycle_only(system: System) -> None:
     system.sandbox.set_faults([{"kind": "status", "status": 500}])
     system.start_worker()
     system.start_beat()
-    system.wiring.management.delete(integration, user="ops", reason="moved")
+    system.delete_integration(integration, user="ops", reason="moved")
     system.wait_for_states(20, failed=1)
     assert len(system.show(system.notifications()[0].id).attempts) == LAST_ATTEMPTS
     eventually(lambda: key_is_wiped(system, integration), 10, "the key wiped")
@@ -105,6 +105,6 @@ def test_what_waits_uses_a_new_key_at_once(system: System) -> None:
     system.start_beat()
     system.emit(an_event_object())
     eventually(lambda: system.states()["retrying"] == 1, 10, "one that waits")
-    system.wiring.management.update(integration, Change(key=right))
+    system.update_integration(integration, IntegrationChange(key=right))
     system.wait_for_states(20, delivered=1)
     assert len(system.sandbox.alerts(right.reveal())) == 1

@@ -34,10 +34,9 @@ def trigger(
         client_id=client_id,
         criteria=criteria_of(condition, *filters, threshold=threshold),
         integration_ids=integrations,
-        user="an administrator",
         name=name,
     )
-    return system.wiring.triggers.create(draft)
+    return system.create_trigger(draft)
 
 
 def firings(system: System, one: Trigger) -> list[Firing]:

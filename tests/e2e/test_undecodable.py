@@ -19,6 +19,8 @@ from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 
 from e2e.system import ROOT, System
 from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.domain.actor import operator
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.schemas.call_text import read_message_text
 from wallarm_notify.schemas.json_text import text_of
 from wallarm_notify.services.resubmit_message import UNDECODABLE, message_body, resubmit_message
@@ -284,10 +286,13 @@ def test_an_undecodable_message_that_is_mended_pages(system: System) -> None:
     (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(None, 10))
     assert shown.reason.startswith("cannot be decoded: it has brackets or quotes that do not match")
     assert system.ledger().received == 0
-    raw = message_body(system.wiring.context, UNDECODABLE, shown.id)
+    raw = message_body(system.ctx, EVERY_CLIENT, UNDECODABLE, shown.id)
     mended = raw.replace(b'{"title": "]', b'{"title": ""}')
+    events, rejections = read_message_text(text_of(mended))
     resubmit_message(
-        system.wiring.context, UNDECODABLE, shown.id, *read_message_text(text_of(mended))
+        *(system.ctx, operator("Ann"), EVERY_CLIENT, UNDECODABLE, shown.id),
+        events=events,
+        rejections=rejections,
     )
     system.wait_for_states(15, delivered=1)
     assert kept(system) == 0

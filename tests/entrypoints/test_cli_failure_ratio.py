@@ -25,6 +25,7 @@ from wallarm_notify.entrypoints.metrics import exposition
 from wallarm_notify.services.claim import claim
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.record import record
+from wallarm_notify.services.review import review
 from wallarm_notify.settings import settings
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def failing(line: CommandLine) -> int:
 def reviewed(line: CommandLine) -> tuple[int, ...]:
     """Who is switched off by a review, a minute after the last one as far as it can tell."""
     line.sql("DELETE FROM upkeep_runs")
-    return tuple(line.wiring.review.run().disabled)
+    return tuple(review(line.wiring.context).disabled)
 
 
 def explained(line: CommandLine, integration: int) -> Any:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from documents import DOCS, read
 from privileges import as_role, as_user, documented_broker, documented_postgres, refusals
+from sqlalchemy import NullPool, create_engine, text
 
 from entrypoints.command_line import KEY, CommandLine
 from entrypoints.conftest import command_line
@@ -16,6 +18,7 @@ from wallarm_notify.schemas.read import read_call
 from wallarm_notify.services.follow_clock import follow_clock
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.prune import prune
+from wallarm_notify.services.review import review
 from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.services.take_in_ahead import take_in_ahead
 from wallarm_notify.store.encryption import generate
@@ -30,6 +33,20 @@ NO_DATABASE = {"cloud-ips", "demo", "flower", "sandbox", "secrets generate"} | {
     "events emit", "events schema", "events types", "triggers conditions"
 }  # fmt: skip
 """What these do needs none, or servers of their own."""
+
+
+REVOKED = "REVOKE UPDATE ON activity FROM notify"
+"""What docs/operations.md leaves to whoever wants it."""
+
+
+def as_owner(url: str, statement: str) -> None:
+    engine = create_engine(as_role(url, "notify_owner"), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_the_page_prints_what_is_revoked_here() -> None:
+    assert f"`{REVOKED}`" in read(DOCS / "operations.md")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +64,7 @@ def confined(
 ) -> Iterator[CommandLine]:
     """The command line with a role and a user that may do what is documented."""
     with documented_postgres() as postgres:
+        as_owner(postgres.url, REVOKED)
         yield from command_line(
             {
                 "WALLARM_NOTIFY_DATABASE_URL": as_role(postgres.url, "notify"),
@@ -109,6 +127,7 @@ def test_every_command_and_beats_errands_work_with_rows_alone(
         ("notifications replay", [1], ""),
         ("policy show", [], ""),
         ("policy simulate", ["--since", "1d"], ""),
+        ("activity list", [], ""),
         ("ledger", [], ""),
         ("metrics", [], ""),
         ("secrets rotate", [], ""),
@@ -122,8 +141,11 @@ def test_every_command_and_beats_errands_work_with_rows_alone(
         if command == "events resubmit":
             confined.end_all("failed")
     ctx = confined.wiring.context
+    url = confined.environment["WALLARM_NOTIFY_DATABASE_URL"]
+    as_owner(url, "UPDATE activity SET at = now() - interval '91 days'")
     assert [run_sweep(ctx).ran, prune(ctx).ran] == [True, True]
-    assert confined.wiring.review.run().words
+    assert confined.ok("activity", "list") == "No changes.\n"
+    assert review(confined.wiring.context).words
     # Of these SWEEP only logs what goes wrong.
     assert (follow_clock(ctx), take_in_ahead(ctx)) == (0, 0)
     assert refusals(valkey.url) == []

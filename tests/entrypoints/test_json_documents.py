@@ -80,6 +80,20 @@ def test_integrations(line: CommandLine) -> None:
     check(line, "integrations_delete", "integrations", "delete", 1, "--yes", *why)
 
 
+def test_activity(line: CommandLine) -> None:
+    line.integration("--name", "On-call", "--user", "Ann")
+    ann = ("--user", "Ann")
+    line.ok("integrations", "update", 1, "--name", "Nights", "--subscribe", "system", *ann)
+    trigger = ("--condition", "user_created", "--integration", "1", "--name", "Users")
+    line.ok("triggers", "create", "--client", 1, *trigger, *ann)
+    line.ok("integrations", "disable", 1, "--reason", "maintenance", *ann)
+    line.ok("clients", "set", 1, "--name", "Größe 7 GmbH", *ann)
+    line.ok("integrations", "delete", 1, "--yes", *ann)
+    line.ok("secrets", "rotate", *ann)
+    check(line, "activity_list", "activity", "list")
+    check(line, "activity_list_goes_on", "activity", "list", "--limit", 1)
+
+
 @pytest.mark.usefixtures("unlimited")
 def test_explanations_and_policies(line: CommandLine) -> None:
     number = line.integration("--name", "On-call", "--user", "Ann", "--subscribe", "security_issue")

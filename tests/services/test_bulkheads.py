@@ -7,7 +7,7 @@ import pytest
 from build import Bench, a_key, an_answer, an_attempt
 from meanwhile import beside, overlapping
 
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,9 +191,13 @@ def test_given_back_behind_a_bulkhead_they_wait_and_one_is_published_for(bench: 
 
 
 @pytest.mark.parametrize(
-    "change", [Change(region="eu"), Change(key=a_key())], ids=["region", "key"]
+    "change",
+    [IntegrationChange(region="eu"), IntegrationChange(key=a_key())],
+    ids=["region", "key"],
 )
-def test_a_new_key_or_region_is_not_slow_until_it_shows(bench: Bench, change: Change) -> None:
+def test_a_new_key_or_region_is_not_slow_until_it_shows(
+    bench: Bench, change: IntegrationChange
+) -> None:
     integration, ids = slow_with_waiting(bench, 3)
-    bench.management.update(integration, change)
+    bench.update_integration(integration, change)
     assert len(bench.claim(ids).sendings) == 3

@@ -10,7 +10,7 @@ from build import LEASE, Bench, a_key, an_answer, an_attempt, an_event
 from meanwhile import beside, overlapping, round_trips
 
 from wallarm_notify.domain.clock import since_boot
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import State
 from wallarm_notify.store.encryption import generate
 
@@ -217,7 +217,7 @@ def test_what_waits_uses_a_new_key_and_region(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made()
     key = a_key("new")
-    bench.management.update(integration, Change(key=key, region="eu"))
+    bench.update_integration(integration, IntegrationChange(key=key, region="eu"))
     (sending,) = bench.claim(ids).sendings
     assert (sending.key, sending.payload.region) == (key, "eu")
 
@@ -336,7 +336,7 @@ def test_a_new_key_waits_for_no_grant_of_the_old_one(bench: Bench) -> None:
     ids = bench.made(3)
     bench.sql("UPDATE notifications SET due_at = now() + interval '10 minutes'")
     assert bench.claim(ids).sendings == ()
-    bench.management.update(integration, Change(key=a_key()))
+    bench.update_integration(integration, IntegrationChange(key=a_key()))
     assert len(bench.claim(ids).sendings) == 3
 
 

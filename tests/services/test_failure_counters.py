@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wallarm_notify.domain.health import COUNTED, Cell, Counts, Policy, counts_of_attempt, minute_of
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.outcome import Answer, FailureReason
 
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ def test_an_integrations_last_notification_does_not_count_nor_does_its_replay_co
     bench: Bench,
 ) -> None:
     integration = bench.integration(subscribe=("system",))
-    bench.management.disable(integration, user="Ann", reason="a test")
+    bench.disable_integration(integration, user="Ann", reason="a test")
     (last,) = bench.publisher.ids()
     for _ in range(6):
         bench.make_due()
         bench.sent([last], DOWN)
     assert counters(bench) == {}
     assert bench.value("SELECT count(*) FROM attempts WHERE generation IS NULL") == 6
-    bench.management.enable(integration)
+    bench.enable_integration(integration)
     bench.replayed(last)
     bench.sent([last], DOWN)
     assert [(c.generation, n.failed) for c, n in counters(bench).items()] == [(1, 1)]
@@ -96,11 +96,11 @@ def test_an_integrations_last_notification_does_not_count_nor_does_its_replay_co
 def test_what_was_claimed_before_a_clean_window_counts_in_the_old_one(bench: Bench) -> None:
     integration = bench.integration()
     changes: tuple[Callable[[], Any], ...] = (
-        lambda: bench.management.update(integration, Change(key=a_key())),
-        lambda: bench.management.update(integration, Change(region="eu")),
+        lambda: bench.update_integration(integration, IntegrationChange(key=a_key())),
+        lambda: bench.update_integration(integration, IntegrationChange(region="eu")),
         lambda: (
-            bench.management.disable(integration, user="Ann", reason="a test"),
-            bench.management.enable(integration),
+            bench.disable_integration(integration, user="Ann", reason="a test"),
+            bench.enable_integration(integration),
         ),
     )
     for generation, change in enumerate(changes):
@@ -114,7 +114,7 @@ def test_what_was_claimed_before_a_clean_window_counts_in_the_old_one(bench: Ben
 def test_the_same_key_and_region_again_are_no_clean_window(bench: Bench) -> None:
     key = a_key()
     integration = bench.integration(key)
-    bench.management.update(integration, Change(name="On call", region="us", key=key))
+    bench.update_integration(integration, IntegrationChange(name="On call", region="us", key=key))
     assert bench.value("SELECT generation FROM integrations") == 0
 
 
@@ -157,10 +157,10 @@ def test_whatever_happens_counters_equal_the_attempts(
                 answer, ago = rest
                 bench.attempted(integration, (ago * timedelta(seconds=1), answer), client_id=client)
             case "enable":
-                bench.management.disable(integration, user="Ann", reason="a test")
-                bench.management.enable(integration)
+                bench.disable_integration(integration, user="Ann", reason="a test")
+                bench.enable_integration(integration)
             case "new key":
-                bench.management.update(integration, Change(key=a_key()))
+                bench.update_integration(integration, IntegrationChange(key=a_key()))
             case "late":
                 claim = bench.claim(bench.made(client_id=client))
                 late += [an_attempt(s, claim, REFUSED) for s in claim.sendings]

@@ -25,7 +25,6 @@ from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import TriggerChange
 from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
 from wallarm_notify.services.ingest import ingest
-from wallarm_notify.services.resubmit import resubmit_event
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
@@ -112,7 +111,7 @@ def test_what_is_counted_without_firing_is_unmatched(bench: Bench) -> None:
 def test_a_trigger_without_integrations_fires_and_tells_nobody(bench: Bench) -> None:
     integration = bench.integration(subscribe=())
     trigger = bench.trigger(integration, threshold="0 in 1h")
-    bench.management.delete(integration, user="Ann", reason="")
+    bench.delete_integration(integration, user="Ann", reason="")
     routed = bench.ingest(*attacks(1))
     assert (routed.fired, routed.unmatched, routed.pending) == (1, 1, ())
     assert len(bench.firings(trigger)) == 1
@@ -170,7 +169,7 @@ def test_only_the_clients_own_enabled_triggers_look(bench: Bench) -> None:
     bench.trigger(threshold="0 in 1h", client_id=2)
     off = bench.trigger(threshold="0 in 1h", enabled=False)
     gone = bench.trigger(threshold="0 in 1h")
-    bench.triggers.delete(gone.id, user="Ann")
+    bench.delete_trigger(gone.id, user="Ann")
     assert bench.ingest(*attacks(2)).fired == 0
     assert cells(bench, off) == {}
 
@@ -182,11 +181,11 @@ def test_a_change_of_criteria_and_enabling_start_counting_afresh(bench: Bench, h
     bench.ingest(*attacks(3, moment))
     if how == "criteria":
         other = replace(trigger.criteria.threshold, count=2)  # type: ignore[type-var]  # it has one
-        bench.triggers.update(trigger.id, TriggerChange(threshold=other), user="Ann")
+        bench.update_trigger(trigger.id, TriggerChange(threshold=other), user="Ann")
     else:
-        bench.triggers.disable(trigger.id, user="Ann")
+        bench.disable_trigger(trigger.id, user="Ann")
         bench.ingest(*attacks(3, moment))
-        bench.triggers.enable(trigger.id, user="Ann")
+        bench.enable_trigger(trigger.id, user="Ann")
     needed = 3 if how == "criteria" else 4
     assert bench.ingest(*attacks(needed - 1, moment - HOUR)).fired == 0
     assert bench.ingest(*attacks(1, moment - HOUR)).fired == 1
@@ -197,7 +196,7 @@ def test_another_name_or_integration_goes_on_counting(bench: Bench) -> None:
     bench.ingest(*attacks(3))
     other = bench.integration(subscribe=())
     change = TriggerChange(name="Another", comment="!", integration_ids=(other,))
-    bench.triggers.update(trigger.id, change, user="Ann")
+    bench.update_trigger(trigger.id, change, user="Ann")
     routed = bench.ingest(*attacks(1))
     assert [n.integration_id for n in routed.pending] == [other]
     assert [f.trigger_name for f in bench.firings(trigger)] == ["Another"]
@@ -352,8 +351,8 @@ def test_a_transaction_writes_its_counters_once_and_last(bench: Bench) -> None:
     number = bench.value("SELECT id FROM rejected")
     for act in (
         lambda: bench.ingest(*attacks(1)),
-        lambda: resubmit_event(bench.ctx, number, an_event_for("attacks_exceeded")),
-        lambda: bench.management.delete(gone, user="Ann", reason=""),
+        lambda: bench.resubmit_event(number, an_event_for("attacks_exceeded")),
+        lambda: bench.delete_integration(gone, user="Ann", reason=""),
     ):
         with statements(bench) as sent:
             act()
@@ -460,7 +459,7 @@ def changed_meanwhile(bench: Bench, trigger: Trigger, *events: Event, **change: 
     """What a batch comes to that had to wait for somebody who changes ``trigger``."""
     return overlapping(
         bench,
-        lambda first: first.triggers.update(trigger.id, TriggerChange(**change), user="Ann"),
+        lambda first: first.update_trigger(trigger.id, TriggerChange(**change), user="Ann"),
         lambda: bench.ingest(*events),
     )
 

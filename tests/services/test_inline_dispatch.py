@@ -27,7 +27,7 @@ from meanwhile import overlapping, round_trips
 from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import START_WITHIN, State
 from wallarm_notify.services import ingest as ingestion
 from wallarm_notify.services.claim import claim
@@ -276,7 +276,7 @@ def test_an_integration_that_is_disabled_while_its_event_is_routed_is_sent_nothi
 ) -> None:
     integration = bench.integration()
     store = Between(
-        bench.store, lambda: bench.management.disable(integration, user="me", reason="so")
+        bench.store, lambda: bench.disable_integration(integration, user="me", reason="so")
     )
     ingest(an_event(), store=store)
     assert dispatcher.sendings() == []
@@ -290,8 +290,8 @@ def test_an_integration_whose_key_changes_meanwhile_is_sent_to_by_the_new_one(
 ) -> None:
     integration = bench.integration()
     key = a_key("new")
-    change = Change(key=key)
-    store = Between(bench.store, lambda: bench.management.update(integration, change))
+    change = IntegrationChange(key=key)
+    store = Between(bench.store, lambda: bench.update_integration(integration, change))
     ingest(an_event(), store=store)
     (sending,) = dispatcher.sendings()
     assert (sending.key, sending.generation) == (key, 1)
@@ -710,7 +710,7 @@ def test_an_integration_that_is_disabled_between_claim_and_commit_is_sent_nothin
     integration = bench.integration()
     store = Between(
         bench.store,
-        lambda: bench.management.disable(integration, user="me", reason="so"),
+        lambda: bench.disable_integration(integration, user="me", reason="so"),
         before="insert_notifications",
     )
     ingest(an_event(), store=store)

@@ -4,7 +4,6 @@ import pytest
 from build import Bench, a_rejection, a_user_event, an_answer, an_attack, an_event
 
 from wallarm_notify.domain.notification import State
-from wallarm_notify.services.resubmit import resubmit_event
 
 ANN = {"user": "Ann", "reason": ""}
 
@@ -23,12 +22,12 @@ def busy(bench: Bench) -> Bench:
     event = an_event()
     bench.ingest(event, event, an_attack(), an_event(id=str(event.id), title="Another"))
     bench.ingest(rejections=[a_rejection(), a_rejection(title="")])
-    bench.management.disable(mine, **ANN)
-    bench.management.enable(mine)
+    bench.disable_integration(mine, **ANN)
+    bench.enable_integration(mine)
     bench.replayed(pending)
     number = bench.value("SELECT min(id) FROM rejected")
-    resubmit_event(bench.ctx, number, an_event())
-    bench.management.delete(off, **ANN)
+    bench.resubmit_event(number, an_event())
+    bench.delete_integration(off, **ANN)
     old = bench.made()
     bench.sent(old)
     bench.ingest(a_user_event(client_id=9))

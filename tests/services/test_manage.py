@@ -11,7 +11,7 @@ from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
-from wallarm_notify.domain.integration import Change, SwitchedOff
+from wallarm_notify.domain.integration import IntegrationChange, SwitchedOff
 from wallarm_notify.domain.notification import State
 from wallarm_notify.services.sweep import sweep as run_sweep
 
@@ -44,7 +44,7 @@ def test_an_integration_is_made_with_defaults_and_its_key_is_masked_and_encrypte
     bench: Bench,
 ) -> None:
     key = a_key()
-    made = bench.management.create(an_integration_draft(user="Ann"), key)
+    made = bench.create_integration(an_integration_draft(), key, user="Ann")
     assert re.fullmatch(r"PagerDuty integration by Ann, [A-Z][a-z]{2} \d{1,2}", made.name)
     assert (made.client_id, made.region, made.enabled, made.created_by) == (1, "us", True, "Ann")
     assert (made.disabled_at, made.disabled_by, made.warnings) == (None, None, ())
@@ -58,7 +58,7 @@ def test_an_integration_is_made_with_defaults_and_its_key_is_masked_and_encrypte
 
 
 def test_none_of_the_subscriptions_is_valid_with_a_warning(bench: Bench) -> None:
-    made = bench.management.create(an_integration_draft(subscribe=()), a_key())
+    made = bench.create_integration(an_integration_draft(subscribe=()), a_key())
     (warning,) = made.warnings
     assert "it subscribes to nothing" in warning
 
@@ -66,14 +66,14 @@ def test_none_of_the_subscriptions_is_valid_with_a_warning(bench: Bench) -> None
 def test_the_same_key_twice_is_allowed_with_a_warning(bench: Bench) -> None:
     key = a_key()
     first = bench.integration(key)
-    second = bench.management.create(an_integration_draft(client_id=2), key)
+    second = bench.create_integration(an_integration_draft(client_id=2), key)
     (warning,) = second.warnings
     assert warning.startswith(f"integration {first} has the same key: ")
     assert key.reveal() not in warning
 
 
 def test_made_disabled_it_says_since_when_by_whom_and_why(bench: Bench) -> None:
-    made = bench.management.create(an_integration_draft(enabled=False, user="Ann"), a_key())
+    made = bench.create_integration(an_integration_draft(enabled=False), a_key(), user="Ann")
     assert not made.enabled
     assert (made.disabled_by, made.disabled_reason) == ("Ann", "created disabled")
     assert made.disabled_at is not None
@@ -84,16 +84,16 @@ def test_made_disabled_it_says_since_when_by_whom_and_why(bench: Bench) -> None:
 )
 def test_a_name_that_is_none_is_refused(bench: Bench, name: str) -> None:
     with pytest.raises(Refused, match="name: give 1 to 200"):
-        bench.management.create(an_integration_draft(name=name), a_key())
+        bench.create_integration(an_integration_draft(name=name), a_key())
     integration = bench.integration()
     with pytest.raises(Refused, match="name: give 1 to 200"):
-        bench.management.update(integration, Change(name=name))
+        bench.update_integration(integration, IntegrationChange(name=name))
 
 
 def test_an_update_sets_what_it_names_and_leaves_the_rest(bench: Bench) -> None:
     integration = bench.integration(name="Before")
     before = bench.store.transact(lambda tx: tx.integration(integration))
-    after = bench.management.update(integration, Change(name="x" * 200))
+    after = bench.update_integration(integration, IntegrationChange(name="x" * 200))
     assert after.name == "x" * 200
     assert before is not None
     assert after.subscriptions == before.subscriptions
@@ -102,9 +102,11 @@ def test_an_update_sets_what_it_names_and_leaves_the_rest(bench: Bench) -> None:
 
 def test_setting_subscriptions_replaces_them(bench: Bench) -> None:
     integration = bench.integration()
-    after = bench.management.update(integration, Change(subscriptions=(Subscription.SYSTEM,)))
+    after = bench.update_integration(
+        integration, IntegrationChange(subscriptions=(Subscription.SYSTEM,))
+    )
     assert after.subscriptions == ("system",)
-    none = bench.management.update(integration, Change(subscriptions=()))
+    none = bench.update_integration(integration, IntegrationChange(subscriptions=()))
     assert none.subscriptions == ()
     assert len(none.warnings) == 1
 
@@ -112,22 +114,22 @@ def test_setting_subscriptions_replaces_them(bench: Bench) -> None:
 def test_a_new_key_is_warned_of_like_the_first(bench: Bench) -> None:
     key = a_key()
     first, second = bench.integration(key), bench.integration()
-    after = bench.management.update(second, Change(key=key))
+    after = bench.update_integration(second, IntegrationChange(key=key))
     assert after.key_last4 == key.reveal()[-4:]
     assert [w.split(" has")[0] for w in after.warnings] == [f"integration {first}"]
-    assert bench.management.update(second, Change(key=a_key())).warnings == ()
+    assert bench.update_integration(second, IntegrationChange(key=a_key())).warnings == ()
 
 
 @pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "unknown"])
 def test_what_does_not_exist_cannot_be_changed(bench: Bench, *, deleted: bool) -> None:
     integration = bench.integration() if deleted else 4711
     if deleted:
-        bench.management.delete(integration, **ANN)
+        bench.delete_integration(integration, **ANN)
     for change in (
-        lambda: bench.management.update(integration, Change(name="x")),
-        lambda: bench.management.enable(integration),
-        lambda: bench.management.disable(integration, **ANN),
-        lambda: bench.management.delete(integration, **ANN),
+        lambda: bench.update_integration(integration, IntegrationChange(name="x")),
+        lambda: bench.enable_integration(integration),
+        lambda: bench.disable_integration(integration, **ANN),
+        lambda: bench.delete_integration(integration, **ANN),
     ):
         with pytest.raises(NotFound, match=f"There is no integration {integration}"):
             change()
@@ -141,7 +143,7 @@ def test_a_key_that_changes_while_secrets_are_rotated_is_the_new_one(
     key = a_key("new")
 
     def change(by: Bench) -> object:
-        return by.management.update(integration, Change(key=key))
+        return by.update_integration(integration, IntegrationChange(key=key))
 
     def rotate(by: Bench) -> object:
         return by.store.transact(lambda tx: tx.rotate_secrets())
@@ -160,15 +162,17 @@ def waiting_for_a_grant(bench: Bench, number: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "change", [Change(key=a_key()), Change(region="eu")], ids=["key", "region"]
+    "change",
+    [IntegrationChange(key=a_key()), IntegrationChange(region="eu")],
+    ids=["key", "region"],
 )
 def test_all_that_wait_for_a_grant_come_at_once_with_a_new_key_or_region_however_many(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, change: Change
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, change: IntegrationChange
 ) -> None:
     monkeypatch.setattr("wallarm_notify.services.manage_integrations.DUE_SLICE", 2)
     integration = bench.integration()
     ids = waiting_for_a_grant(bench, 5)
-    bench.management.update(integration, change)
+    bench.update_integration(integration, change)
     assert len(bench.claim(ids).sendings) == 5
 
 
@@ -177,18 +181,18 @@ def test_a_new_key_shortens_no_wait_of_a_retry(bench: Bench) -> None:
     ids = bench.made()
     bench.sent(ids, an_answer(429, retry_after=timedelta(minutes=10)))
     before = bench.notification(ids[0])
-    bench.management.update(integration, Change(key=a_key()))
+    bench.update_integration(integration, IntegrationChange(key=a_key()))
     assert bench.notification(ids[0]) == before
 
 
 def test_a_new_key_waits_for_no_claim_that_is_under_way(bench: Bench) -> None:
     integration = bench.integration()
     ids = waiting_for_a_grant(bench, 3)
-    change = Change(key=a_key())
+    change = IntegrationChange(key=a_key())
     beside(
         bench,
         lambda tx: tx.candidates(ids[:1]),
-        lambda: bench.management.update(integration, change),
+        lambda: bench.update_integration(integration, change),
     )
     assert [s.notification.id for s in bench.claim(ids).sendings] == ids[1:]
 
@@ -204,7 +208,7 @@ def test_disabling_cancels_what_waits_and_tells_others_then_itself_last(bench: B
     bench.integration()
     waiting = bench.made()
     bench.publisher.taken()
-    assert bench.management.disable(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
+    assert bench.disable_integration(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
     assert sorted(told(bench, "integration.disabled")) == [
         (other, False, "pending"),
         (mine, True, "pending"),
@@ -226,7 +230,7 @@ def test_disabling_waits_for_no_claim_that_is_under_way_and_leaves_that_to_sweep
     done = beside(
         bench,
         lambda tx: tx.candidates(ids[:1]),
-        lambda: bench.management.disable(integration, **ANN),
+        lambda: bench.disable_integration(integration, **ANN),
     )
     assert done.cancelled == 2
     assert run_sweep(bench.ctx).cancelled == 1
@@ -236,7 +240,7 @@ def test_disabling_waits_for_no_claim_that_is_under_way_and_leaves_that_to_sweep
 
 def test_the_event_of_a_disabling_says_which_by_whom_and_why(bench: Bench) -> None:
     integration = bench.integration(name="On call")
-    bench.management.disable(integration, **ANN)
+    bench.disable_integration(integration, **ANN)
     body = bench.value("SELECT body FROM events")
     assert body["type"] == "integration.disabled"
     assert (body["integration_id"], body["integration_name"]) == (integration, "On call")
@@ -247,19 +251,19 @@ def test_the_event_of_a_disabling_says_which_by_whom_and_why(bench: Bench) -> No
 
 def test_disabled_it_keeps_its_settings_and_says_since_when_by_whom_and_why(bench: Bench) -> None:
     integration = bench.integration(name="On call", region="eu")
-    bench.management.disable(integration, **ANN)
+    bench.disable_integration(integration, **ANN)
     shown = bench.store.transact(lambda tx: tx.integration(integration))
     assert shown is not None
     assert (shown.name, shown.region, shown.subscriptions) == ("On call", "eu", SECURITY_ISSUES)
     assert (shown.enabled, shown.disabled_by, shown.disabled_reason) == (False, "Ann", "a test")
-    after, _ = bench.management.enable(integration)
+    after, _ = bench.enable_integration(integration)
     assert (after.enabled, after.disabled_by, after.disabled_at) == (True, None, None)
     assert after.subscriptions == SECURITY_ISSUES
 
 
 def test_without_the_subscription_nobody_is_told(bench: Bench) -> None:
     integration = bench.integration()
-    assert bench.management.disable(integration, **ANN) == SwitchedOff(0, 0, closing=False)
+    assert bench.disable_integration(integration, **ANN) == SwitchedOff(0, 0, closing=False)
     ledger = bench.ledger()
     assert (ledger.unmatched, ledger.findings) == (1, [])
 
@@ -268,7 +272,7 @@ def test_the_last_notification_is_sent_though_disabled_with_its_first_cycle_only
     bench: Bench,
 ) -> None:
     integration = bench.integration(subscribe=("system",))
-    bench.management.disable(integration, **ANN)
+    bench.disable_integration(integration, **ANN)
     (last,) = bench.publisher.ids()
     for _ in range(6):
         bench.make_due()
@@ -281,9 +285,9 @@ def test_the_last_notification_is_sent_though_disabled_with_its_first_cycle_only
 def test_what_comes_while_it_is_disabled_is_skipped_and_enabling_counts_it(bench: Bench) -> None:
     integration = bench.integration()
     bench.made(2)
-    bench.management.disable(integration, **ANN)
+    bench.disable_integration(integration, **ANN)
     assert bench.ingest(an_event(), an_event(), an_event()).skipped == 3
-    after, ended = bench.management.enable(integration)
+    after, ended = bench.enable_integration(integration)
     assert after.enabled
     assert ended.counts == {"skipped": 3, "cancelled": 2}
     assert len(bench.made()) == 1
@@ -292,18 +296,18 @@ def test_what_comes_while_it_is_disabled_is_skipped_and_enabling_counts_it(bench
 def test_switching_twice_is_refused(bench: Bench) -> None:
     integration = bench.integration()
     with pytest.raises(Refused, match="is enabled already"):
-        bench.management.enable(integration)
-    bench.management.disable(integration, **ANN)
+        bench.enable_integration(integration)
+    bench.disable_integration(integration, **ANN)
     with pytest.raises(Refused, match="is disabled already"):
-        bench.management.disable(integration, **ANN)
+        bench.disable_integration(integration, **ANN)
     assert bench.value("SELECT count(*) FROM events") == 1
 
 
 def test_a_last_notification_of_an_earlier_disabling_is_cancelled_by_the_next(bench: Bench) -> None:
     integration = bench.integration(subscribe=("system",))
-    bench.management.disable(integration, **ANN)
-    bench.management.enable(integration)
-    bench.management.disable(integration, **ANN)
+    bench.disable_integration(integration, **ANN)
+    bench.enable_integration(integration)
+    bench.disable_integration(integration, **ANN)
     assert told(bench, "integration.disabled") == [
         (integration, True, "cancelled"),
         (integration, True, "pending"),
@@ -314,8 +318,8 @@ def test_a_last_notification_of_an_earlier_disabling_is_cancelled_by_the_next(be
 def test_disabled_and_enabled_again_what_waited_before_stays_cancelled(bench: Bench) -> None:
     integration = bench.integration()
     before = bench.made()
-    bench.management.disable(integration, **ANN)
-    bench.management.enable(integration)
+    bench.disable_integration(integration, **ANN)
+    bench.enable_integration(integration)
     after = bench.made()
     claim = bench.claim(before + after)
     assert [s.notification.id for s in claim.sendings] == after
@@ -325,7 +329,7 @@ def test_more_than_a_slice_of_waiting_ones_is_cancelled(bench: Bench) -> None:
     integration = bench.integration()
     bench.made(900)
     bench.made(300)
-    assert bench.management.disable(integration, **ANN).cancelled == 1200
+    assert bench.disable_integration(integration, **ANN).cancelled == 1200
     assert bench.states() == {"cancelled": 1200}
 
 
@@ -336,7 +340,7 @@ def test_two_who_disable_at_once_disable_once(bench: Bench) -> None:
     def disable(_: int) -> bool:
         start.wait(10)
         try:
-            bench.management.disable(integration, **ANN)
+            bench.disable_integration(integration, **ANN)
         except Refused:
             return False
         return True
@@ -356,7 +360,7 @@ def test_routing_and_disabling_at_once_leave_nothing_open(bench: Bench) -> None:
     with ThreadPoolExecutor(4) as pool:
         routing = [pool.submit(route, n) for n in range(2)]
         for integration in integrations:
-            pool.submit(bench.management.disable, integration, **ANN).result()
+            pool.submit(bench.disable_integration, integration, **ANN).result()
         for one in routing:
             one.result()
     bench.sql("DELETE FROM upkeep_runs")
@@ -375,7 +379,7 @@ def test_deleting_an_enabled_one_tells_it_last_and_wipes_its_key_when_that_has_e
     mine = bench.integration(subscribe=("system", "security_issue"))
     bench.made()
     bench.publisher.taken()
-    assert bench.management.delete(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
+    assert bench.delete_integration(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
     assert told(bench, "integration.deleted") == [
         (other, False, "pending"),
         (mine, True, "pending"),
@@ -392,7 +396,7 @@ def test_deleting_an_enabled_one_tells_it_last_and_wipes_its_key_when_that_has_e
 def test_deleted_without_a_last_notification_its_key_is_wiped_at_once(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made()
-    bench.management.delete(integration, **ANN)
+    bench.delete_integration(integration, **ANN)
     assert key_of(bench, integration) == (None, None, None, None)
     (row,) = bench.sql("SELECT name, subscriptions, created_by, disabled_by FROM integrations")
     assert row == {"name": None, "subscriptions": [], "created_by": None, "disabled_by": None}
@@ -407,9 +411,9 @@ def test_deleted_after_disabling_its_key_stays_until_the_last_notification_ended
 ) -> None:
     other = bench.integration(subscribe=("system",))
     mine = bench.integration(subscribe=("system",))
-    bench.management.disable(mine, **ANN)
+    bench.disable_integration(mine, **ANN)
     bench.publisher.taken()
-    assert bench.management.delete(mine, **ANN) == SwitchedOff(told=1, cancelled=0, closing=False)
+    assert bench.delete_integration(mine, **ANN) == SwitchedOff(told=1, cancelled=0, closing=False)
     assert told(bench, "integration.disabled") == [
         (other, False, "pending"),
         (mine, True, "pending"),
@@ -426,7 +430,7 @@ def test_deleted_after_disabling_its_key_stays_until_the_last_notification_ended
 
 def test_sweep_wipes_the_key_where_the_worker_died_before_it_could(bench: Bench) -> None:
     integration = bench.integration(subscribe=("system",))
-    bench.management.delete(integration, **ANN)
+    bench.delete_integration(integration, **ANN)
     bench.sql("UPDATE notifications SET state='failed', finished_at=now(), recheck_at=NULL")
     run_sweep(bench.ctx)
     assert key_of(bench, integration) == (None, None, None, None)
@@ -435,9 +439,9 @@ def test_sweep_wipes_the_key_where_the_worker_died_before_it_could(bench: Bench)
 def test_a_deleted_integration_matches_nothing_and_its_key_warns_nobody(bench: Bench) -> None:
     key = a_key()
     integration = bench.integration(key, subscribe=("system",))
-    bench.management.delete(integration, **ANN)
+    bench.delete_integration(integration, **ANN)
     assert bench.ingest(a_user_event()).unmatched == 1
-    assert bench.management.create(an_integration_draft(), key).warnings == ()
+    assert bench.create_integration(an_integration_draft(), key).warnings == ()
 
 
 def test_a_client_is_known_without_a_record_and_each_field_is_set_alone(bench: Bench) -> None:

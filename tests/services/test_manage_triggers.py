@@ -31,7 +31,7 @@ def test_a_new_trigger_is_told_to_subscribers_of_rules_and_triggers(bench: Bench
     watcher = bench.integration(subscribe=("rules_and_triggers",))
     bench.integration(subscribe=("rules_and_triggers",), client_id=2)
     target = bench.integration(subscribe=("system",))
-    made = bench.triggers.create(a_trigger_draft(target, name=None, user="Ann"))
+    made = bench.create_trigger(a_trigger_draft(target, name=None), user="Ann")
     assert made.name.startswith("New trigger by Ann, 20")
     assert (made.enabled, made.version, made.integration_ids) == (True, 1, (target,))
     assert bench.store.transact(lambda tx: tx.trigger(made.id)) == made
@@ -53,7 +53,7 @@ def test_a_new_trigger_is_told_to_subscribers_of_rules_and_triggers(bench: Bench
 def test_every_change_is_told_with_what_was_before_and_after(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
     other = bench.integration(subscribe=())
-    bench.triggers.update(
+    bench.update_trigger(
         trigger.id,
         TriggerChange(
             name="Fewer",
@@ -63,10 +63,10 @@ def test_every_change_is_told_with_what_was_before_and_after(bench: Bench) -> No
         ),
         **ANN,
     )
-    bench.triggers.disable(trigger.id, **ANN)
-    bench.triggers.enable(trigger.id, **ANN)
-    copy = bench.triggers.duplicate(trigger.id, **ANN)
-    bench.triggers.delete(trigger.id, **ANN)
+    bench.disable_trigger(trigger.id, **ANN)
+    bench.enable_trigger(trigger.id, **ANN)
+    copy = bench.duplicate_trigger(trigger.id, **ANN)
+    bench.delete_trigger(trigger.id, **ANN)
     events = told(bench)[1:]
     assert [e["type"].partition(".")[2] for e in events] == [
         "updated",
@@ -92,7 +92,7 @@ def test_every_change_is_told_with_what_was_before_and_after(bench: Bench) -> No
 
 def test_a_comments_text_is_not_told(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
-    changed = bench.triggers.update(
+    changed = bench.update_trigger(
         trigger.id, TriggerChange(comment="between us", name="Other"), **ANN
     )
     assert changed.comment == "between us"
@@ -105,7 +105,7 @@ def test_a_comments_text_is_not_told(bench: Bench) -> None:
 def test_an_update_that_changes_nothing_is_told_to_nobody(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
     same = TriggerChange(name=trigger.name, threshold=trigger.criteria.threshold)
-    assert bench.triggers.update(trigger.id, same, **ANN) == trigger
+    assert bench.update_trigger(trigger.id, same, **ANN) == trigger
     assert len(told(bench)) == 1
 
 
@@ -128,7 +128,7 @@ def test_other_criteria_are_another_version(
     bench: Bench, change: TriggerChange, *, afresh: bool
 ) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
-    changed = bench.triggers.update(trigger.id, change, **ANN)
+    changed = bench.update_trigger(trigger.id, change, **ANN)
     assert changed.version == 1 + afresh
     assert changed == bench.store.transact(lambda tx: tx.trigger(trigger.id))
 
@@ -138,22 +138,22 @@ def test_a_condition_that_has_no_threshold_drops_it_and_the_other_way_needs_one(
 ) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
     to_users = TriggerChange(condition=Condition.USER_CREATED)
-    assert bench.triggers.update(trigger.id, to_users, **ANN).criteria.threshold is None
+    assert bench.update_trigger(trigger.id, to_users, **ANN).criteria.threshold is None
     back = TriggerChange(condition=Condition.ATTACKS_EXCEEDED)
     with pytest.raises(Refused, match="threshold: attacks_exceeded needs one"):
-        bench.triggers.update(trigger.id, back, **ANN)
+        bench.update_trigger(trigger.id, back, **ANN)
 
 
 def test_a_condition_that_does_not_take_the_filters_is_refused(bench: Bench) -> None:
     trigger = bench.trigger(filters=["target=server"], threshold="2 in 1h")
     with pytest.raises(Refused, match="filter: hits_exceeded takes no «target»"):
-        bench.triggers.update(trigger.id, TriggerChange(condition=Condition.HITS_EXCEEDED), **ANN)
+        bench.update_trigger(trigger.id, TriggerChange(condition=Condition.HITS_EXCEEDED), **ANN)
 
 
 def test_a_copy_is_the_same_and_counts_for_itself(bench: Bench) -> None:
     trigger = bench.trigger(filters=["pool!=3"], threshold="1 in 1h", comment="why")
     bench.ingest(an_event_for("attacks_exceeded"))
-    copy = bench.triggers.duplicate(trigger.id, **ANN)
+    copy = bench.duplicate_trigger(trigger.id, **ANN)
     assert copy.name == "Copy of Many attacks"
     same = replace(
         copy,
@@ -170,8 +170,8 @@ def test_a_copy_is_the_same_and_counts_for_itself(bench: Bench) -> None:
 def test_a_deleted_trigger_is_gone_and_what_it_fired_is_sent(bench: Bench) -> None:
     trigger = bench.trigger(threshold="0 in 1h")
     pending = bench.ingest(an_event_for("attacks_exceeded")).pending
-    bench.triggers.delete(trigger.id, **ANN)
-    for act in (bench.triggers.enable, bench.triggers.disable, bench.triggers.delete):
+    bench.delete_trigger(trigger.id, **ANN)
+    for act in (bench.enable_trigger, bench.disable_trigger, bench.delete_trigger):
         with pytest.raises(NotFound, match=f"There is no trigger {trigger.id}"):
             act(trigger.id, **ANN)
     (attempt,) = bench.sent(n.id for n in pending)
@@ -182,7 +182,7 @@ def test_a_deleted_trigger_is_gone_and_what_it_fired_is_sent(bench: Bench) -> No
 @pytest.mark.parametrize("enabled", [True, False])
 def test_what_is_so_already_is_refused(bench: Bench, *, enabled: bool) -> None:
     trigger = bench.trigger(threshold="0 in 1h", enabled=enabled)
-    act = bench.triggers.enable if enabled else bench.triggers.disable
+    act = bench.enable_trigger if enabled else bench.disable_trigger
     word = "enabled" if enabled else "disabled"
     with pytest.raises(Refused, match=f"Trigger {trigger.id} is {word} already"):
         act(trigger.id, **ANN)
@@ -198,9 +198,9 @@ def test_integrations_must_be_there_and_the_clients_own(bench: Bench) -> None:
         (tuple(range(1, 102)), "at most 100"),
     ):
         with pytest.raises(Refused, match=sentence):
-            bench.triggers.create(a_trigger_draft(*ids))
+            bench.create_trigger(a_trigger_draft(*ids))
         with pytest.raises(Refused, match=sentence):
-            bench.triggers.update(trigger.id, TriggerChange(integration_ids=ids), **ANN)
+            bench.update_trigger(trigger.id, TriggerChange(integration_ids=ids), **ANN)
 
 
 def test_a_client_has_at_most_200_triggers(bench: Bench) -> None:
@@ -210,13 +210,13 @@ def test_a_client_has_at_most_200_triggers(bench: Bench) -> None:
         """INSERT INTO triggers (client_id, name, comment, enabled, condition, filters, integration_ids, created_by)
            SELECT 1, 'x', '', true, 'user_created', '[]', '{}', 'x' FROM generate_series(1, 198)"""
     )
-    last = bench.triggers.duplicate(trigger.id, **ANN)
+    last = bench.duplicate_trigger(trigger.id, **ANN)
     with pytest.raises(Refused, match="Client 1 has 200 triggers, which is the most"):
-        bench.triggers.duplicate(trigger.id, **ANN)
+        bench.duplicate_trigger(trigger.id, **ANN)
     with pytest.raises(Refused, match="Client 1 has 200 triggers, which is the most"):
-        bench.triggers.create(a_trigger_draft(*trigger.integration_ids))
-    bench.triggers.delete(last.id, **ANN)
-    bench.triggers.duplicate(trigger.id, **ANN)
+        bench.create_trigger(a_trigger_draft(*trigger.integration_ids))
+    bench.delete_trigger(last.id, **ANN)
+    bench.duplicate_trigger(trigger.id, **ANN)
 
 
 @pytest.mark.parametrize(
@@ -225,14 +225,13 @@ def test_a_client_has_at_most_200_triggers(bench: Bench) -> None:
         ({"name": " "}, "name: give 1 to 200"),
         ({"name": "x" * 201}, "name: give 1 to 200"),
         ({"comment": "a\nb"}, "comment: give at most 500"),
-        ({"user": "x" * 501}, "user: give at most 500"),
     ],
 )
 def test_names_and_comments_are_short_and_printable(
     bench: Bench, fields: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(Refused, match=sentence):
-        bench.triggers.create(a_trigger_draft(bench.integration(), **fields))
+        bench.create_trigger(a_trigger_draft(bench.integration(), **fields))
 
 
 def test_a_deleted_integration_is_taken_off_triggers_and_others_are_told(bench: Bench) -> None:
@@ -242,7 +241,7 @@ def test_a_deleted_integration_is_taken_off_triggers_and_others_are_told(bench: 
     alone = bench.trigger(gone, threshold="0 in 1h")
     bench.trigger(kept, threshold="0 in 1h")
     bench.publisher.taken()
-    done = bench.management.delete(gone, user="Ann", reason="")
+    done = bench.delete_integration(gone, user="Ann", reason="")
     assert dict(done.triggers) == {shared.id: True, alone.id: False}
     assert done.told == 1
     rows = bench.sql("SELECT id, integration_ids, version FROM triggers ORDER BY id")
@@ -275,7 +274,7 @@ def test_a_trigger_cannot_be_given_an_integration_that_is_just_deleted(bench: Be
         connection.exec_driver_sql(
             f"UPDATE integrations SET deleted_at = now() WHERE id = {integration}"
         )
-        creating = pool.submit(bench.triggers.create, a_trigger_draft(integration))
+        creating = pool.submit(bench.create_trigger, a_trigger_draft(integration))
         eventually(lambda: bench.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
         connection.commit()
         with pytest.raises(Refused, match=f"there is no integration {integration}"):
@@ -292,7 +291,7 @@ def test_an_integration_deleted_while_a_trigger_is_made_is_taken_off_it(bench: B
             f"""INSERT INTO triggers (client_id, name, comment, enabled, condition, filters, integration_ids,
                 created_by) VALUES (1, 'x', '', true, 'user_created', '[]', '{{{integration}}}', 'x')"""
         )
-        deleting = pool.submit(bench.management.delete, integration, user="Ann", reason="")
+        deleting = pool.submit(bench.delete_integration, integration, user="Ann", reason="")
         eventually(lambda: bench.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
         connection.commit()
         assert list(deleting.result(10).triggers.values()) == [False]
@@ -302,8 +301,8 @@ def test_of_two_changes_at_once_neither_undoes_the_other(bench: Bench) -> None:
     trigger = bench.trigger(condition="user_created")
     overlapping(
         bench,
-        lambda first: first.triggers.update(trigger.id, TriggerChange(name="Another"), **ANN),
-        lambda: bench.triggers.update(trigger.id, TriggerChange(comment="For the night"), **ANN),
+        lambda first: first.update_trigger(trigger.id, TriggerChange(name="Another"), **ANN),
+        lambda: bench.update_trigger(trigger.id, TriggerChange(comment="For the night"), **ANN),
     )
     after = bench.store.transact(lambda tx: tx.trigger(trigger.id))
     assert after is not None
@@ -315,8 +314,8 @@ def test_a_change_while_an_integration_is_deleted_does_not_bring_it_back(bench: 
     trigger = bench.trigger(gone, stays, condition="user_created")
     overlapping(
         bench,
-        lambda first: first.management.delete(gone, user="Ann", reason=""),
-        lambda: bench.triggers.update(trigger.id, TriggerChange(name="Another"), **ANN),
+        lambda first: first.delete_integration(gone, user="Ann", reason=""),
+        lambda: bench.update_trigger(trigger.id, TriggerChange(name="Another"), **ANN),
     )
     after = bench.store.transact(lambda tx: tx.trigger(trigger.id))
     assert after is not None
@@ -331,8 +330,8 @@ def test_an_integration_that_a_change_has_just_taken_off_is_not_taken_off_again(
     change = TriggerChange(integration_ids=(stays,))
     done = overlapping(
         bench,
-        lambda first: first.triggers.update(trigger.id, change, **ANN),
-        lambda: bench.management.delete(gone, user="Ann", reason=""),
+        lambda first: first.update_trigger(trigger.id, change, **ANN),
+        lambda: bench.delete_integration(gone, user="Ann", reason=""),
     )
     assert done.triggers == {}
     assert bench.value("SELECT count(*) FROM events WHERE type = 'trigger.updated'") == 1
@@ -347,7 +346,7 @@ def test_what_deleted_triggers_leave_and_old_cells_are_pruned(bench: Bench) -> N
         *(an_event_for("rogue_api_detected", path=f"/{n}") for n in range(3)),
         *(an_event_for("attacks_exceeded") for _ in range(3)),
     )
-    bench.triggers.delete(gone.id, **ANN)
+    bench.delete_trigger(gone.id, **ANN)
     bench.prune()
     assert bench.value("SELECT count(*) FROM rogue_endpoints") == 3
     assert bench.value("SELECT count(*) FROM trigger_cells") >= 1

@@ -17,8 +17,8 @@ from build import (
 from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import TooMuch
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.prune import SLICE, prune
-from wallarm_notify.services.resubmit import resubmit_event
 
 SECOND = timedelta(seconds=1)
 
@@ -112,8 +112,8 @@ def test_an_event_goes_when_its_last_notification_ended_long_enough_ago(bench: B
 def test_one_that_is_replayed_survives_and_is_pruned_after_its_end(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made()
-    bench.management.disable(integration, user="Ann", reason="")
-    bench.management.enable(integration)
+    bench.disable_integration(integration, user="Ann", reason="")
+    bench.enable_integration(integration)
     age(bench)
     assert bench.replayed(*ids) == 1
     assert bench.prune().events == 1  # that of the disabling
@@ -139,7 +139,7 @@ def test_a_rejection_that_was_readmitted_is_pruned_without_being_counted_twice(
     rejection = a_rejection()
     bench.ingest(rejections=[rejection, a_rejection()])
     (first, _) = (row["id"] for row in bench.sql("SELECT id FROM rejected ORDER BY id"))
-    resubmit_event(bench.ctx, first, an_event())
+    bench.resubmit_event(first, an_event())
     age(bench)
     assert bench.prune().rejected == 2
     ledger = bench.ledger()
@@ -259,8 +259,8 @@ def cancelled_long_ago(bench: Bench, events: int) -> list[int]:
     ids = [n.id for n in made if n.integration_id == broken]
     bench.sent(n.id for n in made if n.integration_id == other)
     bench.sent(ids, an_answer(500))
-    bench.management.disable(broken, user="Ann", reason="")
-    bench.management.enable(broken)
+    bench.disable_integration(broken, user="Ann", reason="")
+    bench.enable_integration(broken)
     age(bench)
     bench.publisher.taken()
     assert bench.states() == {"delivered": events, "cancelled": events}
@@ -281,7 +281,7 @@ def check_it_is_left_whole_and_goes_later(bench: Bench, replayed: int) -> None:
 
 def test_a_replay_that_is_under_way_is_waited_for_and_keeps_its_event(bench: Bench) -> None:
     _, again, _ = cancelled_long_ago(bench, 3)
-    done = overlapping(bench, lambda first: first.replay.by_id([again]), bench.prune)
+    done = overlapping(bench, lambda first: first.replay_notifications([again]), bench.prune)
     assert done.events == 2 + 1  # that of the disabling
     assert bench.publisher.ids() == [again]
     check_it_is_left_whole_and_goes_later(bench, again)
@@ -314,7 +314,7 @@ def test_what_another_transaction_holds_is_left_to_the_next_run(bench: Bench) ->
 
     def hold(tx: Any) -> None:
         tx._do("SELECT FROM events ORDER BY received_at LIMIT 1 FOR UPDATE")
-        tx.lock_rejected(bench.value("SELECT min(id) FROM rejected"))
+        tx.lock_rejected(EVERY_CLIENT, bench.value("SELECT min(id) FROM rejected"))
 
     done = beside(bench, hold, bench.prune)
     assert (done.events, done.rejected) == (1, 1)

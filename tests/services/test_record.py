@@ -117,7 +117,7 @@ def test_a_late_2xx_delivers_what_was_cancelled_meanwhile(bench: Bench) -> None:
     ids = bench.made()
     claim = bench.claim(ids)
     bench.end_leases()
-    bench.management.disable(integration, user="Ann", reason="")
+    bench.disable_integration(integration, user="Ann", reason="")
     assert bench.states() == {"cancelled": 1}
     bench.record([an_attempt(claim.sendings[0], claim)])
     assert bench.states() == {"delivered": 1}
@@ -132,8 +132,8 @@ def test_a_late_answer_of_before_a_replay_does_not_count_in_the_new_run(
     ids = bench.made()
     claim = bench.claim(ids)
     bench.end_leases()
-    bench.management.disable(integration, user="Ann", reason="")
-    bench.management.enable(integration)
+    bench.disable_integration(integration, user="Ann", reason="")
+    bench.enable_integration(integration)
     bench.replayed(*ids)
     bench.record([an_attempt(claim.sendings[0], claim, an_answer(status))])
     assert bench.notification(ids[0]).attempts_made == 0

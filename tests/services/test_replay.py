@@ -19,7 +19,7 @@ def skipped(bench: Bench, number: int = 1) -> tuple[int, list[int]]:
     """An enabled integration with so many skipped notifications."""
     integration = bench.integration(enabled=False)
     bench.ingest(*(an_event() for _ in range(number)))
-    bench.management.enable(integration)
+    bench.enable_integration(integration)
     return integration, [r["id"] for r in bench.sql("SELECT id FROM notifications ORDER BY id")]
 
 
@@ -28,7 +28,7 @@ def test_a_replayed_one_is_sent_from_its_first_attempt_under_the_same_dedup_key(
 ) -> None:
     _, (only,) = skipped(bench)
     before = show_notification(bench.store, only)
-    assert bench.replay.by_id([only]) == 1
+    assert bench.replay_notifications([only]) == 1
     (message,) = bench.publisher.taken()
     assert (message.ids, message.first, message.countdown) == ((only,), True, None)
     (attempt,) = bench.sent([only])
@@ -42,8 +42,8 @@ def test_old_attempts_stay(bench: Bench) -> None:
     integration = bench.integration()
     (only,) = bench.made()
     bench.sent([only], an_answer(500))
-    bench.management.disable(integration, **ANN)
-    bench.management.enable(integration)
+    bench.disable_integration(integration, **ANN)
+    bench.enable_integration(integration)
     bench.replayed(only)
     bench.sent([only])
     shown = show_notification(bench.store, only)
@@ -53,7 +53,7 @@ def test_old_attempts_stay(bench: Bench) -> None:
 
 def test_replayed_twice_by_id_in_one_call_is_replayed_once(bench: Bench) -> None:
     _, (only,) = skipped(bench)
-    assert bench.replay.by_id([only, only]) == 1
+    assert bench.replay_notifications([only, only]) == 1
     assert bench.notification(only).run == 2
 
 
@@ -62,7 +62,7 @@ def test_what_is_open_or_delivered_is_refused(bench: Bench, state: str) -> None:
     _, (only,) = skipped(bench)
     bench.sql("UPDATE notifications SET state = :s", s=state)
     with pytest.raises(Refused, match=f"is {state}; only failed, skipped, cancelled ones"):
-        bench.replay.by_id([only])
+        bench.replay_notifications([only])
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["gone", "disabled"])
@@ -70,14 +70,14 @@ def test_where_the_integration_is_disabled_or_gone_it_is_refused(
     bench: Bench, *, gone: bool
 ) -> None:
     integration, (only,) = skipped(bench)
-    change = bench.management.delete if gone else bench.management.disable
+    change = bench.delete_integration if gone else bench.disable_integration
     change(integration, **ANN)
     said = "does not exist any more" if gone else "is disabled; enable it first"
     with pytest.raises(Refused, match=said):
-        bench.replay.by_id([only])
+        bench.replay_notifications([only])
     for ask in (
-        lambda: bench.replay.count(Wanted(integration, State.SKIPPED)),
-        lambda: bench.replay.one_slice(Wanted(integration, State.SKIPPED), 0),
+        lambda: bench.count_replayable(Wanted(integration, State.SKIPPED)),
+        lambda: bench.replay_slice(Wanted(integration, State.SKIPPED), 0),
     ):
         with pytest.raises(Refused, match=said):
             ask()
@@ -88,9 +88,9 @@ def test_by_id_it_is_all_or_none(bench: Bench) -> None:
     _, (one, two) = skipped(bench, 2)
     bench.replayed(one)
     with pytest.raises(Refused):
-        bench.replay.by_id([two, one])
+        bench.replay_notifications([two, one])
     with pytest.raises(NotFound, match="There is no notification 4711, 4712"):
-        bench.replay.by_id([4712, two, 4711])
+        bench.replay_notifications([4712, two, 4711])
     assert bench.notification(two).state is State.SKIPPED
     assert bench.publisher.taken() == []
 
@@ -98,10 +98,10 @@ def test_by_id_it_is_all_or_none(bench: Bench) -> None:
 def test_many_are_replayed_slice_by_slice(bench: Bench) -> None:
     integration, ids = skipped(bench, SLICE + 20)
     wanted = Wanted(integration, State.SKIPPED)
-    assert bench.replay.count(wanted) == SLICE + 20
-    number, after = bench.replay.one_slice(wanted, 0)
+    assert bench.count_replayable(wanted) == SLICE + 20
+    number, after = bench.replay_slice(wanted, 0)
     assert (number, after) == (SLICE, ids[SLICE - 1])
-    assert bench.replay.one_slice(wanted, ids[SLICE - 1]) == (20, None)
+    assert bench.replay_slice(wanted, ids[SLICE - 1]) == (20, None)
     assert bench.publisher.ids() == ids
     assert bench.states() == {"pending": SLICE + 20}
     assert bench.ledger().findings == []
@@ -111,14 +111,14 @@ def test_a_replay_of_many_means_one_state_one_integration_and_since_when(bench: 
     integration, ids = skipped(bench, 3)
     other = bench.integration(enabled=False, client_id=2)
     bench.ingest(an_event(client_id=2))
-    bench.management.enable(other)
+    bench.enable_integration(other)
     bench.sql(
         "UPDATE notifications SET created_at = now() - interval '2 days' WHERE id = :i", i=ids[0]
     )
     since = bench.value("SELECT now()") - timedelta(days=1)
-    assert bench.replay.count(Wanted(integration, State.SKIPPED, since)) == 2
-    assert bench.replay.count(Wanted(integration, State.CANCELLED)) == 0
-    assert bench.replay.one_slice(Wanted(integration, State.SKIPPED, since), 0) == (2, None)
+    assert bench.count_replayable(Wanted(integration, State.SKIPPED, since)) == 2
+    assert bench.count_replayable(Wanted(integration, State.CANCELLED)) == 0
+    assert bench.replay_slice(Wanted(integration, State.SKIPPED, since), 0) == (2, None)
     assert bench.states() == {"pending": 2, "skipped": 2}
 
 
@@ -127,9 +127,9 @@ def test_a_replayed_one_is_cancelled_by_the_next_disabling_and_can_be_replayed_a
 ) -> None:
     integration, (only,) = skipped(bench)
     bench.replayed(only)
-    bench.management.disable(integration, **ANN)
+    bench.disable_integration(integration, **ANN)
     assert bench.notification(only).state is State.CANCELLED
-    bench.management.enable(integration)
+    bench.enable_integration(integration)
     bench.replayed(only)
     assert len(bench.sent([only])) == 1
     assert bench.notification(only).run == 3
@@ -141,8 +141,8 @@ def test_what_two_replay_at_once_is_replayed_once(bench: Bench) -> None:
     wanted = Wanted(integration, State.SKIPPED)
     second = overlapping(
         bench,
-        lambda first: first.replay.one_slice(wanted, 0),
-        lambda: bench.replay.one_slice(wanted, 0),
+        lambda first: first.replay_slice(wanted, 0),
+        lambda: bench.replay_slice(wanted, 0),
     )
     assert second == (0, None)
     assert bench.publisher.ids() == ids
@@ -154,7 +154,9 @@ def test_what_two_replay_at_once_by_id_is_refused_to_the_second(bench: Bench) ->
     _, (only,) = skipped(bench)
     with pytest.raises(Refused, match="is pending"):
         overlapping(
-            bench, lambda first: first.replay.by_id([only]), lambda: bench.replay.by_id([only])
+            bench,
+            lambda first: first.replay_notifications([only]),
+            lambda: bench.replay_notifications([only]),
         )
     assert bench.notification(only).run == 2
 

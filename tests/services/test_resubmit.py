@@ -9,7 +9,8 @@ from build import Bench, a_rejection, an_event
 from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.services.resubmit import rejected_body, resubmit_event
+from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.services.resubmit import rejected_body
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event, Rejection
@@ -26,7 +27,7 @@ def test_mended_it_becomes_an_event_and_received_stays(bench: Bench) -> None:
     bench.integration()
     number = rejected(bench)
     event = an_event()
-    routed = resubmit_event(bench.ctx, number, event)
+    routed = bench.resubmit_event(number, event)
     assert (routed.matched, bench.publisher.ids()) == (1, [n.id for n in routed.pending])
     assert str(bench.value("SELECT resubmitted_as FROM rejected")) == str(event.id)
     ledger = bench.ledger()
@@ -40,12 +41,12 @@ def test_as_it_is_it_is_taken_in_when_it_has_become_valid(bench: Bench) -> None:
     bench.ingest(event)
     number = bench.value("SELECT id FROM rejected")
     with pytest.raises(Refused, match="its time is more than 5 minutes ahead"):
-        resubmit_event(bench.ctx, number, event)
+        bench.resubmit_event(number, event)
     assert bench.ledger().rejected == 1
-    text = rejected_body(bench.ctx, number)
+    text = rejected_body(bench.ctx, EVERY_CLIENT, number)
     assert str(event.id) in text
     in_time = an_event(id=str(event.id))
-    assert resubmit_event(bench.ctx, number, in_time).unmatched == 1
+    assert bench.resubmit_event(number, in_time).unmatched == 1
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.unmatched) == (1, 0, 1)
     assert ledger.findings == []
@@ -59,7 +60,7 @@ def test_a_conflict_stays_a_conflict(bench: Bench) -> None:
     number = bench.value("SELECT id FROM rejected")
     for again in (other, an_event(id=str(first.id), title="A third")):
         with pytest.raises(Refused, match="another event has this id"):
-            resubmit_event(bench.ctx, number, again)
+            bench.resubmit_event(number, again)
     assert bench.value("SELECT count(*) FROM rejected WHERE resubmitted_as IS NULL") == 1
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.findings) == (2, 1, [])
@@ -71,7 +72,7 @@ def test_a_conflict_under_a_new_id_is_taken_in(bench: Bench) -> None:
     bench.ingest(first)
     bench.ingest(an_event(id=str(first.id), title="Another"))
     number = bench.value("SELECT id FROM rejected")
-    assert resubmit_event(bench.ctx, number, an_event(title="Another")).unmatched == 1
+    assert bench.resubmit_event(number, an_event(title="Another")).unmatched == 1
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.unmatched) == (2, 0, 2)
     assert ledger.findings == []
@@ -82,7 +83,7 @@ def test_an_event_that_is_in_already_does_not_take_the_rejections_place(bench: B
     bench.ingest(event)
     number = rejected(bench)
     with pytest.raises(Refused, match="was taken in before with this very body"):
-        resubmit_event(bench.ctx, number, event)
+        bench.resubmit_event(number, event)
     assert bench.ledger().rejected == 1
     assert bench.ledger().findings == []
 
@@ -90,10 +91,10 @@ def test_an_event_that_is_in_already_does_not_take_the_rejections_place(bench: B
 def test_the_second_time_it_is_refused(bench: Bench) -> None:
     number = rejected(bench)
     event = an_event()
-    resubmit_event(bench.ctx, number, event)
+    bench.resubmit_event(number, event)
     for again in (
-        lambda: resubmit_event(bench.ctx, number, an_event()),
-        lambda: rejected_body(bench.ctx, number),
+        lambda: bench.resubmit_event(number, an_event()),
+        lambda: rejected_body(bench.ctx, EVERY_CLIENT, number),
     ):
         with pytest.raises(Refused, match=f"was re-submitted already, as event {event.id}"):
             again()
@@ -116,7 +117,7 @@ def test_mended_while_the_original_comes_again_both_are_taken_in_and_counted_onc
     mended = an_event()
     overlapping(
         bench,
-        lambda first: resubmit_event(first.ctx, number, mended),
+        lambda first: first.resubmit_event(number, mended),
         lambda: bench.ingest(in_time),
     )
     assert str(bench.value("SELECT resubmitted_as FROM rejected")) == str(mended.id)
@@ -133,13 +134,11 @@ def test_while_it_is_taken_in_it_waits_and_is_refused_to_who_mends_it_too(
 
     def take_in(first: Bench) -> object:
         return (
-            first.ingest(in_time)
-            if by == "the original"
-            else resubmit_event(first.ctx, number, in_time)
+            first.ingest(in_time) if by == "the original" else first.resubmit_event(number, in_time)
         )
 
     with pytest.raises(Refused, match=f"was re-submitted already, as event {in_time.id}"):
-        overlapping(bench, take_in, lambda: resubmit_event(bench.ctx, number, an_event()))
+        overlapping(bench, take_in, lambda: bench.resubmit_event(number, an_event()))
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.unmatched) == (1, 0, 1)
     assert ledger.findings == []
@@ -150,14 +149,14 @@ def test_of_one_that_is_cut_only_a_file_will_do(bench: Bench) -> None:
     assert large.cut
     number = rejected(bench, large)
     with pytest.raises(Refused, match="only the first 64 kB were kept; give the whole event with"):
-        rejected_body(bench.ctx, number)
-    assert resubmit_event(bench.ctx, number, an_event()).unmatched == 1
+        rejected_body(bench.ctx, EVERY_CLIENT, number)
+    assert bench.resubmit_event(number, an_event()).unmatched == 1
 
 
 def test_what_is_not_there_cannot_be_resubmitted(bench: Bench) -> None:
     for ask in (
-        lambda: rejected_body(bench.ctx, 4711),
-        lambda: resubmit_event(bench.ctx, 4711, an_event()),
+        lambda: rejected_body(bench.ctx, EVERY_CLIENT, 4711),
+        lambda: bench.resubmit_event(4711, an_event()),
     ):
         with pytest.raises(NotFound, match="There is no rejected event 4711"):
             ask()
@@ -166,7 +165,7 @@ def test_what_is_not_there_cannot_be_resubmitted(bench: Bench) -> None:
 def test_the_original_that_comes_again_after_it_was_mended_ends_quietly(bench: Bench) -> None:
     rejection = a_rejection()
     number = rejected(bench, rejection)
-    resubmit_event(bench.ctx, number, an_event())
+    bench.resubmit_event(number, an_event())
     assert bench.ingest(rejections=[rejection]).rejected == 0
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.findings) == (1, 0, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ import pytest
 from build import Stumbling, a_rejection, an_event
 
 from wallarm_notify.domain.errors import NotFound, Refused, Unavailable
-from wallarm_notify.services.resubmit_message import UNDECODABLE, message_body, resubmit_message
+from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.services.resubmit_message import UNDECODABLE, message_body
 
 if TYPE_CHECKING:
     from build import Bench
@@ -29,8 +31,8 @@ def still_undecodable(bench: Bench) -> int:
 def test_its_events_are_received_and_it_is_no_more_undecodable(bench: Bench) -> None:
     bench.integration()
     number = undecodable(bench)
-    (routed,) = resubmit_message(
-        bench.ctx, UNDECODABLE, number, [an_event(), an_event()], [a_rejection()]
+    (routed,) = bench.resubmit_message(
+        UNDECODABLE, number, [an_event(), an_event()], [a_rejection()]
     )
     assert (routed.matched, routed.rejected) == (2, 1)
     assert bench.publisher.ids() == [n.id for n in routed.pending]
@@ -42,17 +44,17 @@ def test_its_events_are_received_and_it_is_no_more_undecodable(bench: Bench) -> 
 
 def test_more_events_than_one_transaction_takes_are_taken_all_the_same(bench: Bench) -> None:
     number = undecodable(bench)
-    routed = resubmit_message(bench.ctx, UNDECODABLE, number, [an_event() for _ in range(1001)], ())
+    routed = bench.resubmit_message(UNDECODABLE, number, [an_event() for _ in range(1001)], ())
     assert [r.unmatched for r in routed] == [1000, 1]
     assert bench.ledger().findings == []
 
 
 def test_the_second_time_it_is_refused(bench: Bench) -> None:
     number = undecodable(bench)
-    resubmit_message(bench.ctx, UNDECODABLE, number, [an_event()], ())
+    bench.resubmit_message(UNDECODABLE, number, [an_event()], ())
     for again in (
-        lambda: resubmit_message(bench.ctx, UNDECODABLE, number, [an_event()], ()),
-        lambda: message_body(bench.ctx, UNDECODABLE, number),
+        lambda: bench.resubmit_message(UNDECODABLE, number, [an_event()], ()),
+        lambda: message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, number),
     ):
         with pytest.raises(Refused, match=r"was re-submitted already, at 20\d\d-"):
             again()
@@ -62,9 +64,9 @@ def test_the_second_time_it_is_refused(bench: Bench) -> None:
 def test_where_none_of_its_events_is_valid_nothing_moves(bench: Bench) -> None:
     number = undecodable(bench)
     with pytest.raises(Refused, match=r"No event of it is valid: title must not be blank.* --file"):
-        resubmit_message(bench.ctx, UNDECODABLE, number, (), [a_rejection()])
+        bench.resubmit_message(UNDECODABLE, number, (), [a_rejection()])
     with pytest.raises(Refused, match=r"It holds no event\. The undecodable message \d+ stays"):
-        resubmit_message(bench.ctx, UNDECODABLE, number, (), ())
+        bench.resubmit_message(UNDECODABLE, number, (), ())
     assert bench.ledger().received == 0
     assert still_undecodable(bench) == 1
 
@@ -73,9 +75,7 @@ def test_events_that_came_in_otherwise_meanwhile_are_not_doubled(bench: Bench) -
     bench.integration()
     event = an_event()
     bench.ingest(event)
-    (routed,) = resubmit_message(
-        bench.ctx, UNDECODABLE, undecodable(bench), [event, an_event()], ()
-    )
+    (routed,) = bench.resubmit_message(UNDECODABLE, undecodable(bench), [event, an_event()], ())
     assert (routed.duplicates, routed.matched) == (1, 1)
     ledger = bench.ledger()
     assert (ledger.received, ledger.findings) == (2, [])
@@ -87,37 +87,39 @@ def test_who_dies_before_it_is_marked_can_do_it_again(bench: Bench) -> None:
     event = an_event()
 
     # The database goes away once the events are stored.
-    store = Stumbling(bench.store, "mark_undecodable_resubmitted", Unavailable("away"))
+    stumbling = copy(bench)
+    away = Stumbling(bench.store, "mark_undecodable_resubmitted", Unavailable("away"))
+    stumbling.ctx = replace(bench.ctx, store=away)
     with pytest.raises(Unavailable):
-        resubmit_message(replace(bench.ctx, store=store), UNDECODABLE, number, [event], ())
+        stumbling.resubmit_message(UNDECODABLE, number, [event])
     assert still_undecodable(bench) == 1
-    (routed,) = resubmit_message(bench.ctx, UNDECODABLE, number, [event], ())
+    (routed,) = bench.resubmit_message(UNDECODABLE, number, [event], ())
     assert routed.duplicates == 1
     assert (bench.ledger().received, bench.ledger().findings) == (1, [])
 
 
 def test_of_one_that_is_cut_only_a_file_will_do(bench: Bench) -> None:
     whole, cut = undecodable(bench, b"x" * 64_000), undecodable(bench, b"x" * 64_000, 64_001)
-    assert message_body(bench.ctx, UNDECODABLE, whole) == b"x" * 64_000
+    assert message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, whole) == b"x" * 64_000
     with pytest.raises(
         Refused, match="only the first 64 kB of 64001 bytes were kept; give the whole"
     ):
-        message_body(bench.ctx, UNDECODABLE, cut)
-    assert resubmit_message(bench.ctx, UNDECODABLE, cut, [an_event()], ())
+        message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, cut)
+    assert bench.resubmit_message(UNDECODABLE, cut, [an_event()], ())
 
 
 def test_of_one_of_the_full_length_from_before_sizes_were_noted_nobody_knows(bench: Bench) -> None:
     short, long = undecodable(bench, b"x" * 63_999), undecodable(bench, b"x" * 64_000)
     bench.sql("UPDATE undecodable SET size = NULL")
-    assert len(message_body(bench.ctx, UNDECODABLE, short)) == 63_999
+    assert len(message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, short)) == 63_999
     with pytest.raises(Refused, match="give the whole message with --file"):
-        message_body(bench.ctx, UNDECODABLE, long)
+        message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, long)
 
 
 def test_what_is_not_there_cannot_be_resubmitted(bench: Bench) -> None:
     for ask in (
-        lambda: message_body(bench.ctx, UNDECODABLE, 4711),
-        lambda: resubmit_message(bench.ctx, UNDECODABLE, 4711, [an_event()], ()),
+        lambda: message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, 4711),
+        lambda: bench.resubmit_message(UNDECODABLE, 4711, [an_event()], ()),
     ):
         with pytest.raises(NotFound, match="There is no undecodable message 4711"):
             ask()

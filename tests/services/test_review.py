@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import (
     DOWN,
-    GRACE,
     REFUSED,
     TAKEN,
     Stumbling,
@@ -27,11 +26,12 @@ from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.domain.health import Decision, Policy, evaluate
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.measure import measure
 from wallarm_notify.services.prune import prune
-from wallarm_notify.services.review import Review, Reviewed
+from wallarm_notify.services.review import Reviewed, disable_candidate, give_warnings, review
 from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.store import health
 
@@ -190,9 +190,9 @@ def test_the_decision_is_kept_with_its_evidence(bench: Bench) -> None:
     assert [slot["failed"] for slot in evidence["over_time"]][-5:] != [0] * 5
     assert sum(slot["failed"] for slot in evidence["over_time"]) == 19
     # What comes later changes nothing of it.
-    bench.management.enable(integration)
+    bench.enable_integration(integration)
     bench.attempted(integration, *spread(3, TAKEN))
-    bench.management.disable(integration, user="Ann", reason="a test")
+    bench.disable_integration(integration, user="Ann", reason="a test")
     by_hand = explain(bench.store, integration, POLICY)
     assert not by_hand.automatic
     assert (by_hand.evidence["attempts"], by_hand.evidence["failed"]) == (3, 0)
@@ -220,18 +220,14 @@ def test_few_candidates_and_many_are_added_up_alike(
 # Against each other, and against administrators.
 
 
-def a_review(bench: Bench) -> Review:
-    return Review(bench.store, bench.publisher, policy=POLICY, grace=GRACE, interval=MINUTE)
-
-
 def surveyed(bench: Bench) -> ReviewCandidate:
     (candidate,) = bench.store.transact(lambda tx: tx.survey(POLICY))
     return candidate
 
 
 def test_a_review_too_soon_after_another_ends_at_once(bench: Bench) -> None:
-    assert a_review(bench).run().ran
-    second = a_review(bench).run()
+    assert review(bench.ctx).ran
+    second = review(bench.ctx)
     assert (second.ran, second.words) == (False, "another run was there first")
 
 
@@ -241,7 +237,7 @@ def test_reviews_at_once_that_saw_the_same_switch_off_once(bench: Bench) -> None
 
     def evaluate_at_once(_: int) -> bool:
         start.wait()
-        return a_review(bench)._disable(candidate) is not None
+        return disable_candidate(bench.ctx, candidate) is not None
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(evaluate_at_once, range(4))) == [False, False, False, True]
@@ -255,11 +251,15 @@ def test_reviews_at_once_that_saw_the_same_switch_off_once(bench: Bench) -> None
     "meanwhile",
     [
         pytest.param(
-            lambda b, i: (b.management.disable(i, user="Ann", reason=""), b.management.enable(i)),
+            lambda b, i: (b.disable_integration(i, user="Ann", reason=""), b.enable_integration(i)),
             id="enabled anew",
         ),
-        pytest.param(lambda b, i: b.management.update(i, Change(key=a_key())), id="a new key"),
-        pytest.param(lambda b, i: b.management.update(i, Change(region="eu")), id="a new region"),
+        pytest.param(
+            lambda b, i: b.update_integration(i, IntegrationChange(key=a_key())), id="a new key"
+        ),
+        pytest.param(
+            lambda b, i: b.update_integration(i, IntegrationChange(region="eu")), id="a new region"
+        ),
         pytest.param(lambda b, i: b.attempted(i, (timedelta(), TAKEN)), id="a success"),
     ],
 )
@@ -269,7 +269,7 @@ def test_what_changed_since_the_survey_stays_enabled(
     integration = failing(bench)
     candidate = surveyed(bench)
     meanwhile(bench, integration)
-    assert a_review(bench)._disable(candidate) is None
+    assert disable_candidate(bench.ctx, candidate) is None
     assert enabled(bench, integration) == [True]
     assert bench.reviewed().disabled == ()
 
@@ -280,8 +280,8 @@ def test_what_somebody_switched_off_first_is_not_switched_off_again(
 ) -> None:
     integration = failing(bench)
     candidate = surveyed(bench)
-    getattr(bench.management, by_hand)(integration, user="Ann", reason="a test")
-    assert a_review(bench)._disable(candidate) is None
+    getattr(bench, f"{by_hand}_integration")(integration)
+    assert disable_candidate(bench.ctx, candidate) is None
     assert bench.value("SELECT count(*) FROM switch_offs") == 0
 
 
@@ -291,7 +291,7 @@ def disabled_meanwhile(
     """Whether a review disables what it found when it has to wait for ``first`` to commit."""
     candidate = surveyed(bench)
     done = overlapping(
-        bench, first, lambda: a_review(bench)._disable(candidate), meanwhile=meanwhile
+        bench, first, lambda: disable_candidate(bench.ctx, candidate), meanwhile=meanwhile
     )
     return done is not None
 
@@ -300,7 +300,9 @@ def test_what_recovers_while_the_review_waits_for_its_row_stays_enabled(bench: B
     integration = failing(bench)
     assert not disabled_meanwhile(
         bench,
-        lambda first: first.store.transact(lambda tx: tx.lock_integration(integration)),
+        lambda first: first.store.transact(
+            lambda tx: tx.lock_integration(EVERY_CLIENT, integration)
+        ),
         lambda: bench.attempted(integration, (MINUTE, TAKEN)),
     )
     assert enabled(bench, integration) == [True]
@@ -313,14 +315,16 @@ def test_what_does_not_recover_while_the_review_waits_for_its_row_is_disabled(be
     integration = failing(bench)
     assert disabled_meanwhile(
         bench,
-        lambda first: first.store.transact(lambda tx: tx.lock_integration(integration)),
+        lambda first: first.store.transact(
+            lambda tx: tx.lock_integration(EVERY_CLIENT, integration)
+        ),
         lambda: bench.attempted(integration, (MINUTE, REFUSED)),
     )
     assert enabled(bench, integration) == [False]
 
 
 def enabled_anew(tx: Any, integration: int) -> None:
-    tx.lock_integration(integration)
+    tx.lock_integration(EVERY_CLIENT, integration)
     tx.switch_off(integration, by="Ann", reason="a test")
     tx.switch_on(integration)
 
@@ -332,16 +336,20 @@ def enabled_anew(tx: Any, integration: int) -> None:
             lambda b, i: b.store.transact(lambda tx: enabled_anew(tx, i)), True, id="enabled anew"
         ),
         pytest.param(
-            lambda b, i: b.management.update(i, Change(key=a_key())), True, id="a new key"
+            lambda b, i: b.update_integration(i, IntegrationChange(key=a_key())),
+            True,
+            id="a new key",
         ),
         pytest.param(
-            lambda b, i: b.management.update(i, Change(region="eu")), True, id="a new region"
+            lambda b, i: b.update_integration(i, IntegrationChange(region="eu")),
+            True,
+            id="a new region",
         ),
         pytest.param(
-            lambda b, i: b.management.disable(i, user="Ann", reason=""), False, id="disabled"
+            lambda b, i: b.disable_integration(i, user="Ann", reason=""), False, id="disabled"
         ),
         pytest.param(
-            lambda b, i: b.management.delete(i, user="Ann", reason=""), False, id="deleted"
+            lambda b, i: b.delete_integration(i, user="Ann", reason=""), False, id="deleted"
         ),
     ],
 )
@@ -478,17 +486,17 @@ def crossing(bench: Bench) -> tuple[int, list[tuple[ReviewCandidate, Decision]]]
 def test_reviews_that_saw_the_same_crossing_warn_of_it_once(bench: Bench) -> None:
     _, seen = crossing(bench)
     second = overlapping(
-        bench, lambda first: a_review(first)._warn(seen), lambda: a_review(bench)._warn(seen)
+        bench, lambda first: give_warnings(first.ctx, seen), lambda: give_warnings(bench.ctx, seen)
     )
     assert second == 0
-    assert a_review(bench)._warn(seen) == 0
+    assert give_warnings(bench.ctx, seen) == 0
     assert measure(bench.store).warnings == {30: 1, 45: 1, 55: 0}
 
 
 def test_a_clean_window_that_came_after_the_survey_is_not_warned_of(bench: Bench) -> None:
     integration, seen = crossing(bench)
-    bench.management.update(integration, Change(key=a_key()))
-    assert a_review(bench)._warn(seen) == 0
+    bench.update_integration(integration, IntegrationChange(key=a_key()))
+    assert give_warnings(bench.ctx, seen) == 0
     assert bench.value("SELECT warned FROM integrations") == 0
 
 
@@ -505,7 +513,7 @@ def test_a_warning_stands_no_more_when_its_window_is_empty_or_clean(bench: Bench
         bench.attempted(integration, *history, client_id=client)
     assert bench.reviewed().warned == 4
     bench.sql("DELETE FROM health_minutes WHERE integration_id = :i", i=old)
-    bench.management.update(renewed, Change(key=a_key()))
+    bench.update_integration(renewed, IntegrationChange(key=a_key()))
     bench.reviewed()
     assert {row["warned"] for row in bench.sql("SELECT warned FROM integrations")} == {0}
 
@@ -670,7 +678,7 @@ def test_who_changes_the_region_takes_no_attempts_along(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     down = outage(bench, 11, region="eu")
-    bench.management.update(down[0], Change(region="us"))
+    bench.update_integration(down[0], IntegrationChange(region="us"))
     reviewed = bench.reviewed()
     assert (reviewed.disabled, reviewed.down) == ((), ("eu",))
     (said,) = lines(caplog, "pagerduty.outage")
@@ -759,7 +767,7 @@ def test_events_while_it_is_off_are_skipped_and_a_clean_window_follows(bench: Be
     integration = failing(bench)
     bench.reviewed()
     assert bench.ingest(an_event(), an_event()).skipped == 2
-    after, unsent = bench.management.enable(integration)
+    after, unsent = bench.enable_integration(integration)
     assert after.enabled
     assert unsent.counts == {"skipped": 2, "cancelled": 17}
     assert bench.reviewed().disabled == ()

@@ -23,7 +23,7 @@ from wallarm_notify.domain.health import (
     evaluate,
     minute_of,
 )
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.outage import (
     OUTAGE_WINDOW,
     Hour,
@@ -189,7 +189,7 @@ def test_who_got_through_within_one_schedule_healed_soon(
 
 def test_a_clean_window_is_judged_by_itself(bench: Bench) -> None:
     integration = failing(bench, until=3 * HOUR)
-    bench.management.update(integration, Change(key=a_key()))
+    bench.update_integration(integration, IntegrationChange(key=a_key()))
     bench.attempted(integration, *[(MINUTE * (60 - n), REFUSED) for n in range(16)])
     assert len(run(bench).decisions) == 1
     bench.attempted(integration, (MINUTE, REFUSED))

@@ -13,9 +13,10 @@ from build import a_rejection, an_event, an_event_object
 
 from wallarm_notify.domain.canonical import body_hash, canonical
 from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.schemas.read import read_event
 from wallarm_notify.services.ingest import ingest
-from wallarm_notify.services.resubmit import rejected_body, resubmit_event
+from wallarm_notify.services.resubmit import rejected_body
 
 if TYPE_CHECKING:
     from build import Bench
@@ -179,10 +180,10 @@ def test_what_was_rejected_before_can_be_resubmitted_as_it_is(bench: Bench) -> N
     bench.integration()
     rejection, event = refused_before(path=NUL)
     bench.ingest(rejections=[rejection])
-    again = read_event(json.loads(rejected_body(bench.ctx, 1)))
+    again = read_event(json.loads(rejected_body(bench.ctx, EVERY_CLIENT, 1)))
     assert isinstance(again, Event)
     assert again.body_hash == event.body_hash
-    assert resubmit_event(bench.ctx, 1, again).matched == 1
+    assert bench.resubmit_event(1, again).matched == 1
     # It is redelivered after all, in yet another spelling.
     assert bench.ingest(event, respelled(event)).duplicates == 2
     assert bench.ingest(rejections=[rejection]).rejected == 0

@@ -8,7 +8,7 @@ import pytest
 from build import Bench, a_key, an_answer, an_attempt, an_integration_draft, eventually
 from meanwhile import beside
 
-from wallarm_notify.domain.integration import Change
+from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.overdue import AT_ONCE, FEW, Share
 from wallarm_notify.services.sweep import LONG_QUEUE, Swept, recheck
@@ -269,18 +269,20 @@ def test_what_waits_behind_a_bulkhead_is_looked_at_as_one_and_when_it_recovers_b
     assert any("overdue for 5 minutes" in finding for finding in bench.ledger().findings)
 
 
-@pytest.mark.parametrize("change", [Change(key=a_key("new")), Change(region="eu"), None])
+@pytest.mark.parametrize(
+    "change", [IntegrationChange(key=a_key("new")), IntegrationChange(region="eu"), None]
+)
 def test_who_ends_a_bulkhead_leaves_sweep_its_time_to_look_at_what_waited_there(
-    bench: Bench, change: Change | None
+    bench: Bench, change: IntegrationChange | None
 ) -> None:
     slow = behind_a_bulkhead(bench, 20)
     sweep(bench)
     assert bench.ledger().findings == []
     if change is not None:
-        bench.management.update(slow, change)
+        bench.update_integration(slow, change)
     else:
         bench.sql("UPDATE integrations SET enabled = false")
-        bench.management.enable(slow)
+        bench.enable_integration(slow)
     assert bench.value("SELECT slow_since FROM integrations") is None
     assert bench.ledger().findings == []
 
@@ -326,7 +328,7 @@ def test_sweep_cancels_what_a_switching_off_left_behind(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(2)
     # Routing read "enabled" before the disabling and committed after.
-    bench.management.disable(integration, user="Ann", reason="")
+    bench.disable_integration(integration, user="Ann", reason="")
     bench.sql(
         "UPDATE notifications SET state = 'pending', finished_at = NULL, recheck_at = now() + '15 s'"
     )
@@ -341,7 +343,7 @@ def test_sweep_leaves_to_its_worker_what_is_under_way_of_a_disabled_integration(
     integration = bench.integration()
     ids = bench.made()
     bench.claim(ids)
-    assert bench.management.disable(integration, user="Ann", reason="").cancelled == 0
+    assert bench.disable_integration(integration, user="Ann", reason="").cancelled == 0
     assert sweep(bench).cancelled == 0
     bench.end_leases()
     assert sweep(bench).cancelled == 1
@@ -371,7 +373,7 @@ def test_two_rounds_at_once_publish_for_each_notification_once(bench: Bench) -> 
 def test_sweep_passes_over_what_others_have_locked_and_waits_for_nobody(bench: Bench) -> None:
     off = bench.integration()
     left_behind = bench.made(2)
-    bench.management.disable(off, user="Ann", reason="")
+    bench.disable_integration(off, user="Ann", reason="")
     bench.sql(
         "UPDATE notifications SET state = 'pending', finished_at = NULL, recheck_at = now() + '15 s'"
     )
@@ -416,7 +418,7 @@ def test_sweep_forgets_the_grants_of_keys_that_nobody_has_any_more_once_their_wi
     rotated = bench.integration()
     bench.integration()
     bench.sent(bench.made())
-    bench.management.update(rotated, Change(key=a_key("new")))
+    bench.update_integration(rotated, IntegrationChange(key=a_key("new")))
     sweep(bench)
     assert bench.value("SELECT count(*) FROM rate_limits") == 3
     bench.sql("UPDATE rate_limits SET touched_at = now() - interval '3 minutes'")
@@ -428,7 +430,7 @@ def test_sweep_forgets_the_grants_of_keys_that_nobody_has_any_more_once_their_wi
 def test_grants_that_somebody_is_taking_are_not_forgotten_nor_waited_for(bench: Bench) -> None:
     integration = bench.integration()
     (old,) = (bytes(row["key_fingerprint"]) for row in bench.sql("SELECT * FROM rate_limits"))
-    bench.management.update(integration, Change(key=a_key("new")))
+    bench.update_integration(integration, IntegrationChange(key=a_key("new")))
     bench.sql("UPDATE rate_limits SET touched_at = now() - interval '3 minutes'")
     beside(bench, lambda tx: tx.save_grants(tx.grants([old])), lambda: sweep(bench))
     assert bench.value("SELECT count(*) FROM rate_limits") == 2
@@ -442,10 +444,10 @@ def test_grants_of_a_key_that_is_just_given_to_an_integration_are_not_forgotten(
 ) -> None:
     key = a_key()
     integration = bench.integration(key)
-    bench.management.update(integration, Change(key=a_key("new")))
+    bench.update_integration(integration, IntegrationChange(key=a_key("new")))
     bench.sql("UPDATE rate_limits SET touched_at = now() - interval '3 minutes'")
     draft = an_integration_draft(name="Another")
-    beside(bench, lambda tx: tx.insert_integration(draft, key), lambda: sweep(bench))
+    beside(bench, lambda tx: tx.insert_integration(draft, key, by="Ann"), lambda: sweep(bench))
     assert (
         bench.value("SELECT count(*) FROM integrations JOIN rate_limits USING (key_fingerprint)")
         == 2

@@ -7,6 +7,7 @@ from build import Bench, a_key, an_event
 from cryptography.fernet import Fernet
 
 from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.store import Store
 from wallarm_notify.store.encryption import REMEMBERED, KeyCipher, generate
 
@@ -77,7 +78,7 @@ def test_an_installations_secrets_are_rotated_and_fingerprints_stay(bench: Bench
     assert bench.claim(ids).sendings == ()
     later = Bench(bench.url, fernet=NEW)
     assert len(later.claim(ids).sendings) == 2
-    assert later.store.transact(lambda tx: tx.same_key(KEY, None)) == integrations[:1]
+    assert later.store.transact(lambda tx: tx.same_key(EVERY_CLIENT, KEY, 0)) == integrations[:1]
     later.close()
 
 

@@ -20,7 +20,6 @@ class Action(StrEnum):
     REPLAYED = "replayed"
     RESUBMITTED = "resubmitted"
     ROTATED = "rotated"
-    TESTED = "tested"
 
 
 class ObjectType(StrEnum):
@@ -61,6 +60,13 @@ class Change:
         return self.object_type in RULES and self.action in _OF_RULES
 
 
+def action_of(enabled: bool | None) -> Action:
+    """Return what a change did to a thing that has a switch; None: it did not touch that."""
+    if enabled is None:
+        return Action.UPDATED
+    return Action.ENABLED if enabled else Action.DISABLED
+
+
 _OF_RULES = frozenset(
     {Action.CREATED, Action.UPDATED, Action.ENABLED, Action.DISABLED, Action.DELETED}
 )
@@ -77,7 +83,7 @@ class Activity:
 
 
 def difference(
-    before: Mapping[str, Any], after: Mapping[str, Any]
+    before: Mapping[str, object], after: Mapping[str, object]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the fields that differ between two objects, as they were and as they are."""
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from wallarm_notify.domain.text import check_text
+
 
 class Role(StrEnum):
     """What somebody may do; ``system`` is this program itself."""
@@ -40,5 +42,9 @@ REVIEW: Final = Actor("failure ratio", Role.SYSTEM, Source.BEAT)
 
 
 def operator(name: str) -> Actor:
-    """Return the operator ``name`` at the command line, which is the operator's way in (spec 0)."""
+    """Return the operator ``name`` at the command line, which is the operator's way in (spec 0).
+
+    Raises Refused for a name that is too long, or not printable.
+    """
+    check_text("user", name)
     return Actor(name, Role.OPERATOR, Source.COMMAND_LINE)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -154,18 +154,38 @@ class Draft:
     region: str
     subscriptions: tuple[str, ...]
     enabled: bool
-    user: str
     name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What an update sets; None leaves it as it is."""
+class IntegrationChange:
+    """What is set of an integration; None leaves it as it is.
+
+    ``reason`` is why it is disabled, which its subscribers are told; nothing else needs one.
+    """
 
     name: str | None = None
     region: str | None = None
     subscriptions: tuple[str, ...] | None = None
     key: IntegrationKey | None = None
+    enabled: bool | None = None
+    reason: str = ""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all is left as it is."""
+        return self.enabled is None and not self.sets
+
+    @property
+    def sets(self) -> bool:
+        """Whether it sets more than the switch."""
+        values = (self.name, self.region, self.subscriptions, self.key)
+        return any(value is not None for value in values)
+
+    @property
+    def is_another_way(self) -> bool:
+        """Whether requests go out by another key or to another region: a clean failure window."""
+        return self.key is not None or self.region is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +201,22 @@ class Stored:
     disablings: int
     generation: int
     key_token: bytes
+    key_fingerprint: bytes
+
+
+def news_of(
+    stored: Stored, change: IntegrationChange, fingerprint: bytes | None
+) -> IntegrationChange:
+    """Return what of ``change`` is another than what is stored; ``fingerprint`` is that of its key."""
+    wanted = change.subscriptions
+    return replace(
+        change,
+        name=None if change.name == stored.name else change.name,
+        region=None if change.region == stored.region else change.region,
+        subscriptions=None if wanted is None or stored.subscriptions == set(wanted) else wanted,
+        key=None if fingerprint == stored.key_fingerprint else change.key,
+        enabled=None if change.enabled == stored.enabled else change.enabled,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +242,17 @@ class Unsent:
 
     since: datetime
     counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a change of an integration came to.
+
+    ``news`` is what of it was another than before: nothing else was done. ``off`` is what disabling came
+    to, ``unsent`` what had not been delivered before enabling; None where it was not switched so.
+    """
+
+    integration: Integration
+    news: IntegrationChange
+    off: SwitchedOff | None = None
+    unsent: Unsent | None = None

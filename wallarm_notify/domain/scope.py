@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from wallarm_notify.domain.errors import NotFound
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -22,6 +24,11 @@ class Scope:
     def includes(self, client_id: int) -> bool:
         """Return whether the things of this client are within."""
         return self.client_ids is None or client_id in self.client_ids
+
+    def check(self, client_id: int) -> None:
+        """Raise NotFound where the things of this client are not within: for somebody else it is not there."""
+        if not self.includes(client_id):
+            raise NotFound(f"There is no client {client_id}.")
 
 
 EVERY_CLIENT: Final = Scope(None)

@@ -157,3 +157,13 @@ class Wanted:
     since: datetime | None = None
     ended_since: datetime | None = None
     event_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayTarget:
+    """An integration that something is replayed to."""
+
+    id: int
+    client_id: int
+    enabled: bool
+    disablings: int

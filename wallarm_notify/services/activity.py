@@ -1,12 +1,16 @@
-"""The activity log: what a use case writes of the change it makes, in the same transaction (spec 9)."""
+"""The activity log: a use case writes of the change it makes, in the same transaction; people read it (spec 9)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wallarm_notify.domain.page import Page, page_of
+
 if TYPE_CHECKING:
-    from wallarm_notify.domain.activity import Change
+    from wallarm_notify.domain.activity import Activity, Change
     from wallarm_notify.domain.actor import Actor
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.services.context import Context
     from wallarm_notify.store import Transaction
 
 
@@ -19,3 +23,16 @@ def log_changes(tx: Transaction, actor: Actor, *changes: Change) -> None:
     tx.log_activity(actor, changes)
     for client_id in sorted({c.client_id for c in changes if c.is_of_rules and c.client_id}):
         tx.raise_rules_version(client_id)
+
+
+def list_activity(
+    ctx: Context, scope: Scope, *, client_id: int | None, cursor: int | None, limit: int
+) -> Page[Activity]:
+    """Return a page of the activity log, the newest first; what is nobody's is within all clients alone.
+
+    Raises Unavailable.
+    """
+    rows = ctx.store.transact(
+        lambda tx: tx.activity(scope, client_id=client_id, before=cursor, limit=limit + 1)
+    )
+    return page_of(rows, limit, lambda line: line.id)

@@ -1,168 +1,230 @@
-"""Integrations, as administrators manage them: create, update, enable, disable, delete (spec 1)."""
+"""Integrations, as administrators manage them: create, change, enable, disable, delete (spec 1).
+
+Each change is one small transaction (engine 12).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+from wallarm_notify.domain.activity import Action, Change, ObjectType, action_of, difference
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.integration import (
-    Change,
-    Draft,
-    Integration,
-    IntegrationKey,
-    Stored,
-    SwitchedOff,
+    Applied,
+    IntegrationChange,
     Unsent,
     default_name,
+    news_of,
 )
 from wallarm_notify.domain.text import check_name, check_text
+from wallarm_notify.schemas.documents.integrations import integration_settings
+from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.announce import announce
-from wallarm_notify.services.manage_triggers import updated_event
-from wallarm_notify.services.switch_off import SwitchingOff
+from wallarm_notify.services.manage_triggers import event_of_loss, loss_of
+from wallarm_notify.services.switch_off import announce_switch_off, finish_switch_off
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.actor import Actor
+    from wallarm_notify.domain.integration import (
+        Draft,
+        Integration,
+        IntegrationKey,
+        Stored,
+        SwitchedOff,
+    )
     from wallarm_notify.domain.notification import Notification
+    from wallarm_notify.domain.scope import Scope
     from wallarm_notify.domain.triggers.trigger import Trigger
-    from wallarm_notify.services.ports import Publisher
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
-DUE_SLICE = 500
+DUE_SLICE: Final = 500
 
 
-class Management:
-    """Administrators' changes of integrations; each is one small transaction (engine 12)."""
+def create_integration(
+    ctx: Context, actor: Actor, scope: Scope, draft: Draft, key: IntegrationKey
+) -> Integration:
+    """Store a new integration; its ``warnings`` tell what may surprise.
 
-    def __init__(
-        self,
-        store: Store,
-        publisher: Publisher,
-        *,
-        grace: timedelta,
-    ) -> None:
-        self._store = store
-        self._grace = grace
-        self._off = SwitchingOff(store, publisher, grace=grace)
+    Raises NotFound, Refused, Unavailable.
+    """
+    scope.check(draft.client_id)
+    if draft.name is not None:
+        check_name(draft.name)
 
-    def create(self, draft: Draft, key: IntegrationKey) -> Integration:
-        """Stores a new integration; its ``warnings`` tell what may surprise. Raises Refused, Unavailable."""
-        check_text("user", draft.user)
-        if draft.name is not None:
-            check_name(draft.name)
+    def work(tx: Transaction) -> Integration:
+        named = replace(draft, name=draft.name or default_name(actor.name, tx.now))
+        made = _shown(tx, tx.insert_integration(named, key, by=actor.name))
+        twins = tx.same_key(scope, key, made.id)
+        log_changes(tx, actor, _change_of(Action.CREATED, made, after=integration_settings(made)))
+        return _warned(made, twins)
 
-        def work(tx: Transaction) -> Integration:
-            named = replace(draft, name=draft.name or default_name(draft.user, tx.now))
-            made = _shown(tx, tx.insert_integration(named, key))
-            return replace(made, warnings=_warnings(made, tx.same_key(key, made.id)))
+    return ctx.store.transact(work)
 
-        return self._store.transact(work)
 
-    def update(self, integration_id: int, change: Change) -> Integration:
-        """Changes an integration; what waits uses the new key or region. Raises Refused, Unavailable."""
-        if change.name is not None:
-            check_name(change.name)
+def apply_integration(
+    ctx: Context, actor: Actor, scope: Scope, integration_id: int, change: IntegrationChange
+) -> Applied:
+    """Change all that ``change`` names at once; where nothing of it is another than before do nothing.
 
-        def work(tx: Transaction) -> Integration:
-            _locked(tx, integration_id)
-            tx.update_integration(
-                integration_id,
-                name=change.name,
-                region=change.region,
-                subscriptions=change.subscriptions,
-                key=change.key,
-            )
-            now = _shown(tx, integration_id)
-            twins = [] if change.key is None else tx.same_key(change.key, integration_id)
-            return replace(now, warnings=_warnings(now, twins))
+    What waits uses the new key or region. Enabled, it begins a clean failure window. Disabled, the client's
+    subscribers are told, itself last. Raises NotFound, Refused, Unavailable.
+    """
+    if change.name is not None:
+        check_name(change.name)
+    check_text("reason", change.reason)
 
-        updated = self._store.transact(work)
-        if change.key is not None or change.region is not None:
-            while self._store.transact(lambda tx: tx.due_now(integration_id, DUE_SLICE)):
-                pass
-        return updated
+    def work(tx: Transaction) -> _Done:
+        stored = _locked(tx, scope, integration_id)
+        done = _apply(ctx, tx, actor, stored, change)
+        twins = [] if change.key is None else tx.same_key(scope, change.key, stored.id)
+        shown = _warned(done.applied.integration, twins)
+        return replace(done, applied=replace(done.applied, integration=shown))
 
-    def enable(self, integration_id: int) -> tuple[Integration, Unsent]:
-        """Enables, with a clean failure window; tells what was not delivered meanwhile.
+    done = ctx.store.transact(work)
+    if done.applied.news.is_another_way:
+        while ctx.store.transact(lambda tx: tx.due_now(integration_id, DUE_SLICE)):
+            pass
+    if done.applied.news.enabled is False:
+        off = finish_switch_off(ctx, integration_id, done.told, done.now)
+        return replace(done.applied, off=off)
+    return done.applied
 
-        Raises Refused, Unavailable.
-        """
 
-        def work(tx: Transaction) -> tuple[Integration, Unsent]:
-            if _locked(tx, integration_id).enabled:
-                raise Refused(f"Integration {integration_id} is enabled already.")
-            since = tx.broke_at(integration_id)
-            tx.switch_on(integration_id)
-            unsent = Unsent(since, tx.ended_undelivered(integration_id, since))
-            return _shown(tx, integration_id), unsent
+def enable_integration(
+    ctx: Context, actor: Actor, scope: Scope, integration_id: int
+) -> tuple[Integration, Unsent]:
+    """Enable, with a clean failure window; return what was not delivered meanwhile too.
 
-        return self._store.transact(work)
+    Raises NotFound, Unavailable, and Refused where it is enabled already.
+    """
+    change = IntegrationChange(enabled=True)
+    applied = apply_integration(ctx, actor, scope, integration_id, change)
+    if applied.unsent is None:
+        raise Refused(f"Integration {integration_id} is enabled already.")
+    return applied.integration, applied.unsent
 
-    def disable(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
-        """Switches off; tells the client's subscribers, this one last. Raises Refused, Unavailable."""
-        check_text("user", user)
-        check_text("reason", reason)
 
-        def work(tx: Transaction) -> tuple[Stored, list[Notification], datetime]:
-            stored = _locked(tx, integration_id)
-            if not stored.enabled:
-                raise Refused(f"Integration {integration_id} is disabled already.")
-            tx.switch_off(integration_id, by=user, reason=reason)
-            told = self._off.tell(
-                tx, stored, "integration.disabled", reason=reason, actor={"name": user}
-            )
-            return stored, told, tx.now
+def disable_integration(
+    ctx: Context, actor: Actor, scope: Scope, integration_id: int, *, reason: str
+) -> tuple[Integration, SwitchedOff]:
+    """Switch off; tell the client's subscribers, this one last.
 
-        return self._off.finish(*self._store.transact(work))
+    Raises NotFound, Unavailable, and Refused where it is disabled already.
+    """
+    change = IntegrationChange(enabled=False, reason=reason)
+    applied = apply_integration(ctx, actor, scope, integration_id, change)
+    if applied.off is None:
+        raise Refused(f"Integration {integration_id} is disabled already.")
+    return applied.integration, applied.off
 
-    def delete(self, integration_id: int, *, user: str, reason: str) -> SwitchedOff:
-        """Deletes with all configuration; cannot be undone. Raises Refused, Unavailable."""
-        check_text("user", user)
-        check_text("reason", reason)
 
-        def work(tx: Transaction) -> _Deleted:
-            stored = _locked(tx, integration_id)
-            if stored.enabled:
-                tx.switch_off(integration_id, by=user, reason=reason)
-            losing = tx.take_off_triggers(stored.client_id, integration_id)
-            told = self._off.tell(
-                tx, stored, "integration.deleted", reason=reason, actor={"name": user}
-            )
-            lost = [self._lost(t, integration_id, user, tx.now) for t in losing]
-            further = announce(tx, lost, self._grace, but=integration_id) if lost else []
-            needs_key = any(n.integration_id == stored.id for n in told) or tx.has_open_closing(
-                stored.id
-            )
-            tx.erase_integration(integration_id, keep_key=needs_key)
-            return _Deleted(stored, told, further, losing, tx.now)
+def delete_integration(
+    ctx: Context, actor: Actor, scope: Scope, integration_id: int, *, reason: str
+) -> SwitchedOff:
+    """Delete with all configuration; cannot be undone. Raises NotFound, Refused, Unavailable."""
+    check_text("reason", reason)
 
-        d = self._store.transact(work)
-        done = self._off.finish(d.stored, d.told, d.now, d.further)
-        return replace(done, triggers={t.id: bool(t.integration_ids) for t in d.losing})
+    def work(tx: Transaction) -> _Deleted:
+        return _delete(ctx, tx, actor, _locked(tx, scope, integration_id), reason)
 
-    def _lost(self, trigger: Trigger, integration_id: int, user: str, now: datetime) -> Event:
-        """The event that ``trigger`` has lost a deleted integration."""
-        kept = list(trigger.integration_ids)
-        changes = {"integration_ids": {"before": sorted([*kept, integration_id]), "after": kept}}
-        return updated_event(trigger, changes, user=user, at=now)
+    d = ctx.store.transact(work)
+    done = finish_switch_off(ctx, integration_id, d.told, d.now, d.further)
+    return replace(done, triggers={t.id: bool(t.integration_ids) for t in d.losing})
+
+
+# In a transaction.
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What the transaction of a change came to."""
+
+    applied: Applied
+    told: list[Notification]
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class _Deleted:
     """What the transaction of a deletion came to."""
 
-    stored: Stored
     told: list[Notification]
     further: list[Notification]
     losing: list[Trigger]
     now: datetime
 
 
-def _locked(tx: Transaction, integration_id: int) -> Stored:
-    stored = tx.lock_integration(integration_id)
+def _apply(
+    ctx: Context,
+    tx: Transaction,
+    actor: Actor,
+    stored: Stored,
+    change: IntegrationChange,
+) -> _Done:
+    fingerprint = None if change.key is None else tx.fingerprint(change.key)
+    news = news_of(stored, change, fingerprint)
+    before = _shown(tx, stored.id)
+    if news.is_nothing:
+        return _Done(Applied(before, news), [], tx.now)
+    unsent = _write(tx, actor, stored.id, news)
+    after = _shown(tx, stored.id)
+    log_changes(tx, actor, _change_by(news, before, after))
+    told = []
+    if news.enabled is False:
+        itself = replace(stored, name=after.name, subscriptions=frozenset(after.subscriptions))
+        told = announce_switch_off(
+            *(ctx, tx, itself, "integration.disabled"),
+            reason=news.reason,
+            actor={"name": actor.name},
+        )
+    return _Done(Applied(after, news, unsent=unsent), told, tx.now)
+
+
+def _write(
+    tx: Transaction, actor: Actor, integration_id: int, news: IntegrationChange
+) -> Unsent | None:
+    """Write what is another; return what was not delivered before it was enabled, if it is now."""
+    if news.sets:
+        tx.update_integration(integration_id, news)
+    if news.enabled is None:
+        return None
+    if not news.enabled:
+        tx.switch_off(integration_id, by=actor.name, reason=news.reason)
+        return None
+    since = tx.broke_at(integration_id)
+    tx.switch_on(integration_id)
+    return Unsent(since, tx.ended_undelivered(integration_id, since))
+
+
+def _delete(ctx: Context, tx: Transaction, actor: Actor, stored: Stored, reason: str) -> _Deleted:
+    before = _shown(tx, stored.id)
+    if stored.enabled:
+        tx.switch_off(stored.id, by=actor.name, reason=reason)
+    losing = tx.take_off_triggers(stored.client_id, stored.id)
+    tx.erase_integration(stored.id)
+    log_changes(
+        tx,
+        actor,
+        _change_of(Action.DELETED, before, before=integration_settings(before)),
+        *(loss_of(t, stored.id) for t in losing),
+    )
+    told = announce_switch_off(
+        *(ctx, tx, stored, "integration.deleted"), reason=reason, actor={"name": actor.name}
+    )
+    lost = [event_of_loss(t, stored.id, actor, tx.now) for t in losing]
+    further = announce(tx, lost, ctx.settings.grace, but=stored.id) if lost else []
+    if not any(n.integration_id == stored.id for n in told) and not tx.has_open_closing(stored.id):
+        tx.wipe_key(stored.id)
+    return _Deleted(told, further, losing, tx.now)
+
+
+def _locked(tx: Transaction, scope: Scope, integration_id: int) -> Stored:
+    stored = tx.lock_integration(scope, integration_id)
     if stored is None:
         raise NotFound(f"There is no integration {integration_id}.")
     return stored
@@ -175,7 +237,30 @@ def _shown(tx: Transaction, integration_id: int) -> Integration:
     return integration
 
 
-def _warnings(integration: Integration, twins: Sequence[int]) -> tuple[str, ...]:
+def _change_by(news: IntegrationChange, before: Integration, after: Integration) -> Change:
+    """Return the activity log's line of a change; a new key is in it even where its end is the old one's."""
+    was, is_now = difference(integration_settings(before), integration_settings(after))
+    if news.key is not None:
+        was["key"], is_now["key"] = before.key, after.key
+    return _change_of(action_of(news.enabled), after, before=was, after=is_now)
+
+
+def _change_of(
+    action: Action,
+    integration: Integration,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> Change:
+    return Change(
+        *(action, ObjectType.INTEGRATION, integration.client_id, integration.id),
+        before=before or {},
+        after=after or {},
+    )
+
+
+def _warned(integration: Integration, twins: Sequence[int]) -> Integration:
+    """Return it with the warnings of what may surprise; ``twins`` are others with its key."""
     warnings = []
     if twins:
         named = ", ".join(map(str, twins))
@@ -185,4 +270,4 @@ def _warnings(integration: Integration, twins: Sequence[int]) -> tuple[str, ...]
         )
     if not integration.subscriptions:
         warnings.append("it subscribes to nothing, so only triggers can use it; see --subscribe.")
-    return tuple(warnings)
+    return replace(integration, warnings=tuple(warnings))

@@ -1,225 +1,248 @@
-"""Managing triggers: create, update, enable, disable, duplicate, delete (spec 3)."""
+"""Triggers, as administrators manage them: create, change, enable, disable, duplicate, delete (spec 3).
+
+Each change is one small transaction, the event of it included.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from wallarm_notify.domain.activity import Action, Change, ObjectType, action_of, difference
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.text import LONGEST_NAME, check_name, check_text
 from wallarm_notify.domain.triggers.trigger import (
+    AppliedTrigger,
     Trigger,
     TriggerChange,
     TriggerDraft,
-    check_criteria,
+    changed_trigger,
     default_name,
 )
 from wallarm_notify.schemas.documents.triggers import trigger_settings
+from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.announce import announce, own_event
 from wallarm_notify.services.trigger_listings import there_is
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
+    from wallarm_notify.domain.actor import Actor
     from wallarm_notify.domain.event import Event
     from wallarm_notify.domain.notification import Notification
-    from wallarm_notify.services.ports import Publisher
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
-MOST_INTEGRATIONS = 100
+MOST_INTEGRATIONS: Final = 100
 
-MOST_TRIGGERS = 200
+MOST_TRIGGERS: Final = 200
 """Triggers of one client: each looks at each event of its kind, in one transaction."""
 
 
-class TriggerManagement:
-    """Administrators' changes of triggers; each is one small transaction, the event of it included."""
+def create_trigger(ctx: Context, actor: Actor, scope: Scope, draft: TriggerDraft) -> Trigger:
+    """Store a new trigger. Raises NotFound, Refused, Unavailable."""
+    scope.check(draft.client_id)
+    check_text("comment", draft.comment)
+    if draft.name is not None:
+        check_name(draft.name)
 
-    def __init__(
-        self,
-        store: Store,
-        publisher: Publisher,
-        *,
-        grace: timedelta,
-    ) -> None:
-        self._store = store
-        self._publisher = publisher
-        self._grace = grace
+    def work(tx: Transaction) -> _Done:
+        _check_integrations(tx, scope, draft.client_id, draft.integration_ids)
+        _check_number(tx, draft.client_id)
+        name = draft.name or default_name(actor.name, tx.now)[:LONGEST_NAME]
+        return _created(ctx, tx, actor, tx.insert_trigger(draft, name, by=actor.name))
 
-    def create(self, draft: TriggerDraft) -> Trigger:
-        """Stores a new trigger. Raises Refused, Unavailable."""
-        check_text("user", draft.user)
-        check_text("comment", draft.comment)
-        if draft.name is not None:
-            check_name(draft.name)
-
-        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
-            _check_integrations(tx, draft.client_id, draft.integration_ids)
-            _check_number(tx, draft.client_id)
-            name = draft.name or default_name(draft.user, tx.now)[:LONGEST_NAME]
-            made = tx.insert_trigger(draft, name)
-            return made, [self._event(made, "trigger.created", draft.user, tx.now)]
-
-        return self._do(work)
-
-    def update(self, trigger_id: int, change: TriggerChange, *, user: str) -> Trigger:
-        """Changes a trigger; other criteria start counting afresh. Raises Refused, Unavailable."""
-        check_text("user", user)
-        check_text("comment", change.comment or "")
-        if change.name is not None:
-            check_name(change.name)
-
-        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
-            standing = there_is(trigger_id, tx.trigger(trigger_id))
-            if change.integration_ids is not None:
-                # Before the trigger: whoever deletes an integration holds it before its triggers.
-                _check_integrations(tx, standing.client_id, change.integration_ids)
-            before = there_is(trigger_id, tx.lock_trigger(trigger_id))
-            return self._changed(tx, before, _with(before, change), user)
-
-        return self._do(work)
-
-    def enable(self, trigger_id: int, *, user: str) -> Trigger:
-        """Lets it fire; it counts afresh. Raises Refused, Unavailable."""
-        return self._switch(trigger_id, user, enabled=True)
-
-    def disable(self, trigger_id: int, *, user: str) -> Trigger:
-        """Lets it fire no more; what it fired already is sent. Raises Refused, Unavailable."""
-        return self._switch(trigger_id, user, enabled=False)
-
-    def duplicate(self, trigger_id: int, *, user: str, name: str | None = None) -> Trigger:
-        """Stores a copy that counts for itself. Raises Refused, Unavailable."""
-        check_text("user", user)
-        if name is not None:
-            check_name(name)
-
-        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
-            original = there_is(trigger_id, tx.trigger(trigger_id))
-            _check_number(tx, original.client_id)
-            draft = TriggerDraft(
-                client_id=original.client_id,
-                criteria=original.criteria,
-                integration_ids=tuple(sorted(tx.hold_integrations(original.integration_ids))),
-                user=user,
-                comment=original.comment,
-                enabled=original.enabled,
-            )
-            made = tx.insert_trigger(draft, name or f"Copy of {original.name}"[:LONGEST_NAME])
-            return made, [self._event(made, "trigger.created", user, tx.now)]
-
-        return self._do(work)
-
-    def delete(self, trigger_id: int, *, user: str) -> Trigger:
-        """Deletes it, for ever; what it fired already is sent. Raises Refused, Unavailable."""
-        check_text("user", user)
-
-        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
-            trigger = there_is(trigger_id, tx.lock_trigger(trigger_id))
-            tx.erase_trigger(trigger_id)
-            return trigger, [self._event(trigger, "trigger.deleted", user, tx.now)]
-
-        return self._do(work)
-
-    def _switch(self, trigger_id: int, user: str, *, enabled: bool) -> Trigger:
-        check_text("user", user)
-
-        def work(tx: Transaction) -> tuple[Trigger, Sequence[Event]]:
-            before = there_is(trigger_id, tx.lock_trigger(trigger_id))
-            if before.enabled is enabled:
-                word = "enabled" if enabled else "disabled"
-                raise Refused(f"Trigger {trigger_id} is {word} already.")
-            return self._changed(tx, before, replace(before, enabled=enabled), user)
-
-        return self._do(work)
-
-    def _changed(
-        self, tx: Transaction, before: Trigger, after: Trigger, user: str
-    ) -> tuple[Trigger, Sequence[Event]]:
-        """Writes what differs and tells of it; nothing is done where nothing does."""
-        changes = differences(before, after)
-        if not changes:
-            return before, []
-        afresh = before.criteria != after.criteria or (after.enabled and not before.enabled)
-        after = replace(after, version=before.version + afresh)
-        tx.save_trigger(after)
-        event = updated_event(after, changes, user=user, at=tx.now)
-        return after, [event]
-
-    def _event(self, trigger: Trigger, event_type: str, user: str, at: datetime) -> Event:
-        return _event(trigger, event_type, {}, user=user, at=at)
-
-    def _do(self, work: Callable[[Transaction], tuple[Trigger, Sequence[Event]]]) -> Trigger:
-        """Runs ``work`` in a transaction that announces its events, and rings after it."""
-
-        def announcing(tx: Transaction) -> tuple[Trigger, list[Notification], datetime]:
-            trigger, events = work(tx)
-            told = announce(tx, events, self._grace) if events else []
-            return trigger, told, tx.now
-
-        trigger, told, now = self._store.transact(announcing)
-        self._publisher.publish(messages(told, now))
-        return trigger
+    return _finished(ctx, work).trigger
 
 
-def updated_event(
+def apply_trigger(
+    ctx: Context, actor: Actor, scope: Scope, trigger_id: int, change: TriggerChange
+) -> AppliedTrigger:
+    """Change all that ``change`` names at once; where nothing of it is another than before do nothing.
+
+    Other criteria start counting afresh, and so does what is enabled. Raises NotFound, Refused, Unavailable.
+    """
+    check_text("comment", change.comment or "")
+    if change.name is not None:
+        check_name(change.name)
+
+    def work(tx: Transaction) -> _Done:
+        if change.integration_ids is not None:
+            # Before the trigger: whoever deletes an integration holds it before its triggers.
+            standing = there_is(trigger_id, tx.standing_trigger(scope, trigger_id))
+            _check_integrations(tx, scope, standing.client_id, change.integration_ids)
+        before = there_is(trigger_id, tx.lock_trigger(scope, trigger_id))
+        return _changed(ctx, tx, actor, before, changed_trigger(before, change))
+
+    done = _finished(ctx, work)
+    return AppliedTrigger(done.trigger, done.changed)
+
+
+def enable_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> Trigger:
+    """Let it fire; it counts afresh. Raises NotFound, Unavailable, and Refused where it is enabled already."""
+    return _switch(ctx, actor, scope, trigger_id, enabled=True)
+
+
+def disable_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> Trigger:
+    """Let it fire no more; what it fired already is sent.
+
+    Raises NotFound, Unavailable, and Refused where it is disabled already.
+    """
+    return _switch(ctx, actor, scope, trigger_id, enabled=False)
+
+
+def duplicate_trigger(
+    ctx: Context, actor: Actor, scope: Scope, trigger_id: int, *, name: str | None = None
+) -> Trigger:
+    """Store a copy that counts for itself. Raises NotFound, Refused, Unavailable."""
+    if name is not None:
+        check_name(name)
+
+    def work(tx: Transaction) -> _Done:
+        original = there_is(trigger_id, tx.standing_trigger(scope, trigger_id))
+        _check_number(tx, original.client_id)
+        draft = TriggerDraft(
+            client_id=original.client_id,
+            criteria=original.criteria,
+            integration_ids=tuple(sorted(tx.hold_integrations(scope, original.integration_ids))),
+            comment=original.comment,
+            enabled=original.enabled,
+        )
+        called = name or f"Copy of {original.name}"[:LONGEST_NAME]
+        return _created(ctx, tx, actor, tx.insert_trigger(draft, called, by=actor.name))
+
+    return _finished(ctx, work).trigger
+
+
+def delete_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> Trigger:
+    """Delete it, for ever; what it fired already is sent. Raises NotFound, Unavailable."""
+
+    def work(tx: Transaction) -> _Done:
+        trigger = there_is(trigger_id, tx.lock_trigger(scope, trigger_id))
+        tx.erase_trigger(trigger_id)
+        change = _change_of(Action.DELETED, trigger, before=trigger_settings(trigger))
+        event = _event(trigger, "trigger.deleted", {}, actor, tx.now)
+        return _Done(trigger, _told(ctx, tx, actor, change, event), tx.now)
+
+    return _finished(ctx, work).trigger
+
+
+def loss_of(trigger: Trigger, integration_id: int) -> Change:
+    """Return the activity log's line that ``trigger`` has lost a deleted integration."""
+    before, after = _ids_at_loss(trigger, integration_id)
+    return _change_of(
+        Action.UPDATED,
+        trigger,
+        before={"integration_ids": before},
+        after={"integration_ids": after},
+    )
+
+
+def event_of_loss(trigger: Trigger, integration_id: int, actor: Actor, at: datetime) -> Event:
+    """Return the event that ``trigger`` has lost a deleted integration."""
+    before, after = _ids_at_loss(trigger, integration_id)
+    changes = {"integration_ids": {"before": before, "after": after}}
+    return _event(trigger, "trigger.updated", {"changes": changes}, actor, at)
+
+
+def _ids_at_loss(trigger: Trigger, integration_id: int) -> tuple[list[int], list[int]]:
+    kept = list(trigger.integration_ids)
+    return sorted([*kept, integration_id]), kept
+
+
+def told_differences(before: Trigger, after: Trigger) -> dict[str, Any]:
+    """Return what differs, by field, as JSON has it; a comment's text is for colleagues and not told."""
+    old, new = difference(trigger_settings(before), trigger_settings(after))
+    told = {
+        name: {"before": old[name], "after": value}
+        for name, value in new.items()
+        if name != "comment"
+    }
+    return {**told, "comment": {}} if "comment" in new else told
+
+
+def _switch(ctx: Context, actor: Actor, scope: Scope, trigger_id: int, *, enabled: bool) -> Trigger:
+    applied = apply_trigger(ctx, actor, scope, trigger_id, TriggerChange(enabled=enabled))
+    if not applied.changed:
+        word = "enabled" if enabled else "disabled"
+        raise Refused(f"Trigger {trigger_id} is {word} already.")
+    return applied.trigger
+
+
+# In a transaction, and after it.
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What the transaction of a change came to."""
+
+    trigger: Trigger
+    told: list[Notification]
+    now: datetime
+    changed: bool = True
+
+
+def _created(ctx: Context, tx: Transaction, actor: Actor, made: Trigger) -> _Done:
+    change = _change_of(Action.CREATED, made, after=trigger_settings(made))
+    event = _event(made, "trigger.created", {}, actor, tx.now)
+    return _Done(made, _told(ctx, tx, actor, change, event), tx.now)
+
+
+def _changed(ctx: Context, tx: Transaction, actor: Actor, before: Trigger, after: Trigger) -> _Done:
+    """Write what differs and tell of it; nothing is done where nothing does."""
+    if after == before:
+        return _Done(before, [], tx.now, changed=False)
+    tx.save_trigger(after)
+    was, is_now = difference(trigger_settings(before), trigger_settings(after))
+    switched = None if before.enabled is after.enabled else after.enabled
+    change = _change_of(action_of(switched), after, before=was, after=is_now)
+    changes = {"changes": told_differences(before, after)}
+    event = _event(after, "trigger.updated", changes, actor, tx.now)
+    return _Done(after, _told(ctx, tx, actor, change, event), tx.now)
+
+
+def _told(
+    ctx: Context, tx: Transaction, actor: Actor, change: Change, event: Event
+) -> list[Notification]:
+    """Log a change, and announce it."""
+    log_changes(tx, actor, change)
+    return announce(tx, [event], ctx.settings.grace)
+
+
+def _finished(ctx: Context, work: Callable[[Transaction], _Done]) -> _Done:
+    """Run ``work`` in a transaction, and publish after it who is told."""
+    done = ctx.store.transact(work)
+    ctx.publisher.publish(messages(done.told, done.now))
+    return done
+
+
+def _change_of(
+    action: Action,
     trigger: Trigger,
-    changes: Mapping[str, Any],
     *,
-    user: str,
-    at: datetime,
-) -> Event:
-    """The event that ``trigger`` was changed: ``changes`` by field, each with before and after."""
-    told = {"changes": dict(changes)}
-    return _event(trigger, "trigger.updated", told, user=user, at=at)
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> Change:
+    return Change(
+        *(action, ObjectType.TRIGGER, trigger.client_id, trigger.id),
+        before=before or {},
+        after=after or {},
+    )
 
 
 def _event(
-    trigger: Trigger,
-    event_type: str,
-    told: Mapping[str, Any],
-    *,
-    user: str,
-    at: datetime,
+    trigger: Trigger, event_type: str, told: Mapping[str, Any], actor: Actor, at: datetime
 ) -> Event:
     standing = {
         "trigger_id": trigger.id,
         "name": trigger.name,
         "template_id": str(trigger.criteria.condition),
-        "actor": {"name": user},
+        "actor": {"name": actor.name},
     }
     return own_event(trigger.client_id, event_type, at=at, told={**standing, **told})
-
-
-def differences(before: Trigger, after: Trigger) -> dict[str, Any]:
-    """What differs, by field, as JSON has it; a comment's text is for colleagues and not told."""
-    old: dict[str, Any] = {**trigger_settings(before)}
-    new: dict[str, Any] = {**trigger_settings(after)}
-    if before.comment != after.comment:
-        return {**differences(replace(before, comment=after.comment), after), "comment": {}}
-    return {
-        name: {"before": old[name], "after": value}
-        for name, value in new.items()
-        if old[name] != value
-    }
-
-
-def _with(trigger: Trigger, change: TriggerChange) -> Trigger:
-    """``trigger`` after ``change``. Raises Refused where its parts do not go together."""
-    condition = change.condition or trigger.criteria.condition
-    threshold = change.threshold
-    if threshold is None and condition.terms.counted is not None:
-        threshold = trigger.criteria.threshold
-    filters = trigger.criteria.filters if change.filters is None else change.filters
-    ids = trigger.integration_ids if change.integration_ids is None else change.integration_ids
-    return replace(
-        trigger,
-        name=trigger.name if change.name is None else change.name,
-        comment=trigger.comment if change.comment is None else change.comment,
-        criteria=check_criteria(condition, filters, threshold),
-        integration_ids=tuple(sorted(set(ids))),
-    )
 
 
 def _check_number(tx: Transaction, client_id: int) -> None:
@@ -229,13 +252,13 @@ def _check_number(tx: Transaction, client_id: int) -> None:
         )
 
 
-def _check_integrations(tx: Transaction, client_id: int, ids: Iterable[int]) -> None:
+def _check_integrations(tx: Transaction, scope: Scope, client_id: int, ids: Iterable[int]) -> None:
     wanted = sorted(set(ids))
     if not wanted:
         raise Refused("integration: a trigger notifies one integration or more.")
     if len(wanted) > MOST_INTEGRATIONS:
         raise Refused(f"integration: a trigger notifies at most {MOST_INTEGRATIONS}.")
-    there = tx.hold_integrations(wanted)
+    there = tx.hold_integrations(scope, wanted)
     for one in wanted:
         if one not in there:
             raise Refused(f"integration: there is no integration {one}.")

@@ -1,102 +1,166 @@
-"""Replay: notifications that failed, were skipped or cancelled are sent anew, by choice (spec 5)."""
+"""Replay: notifications that failed, were skipped or cancelled are sent anew, by choice (spec 5).
+
+They are the same notifications with the same dedup keys, one run more; old attempts stay.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
+from wallarm_notify.domain.activity import Action, Change, ObjectType
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.notification import REPLAYABLE, Notification, replayed
+from wallarm_notify.services.activity import log_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from wallarm_notify.domain.views import Wanted
-    from wallarm_notify.services.ports import Publisher
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.domain.actor import Actor
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.domain.views import ReplayTarget, Wanted
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
 SLICE: Final = 500
 
-
-class Replay:
-    """The same notifications, the same dedup keys, one run more; old attempts stay."""
-
-    def __init__(self, store: Store, publisher: Publisher, *, grace: timedelta) -> None:
-        self._store = store
-        self._publisher = publisher
-        self._grace = grace
-
-    def by_id(self, ids: Sequence[int]) -> int:
-        """Replays these, all or none; how many. Raises NotFound, Refused, Unavailable."""
-
-        def work(tx: Transaction) -> tuple[list[Notification], datetime]:
-            rows = tx.lock(sorted(set(ids)))
-            missing = sorted(set(ids) - {n.id for n in rows})
-            if missing:
-                raise NotFound(f"There is no notification {', '.join(map(str, missing))}.")
-            switches = tx.switches([n.integration_id for n in rows])
-            for n in rows:
-                _refuse_unfit(n, switches)
-            return self._replay(tx, rows, switches), tx.now
-
-        return self._publish_for(*self._store.transact(work))
-
-    def count(self, wanted: Wanted) -> int:
-        """How many notifications ``wanted`` means. Raises Refused, Unavailable."""
-
-        def work(tx: Transaction) -> int:
-            _switch_of(wanted.integration_id, tx.switches([wanted.integration_id]))
-            return tx.count_replayable(wanted)
-
-        return self._store.transact(work)
-
-    def one_slice(self, wanted: Wanted, after: int) -> tuple[int, int | None]:
-        """Replays the next slice above id ``after``; how many, and where to go on (None: done).
-
-        Raises Refused, Unavailable; what was replayed before stays so.
-        """
-
-        def work(tx: Transaction) -> tuple[list[Notification], datetime, list[int]]:
-            ids = tx.replayable(wanted, after, SLICE)
-            switches = tx.switches([wanted.integration_id])
-            _switch_of(wanted.integration_id, switches)
-            rows = [n for n in tx.lock(ids) if n.state is wanted.state]
-            return self._replay(tx, rows, switches), tx.now, ids
-
-        rows, now, ids = self._store.transact(work)
-        return self._publish_for(rows, now), ids[-1] if len(ids) == SLICE else None
-
-    def _replay(
-        self,
-        tx: Transaction,
-        rows: Sequence[Notification],
-        switches: Mapping[int, tuple[bool, int]],
-    ) -> list[Notification]:
-        again = [replayed(n, switches[n.integration_id][1], tx.now, self._grace) for n in rows]
-        tx.save(again)
-        return again
-
-    def _publish_for(self, rows: Sequence[Notification], now: datetime) -> int:
-        self._publisher.publish(messages(rows, now))
-        return len(rows)
+MOST_NAMED: Final = 100
+"""So many notifications of an integration are named in a line of the activity log."""
 
 
-def _refuse_unfit(n: Notification, switches: Mapping[int, tuple[bool, int]]) -> None:
+def replay_notifications(ctx: Context, actor: Actor, scope: Scope, ids: Sequence[int]) -> int:
+    """Replay these, all or none; return how many. Raises NotFound, Refused, Unavailable."""
+
+    def work(tx: Transaction) -> tuple[list[Notification], datetime]:
+        rows = tx.lock_for_replay(scope, sorted(set(ids)))
+        missing = sorted(set(ids) - {n.id for n in rows})
+        if missing:
+            raise NotFound(f"There is no notification {', '.join(map(str, missing))}.")
+        targets = tx.replay_targets(scope, [n.integration_id for n in rows])
+        for n in rows:
+            _refuse_unfit(n, targets)
+        log_changes(tx, actor, *_changes_by_id(rows, targets))
+        return _replay(ctx, tx, rows, targets), tx.now
+
+    return _publish_for(ctx, *ctx.store.transact(work))
+
+
+def count_replayable(ctx: Context, scope: Scope, wanted: Wanted) -> int:
+    """Return how many notifications ``wanted`` means. Raises NotFound, Refused, Unavailable."""
+
+    def work(tx: Transaction) -> int:
+        _target_of(wanted, tx.replay_targets(scope, [wanted.integration_id]))
+        return tx.count_replayable(scope, wanted)
+
+    return ctx.store.transact(work)
+
+
+def replay_slice(
+    ctx: Context, actor: Actor, scope: Scope, wanted: Wanted, after: int
+) -> tuple[int, int | None]:
+    """Replay the next slice above id ``after``; return how many, and where to go on (None: done).
+
+    Raises NotFound, Refused, Unavailable; what was replayed before stays so.
+    """
+
+    def work(tx: Transaction) -> tuple[list[Notification], datetime, list[int]]:
+        ids = tx.replayable(scope, wanted, after, SLICE)
+        targets = tx.replay_targets(scope, [wanted.integration_id])
+        target = _target_of(wanted, targets)
+        rows = [n for n in tx.lock_for_replay(scope, ids) if n.state is wanted.state]
+        if rows:
+            log_changes(tx, actor, _change_of(target, _filter_document(wanted, len(rows))))
+        return _replay(ctx, tx, rows, targets), tx.now, ids
+
+    rows, now, ids = ctx.store.transact(work)
+    return _publish_for(ctx, rows, now), ids[-1] if len(ids) == SLICE else None
+
+
+def _replay(
+    ctx: Context,
+    tx: Transaction,
+    rows: Sequence[Notification],
+    targets: Mapping[int, ReplayTarget],
+) -> list[Notification]:
+    grace = ctx.settings.grace
+    again = [replayed(n, targets[n.integration_id].disablings, tx.now, grace) for n in rows]
+    tx.save(again)
+    return again
+
+
+def _publish_for(ctx: Context, rows: Sequence[Notification], now: datetime) -> int:
+    ctx.publisher.publish(messages(rows, now))
+    return len(rows)
+
+
+# What the activity log says of it.
+
+
+def _changes_by_id(
+    rows: Sequence[Notification], targets: Mapping[int, ReplayTarget]
+) -> list[Change]:
+    """Return a line for each integration, with the notifications by id."""
+    by_integration = groupby(
+        sorted((n.integration_id, n.id) for n in rows), key=lambda pair: pair[0]
+    )
+    changes = []
+    for integration_id, pairs in by_integration:
+        ids = [notification_id for _, notification_id in pairs]
+        named = {"notifications": len(ids), "ids": ids[:MOST_NAMED]}
+        changes.append(_change_of(targets[integration_id], named))
+    return changes
+
+
+def _filter_document(wanted: Wanted, number: int) -> dict[str, Any]:
+    """Return what was asked for, and how many notifications that were."""
+    asked = {
+        "state": str(wanted.state),
+        "since": wanted.since and wanted.since.isoformat(),
+        "ended_since": wanted.ended_since and wanted.ended_since.isoformat(),
+        "type": wanted.event_type,
+    }
+    return {
+        "notifications": number,
+        **{name: value for name, value in asked.items() if value is not None},
+    }
+
+
+def _change_of(target: ReplayTarget, after: Mapping[str, Any]) -> Change:
+    return Change(
+        *(Action.REPLAYED, ObjectType.INTEGRATION, target.client_id, target.id), after=after
+    )
+
+
+# What is refused.
+
+
+def _refuse_unfit(n: Notification, targets: Mapping[int, ReplayTarget]) -> None:
     if n.state not in REPLAYABLE:
         raise Refused(
             f"Notification {n.id} is {n.state}; only {', '.join(REPLAYABLE)} ones can be replayed."
         )
-    _switch_of(n.integration_id, switches)
-
-
-def _switch_of(integration_id: int, switches: Mapping[int, tuple[bool, int]]) -> None:
-    if integration_id not in switches:
+    if n.integration_id not in targets:
         raise Refused(
-            f"Integration {integration_id} does not exist any more; nothing can be replayed to it."
+            f"Integration {n.integration_id} does not exist any more; nothing can be replayed to it."
         )
-    if not switches[integration_id][0]:
+    _refuse_disabled(targets[n.integration_id])
+
+
+def _target_of(wanted: Wanted, targets: Mapping[int, ReplayTarget]) -> ReplayTarget:
+    if wanted.integration_id not in targets:
+        raise NotFound(
+            f"Integration {wanted.integration_id} does not exist any more; nothing can be replayed to it."
+        )
+    target = targets[wanted.integration_id]
+    _refuse_disabled(target)
+    return target
+
+
+def _refuse_disabled(target: ReplayTarget) -> None:
+    if not target.enabled:
         raise Refused(
-            f"Integration {integration_id} is disabled; enable it first: "
-            f"wallarm-notify integrations enable {integration_id}"
+            f"Integration {target.id} is disabled; enable it first: "
+            f"wallarm-notify integrations enable {target.id}"
         )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wallarm_notify.domain.activity import Action, Change, ObjectType
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.routing import Routed, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wallarm_notify.domain.actor import Actor
     from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.scope import Scope
     from wallarm_notify.services.context import Context
     from wallarm_notify.store import Transaction
 
@@ -20,9 +24,9 @@ class _StillRejected(Refused):
     """Routing rejected the event again: the transaction is given up, so that nothing has moved."""
 
 
-def rejected_body(ctx: Context, rejected_id: int) -> str:
+def rejected_body(ctx: Context, scope: Scope, rejected_id: int) -> str:
     """Return the text that was kept. Raises NotFound, and Refused where it is cut or done already."""
-    row = ctx.store.transact(lambda tx: _standing(tx, rejected_id))
+    row = ctx.store.transact(lambda tx: _standing(tx, scope, rejected_id))
     if row["cut"]:
         raise Refused(
             f"Of rejected event {rejected_id} only the first 64 kB were kept; give the whole event "
@@ -31,15 +35,19 @@ def rejected_body(ctx: Context, rejected_id: int) -> str:
     return str(row["body_text"])
 
 
-def resubmit_event(ctx: Context, rejected_id: int, event: Event) -> Routed:
+def resubmit_event(
+    ctx: Context, actor: Actor, scope: Scope, rejected_id: int, event: Event
+) -> Routed:
     """Take ``event`` in the rejection's place, in one transaction; received stays as it is.
 
     Raises NotFound, Refused, Unavailable.
     """
 
     def work(tx: Transaction) -> Routed:
-        _standing(tx, rejected_id)
+        _standing(tx, scope, rejected_id)
+        scope.check(event.client_id)
         tx.mark_resubmitted(rejected_id, event.id)
+        log_changes(tx, actor, _change_of(rejected_id, event))
         routed = route(tx, [event], (), ctx)
         if routed.duplicates:
             raise _StillRejected(
@@ -60,8 +68,15 @@ def resubmit_event(ctx: Context, rejected_id: int, event: Event) -> Routed:
     return routed
 
 
-def _standing(tx: Transaction, rejected_id: int) -> Mapping[str, Any]:
-    row = tx.lock_rejected(rejected_id)
+def _change_of(rejected_id: int, event: Event) -> Change:
+    return Change(
+        *(Action.RESUBMITTED, ObjectType.REJECTED_EVENT, event.client_id, rejected_id),
+        after={"event_id": str(event.id)},
+    )
+
+
+def _standing(tx: Transaction, scope: Scope, rejected_id: int) -> Mapping[str, Any]:
+    row = tx.lock_rejected(scope, rejected_id)
     if row is None:
         raise NotFound(
             f"There is no rejected event {rejected_id}; see: wallarm-notify events rejected"

@@ -8,13 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from wallarm_notify.domain.activity import Action, Change, ObjectType
 from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from wallarm_notify.domain.actor import Actor
     from wallarm_notify.domain.event import Event, Rejection
+    from wallarm_notify.domain.scope import Scope
     from wallarm_notify.services.context import Context
     from wallarm_notify.services.routing import Routed
     from wallarm_notify.store import Transaction
@@ -28,13 +32,14 @@ class Kept:
     """
 
     words: str
-    standing: Callable[[Transaction, int], Mapping[str, Any]]
+    object_type: ObjectType
+    standing: Callable[[Transaction, Scope, int], Mapping[str, Any]]
     mark: Callable[[Transaction, int], None]
 
 
-def message_body(ctx: Context, kept: Kept, message_id: int) -> bytes:
+def message_body(ctx: Context, scope: Scope, kept: Kept, message_id: int) -> bytes:
     """Return what was kept. Raises NotFound, and Refused where it is cut or done already."""
-    row = ctx.store.transact(lambda tx: kept.standing(tx, message_id))
+    row = ctx.store.transact(lambda tx: kept.standing(tx, scope, message_id))
     if row["cut"]:
         raise Refused(
             f"Of {kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept; "
@@ -45,17 +50,20 @@ def message_body(ctx: Context, kept: Kept, message_id: int) -> bytes:
 
 def resubmit_message(
     ctx: Context,
+    actor: Actor,
+    scope: Scope,
     kept: Kept,
     message_id: int,
+    *,
     events: Sequence[Event],
     rejections: Sequence[Rejection],
 ) -> list[Routed]:
     """Take in what the message holds, then mark it; what of it is invalid is rejected.
 
-    Between the two it may be done again. Raises NotFound, Unavailable, and Refused where no event of it is
-    valid: then nothing has moved.
+    Between the two it may be done again. It belongs to no client, and its events may be of any. Raises
+    NotFound, Unavailable, and Refused where no event of it is valid: then nothing has moved.
     """
-    ctx.store.transact(lambda tx: kept.standing(tx, message_id))
+    ctx.store.transact(lambda tx: kept.standing(tx, scope, message_id))
     if not events:
         why = (
             f"No event of it is valid: {rejections[0].reason}"
@@ -66,15 +74,18 @@ def resubmit_message(
     routed = ingest(ctx, events, rejections)
 
     def mark(tx: Transaction) -> None:
-        kept.standing(tx, message_id)
+        kept.standing(tx, scope, message_id)
         kept.mark(tx, message_id)
+        taken_in = {"events": len(events), "rejected": len(rejections)}
+        change = Change(Action.RESUBMITTED, kept.object_type, object_id=message_id, after=taken_in)
+        log_changes(tx, actor, change)
 
     ctx.store.transact(mark)
     return routed
 
 
-def _undecodable(tx: Transaction, message_id: int) -> Mapping[str, Any]:
-    row = tx.lock_undecodable(message_id)
+def _undecodable(tx: Transaction, scope: Scope, message_id: int) -> Mapping[str, Any]:
+    row = tx.lock_undecodable(scope, message_id)
     if row is None:
         raise NotFound(
             f"There is no undecodable message {message_id}; see: wallarm-notify events undecodable"
@@ -87,8 +98,8 @@ def _undecodable(tx: Transaction, message_id: int) -> Mapping[str, Any]:
     return row
 
 
-def _set_aside(tx: Transaction, call_id: int) -> Mapping[str, Any]:
-    kept = tx.lock_set_aside(call_id)
+def _set_aside(tx: Transaction, scope: Scope, call_id: int) -> Mapping[str, Any]:
+    kept = tx.lock_set_aside(scope, call_id)
     if kept is None:
         raise NotFound(
             f"No call {call_id} is set aside; see: wallarm-notify events set-aside. One that a worker has "
@@ -99,9 +110,13 @@ def _set_aside(tx: Transaction, call_id: int) -> Mapping[str, Any]:
 
 UNDECODABLE: Final = Kept(
     "undecodable message",
+    ObjectType.UNDECODABLE_MESSAGE,
     _undecodable,
     lambda tx, message_id: tx.mark_undecodable_resubmitted(message_id),
 )
 SET_ASIDE: Final = Kept(
-    "call set aside", _set_aside, lambda tx, call_id: tx.forget_set_aside(call_id)
+    "call set aside",
+    ObjectType.SET_ASIDE_CALL,
+    _set_aside,
+    lambda tx, call_id: tx.forget_set_aside(call_id),
 )

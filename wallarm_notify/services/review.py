@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from wallarm_notify.domain.activity import Action, Change, ObjectType
+from wallarm_notify.domain.actor import REVIEW
 from wallarm_notify.domain.errors import NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.evidence import Crossing, Details, ReviewCandidate, SwitchOff
 from wallarm_notify.domain.health import (
@@ -22,25 +24,24 @@ from wallarm_notify.domain.outage import (
     outages_of,
     small_outage,
 )
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.schemas.documents.health import evidence_document, policy_document
+from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.explain import details_of
-from wallarm_notify.services.switch_off import SwitchingOff
+from wallarm_notify.services.switch_off import announce_switch_off, finish_switch_off
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from wallarm_notify.domain.integration import Stored
     from wallarm_notify.domain.notification import Notification
     from wallarm_notify.schemas.documents.health import EvidenceDocument
-    from wallarm_notify.services.ports import Publisher
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
 log = logging.getLogger(__name__)
-
-BY: Final = "failure ratio"
-"""Who disabled an integration that nobody disabled."""
 
 FAILURES_IN_A_ROW: Final = 3
 """So many integrations that cannot be switched off, one after the other, end a run."""
@@ -98,184 +99,183 @@ class Reviewed:
         return f"{text}; PagerDuty is down in {regions}" if self.down else text
 
 
-class Review:
-    """Beat's errand. Two at once disable once."""
+def review(ctx: Context) -> Reviewed:
+    """Do one run; end at once where another began a moment ago. Raises NotifyError.
 
-    def __init__(
-        self,
-        store: Store,
-        publisher: Publisher,
-        *,
-        policy: Policy,
-        grace: timedelta,
-        interval: timedelta,
-    ) -> None:
-        self._store = store
-        self._policy = policy
-        self._interval = interval
-        self._off = SwitchingOff(store, publisher, grace=grace)
+    Two runs at once disable once.
+    """
+    if not ctx.store.transact(lambda tx: tx.may_run("review", ctx.settings.review_interval * 0.8)):
+        return Reviewed(ran=False)
+    down = _look_for_outages(ctx)
+    found = [
+        (candidate, evaluate(candidate.window, ctx.settings.policy))
+        for candidate in ctx.store.transact(lambda tx: tx.survey(ctx.settings.policy))
+    ]
+    try:
+        disabled = _disable_all(ctx, [s for s, j in found if j.disables])
+    finally:  # neither keeps the other from being done
+        warned = give_warnings(ctx, [(s, j) for s, j in found if not j.disables])
+    return Reviewed(disabled, warned, down)
 
-    def run(self) -> Reviewed:
-        """One run; ends at once where another began a moment ago. Raises NotifyError."""
-        if not self._store.transact(lambda tx: tx.may_run("review", self._interval * 0.8)):
-            return Reviewed(ran=False)
-        down = self._look_for_outages()
-        found = [
-            (candidate, evaluate(candidate.window, self._policy))
-            for candidate in self._store.transact(lambda tx: tx.survey(self._policy))
-        ]
-        try:
-            disabled = self._disable_all([s for s, j in found if j.disables])
-        finally:  # neither keeps the other from being done
-            warned = self._warn([(s, j) for s, j in found if not j.disables])
-        return Reviewed(disabled, warned, down)
 
-    def _look_for_outages(self) -> tuple[str, ...]:
-        """The regions in which PagerDuty is down; one error says so of each."""
-        grace = 2 * self._interval
+def _look_for_outages(ctx: Context) -> tuple[str, ...]:
+    """Return the regions in which PagerDuty is down; one error says so of each."""
+    grace = 2 * ctx.settings.review_interval
 
-        def work(tx: Transaction) -> list[tuple[str, Outage, bool, bool]]:
-            hours = outages_of(tx.last_hour() if self._policy.outage_guard else ())
-            before = tx.small_outages()
-            found = []
-            for region, hour in hours.items():
-                small = small_outage(before.get(region), hour, tx.now, self._policy.window)
-                if small != before.get(region):
-                    tx.keep_small_outage(region, small)
-                on = hour.is_on(small, tx.now)
-                news = tx.see_outage(region, grace) if on else tx.end_outage(region, grace)
-                found.append((region, hour, on, news))
-            return found
+    def work(tx: Transaction) -> list[tuple[str, Outage, bool, bool]]:
+        hours = outages_of(tx.last_hour() if ctx.settings.policy.outage_guard else ())
+        before = tx.small_outages()
+        found = []
+        for region, hour in hours.items():
+            small = small_outage(before.get(region), hour, tx.now, ctx.settings.policy.window)
+            if small != before.get(region):
+                tx.keep_small_outage(region, small)
+            on = hour.is_on(small, tx.now)
+            news = tx.see_outage(region, grace) if on else tx.end_outage(region, grace)
+            found.append((region, hour, on, news))
+        return found
 
-        found = self._store.transact(work)
-        for region, hour, on, news in found:
-            if news:
-                _say_outage(region, hour, on=on)
-        return tuple(region for region, _, on, _ in found if on)
+    found = ctx.store.transact(work)
+    for region, hour, on, news in found:
+        if news:
+            _say_outage(region, hour, on=on)
+    return tuple(region for region, _, on, _ in found if on)
 
-    def _warn(self, found: Sequence[tuple[ReviewCandidate, Decision]]) -> int:
-        """Gives each warning once for each crossing; how many."""
-        moves = {
-            s.integration_id: (Crossing(s.integration_id, s.generation, s.warned, now), j)
-            for s, j in found
-            if (now := j.warned(s.warned)) != s.warned
-        }
-        if not moves:
-            return 0
 
-        def work(tx: Transaction) -> set[int]:
-            moved = tx.move_warnings([crossing for crossing, _ in moves.values()])
-            levels = Counter(level for i in moved for level in moves[i][0].levels)
-            tx.count({warning_kind(level): n for level, n in levels.items()})
-            return moved
+def give_warnings(ctx: Context, found: Sequence[tuple[ReviewCandidate, Decision]]) -> int:
+    """Give each warning once for each crossing; return how many."""
+    moves = {
+        s.integration_id: (Crossing(s.integration_id, s.generation, s.warned, now), j)
+        for s, j in found
+        if (now := j.warned(s.warned)) != s.warned
+    }
+    if not moves:
+        return 0
 
-        warnings = 0
-        for i in sorted(self._store.transact(work)):
-            crossing, decision = moves[i]
-            for level in crossing.levels:
-                warnings += 1
-                log.warning(
-                    "integration.failing",
-                    extra={"integration": i, "level": level, **_figures(decision)},
-                )
-        return warnings
+    def work(tx: Transaction) -> set[int]:
+        moved = tx.move_warnings([crossing for crossing, _ in moves.values()])
+        levels = Counter(level for i in moved for level in moves[i][0].levels)
+        tx.count({warning_kind(level): n for level, n in levels.items()})
+        return moved
 
-    def _disable_all(self, candidates: Sequence[ReviewCandidate]) -> tuple[int, ...]:
-        """Switches them off, each by itself: one that cannot be keeps no other from it.
-
-        Raises Unavailable where the database did not do its part some times in a row.
-        """
-        told: dict[int, set[int]] = {}
-        failures = 0
-        try:
-            for candidate in candidates:
-                try:
-                    others = self._disable(candidate)
-                    failures = 0
-                except NotifyError as error:
-                    failures += isinstance(error, Unavailable)
-                    said = {"integration": candidate.integration_id, "error": str(error)}
-                    log.error("review.not_disabled", extra=said)  # noqa: TRY400 - it says all
-                    if failures == FAILURES_IN_A_ROW:
-                        raise
-                    continue
-                if others is not None:
-                    told[candidate.integration_id] = others
-        finally:
-            for integration, others in told.items():
-                # One that was switched off in the same run is sent nothing of another.
-                if not others - told.keys():
-                    log.error(
-                        "integration.nobody_else_notified", extra={"integration": integration}
-                    )
-        return tuple(told)
-
-    def _disable(self, candidate: ReviewCandidate) -> set[int] | None:
-        """Switches off and says so; the other integrations told, None where it stands otherwise by now."""
-        evidence = self._evidence_against(candidate)
-        off = None
-        if evidence is not None:
-            off = self._store.transact(lambda tx: self._switch_off(tx, candidate, evidence))
-        if off is None or evidence is None:
-            return None
-        stored, told, now = off
-        fields = {"integration": stored.id, "client": stored.client_id}
-        log.warning("integration.auto_disabled", extra={**fields, **_figures(evidence.decision)})
-        try:
-            self._off.finish(stored, told, now)
-        except NotifyError as error:
-            # It is off; SWEEP rings and cancels.
-            log.warning("review.left_to_sweep", extra={**fields, "error": str(error)})
-        return {n.integration_id for n in told} - {stored.id}
-
-    def _evidence_against(self, candidate: ReviewCandidate) -> Evidence | None:
-        """What it is judged by, all of one moment; None where it is not to be switched off any more."""
-
-        def work(tx: Transaction) -> Evidence | None:
-            tx.read_one_snapshot()
-            found = tx.candidate(candidate.integration_id, candidate.generation, self._policy)
-            if found is None:
-                return None
-            details = details_of(tx, candidate.integration_id, self._policy, tx.now)
-            return Evidence(found.window, self._policy, tx.now, details)
-
-        try:
-            evidence = self._store.transact(work)
-        except TooMuch as error:
-            # So many attempts that nobody can list them: the counters decide alone.
-            extra = {"integration": candidate.integration_id, "error": str(error)}
-            log.warning("review.without_details", extra=extra)
-            now = self._store.transact(lambda tx: tx.now)
-            evidence = Evidence(candidate.window, self._policy, now, Details())
-        return evidence if evidence is not None and evidence.decision.disables else None
-
-    def _switch_off(
-        self, tx: Transaction, candidate: ReviewCandidate, evidence: Evidence
-    ) -> tuple[Stored, list[Notification], datetime] | None:
-        """The small transaction (engine 12): under the integration's lock all is looked at again (engine 13)."""
-        stored = tx.lock_integration(candidate.integration_id)
-        again = tx.candidate(candidate.integration_id, candidate.generation, self._policy)
-        if stored is None or again is None or not evaluate(again.window, self._policy).disables:
-            return None
-        decision, last_error = evidence.decision, evidence.last_error
-        tx.switch_off(stored.id, by=BY, reason=_reason(decision, self._policy, last_error))
-        tx.keep_switch_off(
-            SwitchOff(
-                stored.id, stored.generation, policy_document(self._policy), evidence.evidence
+    warnings = 0
+    for i in sorted(ctx.store.transact(work)):
+        crossing, decision = moves[i]
+        for level in crossing.levels:
+            warnings += 1
+            log.warning(
+                "integration.failing",
+                extra={"integration": i, "level": level, **_figures(decision)},
             )
-        )
-        told = self._off.tell(
-            tx,
-            stored,
-            "integration.auto_disabled",
-            reason=_reason(decision, self._policy, None),
-            failure_ratio=ratio_of(decision),
-            attempts=decision.counts.attempts,
-            failed=decision.counts.failed,
-            last_error=last_error,
-        )
-        tx.count({AUTO_DISABLED: 1})
-        return stored, told, tx.now
+    return warnings
+
+
+def _disable_all(ctx: Context, candidates: Sequence[ReviewCandidate]) -> tuple[int, ...]:
+    """Switch them off, each by itself: one that cannot be keeps no other from it.
+
+    Raises Unavailable where the database did not do its part some times in a row.
+    """
+    told: dict[int, set[int]] = {}
+    failures = 0
+    try:
+        for candidate in candidates:
+            try:
+                others = disable_candidate(ctx, candidate)
+                failures = 0
+            except NotifyError as error:
+                failures += isinstance(error, Unavailable)
+                said = {"integration": candidate.integration_id, "error": str(error)}
+                log.error("review.not_disabled", extra=said)  # noqa: TRY400 - it says all
+                if failures == FAILURES_IN_A_ROW:
+                    raise
+                continue
+            if others is not None:
+                told[candidate.integration_id] = others
+    finally:
+        for integration, others in told.items():
+            # One that was switched off in the same run is sent nothing of another.
+            if not others - told.keys():
+                log.error("integration.nobody_else_notified", extra={"integration": integration})
+    return tuple(told)
+
+
+def disable_candidate(ctx: Context, candidate: ReviewCandidate) -> set[int] | None:
+    """Switch off and say so; return the other integrations told, None where it stands otherwise by now."""
+    evidence = _evidence_against(ctx, candidate)
+    off = None
+    if evidence is not None:
+        off = ctx.store.transact(lambda tx: _switch_off(ctx, tx, candidate, evidence))
+    if off is None or evidence is None:
+        return None
+    stored, told, now = off
+    fields = {"integration": stored.id, "client": stored.client_id}
+    log.warning("integration.auto_disabled", extra={**fields, **_figures(evidence.decision)})
+    try:
+        finish_switch_off(ctx, stored.id, told, now)
+    except NotifyError as error:
+        # It is off; SWEEP rings and cancels.
+        log.warning("review.left_to_sweep", extra={**fields, "error": str(error)})
+    return {n.integration_id for n in told} - {stored.id}
+
+
+def _evidence_against(ctx: Context, candidate: ReviewCandidate) -> Evidence | None:
+    """Return what it is judged by, all of one moment; None where it is not to be switched off any more."""
+
+    def work(tx: Transaction) -> Evidence | None:
+        tx.read_one_snapshot()
+        found = tx.candidate(candidate.integration_id, candidate.generation, ctx.settings.policy)
+        if found is None:
+            return None
+        details = details_of(tx, candidate.integration_id, ctx.settings.policy, tx.now)
+        return Evidence(found.window, ctx.settings.policy, tx.now, details)
+
+    try:
+        evidence = ctx.store.transact(work)
+    except TooMuch as error:
+        # So many attempts that nobody can list them: the counters decide alone.
+        extra = {"integration": candidate.integration_id, "error": str(error)}
+        log.warning("review.without_details", extra=extra)
+        now = ctx.store.transact(lambda tx: tx.now)
+        evidence = Evidence(candidate.window, ctx.settings.policy, now, Details())
+    return evidence if evidence is not None and evidence.decision.disables else None
+
+
+def _switch_off(
+    ctx: Context, tx: Transaction, candidate: ReviewCandidate, evidence: Evidence
+) -> tuple[Stored, list[Notification], datetime] | None:
+    """Do the small transaction (engine 12): under the integration's lock all is looked at again (engine 13)."""
+    stored = tx.lock_integration(EVERY_CLIENT, candidate.integration_id)
+    policy = ctx.settings.policy
+    again = tx.candidate(candidate.integration_id, candidate.generation, policy)
+    if stored is None or again is None or not evaluate(again.window, policy).disables:
+        return None
+    decision, last_error = evidence.decision, evidence.last_error
+    reason = _reason(decision, policy, last_error)
+    tx.switch_off(stored.id, by=REVIEW.name, reason=reason)
+    kept = SwitchOff(stored.id, stored.generation, policy_document(policy), evidence.evidence)
+    tx.keep_switch_off(kept)
+    log_changes(tx, REVIEW, _change_of(stored, reason))
+    told = announce_switch_off(
+        ctx,
+        tx,
+        stored,
+        "integration.auto_disabled",
+        reason=_reason(decision, policy, None),
+        failure_ratio=ratio_of(decision),
+        attempts=decision.counts.attempts,
+        failed=decision.counts.failed,
+        last_error=last_error,
+    )
+    tx.count({AUTO_DISABLED: 1})
+    return stored, told, tx.now
+
+
+def _change_of(stored: Stored, reason: str) -> Change:
+    return Change(
+        *(Action.DISABLED, ObjectType.INTEGRATION, stored.client_id, stored.id),
+        before={"enabled": True, "disabled_reason": None},
+        after={"enabled": False, "disabled_reason": reason},
+    )
 
 
 def warning_kind(level: int) -> str:

@@ -1,78 +1,76 @@
-"""Testing an integration: a few test alerts at once, and PagerDuty's answer to each (spec 1)."""
+"""Testing an integration: a few test alerts at once, and PagerDuty's answer to each (spec 1).
+
+They are no notifications and count in no ratio. They change nothing, so nothing is logged of them.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.outcome import Tested
+from wallarm_notify.pagerduty.request import test_alerts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from wallarm_notify.domain.integration import IntegrationKey
     from wallarm_notify.domain.outcome import Answer
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where test alerts go."""
+    """Where test alerts go, and the alerts."""
 
-    client: Client
     region: str
     key: IntegrationKey
-    now: datetime
+    alerts: Sequence[Mapping[str, Any]]
 
 
-class Testing:
-    """Sends test alerts synchronously; they are no notifications and count in no ratio."""
+Send: TypeAlias = "Callable[[Mapping[str, Any], Target], Answer]"
+"""Sends one test alert."""
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        default_cloud: str,
-        alerts: Callable[[Client, datetime], Sequence[Mapping[str, Any]]],
-        send: Callable[[Mapping[str, Any], Target], Answer],
-    ) -> None:
-        self._store = store
-        self._default_cloud = default_cloud
-        self._alerts = alerts
-        self._send = send
 
-    def saved(self, integration_id: int) -> list[Tested]:
-        """Tests an integration that is stored. Raises NotFound, Unavailable."""
+def send_test_alerts(ctx: Context, scope: Scope, integration_id: int, send: Send) -> list[Tested]:
+    """Test an integration that is stored. Raises NotFound, Unavailable."""
 
-        def work(tx: Transaction) -> Target:
-            stored = tx.lock_integration(integration_id)
-            if stored is None:
-                raise NotFound(f"There is no integration {integration_id}.")
-            key = tx.integration_key(stored)
-            return self._target(tx, stored.client_id, stored.region, key)
+    def work(tx: Transaction) -> Target:
+        stored = tx.lock_integration(scope, integration_id)
+        if stored is None:
+            raise NotFound(f"There is no integration {integration_id}.")
+        return _target(ctx, tx, stored.client_id, stored.region, tx.integration_key(stored))
 
-        return self._test(self._store.transact(work))
+    return _sent(ctx.store.transact(work), send)
 
-    def unsaved(self, client_id: int, region: str, key: IntegrationKey) -> list[Tested]:
-        """Tests a key before it is saved. Raises Unavailable."""
-        return self._test(self._store.transact(lambda tx: self._target(tx, client_id, region, key)))
 
-    def _target(self, tx: Transaction, client_id: int, region: str, key: IntegrationKey) -> Target:
-        name, cloud, partner = tx.client(client_id)
-        client = Client.of(client_id, name, cloud, partner, default_cloud=self._default_cloud)
-        tx.note_grants(key, len(self._alerts(client, tx.now)))
-        return Target(client, region, key, tx.now)
+def send_test_alerts_unsaved(
+    ctx: Context, scope: Scope, client_id: int, region: str, key: IntegrationKey, *, send: Send
+) -> list[Tested]:
+    """Test a key before it is saved. Raises NotFound, Unavailable."""
+    scope.check(client_id)
+    return _sent(ctx.store.transact(lambda tx: _target(ctx, tx, client_id, region, key)), send)
 
-    def _test(self, target: Target) -> list[Tested]:
-        """All at once, so that three that hang take no longer than one."""
-        alerts = self._alerts(target.client, target.now)
-        with ThreadPoolExecutor(len(alerts), "test") as pool:
-            answers = list(pool.map(lambda alert: self._send(alert, target), alerts))
-        return [
-            Tested(str(alert["payload"]["summary"]), answer)
-            for alert, answer in zip(alerts, answers, strict=True)
-        ]
+
+def _target(
+    ctx: Context, tx: Transaction, client_id: int, region: str, key: IntegrationKey
+) -> Target:
+    client = Client.of(client_id, *tx.client(client_id), default_cloud=ctx.settings.cloud)
+    alerts = test_alerts(client, tx.now)
+    tx.note_grants(key, len(alerts))
+    return Target(region, key, alerts)
+
+
+def _sent(target: Target, send: Send) -> list[Tested]:
+    """Send all at once, so that three that hang take no longer than one."""
+    with ThreadPoolExecutor(len(target.alerts), "test") as pool:
+        answers = list(pool.map(lambda alert: send(alert, target), target.alerts))
+    return [
+        Tested(str(alert["payload"]["summary"]), answer)
+        for alert, answer in zip(target.alerts, answers, strict=True)
+    ]

@@ -13,6 +13,7 @@ from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.store import migrations
 from wallarm_notify.store.activity import ActivityQueries
 from wallarm_notify.store.ahead import AheadQueries
+from wallarm_notify.store.clients import ClientQueries
 from wallarm_notify.store.clock import ClockQueries
 from wallarm_notify.store.connection import is_lost, may_run_again, meaning, transaction
 from wallarm_notify.store.database_check import check_server
@@ -23,6 +24,7 @@ from wallarm_notify.store.integrations import IntegrationQueries
 from wallarm_notify.store.key_samples import KeySampleQueries
 from wallarm_notify.store.listings import ListingQueries
 from wallarm_notify.store.quarantine import QuarantineQueries
+from wallarm_notify.store.replays import ReplayQueries
 from wallarm_notify.store.routing import RoutingQueries
 from wallarm_notify.store.rules import RulesQueries
 from wallarm_notify.store.triggers import TriggerQueries
@@ -43,9 +45,11 @@ class Transaction(
     DeliveryQueries,
     HealthQueries,
     UpkeepQueries,
+    ClientQueries,
     IntegrationQueries,
     KeySampleQueries,
     ListingQueries,
+    ReplayQueries,
     ActivityQueries,
     RulesQueries,
 ):

@@ -1,7 +1,6 @@
-"""Queries of listings: notifications, rejections and undecodable messages as people see them; what a replay means."""
+"""Queries of listings: notifications, rejections and undecodable messages as people see them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from wallarm_notify.domain.views import (
     ShownNotification,
     ShownRejection,
     ShownUndecodable,
-    Wanted,
 )
 from wallarm_notify.store.queries import UNDECODABLE, Queries
 
@@ -24,12 +22,6 @@ _FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
     LEFT JOIN LATERAL (
         SELECT status_code, error FROM attempts a WHERE a.notification_id = n.id
         ORDER BY a.fence DESC LIMIT 1) a ON true"""
-
-_REPLAYABLE = """n.integration_id = :integration_id AND n.state = :state AND NOT n.closing
-    AND (CAST(:since AS timestamptz) IS NULL OR n.created_at >= :since)
-    AND (CAST(:ended_since AS timestamptz) IS NULL OR n.finished_at >= :ended_since)
-    AND (CAST(:event_type AS text) IS NULL
-         OR EXISTS (SELECT FROM events e WHERE e.id = n.event_id AND e.type = :event_type))"""
 
 
 class ListingQueries(Queries):
@@ -127,25 +119,6 @@ class ListingQueries(Queries):
             ids=list(integration_ids),
         )
         return {row["id"]: (row["enabled"], row["disablings"]) for row in rows}
-
-    def replayable(self, wanted: Wanted, after: int, limit: int) -> list[int]:
-        """The ids above ``after`` of what is wanted, ascending."""
-        rows = self._rows(
-            f"""SELECT n.id FROM notifications n WHERE {_REPLAYABLE} AND n.id > :after
-                ORDER BY n.id LIMIT :limit""",  # noqa: S608 - a constant
-            **asdict(wanted),
-            after=after,
-            limit=limit,
-        )
-        return [row["id"] for row in rows]
-
-    def count_replayable(self, wanted: Wanted) -> int:
-        """How many notifications ``wanted`` means."""
-        rows = self._rows(
-            f"SELECT count(*) AS n FROM notifications n WHERE {_REPLAYABLE}",  # noqa: S608 - a constant
-            **asdict(wanted),
-        )
-        return int(rows[0]["n"])
 
 
 def _shown_rejection(row: Mapping[str, Any]) -> ShownRejection:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.set_aside import SetAsideCall, TriedCall
 from wallarm_notify.domain.views import ShownSetAside
-from wallarm_notify.store.queries import Queries
+from wallarm_notify.store.queries import OF_NOBODY, Queries
 
 _SHOWN = "id, set_aside_at, retry_at, length(body) AS bytes, content_type"
 _CALL = "id, digest, content_type, content_encoding, headers, body"
@@ -103,11 +104,12 @@ class QuarantineQueries(Queries):
         )
         return _shown(rows[0]) if rows else None
 
-    def lock_set_aside(self, call_id: int) -> SetAsideCall | None:
+    def lock_set_aside(self, scope: Scope, call_id: int) -> SetAsideCall | None:
         """One call set aside, locked; None: there is none."""
         rows = self._rows(
             f"""SELECT {_CALL}, set_aside_at, retry_at FROM quarantine
-                WHERE id = :id AND set_aside_at IS NOT NULL FOR UPDATE""",  # noqa: S608 - a constant
+                WHERE id = :id AND set_aside_at IS NOT NULL AND {OF_NOBODY} FOR UPDATE""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             id=call_id,
         )
         return _call_of(rows[0]) if rows else None

@@ -10,7 +10,16 @@ from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.integration import Subscriber
 from wallarm_notify.domain.notification import NewNotification, Notification, stored
 from wallarm_notify.domain.rejected import chosen_of, pool_of
-from wallarm_notify.store.queries import UNDECODABLE, Queries, parameters_of, rows_of, types_of
+from wallarm_notify.domain.scope import Scope
+from wallarm_notify.store.queries import (
+    OF_NOBODY,
+    UNDECODABLE,
+    Queries,
+    in_scope,
+    parameters_of,
+    rows_of,
+    types_of,
+)
 from wallarm_notify.store.tables.incoming import events
 from wallarm_notify.store.tables.notifications import notifications
 
@@ -239,10 +248,11 @@ class RoutingQueries(Queries):
             ids=[i for _, i in pairs],
         )
 
-    def lock_rejected(self, rejected_id: int) -> Mapping[str, Any] | None:
+    def lock_rejected(self, scope: Scope, rejected_id: int) -> Mapping[str, Any] | None:
         """One rejection, locked; None: there is none."""
         rows = self._rows(
-            "SELECT * FROM rejected WHERE id = :id FOR UPDATE",
+            f"SELECT * FROM rejected WHERE id = :id AND {in_scope('client_id')} FOR UPDATE",  # noqa: S608 - a constant
+            scope=scope.parameter,
             id=rejected_id,
         )
         return rows[0] if rows else None
@@ -281,10 +291,11 @@ class RoutingQueries(Queries):
         )
         return True
 
-    def lock_undecodable(self, message_id: int) -> Mapping[str, Any] | None:
+    def lock_undecodable(self, scope: Scope, message_id: int) -> Mapping[str, Any] | None:
         """One message that no task could be made of, locked; None: there is none."""
         rows = self._rows(
-            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id FOR UPDATE",  # noqa: S608 - a constant
+            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id AND {OF_NOBODY} FOR UPDATE",  # noqa: S608 - a constant
+            scope=scope.parameter,
             id=message_id,
         )
         return rows[0] if rows else None

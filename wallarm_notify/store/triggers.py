@@ -9,6 +9,7 @@ from uuid import UUID
 
 from wallarm_notify.domain.event import Arrival, Event
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, Window
 from wallarm_notify.domain.triggers.condition import Condition, Filter
 from wallarm_notify.domain.triggers.crossing import Near
@@ -16,7 +17,7 @@ from wallarm_notify.domain.triggers.filters import Operator
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
 from wallarm_notify.domain.views import FiringNotification, ShownFiring
-from wallarm_notify.store.queries import Queries
+from wallarm_notify.store.queries import Queries, in_scope
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
     t.threshold_period, t.integration_ids, t.version, t.created_at, t.created_by"""
@@ -189,11 +190,13 @@ class TriggerQueries(Queries):
 
     # What administrators ask: see services.manage_triggers.
 
-    def hold_integrations(self, ids: Sequence[int]) -> Mapping[int, int]:
+    def hold_integrations(self, scope: Scope, ids: Sequence[int]) -> Mapping[int, int]:
         """The clients of integrations that are there; none of them can be deleted meanwhile."""
         rows = self._rows(
-            """SELECT id, client_id FROM integrations
-               WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE""",
+            f"""SELECT id, client_id FROM integrations
+                WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL AND {in_scope("client_id")}
+                ORDER BY id FOR KEY SHARE""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             ids=list(ids),
         )
         return {row["id"]: row["client_id"] for row in rows}
@@ -206,8 +209,8 @@ class TriggerQueries(Queries):
         )
         return int(rows[0]["n"])
 
-    def insert_trigger(self, draft: TriggerDraft, name: str) -> Trigger:
-        """Stores a new trigger."""
+    def insert_trigger(self, draft: TriggerDraft, name: str, *, by: str) -> Trigger:
+        """Stores a new trigger that somebody made."""
         row = self._rows(
             f"""INSERT INTO triggers AS t (client_id, name, comment, enabled, condition, filters,
                     threshold_count, threshold_period, integration_ids, created_by)
@@ -220,7 +223,7 @@ class TriggerQueries(Queries):
             enabled=draft.enabled,
             **_criteria_columns(draft.criteria),
             integrations=sorted(set(draft.integration_ids)),
-            user=draft.user,
+            user=by,
         )[0]
         return _trigger_of(row)
 
@@ -232,10 +235,19 @@ class TriggerQueries(Queries):
         )
         return _trigger_of(rows[0]) if rows else None
 
-    def lock_trigger(self, trigger_id: int) -> Trigger | None:
+    def standing_trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
+        """One trigger as it stands, not locked, for who is about to change it; None: there is none."""
+        return self._trigger_within(scope, trigger_id, "")
+
+    def lock_trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
         """One trigger, locked; None: there is none."""
+        return self._trigger_within(scope, trigger_id, "FOR UPDATE")
+
+    def _trigger_within(self, scope: Scope, trigger_id: int, lock: str) -> Trigger | None:
         rows = self._rows(
-            f"SELECT {_SHOWN} FROM triggers t WHERE t.id = :id AND t.deleted_at IS NULL FOR UPDATE",  # noqa: S608 - a constant
+            f"""SELECT {_SHOWN} FROM triggers t
+                WHERE t.id = :id AND t.deleted_at IS NULL AND {in_scope("t.client_id")} {lock}""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             id=trigger_id,
         )
         return _trigger_of(rows[0]) if rows else None

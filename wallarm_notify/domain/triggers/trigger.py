@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -147,7 +147,6 @@ class TriggerDraft:
     client_id: int
     criteria: Criteria
     integration_ids: tuple[int, ...]
-    user: str
     name: str | None = None
     comment: str = ""
     enabled: bool = True
@@ -166,3 +165,37 @@ class TriggerChange:
     filters: tuple[Filter, ...] | None = None
     threshold: Threshold | None = None
     integration_ids: tuple[int, ...] | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedTrigger:
+    """What a change of a trigger came to; one that changed nothing did nothing."""
+
+    trigger: Trigger
+    changed: bool
+
+
+def changed_trigger(trigger: Trigger, change: TriggerChange) -> Trigger:
+    """Return ``trigger`` after ``change``. Raises Refused where its parts do not go together.
+
+    Other criteria, and enabling, are another version.
+    """
+    condition = change.condition or trigger.criteria.condition
+    threshold = change.threshold
+    if threshold is None and condition.terms.counted is not None:
+        threshold = trigger.criteria.threshold
+    filters = trigger.criteria.filters if change.filters is None else change.filters
+    ids = trigger.integration_ids if change.integration_ids is None else change.integration_ids
+    criteria = check_criteria(condition, filters, threshold)
+    enabled = trigger.enabled if change.enabled is None else change.enabled
+    afresh = criteria != trigger.criteria or (enabled and not trigger.enabled)
+    return replace(
+        trigger,
+        name=trigger.name if change.name is None else change.name,
+        comment=trigger.comment if change.comment is None else change.comment,
+        enabled=enabled,
+        criteria=criteria,
+        integration_ids=tuple(sorted(set(ids))),
+        version=trigger.version + afresh,
+    )

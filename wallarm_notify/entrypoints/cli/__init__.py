@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from wallarm_notify.entrypoints.cli.activity import activity
 from wallarm_notify.entrypoints.cli.clients import clients
 from wallarm_notify.entrypoints.cli.cloud_ips import cloud_ips
 from wallarm_notify.entrypoints.cli.database import db
@@ -31,6 +32,7 @@ COMMANDS = (
     events,
     notifications,
     clients,
+    activity,
     policy,
     ledger,
     metrics,

@@ -1,18 +1,18 @@
 """``wallarm-notify clients``: the companies whose events come in."""
 
-from typing import Any
-
 import click
 
 from wallarm_notify.domain.client import CLOUDS, Client
-from wallarm_notify.domain.text import check_name
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
+    acting,
     example,
     json_option,
     paged,
     read_cursor,
+    user_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
     fixed,
@@ -25,6 +25,7 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.schemas.documents.clients import client_document
+from wallarm_notify.services.manage_clients import set_client
 
 
 @click.group(epilog=example("wallarm-notify clients set 1 --name 'Example Corp' --cloud eu"))
@@ -37,25 +38,24 @@ def clients() -> None:
 @click.option("--name", type=LINE, help="Default: Client ID.")
 @click.option("--cloud", type=click.Choice(CLOUDS), help="Default: WALLARM_NOTIFY_CLOUD.")
 @click.option("--partner", type=LINE, help="The name in front of summaries; default: Wallarm.")
+@user_option
 @json_option
-def set_client(
-    client_id: int, name: str | None, cloud: str | None, partner: str | None, as_json: bool
+def set_record(
+    *,
+    client_id: int,
+    name: str | None,
+    cloud: str | None,
+    partner: str | None,
+    user: str,
+    as_json: bool,
 ) -> None:
     """Set what a client's alerts say of it."""
     if name is None and cloud is None and partner is None:
         raise click.UsageError("Give at least one of --name, --cloud and --partner.")
-    for option, text in (("name", name), ("partner", partner)):
-        if text is not None:
-            check_name(text, option)
-    parts = wiring()
-
-    def work(tx: Any) -> tuple[str | None, str | None, str | None]:
-        tx.set_client(client_id, name=name, cloud=cloud, partner_name=partner)
-        record: tuple[str | None, str | None, str | None] = tx.client(client_id)
-        return record
-
-    record = parts.plain_store.transact(work)
-    client = Client.of(client_id, *record, default_cloud=parts.settings.cloud)
+    actor, ctx = acting(user), wiring().context
+    client = set_client(
+        *(ctx, actor, EVERY_CLIENT, client_id), name=name, cloud=cloud, partner_name=partner
+    )
     if as_json:
         print_json(client_document(client))
     else:

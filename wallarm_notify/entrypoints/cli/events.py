@@ -6,16 +6,20 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
+from wallarm_notify.domain.actor import Actor
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.emission import LONGEST_LINE, Emission, read_object
 from wallarm_notify.entrypoints.cli.options import (
     ID,
+    acting,
     example,
     json_option,
     paged,
     read_cursor,
+    user_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
     errors,
@@ -289,28 +293,39 @@ def ahead(limit: int, as_json: bool) -> None:
     help="The event, mended: one JSON object; with --undecodable or --set-aside the message's body, or a list "
     "of events. - for standard input.",
 )
+@user_option
 @json_option
 def resubmit(
-    which: int, is_undecodable: bool, is_set_aside: bool, file: Path | None, as_json: bool
+    *,
+    which: int,
+    is_undecodable: bool,
+    is_set_aside: bool,
+    file: Path | None,
+    user: str,
+    as_json: bool,
 ) -> None:
     """Take in a rejected event, an undecodable message or a call set aside after all, as it is or mended."""
     if is_undecodable and is_set_aside:
         raise click.UsageError("--undecodable and --set-aside cannot be given together.")
-    parts = wiring(rings=True)
+    actor, ctx = acting(user), wiring(rings=True).context
     if is_undecodable:
-        _resubmit_message(parts.context, UNDECODABLE, which, file, as_json=as_json)
+        _resubmit_message(ctx, actor, UNDECODABLE, which, file, as_json=as_json)
     elif is_set_aside:
-        _resubmit_message(parts.context, SET_ASIDE, which, file, as_json=as_json)
+        _resubmit_message(ctx, actor, SET_ASIDE, which, file, as_json=as_json)
     else:
-        _resubmit_event(parts.context, which, file, as_json=as_json)
+        _resubmit_event(ctx, actor, which, file, as_json=as_json)
 
 
-def _resubmit_event(ctx: Context, rejected_id: int, file: Path | None, *, as_json: bool) -> None:
+def _resubmit_event(
+    ctx: Context, actor: Actor, rejected_id: int, file: Path | None, *, as_json: bool
+) -> None:
     text = (
-        rejected_body(ctx, rejected_id).encode() if file is None else _content(file, LONGEST_LINE)
+        rejected_body(ctx, EVERY_CLIENT, rejected_id).encode()
+        if file is None
+        else _content(file, LONGEST_LINE)
     )
     event = _read(text)
-    routed = resubmit_event(ctx, rejected_id, event)
+    routed = resubmit_event(ctx, actor, EVERY_CLIENT, rejected_id, event)
     if as_json:
         print_json(
             ResubmittedDocument(
@@ -326,10 +341,17 @@ def _resubmit_event(ctx: Context, rejected_id: int, file: Path | None, *, as_jso
 
 
 def _resubmit_message(
-    ctx: Context, kept: Kept, message_id: int, file: Path | None, *, as_json: bool
+    ctx: Context, actor: Actor, kept: Kept, message_id: int, file: Path | None, *, as_json: bool
 ) -> None:
-    raw = message_body(ctx, kept, message_id) if file is None else _content(file, LONGEST_MESSAGE)
-    routed = resubmit_message(ctx, kept, message_id, *_read_message(raw))
+    raw = (
+        message_body(ctx, EVERY_CLIENT, kept, message_id)
+        if file is None
+        else _content(file, LONGEST_MESSAGE)
+    )
+    found, rejections = _read_message(raw)
+    routed = resubmit_message(
+        *(ctx, actor, EVERY_CLIENT, kept, message_id), events=found, rejections=rejections
+    )
     if as_json:
         print_json(
             ResubmittedMessageDocument(

@@ -5,18 +5,19 @@ from datetime import UTC
 import click
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.integration import Change, Draft, Integration, SwitchedOff
+from wallarm_notify.domain.integration import Draft, Integration, IntegrationChange, SwitchedOff
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.alert_tests import print_tested
 from wallarm_notify.entrypoints.cli.explanation import print_explanation
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
+    acting,
     example,
     is_agreed,
     json_option,
     key_option,
-    named,
     paged,
     read_cursor,
     read_key,
@@ -50,6 +51,14 @@ from wallarm_notify.schemas.documents.integrations import (
     integration_document,
 )
 from wallarm_notify.services.explain import explain as explanation_of
+from wallarm_notify.services.manage_integrations import (
+    apply_integration,
+    create_integration,
+    delete_integration,
+    disable_integration,
+    enable_integration,
+)
+from wallarm_notify.services.send_test_alerts import send_test_alerts, send_test_alerts_unsaved
 
 DEFAULT_REGION = "us"
 NO_REASON = "no reason given"
@@ -95,11 +104,10 @@ def create(
         region=read_region(region or DEFAULT_REGION),
         subscriptions=read_subscriptions(subscribe or ""),
         enabled=not disabled,
-        user=named(user),
         name=name,
     )
-    secret = read_key(_needed(key))
-    made = wiring(keys=True).management.create(draft, secret)
+    actor, secret = acting(user), read_key(_needed(key))
+    made = create_integration(wiring(keys=True).context, actor, EVERY_CLIENT, draft, secret)
     _print_one(made, as_json=as_json)
 
 
@@ -155,6 +163,7 @@ def show(integration_id: int, as_json: bool) -> None:
 @region_option
 @subscribe_option
 @key_option
+@user_option
 @json_option
 def update(
     *,
@@ -163,19 +172,21 @@ def update(
     region: str | None,
     subscribe: str | None,
     key: str | None,
+    user: str,
     as_json: bool,
 ) -> None:
     """Change an integration; what waits uses a new key or region."""
     if name is None and region is None and subscribe is None and key is None:
         raise click.UsageError("Give at least one of --name, --region, --subscribe and --key.")
-    change = Change(
+    change = IntegrationChange(
         name=name,
         region=None if region is None else read_region(region),
         subscriptions=None if subscribe is None else read_subscriptions(subscribe),
         key=None if key is None else read_key(key),
     )
-    parts = wiring(keys=change.key is not None)
-    _print_one(parts.management.update(integration_id, change), as_json=as_json)
+    actor, ctx = acting(user), wiring(keys=change.key is not None).context
+    applied = apply_integration(ctx, actor, EVERY_CLIENT, integration_id, change)
+    _print_one(applied.integration, as_json=as_json)
 
 
 @integrations.command(
@@ -203,13 +214,19 @@ def test(
     if integration_id is not None:
         if client_id is not None or key is not None or region is not None:
             raise click.UsageError("Give either an ID or --client, --key and --region.")
-        tested = wiring(keys=True).testing.saved(integration_id)
+        parts = wiring(keys=True)
+        tested = send_test_alerts(
+            parts.context, EVERY_CLIENT, integration_id, parts.send_test_alert
+        )
     else:
         if client_id is None:
             raise click.UsageError("Give either an ID or --client, --key and --region.")
         where = read_region(region or DEFAULT_REGION)
         secret = read_key(_needed(key))
-        tested = wiring(keys=True).testing.unsaved(client_id, where, secret)
+        parts = wiring(keys=True)
+        tested = send_test_alerts_unsaved(
+            *(parts.context, EVERY_CLIENT, client_id, where, secret), send=parts.send_test_alert
+        )
     print_tested(tested, as_json=as_json)
     if not all(one.passed for one in tested):
         ctx.exit(FAILED)
@@ -217,10 +234,12 @@ def test(
 
 @integrations.command(epilog=example("wallarm-notify integrations enable 3"))
 @_id
+@user_option
 @json_option
-def enable(integration_id: int, as_json: bool) -> None:
+def enable(integration_id: int, user: str, as_json: bool) -> None:
     """Send again, with a clean failure window; what was not sent meanwhile can be replayed."""
-    enabled, unsent = wiring().management.enable(integration_id)
+    actor = acting(user)
+    enabled, unsent = enable_integration(wiring().context, actor, EVERY_CLIENT, integration_id)
     if as_json:
         print_json(enabled_document(enabled, unsent))
         return
@@ -271,10 +290,10 @@ def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
 @json_option
 def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
     """Stop sending; every setting stays, what waits is cancelled."""
-    parts = wiring(rings=True)
-    done = parts.management.disable(integration_id, user=named(user), reason=reason)
+    actor, ctx = acting(user), wiring(rings=True).context
+    disabled, done = disable_integration(ctx, actor, EVERY_CLIENT, integration_id, reason=reason)
     if as_json:
-        print_json(disabled_document(_one(integration_id), done))
+        print_json(disabled_document(disabled, done))
     else:
         say(f"Integration {integration_id} is disabled; {_told(done)}.")
 
@@ -287,13 +306,13 @@ def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
 @json_option
 def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool) -> None:
     """Delete an integration with all its configuration, for ever."""
-    parts = wiring(rings=True)
+    actor, ctx = acting(user), wiring(rings=True).context
     name = _one(integration_id).name
     if not is_agreed(
         f"Delete integration {integration_id} ({name}) with its key, for ever?", yes=yes
     ):
         raise Refused(f"Integration {integration_id} was not deleted.")
-    done = parts.management.delete(integration_id, user=named(user), reason=reason)
+    done = delete_integration(ctx, actor, EVERY_CLIENT, integration_id, reason=reason)
     if as_json:
         print_json(deleted_integration_document(integration_id, done))
     else:

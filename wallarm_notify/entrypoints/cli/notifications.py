@@ -7,22 +7,26 @@ import click
 from rich.progress import Progress
 from rich.text import Text
 
+from wallarm_notify.domain.actor import Actor
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.domain.notification import REPLAYABLE, State
 from wallarm_notify.domain.outcome import message_of
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter, ShownAttempt, ShownNotification, Wanted
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
+    acting,
     example,
     is_agreed,
     json_option,
     paged,
     read_cursor,
     read_since,
+    user_option,
     yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
@@ -45,8 +49,13 @@ from wallarm_notify.schemas.documents.notifications import (
     notification_document,
     notification_item,
 )
+from wallarm_notify.services.context import Context
 from wallarm_notify.services.listings import show_notification
-from wallarm_notify.services.replay import Replay
+from wallarm_notify.services.replay import (
+    count_replayable,
+    replay_notifications,
+    replay_slice,
+)
 
 
 @click.group(epilog=example("wallarm-notify notifications list --state failed"))
@@ -149,6 +158,7 @@ def show(notification_id: int, as_json: bool) -> None:
 @click.option("--since", type=LINE, help="Made since then: a time with zone, or 2h, 7d.")
 @click.option("--ended-since", type=LINE, help="Ended since then, likewise.")
 @click.option("--type", "event_type", type=LINE, help="Only of this type of event.")
+@user_option
 @yes_option
 @json_option
 def replay(
@@ -159,6 +169,7 @@ def replay(
     since: str | None,
     ended_since: str | None,
     event_type: str | None,
+    user: str,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -166,7 +177,8 @@ def replay(
     if ids:
         if any(x is not None for x in (integration_id, state, since, ended_since, event_type)):
             raise click.UsageError("Give either IDs or --integration and --state.")
-        done = wiring(rings=True).replay.by_id(ids)
+        actor = acting(user)
+        done = replay_notifications(wiring(rings=True).context, actor, EVERY_CLIENT, ids)
     else:
         if integration_id is None or state is None:
             raise click.UsageError("Give either IDs or --integration and --state.")
@@ -177,7 +189,8 @@ def replay(
             _moment("ended-since", ended_since),
             None if event_type is None else _known(event_type),
         )
-        done = _replay_many(wiring(rings=True).replay, wanted, yes=yes)
+        actor = acting(user)
+        done = _replay_many(wiring(rings=True).context, actor, wanted, yes=yes)
     if as_json:
         print_json(ReplayedDocument(replayed=done))
     else:
@@ -194,9 +207,9 @@ def _known(event_type: str) -> str:
     return event_type
 
 
-def _replay_many(replaying: Replay, wanted: Wanted, *, yes: bool) -> int:
+def _replay_many(ctx: Context, actor: Actor, wanted: Wanted, *, yes: bool) -> int:
     """Counts first, then replays slice by slice; how many."""
-    total = replaying.count(wanted)
+    total = count_replayable(ctx, EVERY_CLIENT, wanted)
     what = (
         f"{counted(total, f'{wanted.state} notification')} of integration {wanted.integration_id}"
     )
@@ -209,7 +222,7 @@ def _replay_many(replaying: Replay, wanted: Wanted, *, yes: bool) -> int:
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Replaying", total=total)
         while after is not None:
-            replayed, after = replaying.one_slice(wanted, after)
+            replayed, after = replay_slice(ctx, actor, EVERY_CLIENT, wanted, after)
             done += replayed
             progress.update(task, completed=done)
     return done

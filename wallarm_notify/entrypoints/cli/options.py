@@ -9,6 +9,7 @@ from typing import Any, Final, TextIO, TypeVar
 
 import click
 
+from wallarm_notify.domain.actor import Actor, operator
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.integration import (
     IntegrationKey,
@@ -149,11 +150,11 @@ def read_ids(text: str, option: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def named(user: str) -> str:
-    """The user in an option. Raises Refused for a blank one."""
+def acting(user: str) -> Actor:
+    """The operator in an option. Raises Refused for a blank name, or one that cannot be kept."""
     if not user.strip():
         raise Refused("user: give a name.")
-    return user
+    return operator(user)
 
 
 def read_region(text: str) -> str:

@@ -2,11 +2,13 @@
 
 import click
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
-from wallarm_notify.entrypoints.cli.options import example, json_option
+from wallarm_notify.entrypoints.cli.options import acting, example, json_option, user_option
 from wallarm_notify.entrypoints.cli.output import complain, print_json, say
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.services.rotate_secrets import rotate_secrets
 
 
 @click.group(epilog=example("wallarm-notify secrets generate", "wallarm-notify secrets rotate"))
@@ -30,11 +32,13 @@ def generate(as_json: bool) -> None:
 
 
 @secrets.command(epilog=example("WALLARM_NOTIFY_SECRET_KEYS=NEW,OLD wallarm-notify secrets rotate"))
+@user_option
 @json_option
 @click.pass_context
-def rotate(ctx: click.Context, as_json: bool) -> None:
+def rotate(ctx: click.Context, user: str, as_json: bool) -> None:
     """Encrypt everything with the first of WALLARM_NOTIFY_SECRET_KEYS."""
-    done, locked_up = wiring(keys=True).store.transact(lambda tx: tx.rotate_secrets())
+    actor = acting(user)
+    done, locked_up = rotate_secrets(wiring(keys=True).context, actor, EVERY_CLIENT)
     if as_json:
         print_json({"rotated": done, "unreadable": locked_up})
     else:

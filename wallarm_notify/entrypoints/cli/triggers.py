@@ -8,6 +8,7 @@ from rich.table import Column
 from rich.text import Text
 
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.triggers.condition import Condition, Filter
 from wallarm_notify.domain.triggers.trigger import (
     Trigger,
@@ -27,10 +28,10 @@ from wallarm_notify.entrypoints.cli.criteria import (
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
+    acting,
     example,
     is_agreed,
     json_option,
-    named,
     paged,
     read_cursor,
     read_ids,
@@ -57,6 +58,14 @@ from wallarm_notify.schemas.documents.triggers import (
     condition_document,
     shown_trigger_document,
     trigger_document,
+)
+from wallarm_notify.services.manage_triggers import (
+    apply_trigger,
+    create_trigger,
+    delete_trigger,
+    disable_trigger,
+    duplicate_trigger,
+    enable_trigger,
 )
 from wallarm_notify.services.trigger_listings import FIRINGS_SHOWN, show_trigger, there_is
 
@@ -129,12 +138,12 @@ def create(
         client_id=client_id,
         criteria=criteria,
         integration_ids=read_ids(integrations, "integration"),
-        user=named(user),
         name=name,
         comment=comment,
         enabled=not disabled,
     )
-    _print_one(wiring(rings=True).triggers.create(draft), as_json=as_json)
+    actor, ctx = acting(user), wiring(rings=True).context
+    _print_one(create_trigger(ctx, actor, EVERY_CLIENT, draft), as_json=as_json)
 
 
 @triggers.command("list", epilog=example("wallarm-notify triggers list --client 1 --json"))
@@ -249,8 +258,9 @@ def update(
         threshold=None if threshold is None else read_threshold(threshold),
         integration_ids=None if integrations is None else read_ids(integrations, "integration"),
     )
-    changed = wiring(rings=True).triggers.update(trigger_id, change, user=named(user))
-    _print_one(changed, as_json=as_json)
+    actor, ctx = acting(user), wiring(rings=True).context
+    applied = apply_trigger(ctx, actor, EVERY_CLIENT, trigger_id, change)
+    _print_one(applied.trigger, as_json=as_json)
 
 
 @triggers.command(epilog=example("wallarm-notify triggers enable 3"))
@@ -259,7 +269,8 @@ def update(
 @json_option
 def enable(trigger_id: int, user: str, as_json: bool) -> None:
     """Let a trigger fire again; it starts counting afresh."""
-    done = wiring(rings=True).triggers.enable(trigger_id, user=named(user))
+    actor, ctx = acting(user), wiring(rings=True).context
+    done = enable_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
     _print_done(done, "is enabled and counts afresh", as_json=as_json)
 
 
@@ -269,7 +280,8 @@ def enable(trigger_id: int, user: str, as_json: bool) -> None:
 @json_option
 def disable(trigger_id: int, user: str, as_json: bool) -> None:
     """Let a trigger fire no more; every setting stays."""
-    done = wiring(rings=True).triggers.disable(trigger_id, user=named(user))
+    actor, ctx = acting(user), wiring(rings=True).context
+    done = disable_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
     _print_done(done, "is disabled", as_json=as_json)
 
 
@@ -280,7 +292,8 @@ def disable(trigger_id: int, user: str, as_json: bool) -> None:
 @json_option
 def duplicate(trigger_id: int, name: str | None, user: str, as_json: bool) -> None:
     """Store a copy of a trigger, enabled if that is."""
-    copy = wiring(rings=True).triggers.duplicate(trigger_id, user=named(user), name=name)
+    actor, ctx = acting(user), wiring(rings=True).context
+    copy = duplicate_trigger(ctx, actor, EVERY_CLIENT, trigger_id, name=name)
     _print_one(copy, as_json=as_json)
     if copy.enabled:
         complain(
@@ -295,11 +308,11 @@ def duplicate(trigger_id: int, name: str | None, user: str, as_json: bool) -> No
 @json_option
 def delete(trigger_id: int, user: str, yes: bool, as_json: bool) -> None:
     """Delete a trigger, for ever; what it fired already is still sent."""
-    parts = wiring(rings=True)
+    actor, ctx = acting(user), wiring(rings=True).context
     name = _one(trigger_id).name
     if not is_agreed(f"Delete trigger {trigger_id} ({name}), for ever?", yes=yes):
         raise Refused(f"Trigger {trigger_id} was not deleted.")
-    parts.triggers.delete(trigger_id, user=named(user))
+    delete_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
     if as_json:
         print_json(DeletedTriggerDocument(id=trigger_id, deleted=True))
     else:

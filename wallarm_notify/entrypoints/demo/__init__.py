@@ -21,9 +21,11 @@ from rich.text import Text
 from wallarm_notify.devstack.processes import end
 from wallarm_notify.devstack.server import BROKER_URL, DATABASE_URL
 from wallarm_notify.devstack.stack import Say, Stack, sandboxed_stack
+from wallarm_notify.domain.actor import operator
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import Draft, Integration, IntegrationKey
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter, ShownNotification
 from wallarm_notify.entrypoints.demo import screen
 from wallarm_notify.entrypoints.demo.progress import Progress, most_telling, progress_of
@@ -48,6 +50,7 @@ from wallarm_notify.entrypoints.demo.signals import ending_in_order, uninterrupt
 from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, check_trigger, judge
 from wallarm_notify.producer import Producer
 from wallarm_notify.services.ledger import balance
+from wallarm_notify.services.manage_integrations import create_integration
 from wallarm_notify.services.trigger_listings import show_trigger
 from wallarm_notify.settings import read_settings
 from wallarm_notify.store import Transaction
@@ -165,10 +168,9 @@ def _prepare_pagerduty(
 
 def _create(stack: Stack, keys: Mapping[Role, IntegrationKey]) -> dict[Role, Integration]:
     return {
-        role: stack.wiring.management.create(
-            Draft(
-                CLIENT, role.region, role.subscriptions, enabled=True, user="demo", name=role.name
-            ),
+        role: create_integration(
+            *(stack.wiring.context, operator("demo"), EVERY_CLIENT),
+            Draft(CLIENT, role.region, role.subscriptions, enabled=True, name=role.name),
             key,
         )
         for role, key in keys.items()

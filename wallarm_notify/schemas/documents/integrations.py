@@ -40,6 +40,23 @@ class IntegrationDocument(TypedDict):
     """When it was made."""
 
 
+class IntegrationSettings(TypedDict):
+    """What is set of an integration: what the activity log has of it (spec 9)."""
+
+    name: str
+    """What people call it."""
+    region: str
+    """PagerDuty's service region: us or eu."""
+    key: str
+    """Its integration key, of which only the last four characters are ever shown."""
+    subscriptions: list[str]
+    """What it is sent, in the order of the card; security issues by risk."""
+    enabled: bool
+    """Whether it is sent anything."""
+    disabled_reason: str | None
+    """Why it was disabled; null while it is enabled."""
+
+
 class UnsentCounts(TypedDict):
     """How many notifications ended undelivered, by state."""
 
@@ -126,6 +143,18 @@ def integration_document(integration: Integration) -> IntegrationDocument:
         "failed_24h": integration.failed_24h,
         "created_by": integration.created_by,
         "created_at": integration.created_at,
+    }
+
+
+def integration_settings(integration: Integration) -> IntegrationSettings:
+    """Return what is set of an integration."""
+    return {
+        "name": integration.name,
+        "region": integration.region,
+        "key": integration.key,
+        "subscriptions": list(integration.subscriptions),
+        "enabled": integration.enabled,
+        "disabled_reason": integration.disabled_reason,
     }
 
 

@@ -1,0 +1,109 @@
+"""``wallarm-notify activity``: who changed what, when (spec 9)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.table import Column
+from rich.text import Text
+
+from wallarm_notify.domain.activity import Activity, Change
+from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.entrypoints.cli.options import (
+    ID,
+    example,
+    json_option,
+    paged,
+    read_cursor,
+)
+from wallarm_notify.entrypoints.cli.output import (
+    fixed,
+    number,
+    plain,
+    print_listing,
+    print_more,
+    print_table,
+)
+from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.schemas.documents.activity import activity_document
+from wallarm_notify.services.activity import list_activity
+
+_CHANGES = 36
+"""Characters that most fields with their values before and after fit into."""
+
+
+@click.group(epilog=example("wallarm-notify activity list --client 1"))
+def activity() -> None:
+    """Who changed what, when."""
+
+
+@activity.command("list", epilog=example("wallarm-notify activity list --client 1 --json"))
+@click.option("--client", "client_id", type=ID, help="Only what is this client's.")
+@paged
+@json_option
+def list_changes(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List changes, newest first: who made them, and what was before and after."""
+    before = read_cursor(cursor)
+    page = list_activity(
+        wiring().context, EVERY_CLIENT, client_id=client_id, cursor=before, limit=limit
+    )
+    following = None if page.following is None else str(page.following)
+    if as_json:
+        print_listing([activity_document(line) for line in page.items], following)
+        return
+    print_table(
+        [
+            fixed("Time"),
+            "Who",
+            "What",
+            number("Client"),
+            Column("Changes", overflow="fold", min_width=_CHANGES),
+        ],
+        [
+            (line.at, _who(line), _what(line.change), line.change.client_id, _changes(line.change))
+            for line in page.items
+        ],
+        nothing="No changes.",
+    )
+    print_more(following)
+
+
+def _who(line: Activity) -> str:
+    actor = line.actor
+    return f"{actor.name} ({_words(actor.role)}, {_words(actor.source)})"
+
+
+def _what(change: Change) -> str:
+    which = "" if change.object_id is None else f" {change.object_id}"
+    return f"{change.action} {_words(change.object_type)}{which}"
+
+
+def _changes(change: Change) -> Text:
+    return Text("\n".join(map(plain, _lines(change))))
+
+
+def _lines(change: Change) -> Iterator[str]:
+    """A line for each field: both values of one that differs, the one of what came or went."""
+    before, after = change.before, change.after
+    for name in {**before, **after}:
+        values = [_value(side[name]) for side in (before, after) if name in side]
+        yield f"{_words(name)}: {' → '.join(values)}"
+
+
+def _value(value: Any) -> str:
+    match value:
+        case _ if value in (None, "", []):
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list() if not any(isinstance(one, (dict, list)) for one in value):
+            return ", ".join(map(str, value))
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,53 @@
+"""Queries of clients: what is recorded of them, and who there is."""
+
+from wallarm_notify.store.queries import Queries
+
+
+class ClientQueries(Queries):
+    """Clients; one is there as soon as it has an integration."""
+
+    def client(self, client_id: int) -> tuple[str | None, str | None, str | None]:
+        """A client's name, cloud and partner name, each None where it is unset."""
+        rows = self._rows(
+            "SELECT name, cloud, partner_name FROM clients WHERE id = :id", id=client_id
+        )
+        return (rows[0]["name"], rows[0]["cloud"], rows[0]["partner_name"]) if rows else (None,) * 3
+
+    def clients(
+        self, after: int, limit: int
+    ) -> list[tuple[int, str | None, str | None, str | None]]:
+        """Clients with ids above ``after`` that have a record or ever had an integration, by id."""
+        rows = self._rows(
+            """SELECT k.id, c.name, c.cloud, c.partner_name
+               FROM (SELECT id FROM clients UNION SELECT client_id FROM integrations) k
+               LEFT JOIN clients c ON c.id = k.id
+               WHERE k.id > :after ORDER BY k.id LIMIT :limit""",
+            after=after,
+            limit=limit,
+        )
+        return [(row["id"], row["name"], row["cloud"], row["partner_name"]) for row in rows]
+
+    def lock_client(self, client_id: int) -> tuple[str | None, str | None, str | None]:
+        """What is recorded of a client, locked; where nothing is, an empty record is made."""
+        self._do_later(
+            "INSERT INTO clients (id) VALUES (:id) ON CONFLICT (id) DO NOTHING", id=client_id
+        )
+        (row,) = self._rows(
+            "SELECT name, cloud, partner_name FROM clients WHERE id = :id FOR UPDATE", id=client_id
+        )
+        return row["name"], row["cloud"], row["partner_name"]
+
+    def set_client(
+        self, client_id: int, *, name: str | None, cloud: str | None, partner_name: str | None
+    ) -> None:
+        """Sets what is not None of a client's record."""
+        self._do(
+            """INSERT INTO clients AS c (id, name, cloud, partner_name)
+               VALUES (:id, :name, :cloud, :partner)
+               ON CONFLICT (id) DO UPDATE SET name = coalesce(:name, c.name),
+                   cloud = coalesce(:cloud, c.cloud), partner_name = coalesce(:partner, c.partner_name)""",
+            id=client_id,
+            name=name,
+            cloud=cloud,
+            partner=partner_name,
+        )
