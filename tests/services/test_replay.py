@@ -6,7 +6,7 @@ import pytest
 from build import Bench, an_answer, an_event
 from meanwhile import overlapping
 
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.views import Wanted
 from wallarm_notify.services.listings import show_notification
@@ -72,15 +72,17 @@ def test_where_the_integration_is_disabled_or_gone_it_is_refused(
     integration, (only,) = skipped(bench)
     change = bench.management.delete if gone else bench.management.disable
     change(integration, **ANN)
-    said = "does not exist any more" if gone else "is disabled; enable it first"
+    said = "does not exist any more" if gone else "is disabled"
     with pytest.raises(Refused, match=said):
         bench.replay.by_id([only])
     for ask in (
         lambda: bench.replay.count(Wanted(integration, State.SKIPPED)),
         lambda: bench.replay.one_slice(Wanted(integration, State.SKIPPED), 0),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(Refused, match=said) as refused:
             ask()
+        hint = None if gone else Hint(Todo.ENABLE_INTEGRATION, integration)
+        assert refused.value.hint == hint
     assert bench.states() == {"skipped": 1}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.batches import messages
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.domain.notification import REPLAYABLE, Notification, replayed
 
 if TYPE_CHECKING:
@@ -97,6 +97,6 @@ def _switch_of(integration_id: int, switches: Mapping[int, tuple[bool, int]]) ->
         )
     if not switches[integration_id][0]:
         raise Refused(
-            f"Integration {integration_id} is disabled; enable it first: "
-            f"wallarm-notify integrations enable {integration_id}"
+            f"Integration {integration_id} is disabled.",
+            hint=Hint(Todo.ENABLE_INTEGRATION, integration_id),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def message_body(ctx: Context, kept: Kept, message_id: int) -> bytes:
     row = ctx.store.transact(lambda tx: kept.standing(tx, message_id))
     if row["cut"]:
         raise Refused(
-            f"Of {kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept; "
-            "give the whole message with --file."
+            f"Of {kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept.",
+            hint=Hint(Todo.GIVE_WHOLE_MESSAGE),
         )
     return bytes(row["body"])
 
@@ -62,7 +62,7 @@ def resubmit_message(
             if rejections
             else "It holds no event."
         )
-        raise Refused(f"{why} The {kept.words} {message_id} stays as it is; mend it with --file.")
+        raise Refused(f"{why} The {kept.words} {message_id} stays as it is.", hint=Hint(Todo.MEND))
     routed = ingest(ctx, events, rejections)
 
     def mark(tx: Transaction) -> None:
@@ -77,7 +77,7 @@ def _undecodable(tx: Transaction, message_id: int) -> Mapping[str, Any]:
     row = tx.lock_undecodable(message_id)
     if row is None:
         raise NotFound(
-            f"There is no undecodable message {message_id}; see: wallarm-notify events undecodable"
+            f"There is no undecodable message {message_id}.", hint=Hint(Todo.SEE_UNDECODABLE)
         )
     if row["resubmitted_at"] is not None:
         raise Refused(
@@ -90,10 +90,7 @@ def _undecodable(tx: Transaction, message_id: int) -> Mapping[str, Any]:
 def _set_aside(tx: Transaction, call_id: int) -> Mapping[str, Any]:
     kept = tx.lock_set_aside(call_id)
     if kept is None:
-        raise NotFound(
-            f"No call {call_id} is set aside; see: wallarm-notify events set-aside. One that a worker has "
-            "stored meanwhile is there no more."
-        )
+        raise NotFound(f"No call {call_id} is set aside.", hint=Hint(Todo.SEE_SET_ASIDE))
     return {"cut": False, "body": kept.call.body}
 
 

@@ -190,7 +190,9 @@ def _moment(option: str, text: str | None) -> datetime | None:
 
 def _known(event_type: str) -> str:
     if event_type not in EVENT_TYPES:
-        raise Refused(f"type: there is no «{event_type}»; permitted are {', '.join(EVENT_TYPES)}.")
+        raise Refused(
+            f"there is no «{event_type}»; permitted are {', '.join(EVENT_TYPES)}.", field="type"
+        )
     return event_type
 
 

@@ -101,9 +101,10 @@ def simulate_command(
     )
     if tried.min_span > tried.window:
         raise Refused(
-            f"min-span: {duration_of(tried.min_span.total_seconds())} do not fit into a window of "
+            f"{duration_of(tried.min_span.total_seconds())} do not fit into a window of "
             f"{duration_of(tried.window.total_seconds())}; nobody would ever be disabled. Give a "
-            "shorter one; 0 turns the guard off."
+            "shorter one; 0 turns the guard off.",
+            field="min-span",
         )
     start = _start(since, parts.settings.retention_days)
     console = errors()
@@ -124,30 +125,34 @@ def _ratio(text: str) -> Decimal:
     except InvalidOperation:
         ratio = Decimal(0)
     if not (ratio.is_finite() and LEAST_RATIO <= ratio <= 100):  # noqa: PLR2004 - per cent
-        raise Refused(f"ratio: «{text}» will not do; give per cent from 0.01 to 100, as 50.")
+        raise Refused(
+            f"«{text}» will not do; give per cent from 0.01 to 100, as 50.", field="ratio"
+        )
     return ratio
 
 
 def _span(text: str) -> timedelta:
     span = read_duration(text, "min-span")
     if span > LONGEST_WINDOW:
-        raise Refused(f"min-span: «{text}» will not do; no window holds more than 7d.")
+        raise Refused(f"«{text}» will not do; no window holds more than 7d.", field="min-span")
     return span
 
 
 def _window(text: str) -> timedelta:
     window = read_duration(text, "window")
     if window % timedelta(minutes=1) or not timedelta(minutes=1) <= window <= LONGEST_WINDOW:
-        raise Refused(f"window: «{text}» will not do; give whole minutes, from 1m to 7d.")
+        raise Refused(f"«{text}» will not do; give whole minutes, from 1m to 7d.", field="window")
     return window
 
 
 def _start(text: str, retention_days: float) -> datetime:
     start, now = read_since(text), datetime.now(UTC)
     if start >= now:
-        raise Refused(f"since: {text} lies ahead; give a time that is past.")
+        raise Refused(f"{text} lies ahead; give a time that is past.", field="since")
     if now - start > timedelta(days=retention_days, minutes=1):
-        raise Refused(f"since: attempts are kept {retention_days:g} days; give a later time.")
+        raise Refused(
+            f"attempts are kept {retention_days:g} days; give a later time.", field="since"
+        )
     return start
 
 

@@ -84,7 +84,7 @@ def simulate(
     now = datetime.now(UTC)
     start, end = read_since(since), now if until is None else read_since(until, "until")
     if start >= end:
-        raise Refused(f"since: {since} is not before {until or 'now'}.")
+        raise Refused(f"{since} is not before {until or 'now'}.", field="since")
     console = errors()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Counting stored events", total=1.0)
