@@ -18,6 +18,7 @@ from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.outcome import Answer, Attempt, FailureReason, reason_of_status
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.sending import Claim, Sending
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.crossing import Crossing
@@ -407,7 +408,7 @@ class Bench:
         return prune(self.ctx, works_for=works_for)
 
     def ledger(self) -> Ledger:
-        return balance(self.store)
+        return balance(self.ctx, EVERY_CLIENT)
 
     def sql(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Runs one statement of the test's own and commits."""

@@ -19,6 +19,7 @@ from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 
 from e2e.system import ROOT, System
 from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.schemas.call_text import read_message_text
 from wallarm_notify.schemas.json_text import text_of
 from wallarm_notify.services.resubmit_message import UNDECODABLE, message_body, resubmit_message
@@ -80,7 +81,7 @@ def push_bytes(system: System, body: bytes, task_id: str | None = None) -> None:
 
 
 def rejected(system: System) -> list[ShownRejection]:
-    return system.wiring.store.transact(lambda tx: tx.rejections(None, 1000))
+    return system.wiring.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 1000))
 
 
 def kept(system: System) -> int:
@@ -281,7 +282,7 @@ def test_an_undecodable_message_that_is_mended_pages(system: System) -> None:
     good = json.dumps(an_event_object()).encode()
     push_bytes(system, body_of(good, b'{"title": "]'))
     eventually(lambda: kept(system) == 1, 15, "it is kept")
-    (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(None, 10))
+    (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(EVERY_CLIENT, None, 10))
     assert shown.reason.startswith("cannot be decoded: it has brackets or quotes that do not match")
     assert system.ledger().received == 0
     raw = message_body(system.wiring.context, UNDECODABLE, shown.id)

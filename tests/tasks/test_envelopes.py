@@ -89,7 +89,7 @@ def slowly(make):
         return make(*given, **named)
     return made
 
-process.Wiring = slowly(bootstrap.Wiring)
+process.WorkerParts = slowly(bootstrap.WorkerParts)
 bootstrap.Dispatcher = slowly(bootstrap.Dispatcher)
 together = Barrier(8)
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.set_aside import SetAsideCall, TriedCall
 from wallarm_notify.domain.views import ShownSetAside
-from wallarm_notify.store.queries import Queries
+from wallarm_notify.store.queries import WITHIN_EVERY_CLIENT, Queries
 
 _SHOWN = "id, set_aside_at, retry_at, length(body) AS bytes, content_type"
 _CALL = "id, digest, content_type, content_encoding, headers, body"
@@ -83,22 +84,25 @@ class QuarantineQueries(Queries):
         )
         return _call_of(rows[0]) if rows else None
 
-    def set_aside_calls(self, before: int | None, limit: int) -> list[ShownSetAside]:
+    def set_aside_calls(self, scope: Scope, before: int | None, limit: int) -> list[ShownSetAside]:
         """The calls set aside, the newest first, with the beginning of their bodies."""
         rows = self._rows(
             f"""SELECT {_SHOWN}, substring(body FOR 200) AS body FROM quarantine
                 WHERE set_aside_at IS NOT NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
-                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
+                  AND {WITHIN_EVERY_CLIENT}
+                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - constants
+            scope=scope.parameter,
             before=before,
             limit=limit,
         )
         return [_shown(row) for row in rows]
 
-    def set_aside_call(self, call_id: int) -> ShownSetAside | None:
+    def set_aside_call(self, call_id: int, scope: Scope) -> ShownSetAside | None:
         """One of them, whole."""
         rows = self._rows(
             f"""SELECT {_SHOWN}, body FROM quarantine
-                WHERE id = :id AND set_aside_at IS NOT NULL""",  # noqa: S608 - a constant
+                WHERE id = :id AND set_aside_at IS NOT NULL AND {WITHIN_EVERY_CLIENT}""",  # noqa: S608 - constants
+            scope=scope.parameter,
             id=call_id,
         )
         return _shown(rows[0]) if rows else None

@@ -48,6 +48,10 @@ def in_scope(column: str) -> str:
     return f"(CAST(:scope AS bigint[]) IS NULL OR {column} = ANY(CAST(:scope AS bigint[])))"
 
 
+WITHIN_EVERY_CLIENT: Final = "CAST(:scope AS bigint[]) IS NULL"
+"""The condition of what belongs to no client: only who may see the things of all may see it."""
+
+
 def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> str:
     """Return a FROM item ``u`` of the columns of ``values``, which are given as parameters of the same names.
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from wallarm_notify.domain.event import Arrival, Event
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.scope import EVERY_CLIENT, Scope
 from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, Window
 from wallarm_notify.domain.triggers.condition import Condition, Filter
 from wallarm_notify.domain.triggers.crossing import Near
@@ -16,7 +17,7 @@ from wallarm_notify.domain.triggers.filters import Operator
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
 from wallarm_notify.domain.views import FiringNotification, ShownFiring
-from wallarm_notify.store.queries import Queries
+from wallarm_notify.store.queries import Queries, in_scope
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
     t.threshold_period, t.integration_ids, t.version, t.created_at, t.created_by"""
@@ -224,11 +225,13 @@ class TriggerQueries(Queries):
         )[0]
         return _trigger_of(row)
 
-    def trigger(self, trigger_id: int) -> Trigger | None:
+    def trigger(self, trigger_id: int, scope: Scope = EVERY_CLIENT) -> Trigger | None:
         """One trigger as it stands; None: there is none."""
         rows = self._rows(
-            f"SELECT {_SHOWN} FROM triggers t WHERE t.id = :id AND t.deleted_at IS NULL",  # noqa: S608 - a constant
+            f"""SELECT {_SHOWN} FROM triggers t
+                WHERE t.id = :id AND t.deleted_at IS NULL AND {in_scope("t.client_id")}""",  # noqa: S608 - constants
             id=trigger_id,
+            scope=scope.parameter,
         )
         return _trigger_of(rows[0]) if rows else None
 
@@ -280,13 +283,17 @@ class TriggerQueries(Queries):
 
     # What people look at: see services.trigger_listings.
 
-    def triggers(self, client_id: int | None, after: int, limit: int) -> list[Trigger]:
+    def triggers(
+        self, scope: Scope, client_id: int | None, after: int, limit: int
+    ) -> list[Trigger]:
         """Triggers with ids above ``after``, by id."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM triggers t
                 WHERE t.deleted_at IS NULL AND t.id > :after
                   AND (CAST(:client AS bigint) IS NULL OR t.client_id = :client)
-                ORDER BY t.id LIMIT :limit""",  # noqa: S608 - a constant
+                  AND {in_scope("t.client_id")}
+                ORDER BY t.id LIMIT :limit""",  # noqa: S608 - constants
+            scope=scope.parameter,
             client=client_id,
             after=after,
             limit=limit,
@@ -320,9 +327,11 @@ class TriggerQueries(Queries):
 
     def arrivals(
         self,
+        scope: Scope,
         client_id: int,
         event_type: str,
         after: tuple[datetime, UUID],
+        *,
         until: datetime,
         limit: int,
     ) -> tuple[list[Arrival], tuple[datetime, UUID] | None]:
@@ -331,12 +340,14 @@ class TriggerQueries(Queries):
         They came after ``after`` and before ``until``. The second value is where to go on; None: done.
         """
         rows = self._rows(
-            """SELECT e.id, e.received_at,
+            f"""SELECT e.id, e.received_at,
                    CASE WHEN e.client_id = :client AND e.type = :type THEN e.occurred_at END AS occurred_at,
                    CASE WHEN e.client_id = :client AND e.type = :type THEN e.body END AS body
                FROM events e
                WHERE (e.received_at, e.id) > (:after, CAST(:after_id AS uuid)) AND e.received_at < :until
-               ORDER BY e.received_at, e.id LIMIT :limit""",
+                 AND {in_scope(":client")}
+               ORDER BY e.received_at, e.id LIMIT :limit""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             client=client_id,
             type=event_type,
             after=after[0],

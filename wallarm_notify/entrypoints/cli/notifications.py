@@ -12,6 +12,7 @@ from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.domain.notification import REPLAYABLE, State
 from wallarm_notify.domain.outcome import message_of
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter, ShownAttempt, ShownNotification, Wanted
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import (
@@ -33,8 +34,7 @@ from wallarm_notify.entrypoints.cli.output import (
     plain,
     print_fields,
     print_json,
-    print_listing,
-    print_more,
+    print_page,
     print_table,
     say,
     time_of,
@@ -45,6 +45,7 @@ from wallarm_notify.schemas.documents.notifications import (
     notification_document,
     notification_item,
 )
+from wallarm_notify.services.listings import list_notifications as list_of_notifications
 from wallarm_notify.services.listings import show_notification
 from wallarm_notify.services.replay import Replay
 
@@ -77,17 +78,25 @@ def list_notifications(
         client_id=client_id,
         integration_id=integration_id,
         state=None if state is None else State(state),
-        before=read_cursor(cursor),
-        limit=limit + 1,
     )
-    rows = wiring().plain_store.transact(lambda tx: tx.notifications(wanted))
-    shown = rows[:limit]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([notification_item(n) for n in shown], following)
-        return
-    _print_list(shown)
-    print_more(following)
+    before = read_cursor(cursor)
+    print_page(
+        list_of_notifications(wiring().context, EVERY_CLIENT, wanted, limit=limit, cursor=before),
+        as_json=as_json,
+        document=notification_item,
+        columns=[
+            number("ID"),
+            number("Client"),
+            number("Integr."),
+            fixed("Event"),
+            fixed("State"),
+            number("Att."),
+            "Next or end",
+            "Last answer",
+        ],
+        row=_row,
+        nothing="No notifications.",
+    )
 
 
 @notifications.command(epilog=example("wallarm-notify notifications show 17"))
@@ -95,7 +104,7 @@ def list_notifications(
 @json_option
 def show(notification_id: int, as_json: bool) -> None:
     """Show one notification with all its attempts."""
-    shown = show_notification(wiring().plain_store, notification_id)
+    shown = show_notification(wiring().context, EVERY_CLIENT, notification_id)
     if as_json:
         print_json(notification_document(shown))
         return
@@ -217,32 +226,16 @@ def _replay_many(replaying: Replay, wanted: Wanted, *, yes: bool) -> int:
     return done
 
 
-def _print_list(shown: Sequence[ShownNotification]) -> None:
-    print_table(
-        [
-            number("ID"),
-            number("Client"),
-            number("Integr."),
-            fixed("Event"),
-            fixed("State"),
-            number("Att."),
-            "Next or end",
-            "Last answer",
-        ],
-        [
-            (
-                n.id,
-                n.client_id,
-                n.integration_id,
-                _two_lines(n.event_type if n.firing_id is None else n.origin),
-                str(n.state),
-                f"{n.attempts_made}" if n.run == 1 else f"{n.attempts_made} (run {n.run})",
-                n.next_attempt_at or n.finished_at,
-                _last_answer(n),
-            )
-            for n in shown
-        ],
-        nothing="No notifications.",
+def _row(n: ShownNotification) -> Sequence[object]:
+    return (
+        n.id,
+        n.client_id,
+        n.integration_id,
+        _two_lines(n.event_type if n.firing_id is None else n.origin),
+        str(n.state),
+        f"{n.attempts_made}" if n.run == 1 else f"{n.attempts_made} (run {n.run})",
+        n.next_attempt_at or n.finished_at,
+        _last_answer(n),
     )
 
 

@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy, ratio_of
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.simulation import SOON, SimulatedDecision, Simulation
 from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.options import (
@@ -45,7 +46,7 @@ def policy() -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Show what the settings say."""
-    shown = wiring().policy
+    shown = wiring().context.settings.policy
     if as_json:
         print_json(policy_document(shown))
     else:
@@ -90,7 +91,7 @@ def simulate_command(
     It sees attempts only: after a disabling that really happened there are none.
     """
     parts = wiring()
-    as_set = parts.policy
+    as_set = parts.context.settings.policy
     tried = replace(
         as_set,
         ratio=as_set.ratio if ratio is None else _ratio(ratio),
@@ -111,7 +112,11 @@ def simulate_command(
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Replaying attempts", total=1.0)
         done = simulate(
-            parts.plain_store, tried, start, lambda share: progress.update(task, completed=share)
+            parts.context,
+            EVERY_CLIENT,
+            tried,
+            start,
+            lambda share: progress.update(task, completed=share),
         )
     if as_json:
         print_json(simulation_document(done))
