@@ -70,7 +70,9 @@ class System(Stack):
         return Counter(str(n.state) for n in self.notifications())
 
     def show(self, notification_id: int) -> ShownNotification:
-        shown = self.wiring.store.transact(lambda tx: tx.notification(notification_id))
+        shown = self.wiring.store.transact(
+            lambda tx: tx.notification(EVERY_CLIENT, notification_id)
+        )
         assert shown is not None
         return shown
 

@@ -206,7 +206,7 @@ def test_what_no_task_can_be_made_of_is_kept(system: System) -> None:
         producer.send_task("events.unknown", kwargs={}, queue="events")
         producer.send_task("events.ingest", args=["not a list"], queue="events")
     eventually(
-        lambda: system.wiring.store.transact(lambda tx: tx.undecodable_count()) == 4,
+        lambda: system.wiring.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 4,
         15,
         "four kept messages",
     )

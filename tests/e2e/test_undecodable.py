@@ -85,7 +85,7 @@ def rejected(system: System) -> list[ShownRejection]:
 
 
 def kept(system: System) -> int:
-    return system.wiring.store.transact(lambda tx: tx.undecodable_count())
+    return system.wiring.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT))
 
 
 MALFORMED: list[tuple[Any, dict[str, Any]]] = [

@@ -45,7 +45,9 @@ def test_whatever_is_wrong_with_one_event_the_others_page(
         system.wait_for_states(30, delivered=len(ODD) + len(TAKEN))
         store = system.wiring.store
         eventually(
-            lambda: store.transact(lambda tx: tx.undecodable_count()) == 1, 10, "one is kept"
+            lambda: store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 1,
+            10,
+            "one is kept",
         )
         rejections = store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 100))
         assert len(rejections) == len(REJECTED)

@@ -17,6 +17,7 @@ from build import (
 from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import TooMuch
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.prune import SLICE, prune
 from wallarm_notify.services.resubmit import resubmit_event
 
@@ -154,7 +155,7 @@ def test_undecodable_messages_go_too(bench: Bench) -> None:
         "WHERE id = (SELECT min(id) FROM undecodable)"
     )
     bench.prune()
-    assert bench.store.transact(lambda tx: tx.undecodable_count()) == 1
+    assert bench.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 1
 
 
 def test_prune_works_in_slices_to_the_end(bench: Bench) -> None:

@@ -9,6 +9,7 @@ import pytest
 from build import Stumbling, a_rejection, an_event
 
 from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo, Unavailable
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.resubmit_message import UNDECODABLE, message_body, resubmit_message
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def undecodable(bench: Bench, body: bytes = b"{", size: int | None = None) -> in
 
 
 def still_undecodable(bench: Bench) -> int:
-    return bench.store.transact(lambda tx: tx.undecodable_count())
+    return bench.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT))
 
 
 def test_its_events_are_received_and_it_is_no_more_undecodable(bench: Bench) -> None:

@@ -30,7 +30,7 @@ def list_notifications(
 
 def show_notification(ctx: Context, scope: Scope, notification_id: int) -> ShownNotification:
     """Return one notification with all its attempts. Raise NotFound, Unavailable."""
-    shown = ctx.store.transact(lambda tx: tx.notification(notification_id, scope))
+    shown = ctx.store.transact(lambda tx: tx.notification(scope, notification_id))
     if shown is None:
         raise NotFound(f"There is no notification {notification_id}.")
     return shown
@@ -49,7 +49,7 @@ def list_rejections(
 
 def show_rejection(ctx: Context, scope: Scope, rejected_id: int) -> ShownRejection:
     """Return one rejected event with all that was kept of it. Raise NotFound, Unavailable."""
-    shown = ctx.store.transact(lambda tx: tx.rejection(rejected_id, scope))
+    shown = ctx.store.transact(lambda tx: tx.rejection(scope, rejected_id))
     if shown is None:
         raise NotFound(f"There is no rejected event {rejected_id}.")
     return shown
@@ -73,7 +73,7 @@ def count_undecodable(ctx: Context, scope: Scope) -> int:
 
 def show_undecodable(ctx: Context, scope: Scope, message_id: int) -> ShownUndecodable:
     """Return one undecodable message with all that was kept of it. Raise NotFound, Unavailable."""
-    shown = ctx.store.transact(lambda tx: tx.undecodable_message(message_id, scope))
+    shown = ctx.store.transact(lambda tx: tx.undecodable_message(scope, message_id))
     if shown is None:
         raise NotFound(f"There is no undecodable message {message_id}.")
     return shown
@@ -92,7 +92,7 @@ def list_set_aside(
 
 def show_set_aside(ctx: Context, scope: Scope, call_id: int) -> ShownSetAside:
     """Return one call that is set aside, whole. Raise NotFound, Unavailable."""
-    shown = ctx.store.transact(lambda tx: tx.set_aside_call(call_id, scope))
+    shown = ctx.store.transact(lambda tx: tx.set_aside_call(scope, call_id))
     if shown is None:
         raise NotFound(f"No call {call_id} is set aside.")
     return shown

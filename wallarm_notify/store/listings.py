@@ -15,7 +15,7 @@ from wallarm_notify.domain.views import (
     ShownUndecodable,
     Wanted,
 )
-from wallarm_notify.store.queries import UNDECODABLE, WITHIN_EVERY_CLIENT, Queries, in_scope
+from wallarm_notify.store.queries import OF_NOBODY, UNDECODABLE, Queries, in_scope
 
 _SHOWN = """n.id, n.client_id, n.event_id, n.firing_id, e.type AS event_type, n.origin, n.integration_id, n.state,
     n.run, n.attempts_made, n.due_at, n.created_at, n.finished_at, n.end_reason,
@@ -61,9 +61,7 @@ class ListingQueries(Queries):
         )
         return [_shown(row) for row in rows]
 
-    def notification(
-        self, notification_id: int, scope: Scope = EVERY_CLIENT
-    ) -> ShownNotification | None:
+    def notification(self, scope: Scope, notification_id: int) -> ShownNotification | None:
         """One notification with its attempts, in the order they were made."""
         rows = self._rows(
             f"SELECT {_SHOWN} FROM {_FROM} WHERE n.id = :id AND {in_scope('n.client_id')}",  # noqa: S608 - constants only
@@ -94,7 +92,7 @@ class ListingQueries(Queries):
         )
         return [_shown_rejection(row) for row in rows]
 
-    def rejection(self, rejected_id: int, scope: Scope) -> ShownRejection | None:
+    def rejection(self, scope: Scope, rejected_id: int) -> ShownRejection | None:
         """One rejected event, re-submitted or not, with all that was kept of it."""
         rows = self._rows(
             f"""SELECT id, reason, event_id, client_id, type, cut, received_at, resubmitted_as,
@@ -105,10 +103,10 @@ class ListingQueries(Queries):
         )
         return _shown_rejection(rows[0]) if rows else None
 
-    def undecodable_count(self, scope: Scope = EVERY_CLIENT) -> int:
+    def undecodable_count(self, scope: Scope) -> int:
         """How many messages are kept that no task could be made of, and were not re-submitted."""
         rows = self._rows(
-            f"SELECT count(*) AS n FROM undecodable WHERE resubmitted_at IS NULL AND {WITHIN_EVERY_CLIENT}",  # noqa: S608 - a constant
+            f"SELECT count(*) AS n FROM undecodable WHERE resubmitted_at IS NULL AND {OF_NOBODY}",  # noqa: S608 - a constant
             scope=scope.parameter,
         )
         return int(rows[0]["n"])
@@ -118,7 +116,7 @@ class ListingQueries(Queries):
         rows = self._rows(
             f"""SELECT {UNDECODABLE}, substring(body FOR 200) AS body FROM undecodable
                 WHERE resubmitted_at IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
-                  AND {WITHIN_EVERY_CLIENT}
+                  AND {OF_NOBODY}
                 ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
             before=before,
             limit=limit,
@@ -126,10 +124,10 @@ class ListingQueries(Queries):
         )
         return [_shown_undecodable(row) for row in rows]
 
-    def undecodable_message(self, message_id: int, scope: Scope) -> ShownUndecodable | None:
+    def undecodable_message(self, scope: Scope, message_id: int) -> ShownUndecodable | None:
         """One of them, re-submitted or not, with all that was kept of it."""
         rows = self._rows(
-            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id AND {WITHIN_EVERY_CLIENT}",  # noqa: S608 - constants
+            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id AND {OF_NOBODY}",  # noqa: S608 - constants
             scope=scope.parameter,
             id=message_id,
         )

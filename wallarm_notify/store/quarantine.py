@@ -7,7 +7,7 @@ from typing import Any
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.set_aside import SetAsideCall, TriedCall
 from wallarm_notify.domain.views import ShownSetAside
-from wallarm_notify.store.queries import WITHIN_EVERY_CLIENT, Queries
+from wallarm_notify.store.queries import OF_NOBODY, Queries
 
 _SHOWN = "id, set_aside_at, retry_at, length(body) AS bytes, content_type"
 _CALL = "id, digest, content_type, content_encoding, headers, body"
@@ -89,7 +89,7 @@ class QuarantineQueries(Queries):
         rows = self._rows(
             f"""SELECT {_SHOWN}, substring(body FOR 200) AS body FROM quarantine
                 WHERE set_aside_at IS NOT NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
-                  AND {WITHIN_EVERY_CLIENT}
+                  AND {OF_NOBODY}
                 ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - constants
             scope=scope.parameter,
             before=before,
@@ -97,11 +97,11 @@ class QuarantineQueries(Queries):
         )
         return [_shown(row) for row in rows]
 
-    def set_aside_call(self, call_id: int, scope: Scope) -> ShownSetAside | None:
+    def set_aside_call(self, scope: Scope, call_id: int) -> ShownSetAside | None:
         """One of them, whole."""
         rows = self._rows(
             f"""SELECT {_SHOWN}, body FROM quarantine
-                WHERE id = :id AND set_aside_at IS NOT NULL AND {WITHIN_EVERY_CLIENT}""",  # noqa: S608 - constants
+                WHERE id = :id AND set_aside_at IS NOT NULL AND {OF_NOBODY}""",  # noqa: S608 - constants
             scope=scope.parameter,
             id=call_id,
         )

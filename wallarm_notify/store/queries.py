@@ -48,8 +48,8 @@ def in_scope(column: str) -> str:
     return f"(CAST(:scope AS bigint[]) IS NULL OR {column} = ANY(CAST(:scope AS bigint[])))"
 
 
-WITHIN_EVERY_CLIENT: Final = "CAST(:scope AS bigint[]) IS NULL"
-"""The condition of what belongs to no client: only who may see the things of all may see it."""
+OF_NOBODY: Final = "CAST(:scope AS bigint[]) IS NULL"
+"""The condition that what belongs to no client is within the parameter ``scope``: to all clients alone."""
 
 
 def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> str:
