@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from unittest.mock import patch
@@ -21,6 +22,7 @@ from benchmarks.ours import event
 from benchmarks.parts import BATCH, Desk, Silence, answered
 from benchmarks.stack import benchmark_stack, say
 from benchmarks.stored import store
+from wallarm_notify.bootstrap import Wiring
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.schemas.read import read_call
 from wallarm_notify.services.claim import claim
@@ -58,7 +60,7 @@ def explained(number: int) -> list[tuple[str, str, str]]:
         one.make_integrations(INTEGRATIONS)
         store(one, number, newest=timedelta(days=1), oldest=timedelta(days=89))
         publisher, desk = Silence(), Desk()
-        vars(one.wiring)["_bell"] = publisher
+        one.wiring = Wiring(one.settings, replace(one.wiring.context, publisher=publisher))
         found: list[tuple[str, str, str]] = []
         for first in (0, BATCH):  # the first warms plans and caches
             found.clear()

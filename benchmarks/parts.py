@@ -17,19 +17,21 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from benchmarks.contenders import nothing
 from benchmarks.ours import event
 from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
-from wallarm_notify.bootstrap import request_settings_of
+from wallarm_notify.bootstrap import Wiring, request_settings_of, sender_of
 from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.outcome import Answer, Attempt
 from wallarm_notify.domain.sending import Claim
 from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.pagerduty.request import request_of
 from wallarm_notify.schemas.read import read_call
+from wallarm_notify.sender.dispatcher import Dispatcher
 from wallarm_notify.services.claim import claim
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.record import record
@@ -174,13 +176,14 @@ def table(result: Mapping[str, Any]) -> list[str]:
 def _worked_off(one: BenchmarkStack, batches: int) -> Clock:
     publisher, desk = Silence(), Desk()
     # The tasks between the parts are Celery's, which is counted apart.
-    vars(one.wiring)["_bell"] = publisher
+    one.wiring = Wiring(one.settings, replace(one.wiring.context, publisher=publisher))
+    sender = sender_of(one.wiring.context, one.settings)
     clock = Clock()
     for number in range(WARM + batches):
         if number == WARM:
             say(f"measuring {batches} batches")
             clock = Clock()
-        _batch(one, desk, clock, number)
+        _batch(one, sender, desk, clock, number)
         _by_message(one, publisher, clock, number)
     return clock
 
@@ -190,7 +193,7 @@ def _events(number: int) -> list[dict[str, Any]]:
     return [event(first + n, (first + n) % INTEGRATIONS + 1) for n in range(BATCH)]
 
 
-def _batch(one: BenchmarkStack, desk: Desk, clock: Clock, number: int) -> None:
+def _batch(one: BenchmarkStack, sender: Dispatcher, desk: Desk, clock: Clock, number: int) -> None:
     body = json.dumps([[], {"events": _events(number)}, {}])
     with clock.part("decode"):
         call = json.loads(body)
@@ -204,8 +207,8 @@ def _batch(one: BenchmarkStack, desk: Desk, clock: Clock, number: int) -> None:
         for sending in claim.sendings:
             request_of(sending, settings)
     with clock.part("dispatch"):
-        one.wiring.dispatcher.dispatch(claim)
-        one.wiring.dispatcher.drain(30)
+        sender.dispatch(claim)
+        sender.drain(30)
 
 
 def _by_message(one: BenchmarkStack, publisher: Silence, clock: Clock, number: int) -> None:

@@ -3,13 +3,12 @@
 import logging
 import os
 import threading
-from functools import lru_cache
 from typing import Any
 
 from celery import signals
 from celery.utils.nodenames import gethostname
 
-from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.bootstrap import WorkerParts
 from wallarm_notify.broker import worker_process  # noqa: F401 - connects the signals of worker and processes
 from wallarm_notify.broker.app import app
 from wallarm_notify.broker.start_check import check_worker
@@ -17,21 +16,26 @@ from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.logs import set_up_logging
 from wallarm_notify.sender.dispatcher import CONNECTIONS
 from wallarm_notify.settings import settings
-from wallarm_notify.task_names import NOTIFICATIONS_QUEUE
 
 _making = threading.Lock()
+_made: dict[int, WorkerParts] = {}
+"""The parts by their process: a forked child must not use its parent's connections."""
 
 
-@lru_cache(maxsize=1)
-def _wiring_of(pid: int) -> Wiring:
-    del pid  # only the cache's key: a forked child must not use its parent's connections
-    return Wiring(settings(), delivers=NOTIFICATIONS_QUEUE in app.amqp.queues.consume_from)
+def wiring() -> WorkerParts:
+    """Return this process's parts, of which tasks in threads have the same.
 
-
-def wiring() -> Wiring:
-    """Return this process's parts, of which tasks in threads have the same."""
+    A process of a pool makes them at its start; without such a pool, or where that failed, they are made here.
+    """
     with _making:
-        return _wiring_of(os.getpid())
+        if (pid := os.getpid()) not in _made:
+            _made[pid] = WorkerParts(settings(), app.amqp.queues.consume_from)
+        return _made[pid]
+
+
+@signals.worker_process_init.connect
+def _make_parts(**_: Any) -> None:
+    wiring()
 
 
 _node = [f"beat@{gethostname()}"]
@@ -61,5 +65,5 @@ def _record_what_is_under_way(**_: Any) -> None:
     In a process of a worker when it ends; in the worker itself, which sends by -P threads and solo, when its
     tasks have ended.
     """
-    if "dispatcher" in vars(wiring()):
-        wiring().dispatcher.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)
+    if (parts := _made.get(os.getpid())) is not None:
+        parts.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)

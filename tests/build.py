@@ -402,7 +402,7 @@ class Bench(Administration):
         return prune(self.ctx, works_for=works_for)
 
     def ledger(self) -> Ledger:
-        return balance(self.store)
+        return balance(self.ctx, EVERY_CLIENT)
 
     def sql(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Runs one statement of the test's own and commits."""

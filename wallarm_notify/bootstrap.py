@@ -1,18 +1,20 @@
 """The only place where the parts of a process meet."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
-from threading import RLock
-from typing import Any, Self, TypeVar, overload
+from threading import Lock
+from typing import Any, Final
 
+from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.client import CLOUDS
 from wallarm_notify.domain.clock import AheadTally
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.domain.integration import REGIONS
 from wallarm_notify.domain.outcome import Answer
+from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.pagerduty.client import HttpClient
 from wallarm_notify.pagerduty.exchange import HttpSettings
 from wallarm_notify.pagerduty.request import RequestSettings, request_with
@@ -21,89 +23,119 @@ from wallarm_notify.sender.in_flight import Dispatch, InFlight
 from wallarm_notify.sender.recorder import Recorder
 from wallarm_notify.sender.retry_buffer import RetryBuffer
 from wallarm_notify.services.context import Context, ServiceSettings
-from wallarm_notify.services.measure import Measurements, measure
+from wallarm_notify.services.ports import Publisher
 from wallarm_notify.services.send_test_alerts import Target
 from wallarm_notify.settings import Settings
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher
+from wallarm_notify.task_names import NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
-T = TypeVar("T")
+_POOL_SIZE: Final = 4
+"""So many connections to the database a server's process keeps open."""
+
+_DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
 
 log = logging.getLogger(__name__)
 
-_making = RLock()
 
+def context_of(settings: Settings, *, keyless: bool = False, pooled: bool = False) -> Context:
+    """Return what use cases are given. Raise SettingsError.
 
-class made_once(cached_property[T]):  # noqa: N801 - it is used like the one it is made of
-    """A ``cached_property`` of which threads that ask for it at once get the same."""
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-
-    @overload
-    def __get__(self, instance: object, owner: type | None = None) -> T: ...
-
-    def __get__(self, instance: object, owner: type | None = None) -> Self | T:
-        """The value; from the second time on Python finds it in the instance, and does not come here."""
-        with _making:
-            return super().__get__(instance, owner)
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """Everything a process of ours is made of, each part made at its first use.
-
-    Make one in each process, after the fork. A ``keyless`` one handles no integration keys and
-    needs no WALLARM_NOTIFY_SECRET_KEYS. One that ``checks_first`` checks the database at its first use, as
-    a process has to that does not do so at its start.
+    A server's is ``pooled``: its connections stay open, and all of it is made at once, after the fork. A
+    command's connects for each transaction, checks the database before the first, and imports Celery only
+    where it sends a message. A ``keyless`` one handles no integration keys and needs no
+    WALLARM_NOTIFY_SECRET_KEYS.
     """
+    cipher = None if keyless else KeyCipher(settings.fernet_keys())
+    engine = make_engine(settings.database(), pool_size=_POOL_SIZE if pooled else 0)
+    store = Store(engine, cipher, checks_first=not pooled)
+    publisher = _celery_publisher() if pooled else _LatePublisher()
+    return Context(store, publisher, service_settings_of(settings))
 
-    settings: Settings
-    keyless: bool = False
-    delivers: bool = False
-    checks_first: bool = False
 
-    @made_once
+def sender_of(ctx: Context, settings: Settings) -> Dispatcher:
+    """Return what sends a process's claims, and the recorder behind it."""
+    # First what may fail: a recorder has a thread, which would be left behind.
+    client: HttpClient[Dispatch] = HttpClient(http_settings_of(settings))
+    in_flight = InFlight()
+    recorder = Recorder(in_flight, ctx, RetryBuffer(ctx.publisher))
+    return Dispatcher(client, request_settings_of(settings), in_flight, recorder)
+
+
+def _celery_publisher() -> Publisher:
+    from wallarm_notify.broker.app import app  # noqa: PLC0415 - Celery, only where messages are sent
+    from wallarm_notify.broker.publisher import CeleryPublisher  # noqa: PLC0415 - see above
+
+    return CeleryPublisher(app)
+
+
+class _LatePublisher:
+    """The broker of a command, most of which send nothing: its publisher is made for the first message."""
+
+    @cached_property
+    def _publisher(self) -> Publisher:
+        return _celery_publisher()
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """See ``services.ports.Publisher``."""
+        if messages:
+            self._publisher.publish(messages)
+
+    def length(self, *, first: bool) -> int | None:
+        """See ``services.ports.Publisher``."""
+        return self._publisher.length(first=first)
+
+    def enqueue(self, call: TriedCall) -> bool:
+        """See ``services.ports.Publisher``."""
+        return self._publisher.enqueue(call)
+
+
+class Wiring:
+    """The settings of a process, and what it gives to use cases."""
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self.settings = settings
+        self.context = context
+
+    @property
     def store(self) -> Store:
-        """The database, with keys."""
-        if self.keyless:
-            return self.plain_store
-        cipher = KeyCipher(self.settings.fernet_keys())
-        return Store(make_engine(self.settings.database()), cipher, checks_first=self.checks_first)
+        """The database."""
+        return self.context.store
 
-    @made_once
-    def plain_store(self) -> Store:
-        """The database for what handles no keys: it needs no WALLARM_NOTIFY_SECRET_KEYS."""
-        engine = make_engine(self.settings.database(), pool_size=0)
-        return Store(engine, checks_first=self.checks_first)
+    def send_test_alert(self, alert: Mapping[str, Any], target: Target) -> Answer:
+        """One test alert."""
+        settings = request_settings_of(self.settings)
+        with HttpClient[None](http_settings_of(self.settings)) as client:
+            return client.post(request_with(alert, target.key, target.region, settings))
 
-    @made_once
-    def context(self) -> Context:
-        """What use cases are given."""
-        return Context(self.store, self._publisher, service_settings_of(self.settings))
 
-    @made_once
-    def _publisher(self) -> Any:
-        """The broker. Celery is imported only where messages are sent."""
-        from wallarm_notify.broker.app import app  # noqa: PLC0415 - see above
-        from wallarm_notify.broker.publisher import CeleryPublisher  # noqa: PLC0415 - see above
+class WorkerParts(Wiring):
+    """What a worker's process is made of, by the queues that it takes from; one for each, made after the fork."""
 
-        return CeleryPublisher(app)
+    def __init__(self, settings: Settings, queues: Collection[str]) -> None:
+        super().__init__(settings, context_of(settings, pooled=True))
+        self.ahead_tally = AheadTally()
+        """How many of the last minute's events, as this process counts them, were ahead of the database's clock."""
+        self._sends_what_it_routes = NOTIFICATIONS_QUEUE in queues
+        self._dispatcher: Dispatcher | None = None
+        self._making = Lock()
+        if not _DELIVERING.isdisjoint(queues):
+            with suppress(Exception):  # whoever needs it tries again, and tells of it
+                self.dispatcher  # noqa: B018 - it is made by asking for it
 
-    @made_once
+    @property
     def dispatcher(self) -> Dispatcher:
-        """What sends this process's claims, and the recorder behind it."""
-        # First what may fail: a recorder has a thread, which would be left behind.
-        client: HttpClient[Dispatch] = HttpClient(http_settings_of(self.settings))
-        in_flight = InFlight()
-        recorder = Recorder(in_flight, self.context, RetryBuffer(self._publisher))
-        return Dispatcher(client, request_settings_of(self.settings), in_flight, recorder)
+        """What sends this process's claims. Raise whatever keeps it from being made."""
+        with self._making:
+            if self._dispatcher is None:
+                self._dispatcher = sender_of(self.context, self.settings)
+            return self._dispatcher
 
     @property
     def inline_dispatcher(self) -> Dispatcher | None:
         """What sends first attempts of what this process routes; None: others send them."""
-        if not self.delivers:
+        if not self._sends_what_it_routes:
             return None
         try:
             return self.dispatcher
@@ -111,25 +143,10 @@ class Wiring:
             log.exception("ingest.no_dispatcher")
             return None
 
-    @made_once
-    def ahead_tally(self) -> AheadTally:
-        """How many of the last minute's events, as this process counts them, were ahead of the database's clock."""
-        return AheadTally()
-
-    @made_once
-    def policy(self) -> Policy:
-        """When an integration is switched off."""
-        return policy_of(self.settings)
-
-    def figures(self) -> Measurements:
-        """What a monitoring system asks for."""
-        return measure(self.plain_store)
-
-    def send_test_alert(self, alert: Mapping[str, Any], target: Target) -> Answer:
-        """One test alert."""
-        settings = request_settings_of(self.settings)
-        with HttpClient[None](http_settings_of(self.settings)) as client:
-            return client.post(request_with(alert, target.key, target.region, settings))
+    def drain(self, seconds: float) -> None:
+        """Give requests that are under way so long to end and be recorded."""
+        if self._dispatcher is not None:
+            self._dispatcher.drain(seconds)
 
 
 def http_settings_of(settings: Settings) -> HttpSettings:

@@ -79,7 +79,7 @@ class InvalidEvent(Refused):
     """
 
     def __init__(self, number: int, rejection: Rejection) -> None:
-        super().__init__(f"event {number}: {rejection.reason}")
+        super().__init__(rejection.reason, field=f"event {number}")
         self.number = number
         self.rejection = rejection
         self.sent: tuple[UUID, ...] = ()
@@ -124,9 +124,9 @@ class Producer:
         ca_file: str | None = None,
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
-            raise Refused(f"batch_size: must be from 1 to {MAX_BATCH}, not {batch_size}.")
+            raise Refused(f"must be from 1 to {MAX_BATCH}, not {batch_size}.", field="batch_size")
         if queue_type not in ("classic", "quorum"):
-            raise Refused(f"queue_type: must be classic or quorum, not {queue_type!r}.")
+            raise Refused(f"must be classic or quorum, not {queue_type!r}.", field="queue_type")
         self._url: str | None = None
         self._ssl: dict[str, Any] | None = None
         if isinstance(broker, str):
@@ -254,8 +254,9 @@ class Producer:
             )
         except (ValueError, TypeError, KeyError, ImportError):  # their texts repeat pieces of it
             raise Refused(
-                "broker: the app's broker URL cannot be read; in a user name or password / ? # @ are "
-                "written %2F %3F %23 %40."
+                "the app's broker URL cannot be read; in a user name or password / ? # @ are "
+                "written %2F %3F %23 %40.",
+                field="broker",
             ) from None
 
     def _drop(self, connection: Connection) -> None:
@@ -285,7 +286,7 @@ def _checked(url: str) -> Broker:
         broker = read_broker(url)
         check_files(broker.tls)
     except BadURL as error:
-        raise Refused(f"broker: it {error}.") from None
+        raise Refused(f"it {error}.", field="broker") from None
     return broker
 
 
@@ -293,7 +294,7 @@ def _ca_file(given: str | None, broker: Broker) -> str | None:
     """Return the path of the CAs to trust. Raise Refused where TLS is spoken and it cannot be used."""
     path = given or os.environ.get(SSL_CERT_FILE) or None
     if path is not None and broker.tls is not None and (fault := ca_fault(path)):
-        raise Refused(f"{'ca_file' if given else SSL_CERT_FILE}: {fault}.")
+        raise Refused(f"{fault}.", field="ca_file" if given else SSL_CERT_FILE)
     return path
 
 

@@ -15,6 +15,7 @@ from wallarm_notify.devstack.processes import NotInTime
 from wallarm_notify.devstack.stack import Stack
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.ledger import Ledger
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter, ShownNotification
 from wallarm_notify.services.ledger import balance
 
@@ -67,19 +68,21 @@ class System(Stack, Administration):
 
     def notifications(self, **wanted: Any) -> list[ShownNotification]:
         return self.wiring.store.transact(
-            lambda tx: tx.notifications(Filter(**{"limit": 100_000, **wanted}))
+            lambda tx: tx.notifications(EVERY_CLIENT, Filter(**wanted), None, 100_000)
         )
 
     def states(self) -> Counter[str]:
         return Counter(str(n.state) for n in self.notifications())
 
     def show(self, notification_id: int) -> ShownNotification:
-        shown = self.wiring.store.transact(lambda tx: tx.notification(notification_id))
+        shown = self.wiring.store.transact(
+            lambda tx: tx.notification(EVERY_CLIENT, notification_id)
+        )
         assert shown is not None
         return shown
 
     def ledger(self) -> Ledger:
-        return balance(self.wiring.store)
+        return balance(self.wiring.context, EVERY_CLIENT)
 
     def wait_for_states(self, within: float, **states: int) -> None:
         try:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.retry import LAST_ATTEMPTS
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Wanted
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.measure import measure
@@ -96,7 +97,7 @@ def test_what_always_fails_is_disabled_and_what_it_missed_can_be_delivered(syste
     assert len(told(system, other)) == 1
     assert len(told(system, wrong)) == LAST_ATTEMPTS
     assert told(system, other)[0] < told(system, wrong)[0]
-    found = explain(system.wiring.store, broken, system.wiring.policy)
+    found = explain(system.wiring.context, EVERY_CLIENT, broken)
     assert found.automatic
     assert found.evidence["ratio"] == 1
     assert found.evidence["answers"][0]["status_code"] == 400
@@ -125,7 +126,7 @@ def test_a_blip_of_a_minute_with_three_in_flight_disables_nobody(system: System)
     system.wait_for_states(20, delivered=3)
     wait_for_reviews(system, 2)
     assert is_enabled(system, integration)
-    evidence = explain(system.wiring.store, integration, system.wiring.policy).evidence
+    evidence = explain(system.wiring.context, EVERY_CLIENT, integration).evidence
     assert (evidence["attempts"], evidence["failed"]) == (33, 30)
     assert {g["guard"] for g in evidence["guards"] if g["holds"]} == {"span", "last_attempt"}
 
@@ -145,7 +146,7 @@ def test_an_outage_over_twenty_disables_nobody_but_whose_key_is_wrong(system: Sy
     eventually(lambda: not is_enabled(system, broken), 30, "the wrong key disabled")
     wait_for_reviews(system, 2)
     assert all(is_enabled(system, integration) for integration in ours)
-    assert measure(system.wiring.store).outage
+    assert measure(system.wiring.context, EVERY_CLIENT).outage
     late = an_event_object()
     system.emit(late)
     eventually(lambda: states_of(system, late)["retrying"] == 20, 10, "what came late waits")

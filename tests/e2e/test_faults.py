@@ -10,6 +10,7 @@ from build import a_key, an_event_object, eventually
 from celery import Celery
 from chaos.killable import KillablePostgres
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:
@@ -205,12 +206,12 @@ def test_what_no_task_can_be_made_of_is_kept(system: System) -> None:
         producer.send_task("events.unknown", kwargs={}, queue="events")
         producer.send_task("events.ingest", args=["not a list"], queue="events")
     eventually(
-        lambda: system.wiring.store.transact(lambda tx: tx.undecodable_count()) == 4,
+        lambda: system.wiring.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 4,
         15,
         "four kept messages",
     )
     eventually(lambda: system.ledger().rejected == 1, 10, "the call rejected")
-    (kept,) = system.wiring.store.transact(lambda tx: tx.rejections(None, 10))
+    (kept,) = system.wiring.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 10))
     assert "not a list" in kept.text
     assert system.processes[0].popen.poll() is None
     assert system.ledger().findings == []

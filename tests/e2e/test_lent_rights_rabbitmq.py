@@ -9,6 +9,8 @@ from build import a_key, an_event_object, eventually
 from celery import Celery
 from chaos.rabbitmq import RabbitMQ
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,7 +44,9 @@ def test_foreign_tasks_links_etas_and_compression_do_nothing(
                 )
         system.wait_for_states(20, delivered=3)
         eventually(
-            lambda: system.wiring.store.transact(lambda tx: tx.undecodable_count()) == 5,
+            lambda: (
+                system.wiring.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 5
+            ),
             10,
             "five messages are kept",
         )

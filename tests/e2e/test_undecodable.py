@@ -82,11 +82,11 @@ def push_bytes(system: System, body: bytes, task_id: str | None = None) -> None:
 
 
 def rejected(system: System) -> list[ShownRejection]:
-    return system.wiring.store.transact(lambda tx: tx.rejections(None, 1000))
+    return system.wiring.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 1000))
 
 
 def kept(system: System) -> int:
-    return system.wiring.store.transact(lambda tx: tx.undecodable_count())
+    return system.wiring.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT))
 
 
 MALFORMED: list[tuple[Any, dict[str, Any]]] = [
@@ -283,7 +283,7 @@ def test_an_undecodable_message_that_is_mended_pages(system: System) -> None:
     good = json.dumps(an_event_object()).encode()
     push_bytes(system, body_of(good, b'{"title": "]'))
     eventually(lambda: kept(system) == 1, 15, "it is kept")
-    (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(None, 10))
+    (shown,) = system.wiring.store.transact(lambda tx: tx.undecodable(EVERY_CLIENT, None, 10))
     assert shown.reason.startswith("cannot be decoded: it has brackets or quotes that do not match")
     assert system.ledger().received == 0
     raw = message_body(system.ctx, EVERY_CLIENT, UNDECODABLE, shown.id)

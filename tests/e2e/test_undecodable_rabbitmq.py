@@ -11,6 +11,8 @@ from chaos.rabbitmq import RabbitMQ
 from kombu import Connection
 from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -43,9 +45,11 @@ def test_whatever_is_wrong_with_one_event_the_others_page(
         system.wait_for_states(30, delivered=len(ODD) + len(TAKEN))
         store = system.wiring.store
         eventually(
-            lambda: store.transact(lambda tx: tx.undecodable_count()) == 1, 10, "one is kept"
+            lambda: store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 1,
+            10,
+            "one is kept",
         )
-        rejections = store.transact(lambda tx: tx.rejections(None, 100))
+        rejections = store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 100))
         assert len(rejections) == len(REJECTED)
         assert worker.popen.poll() is None
         assert system.ledger().findings == []

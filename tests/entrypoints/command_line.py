@@ -14,7 +14,7 @@ import redis
 from click.testing import CliRunner
 from sqlalchemy import NullPool, create_engine, text
 
-from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.bootstrap import Wiring, context_of
 from wallarm_notify.entrypoints.cli import cli
 from wallarm_notify.settings import read_settings
 
@@ -88,8 +88,9 @@ class CommandLine:
 
     @property
     def wiring(self) -> Wiring:
-        """The use cases behind the commands."""
-        return Wiring(read_settings())
+        """What use cases are given behind the commands."""
+        settings = read_settings()
+        return Wiring(settings, context_of(settings))
 
     def sql(self, statement: str) -> None:
         """One statement, committed."""

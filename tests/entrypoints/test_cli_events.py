@@ -183,7 +183,7 @@ def test_rejected_shows_one_with_all_that_was_kept_of_it(line: CommandLine) -> N
 
 def kept(line: CommandLine, body: bytes, size: int | None = None) -> None:
     """A message that was kept as undecodable."""
-    line.wiring.plain_store.transact(
+    line.wiring.store.transact(
         lambda tx: tx.store_undecodable("no JSON", "application/json", body, size=size)
     )
 

@@ -18,6 +18,7 @@ from freezegun import freeze_time
 from prometheus_client.parser import text_string_to_metric_families
 
 from entrypoints.command_line import COMMAND, KEY
+from wallarm_notify.bootstrap import sender_of
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.entrypoints.cli.options import read_duration, read_since
 from wallarm_notify.entrypoints.cli.output import percent_of
@@ -333,7 +334,7 @@ def test_pagerdutys_answer_is_shown_without_the_key_and_what_a_terminal_obeys(
     message = f"no such key {KEY} \\u001b[31m\\u0007 \u202e\u009b"
     body = f'{{"message": "{message}", "errors": ["{KEY.lower()}"]}}'
     sandbox.set_faults([{"kind": "status", "status": 400, "body": body}])
-    dispatcher = line.wiring.dispatcher
+    dispatcher = sender_of(line.wiring.context, line.wiring.settings)
     dispatcher.dispatch(claimed(line, number))
     assert dispatcher.drain(10)
     for words in ((), ("--json",)):

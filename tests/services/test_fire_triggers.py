@@ -20,6 +20,7 @@ from meanwhile import overlapping
 
 from services.test_ingest import statements
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.triggers.cells import cell_of, quiet_of, window_of
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import TriggerChange
@@ -627,10 +628,10 @@ def test_concurrent_random_batches_miss_no_window_and_fire_none_twice(
 def test_replayed_firings_keep_their_identity(bench: Bench) -> None:
     bench.trigger(threshold="0 in 1h")
     (made,) = bench.ingest(*attacks(1)).pending
-    before = bench.store.transact(lambda tx: tx.notification(made.id))
+    before = bench.store.transact(lambda tx: tx.notification(EVERY_CLIENT, made.id))
     bench.sql("UPDATE notifications SET state = 'failed', finished_at = now(), recheck_at = NULL")
     bench.replayed(made.id)
-    after = bench.store.transact(lambda tx: tx.notification(made.id))
+    after = bench.store.transact(lambda tx: tx.notification(EVERY_CLIENT, made.id))
     assert before is not None
     assert after is not None
     assert (after.state, after.run) == (State.PENDING, 2)

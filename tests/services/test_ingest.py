@@ -18,6 +18,7 @@ from build import (
     an_event,
 )
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.routing import Routed, route
 from wallarm_notify.store.queries import Queries
@@ -230,7 +231,7 @@ def test_what_was_too_early_is_taken_in_when_it_comes_again_in_time(bench: Bench
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.matched) == (1, 0, 1)
     assert ledger.findings == []
-    assert bench.store.transact(lambda tx: tx.rejections(None, 10)) == []
+    assert bench.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 10)) == []
 
 
 def test_a_thousand_events_take_as_many_statements_as_one(bench: Bench) -> None:
@@ -289,7 +290,7 @@ def test_what_makes_too_many_notifications_for_one_transaction_is_routed_in_part
 
 def test_a_rejection_that_the_database_refuses_is_kept_plainly(bench: Bench) -> None:
     bench.ingest(rejections=[replace(a_rejection(), client_id=2**70)])
-    (kept,) = bench.store.transact(lambda tx: tx.rejections(None, 10))
+    (kept,) = bench.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 10))
     assert kept.client_id is None
     assert bench.ledger().rejected == 1
 

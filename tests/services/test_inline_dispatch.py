@@ -24,7 +24,7 @@ from build import (
 )
 from meanwhile import overlapping, round_trips
 
-from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.bootstrap import WorkerParts
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 from wallarm_notify.domain.integration import IntegrationChange
@@ -36,6 +36,7 @@ from wallarm_notify.services.sweep import Swept
 from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.settings import Settings
 from wallarm_notify.store.encryption import generate
+from wallarm_notify.task_names import NOTIFICATIONS_QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -575,7 +576,8 @@ def test_a_dispatcher_that_cannot_be_made_keeps_no_event_from_being_stored_and_e
         raise OSError("too many open files")
 
     monkeypatch.setattr("wallarm_notify.bootstrap.HttpClient", client)
-    parts = Wiring(Settings(database_url=bench.url, secret_keys=generate()), delivers=True)
+    settings = Settings(database_url=bench.url, secret_keys=generate())
+    parts = WorkerParts(settings, [NOTIFICATIONS_QUEUE])
     ctx = replace(parts.context, publisher=bench.publisher)
     threads = threading.active_count()
     (routed,) = ingestion.ingest(ctx, [an_event()], (), dispatcher=parts.inline_dispatcher)

@@ -13,6 +13,7 @@ from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
 from wallarm_notify.domain.integration import IntegrationChange, SwitchedOff
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.sweep import sweep as run_sweep
 
 ANN = {"user": "Ann", "reason": "a test"}
@@ -402,7 +403,7 @@ def test_deleted_without_a_last_notification_its_key_is_wiped_at_once(bench: Ben
     assert row == {"name": None, "subscriptions": [], "created_by": None, "disabled_by": None}
     assert bench.claim(ids).sendings == ()
     assert bench.states() == {"cancelled": 1}
-    assert bench.store.transact(lambda tx: tx.integrations(None, 0, 10)) == []
+    assert bench.store.transact(lambda tx: tx.integrations(EVERY_CLIENT, None, 0, 10)) == []
     assert bench.ledger().findings == []
 
 

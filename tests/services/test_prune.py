@@ -154,7 +154,7 @@ def test_undecodable_messages_go_too(bench: Bench) -> None:
         "WHERE id = (SELECT min(id) FROM undecodable)"
     )
     bench.prune()
-    assert bench.store.transact(lambda tx: tx.undecodable_count()) == 1
+    assert bench.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 1
 
 
 def test_prune_works_in_slices_to_the_end(bench: Bench) -> None:

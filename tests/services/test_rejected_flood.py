@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build import Bench, a_rejection, an_event, eventually
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def test_undecodable_messages_have_a_limit_too(bench: Bench) -> None:
         return bench.store.transact(lambda tx: tx.store_undecodable("no JSON", None, b"x", MOST))
 
     assert [keep() for _ in range(5)] == [True] * MOST + [False] * 2
-    assert bench.store.transact(lambda tx: tx.undecodable_count()) == MOST
+    assert bench.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == MOST
 
 
 def test_days_that_are_over_are_forgotten(bench: Bench, ctx: Context) -> None:

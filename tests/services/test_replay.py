@@ -6,8 +6,9 @@ import pytest
 from build import Bench, an_answer, an_event
 from meanwhile import overlapping
 
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Wanted
 from wallarm_notify.services.listings import show_notification
 from wallarm_notify.services.replay import SLICE
@@ -27,13 +28,13 @@ def test_a_replayed_one_is_sent_from_its_first_attempt_under_the_same_dedup_key(
     bench: Bench,
 ) -> None:
     _, (only,) = skipped(bench)
-    before = show_notification(bench.store, only)
+    before = show_notification(bench.ctx, EVERY_CLIENT, only)
     assert bench.replay_notifications([only]) == 1
     (message,) = bench.publisher.taken()
     assert (message.ids, message.first, message.countdown) == ((only,), True, None)
     (attempt,) = bench.sent([only])
     assert (attempt.run, attempt.number) == (2, 1)
-    after = show_notification(bench.store, only)
+    after = show_notification(bench.ctx, EVERY_CLIENT, only)
     assert (after.state, after.run, after.dedup_key) == (State.DELIVERED, 2, before.dedup_key)
     assert bench.ledger().findings == []
 
@@ -46,7 +47,7 @@ def test_old_attempts_stay(bench: Bench) -> None:
     bench.enable_integration(integration)
     bench.replayed(only)
     bench.sent([only])
-    shown = show_notification(bench.store, only)
+    shown = show_notification(bench.ctx, EVERY_CLIENT, only)
     assert [(a.run, a.number) for a in shown.attempts] == [(1, 1), (2, 1)]
     assert bench.ledger().findings == []
 
@@ -72,15 +73,17 @@ def test_where_the_integration_is_disabled_or_gone_it_is_refused(
     integration, (only,) = skipped(bench)
     change = bench.delete_integration if gone else bench.disable_integration
     change(integration, **ANN)
-    said = "does not exist any more" if gone else "is disabled; enable it first"
+    said = "does not exist any more" if gone else "is disabled"
     with pytest.raises(Refused, match=said):
         bench.replay_notifications([only])
     for ask in (
         lambda: bench.count_replayable(Wanted(integration, State.SKIPPED)),
         lambda: bench.replay_slice(Wanted(integration, State.SKIPPED), 0),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(Refused, match=said) as refused:
             ask()
+        hint = None if gone else Hint(Todo.ENABLE_INTEGRATION, integration)
+        assert refused.value.hint == hint
     assert bench.states() == {"skipped": 1}
 
 
@@ -163,4 +166,4 @@ def test_what_two_replay_at_once_by_id_is_refused_to_the_second(bench: Bench) ->
 
 def test_there_is_nothing_to_show_of_an_unknown_notification(bench: Bench) -> None:
     with pytest.raises(NotFound, match="There is no notification 4711"):
-        show_notification(bench.store, 4711)
+        show_notification(bench.ctx, EVERY_CLIENT, 4711)

@@ -8,7 +8,7 @@ import pytest
 from build import Bench, a_rejection, an_event
 from meanwhile import overlapping
 
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.resubmit import rejected_body
 
@@ -148,8 +148,9 @@ def test_of_one_that_is_cut_only_a_file_will_do(bench: Bench) -> None:
     large = a_rejection(note="x" * 300_000)
     assert large.cut
     number = rejected(bench, large)
-    with pytest.raises(Refused, match="only the first 64 kB were kept; give the whole event with"):
+    with pytest.raises(Refused, match="only the first 64 kB were kept") as refused:
         rejected_body(bench.ctx, EVERY_CLIENT, number)
+    assert refused.value.hint == Hint(Todo.GIVE_WHOLE_EVENT)
     assert bench.resubmit_event(number, an_event()).unmatched == 1
 
 
@@ -158,8 +159,9 @@ def test_what_is_not_there_cannot_be_resubmitted(bench: Bench) -> None:
         lambda: rejected_body(bench.ctx, EVERY_CLIENT, 4711),
         lambda: bench.resubmit_event(4711, an_event()),
     ):
-        with pytest.raises(NotFound, match="There is no rejected event 4711"):
+        with pytest.raises(NotFound, match="There is no rejected event 4711") as refused:
             ask()
+        assert refused.value.hint == Hint(Todo.SEE_REJECTED)
 
 
 def test_the_original_that_comes_again_after_it_was_mended_ends_quietly(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build import Stumbling, a_rejection, an_event
 
-from wallarm_notify.domain.errors import NotFound, Refused, Unavailable
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo, Unavailable
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.resubmit_message import UNDECODABLE, message_body
 
@@ -25,7 +25,7 @@ def undecodable(bench: Bench, body: bytes = b"{", size: int | None = None) -> in
 
 
 def still_undecodable(bench: Bench) -> int:
-    return bench.store.transact(lambda tx: tx.undecodable_count())
+    return bench.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT))
 
 
 def test_its_events_are_received_and_it_is_no_more_undecodable(bench: Bench) -> None:
@@ -63,8 +63,11 @@ def test_the_second_time_it_is_refused(bench: Bench) -> None:
 
 def test_where_none_of_its_events_is_valid_nothing_moves(bench: Bench) -> None:
     number = undecodable(bench)
-    with pytest.raises(Refused, match=r"No event of it is valid: title must not be blank.* --file"):
+    with pytest.raises(
+        Refused, match="No event of it is valid: title must not be blank"
+    ) as refused:
         bench.resubmit_message(UNDECODABLE, number, (), [a_rejection()])
+    assert refused.value.hint == Hint(Todo.MEND)
     with pytest.raises(Refused, match=r"It holds no event\. The undecodable message \d+ stays"):
         bench.resubmit_message(UNDECODABLE, number, (), ())
     assert bench.ledger().received == 0
@@ -101,10 +104,9 @@ def test_who_dies_before_it_is_marked_can_do_it_again(bench: Bench) -> None:
 def test_of_one_that_is_cut_only_a_file_will_do(bench: Bench) -> None:
     whole, cut = undecodable(bench, b"x" * 64_000), undecodable(bench, b"x" * 64_000, 64_001)
     assert message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, whole) == b"x" * 64_000
-    with pytest.raises(
-        Refused, match="only the first 64 kB of 64001 bytes were kept; give the whole"
-    ):
+    with pytest.raises(Refused, match="only the first 64 kB of 64001 bytes were kept") as refused:
         message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, cut)
+    assert refused.value.hint == Hint(Todo.GIVE_WHOLE_MESSAGE)
     assert bench.resubmit_message(UNDECODABLE, cut, [an_event()], ())
 
 
@@ -112,7 +114,7 @@ def test_of_one_of_the_full_length_from_before_sizes_were_noted_nobody_knows(ben
     short, long = undecodable(bench, b"x" * 63_999), undecodable(bench, b"x" * 64_000)
     bench.sql("UPDATE undecodable SET size = NULL")
     assert len(message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, short)) == 63_999
-    with pytest.raises(Refused, match="give the whole message with --file"):
+    with pytest.raises(Refused, match="bytes were kept"):
         message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, long)
 
 
@@ -121,5 +123,6 @@ def test_what_is_not_there_cannot_be_resubmitted(bench: Bench) -> None:
         lambda: message_body(bench.ctx, EVERY_CLIENT, UNDECODABLE, 4711),
         lambda: bench.resubmit_message(UNDECODABLE, 4711, [an_event()], ()),
     ):
-        with pytest.raises(NotFound, match="There is no undecodable message 4711"):
+        with pytest.raises(NotFound, match="There is no undecodable message 4711") as refused:
             ask()
+        assert refused.value.hint == Hint(Todo.SEE_UNDECODABLE)

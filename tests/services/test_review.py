@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from build import Bench
 
-    from wallarm_notify.domain.evidence import ReviewCandidate
+    from wallarm_notify.domain.evidence import Explanation, ReviewCandidate
     from wallarm_notify.domain.outcome import Answer
 
 MINUTE = timedelta(minutes=1)
@@ -51,6 +51,10 @@ POLICY = Policy()
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     return make_bench(rate_limit=0)
+
+
+def explained(bench: Bench, integration: int, policy: Policy = POLICY) -> Explanation:
+    return explain(bench.with_settings(policy=policy), EVERY_CLIENT, integration)
 
 
 def failing(bench: Bench, answer: Answer = REFUSED, number: int = 17, **fields: Any) -> int:
@@ -172,7 +176,7 @@ def test_the_decision_is_kept_with_its_evidence(bench: Bench) -> None:
     integration = failing(bench, DOWN, 9)
     bench.attempted(integration, *spread(9, REFUSED), (timedelta(), an_answer(None)))
     bench.reviewed()
-    found = explain(bench.store, integration, replace(POLICY, ratio=Decimal(99)))
+    found = explained(bench, integration, replace(POLICY, ratio=Decimal(99)))
     assert found.automatic
     assert found.policy["ratio"] == 60
     evidence = found.evidence
@@ -193,7 +197,7 @@ def test_the_decision_is_kept_with_its_evidence(bench: Bench) -> None:
     bench.enable_integration(integration)
     bench.attempted(integration, *spread(3, TAKEN))
     bench.disable_integration(integration, user="Ann", reason="a test")
-    by_hand = explain(bench.store, integration, POLICY)
+    by_hand = explained(bench, integration)
     assert not by_hand.automatic
     assert (by_hand.evidence["attempts"], by_hand.evidence["failed"]) == (3, 0)
     assert by_hand.evidence["last_answer"]["status_code"] == 202
@@ -398,7 +402,7 @@ def test_disablings_that_fail_keep_no_warning_back(bench: Bench) -> None:
     away = Stumbling(bench.store, "lock_integration", Unavailable("every row is held"))
     with pytest.raises(Unavailable):
         bench.reviewed(store=away)
-    assert measure(bench.store).warnings[45] == 1
+    assert measure(bench.ctx, EVERY_CLIENT).warnings[45] == 1
 
 
 def test_evidence_that_takes_too_long_does_not_prevent_the_decision(
@@ -408,7 +412,7 @@ def test_evidence_that_takes_too_long_does_not_prevent_the_decision(
     slow = Stumbling(bench.store, "slots", TooMuch("it did not get done in time"))
     assert bench.reviewed(store=slow).disabled == (integration,)
     assert len(lines(caplog, "review.without_details")) == 1
-    evidence = explain(bench.store, integration, POLICY).evidence
+    evidence = explained(bench, integration).evidence
     assert (evidence["attempts"], evidence["failures"]["client"]) == (17, 17)
     assert (evidence["answers"], evidence["over_time"]) == ([], [])
 
@@ -462,7 +466,7 @@ def test_each_warning_is_given_once_for_each_crossing(
     bench.attempted(integration, *spread(12, REFUSED, until=timedelta(), over=MINUTE))
     assert given() == [55]  # 55.6 %
     assert enabled(bench, integration) == [True]
-    assert measure(bench.store).warnings == {30: 1, 45: 2, 55: 1}
+    assert measure(bench.ctx, EVERY_CLIENT).warnings == {30: 1, 45: 2, 55: 1}
 
 
 def test_a_success_between_two_failures_does_not_repeat_a_warning(bench: Bench) -> None:
@@ -490,7 +494,7 @@ def test_reviews_that_saw_the_same_crossing_warn_of_it_once(bench: Bench) -> Non
     )
     assert second == 0
     assert give_warnings(bench.ctx, seen) == 0
-    assert measure(bench.store).warnings == {30: 1, 45: 1, 55: 0}
+    assert measure(bench.ctx, EVERY_CLIENT).warnings == {30: 1, 45: 1, 55: 0}
 
 
 def test_a_clean_window_that_came_after_the_survey_is_not_warned_of(bench: Bench) -> None:
@@ -554,7 +558,7 @@ def test_an_outage_switches_off_nobody_but_whose_key_is_wrong(
     assert enabled(bench, *down) == [True] * 10
     (said,) = lines(caplog, "pagerduty.outage")
     assert (said.levelname, said.attempted, said.affected) == ("ERROR", 11, 10)
-    assert measure(bench.store).outage
+    assert measure(bench.ctx, EVERY_CLIENT).outage
 
 
 def test_fewer_than_ten_integrations_are_no_outage_where_anybody_is_well(bench: Bench) -> None:
@@ -632,7 +636,7 @@ def test_what_a_few_fail_after_their_two_hours_switches_them_off(bench: Bench) -
             integration, *spread(16, DOWN, over=timedelta(minutes=53)), client_id=client
         )
     bench.reviewed()
-    found = explain(bench.store, down[0], POLICY)
+    found = explained(bench, down[0])
     assert found.evidence["left_out"] == 0
     assert (
         list(bench.value("SELECT array_agg(integration_id ORDER BY id) FROM switch_offs")) == down
@@ -688,7 +692,7 @@ def test_who_changes_the_region_takes_no_attempts_along(
 def test_the_outage_guard_can_be_turned_off(bench: Bench) -> None:
     down = outage(bench, 10)
     assert list(bench.reviewed(replace(POLICY, outage_guard=False)).disabled) == down
-    assert not measure(bench.store).outage
+    assert not measure(bench.ctx, EVERY_CLIENT).outage
 
 
 def test_an_outages_failures_stay_left_out_when_it_is_over(
@@ -707,7 +711,7 @@ def test_an_outages_failures_stay_left_out_when_it_is_over(
     assert (later.disabled, later.outage) == ((), False)
     assert len(lines(caplog, "pagerduty.outage_over")) == 1
     assert enabled(bench, *down) == [True] * 10
-    found = explain(bench.store, down[0], POLICY)
+    found = explained(bench, down[0])
     assert (found.evidence["attempts"], found.evidence["left_out"]) == (0, 17)
     # What fails from now on counts again.
     bench.sql("UPDATE outages SET ended_at = now() - interval '2 hours'")
@@ -771,5 +775,5 @@ def test_events_while_it_is_off_are_skipped_and_a_clean_window_follows(bench: Be
     assert after.enabled
     assert unsent.counts == {"skipped": 2, "cancelled": 17}
     assert bench.reviewed().disabled == ()
-    found = explain(bench.store, integration, POLICY)
+    found = explained(bench, integration)
     assert (found.automatic, found.evidence["attempts"]) == (False, 0)

@@ -33,6 +33,7 @@ from wallarm_notify.domain.outage import (
     small_outage,
 )
 from wallarm_notify.domain.outcome import FailureReason
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.simulate import Replayed, simulate
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def failing(bench: Bench, *, until: timedelta = timedelta(minutes=2), client_id:
 
 def run(bench: Bench, since: timedelta = DAY, **policy: Any) -> Any:
     start = bench.value("SELECT now()") - since
-    return simulate(bench.store, replace(Policy(), **policy), start)
+    return simulate(bench.ctx, EVERY_CLIENT, replace(Policy(), **policy), start)
 
 
 def test_it_says_who_when_and_with_which_figures(bench: Bench) -> None:
@@ -224,7 +225,7 @@ def test_an_outage_of_one_region_is_left_out_of_its_past_alone(bench: Bench) -> 
 
 def test_progress_goes_from_nothing_to_all(bench: Bench) -> None:
     shares: list[float] = []
-    simulate(bench.store, Policy(), bench.value("SELECT now()") - DAY, shares.append)
+    simulate(bench.ctx, EVERY_CLIENT, Policy(), bench.value("SELECT now()") - DAY, shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert len(shares) >= 2

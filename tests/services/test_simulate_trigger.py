@@ -9,6 +9,7 @@ from build import NOON, Bench, an_event_for, criteria_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.services import simulate_trigger as simulating
 from wallarm_notify.services.simulate_trigger import simulate_trigger
@@ -41,11 +42,12 @@ def simulated(
 ) -> TriggerSimulation:
     now = datetime.now(UTC)
     return simulate_trigger(
-        bench.store,
+        bench.ctx,
+        EVERY_CLIENT,
         trigger,
-        since or now - timedelta(days=1),
-        until or now + timedelta(minutes=1),
-        lambda _share: None,
+        since=since or now - timedelta(days=1),
+        until=until or now + timedelta(minutes=1),
+        progress=lambda _share: None,
     )
 
 
@@ -125,7 +127,14 @@ def test_progress_goes_from_nothing_to_all(bench: Bench, monkeypatch: pytest.Mon
     shares: list[float] = []
     now = datetime.now(UTC)
     trigger = unsaved("blacklist_ip_added")
-    simulate_trigger(bench.store, trigger, now - timedelta(minutes=1), now, shares.append)
+    simulate_trigger(
+        bench.ctx,
+        EVERY_CLIENT,
+        trigger,
+        since=now - timedelta(minutes=1),
+        until=now,
+        progress=shares.append,
+    )
     assert shares == sorted(shares)
     assert len(shares) == 3
     assert shares[-1] == 1

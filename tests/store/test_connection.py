@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from wallarm_notify.domain.errors import BadRow, Unavailable
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 
@@ -111,7 +112,7 @@ def test_a_database_that_is_away_is_told_without_its_password() -> None:
 def test_a_broken_connection_does_not_break_the_next_transaction(store: Store) -> None:
     with pytest.raises(Unavailable):
         store.transact(lambda tx: tx._do("SELECT pg_terminate_backend(pg_backend_pid())"))
-    assert store.transact(lambda tx: tx.undecodable_count()) == 0
+    assert store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 0
 
 
 def test_an_error_of_ours_rolls_back_and_stays_itself(store: Store) -> None:

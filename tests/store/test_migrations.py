@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.store import Store, migrations
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.migrations.compatibility import fault_of
@@ -220,7 +221,7 @@ def test_a_newer_schema_that_serves_this_program_is_worked_with(
     upgrade_as_a_newer_program(empty_database, tmp_path, "SELECT")
     store = Store(make_engine(empty_database, pool_size=0))
     store.check()
-    assert store.transact(lambda tx: tx.undecodable_count()) == 0
+    assert store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 0
     assert migrations.upgrade(empty_database) == ("9000", "9000")
 
 
@@ -311,7 +312,7 @@ def test_a_database_that_is_not_migrated_is_told_from_one_that_is(
     ):
         empty.check()
     with pytest.raises(Unavailable, match="has not been migrated to this version"):
-        empty.transact(lambda tx: tx.undecodable_count())
+        empty.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT))
     ready.check()
     with make_engine(database_url, pool_size=0).begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))

@@ -89,7 +89,7 @@ def slowly(make):
         return make(*given, **named)
     return made
 
-process.Wiring = slowly(bootstrap.Wiring)
+process.WorkerParts = slowly(bootstrap.WorkerParts)
 bootstrap.Dispatcher = slowly(bootstrap.Dispatcher)
 together = Barrier(8)
 
@@ -99,6 +99,23 @@ def ask(_):
 
 with ThreadPoolExecutor(8) as pool:
     print(len(set(pool.map(ask, range(8)))))
+"""
+
+
+# A process of a pool, whose parent had parts of its own.
+FORKED = """
+import os
+from celery import signals
+from tasks import process
+
+before = process.wiring()
+if os.fork() == 0:
+    signals.worker_process_init.send(sender=None)
+    made = process._made[os.getpid()]
+    same = made.context.store is before.context.store
+    print("made" if made._dispatcher else "not made", "shared" if same else "of its own", flush=True)
+    os._exit(0)
+os.wait()
 """
 
 
@@ -207,6 +224,11 @@ def test_whatever_goes_wrong_in_ingest_its_message_is_handed_back() -> None:
     done = ask(script=NOT_MADE)
     assert done.stdout.split() == ["handed", "back"], done.stderr
     assert "can't start new thread" in done.stderr
+
+
+def test_a_process_of_a_pool_makes_its_own_parts_at_its_start() -> None:
+    done = ask(script=FORKED)
+    assert done.stdout.splitlines() == ["made of its own"], done.stderr
 
 
 def test_tasks_in_threads_have_one_dispatcher_which_is_the_one_that_is_waited_for() -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.bootstrap import Wiring, context_of
 from wallarm_notify.devstack.postgres import EmbeddedPostgres
 from wallarm_notify.devstack.processes import (
     Process,
@@ -102,7 +102,7 @@ class Stack:
         self.folder = folder
         self.environment = {PREFIX + name.upper(): text for name, text in texts.items()}
         self.settings = Settings(_env_prefix=_NO_VARIABLE, **texts)
-        self.wiring = Wiring(self.settings)
+        self.wiring = Wiring(self.settings, context_of(self.settings, pooled=True))
         self.broker_url = self.environment[BROKER_URL]
         self.sandbox = SandboxClient(pagerduty_url)
         self.processes: list[Process] = []

@@ -3,6 +3,8 @@
 import errno
 import os
 import re
+from dataclasses import dataclass
+from enum import StrEnum, auto
 from typing import Final
 
 _NUMBER_BY_TEXT: Final = {os.strerror(number): number for number in errno.errorcode}
@@ -14,8 +16,43 @@ class NotifyError(Exception):
     """A sentence for people: what was wrong, where, and what to do."""
 
 
+class Todo(StrEnum):
+    """What somebody can do who was refused; each way in has words of its own for it."""
+
+    ENABLE_INTEGRATION = auto()
+    SEE_REJECTED = auto()
+    SEE_UNDECODABLE = auto()
+    SEE_SET_ASIDE = auto()
+    GIVE_WHOLE_EVENT = auto()
+    GIVE_WHOLE_MESSAGE = auto()
+    MEND = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What to do after a refusal; ``about`` is the id of what it is to be done to, where there is one."""
+
+    todo: Todo
+    about: int | None = None
+
+
 class Refused(NotifyError):
-    """The request cannot be done as asked; asking again unchanged is of no use."""
+    """The request cannot be done as asked; asking again unchanged is of no use.
+
+    ``field`` names the part of the request that is at fault, ``hint`` what to do. As text it has no hint: how
+    something is done depends on the way in.
+    """
+
+    def __init__(
+        self, sentence: str, *, field: str | None = None, hint: Hint | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.field = field
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.sentence if self.field is None else f"{self.field}: {self.sentence}"
 
 
 class NotFound(Refused):

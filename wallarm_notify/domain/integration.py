@@ -35,14 +35,16 @@ class IntegrationKey:
             return cls(stripped)
         if _REST_KEY.fullmatch(stripped):
             raise Refused(
-                f"key: this looks like a PagerDuty REST API key ({_REST_KEY_LENGTH} characters); "
+                f"this looks like a PagerDuty REST API key ({_REST_KEY_LENGTH} characters); "
                 "give the 32-character Integration Key of an «Events API v2» integration of the "
-                "service instead."
+                "service instead.",
+                field="key",
             )
         raise Refused(
-            "key: an integration key is 32 letters and digits; what was given has "
+            "an integration key is 32 letters and digits; what was given has "
             f"{len(stripped)} characters{'' if stripped.isalnum() else ', not all of them letters or digits'}. "
-            "Copy the Integration Key of an «Events API v2» integration of the PagerDuty service."
+            "Copy the Integration Key of an «Events API v2» integration of the PagerDuty service.",
+            field="key",
         )
 
     def reveal(self) -> str:
@@ -82,14 +84,16 @@ def parse_subscriptions(words: Iterable[str]) -> tuple[Subscription, ...]:
             chosen.add(Subscription(word))
         else:
             known = ", ".join([*Subscription, "security_issue"])
-            raise Refused(f"subscriptions: there is no «{word}»; permitted are {known}.")
+            raise Refused(f"there is no «{word}»; permitted are {known}.", field="subscriptions")
     return tuple(s for s in Subscription if s in chosen)
 
 
 def parse_region(text: str) -> str:
     """``us`` or ``eu``. Raises Refused for anything else."""
     if text not in REGIONS:
-        raise Refused(f"region: there is no «{text}»; PagerDuty's service regions are us and eu.")
+        raise Refused(
+            f"there is no «{text}»; PagerDuty's service regions are us and eu.", field="region"
+        )
     return text
 
 

@@ -105,13 +105,11 @@ class ShownUndecodable:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which notifications are listed; None lets all through. ``before`` is the cursor: newest first."""
+    """Which notifications are listed; None lets all through."""
 
     client_id: int | None = None
     integration_id: int | None = None
     state: State | None = None
-    before: int | None = None
-    limit: int = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wallarm_notify.domain.health import Policy
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
 
 def explain(
-    store: Store, integration_id: int, policy: Policy, *, last_time: bool = False
+    ctx: Context, scope: Scope, integration_id: int, *, last_time: bool = False
 ) -> Explanation:
-    """The window as it stands, or as it was when the integration was switched off.
+    """Return the window as it stands, or as it was when the integration was switched off.
 
-    ``last_time``: as it was at the last automatic disabling, enabled again or not. Raises NotFound,
+    ``last_time``: as it was at the last automatic disabling, enabled again or not. Raise NotFound,
     Unavailable.
     """
+    policy = ctx.settings.policy
 
     def work(tx: Transaction) -> Explanation:
         tx.read_one_snapshot()
-        integration = tx.integration(integration_id)
+        integration = tx.integration(integration_id, scope)
         if integration is None:
             raise NotFound(f"There is no integration {integration_id}.")
         off = tx.last_switch_off(integration_id)
@@ -42,7 +45,7 @@ def explain(
         evidence = evidence_document(window, policy, until, details)
         return Explanation(integration, until, False, policy_document(policy), evidence)
 
-    return store.transact(work)
+    return ctx.store.transact(work)
 
 
 def details_of(tx: Transaction, integration_id: int, policy: Policy, until: datetime) -> Details:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.ledger import Figures, Ledger
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.scope import EVERY_CLIENT
 
 if TYPE_CHECKING:
-    from wallarm_notify.store import Store
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.services.context import Context
 
 
-def balance(store: Store) -> Ledger:
-    """The ledger as it stands. Raises Unavailable."""
-    return judge(store.transact(lambda tx: tx.figures()))
+def balance(ctx: Context, scope: Scope) -> Ledger:
+    """Return the ledger as it stands, which is of all clients together. Raise NotFound, Unavailable."""
+    if scope != EVERY_CLIENT:
+        raise NotFound("There is no ledger of some clients alone.")
+    return judge(ctx.store.transact(lambda tx: tx.figures()))
 
 
 def judge(figures: Figures) -> Ledger:

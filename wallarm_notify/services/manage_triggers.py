@@ -255,15 +255,16 @@ def _check_number(tx: Transaction, client_id: int) -> None:
 def _check_integrations(tx: Transaction, scope: Scope, client_id: int, ids: Iterable[int]) -> None:
     wanted = sorted(set(ids))
     if not wanted:
-        raise Refused("integration: a trigger notifies one integration or more.")
+        raise Refused("a trigger notifies one integration or more.", field="integration")
     if len(wanted) > MOST_INTEGRATIONS:
-        raise Refused(f"integration: a trigger notifies at most {MOST_INTEGRATIONS}.")
+        raise Refused(f"a trigger notifies at most {MOST_INTEGRATIONS}.", field="integration")
     there = tx.hold_integrations(scope, wanted)
     for one in wanted:
         if one not in there:
-            raise Refused(f"integration: there is no integration {one}.")
+            raise Refused(f"there is no integration {one}.", field="integration")
         if there[one] != client_id:
             raise Refused(
-                f"integration: {one} belongs to another client; a trigger notifies integrations of its own "
-                f"client, here {client_id}."
+                f"{one} belongs to another client; a trigger notifies integrations of its own "
+                f"client, here {client_id}.",
+                field="integration",
             )

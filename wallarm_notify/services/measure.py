@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.health import WARNINGS
 from wallarm_notify.domain.ledger import FIRED
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.review import AUTO_DISABLED, warning_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wallarm_notify.store import Store, Transaction
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,10 @@ class Measurements:
     outage: bool
 
 
-def measure(store: Store) -> Measurements:
-    """The figures as they stand. Raises Unavailable."""
+def measure(ctx: Context, scope: Scope) -> Measurements:
+    """Return the figures as they stand, which are of all clients together. Raise NotFound, Unavailable."""
+    if scope != EVERY_CLIENT:
+        raise NotFound("There are no figures of some clients alone.")
 
     def work(tx: Transaction) -> Measurements:
         counts, switches = tx.running_counts(), tx.integrations_by_switch()
@@ -41,4 +47,4 @@ def measure(store: Store) -> Measurements:
             outage=bool(tx.outages_going_on()),
         )
 
-    return store.transact(work)
+    return ctx.store.transact(work)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType
 from wallarm_notify.domain.batches import messages
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.domain.notification import REPLAYABLE, Notification, replayed
 from wallarm_notify.services.activity import log_changes
 
@@ -161,6 +161,6 @@ def _target_of(wanted: Wanted, targets: Mapping[int, ReplayTarget]) -> ReplayTar
 def _refuse_disabled(target: ReplayTarget) -> None:
     if not target.enabled:
         raise Refused(
-            f"Integration {target.id} is disabled; enable it first: "
-            f"wallarm-notify integrations enable {target.id}"
+            f"Integration {target.id} is disabled.",
+            hint=Hint(Todo.ENABLE_INTEGRATION, target.id),
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType
 from wallarm_notify.domain.batches import messages
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.routing import Routed, route
 
@@ -29,8 +29,8 @@ def rejected_body(ctx: Context, scope: Scope, rejected_id: int) -> str:
     row = ctx.store.transact(lambda tx: _standing(tx, scope, rejected_id))
     if row["cut"]:
         raise Refused(
-            f"Of rejected event {rejected_id} only the first 64 kB were kept; give the whole event "
-            "with --file."
+            f"Of rejected event {rejected_id} only the first 64 kB were kept.",
+            hint=Hint(Todo.GIVE_WHOLE_EVENT),
         )
     return str(row["body_text"])
 
@@ -57,7 +57,8 @@ def resubmit_event(
         if not routed.matched + routed.unmatched:
             raise _StillRejected(
                 f"Event {event.id} cannot be taken in now: its time is more than 5 minutes ahead, or another "
-                f"event has this id. Rejected event {rejected_id} stays as it is; mend it with --file."
+                f"event has this id. Rejected event {rejected_id} stays as it is.",
+                hint=Hint(Todo.MEND),
             )
         # Out of rejected, and in again as an event: received does not move.
         tx.count({"rejected": -1, "received": -1})
@@ -78,9 +79,7 @@ def _change_of(rejected_id: int, event: Event) -> Change:
 def _standing(tx: Transaction, scope: Scope, rejected_id: int) -> Mapping[str, Any]:
     row = tx.lock_rejected(scope, rejected_id)
     if row is None:
-        raise NotFound(
-            f"There is no rejected event {rejected_id}; see: wallarm-notify events rejected"
-        )
+        raise NotFound(f"There is no rejected event {rejected_id}.", hint=Hint(Todo.SEE_REJECTED))
     if row["resubmitted_as"] is not None:
         raise Refused(
             f"Rejected event {rejected_id} was re-submitted already, as event {row['resubmitted_as']}."

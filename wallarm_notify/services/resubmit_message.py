@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.ingest import ingest
 
@@ -42,8 +42,8 @@ def message_body(ctx: Context, scope: Scope, kept: Kept, message_id: int) -> byt
     row = ctx.store.transact(lambda tx: kept.standing(tx, scope, message_id))
     if row["cut"]:
         raise Refused(
-            f"Of {kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept; "
-            "give the whole message with --file."
+            f"Of {kept.words} {message_id} only the first 64 kB of {row['bytes']} bytes were kept.",
+            hint=Hint(Todo.GIVE_WHOLE_MESSAGE),
         )
     return bytes(row["body"])
 
@@ -70,7 +70,7 @@ def resubmit_message(
             if rejections
             else "It holds no event."
         )
-        raise Refused(f"{why} The {kept.words} {message_id} stays as it is; mend it with --file.")
+        raise Refused(f"{why} The {kept.words} {message_id} stays as it is.", hint=Hint(Todo.MEND))
     routed = ingest(ctx, events, rejections)
 
     def mark(tx: Transaction) -> None:
@@ -88,7 +88,7 @@ def _undecodable(tx: Transaction, scope: Scope, message_id: int) -> Mapping[str,
     row = tx.lock_undecodable(scope, message_id)
     if row is None:
         raise NotFound(
-            f"There is no undecodable message {message_id}; see: wallarm-notify events undecodable"
+            f"There is no undecodable message {message_id}.", hint=Hint(Todo.SEE_UNDECODABLE)
         )
     if row["resubmitted_at"] is not None:
         raise Refused(
@@ -101,10 +101,7 @@ def _undecodable(tx: Transaction, scope: Scope, message_id: int) -> Mapping[str,
 def _set_aside(tx: Transaction, scope: Scope, call_id: int) -> Mapping[str, Any]:
     kept = tx.lock_set_aside(scope, call_id)
     if kept is None:
-        raise NotFound(
-            f"No call {call_id} is set aside; see: wallarm-notify events set-aside. One that a worker has "
-            "stored meanwhile is there no more."
-        )
+        raise NotFound(f"No call {call_id} is set aside.", hint=Hint(Todo.SEE_SET_ASIDE))
     return {"cut": False, "body": kept.call.body}
 
 

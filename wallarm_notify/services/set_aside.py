@@ -1,27 +1,16 @@
-"""Calls that are set aside, as workers died of them: shown to operators, and tried again by SWEEP each hour."""
+"""Calls that are set aside, as workers died of them: SWEEP tries them again each hour."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.set_aside import AGAIN_IN
 
 if TYPE_CHECKING:
-    from wallarm_notify.domain.views import ShownSetAside
     from wallarm_notify.services.context import Context
-    from wallarm_notify.store import Store
 
 AT_ONCE: Final = 10
 """So many are tried again in one run at most; the next goes on."""
-
-
-def show_set_aside(store: Store, call_id: int) -> ShownSetAside:
-    """One call that is set aside. Raises NotFound, Unavailable."""
-    shown = store.transact(lambda tx: tx.set_aside_call(call_id))
-    if shown is None:
-        raise NotFound(f"No call {call_id} is set aside.")
-    return shown
 
 
 def try_again(ctx: Context) -> int:

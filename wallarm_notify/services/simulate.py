@@ -31,6 +31,8 @@ from wallarm_notify.domain.simulation import SimulatedDecision, Simulation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.services.context import Context
     from wallarm_notify.store import Store, Transaction
 
 SLICE: Final = timedelta(hours=1)
@@ -226,20 +228,23 @@ class Replayed:
 
 
 def simulate(
-    store: Store,
+    ctx: Context,
+    scope: Scope,
     policy: Policy,
     since: datetime,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Simulation:
-    """Runs ``policy`` over what was recorded since then. Raises Unavailable.
+    """Run ``policy`` over what was recorded since then. Raise Unavailable.
 
-    The window that stood at ``since`` is read too; ``progress`` is told how much is done, from 0
-    to 1. What was recorded before counters were kept, test alerts and last notifications are no
-    part of it.
+    Everybody's attempts tell an outage; the rest is of the integrations of ``scope`` alone. The window
+    that stood at ``since`` is read too; ``progress`` is told how much is done, from 0 to 1. What was
+    recorded before counters were kept, test alerts and last notifications are no part of it.
     """
+    store = ctx.store
     until = minute_of(store.transact(lambda tx: tx.now))
     since = minute_of(since)
     replayed, attempts = Replayed(policy, store.transact(lambda tx: tx.places())), 0
+    within = store.transact(lambda tx: tx.integration_ids(scope))
     integrations: set[int] = set()
     off: list[tuple[datetime, int, int, Decision]] = []
     begin = start = since - policy.window - OUTAGE_WINDOW
@@ -255,11 +260,12 @@ def simulate(
                 of_minute.append(found.popleft())
             replayed.take(start, of_minute)
             if start >= since:
-                attempts += sum(counts.attempts for _, counts in of_minute)
-                integrations |= {cell.integration_id for cell, _ in of_minute}
+                shown = [one for one in of_minute if one[0].integration_id in within]
+                attempts += sum(counts.attempts for _, counts in shown)
+                integrations |= {cell.integration_id for cell, _ in shown}
             start += MINUTE
             if start > since:
-                off += [(start, *one) for one in replayed.review(start)]
+                off += [(start, *one) for one in replayed.review(start) if one[0] in within]
             else:
                 replayed.look_for_outages(start)
         progress((start - begin) / (until - begin))

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wallarm_notify.domain.event import Arrival
+    from wallarm_notify.domain.scope import Scope
     from wallarm_notify.domain.triggers.condition import Condition
     from wallarm_notify.domain.triggers.firing import Firing
     from wallarm_notify.domain.triggers.trigger import Trigger
-    from wallarm_notify.store import Store
+    from wallarm_notify.services.context import Context
 
 AT_ONCE: Final = 5000
 """So many stored events are looked at in one transaction."""
@@ -31,21 +32,23 @@ _FIRST: Final = UUID(int=0)
 
 
 def simulate_trigger(
-    store: Store,
+    ctx: Context,
+    scope: Scope,
     trigger: Trigger,
+    *,
     since: datetime,
     until: datetime,
     progress: Callable[[float], None],
 ) -> TriggerSimulation:
-    """Runs ``trigger`` over the events that came in from ``since`` to before ``until``.
+    """Run ``trigger`` over the events that came in from ``since`` to before ``until``.
 
     It begins with nothing counted, and counts each batch as it came. ``progress`` is told the share
-    that is done. Sends and stores nothing. Raises Unavailable.
+    that is done. Send and store nothing. Raise Unavailable. Of a client outside of ``scope`` no event is found.
     """
     memory = _Memory(trigger)
     events = matched = 0
     found: list[WouldFire] = []
-    for batch in _batches(_all(store, trigger, since, until, progress)):
+    for batch in _batches(_all(ctx, scope, trigger, since=since, until=until, progress=progress)):
         came = [a.event for a in batch]
         events += len(came)
         matched += sum(len(m.events) for m in matches([trigger], came))
@@ -57,8 +60,10 @@ def simulate_trigger(
 
 
 def _all(
-    store: Store,
+    ctx: Context,
+    scope: Scope,
     trigger: Trigger,
+    *,
     since: datetime,
     until: datetime,
     progress: Callable[[float], None],
@@ -67,9 +72,9 @@ def _all(
     after: tuple[datetime, UUID] | None = (since, _FIRST)
     while after is not None:
         place = after
-        arrivals, after = store.transact(
+        arrivals, after = ctx.store.transact(
             lambda tx, place=place: tx.arrivals(  # type: ignore[misc]  # mypy knows no type of a default
-                trigger.client_id, event_type, place, until, AT_ONCE
+                scope, trigger.client_id, event_type, place, until=until, limit=AT_ONCE
             )
         )
         yield from arrivals

@@ -20,6 +20,7 @@ from wallarm_notify.store.database_check import check_server
 from wallarm_notify.store.delivery import DeliveryQueries
 from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.store.health import HealthQueries
+from wallarm_notify.store.integration_listings import IntegrationListingQueries
 from wallarm_notify.store.integrations import IntegrationQueries
 from wallarm_notify.store.key_samples import KeySampleQueries
 from wallarm_notify.store.listings import ListingQueries
@@ -50,6 +51,7 @@ class Transaction(
     KeySampleQueries,
     ListingQueries,
     ReplayQueries,
+    IntegrationListingQueries,
     ActivityQueries,
     RulesQueries,
 ):

@@ -6,8 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from wallarm_notify.domain.event import AHEAD_AT_MOST, Event
+from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.views import ShownAhead
-from wallarm_notify.store.queries import Queries, parameters_of, rows_of, types_of
+from wallarm_notify.store.queries import Queries, in_scope, parameters_of, rows_of, types_of
 from wallarm_notify.store.tables.incoming import events_ahead
 
 _EVENTS_AHEAD: Final = types_of(events_ahead)
@@ -64,11 +65,12 @@ class AheadQueries(Queries):
             hashes=sorted(hashes),
         )
 
-    def events_ahead(self, limit: int) -> list[ShownAhead]:
+    def events_ahead(self, scope: Scope, limit: int) -> list[ShownAhead]:
         """What is kept apart, what is taken in next first."""
         rows = self._rows(
-            """SELECT id, client_id, type, occurred_at, received_at, occurred_at - :most AS taken_in_at
-               FROM events_ahead ORDER BY occurred_at, id LIMIT :limit""",
+            f"""SELECT id, client_id, type, occurred_at, received_at, occurred_at - :most AS taken_in_at
+               FROM events_ahead WHERE {in_scope("client_id")} ORDER BY occurred_at, id LIMIT :limit""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             most=AHEAD_AT_MOST,
             limit=limit,
         )

@@ -1,6 +1,7 @@
 """Queries of clients: what is recorded of them, and who there is."""
 
-from wallarm_notify.store.queries import Queries
+from wallarm_notify.domain.scope import Scope
+from wallarm_notify.store.queries import Queries, in_scope
 
 
 class ClientQueries(Queries):
@@ -14,14 +15,15 @@ class ClientQueries(Queries):
         return (rows[0]["name"], rows[0]["cloud"], rows[0]["partner_name"]) if rows else (None,) * 3
 
     def clients(
-        self, after: int, limit: int
+        self, scope: Scope, after: int, limit: int
     ) -> list[tuple[int, str | None, str | None, str | None]]:
         """Clients with ids above ``after`` that have a record or ever had an integration, by id."""
         rows = self._rows(
-            """SELECT k.id, c.name, c.cloud, c.partner_name
+            f"""SELECT k.id, c.name, c.cloud, c.partner_name
                FROM (SELECT id FROM clients UNION SELECT client_id FROM integrations) k
                LEFT JOIN clients c ON c.id = k.id
-               WHERE k.id > :after ORDER BY k.id LIMIT :limit""",
+               WHERE k.id > :after AND {in_scope("k.id")} ORDER BY k.id LIMIT :limit""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             after=after,
             limit=limit,
         )

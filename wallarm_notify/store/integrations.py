@@ -4,23 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from wallarm_notify.domain.integration import (
-    Draft,
-    Integration,
-    IntegrationChange,
-    IntegrationKey,
-    Stored,
-)
+from wallarm_notify.domain.integration import Draft, IntegrationChange, IntegrationKey, Stored
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.store.integration_keys import IntegrationKeyQueries
 from wallarm_notify.store.queries import NOTIFICATION_COLUMNS, in_scope, notification_of
-
-_SHOWN = """i.id, i.client_id, i.name, i.region, i.key_last4, i.subscriptions, i.enabled,
-    i.created_by, i.created_at, i.disabled_by, i.disabled_at, i.disabled_reason,
-    (SELECT count(*) FROM notifications n
-     WHERE n.integration_id = i.id AND n.state = 'failed'
-       AND n.finished_at > now() - interval '24 hours') AS failed_24h"""
 
 _SLOW_NO_MORE: Final = """recovered_at = CASE WHEN slow_since IS NULL THEN recovered_at ELSE now() END,
     slow_since = NULL, bulkhead_until = NULL, bulkhead_token = NULL"""
@@ -138,27 +126,6 @@ class IntegrationQueries(IntegrationKeyQueries):
             id=integration_id,
         )
 
-    def integration(self, integration_id: int) -> Integration | None:
-        """One integration as people see it; None: there is none."""
-        rows = self._rows(
-            f"SELECT {_SHOWN} FROM integrations i WHERE i.id = :id AND i.deleted_at IS NULL",  # noqa: S608 - a constant
-            id=integration_id,
-        )
-        return _integration_of(rows[0]) if rows else None
-
-    def integrations(self, client_id: int | None, after: int, limit: int) -> list[Integration]:
-        """Integrations with ids above ``after``, by id."""
-        rows = self._rows(
-            f"""SELECT {_SHOWN} FROM integrations i
-                WHERE i.deleted_at IS NULL AND i.id > :after
-                  AND (CAST(:client AS bigint) IS NULL OR i.client_id = :client)
-                ORDER BY i.id LIMIT :limit""",  # noqa: S608 - a constant
-            client=client_id,
-            after=after,
-            limit=limit,
-        )
-        return [_integration_of(row) for row in rows]
-
     def integrations_by_switch(self) -> dict[bool, int]:
         """How many integrations are enabled (True) and disabled (False); deleted ones are left out."""
         rows = self._rows(
@@ -246,22 +213,4 @@ def _stored_of(row: Mapping[str, Any]) -> Stored:
         generation=row["generation"],
         key_token=bytes(row["key_token"]),
         key_fingerprint=bytes(row["key_fingerprint"]),
-    )
-
-
-def _integration_of(row: Mapping[str, Any]) -> Integration:
-    return Integration(
-        id=row["id"],
-        client_id=row["client_id"],
-        name=row["name"],
-        region=row["region"],
-        key_last4=row["key_last4"],
-        subscriptions=tuple(row["subscriptions"]),
-        enabled=row["enabled"],
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        disabled_by=row["disabled_by"],
-        disabled_at=row["disabled_at"],
-        disabled_reason=row["disabled_reason"],
-        failed_24h=row["failed_24h"],
     )

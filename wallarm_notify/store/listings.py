@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from wallarm_notify.domain.notification import OPEN, State
+from wallarm_notify.domain.scope import EVERY_CLIENT, Scope
 from wallarm_notify.domain.views import (
     Filter,
     ShownAttempt,
@@ -12,7 +13,7 @@ from wallarm_notify.domain.views import (
     ShownRejection,
     ShownUndecodable,
 )
-from wallarm_notify.store.queries import UNDECODABLE, Queries
+from wallarm_notify.store.queries import OF_NOBODY, UNDECODABLE, Queries, in_scope
 
 _SHOWN = """n.id, n.client_id, n.event_id, n.firing_id, e.type AS event_type, n.origin, n.integration_id, n.state,
     n.run, n.attempts_made, n.due_at, n.created_at, n.finished_at, n.end_reason,
@@ -27,16 +28,18 @@ _FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
 class ListingQueries(Queries):
     """The read side."""
 
-    def notifications(self, wanted: Filter) -> list[ShownNotification]:
-        """Notifications, newest first."""
-        conditions = ["true"]
+    def notifications(
+        self, scope: Scope, wanted: Filter, before: int | None, limit: int
+    ) -> list[ShownNotification]:
+        """Notifications with ids below ``before``, newest first."""
+        conditions = [in_scope("n.client_id")]
         if wanted.client_id is not None:
             conditions.append("n.client_id = :client")
         if wanted.integration_id is not None:
             conditions.append("n.integration_id = :integration")
         if wanted.state is not None:
             conditions.append("n.state = :state")
-        if wanted.before is not None:
+        if before is not None:
             conditions.append("n.id < :before")
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM {_FROM} WHERE {" AND ".join(conditions)}
@@ -44,16 +47,18 @@ class ListingQueries(Queries):
             client=wanted.client_id,
             integration=wanted.integration_id,
             state=wanted.state,
-            before=wanted.before,
-            limit=wanted.limit,
+            before=before,
+            limit=limit,
+            scope=scope.parameter,
         )
         return [_shown(row) for row in rows]
 
-    def notification(self, notification_id: int) -> ShownNotification | None:
+    def notification(self, scope: Scope, notification_id: int) -> ShownNotification | None:
         """One notification with its attempts, in the order they were made."""
         rows = self._rows(
-            f"SELECT {_SHOWN} FROM {_FROM} WHERE n.id = :id",  # noqa: S608 - constants only
+            f"SELECT {_SHOWN} FROM {_FROM} WHERE n.id = :id AND {in_scope('n.client_id')}",  # noqa: S608 - constants only
             id=notification_id,
+            scope=scope.parameter,
         )
         if not rows:
             return None
@@ -64,58 +69,71 @@ class ListingQueries(Queries):
         )
         return _shown(rows[0], tuple(ShownAttempt(**row) for row in attempts))
 
-    def rejections(self, before: int | None, limit: int) -> list[ShownRejection]:
+    def rejections(self, scope: Scope, before: int | None, limit: int) -> list[ShownRejection]:
         """What is rejected and was not re-submitted, newest first."""
         rows = self._rows(
-            """SELECT id, reason, event_id, client_id, type, cut, received_at,
+            f"""SELECT id, reason, event_id, client_id, type, cut, received_at,
                    left(body_text, 200) AS text
                FROM rejected
                WHERE resubmitted_as IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
-               ORDER BY id DESC LIMIT :limit""",
+                 AND {in_scope("client_id")}
+               ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             before=before,
             limit=limit,
         )
         return [_shown_rejection(row) for row in rows]
 
-    def rejection(self, rejected_id: int) -> ShownRejection | None:
+    def rejection(self, scope: Scope, rejected_id: int) -> ShownRejection | None:
         """One rejected event, re-submitted or not, with all that was kept of it."""
         rows = self._rows(
-            """SELECT id, reason, event_id, client_id, type, cut, received_at, resubmitted_as,
+            f"""SELECT id, reason, event_id, client_id, type, cut, received_at, resubmitted_as,
                    body_text AS text
-               FROM rejected WHERE id = :id""",
+               FROM rejected WHERE id = :id AND {in_scope("client_id")}""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             id=rejected_id,
         )
         return _shown_rejection(rows[0]) if rows else None
 
-    def undecodable_count(self) -> int:
+    def undecodable_count(self, scope: Scope) -> int:
         """How many messages are kept that no task could be made of, and were not re-submitted."""
-        rows = self._rows("SELECT count(*) AS n FROM undecodable WHERE resubmitted_at IS NULL")
+        rows = self._rows(
+            f"SELECT count(*) AS n FROM undecodable WHERE resubmitted_at IS NULL AND {OF_NOBODY}",  # noqa: S608 - a constant
+            scope=scope.parameter,
+        )
         return int(rows[0]["n"])
 
-    def undecodable(self, before: int | None, limit: int) -> list[ShownUndecodable]:
+    def undecodable(self, scope: Scope, before: int | None, limit: int) -> list[ShownUndecodable]:
         """The messages that no task could be made of and were not re-submitted, newest first."""
         rows = self._rows(
             f"""SELECT {UNDECODABLE}, substring(body FOR 200) AS body FROM undecodable
                 WHERE resubmitted_at IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
+                  AND {OF_NOBODY}
                 ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
             before=before,
             limit=limit,
+            scope=scope.parameter,
         )
         return [_shown_undecodable(row) for row in rows]
 
-    def undecodable_message(self, message_id: int) -> ShownUndecodable | None:
+    def undecodable_message(self, scope: Scope, message_id: int) -> ShownUndecodable | None:
         """One of them, re-submitted or not, with all that was kept of it."""
         rows = self._rows(
-            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id",  # noqa: S608 - a constant
+            f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id AND {OF_NOBODY}",  # noqa: S608 - constants
+            scope=scope.parameter,
             id=message_id,
         )
         return _shown_undecodable(rows[0]) if rows else None
 
-    def switches(self, integration_ids: Sequence[int]) -> Mapping[int, tuple[bool, int]]:
+    def switches(
+        self, integration_ids: Sequence[int], scope: Scope = EVERY_CLIENT
+    ) -> Mapping[int, tuple[bool, int]]:
         """Of integrations that are not deleted: enabled or not, and how often switched off."""
         rows = self._rows(
-            """SELECT id, enabled, disablings FROM integrations
-               WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id""",
+            f"""SELECT id, enabled, disablings FROM integrations
+               WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL AND {in_scope("client_id")}
+               ORDER BY id""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             ids=list(integration_ids),
         )
         return {row["id"]: (row["enabled"], row["disablings"]) for row in rows}

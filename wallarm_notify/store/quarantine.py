@@ -84,22 +84,25 @@ class QuarantineQueries(Queries):
         )
         return _call_of(rows[0]) if rows else None
 
-    def set_aside_calls(self, before: int | None, limit: int) -> list[ShownSetAside]:
+    def set_aside_calls(self, scope: Scope, before: int | None, limit: int) -> list[ShownSetAside]:
         """The calls set aside, the newest first, with the beginning of their bodies."""
         rows = self._rows(
             f"""SELECT {_SHOWN}, substring(body FOR 200) AS body FROM quarantine
                 WHERE set_aside_at IS NOT NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
-                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - a constant
+                  AND {OF_NOBODY}
+                ORDER BY id DESC LIMIT :limit""",  # noqa: S608 - constants
+            scope=scope.parameter,
             before=before,
             limit=limit,
         )
         return [_shown(row) for row in rows]
 
-    def set_aside_call(self, call_id: int) -> ShownSetAside | None:
+    def set_aside_call(self, scope: Scope, call_id: int) -> ShownSetAside | None:
         """One of them, whole."""
         rows = self._rows(
             f"""SELECT {_SHOWN}, body FROM quarantine
-                WHERE id = :id AND set_aside_at IS NOT NULL""",  # noqa: S608 - a constant
+                WHERE id = :id AND set_aside_at IS NOT NULL AND {OF_NOBODY}""",  # noqa: S608 - constants
+            scope=scope.parameter,
             id=call_id,
         )
         return _shown(rows[0]) if rows else None

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from wallarm_notify.domain.event import Arrival, Event
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.scope import Scope
+from wallarm_notify.domain.scope import EVERY_CLIENT, Scope
 from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, Window
 from wallarm_notify.domain.triggers.condition import Condition, Filter
 from wallarm_notify.domain.triggers.crossing import Near
@@ -227,11 +227,13 @@ class TriggerQueries(Queries):
         )[0]
         return _trigger_of(row)
 
-    def trigger(self, trigger_id: int) -> Trigger | None:
+    def trigger(self, trigger_id: int, scope: Scope = EVERY_CLIENT) -> Trigger | None:
         """One trigger as it stands; None: there is none."""
         rows = self._rows(
-            f"SELECT {_SHOWN} FROM triggers t WHERE t.id = :id AND t.deleted_at IS NULL",  # noqa: S608 - a constant
+            f"""SELECT {_SHOWN} FROM triggers t
+                WHERE t.id = :id AND t.deleted_at IS NULL AND {in_scope("t.client_id")}""",  # noqa: S608 - constants
             id=trigger_id,
+            scope=scope.parameter,
         )
         return _trigger_of(rows[0]) if rows else None
 
@@ -292,13 +294,17 @@ class TriggerQueries(Queries):
 
     # What people look at: see services.trigger_listings.
 
-    def triggers(self, client_id: int | None, after: int, limit: int) -> list[Trigger]:
+    def triggers(
+        self, scope: Scope, client_id: int | None, after: int, limit: int
+    ) -> list[Trigger]:
         """Triggers with ids above ``after``, by id."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM triggers t
                 WHERE t.deleted_at IS NULL AND t.id > :after
                   AND (CAST(:client AS bigint) IS NULL OR t.client_id = :client)
-                ORDER BY t.id LIMIT :limit""",  # noqa: S608 - a constant
+                  AND {in_scope("t.client_id")}
+                ORDER BY t.id LIMIT :limit""",  # noqa: S608 - constants
+            scope=scope.parameter,
             client=client_id,
             after=after,
             limit=limit,
@@ -332,9 +338,11 @@ class TriggerQueries(Queries):
 
     def arrivals(
         self,
+        scope: Scope,
         client_id: int,
         event_type: str,
         after: tuple[datetime, UUID],
+        *,
         until: datetime,
         limit: int,
     ) -> tuple[list[Arrival], tuple[datetime, UUID] | None]:
@@ -343,12 +351,14 @@ class TriggerQueries(Queries):
         They came after ``after`` and before ``until``. The second value is where to go on; None: done.
         """
         rows = self._rows(
-            """SELECT e.id, e.received_at,
+            f"""SELECT e.id, e.received_at,
                    CASE WHEN e.client_id = :client AND e.type = :type THEN e.occurred_at END AS occurred_at,
                    CASE WHEN e.client_id = :client AND e.type = :type THEN e.body END AS body
                FROM events e
                WHERE (e.received_at, e.id) > (:after, CAST(:after_id AS uuid)) AND e.received_at < :until
-               ORDER BY e.received_at, e.id LIMIT :limit""",
+                 AND {in_scope(":client")}
+               ORDER BY e.received_at, e.id LIMIT :limit""",  # noqa: S608 - a constant
+            scope=scope.parameter,
             client=client_id,
             type=event_type,
             after=after[0],

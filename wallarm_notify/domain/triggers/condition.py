@@ -97,7 +97,8 @@ def read_condition(text: str) -> Condition:
         return Condition(text)
     except ValueError:
         raise Refused(
-            f"condition: «{text}» is none of those that notify; permitted are {', '.join(Condition)}."
+            f"«{text}» is none of those that notify; permitted are {', '.join(Condition)}.",
+            field="condition",
         ) from None
 
 
@@ -106,14 +107,15 @@ def check_permitted(condition: Condition, filter_id: str) -> None:
     permitted = condition.terms.filters
     if filter_id not in permitted:
         raise Refused(
-            f"filter: {condition} takes no «{filter_id}»; permitted are {', '.join(permitted)}."
+            f"{condition} takes no «{filter_id}»; permitted are {', '.join(permitted)}.",
+            field="filter",
         )
 
 
 def check_number(filters: Sequence[object]) -> None:
     """Raises Refused where there are more filters than a trigger may have."""
     if len(filters) > MOST_FILTERS:
-        raise Refused(f"filter: a trigger has at most {MOST_FILTERS}, not {len(filters)}.")
+        raise Refused(f"a trigger has at most {MOST_FILTERS}, not {len(filters)}.", field="filter")
 
 
 def read_filter(
@@ -124,17 +126,19 @@ def read_filter(
     kind = FILTERS[filter_id]
     if operator not in kind.operators:
         raise Refused(
-            f"filter {filter_id}: there is no operator «{operator}» for it; permitted: "
-            f"{', '.join(kind.operators)}."
+            f"there is no operator «{operator}» for it; permitted: {', '.join(kind.operators)}.",
+            field=f"filter {filter_id}",
         )
     if not 1 <= len(values) <= MOST_VALUES:
-        raise Refused(f"filter {filter_id}: give 1 to {MOST_VALUES} values, not {len(values)}.")
+        raise Refused(
+            f"give 1 to {MOST_VALUES} values, not {len(values)}.", field=f"filter {filter_id}"
+        )
     read = []
     for value in values:
         try:
             read.append(kind.read(value))
         except ValueError as error:
-            raise Refused(f"filter {filter_id}: «{value}» will not do; {error}.") from None
+            raise Refused(f"«{value}» will not do; {error}.", field=f"filter {filter_id}") from None
     return Filter(filter_id, Operator(operator), tuple(dict.fromkeys(read)))
 
 

@@ -103,23 +103,25 @@ def check_criteria(
     for filter_id, number in asked.items():
         if number > 1 and filter_id not in _SEVERAL_HELD:
             raise Refused(
-                f"filter {filter_id}: give its values in one filter, separated by commas; two filters must "
-                "both hold."
+                "give its values in one filter, separated by commas; two filters must both hold.",
+                field=f"filter {filter_id}",
             )
     if condition.terms.counted is None:
         if threshold is not None:
-            raise Refused(f"threshold: {condition} takes none; it fires on each event.")
+            raise Refused(f"{condition} takes none; it fires on each event.", field="threshold")
     elif threshold is None:
-        raise Refused(f"threshold: {condition} needs one, as '30 in 1h'.")
+        raise Refused(f"{condition} needs one, as '30 in 1h'.", field="threshold")
     return Criteria(condition, tuple(filters), threshold)
 
 
 def check_threshold(count: int, period: timedelta) -> Threshold:
     """The threshold of these figures. Raises Refused."""
     if not 0 <= count <= LARGEST_COUNT:
-        raise Refused(f"threshold: the count is a whole number from 0 to 10^12, not {count}.")
+        raise Refused(
+            f"the count is a whole number from 0 to 10^12, not {count}.", field="threshold"
+        )
     if not SHORTEST_PERIOD <= period <= LONGEST_PERIOD or period % timedelta(seconds=1):
-        raise Refused("threshold: the period is 1 second to 30 days, in whole seconds.")
+        raise Refused("the period is 1 second to 30 days, in whole seconds.", field="threshold")
     return Threshold(count, period)
 
 

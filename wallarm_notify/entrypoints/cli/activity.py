@@ -21,9 +21,7 @@ from wallarm_notify.entrypoints.cli.output import (
     fixed,
     number,
     plain,
-    print_listing,
-    print_more,
-    print_table,
+    print_page,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.schemas.documents.activity import activity_document
@@ -48,25 +46,26 @@ def list_changes(client_id: int | None, limit: int, cursor: str | None, as_json:
     page = list_activity(
         wiring().context, EVERY_CLIENT, client_id=client_id, cursor=before, limit=limit
     )
-    following = None if page.following is None else str(page.following)
-    if as_json:
-        print_listing([activity_document(line) for line in page.items], following)
-        return
-    print_table(
-        [
+    print_page(
+        page,
+        as_json=as_json,
+        document=activity_document,
+        columns=[
             fixed("Time"),
             "Who",
             "What",
             number("Client"),
             Column("Changes", overflow="fold", min_width=_CHANGES),
         ],
-        [
-            (line.at, _who(line), _what(line.change), line.change.client_id, _changes(line.change))
-            for line in page.items
-        ],
+        row=lambda line: (
+            line.at,
+            _who(line),
+            _what(line.change),
+            line.change.client_id,
+            _changes(line.change),
+        ),
         nothing="No changes.",
     )
-    print_more(following)
 
 
 def _who(line: Activity) -> str:

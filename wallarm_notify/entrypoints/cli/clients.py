@@ -19,12 +19,11 @@ from wallarm_notify.entrypoints.cli.output import (
     number,
     print_fields,
     print_json,
-    print_listing,
-    print_more,
-    print_table,
+    print_page,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.schemas.documents.clients import client_document
+from wallarm_notify.services.integration_listings import list_clients as list_of_clients
 from wallarm_notify.services.manage_clients import set_client
 
 
@@ -67,20 +66,15 @@ def set_record(
 @json_option
 def list_clients(limit: int, cursor: str | None, as_json: bool) -> None:
     """List the clients that have a record or had an integration."""
-    after = read_cursor(cursor) or 0
-    parts = wiring()
-    rows = parts.plain_store.transact(lambda tx: tx.clients(after, limit + 1))
-    shown = [Client.of(*row, default_cloud=parts.settings.cloud) for row in rows[:limit]]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([client_document(client) for client in shown], following)
-        return
-    print_table(
-        [number("ID"), "Name", fixed("Cloud"), "Partner"],
-        [[value for _, value in _row(client)] for client in shown],
+    after = read_cursor(cursor)
+    print_page(
+        list_of_clients(wiring().context, EVERY_CLIENT, limit=limit, cursor=after),
+        as_json=as_json,
+        document=client_document,
+        columns=[number("ID"), "Name", fixed("Cloud"), "Partner"],
+        row=lambda client: [value for _, value in _row(client)],
         nothing="No clients.",
     )
-    print_more(following)
 
 
 def _row(client: Client) -> list[tuple[str, object]]:

@@ -60,7 +60,9 @@ def read_filters(condition: Condition, texts: Sequence[str]) -> tuple[Filter, ..
 def _read_filter(condition: Condition, text: str) -> Filter:
     parts = _FILTER.fullmatch(text)
     if parts is None:
-        raise Refused(f"filter: «{text}» is none; give it as 'attack_type=sqli,xss' or 'pool!=3'.")
+        raise Refused(
+            f"«{text}» is none; give it as 'attack_type=sqli,xss' or 'pool!=3'.", field="filter"
+        )
     filter_id, sign, values = parts.groups()
     return read_filter(
         condition, filter_id, _OPERATORS[sign], [value.strip() for value in values.split(",")]
@@ -71,7 +73,7 @@ def read_threshold(text: str) -> Threshold:
     """The threshold in an option. Raises Refused."""
     parts = _THRESHOLD.fullmatch(text)
     if parts is None:
-        raise Refused(f"threshold: «{text}» is none; give it as '30 in 1h'.")
+        raise Refused(f"«{text}» is none; give it as '30 in 1h'.", field="threshold")
     return check_threshold(int(parts[1]), read_duration(parts[2], "threshold"))
 
 

@@ -29,7 +29,7 @@ from wallarm_notify.entrypoints.cli.output import (
     print_fields,
     print_json,
     print_listing,
-    print_more,
+    print_page,
     print_table,
     say,
     words,
@@ -46,7 +46,16 @@ from wallarm_notify.schemas.documents.events import (
     undecodable_document,
 )
 from wallarm_notify.services.context import Context
-from wallarm_notify.services.listings import show_rejection, show_undecodable
+from wallarm_notify.services.listings import (
+    count_undecodable,
+    list_ahead,
+    list_rejections,
+    list_set_aside,
+    list_undecodable,
+    show_rejection,
+    show_set_aside,
+    show_undecodable,
+)
 from wallarm_notify.services.resubmit import rejected_body, resubmit_event
 from wallarm_notify.services.resubmit_message import (
     SET_ASIDE,
@@ -55,7 +64,6 @@ from wallarm_notify.services.resubmit_message import (
     message_body,
     resubmit_message,
 )
-from wallarm_notify.services.set_aside import show_set_aside
 
 LONG_FILE = 200_000
 """Bytes from which on progress is shown."""
@@ -161,24 +169,21 @@ def schema(_as_json: bool) -> None:
 def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the events that were rejected and why, newest first; or show one, with what was kept of it."""
     if rejected_id is not None:
-        shown_one = show_rejection(wiring().plain_store, rejected_id)
-        _show(rejection_document(shown_one), as_json=as_json)
+        shown = show_rejection(wiring().context, EVERY_CLIENT, rejected_id)
+        _show(rejection_document(shown), as_json=as_json)
         return
     before = read_cursor(cursor)
-    rows, undecodable = wiring().plain_store.transact(
-        lambda tx: (tx.rejections(before, limit + 1), tx.undecodable_count())
+    ctx = wiring().context
+    page = list_rejections(ctx, EVERY_CLIENT, limit=limit, cursor=before)
+    undecodable = count_undecodable(ctx, EVERY_CLIENT)
+    print_page(
+        page,
+        as_json=as_json,
+        document=rejection_item,
+        columns=[number("ID"), fixed("Received"), number("Client"), fixed("Type"), "Reason"],
+        row=lambda r: (r.id, r.received_at, r.client_id, r.type, r.reason),
+        nothing="No rejected events.",
     )
-    shown = rows[:limit]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([rejection_item(r) for r in shown], following)
-    else:
-        print_table(
-            [number("ID"), fixed("Received"), number("Client"), fixed("Type"), "Reason"],
-            [(r.id, r.received_at, r.client_id, r.type, r.reason) for r in shown],
-            nothing="No rejected events.",
-        )
-        print_more(following)
     if undecodable:
         note(
             f"Besides: {counted(undecodable, 'message')} that could not be decoded; see: "
@@ -198,22 +203,18 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
 def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the messages that no events could be read from, newest first; or show one, with what was kept of it."""
     if message_id is not None:
-        message = show_undecodable(wiring().plain_store, message_id)
+        message = show_undecodable(wiring().context, EVERY_CLIENT, message_id)
         _show(undecodable_document(message), as_json=as_json)
         return
     before = read_cursor(cursor)
-    rows = wiring().plain_store.transact(lambda tx: tx.undecodable(before, limit + 1))
-    shown = rows[:limit]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([undecodable_document(m) for m in shown], following)
-        return
-    print_table(
-        [number("ID"), fixed("Received"), number("Bytes"), words("Content type"), "Reason"],
-        [(m.id, m.received_at, m.bytes, m.content_type, m.reason) for m in shown],
+    print_page(
+        list_undecodable(wiring().context, EVERY_CLIENT, limit=limit, cursor=before),
+        as_json=as_json,
+        document=undecodable_document,
+        columns=[number("ID"), fixed("Received"), number("Bytes"), words("Content type"), "Reason"],
+        row=lambda m: (m.id, m.received_at, m.bytes, m.content_type, m.reason),
         nothing="No undecodable messages.",
     )
-    print_more(following)
 
 
 @events.command(
@@ -229,22 +230,24 @@ def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json:
 def set_aside(call_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the calls of events.ingest that workers died of, newest first; or show one, whole."""
     if call_id is not None:
-        call = show_set_aside(wiring().plain_store, call_id)
+        call = show_set_aside(wiring().context, EVERY_CLIENT, call_id)
         _show(set_aside_document(call), as_json=as_json)
         return
     before = read_cursor(cursor)
-    rows = wiring().plain_store.transact(lambda tx: tx.set_aside_calls(before, limit + 1))
-    shown = rows[:limit]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([set_aside_document(call) for call in shown], following)
-        return
-    print_table(
-        [number("ID"), fixed("Set aside"), fixed("Tried again"), number("Bytes"), "Beginning"],
-        [(c.id, c.set_aside_at, c.retry_at, c.bytes, c.body) for c in shown],
+    print_page(
+        list_set_aside(wiring().context, EVERY_CLIENT, limit=limit, cursor=before),
+        as_json=as_json,
+        document=set_aside_document,
+        columns=[
+            number("ID"),
+            fixed("Set aside"),
+            fixed("Tried again"),
+            number("Bytes"),
+            "Beginning",
+        ],
+        row=lambda c: (c.id, c.set_aside_at, c.retry_at, c.bytes, c.body),
         nothing="No call is set aside.",
     )
-    print_more(following)
 
 
 @events.command(epilog=example("wallarm-notify events ahead"))
@@ -255,13 +258,12 @@ def ahead(limit: int, as_json: bool) -> None:
 
     They are taken in when they are 5 minutes ahead or less.
     """
-    rows = wiring().plain_store.transact(lambda tx: tx.events_ahead(limit))
-    if as_json:
-        print_listing([ahead_document(event) for event in rows])
-        return
-    print_table(
-        [number("Client"), fixed("Type"), fixed("Taken in"), "Event"],
-        [(r.client_id, r.type, r.taken_in_at, r.id) for r in rows],
+    print_page(
+        list_ahead(wiring().context, EVERY_CLIENT, limit=limit),
+        as_json=as_json,
+        document=ahead_document,
+        columns=[number("Client"), fixed("Type"), fixed("Taken in"), "Event"],
+        row=lambda e: (e.client_id, e.type, e.taken_in_at, e.id),
         nothing="No events are kept apart.",
     )
 

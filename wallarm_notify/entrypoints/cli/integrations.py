@@ -1,10 +1,11 @@
 """``wallarm-notify integrations``: the PagerDuty services that alerts go to."""
 
+from collections.abc import Sequence
 from datetime import UTC
 
 import click
 
-from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.integration import Draft, Integration, IntegrationChange, SwitchedOff
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
@@ -34,9 +35,7 @@ from wallarm_notify.entrypoints.cli.output import (
     number,
     print_fields,
     print_json,
-    print_listing,
-    print_more,
-    print_table,
+    print_page,
     say,
     time_of,
     words,
@@ -51,6 +50,8 @@ from wallarm_notify.schemas.documents.integrations import (
     integration_document,
 )
 from wallarm_notify.services.explain import explain as explanation_of
+from wallarm_notify.services.integration_listings import list_integrations as list_of_integrations
+from wallarm_notify.services.integration_listings import show_integration
 from wallarm_notify.services.manage_integrations import (
     apply_integration,
     create_integration,
@@ -117,15 +118,14 @@ def create(
 @json_option
 def list_integrations(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List integrations, with what failed in the last 24 hours."""
-    after = read_cursor(cursor) or 0
-    rows = wiring().plain_store.transact(lambda tx: tx.integrations(client_id, after, limit + 1))
-    shown = rows[:limit]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([integration_document(i) for i in shown], following)
-        return
-    print_table(
-        [
+    after = read_cursor(cursor)
+    print_page(
+        list_of_integrations(
+            wiring().context, EVERY_CLIENT, client_id=client_id, limit=limit, cursor=after
+        ),
+        as_json=as_json,
+        document=integration_document,
+        columns=[
             number("ID"),
             number("Client"),
             "Name",
@@ -135,13 +135,9 @@ def list_integrations(client_id: int | None, limit: int, cursor: str | None, as_
             fixed("State"),
             number("Failed\n24 h"),
         ],
-        [
-            (i.id, i.client_id, i.name, i.region, i.key, _listed(i), _state(i), i.failed_24h)
-            for i in shown
-        ],
+        row=_row,
         nothing="No integrations.",
     )
-    print_more(following)
 
 
 @integrations.command(epilog=example("wallarm-notify integrations show 3"))
@@ -271,10 +267,7 @@ def enable(integration_id: int, user: str, as_json: bool) -> None:
 @json_option
 def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
     """Show what an integration is judged by now, or was when it was switched off."""
-    parts = wiring()
-    found = explanation_of(
-        parts.plain_store, integration_id, parts.policy, last_time=last_disabling
-    )
+    found = explanation_of(wiring().context, EVERY_CLIENT, integration_id, last_time=last_disabling)
     if as_json:
         print_json(explanation_document(found))
     else:
@@ -327,10 +320,11 @@ def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool
 
 
 def _one(integration_id: int) -> Integration:
-    found = wiring().plain_store.transact(lambda tx: tx.integration(integration_id))
-    if found is None:
-        raise NotFound(f"There is no integration {integration_id}.")
-    return found
+    return show_integration(wiring().context, EVERY_CLIENT, integration_id)
+
+
+def _row(i: Integration) -> Sequence[object]:
+    return (i.id, i.client_id, i.name, i.region, i.key, _listed(i), _state(i), i.failed_24h)
 
 
 def _print_one(integration: Integration, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from wallarm_notify.domain.ledger import Ledger
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import (
@@ -23,7 +24,7 @@ from wallarm_notify.services.ledger import balance
 @click.pass_context
 def ledger(ctx: click.Context, as_json: bool) -> None:
     """Show whether everything received has ended or is on its way; exit status 1 if not."""
-    drawn = balance(wiring().plain_store)
+    drawn = balance(wiring().context, EVERY_CLIENT)
     if as_json:
         print_json(ledger_document(drawn))
         for finding in drawn.findings:

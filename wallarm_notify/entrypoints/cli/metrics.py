@@ -1,10 +1,12 @@
 """``wallarm-notify metrics``: figures for a monitoring system."""
 
 import contextlib
+from functools import partial
 
 import click
 
 from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.entrypoints.cli.options import LINE, example
 from wallarm_notify.entrypoints.cli.output import note
 from wallarm_notify.entrypoints.cli.parts import wiring
@@ -29,9 +31,10 @@ def metrics(port: int | None, address: str | None) -> None:
     """
     from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - only this command
     from wallarm_notify.entrypoints.metrics import MetricsServer, exposition  # noqa: PLC0415 - likewise
+    from wallarm_notify.services.measure import measure  # noqa: PLC0415 - likewise
 
     parts = wiring()
-    figures = parts.figures
+    figures = partial(measure, parts.context, EVERY_CLIENT)
     if port is None:
         if address is not None:
             raise click.UsageError("--address goes with --port.")

@@ -37,8 +37,7 @@ from wallarm_notify.entrypoints.cli.output import (
     plain,
     print_fields,
     print_json,
-    print_listing,
-    print_more,
+    print_page,
     print_table,
     say,
     time_of,
@@ -50,6 +49,7 @@ from wallarm_notify.schemas.documents.notifications import (
     notification_item,
 )
 from wallarm_notify.services.context import Context
+from wallarm_notify.services.listings import list_notifications as list_of_notifications
 from wallarm_notify.services.listings import show_notification
 from wallarm_notify.services.replay import (
     count_replayable,
@@ -86,17 +86,25 @@ def list_notifications(
         client_id=client_id,
         integration_id=integration_id,
         state=None if state is None else State(state),
-        before=read_cursor(cursor),
-        limit=limit + 1,
     )
-    rows = wiring().plain_store.transact(lambda tx: tx.notifications(wanted))
-    shown = rows[:limit]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([notification_item(n) for n in shown], following)
-        return
-    _print_list(shown)
-    print_more(following)
+    before = read_cursor(cursor)
+    print_page(
+        list_of_notifications(wiring().context, EVERY_CLIENT, wanted, limit=limit, cursor=before),
+        as_json=as_json,
+        document=notification_item,
+        columns=[
+            number("ID"),
+            number("Client"),
+            number("Integr."),
+            fixed("Event"),
+            fixed("State"),
+            number("Att."),
+            "Next or end",
+            "Last answer",
+        ],
+        row=_row,
+        nothing="No notifications.",
+    )
 
 
 @notifications.command(epilog=example("wallarm-notify notifications show 17"))
@@ -104,7 +112,7 @@ def list_notifications(
 @json_option
 def show(notification_id: int, as_json: bool) -> None:
     """Show one notification with all its attempts."""
-    shown = show_notification(wiring().plain_store, notification_id)
+    shown = show_notification(wiring().context, EVERY_CLIENT, notification_id)
     if as_json:
         print_json(notification_document(shown))
         return
@@ -203,7 +211,9 @@ def _moment(option: str, text: str | None) -> datetime | None:
 
 def _known(event_type: str) -> str:
     if event_type not in EVENT_TYPES:
-        raise Refused(f"type: there is no «{event_type}»; permitted are {', '.join(EVENT_TYPES)}.")
+        raise Refused(
+            f"there is no «{event_type}»; permitted are {', '.join(EVENT_TYPES)}.", field="type"
+        )
     return event_type
 
 
@@ -228,32 +238,16 @@ def _replay_many(ctx: Context, actor: Actor, wanted: Wanted, *, yes: bool) -> in
     return done
 
 
-def _print_list(shown: Sequence[ShownNotification]) -> None:
-    print_table(
-        [
-            number("ID"),
-            number("Client"),
-            number("Integr."),
-            fixed("Event"),
-            fixed("State"),
-            number("Att."),
-            "Next or end",
-            "Last answer",
-        ],
-        [
-            (
-                n.id,
-                n.client_id,
-                n.integration_id,
-                _two_lines(n.event_type if n.firing_id is None else n.origin),
-                str(n.state),
-                f"{n.attempts_made}" if n.run == 1 else f"{n.attempts_made} (run {n.run})",
-                n.next_attempt_at or n.finished_at,
-                _last_answer(n),
-            )
-            for n in shown
-        ],
-        nothing="No notifications.",
+def _row(n: ShownNotification) -> Sequence[object]:
+    return (
+        n.id,
+        n.client_id,
+        n.integration_id,
+        _two_lines(n.event_type if n.firing_id is None else n.origin),
+        str(n.state),
+        f"{n.attempts_made}" if n.run == 1 else f"{n.attempts_made} (run {n.run})",
+        n.next_attempt_at or n.finished_at,
+        _last_answer(n),
     )
 
 

@@ -126,7 +126,9 @@ def read_cursor(text: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise Refused(f"cursor: «{text}» is none; give what the listing before named as next.")
+        raise Refused(
+            f"«{text}» is none; give what the listing before named as next.", field="cursor"
+        )
     return int(text)
 
 
@@ -146,14 +148,14 @@ def read_ids(text: str, option: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
         if not re.fullmatch(r"[0-9]{1,19}", word, re.ASCII) or not 1 <= int(word) <= LARGEST_ID:
-            raise Refused(f"{option}: «{word}» is no id; give whole numbers, as 1,2.")
+            raise Refused(f"«{word}» is no id; give whole numbers, as 1,2.", field=option)
     return tuple(map(int, words))
 
 
 def acting(user: str) -> Actor:
     """The operator in an option. Raises Refused for a blank name, or one that cannot be kept."""
     if not user.strip():
-        raise Refused("user: give a name.")
+        raise Refused("give a name.", field="user")
     return operator(user)
 
 
@@ -174,11 +176,11 @@ def read_duration(text: str, option: str) -> timedelta:
     if text == "0":
         return timedelta()
     if not _DURATION.fullmatch(text):
-        raise Refused(f"{option}: «{text}» is no duration; give one as 30s, 10m, 6h or 51m8s.")
+        raise Refused(f"«{text}» is no duration; give one as 30s, 10m, 6h or 51m8s.", field=option)
     try:
         return _duration_of(text)
     except OverflowError:
-        raise Refused(f"{option}: {text} is too long.") from None
+        raise Refused(f"{text} is too long.", field=option) from None
 
 
 def read_since(text: str, option: str = "since") -> datetime:
@@ -192,8 +194,9 @@ def read_since(text: str, option: str = "since") -> datetime:
     except (ValueError, OverflowError):
         pass
     raise Refused(
-        f"{option}: «{text}» is no time; give one with its zone, as 2026-03-01T09:30:00Z, or how long "
-        "ago, as 2h or 7d."
+        f"«{text}» is no time; give one with its zone, as 2026-03-01T09:30:00Z, or how long "
+        "ago, as 2h or 7d.",
+        field=option,
     )
 
 

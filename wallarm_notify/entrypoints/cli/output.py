@@ -1,9 +1,9 @@
 """What a command prints: tables for people, one JSON document for programs, notes on standard error."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from rich import box
@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from wallarm_notify.domain.page import Page
 from wallarm_notify.schemas.documents.encoding import json_value
 from wallarm_notify.schemas.documents.listing import listing
+
+T = TypeVar("T")
 
 PROGRAM: Final = "wallarm-notify"
 
@@ -74,6 +77,25 @@ def print_listing(items: Sequence[Any], following: str | None = None) -> None:
     print_json(listing(items, following))
 
 
+def print_page(
+    page: Page[T],
+    *,
+    as_json: bool,
+    document: Callable[[T], object],
+    columns: Iterable[str | Column],
+    row: Callable[[T], Sequence[object]],
+    nothing: str,
+) -> None:
+    """Prints a page of a listing, each item by its ``document`` or its ``row``, and how the listing goes on."""
+    following = None if page.following is None else str(page.following)
+    if as_json:
+        print_listing([document(item) for item in page.items], following)
+        return
+    print_table(columns, [row(item) for item in page.items], nothing=nothing)
+    if following is not None:
+        note(f"There is more: --cursor {following}")
+
+
 def print_table(
     columns: Iterable[str | Column], rows: Iterable[Sequence[object]], *, nothing: str
 ) -> None:
@@ -105,12 +127,6 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     for name, value in fields:
         table.add_row(name, _cell(value))
     _output().print(table)
-
-
-def print_more(following: str | None) -> None:
-    """Tells people how a listing goes on."""
-    if following is not None:
-        note(f"There is more: --cursor {following}")
 
 
 def fixed(title: str) -> Column:

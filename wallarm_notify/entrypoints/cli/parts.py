@@ -1,4 +1,4 @@
-"""What a command works with: the settings, and the use cases they wire up."""
+"""What a command works with: the settings, and what use cases are given by them."""
 
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,12 @@ def read_settings() -> "Settings":
 
 
 def wiring(*, keys: bool = False, rings: bool = False) -> "Wiring":
-    """The use cases. Raises SettingsError.
+    """Return what use cases are given. Raise SettingsError.
 
     ``keys`` is for commands that handle integration keys, ``rings`` for those that wake up workers.
     """
     # It takes half a second, which --help and a wrong option need not wait for.
-    from wallarm_notify.bootstrap import Wiring  # noqa: PLC0415 - see above
+    from wallarm_notify.bootstrap import Wiring, context_of  # noqa: PLC0415 - see above
 
     settings = read_settings()
     settings.database()
@@ -28,4 +28,4 @@ def wiring(*, keys: bool = False, rings: bool = False) -> "Wiring":
         settings.fernet_keys()
     if rings:
         settings.broker()
-    return Wiring(settings, keyless=not keys, checks_first=True)
+    return Wiring(settings, context_of(settings, keyless=not keys))

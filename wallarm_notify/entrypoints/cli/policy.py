@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy, ratio_of
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.simulation import SOON, SimulatedDecision, Simulation
 from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.options import (
@@ -45,7 +46,7 @@ def policy() -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Show what the settings say."""
-    shown = wiring().policy
+    shown = wiring().context.settings.policy
     if as_json:
         print_json(policy_document(shown))
     else:
@@ -90,7 +91,7 @@ def simulate_command(
     It sees attempts only: after a disabling that really happened there are none.
     """
     parts = wiring()
-    as_set = parts.policy
+    as_set = parts.context.settings.policy
     tried = replace(
         as_set,
         ratio=as_set.ratio if ratio is None else _ratio(ratio),
@@ -101,16 +102,21 @@ def simulate_command(
     )
     if tried.min_span > tried.window:
         raise Refused(
-            f"min-span: {duration_of(tried.min_span.total_seconds())} do not fit into a window of "
+            f"{duration_of(tried.min_span.total_seconds())} do not fit into a window of "
             f"{duration_of(tried.window.total_seconds())}; nobody would ever be disabled. Give a "
-            "shorter one; 0 turns the guard off."
+            "shorter one; 0 turns the guard off.",
+            field="min-span",
         )
     start = _start(since, parts.settings.retention_days)
     console = errors()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Replaying attempts", total=1.0)
         done = simulate(
-            parts.plain_store, tried, start, lambda share: progress.update(task, completed=share)
+            parts.context,
+            EVERY_CLIENT,
+            tried,
+            start,
+            lambda share: progress.update(task, completed=share),
         )
     if as_json:
         print_json(simulation_document(done))
@@ -124,30 +130,34 @@ def _ratio(text: str) -> Decimal:
     except InvalidOperation:
         ratio = Decimal(0)
     if not (ratio.is_finite() and LEAST_RATIO <= ratio <= 100):  # noqa: PLR2004 - per cent
-        raise Refused(f"ratio: «{text}» will not do; give per cent from 0.01 to 100, as 50.")
+        raise Refused(
+            f"«{text}» will not do; give per cent from 0.01 to 100, as 50.", field="ratio"
+        )
     return ratio
 
 
 def _span(text: str) -> timedelta:
     span = read_duration(text, "min-span")
     if span > LONGEST_WINDOW:
-        raise Refused(f"min-span: «{text}» will not do; no window holds more than 7d.")
+        raise Refused(f"«{text}» will not do; no window holds more than 7d.", field="min-span")
     return span
 
 
 def _window(text: str) -> timedelta:
     window = read_duration(text, "window")
     if window % timedelta(minutes=1) or not timedelta(minutes=1) <= window <= LONGEST_WINDOW:
-        raise Refused(f"window: «{text}» will not do; give whole minutes, from 1m to 7d.")
+        raise Refused(f"«{text}» will not do; give whole minutes, from 1m to 7d.", field="window")
     return window
 
 
 def _start(text: str, retention_days: float) -> datetime:
     start, now = read_since(text), datetime.now(UTC)
     if start >= now:
-        raise Refused(f"since: {text} lies ahead; give a time that is past.")
+        raise Refused(f"{text} lies ahead; give a time that is past.", field="since")
     if now - start > timedelta(days=retention_days, minutes=1):
-        raise Refused(f"since: attempts are kept {retention_days:g} days; give a later time.")
+        raise Refused(
+            f"attempts are kept {retention_days:g} days; give a later time.", field="since"
+        )
     return start
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from wallarm_notify.domain.errors import NotifyError, system_words
+from wallarm_notify.entrypoints.cli.hints import in_words
 from wallarm_notify.entrypoints.cli.output import PROGRAM, complain, note
 
 FAILED: Final = 1
@@ -36,7 +37,7 @@ class Program(click.Group):
         except click.Abort as error:
             status = _status_of(error)
         except NotifyError as error:
-            complain(_masked(str(error), words))
+            complain(_masked(in_words(error), words))
             status = FAILED
         except OSError as error:
             complain(_masked(f"{system_words(error)}: {error.filename or 'output'}", words))

@@ -7,6 +7,7 @@ import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.simulation import TriggerSimulation
 from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, check_criteria
 from wallarm_notify.domain.words import counted
@@ -33,7 +34,7 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.schemas.documents.triggers import trigger_simulation_document
 from wallarm_notify.services.simulate_trigger import simulate_trigger
-from wallarm_notify.services.trigger_listings import there_is
+from wallarm_notify.services.trigger_listings import find_trigger
 
 SHOWN = 100
 """So many firings are printed to people."""
@@ -84,16 +85,17 @@ def simulate(
     now = datetime.now(UTC)
     start, end = read_since(since), now if until is None else read_since(until, "until")
     if start >= end:
-        raise Refused(f"since: {since} is not before {until or 'now'}.")
+        raise Refused(f"{since} is not before {until or 'now'}.", field="since")
     console = errors()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Counting stored events", total=1.0)
         done = simulate_trigger(
-            wiring().plain_store,
+            wiring().context,
+            EVERY_CLIENT,
             trigger,
-            start,
-            end,
-            lambda share: progress.update(task, completed=share),
+            since=start,
+            until=end,
+            progress=lambda share: progress.update(task, completed=share),
         )
     if as_json:
         print_json(trigger_simulation_document(done, trigger_id))
@@ -104,7 +106,7 @@ def simulate(
 def _saved(
     trigger_id: int, filters: tuple[str, ...], threshold: str | None, *, keep: bool
 ) -> Trigger:
-    found = there_is(trigger_id, wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id)))
+    found = find_trigger(wiring().context, EVERY_CLIENT, trigger_id)
     as_set = found.criteria
     kept = as_set.filters if keep else ()
     return replace(

@@ -1,6 +1,6 @@
 """``wallarm-notify triggers``: rules over events, and what they fired."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import click
@@ -46,7 +46,7 @@ from wallarm_notify.entrypoints.cli.output import (
     print_fields,
     print_json,
     print_listing,
-    print_more,
+    print_page,
     print_table,
     say,
     time_of,
@@ -67,14 +67,18 @@ from wallarm_notify.services.manage_triggers import (
     duplicate_trigger,
     enable_trigger,
 )
-from wallarm_notify.services.trigger_listings import FIRINGS_SHOWN, show_trigger, there_is
+from wallarm_notify.services.trigger_listings import (
+    FIRINGS_SHOWN,
+    disabled_among,
+    find_trigger,
+    show_trigger,
+)
+from wallarm_notify.services.trigger_listings import list_triggers as list_of_triggers
 
 MOST_FIRINGS_SHOWN = 1000
 
 _CRITERIA = 24
 """Characters that most conditions, thresholds and filters fit into."""
-
-Switches = Mapping[int, tuple[bool, int]]
 
 _id = click.argument("trigger_id", metavar="ID", type=ID)
 _integration = click.option(
@@ -152,16 +156,14 @@ def create(
 @json_option
 def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List triggers; one that nobody is told of says so."""
-    after = read_cursor(cursor) or 0
-    rows = wiring().plain_store.transact(lambda tx: tx.triggers(client_id, after, limit + 1))
-    shown = rows[:limit]
-    following = str(shown[-1].id) if len(rows) > limit else None
-    if as_json:
-        print_listing([trigger_document(t) for t in shown], following)
-        return
-    switches = _switches(shown)
-    print_table(
-        [
+    after, ctx = read_cursor(cursor), wiring().context
+    page = list_of_triggers(ctx, EVERY_CLIENT, client_id=client_id, limit=limit, cursor=after)
+    disabled_ones = [] if as_json else disabled_among(ctx, EVERY_CLIENT, page.items)
+    print_page(
+        page,
+        as_json=as_json,
+        document=trigger_document,
+        columns=[
             number("ID"),
             number("Client"),
             "Name",
@@ -170,21 +172,17 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
             fixed("State"),
             fixed("Last fired"),
         ],
-        [
-            (
-                t.id,
-                t.client_id,
-                t.name,
-                _fires_on(t),
-                _notified(t, switches),
-                _state(t),
-                _two_lines(t.last_fired_at),
-            )
-            for t in shown
-        ],
+        row=lambda t: (
+            t.id,
+            t.client_id,
+            t.name,
+            _fires_on(t),
+            _notified(t, disabled_ones),
+            _state(t),
+            _two_lines(t.last_fired_at),
+        ),
         nothing="No triggers.",
     )
-    print_more(following)
 
 
 @triggers.command(epilog=example("wallarm-notify triggers show 3"))
@@ -200,7 +198,7 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
 @json_option
 def show(trigger_id: int, limit: int, as_json: bool) -> None:
     """Show one trigger with its last firings: window, count and notifications; --json has the events."""
-    trigger, firings = show_trigger(wiring().plain_store, trigger_id, limit)
+    trigger, firings = show_trigger(wiring().context, EVERY_CLIENT, trigger_id, limit)
     if as_json:
         print_json(shown_trigger_document(trigger, firings))
         return
@@ -357,12 +355,7 @@ def _print_firings(firings: Sequence[ShownFiring]) -> None:
 
 
 def _one(trigger_id: int) -> Trigger:
-    return there_is(trigger_id, wiring().plain_store.transact(lambda tx: tx.trigger(trigger_id)))
-
-
-def _switches(shown: Sequence[Trigger]) -> Switches:
-    ids = sorted({i for t in shown for i in t.integration_ids})
-    return wiring().plain_store.transact(lambda tx: tx.switches(ids)) if ids else {}
+    return find_trigger(wiring().context, EVERY_CLIENT, trigger_id)
 
 
 def _print_one(trigger: Trigger, *, as_json: bool) -> None:
@@ -370,8 +363,7 @@ def _print_one(trigger: Trigger, *, as_json: bool) -> None:
         print_json(trigger_document(trigger))
     else:
         _print_fields(trigger)
-    off = [i for i, (enabled, _) in sorted(_switches([trigger]).items()) if not enabled]
-    if off:
+    if off := disabled_among(wiring().context, EVERY_CLIENT, [trigger]):
         complain(
             f"warning: disabled: {', '.join(map(str, off))}; what a disabled integration would be told is "
             "recorded as skipped."
@@ -390,7 +382,7 @@ def _print_fields(trigger: Trigger) -> None:
         "Condition": str(trigger.criteria.condition),
         "Fires on": trigger.criteria.fires_on,
         "Filters": filters_text(trigger.criteria),
-        "Notifies": _notified(trigger, _switches([trigger])),
+        "Notifies": _notified(trigger, disabled_among(wiring().context, EVERY_CLIENT, [trigger])),
         "Created by": trigger.created_by,
         "Created at": trigger.created_at,
         "Last fired": trigger.last_fired_at,
@@ -405,11 +397,9 @@ def _print_done(trigger: Trigger, what: str, *, as_json: bool) -> None:
         say(f"Trigger {trigger.id} {what}.")
 
 
-def _notified(trigger: Trigger, switches: Switches) -> str:
+def _notified(trigger: Trigger, disabled_ones: Collection[int]) -> str:
     """Its integrations, the disabled ones marked."""
-    named_ones = [
-        f"{i}{'' if switches.get(i, (True, 0))[0] else ' (off)'}" for i in trigger.integration_ids
-    ]
+    named_ones = [f"{i}{' (off)' if i in disabled_ones else ''}" for i in trigger.integration_ids]
     return ", ".join(named_ones) or "NOBODY"
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 from rich.console import Console
@@ -50,10 +49,10 @@ from wallarm_notify.entrypoints.demo.signals import ending_in_order, uninterrupt
 from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, check_trigger, judge
 from wallarm_notify.producer import Producer
 from wallarm_notify.services.ledger import balance
+from wallarm_notify.services.listings import list_notifications, show_notification
 from wallarm_notify.services.manage_integrations import create_integration
 from wallarm_notify.services.trigger_listings import show_trigger
 from wallarm_notify.settings import read_settings
-from wallarm_notify.store import Transaction
 
 TIME_LIMIT: Final = 75.0
 """Seconds from the start, after which what is still open counts as broken."""
@@ -212,35 +211,35 @@ def _watch(
 
 def _is_all_in(stack: Stack, expected: Expected) -> bool:
     """Whether events that nobody gets have been taken in, too."""
-    return balance(stack.wiring.store).received >= expected.events
+    return balance(stack.wiring.context, EVERY_CLIENT).received >= expected.events
 
 
 def _progress(stack: Stack, made: Mapping[Role, Integration], expected: Expected) -> list[Progress]:
-    def read(tx: Transaction) -> list[Progress]:
-        now = datetime.now(UTC)
-        progress = []
-        for role, one in made.items():
-            all_of_it = tx.notifications(Filter(integration_id=one.id, limit=_MANY))
-            chosen = most_telling(all_of_it)
-            shown = tx.notification(chosen.id) if chosen else None
-            progress.append(
-                progress_of(
-                    role,
-                    one,
-                    expected=expected.notifications[role.part],
-                    notifications=all_of_it,
-                    shown=shown,
-                    now=now,
-                )
+    now = datetime.now(UTC)
+    progress = []
+    for role, one in made.items():
+        all_of_it = _notifications(stack, one)
+        chosen = most_telling(all_of_it)
+        progress.append(
+            progress_of(
+                role,
+                one,
+                expected=expected.notifications[role.part],
+                notifications=all_of_it,
+                shown=None if chosen is None else _with_attempts(stack, chosen),
+                now=now,
             )
-        return progress
+        )
+    return progress
 
-    return stack.wiring.store.transact(read)
+
+def _notifications(stack: Stack, to: Integration) -> Sequence[ShownNotification]:
+    wanted = Filter(integration_id=to.id)
+    return list_notifications(stack.wiring.context, EVERY_CLIENT, wanted, limit=_MANY).items
 
 
-def _with_attempts(integration_id: int, tx: Transaction) -> list[ShownNotification]:
-    listed = tx.notifications(Filter(integration_id=integration_id, limit=_MANY))
-    return [full for n in listed if (full := tx.notification(n.id)) is not None]
+def _with_attempts(stack: Stack, one: ShownNotification) -> ShownNotification:
+    return show_notification(stack.wiring.context, EVERY_CLIENT, one.id)
 
 
 def _report(
@@ -251,14 +250,13 @@ def _report(
     expected: Expected,
 ) -> list[str]:
     """Show how it ended; what did not end as expected."""
-    store = stack.wiring.store
     endings = []
     for role, one in made.items():
-        notifications = store.transact(partial(_with_attempts, one.id))
+        notifications = [_with_attempts(stack, n) for n in _notifications(stack, one)]
         endings.append(
             Ending(role.part, role.name, notifications, stack.sandbox.alerts(keys[role].reveal()))
         )
-    ledger = balance(store)
+    ledger = balance(stack.wiring.context, EVERY_CLIENT)
     console.print(screen.summary(endings))
     console.print(screen.books(ledger))
     alerts = stack.sandbox.alerts()
@@ -271,7 +269,7 @@ def _report(
 
 def _report_trigger(console: Console, stack: Stack, trigger_id: int) -> list[str]:
     """Show what the trigger fired and its alert; what is not as it should be."""
-    trigger, firings = show_trigger(stack.wiring.store, trigger_id)
+    trigger, firings = show_trigger(stack.wiring.context, EVERY_CLIENT, trigger_id)
     console.print(screen.trigger(trigger, firings))
     fired = [str(f.firing.id) for f in firings]
     for alert in stack.sandbox.alerts():

@@ -123,7 +123,7 @@ def attack_events(now: datetime) -> list[Event]:
 def _accepted(obj: Mapping[str, Any]) -> Event:
     match read_event(obj):
         case Rejection(reason=reason):
-            raise Refused(f"demo event: {reason}")
+            raise Refused(reason, field="demo event")
         case event:
             return event
 
