@@ -79,7 +79,7 @@ class Store:
             tx: Transaction | None = None
             try:
                 with transaction(self._engine) as cursor:
-                    tx = Transaction(cursor, self._cipher)
+                    tx = Transaction(cursor, self._cipher, run)
                     result = work(tx)
                     tx.commit()
                     return result

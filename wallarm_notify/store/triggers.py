@@ -16,7 +16,7 @@ from wallarm_notify.domain.triggers.filters import Operator
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
 from wallarm_notify.domain.views import FiringNotification, ShownFiring
-from wallarm_notify.store.queries import Queries
+from wallarm_notify.store.queries import Queries, array_of
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
     t.threshold_period, t.integration_ids, t.version, t.created_at, t.created_by"""
@@ -150,7 +150,7 @@ class TriggerQueries(Queries):
             cell=[c.cell for c in changes],
             added=[c.added for c in changes],
             fired=[c.fired for c in changes],
-            event_ids=[_array(c.event_ids) for c in changes],
+            event_ids=[array_of(c.event_ids) for c in changes],
             expires_at=[c.expires_at for c in changes],
         )
 
@@ -180,11 +180,11 @@ class TriggerQueries(Queries):
             event_id=[str(f.event_id) for f in firings],
             trigger_name=[f.trigger_name for f in firings],
             **{name: [columns[name] for columns in criteria] for name in criteria[0]},
-            integration_ids=[_array(f.integration_ids) for f in firings],
+            integration_ids=[array_of(f.integration_ids) for f in firings],
             count=[f.count for f in firings],
             window_start=[f.window and f.window.start for f in firings],
             window_end=[f.window and f.window.end for f in firings],
-            event_ids=[_array(f.event_ids) for f in firings],
+            event_ids=[array_of(f.event_ids) for f in firings],
         )
 
     # What administrators ask: see services.manage_triggers.
@@ -409,7 +409,7 @@ def firing_of(row: Mapping[str, Any]) -> Firing:
         trigger_id=row["trigger_id"],
         trigger_name=row["trigger_name"],
         client_id=row["firing_client_id"],
-        criteria=_criteria_of(row),
+        criteria=criteria_of(row),
         integration_ids=tuple(row["integration_ids"]),
         event_id=row["firing_event_id"],
         count=row["count"],
@@ -425,7 +425,7 @@ def _trigger_of(row: Mapping[str, Any]) -> Trigger:
         name=row["name"],
         comment=row["comment"],
         enabled=row["enabled"],
-        criteria=_criteria_of(row),
+        criteria=criteria_of(row),
         integration_ids=tuple(row["integration_ids"]),
         version=row["version"],
         created_at=row["created_at"],
@@ -434,7 +434,8 @@ def _trigger_of(row: Mapping[str, Any]) -> Trigger:
     )
 
 
-def _criteria_of(row: Mapping[str, Any]) -> Criteria:
+def criteria_of(row: Mapping[str, Any]) -> Criteria:
+    """Return the criteria in a row of a trigger or a firing."""
     count, seconds = row["threshold_count"], row["threshold_period"]
     return Criteria(
         Condition(row["condition"]),
@@ -464,8 +465,3 @@ def _columns(reach: Reach) -> dict[str, list[int]]:
     rows = [(key[0], key[1], one.low, one.high) for key, found in reach.items() for one in found]
     names = ("trigger_ids", "versions", "lows", "highs")
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
-
-
-def _array(values: Collection[object]) -> str:
-    """An array of ids as PostgreSQL reads it in text: arrays of arrays must not be ragged."""
-    return "{" + ",".join(map(str, values)) + "}"
