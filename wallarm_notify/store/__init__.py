@@ -18,6 +18,7 @@ from wallarm_notify.store.connection import is_lost, may_run_again, meaning, tra
 from wallarm_notify.store.database_check import check_server
 from wallarm_notify.store.delivery import DeliveryQueries
 from wallarm_notify.store.encryption import KeyCipher
+from wallarm_notify.store.evidence import EvidenceQueries
 from wallarm_notify.store.health import HealthQueries
 from wallarm_notify.store.integrations import IntegrationQueries
 from wallarm_notify.store.key_samples import KeySampleQueries
@@ -25,6 +26,7 @@ from wallarm_notify.store.listings import ListingQueries
 from wallarm_notify.store.quarantine import QuarantineQueries
 from wallarm_notify.store.routing import RoutingQueries
 from wallarm_notify.store.rules import RulesQueries
+from wallarm_notify.store.trigger_cells import TriggerCellQueries
 from wallarm_notify.store.triggers import TriggerQueries
 from wallarm_notify.store.upkeep import UpkeepQueries
 
@@ -40,8 +42,10 @@ class Transaction(
     AheadQueries,
     ClockQueries,
     TriggerQueries,
+    TriggerCellQueries,
     DeliveryQueries,
     HealthQueries,
+    EvidenceQueries,
     UpkeepQueries,
     IntegrationQueries,
     KeySampleQueries,
