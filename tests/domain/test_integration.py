@@ -13,10 +13,10 @@ from wallarm_notify.domain.event import Subscription
 from wallarm_notify.domain.integration import (
     IntegrationKey,
     Subscriber,
+    Subscribers,
     default_name,
     parse_region,
     parse_subscriptions,
-    subscribers,
 )
 
 KEY = "0123456789abcdefABCDEF0123456789"
@@ -170,16 +170,18 @@ def a_subscriber(
 
 
 def test_an_event_goes_to_its_clients_integrations_that_subscribe_disabled_ones_included() -> None:
-    integrations = [
+    mine = [
         a_subscriber(1, "security_issue_high"),
         a_subscriber(2, "security_issue_low", "system"),
-        a_subscriber(3, "security_issue_high", client_id=2),
         a_subscriber(4, "security_issue_high", enabled=False),
         a_subscriber(5),
     ]
-    assert [i.id for i in subscribers(an_event(), integrations)] == [1, 4]
-    assert [i.id for i in subscribers(a_user_event(), integrations)] == [2]
-    assert subscribers(an_attack(), integrations) == []
+    others = [a_subscriber(3, "security_issue_high", client_id=2)]
+    subscribers = Subscribers({1: 1, 2: 1, 3: 0}, {1: mine, 2: others})
+    assert [i.id for i in subscribers.of(an_event())] == [1, 4]
+    assert [i.id for i in subscribers.of(a_user_event())] == [2]
+    assert subscribers.of(an_attack()) == []
+    assert subscribers.of(an_event(client_id=3)) == []
 
 
 def test_a_client_without_a_record_has_defaults() -> None:

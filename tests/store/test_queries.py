@@ -117,7 +117,7 @@ def test_what_is_the_same_in_every_row_is_sent_once() -> None:
         "reason": [None, None, None],
     }
     assert parameters_of(values) == {
-        "id": [1, 2, 3],
+        "id": "{1,2,3}",
         "run": 1,
         "closing": [True, False, True],
         "reason": None,

@@ -117,12 +117,22 @@ class Subscriber:
     disablings: int
 
 
-def subscribers(event: Event, integrations: Iterable[Subscriber]) -> list[Subscriber]:
-    """Those of ``integrations`` that ``event`` goes to, disabled ones included (theirs is skipped)."""
-    wanted = event.subscription
-    if wanted is None:
-        return []
-    return [i for i in integrations if i.client_id == event.client_id and wanted in i.subscriptions]
+@dataclass(frozen=True, slots=True)
+class Subscribers:
+    """The integrations of some clients, enabled or not, and the version of each client's rules that they are of.
+
+    Version 0: the client never had rules.
+    """
+
+    rules_versions: Mapping[int, int]
+    integrations: Mapping[int, Sequence[Subscriber]]
+
+    def of(self, event: Event) -> list[Subscriber]:
+        """Return those that ``event`` goes to, disabled ones included (theirs is skipped)."""
+        wanted = event.subscription
+        if wanted is None:
+            return []
+        return [i for i in self.integrations.get(event.client_id, ()) if wanted in i.subscriptions]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from wallarm_notify.domain.canonical import canonical, hash_of
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.integration import subscribers
 from wallarm_notify.domain.ledger import counts_of
 from wallarm_notify.services.routing import notification_of
 
@@ -45,12 +44,15 @@ def announce(
     ``also`` are notifications of these events that come on top. Returns those to be sent: publish
     them after the commit. No trigger looks at events of ours.
     """
-    integrations = [i for i in tx.subscribers_of({e.client_id for e in events}) if i.id != but]
+    subscribers = tx.subscribers_of({e.client_id: True for e in events})
     new = [
-        notification_of(e, i, tx.now, grace) for e in events for i in subscribers(e, integrations)
+        notification_of(e, i, tx.now, grace)
+        for e in events
+        for i in subscribers.of(e)
+        if i.id != but
     ] + list(also)
     fan_out = [(e, sum(n.event_id == e.id for n in new)) for e in events]
-    tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id))
+    tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id), subscribers.rules_versions)
     stored = tx.insert_notifications(new)
     matched = sum(1 for _, number in fan_out if number)
     tx.count(counts_of(taken=len(events), matched=matched, kept=0, readmitted=0, new=new))

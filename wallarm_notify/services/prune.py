@@ -96,6 +96,7 @@ def _kinds(settings: ServiceSettings) -> dict[str, tuple[Slice, int]]:
         "health": (lambda tx: (tx.prune_health(window, retention, CELL_SLICE), {}), CELL_SLICE),
         "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
         "things": (lambda tx: (tx.prune_rogue_endpoints(SLICE), {}), SLICE),
+        "rules": (lambda tx: (tx.prune_rules(retention, SLICE), {}), SLICE),
         "activity": (lambda tx: (tx.prune_activity(retention, SLICE), {}), SLICE),
         "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
     }

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
-from wallarm_notify.domain.integration import Subscriber, subscribers
+from wallarm_notify.domain.integration import Subscriber, Subscribers
 from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
 from wallarm_notify.domain.notification import NewNotification, Notification, fresh
 from wallarm_notify.domain.sending import Made
 from wallarm_notify.domain.words import counted
-from wallarm_notify.services.fire_triggers import fire
+from wallarm_notify.services.fire_triggers import TRIGGERS_LOOK_AT, fire
 from wallarm_notify.services.inline_dispatch import store
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def route(
     firings = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
     _check_work(arrived.accepted, _made_of(new, firings))
     made = _made(tx, new, firings, now, settings.grace)
+    _check_rules(tx, new)
     stored = store(tx, made, settings, room or {}, ctx.clock() - began)
     # Late, for the day's number is everybody's who has something to reject, and locked until the commit.
     refused = [*ahead.refused, *(conflict(e, canonical(e.body)) for e in new.conflicts)]
@@ -248,11 +249,12 @@ def _too_far_ahead(event: Event, text: str, now: datetime, tally: AheadTally | N
 class _New:
     """What a batch adds to the database: its events, with the integrations that subscribe to each.
 
-    ``readmitted`` were rejected before.
+    ``rules_versions`` are those by which that was found, by client. ``readmitted`` were rejected before.
     """
 
     events: Sequence[Event]
     subscribers: Mapping[UUID, Sequence[Subscriber]]
+    rules_versions: Mapping[int, int]
     conflicts: Sequence[Event]
     duplicates: int
     readmitted: int
@@ -261,28 +263,43 @@ class _New:
 def _take_in(tx: Transaction, arrived: _Arrived) -> _New:
     """Store what may be taken in and is not there yet. Raises TooMuch where that makes too many notifications."""
     accepted = arrived.accepted
-    integrations = _by_client(tx, accepted)
-    cards = {e.id: subscribers(e, integrations.get(e.client_id, ())) for e in accepted}
+    subscribers = _subscribers(tx, accepted)
+    cards = {e.id: subscribers.of(e) for e in accepted}
     _check_work(accepted, Counter({i: len(found) for i, found in cards.items()}))
-    inserted = tx.insert_events([(e, len(cards[e.id])) for e in accepted])
+    inserted = tx.insert_events(
+        [(e, len(cards[e.id])) for e in accepted], subscribers.rules_versions
+    )
     seen_before = [*(e for e in accepted if e.id not in inserted), *arrived.rivals]
     conflicts = _conflicts(tx, seen_before)
     return _New(
         events=[e for e in accepted if e.id in inserted],
         subscribers=cards,
+        rules_versions=subscribers.rules_versions,
         conflicts=conflicts,
         duplicates=len(seen_before) - len(conflicts),
         readmitted=tx.readmit([e for e in accepted if inserted.get(e.id)]),
     )
 
 
-def _by_client(tx: Transaction, events: Sequence[Event]) -> dict[int, list[Subscriber]]:
-    clients = sorted({e.client_id for e in events if e.subscription is not None})
-    found: dict[int, list[Subscriber]] = {}
-    if clients:
-        for subscriber in tx.subscribers_of(clients):
-            found.setdefault(subscriber.client_id, []).append(subscriber)
-    return found
+def _subscribers(tx: Transaction, events: Sequence[Event]) -> Subscribers:
+    clients = dict.fromkeys(sorted({e.client_id for e in events}), False)
+    clients |= {e.client_id: True for e in events if e.subscription is not None}
+    return tx.subscribers_of(clients) if clients else Subscribers({}, {})
+
+
+def _check_rules(tx: Transaction, new: _New) -> None:
+    """Have each event name the version of the rules that it was routed by, integrations and triggers (engine 25).
+
+    Triggers are read later than the version. Where that has moved, the transaction is run again; in its last
+    run the later version is taken, so that no event waits for rules that change all the time.
+    """
+    looked_at = [e for e in new.events if e.type in TRIGGERS_LOOK_AT]
+    if not looked_at:
+        return
+    moved = tx.moved_rules({e.client_id: new.rules_versions[e.client_id] for e in looked_at})
+    if moved:
+        later = {e.id: moved[e.client_id] for e in looked_at if e.client_id in moved}
+        tx.set_rules_versions(later)
 
 
 def _conflicts(tx: Transaction, seen_before: Sequence[Event]) -> list[Event]:

@@ -19,6 +19,7 @@ from wallarm_notify.store.connection import is_lost, may_run_again, meaning, tra
 from wallarm_notify.store.database_check import check_server
 from wallarm_notify.store.delivery import DeliveryQueries
 from wallarm_notify.store.encryption import KeyCipher
+from wallarm_notify.store.evidence import EvidenceQueries
 from wallarm_notify.store.health import HealthQueries
 from wallarm_notify.store.integration_listings import IntegrationListingQueries
 from wallarm_notify.store.integrations import IntegrationQueries
@@ -28,6 +29,7 @@ from wallarm_notify.store.quarantine import QuarantineQueries
 from wallarm_notify.store.replays import ReplayQueries
 from wallarm_notify.store.routing import RoutingQueries
 from wallarm_notify.store.rules import RulesQueries
+from wallarm_notify.store.trigger_cells import TriggerCellQueries
 from wallarm_notify.store.triggers import TriggerQueries
 from wallarm_notify.store.upkeep import UpkeepQueries
 
@@ -43,8 +45,10 @@ class Transaction(
     AheadQueries,
     ClockQueries,
     TriggerQueries,
+    TriggerCellQueries,
     DeliveryQueries,
     HealthQueries,
+    EvidenceQueries,
     UpkeepQueries,
     ClientQueries,
     IntegrationQueries,
@@ -85,7 +89,7 @@ class Store:
             tx: Transaction | None = None
             try:
                 with transaction(self._engine) as cursor:
-                    tx = Transaction(cursor, self._cipher)
+                    tx = Transaction(cursor, self._cipher, run)
                     result = work(tx)
                     tx.commit()
                     return result

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from psycopg2 import Error as PsycopgError
 from psycopg2 import InterfaceError, OperationalError
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TransactionRollbackError
 from sqlalchemy import Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -126,6 +126,12 @@ def transaction(engine: Engine) -> Iterator[Any]:
         if connection.closed:
             engine.dispose()  # the others are broken too, as likely as not
         pooled.close()
+
+
+class MovedMeanwhile(TransactionRollbackError):
+    """What a transaction has read is of two moments: it is rolled back and run again, as a serialization failure."""
+
+    pgcode = "40001"
 
 
 def sqlstate(error: Exception) -> str:

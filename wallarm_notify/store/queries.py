@@ -1,7 +1,7 @@
 """What every group of queries stands on: one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -71,7 +71,17 @@ def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> st
 
 def parameters_of(values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """The parameters of ``rows_of``."""
-    return {c: v[0] if _is_constant(v) else list(v) for c, v in values.items()}
+    return {c: v[0] if _is_constant(v) else _array_of(v) for c, v in values.items()}
+
+
+def _array_of(values: Sequence[Any]) -> list[Any] | str:
+    # The driver takes longer to write a list of numbers than the server to read it.
+    return array_of(values) if all(type(v) is int for v in values) else list(values)
+
+
+def array_of(values: Iterable[object]) -> str:
+    """Return the text by which PostgreSQL reads an array of numbers, truth values or ids."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _is_constant(values: Sequence[Any]) -> bool:
@@ -115,9 +125,11 @@ class Queries:
     with the next one, or with COMMIT.
     """
 
-    def __init__(self, cursor: Any, cipher: KeyCipher | None) -> None:
+    def __init__(self, cursor: Any, cipher: KeyCipher | None, run: int = 1) -> None:
         self._cursor = cursor
         self._cipher_or_none = cipher
+        self.run = run
+        """How often its work has begun, with this time."""
         self._counts: Counter[str] = Counter()
         self._to_come = [b"BEGIN"]
         self.is_ending = False

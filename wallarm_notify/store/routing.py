@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from wallarm_notify.domain.event import Event, Rejection
-from wallarm_notify.domain.integration import Subscriber
+from wallarm_notify.domain.integration import Subscriber, Subscribers
 from wallarm_notify.domain.notification import NewNotification, Notification, stored
 from wallarm_notify.domain.rejected import chosen_of, pool_of
 from wallarm_notify.domain.scope import Scope
@@ -15,6 +15,7 @@ from wallarm_notify.store.queries import (
     OF_NOBODY,
     UNDECODABLE,
     Queries,
+    array_of,
     in_scope,
     parameters_of,
     rows_of,
@@ -59,35 +60,45 @@ _UNDECODABLE: Final = -1
 class RoutingQueries(Queries):
     """Events, rejections and new notifications."""
 
-    def subscribers_of(self, client_ids: Iterable[int]) -> list[Subscriber]:
-        """The integrations, enabled or not, of ``client_ids``."""
-        return self._subscribers(
-            "client_id = ANY(CAST(:clients AS bigint[]))", clients=list(client_ids)
+    def subscribers_of(self, client_ids: Mapping[int, bool]) -> Subscribers:
+        """Return the integrations of clients and the versions of their rules, all of one moment.
+
+        Where a client's value is false, only the version is asked for.
+        """
+        rows = self._rows(
+            """SELECT CAST(NULL AS bigint) AS id, NULL AS client_id, NULL AS subscriptions, NULL AS enabled,
+                   NULL AS disablings, json_object_agg(client_id, version) AS versions
+               FROM rules_versions WHERE client_id = ANY(CAST(:clients AS bigint[])) AND until IS NULL
+               UNION ALL
+               SELECT id, client_id, subscriptions, enabled, disablings, NULL FROM integrations
+               WHERE client_id = ANY(CAST(:asked AS bigint[])) AND deleted_at IS NULL
+               ORDER BY id NULLS FIRST""",
+            clients=array_of(client_ids),
+            asked=array_of(c for c, is_asked in client_ids.items() if is_asked),
         )
+        versions = dict.fromkeys(client_ids, 0)
+        versions |= {int(c): version for c, version in (rows[0]["versions"] or {}).items()}
+        found: dict[int, list[Subscriber]] = {}
+        for row in rows[1:]:
+            found.setdefault(row["client_id"], []).append(_subscriber_of(row))
+        return Subscribers(versions, found)
 
     def subscribers_by_id(self, ids: Iterable[int]) -> list[Subscriber]:
         """The integrations of ``ids``, enabled or not; deleted ones are left out."""
-        return self._subscribers("id = ANY(CAST(:ids AS bigint[]))", ids=list(ids))
-
-    def _subscribers(self, condition: str, **parameters: Any) -> list[Subscriber]:
         rows = self._rows(
-            f"""SELECT id, client_id, subscriptions, enabled, disablings FROM integrations
-                WHERE {condition} AND deleted_at IS NULL ORDER BY id""",  # noqa: S608 - a constant
-            **parameters,
+            """SELECT id, client_id, subscriptions, enabled, disablings FROM integrations
+               WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id""",
+            ids=list(ids),
         )
-        return [
-            Subscriber(
-                r["id"],
-                r["client_id"],
-                frozenset(r["subscriptions"]),
-                r["enabled"],
-                r["disablings"],
-            )
-            for r in rows
-        ]
+        return [_subscriber_of(row) for row in rows]
 
-    def insert_events(self, events: Sequence[tuple[Event, int]]) -> dict[UUID, bool]:
-        """Stores events, each with its fan-out; the ids that were new, and whether they are rejected yet."""
+    def insert_events(
+        self, events: Sequence[tuple[Event, int]], rules_versions: Mapping[int, int]
+    ) -> dict[UUID, bool]:
+        """Store events, each with its fan-out and its client's version in ``rules_versions``.
+
+        Return the ids that were new, and whether they are rejected yet.
+        """
         if not events:
             return {}
         values: dict[str, list[Any]] = {
@@ -98,6 +109,7 @@ class RoutingQueries(Queries):
             "body": [e.text or dumps(e.body) for e, _ in events],
             "body_hash": [e.body_hash for e, _ in events],
             "fan_out": [fan_out for _, fan_out in events],
+            "rules_version": [rules_versions[e.client_id] for e, _ in events],
         }
         names = ", ".join(values)
         rows = self._rows(
@@ -303,3 +315,13 @@ class RoutingQueries(Queries):
     def mark_undecodable_resubmitted(self, message_id: int) -> None:
         """Its events are taken in."""
         self._do("UPDATE undecodable SET resubmitted_at = now() WHERE id = :id", id=message_id)
+
+
+def _subscriber_of(row: Mapping[str, Any]) -> Subscriber:
+    return Subscriber(
+        row["id"],
+        row["client_id"],
+        frozenset(row["subscriptions"]),
+        row["enabled"],
+        row["disablings"],
+    )

@@ -1,6 +1,24 @@
-"""Queries of a client's rules: its integrations and triggers, each version as it stood."""
+"""Queries of a client's rules: its integrations and triggers, each version as it stood (engine 25)."""
 
-from wallarm_notify.store.queries import Queries
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from wallarm_notify.domain.rules import IntegrationRule, Rules, TriggerRule
+from wallarm_notify.domain.scope import Scope
+from wallarm_notify.store.connection import MovedMeanwhile
+from wallarm_notify.store.queries import Queries, array_of, in_scope
+from wallarm_notify.store.triggers import criteria_of
+
+RUNS: Final = 3
+"""So often a transaction begins at the most because rules have moved; others may have made it begin before."""
+
+MARGIN: Final = timedelta(days=1)
+"""How much later than a version's end an event may seem to have come that was routed by it.
+
+Its transaction may have begun after that end was written and before it was committed; and clocks are set back.
+"""
 
 RULES = """jsonb_build_object(
     'integrations', (
@@ -33,9 +51,100 @@ class RulesQueries(Queries):
             client=client_id,
         )
         self._do(
-            f"""INSERT INTO rules_versions (client_id, version, since, rules)
-                SELECT c.id, coalesce(max(v.version), 0) + 1, clock_timestamp(), {RULES}
-                FROM (SELECT CAST(:client AS bigint) AS id) c
-                LEFT JOIN rules_versions v ON v.client_id = c.id GROUP BY c.id""",  # noqa: S608 - a constant
+            f"""WITH before AS (
+                    UPDATE rules_versions SET until = clock_timestamp()
+                    WHERE client_id = :client AND until IS NULL RETURNING version, until)
+                INSERT INTO rules_versions (client_id, version, since, rules)
+                SELECT c.id, coalesce(b.version, 0) + 1, coalesce(b.until, clock_timestamp()), {RULES}
+                FROM (SELECT CAST(:client AS bigint) AS id) c LEFT JOIN before b ON true""",  # noqa: S608 - a constant
             client=client_id,
         )
+
+    def moved_rules(self, versions: Mapping[int, int]) -> dict[int, int]:
+        """Return which clients' rules have another version by now than ``versions`` says, and which one.
+
+        Raise MovedMeanwhile where there are any and the transaction may begin again.
+        """
+        rows = self._rows(
+            """SELECT u.client_id, v.version
+               FROM unnest(CAST(:clients AS bigint[]), CAST(:versions AS int[])) AS u(client_id, version)
+               JOIN rules_versions v ON v.client_id = u.client_id AND v.until IS NULL
+               WHERE v.version <> u.version""",
+            clients=array_of(versions),
+            versions=array_of(versions.values()),
+        )
+        if rows and self.run < RUNS:
+            raise MovedMeanwhile(f"the rules of {len(rows)} clients have changed meanwhile")
+        return {row["client_id"]: row["version"] for row in rows}
+
+    def set_rules_versions(self, versions: Mapping[UUID, int]) -> None:
+        """Note by which version events that this transaction stored were routed."""
+        self._do_later(
+            """UPDATE events e SET rules_version = u.version
+               FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS int[])) AS u(id, version)
+               WHERE e.id = u.id""",
+            ids=array_of(versions),
+            versions=array_of(versions.values()),
+        )
+
+    def rules_of(self, scope: Scope, client_id: int, version: int) -> Rules | None:
+        """Return a version of a client's rules; None: there is none."""
+        rows = self._rows(
+            f"""SELECT version, since, until, rules FROM rules_versions
+                WHERE client_id = :client AND version = :version AND {in_scope("client_id")}""",  # noqa: S608 - a constant
+            client=client_id,
+            version=version,
+            scope=scope.parameter,
+        )
+        return _rules_of(rows[0]) if rows else None
+
+    def prune_rules(self, retention: timedelta, limit: int) -> int:
+        """Delete versions that ended before ``retention`` and that no event can name any more; return how many.
+
+        The one that stands stays. Events go by their end, so the oldest one may be older than the retention.
+        """
+        return self._do(
+            """DELETE FROM rules_versions WHERE (client_id, version) IN (
+                   SELECT client_id, version FROM rules_versions
+                   WHERE until < least(now() - CAST(:retention AS interval),
+                       (SELECT min(received_at) FROM events) - CAST(:margin AS interval))
+                   ORDER BY until LIMIT :limit FOR UPDATE SKIP LOCKED)""",
+            retention=retention,
+            margin=MARGIN,
+            limit=limit,
+        )
+
+
+def _rules_of(row: Mapping[str, Any]) -> Rules:
+    return Rules(
+        version=row["version"],
+        since=row["since"],
+        until=row["until"],
+        integrations=tuple(map(_integration_of, row["rules"]["integrations"])),
+        triggers=tuple(map(_trigger_of, row["rules"]["triggers"])),
+    )
+
+
+def _integration_of(kept: Mapping[str, Any]) -> IntegrationRule:
+    disabled_at = kept["disabled_at"]
+    return IntegrationRule(
+        id=kept["id"],
+        name=kept["name"],
+        region=kept["region"],
+        subscriptions=tuple(kept["subscriptions"]),
+        enabled=kept["enabled"],
+        disabled_at=None if disabled_at is None else datetime.fromisoformat(disabled_at),
+        disabled_by=kept["disabled_by"],
+        disabled_reason=kept["disabled_reason"],
+    )
+
+
+def _trigger_of(kept: Mapping[str, Any]) -> TriggerRule:
+    return TriggerRule(
+        id=kept["id"],
+        name=kept["name"],
+        enabled=kept["enabled"],
+        criteria=criteria_of(kept),
+        integration_ids=tuple(kept["integration_ids"]),
+        version=kept["version"],
+    )

@@ -1,6 +1,5 @@
 """Queries of triggers: what they are, what they count, and their firings."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from json import dumps
@@ -10,35 +9,19 @@ from uuid import UUID
 from wallarm_notify.domain.event import Arrival, Event
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.scope import EVERY_CLIENT, Scope
-from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, Window
+from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.condition import Condition, Filter
-from wallarm_notify.domain.triggers.crossing import Near
 from wallarm_notify.domain.triggers.filters import Operator
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
 from wallarm_notify.domain.views import FiringNotification, ShownFiring
-from wallarm_notify.store.queries import Queries, in_scope
+from wallarm_notify.store.queries import Queries, array_of, in_scope
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
     t.threshold_period, t.integration_ids, t.version, t.created_at, t.created_by"""
 
 _LAST_FIRED = "(SELECT max(f.fired_at) FROM firings f WHERE f.trigger_id = t.id) AS last_fired_at"
 _SHOWN = f"{_TRIGGER}, {_LAST_FIRED}"
-
-_ADD_CELLS: Final = """
-    INSERT INTO trigger_cells (trigger_id, version, cell, count, fired, event_ids, expires_at)
-    SELECT u.trigger_id, u.version, u.cell, u.added, u.fired, CAST(u.event_ids AS uuid[]), u.expires_at
-    FROM unnest(
-        CAST(:trigger_id AS bigint[]), CAST(:version AS int[]), CAST(:cell AS bigint[]),
-        CAST(:added AS bigint[]), CAST(:fired AS boolean[]), CAST(:event_ids AS text[]),
-        CAST(:expires_at AS timestamptz[])
-    ) AS u(trigger_id, version, cell, added, fired, event_ids, expires_at)
-    ORDER BY u.trigger_id, u.version, u.cell
-    ON CONFLICT (trigger_id, version, cell) DO UPDATE SET
-        count = trigger_cells.count + excluded.count,
-        fired = trigger_cells.fired OR excluded.fired,
-        event_ids = trigger_cells.event_ids || excluded.event_ids
-"""
 
 _INSERT_FIRINGS: Final = """
     INSERT INTO firings (id, trigger_id, client_id, event_id, fired_at, trigger_name, condition, filters,
@@ -92,84 +75,6 @@ class TriggerQueries(Queries):
         )
         return [_trigger_of(row) for row in rows if row["enabled"]]
 
-    def cells(self, counts: Reach, firings: Reach) -> dict[CellKey, Near]:
-        """What was counted in the one reach, and the firings that end in the other."""
-        rows = self._rows(
-            """SELECT c.trigger_id, c.version, c.cell, c.count
-               FROM unnest(CAST(:trigger_ids AS bigint[]), CAST(:versions AS int[]),
-                           CAST(:lows AS bigint[]), CAST(:highs AS bigint[])) AS r(trigger_id, version, low, high)
-               CROSS JOIN LATERAL (
-                   SELECT * FROM trigger_cells s WHERE s.trigger_id = r.trigger_id
-                     AND s.version = r.version AND s.cell BETWEEN r.low AND r.high) c
-               UNION ALL
-               SELECT c.trigger_id, c.version, c.cell, NULL
-               FROM unnest(CAST(:fired_trigger_ids AS bigint[]), CAST(:fired_versions AS int[]),
-                           CAST(:fired_lows AS bigint[]), CAST(:fired_highs AS bigint[]))
-                    AS r(trigger_id, version, low, high)
-               CROSS JOIN LATERAL (
-                   SELECT * FROM trigger_cells s WHERE s.trigger_id = r.trigger_id
-                     AND s.version = r.version AND s.cell BETWEEN r.low AND r.high AND s.fired) c""",
-            **_columns(counts),
-            **{f"fired_{name}": column for name, column in _columns(firings).items()},
-        )
-        near: dict[CellKey, Near] = defaultdict(Near)
-        for row in rows:
-            one = near[row["trigger_id"], row["version"]]
-            if row["count"] is None:
-                one.fired.append(row["cell"])
-            else:
-                one.counts[row["cell"]] = row["count"]
-        return near
-
-    def counted_events(self, windows: Sequence[tuple[CellKey, int]]) -> list[tuple[UUID, ...]]:
-        """For each window, by its last cell: ids of what was counted in it, the newest cells first."""
-        rows = self._rows(
-            """SELECT w.number, c.event_ids
-               FROM unnest(CAST(:trigger_ids AS bigint[]), CAST(:versions AS int[]), CAST(:ends AS bigint[]))
-                    WITH ORDINALITY AS w(trigger_id, version, last, number)
-               CROSS JOIN LATERAL (
-                   SELECT s.cell, s.event_ids FROM trigger_cells s
-                   WHERE s.trigger_id = w.trigger_id AND s.version = w.version
-                     AND s.cell BETWEEN w.last - :cells + 1 AND w.last) c
-               ORDER BY w.number, c.cell DESC""",
-            trigger_ids=[key[0] for key, _ in windows],
-            versions=[key[1] for key, _ in windows],
-            ends=[end for _, end in windows],
-            cells=CELLS,
-        )
-        found: dict[int, list[UUID]] = defaultdict(list)
-        for row in rows:
-            found[row["number"]] += row["event_ids"]
-        return [tuple(found[number]) for number in range(1, len(windows) + 1)]
-
-    def add_cells(self, changes: Sequence[CellChange]) -> None:
-        """Writes what was counted; the triggers are locked."""
-        self._do(
-            _ADD_CELLS,
-            trigger_id=[c.key[0] for c in changes],
-            version=[c.key[1] for c in changes],
-            cell=[c.cell for c in changes],
-            added=[c.added for c in changes],
-            fired=[c.fired for c in changes],
-            event_ids=[_array(c.event_ids) for c in changes],
-            expires_at=[c.expires_at for c in changes],
-        )
-
-    def insert_rogue_endpoints(
-        self, endpoints: Collection[tuple[int, bytes]]
-    ) -> set[tuple[int, bytes]]:
-        """Notes down rogue endpoints by trigger, given in order; those that were new."""
-        rows = self._rows(
-            """INSERT INTO rogue_endpoints (trigger_id, endpoint)
-               SELECT u.trigger_id, u.endpoint
-               FROM unnest(CAST(:ids AS bigint[]), CAST(:endpoints AS bytea[])) AS u(trigger_id, endpoint)
-               ORDER BY u.trigger_id, u.endpoint
-               ON CONFLICT DO NOTHING RETURNING trigger_id, endpoint""",
-            ids=[trigger_id for trigger_id, _ in endpoints],
-            endpoints=[thing for _, thing in endpoints],
-        )
-        return {(row["trigger_id"], bytes(row["endpoint"])) for row in rows}
-
     def insert_firings(self, firings: Sequence[Firing]) -> None:
         """Keeps firings with their lineage."""
         criteria = [_criteria_columns(f.criteria) for f in firings]
@@ -181,11 +86,11 @@ class TriggerQueries(Queries):
             event_id=[str(f.event_id) for f in firings],
             trigger_name=[f.trigger_name for f in firings],
             **{name: [columns[name] for columns in criteria] for name in criteria[0]},
-            integration_ids=[_array(f.integration_ids) for f in firings],
+            integration_ids=[array_of(f.integration_ids) for f in firings],
             count=[f.count for f in firings],
             window_start=[f.window and f.window.start for f in firings],
             window_end=[f.window and f.window.end for f in firings],
-            event_ids=[_array(f.event_ids) for f in firings],
+            event_ids=[array_of(f.event_ids) for f in firings],
         )
 
     # What administrators ask: see services.manage_triggers.
@@ -386,29 +291,6 @@ class TriggerQueries(Queries):
 
     # What PRUNE asks: see services.prune.
 
-    def prune_cells(self, limit: int) -> int:
-        """Deletes cells that nothing is judged by any more; how many."""
-        return self._do(
-            """WITH old AS MATERIALIZED (
-                   SELECT trigger_id, version, cell FROM trigger_cells WHERE expires_at < now()
-                   ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
-               )
-               DELETE FROM trigger_cells c USING old
-               WHERE (c.trigger_id, c.version, c.cell) = (old.trigger_id, old.version, old.cell)""",
-            limit=limit,
-        )
-
-    def prune_rogue_endpoints(self, limit: int) -> int:
-        """Deletes the rogue endpoints of deleted triggers; how many."""
-        return self._do(
-            """DELETE FROM rogue_endpoints WHERE (trigger_id, endpoint) IN (
-                   SELECT h.trigger_id, h.endpoint FROM triggers t
-                   CROSS JOIN LATERAL (
-                       SELECT trigger_id, endpoint FROM rogue_endpoints s WHERE s.trigger_id = t.id LIMIT :limit) h
-                   WHERE t.deleted_at IS NOT NULL LIMIT :limit)""",
-            limit=limit,
-        )
-
     def prune_triggers(self, limit: int) -> int:
         """Deletes the rows of deleted triggers that have no rogue endpoints any more; how many.
 
@@ -431,7 +313,7 @@ def firing_of(row: Mapping[str, Any]) -> Firing:
         trigger_id=row["trigger_id"],
         trigger_name=row["trigger_name"],
         client_id=row["firing_client_id"],
-        criteria=_criteria_of(row),
+        criteria=criteria_of(row),
         integration_ids=tuple(row["integration_ids"]),
         event_id=row["firing_event_id"],
         count=row["count"],
@@ -447,7 +329,7 @@ def _trigger_of(row: Mapping[str, Any]) -> Trigger:
         name=row["name"],
         comment=row["comment"],
         enabled=row["enabled"],
-        criteria=_criteria_of(row),
+        criteria=criteria_of(row),
         integration_ids=tuple(row["integration_ids"]),
         version=row["version"],
         created_at=row["created_at"],
@@ -456,7 +338,8 @@ def _trigger_of(row: Mapping[str, Any]) -> Trigger:
     )
 
 
-def _criteria_of(row: Mapping[str, Any]) -> Criteria:
+def criteria_of(row: Mapping[str, Any]) -> Criteria:
+    """Return the criteria in a row of a trigger or a firing."""
     count, seconds = row["threshold_count"], row["threshold_period"]
     return Criteria(
         Condition(row["condition"]),
@@ -480,14 +363,3 @@ def _criteria_columns(criteria: Criteria) -> dict[str, Any]:
         "threshold_count": threshold and threshold.count,
         "threshold_period": threshold and int(threshold.period.total_seconds()),
     }
-
-
-def _columns(reach: Reach) -> dict[str, list[int]]:
-    rows = [(key[0], key[1], one.low, one.high) for key, found in reach.items() for one in found]
-    names = ("trigger_ids", "versions", "lows", "highs")
-    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
-
-
-def _array(values: Collection[object]) -> str:
-    """An array of ids as PostgreSQL reads it in text: arrays of arrays must not be ragged."""
-    return "{" + ",".join(map(str, values)) + "}"

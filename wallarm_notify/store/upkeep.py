@@ -21,6 +21,62 @@ _BACKLOG: Final = "n.integration_id, (n.attempts_made = 0)"
 _HEAD: Final = "n.integration_id, n.attempts_made = 0 AS first, n.due_at, n.recheck_at"
 
 
+_ANOMALIES: Final = """
+    WITH looked AS (
+      -- What waits behind a bulkhead SWEEP looks at as one: the latest stands for all.
+      SELECT i.id, greatest(i.recovered_at,
+          (SELECT max(recheck_at) FROM notifications w
+           WHERE w.integration_id = i.id AND i.slow_since IS NOT NULL)) AS at
+      FROM integrations i WHERE i.slow_since IS NOT NULL OR i.recovered_at IS NOT NULL)
+    SELECT
+      (SELECT count(*) FROM notifications
+       WHERE finished_at IS NULL AND recheck_at IS NULL) AS open_without_recheck,
+      (SELECT count(*) FROM notifications n
+       LEFT JOIN looked l ON l.id = n.integration_id
+       WHERE n.recheck_at < now() - interval '5 minutes'
+         AND coalesce(l.at < now() - interval '5 minutes', true)) AS recheck_long_past,
+      (SELECT count(*) FROM notifications n
+       LEFT JOIN looked l ON l.id = n.integration_id
+       WHERE n.lease_until < now() - interval '5 minutes'
+         AND coalesce(l.at < now() - interval '5 minutes', true)) AS leases_long_dead,
+      (SELECT count(*) FROM events_ahead) AS ahead,
+      -- Due when 5 minutes ahead, long due 5 minutes later.
+      (SELECT count(*) FROM events_ahead WHERE occurred_at < now()) AS ahead_long_due,
+      (SELECT count(*) FROM notifications
+       WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
+          OR (finished_at IS NOT NULL AND recheck_at IS NOT NULL)) AS ended_with_recheck,
+      (SELECT count(*) FROM attempts a WHERE NOT EXISTS
+         (SELECT FROM notifications n WHERE n.id = a.notification_id)
+      ) AS attempts_without_notification,
+      (SELECT count(*) FROM notifications n WHERE n.attempts_made >
+         (SELECT count(*) FROM attempts a
+          WHERE a.notification_id = n.id AND a.run = n.run)) AS attempts_short,
+      (SELECT count(*) FROM (
+         SELECT integration_id, generation, date_trunc('minute', at, 'UTC') AS minute,
+             count(*) AS attempts, count(error) AS failed
+         FROM attempts WHERE generation IS NOT NULL
+           AND at >= date_trunc('minute', now()) - interval '1 hour'
+         GROUP BY 1, 2, 3) a
+       FULL JOIN (
+         SELECT integration_id, generation, minute, attempts, failed FROM health_minutes
+         WHERE minute >= date_trunc('minute', now()) - interval '1 hour') m
+       USING (integration_id, generation, minute)
+       WHERE (a.attempts, a.failed) IS DISTINCT FROM (m.attempts, m.failed)
+      ) AS counters_wrong,
+      (SELECT count(*) FROM notifications n WHERE NOT EXISTS
+         (SELECT FROM events e WHERE e.id = n.event_id)) AS without_event,
+      (SELECT count(*) FROM notifications n WHERE n.firing_id IS NOT NULL AND NOT EXISTS
+         (SELECT FROM firings f WHERE f.id = n.firing_id AND f.event_id = n.event_id
+            AND n.origin = 'trigger:' || f.trigger_id)) AS without_firing,
+      (SELECT count(*) FROM (
+         SELECT e.fan_out, count(n.id) AS made
+         FROM events e LEFT JOIN notifications n ON n.event_id = e.id
+         GROUP BY e.id, e.fan_out) f
+       WHERE f.made <> f.fan_out) AS fan_out_wrong
+"""
+"""Rows that must not exist, counted by kind (engine 22)."""
+
+
 class UpkeepQueries(Queries):
     """SWEEP, PRUNE and the ledger."""
 
@@ -244,57 +300,4 @@ class UpkeepQueries(Queries):
 
     def _anomalies(self) -> dict[str, Any]:
         """Rows that must not exist, counted by kind."""
-        row = self._rows(
-            """WITH looked AS (
-                 -- What waits behind a bulkhead SWEEP looks at as one: the latest stands for all.
-                 SELECT i.id, greatest(i.recovered_at,
-                     (SELECT max(recheck_at) FROM notifications w
-                      WHERE w.integration_id = i.id AND i.slow_since IS NOT NULL)) AS at
-                 FROM integrations i WHERE i.slow_since IS NOT NULL OR i.recovered_at IS NOT NULL)
-               SELECT
-                 (SELECT count(*) FROM notifications
-                  WHERE finished_at IS NULL AND recheck_at IS NULL) AS open_without_recheck,
-                 (SELECT count(*) FROM notifications n
-                  LEFT JOIN looked l ON l.id = n.integration_id
-                  WHERE n.recheck_at < now() - interval '5 minutes'
-                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS recheck_long_past,
-                 (SELECT count(*) FROM notifications n
-                  LEFT JOIN looked l ON l.id = n.integration_id
-                  WHERE n.lease_until < now() - interval '5 minutes'
-                    AND coalesce(l.at < now() - interval '5 minutes', true)) AS leases_long_dead,
-                 (SELECT count(*) FROM events_ahead) AS ahead,
-                 -- Due when 5 minutes ahead, long due 5 minutes later.
-                 (SELECT count(*) FROM events_ahead WHERE occurred_at < now()) AS ahead_long_due,
-                 (SELECT count(*) FROM notifications
-                  WHERE (finished_at IS NOT NULL) <> (state NOT IN ('pending', 'retrying'))
-                     OR (finished_at IS NOT NULL AND recheck_at IS NOT NULL)) AS ended_with_recheck,
-                 (SELECT count(*) FROM attempts a WHERE NOT EXISTS
-                    (SELECT FROM notifications n WHERE n.id = a.notification_id)
-                 ) AS attempts_without_notification,
-                 (SELECT count(*) FROM notifications n WHERE n.attempts_made >
-                    (SELECT count(*) FROM attempts a
-                     WHERE a.notification_id = n.id AND a.run = n.run)) AS attempts_short,
-                 (SELECT count(*) FROM (
-                    SELECT integration_id, generation, date_trunc('minute', at, 'UTC') AS minute,
-                        count(*) AS attempts, count(error) AS failed
-                    FROM attempts WHERE generation IS NOT NULL
-                      AND at >= date_trunc('minute', now()) - interval '1 hour'
-                    GROUP BY 1, 2, 3) a
-                  FULL JOIN (
-                    SELECT integration_id, generation, minute, attempts, failed FROM health_minutes
-                    WHERE minute >= date_trunc('minute', now()) - interval '1 hour') m
-                  USING (integration_id, generation, minute)
-                  WHERE (a.attempts, a.failed) IS DISTINCT FROM (m.attempts, m.failed)
-                 ) AS counters_wrong,
-                 (SELECT count(*) FROM notifications n WHERE NOT EXISTS
-                    (SELECT FROM events e WHERE e.id = n.event_id)) AS without_event,
-                 (SELECT count(*) FROM notifications n WHERE n.firing_id IS NOT NULL AND NOT EXISTS
-                    (SELECT FROM firings f WHERE f.id = n.firing_id AND f.event_id = n.event_id
-                       AND n.origin = 'trigger:' || f.trigger_id)) AS without_firing,
-                 (SELECT count(*) FROM (
-                    SELECT e.fan_out, count(n.id) AS made
-                    FROM events e LEFT JOIN notifications n ON n.event_id = e.id
-                    GROUP BY e.id, e.fan_out) f
-                  WHERE f.made <> f.fan_out) AS fan_out_wrong"""
-        )[0]
-        return dict(row)
+        return dict(self._rows(_ANOMALIES)[0])

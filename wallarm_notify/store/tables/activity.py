@@ -28,16 +28,24 @@ activity = sa.Table(
     sa.Index("ix_activity_client_id_id", "client_id", "id"),
 )
 
-# The integrations and triggers of a client as they stood from ``since`` until the next version. An event names the
-# version that it was routed by.
+# The integrations and triggers of a client as they stood from ``since`` to ``until``, when the next version took over.
+# An event names the version that it was routed by.
 rules_versions = sa.Table(
     "rules_versions",
     metadata,
     sa.Column("client_id", sa.BigInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     moment("since", nullable=False),
+    # Null in the version that stands.
+    moment("until"),
     # As store.rules.RULES makes it; no keys.
     sa.Column("rules", JSONB, nullable=False),
     sa.PrimaryKeyConstraint("client_id", "version"),
-    sa.Index("ix_rules_versions_since", "since"),
+    sa.Index(
+        "ix_rules_versions_standing",
+        "client_id",
+        unique=True,
+        postgresql_where=sa.text("until IS NULL"),
+    ),
+    sa.Index("ix_rules_versions_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
 )

@@ -13,15 +13,7 @@ depends_on = None
 def upgrade() -> None:
     """Make both, and keep the rules that stand now as each client's first version."""
     _make_activity()
-    op.create_table(
-        "rules_versions",
-        sa.Column("client_id", sa.BigInteger(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("rules", JSONB(), nullable=False),
-        sa.PrimaryKeyConstraint("client_id", "version", name=op.f("pk_rules_versions")),
-    )
-    op.create_index("ix_rules_versions_since", "rules_versions", ["since"], unique=False)
+    _make_rules_versions()
     # Null in events that were routed before there were versions.
     op.add_column("events", sa.Column("rules_version", sa.Integer(), nullable=True))
     op.execute(
@@ -45,6 +37,32 @@ def upgrade() -> None:
     )
     # A program from before would change rules and leave their version as it is.
     op.execute("UPDATE compatibility SET serves_from = '0011'")
+
+
+def _make_rules_versions() -> None:
+    op.create_table(
+        "rules_versions",
+        sa.Column("client_id", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rules", JSONB(), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "version", name=op.f("pk_rules_versions")),
+    )
+    op.create_index(
+        "ix_rules_versions_standing",
+        "rules_versions",
+        ["client_id"],
+        unique=True,
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_index(
+        "ix_rules_versions_until",
+        "rules_versions",
+        ["until"],
+        unique=False,
+        postgresql_where=sa.text("until IS NOT NULL"),
+    )
 
 
 def _make_activity() -> None:

@@ -1,0 +1,195 @@
+"""Queries of the attempts themselves: the evidence of decisions, and what another policy would have decided."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from json import dumps
+from typing import Any, Final
+
+from wallarm_notify.domain.evidence import FailureTally, LastAnswer, Slot, SwitchOff
+from wallarm_notify.domain.health import (
+    EXCUSABLE,
+    Cell,
+    Counts,
+    FailureClass,
+    Policy,
+    Window,
+    class_of,
+)
+from wallarm_notify.domain.outage import Place
+from wallarm_notify.domain.outcome import FailureReason
+from wallarm_notify.store.health import counts_of, in_outage
+from wallarm_notify.store.queries import Queries
+
+
+def _reasons(*kinds: FailureClass) -> str:
+    reasons = [f"'{r}'" for r in FailureReason if class_of(r) in kinds]
+    return f"a.error IN ({', '.join(reasons)})"
+
+
+_OF_WINDOW: Final = """attempts a JOIN integrations i ON i.id = a.integration_id
+    WHERE a.integration_id = :id AND a.generation = i.generation
+      AND a.at >= :start AND a.at <= :until"""
+"""The attempts between two moments of the clean window that an integration is in."""
+
+_COUNTS_OF_ATTEMPTS: Final = ", ".join(
+    [
+        "count(*) AS attempts",
+        *(f"count(*) FILTER (WHERE {_reasons(kind)}) AS {kind}" for kind in FailureClass),
+        *(
+            f"{function}(a.at) FILTER (WHERE {which}) AS {name}_{end}_at"
+            for name, which in (
+                ("excusable", _reasons(*EXCUSABLE)),
+                ("own", _reasons(*(set(FailureClass) - set(EXCUSABLE)))),
+            )
+            for end, function in (("first", "min"), ("last", "max"))
+        ),
+        "max(a.at) FILTER (WHERE a.error IS NULL) AS succeeded_last_at",
+    ]
+)
+"""What ``health_minutes`` counts by the minute, counted in the attempts ``a``."""
+
+
+class EvidenceQueries(Queries):
+    """Automatic disablings with what they were decided by, counted in attempts."""
+
+    def keep_switch_off(self, done: SwitchOff) -> None:
+        """Keeps an automatic disabling with its evidence."""
+        self._do(
+            """INSERT INTO switch_offs (integration_id, generation, at, policy, evidence)
+               VALUES (:id, :generation, now(), CAST(:policy AS jsonb), CAST(:evidence AS jsonb))""",
+            id=done.integration_id,
+            generation=done.generation,
+            policy=dumps(done.policy),
+            evidence=dumps(done.evidence),
+        )
+
+    def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
+        """The time, policy and evidence of the integration's last automatic disabling."""
+        rows = self._rows(
+            """SELECT at, policy, evidence FROM switch_offs WHERE integration_id = :id
+               ORDER BY id DESC LIMIT 1""",
+            id=integration_id,
+        )
+        return rows[0] if rows else None
+
+    def read_one_snapshot(self) -> None:
+        """Lets all that follows see the same state, however long it takes; it may only read."""
+        self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._do("SET LOCAL statement_timeout = '50s'")
+
+    def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
+        """An integration's window as it stood at ``until``, counted in its attempts."""
+        rows = self._rows(
+            f"""SELECT {in_outage("i.region", "date_trunc('minute', a.at)")} AS in_outage,
+                    {_COUNTS_OF_ATTEMPTS}
+                FROM {_OF_WINDOW}
+                GROUP BY 1""",  # noqa: S608 - constants
+            id=integration_id,
+            start=policy.window_from(until),
+            until=until,
+        )
+        parts = {row["in_outage"]: counts_of(row) for row in rows}
+        outage = self._rows(
+            f"""SELECT {in_outage("i.region", "CAST(:at AS timestamptz)")} AS it_is
+                FROM integrations i WHERE i.id = :id""",  # noqa: S608 - a constant
+            id=integration_id,
+            at=until,
+        )
+        return Window(
+            parts.get(False, Counts()), parts.get(True, Counts()), outage=outage[0]["it_is"]
+        )
+
+    def said(self, integration_id: int, start: datetime, until: datetime) -> list[FailureTally]:
+        """How the failed attempts between were answered, by error class and status code."""
+        rows = self._rows(
+            f"""SELECT a.error, a.status_code, count(*) AS number
+                FROM {_OF_WINDOW} AND a.error IS NOT NULL
+                GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2""",  # noqa: S608 - a constant
+            id=integration_id,
+            start=start,
+            until=until,
+        )
+        return [
+            FailureTally(FailureReason(r["error"]), r["status_code"], r["number"]) for r in rows
+        ]
+
+    def last_answer(
+        self, integration_id: int, start: datetime, until: datetime, *, failed: bool = False
+    ) -> LastAnswer | None:
+        """The last answer between; ``failed``: of those that failed."""
+        rows = self._rows(
+            f"""SELECT a.notification_id, a.at, a.status_code, a.error, a.response
+                FROM {_OF_WINDOW} AND (NOT :failed OR a.error IS NOT NULL)
+                ORDER BY a.at DESC, a.notification_id DESC, a.fence DESC LIMIT 1""",  # noqa: S608 - a constant
+            id=integration_id,
+            start=start,
+            until=until,
+            failed=failed,
+        )
+        return LastAnswer(**rows[0]) if rows else None
+
+    def slots(
+        self, integration_id: int, start: datetime, until: datetime, number: int
+    ) -> list[Slot]:
+        """Attempts and failures between, in ``number`` equal slots of time."""
+        step = (until - start) / number
+        rows = self._rows(
+            f"""SELECT least(CAST(floor(extract(epoch FROM a.at - :start) / :step) AS int), :last) AS slot,
+                   count(*) AS attempts, count(a.error) AS failed
+               FROM {_OF_WINDOW}
+               GROUP BY 1""",  # noqa: S608 - a constant
+            id=integration_id,
+            start=start,
+            until=until,
+            step=step.total_seconds(),
+            last=number - 1,
+        )
+        held = {row["slot"]: (row["attempts"], row["failed"]) for row in rows}
+        return [Slot(start + step * (n + 1), *held.get(n, (0, 0))) for n in range(number)]
+
+    def places(self) -> dict[int, Place]:
+        """Where each integration sends to; of a deleted one that is not known any more."""
+        rows = self._rows(
+            """SELECT id, region, coalesce(key_fingerprint, '') AS key FROM integrations
+               WHERE region IS NOT NULL"""
+        )
+        return {row["id"]: Place(row["region"], bytes(row["key"])) for row in rows}
+
+    def minutes_of_attempts(self, start: datetime, end: datetime) -> list[tuple[Cell, Counts]]:
+        """The attempts that began from ``start`` to before ``end``, counted by the minute."""
+        self._do("SET LOCAL statement_timeout = '5min'")
+        rows = self._rows(
+            f"""SELECT a.integration_id, a.generation, date_trunc('minute', a.at, 'UTC') AS minute,
+                    {_COUNTS_OF_ATTEMPTS}
+                FROM attempts a
+                WHERE a.at >= :start AND a.at < :end AND a.generation IS NOT NULL
+                GROUP BY 1, 2, 3 ORDER BY 3, 1, 2""",  # noqa: S608 - constants
+            start=start,
+            end=end,
+        )
+        return [
+            (Cell(row["integration_id"], row["generation"], row["minute"]), counts_of(row))
+            for row in rows
+        ]
+
+    def healed_at(
+        self, disabled: Sequence[tuple[int, int, datetime]]
+    ) -> list[tuple[int, str | None, datetime | None]]:
+        """Of integrations, each with generation and a moment: client, name, and the next success.
+
+        A deleted integration has no name; None: no later attempt of that generation succeeded.
+        """
+        rows = self._rows(
+            """SELECT i.client_id, i.name, (
+                   SELECT min(a.at) FROM attempts a
+                   WHERE a.integration_id = u.id AND a.generation = u.generation AND a.at > u.at
+                     AND a.error IS NULL) AS healed_at
+               FROM unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[]),
+                   CAST(:moments AS timestamptz[])) WITH ORDINALITY AS u(id, generation, at, place)
+               JOIN integrations i ON i.id = u.id
+               ORDER BY u.place""",
+            ids=[i for i, _, _ in disabled],
+            generations=[g for _, g, _ in disabled],
+            moments=[at for _, _, at in disabled],
+        )
+        return [(row["client_id"], row["name"], row["healed_at"]) for row in rows]
