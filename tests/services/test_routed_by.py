@@ -234,7 +234,7 @@ def test_an_automatic_disabling_in_between_is_seen_by_card_and_trigger_alike(
 ) -> None:
     def disabled() -> None:
         def work(tx: Any) -> None:
-            tx.lock_integration(target)
+            tx.lock_integration(EVERY_CLIENT, target)
             tx.switch_off(target, by="failure ratio", reason="it failed")
             tx.raise_rules_version(1)
 
