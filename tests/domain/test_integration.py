@@ -11,10 +11,13 @@ from wallarm_notify.domain.client import CLOUD_ADDRESSES, CLOUDS, Client
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import Subscription
 from wallarm_notify.domain.integration import (
+    IntegrationChange,
     IntegrationKey,
+    Stored,
     Subscriber,
     Subscribers,
     default_name,
+    news_of,
     parse_region,
     parse_subscriptions,
 )
@@ -182,6 +185,70 @@ def test_an_event_goes_to_its_clients_integrations_that_subscribe_disabled_ones_
     assert [i.id for i in subscribers.of(a_user_event())] == [2]
     assert subscribers.of(an_attack()) == []
     assert subscribers.of(an_event(client_id=3)) == []
+
+
+STORED = Stored(
+    id=1, client_id=1, name="On call", region="us",
+    subscriptions=frozenset({Subscription.SYSTEM, Subscription.RULES_AND_TRIGGERS}),
+    enabled=True, disablings=0, generation=0, key_token=b"t", key_fingerprint=b"f",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "fingerprint", "news"),
+    [
+        (IntegrationChange(), None, IntegrationChange()),
+        (IntegrationChange(name="On call"), None, IntegrationChange()),
+        (IntegrationChange(name="on call"), None, IntegrationChange(name="on call")),
+        (IntegrationChange(region="us"), None, IntegrationChange()),
+        (IntegrationChange(region="eu"), None, IntegrationChange(region="eu")),
+        (
+            IntegrationChange(subscriptions=(Subscription.RULES_AND_TRIGGERS, Subscription.SYSTEM)),
+            None,
+            IntegrationChange(),
+        ),
+        (
+            IntegrationChange(subscriptions=(Subscription.SYSTEM,)),
+            None,
+            IntegrationChange(subscriptions=(Subscription.SYSTEM,)),
+        ),
+        (IntegrationChange(subscriptions=()), None, IntegrationChange(subscriptions=())),
+        (IntegrationChange(key=a_key("k")), b"f", IntegrationChange()),
+        (
+            IntegrationChange(key=IntegrationKey("k")),
+            b"g",
+            IntegrationChange(key=IntegrationKey("k")),
+        ),
+        (IntegrationChange(enabled=True), None, IntegrationChange()),
+        (IntegrationChange(enabled=False), None, IntegrationChange(enabled=False)),
+        (
+            IntegrationChange(name="x", region="us", enabled=True),
+            None,
+            IntegrationChange(name="x"),
+        ),
+    ],
+)
+def test_of_a_change_only_what_is_another_is_news(
+    change: IntegrationChange, fingerprint: bytes | None, news: IntegrationChange
+) -> None:
+    assert news_of(STORED, change, fingerprint) == news
+    assert news_of(STORED, change, fingerprint).is_nothing is (news == IntegrationChange())
+
+
+@pytest.mark.parametrize(
+    ("change", "sets", "another_way"),
+    [
+        (IntegrationChange(enabled=False, reason="why"), False, False),
+        (IntegrationChange(name="x"), True, False),
+        (IntegrationChange(subscriptions=()), True, False),
+        (IntegrationChange(region="eu"), True, True),
+        (IntegrationChange(key=a_key()), True, True),
+    ],
+)
+def test_a_change_knows_what_it_sets_and_whether_requests_go_another_way(
+    change: IntegrationChange, *, sets: bool, another_way: bool
+) -> None:
+    assert (change.sets, change.is_another_way, change.is_nothing) == (sets, another_way, False)
 
 
 def test_a_client_without_a_record_has_defaults() -> None:

@@ -1,4 +1,4 @@
-"""The activity log: a use case writes of the change it makes, in the same transaction; people read it (spec 9)."""
+"""The activity log: written by use cases in the transaction of the change, read by people (spec 9)."""
 
 from __future__ import annotations
 

@@ -86,13 +86,14 @@ def apply_integration(
         return replace(done, applied=replace(done.applied, integration=shown))
 
     done = ctx.store.transact(work)
-    if done.applied.news.is_another_way:
+    applied = done.applied
+    if applied.news.enabled is False:
+        off = finish_switch_off(ctx, integration_id, done.told, done.now)
+        applied = replace(applied, off=off)
+    if applied.news.is_another_way:
         while ctx.store.transact(lambda tx: tx.due_now(integration_id, DUE_SLICE)):
             pass
-    if done.applied.news.enabled is False:
-        off = finish_switch_off(ctx, integration_id, done.told, done.now)
-        return replace(done.applied, off=off)
-    return done.applied
+    return applied
 
 
 def enable_integration(
@@ -238,7 +239,10 @@ def _shown(tx: Transaction, integration_id: int) -> Integration:
 
 
 def _change_by(news: IntegrationChange, before: Integration, after: Integration) -> Change:
-    """Return the activity log's line of a change; a new key is in it even where its end is the old one's."""
+    """Return the activity log's line of a change.
+
+    A new key is in it even where its last four characters are the old one's.
+    """
     was, is_now = difference(integration_settings(before), integration_settings(after))
     if news.key is not None:
         was["key"], is_now["key"] = before.key, after.key

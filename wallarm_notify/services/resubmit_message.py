@@ -1,4 +1,4 @@
-"""Resubmit: the events of an undecodable message, or of a call set aside, are taken in after all (spec 2).
+"""Resubmit: the events of undecodable messages, and of calls set aside, are taken in after all (spec 2).
 
 It was never received, so its events count as any that come.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A kind of messages that are kept: how people call one, where they find it, and what is done with it.
+    """A kind of messages that are kept: how people call one, and what is done with it.
 
     ``standing`` raises NotFound, and Refused where it was re-submitted already.
     """

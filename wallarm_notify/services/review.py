@@ -219,7 +219,7 @@ def disable_candidate(ctx: Context, candidate: ReviewCandidate) -> set[int] | No
 
 
 def _evidence_against(ctx: Context, candidate: ReviewCandidate) -> Evidence | None:
-    """Return what it is judged by, all of one moment; None where it is not to be switched off any more."""
+    """Return what it is judged by, all of one moment; None where it is not to be disabled any more."""
 
     def work(tx: Transaction) -> Evidence | None:
         tx.read_one_snapshot()

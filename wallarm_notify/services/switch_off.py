@@ -1,4 +1,4 @@
-"""Switching off: the event it causes, who is told of it, and the end of what waited (engine 5 and 12).
+"""Switching off: its event, who is told of it, and the end of what waited (engine 5 and 12).
 
 Disabling by hand, deleting and the review have this in common.
 """

@@ -8,7 +8,7 @@ class ClientQueries(Queries):
     """Clients; one is there as soon as it has an integration."""
 
     def client(self, client_id: int) -> tuple[str | None, str | None, str | None]:
-        """A client's name, cloud and partner name, each None where it is unset."""
+        """Return a client's name, cloud and partner name, each None where it is unset."""
         rows = self._rows(
             "SELECT name, cloud, partner_name FROM clients WHERE id = :id", id=client_id
         )
@@ -17,7 +17,7 @@ class ClientQueries(Queries):
     def clients(
         self, scope: Scope, after: int, limit: int
     ) -> list[tuple[int, str | None, str | None, str | None]]:
-        """Clients with ids above ``after`` that have a record or ever had an integration, by id."""
+        """Return clients with ids above ``after`` that have a record or ever had an integration, by id."""
         rows = self._rows(
             f"""SELECT k.id, c.name, c.cloud, c.partner_name
                FROM (SELECT id FROM clients UNION SELECT client_id FROM integrations) k
@@ -30,7 +30,7 @@ class ClientQueries(Queries):
         return [(row["id"], row["name"], row["cloud"], row["partner_name"]) for row in rows]
 
     def lock_client(self, client_id: int) -> tuple[str | None, str | None, str | None]:
-        """What is recorded of a client, locked; where nothing is, an empty record is made."""
+        """Return what is recorded of a client, locked; where nothing is, make an empty record."""
         self._do_later(
             "INSERT INTO clients (id) VALUES (:id) ON CONFLICT (id) DO NOTHING", id=client_id
         )
@@ -42,7 +42,7 @@ class ClientQueries(Queries):
     def set_client(
         self, client_id: int, *, name: str | None, cloud: str | None, partner_name: str | None
     ) -> None:
-        """Sets what is not None of a client's record."""
+        """Set what is not None of a client's record."""
         self._do(
             """INSERT INTO clients AS c (id, name, cloud, partner_name)
                VALUES (:id, :name, :cloud, :partner)

@@ -13,7 +13,7 @@ class IntegrationKeyQueries(Queries):
     """Keys and fingerprints."""
 
     def _fingerprint_token(self) -> bytes:
-        """The installation's secret of fingerprints, made at its first use."""
+        """Return the installation's secret of fingerprints; make it at its first use."""
         self._do(
             """INSERT INTO installation (fingerprint_token) SELECT :token
                WHERE NOT EXISTS (SELECT FROM installation) ON CONFLICT DO NOTHING""",
@@ -24,7 +24,7 @@ class IntegrationKeyQueries(Queries):
         )
 
     def fingerprint(self, key: IntegrationKey) -> bytes:
-        """What tells ``key`` from others without being it. Raises Unavailable."""
+        """Return what tells ``key`` from others without being it. Raises Unavailable."""
         fingerprint = self.cipher.fingerprint(key, self._fingerprint_token())
         if fingerprint is None:
             raise Unavailable(
@@ -34,7 +34,7 @@ class IntegrationKeyQueries(Queries):
         return fingerprint
 
     def _make_grants(self, fingerprint: bytes) -> None:
-        """A place for a key's grants: routing makes none, as it might have to wait for who does so too."""
+        """Make a place for a key's grants: routing, which must not wait for others, makes none."""
         self._do_later(
             """INSERT INTO rate_limits (key_fingerprint, grants, touched_at) VALUES (:f, '{}', now())
                ON CONFLICT (key_fingerprint) DO UPDATE SET touched_at = now()""",
@@ -42,7 +42,7 @@ class IntegrationKeyQueries(Queries):
         )
 
     def same_key(self, scope: Scope, key: IntegrationKey, but: int) -> list[int]:
-        """The other integrations, deleted ones left out, that have this key."""
+        """Return the other integrations, deleted ones left out, that have this key."""
         rows = self._rows(
             f"""SELECT id FROM integrations
                 WHERE key_fingerprint = :f AND deleted_at IS NULL AND id <> :but
@@ -55,7 +55,7 @@ class IntegrationKeyQueries(Queries):
         return [row["id"] for row in rows]
 
     def integration_key(self, stored: Stored) -> IntegrationKey:
-        """The key of an integration, to send with. Raises Unavailable where it cannot be opened."""
+        """Return the key of an integration, to send with. Raises Unavailable where it cannot be opened."""
         key = self.cipher.decrypt(stored.key_token)
         if key is None:
             raise Unavailable(
@@ -65,7 +65,7 @@ class IntegrationKeyQueries(Queries):
         return key
 
     def note_grants(self, key: IntegrationKey, number: int) -> None:
-        """Counts test alerts among the key's grants; they themselves wait for none."""
+        """Count test alerts among the key's grants; they themselves wait for none."""
         self._do(
             """INSERT INTO rate_limits (key_fingerprint, grants, touched_at)
                VALUES (:f, jsonb_build_object('sent', CAST(:sent AS jsonb)), now())
@@ -77,7 +77,7 @@ class IntegrationKeyQueries(Queries):
         )
 
     def rotate_secrets(self) -> tuple[int, list[int]]:
-        """Encrypts every secret with the newest Fernet key; how many, and whose could not be opened."""
+        """Encrypt every secret with the newest Fernet key; return how many, and whose could not be opened."""
         locked_up: list[int] = []
         rows = self._rows(
             "SELECT id, key_token FROM integrations WHERE key_token IS NOT NULL ORDER BY id FOR UPDATE"

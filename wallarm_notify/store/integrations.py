@@ -19,7 +19,7 @@ class IntegrationQueries(IntegrationKeyQueries):
     """Integrations: those who change one have locked it."""
 
     def insert_integration(self, draft: Draft, key: IntegrationKey, *, by: str) -> int:
-        """Stores a new integration that somebody made; returns its id."""
+        """Store a new integration that somebody made; return its id."""
         fingerprint = self.fingerprint(key)
         self._make_grants(fingerprint)
         row = self._rows(
@@ -43,7 +43,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         return int(row["id"])
 
     def lock_integration(self, scope: Scope, integration_id: int) -> Stored | None:
-        """One integration as routing and disabling see it, locked; None: there is none."""
+        """Return one integration as routing and disabling see it, locked; None: there is none."""
         rows = self._rows(
             f"""SELECT id, client_id, name, region, subscriptions, enabled, disablings, generation, key_token,
                     key_fingerprint
@@ -55,7 +55,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         return _stored_of(rows[0]) if rows else None
 
     def update_integration(self, integration_id: int, news: IntegrationChange) -> None:
-        """Sets what is not None; all of it is another than what is stored.
+        """Set what is not None; all of it is another than what is stored.
 
         A new key or region starts a clean failure window, and is no longer slow until it shows to be.
         """
@@ -110,7 +110,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def erase_integration(self, integration_id: int) -> None:
-        """Removes an integration's configuration, all but what its last notification needs."""
+        """Remove an integration's configuration, all but what its last notification needs."""
         self._do(
             """UPDATE integrations SET deleted_at = now(), enabled = false, name = NULL,
                    subscriptions = '{}', created_by = NULL, disabled_by = NULL, disabled_reason = NULL
@@ -119,7 +119,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def wipe_key(self, integration_id: int) -> None:
-        """Removes a deleted integration's key: no notification needs it any more."""
+        """Remove a deleted integration's key: no notification needs it any more."""
         self._do(
             """UPDATE integrations SET key_token = NULL, key_fingerprint = NULL, key_last4 = NULL,
                    region = NULL WHERE id = :id""",

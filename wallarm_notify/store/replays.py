@@ -25,7 +25,7 @@ class ReplayQueries(Queries):
     """What services.replay asks."""
 
     def replay_targets(self, scope: Scope, ids: Sequence[int]) -> Mapping[int, ReplayTarget]:
-        """The integrations of ``ids`` that are not deleted."""
+        """Return the integrations of ``ids`` that are not deleted."""
         rows = self._rows(
             f"""SELECT id, client_id, enabled, disablings FROM integrations
                 WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL AND {in_scope("client_id")}
@@ -36,7 +36,7 @@ class ReplayQueries(Queries):
         return {row["id"]: ReplayTarget(**row) for row in rows}
 
     def replayable(self, scope: Scope, wanted: Wanted, after: int, limit: int) -> list[int]:
-        """The ids above ``after`` of what is wanted, ascending."""
+        """Return the ids above ``after`` of what is wanted, ascending."""
         rows = self._rows(
             f"""SELECT n.id FROM notifications n
                 WHERE {_REPLAYABLE} AND {in_scope("n.client_id")} AND n.id > :after
@@ -48,7 +48,7 @@ class ReplayQueries(Queries):
         return [row["id"] for row in rows]
 
     def count_replayable(self, scope: Scope, wanted: Wanted) -> int:
-        """How many notifications ``wanted`` means."""
+        """Return how many notifications ``wanted`` means."""
         rows = self._rows(
             f"""SELECT count(*) AS n FROM notifications n
                 WHERE {_REPLAYABLE} AND {in_scope("n.client_id")}""",  # noqa: S608 - a constant
@@ -57,7 +57,7 @@ class ReplayQueries(Queries):
         return int(rows[0]["n"])
 
     def lock_for_replay(self, scope: Scope, ids: Sequence[int]) -> list[Notification]:
-        """The notifications of ``ids``, locked in the order of their ids; waits for other holders."""
+        """Return the notifications of ``ids``, locked in the order of their ids; wait for other holders."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS} FROM notifications n
                 WHERE n.id = ANY(CAST(:ids AS bigint[])) AND {in_scope("n.client_id")}

@@ -96,7 +96,7 @@ class TriggerQueries(Queries):
     # What administrators ask: see services.manage_triggers.
 
     def hold_integrations(self, scope: Scope, ids: Sequence[int]) -> Mapping[int, int]:
-        """The clients of integrations that are there; none of them can be deleted meanwhile."""
+        """Return the clients of integrations that are there; none of them can be deleted meanwhile."""
         rows = self._rows(
             f"""SELECT id, client_id FROM integrations
                 WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL AND {in_scope("client_id")}
@@ -115,7 +115,7 @@ class TriggerQueries(Queries):
         return int(rows[0]["n"])
 
     def insert_trigger(self, draft: TriggerDraft, name: str, *, by: str) -> Trigger:
-        """Stores a new trigger that somebody made."""
+        """Store a new trigger that somebody made."""
         row = self._rows(
             f"""INSERT INTO triggers AS t (client_id, name, comment, enabled, condition, filters,
                     threshold_count, threshold_period, integration_ids, created_by)
@@ -143,11 +143,11 @@ class TriggerQueries(Queries):
         return _trigger_of(rows[0]) if rows else None
 
     def standing_trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
-        """One trigger as it stands, not locked, for who is about to change it; None: there is none."""
+        """Return one trigger as it stands, not locked, for who is about to change it; None: there is none."""
         return self._trigger_within(scope, trigger_id, "")
 
     def lock_trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
-        """One trigger, locked; None: there is none."""
+        """Return one trigger, locked; None: there is none."""
         return self._trigger_within(scope, trigger_id, "FOR UPDATE")
 
     def _trigger_within(self, scope: Scope, trigger_id: int, lock: str) -> Trigger | None:
