@@ -55,7 +55,7 @@ def wait_for_reviews(system: System, number: int) -> None:
 
 
 def is_enabled(system: System, integration: int) -> bool:
-    found = system.wiring.store.transact(lambda tx: tx.integration(integration))
+    found = system.wiring.store.transact(lambda tx: tx.integration(EVERY_CLIENT, integration))
     assert found is not None
     return found.enabled
 

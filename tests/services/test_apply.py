@@ -14,6 +14,7 @@ from wallarm_notify.domain.activity import Action
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
 from wallarm_notify.domain.integration import IntegrationChange, SwitchedOff
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import TriggerChange
 
@@ -53,14 +54,14 @@ def test_everything_is_changed_at_once_with_one_line_in_the_log(bench: Bench) ->
     assert (shown.name, shown.region, shown.subscriptions) == ("Nights", "eu", ("system",))
     assert (shown.key, shown.enabled, shown.disabled_at) == (key.masked, True, None)
     assert (applied.news, applied.off) == (change, None)
-    assert shown == bench.store.transact(lambda tx: tx.integration(number))
+    assert shown == bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, number))
     assert changes(bench) == [Action.ENABLED]
     assert bench.value("SELECT max(version) FROM rules_versions") == 2
 
 
 def as_it_is(bench: Bench, number: int, key: IntegrationKey) -> IntegrationChange:
     """A change to what is set already."""
-    shown = bench.store.transact(lambda tx: tx.integration(number))
+    shown = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, number))
     assert shown is not None
     return IntegrationChange(
         name=shown.name,
@@ -92,7 +93,9 @@ def test_what_is_so_already_is_left_alone_and_the_result_says_so(
     applied = bench.apply_integration(number, change)
     assert applied.news.is_nothing
     assert (applied.off, applied.unsent) == (None, None)
-    assert applied.integration == bench.store.transact(lambda tx: tx.integration(number))
+    assert applied.integration == bench.store.transact(
+        lambda tx: tx.integration(EVERY_CLIENT, number)
+    )
     assert bench.all_rows() == before
     assert bench.publisher.taken() == []
 
@@ -271,7 +274,7 @@ def test_everything_of_a_trigger_is_changed_at_once_and_told_once(bench: Bench) 
         (other,),
     )
     assert (now.criteria, now.version) == (criteria_of("user_created"), 2)
-    assert now == bench.store.transact(lambda tx: tx.trigger(trigger.id))
+    assert now == bench.store.transact(lambda tx: tx.trigger(EVERY_CLIENT, trigger.id))
     assert bench.value("SELECT count(*) FROM events") == events + 1
     assert [c.action for c in bench.activity()[lines:]] == [Action.ENABLED]
 

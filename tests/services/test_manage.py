@@ -93,7 +93,7 @@ def test_a_name_that_is_none_is_refused(bench: Bench, name: str) -> None:
 
 def test_an_update_sets_what_it_names_and_leaves_the_rest(bench: Bench) -> None:
     integration = bench.integration(name="Before")
-    before = bench.store.transact(lambda tx: tx.integration(integration))
+    before = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, integration))
     after = bench.update_integration(integration, IntegrationChange(name="x" * 200))
     assert after.name == "x" * 200
     assert before is not None
@@ -253,7 +253,7 @@ def test_the_event_of_a_disabling_says_which_by_whom_and_why(bench: Bench) -> No
 def test_disabled_it_keeps_its_settings_and_says_since_when_by_whom_and_why(bench: Bench) -> None:
     integration = bench.integration(name="On call", region="eu")
     bench.disable_integration(integration, **ANN)
-    shown = bench.store.transact(lambda tx: tx.integration(integration))
+    shown = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, integration))
     assert shown is not None
     assert (shown.name, shown.region, shown.subscriptions) == ("On call", "eu", SECURITY_ISSUES)
     assert (shown.enabled, shown.disabled_by, shown.disabled_reason) == (False, "Ann", "a test")

@@ -12,6 +12,7 @@ from build import Bench, a_trigger_draft, an_event_for, criteria_of, eventually
 from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import Threshold, TriggerChange
 
@@ -34,7 +35,7 @@ def test_a_new_trigger_is_told_to_subscribers_of_rules_and_triggers(bench: Bench
     made = bench.create_trigger(a_trigger_draft(target, name=None), user="Ann")
     assert made.name.startswith("New trigger by Ann, 20")
     assert (made.enabled, made.version, made.integration_ids) == (True, 1, (target,))
-    assert bench.store.transact(lambda tx: tx.trigger(made.id)) == made
+    assert bench.store.transact(lambda tx: tx.trigger(EVERY_CLIENT, made.id)) == made
     assert told(bench) == [
         {
             "type": "trigger.created",
@@ -130,7 +131,7 @@ def test_other_criteria_are_another_version(
     trigger = bench.trigger(threshold="2 in 1h")
     changed = bench.update_trigger(trigger.id, change, **ANN)
     assert changed.version == 1 + afresh
-    assert changed == bench.store.transact(lambda tx: tx.trigger(trigger.id))
+    assert changed == bench.store.transact(lambda tx: tx.trigger(EVERY_CLIENT, trigger.id))
 
 
 def test_a_condition_that_has_no_threshold_drops_it_and_the_other_way_needs_one(
@@ -304,7 +305,7 @@ def test_of_two_changes_at_once_neither_undoes_the_other(bench: Bench) -> None:
         lambda first: first.update_trigger(trigger.id, TriggerChange(name="Another"), **ANN),
         lambda: bench.update_trigger(trigger.id, TriggerChange(comment="For the night"), **ANN),
     )
-    after = bench.store.transact(lambda tx: tx.trigger(trigger.id))
+    after = bench.store.transact(lambda tx: tx.trigger(EVERY_CLIENT, trigger.id))
     assert after is not None
     assert (after.name, after.comment) == ("Another", "For the night")
 
@@ -317,7 +318,7 @@ def test_a_change_while_an_integration_is_deleted_does_not_bring_it_back(bench: 
         lambda first: first.delete_integration(gone, user="Ann", reason=""),
         lambda: bench.update_trigger(trigger.id, TriggerChange(name="Another"), **ANN),
     )
-    after = bench.store.transact(lambda tx: tx.trigger(trigger.id))
+    after = bench.store.transact(lambda tx: tx.trigger(EVERY_CLIENT, trigger.id))
     assert after is not None
     assert (after.name, after.integration_ids) == ("Another", (stays,))
 

@@ -106,7 +106,7 @@ def test_every_system_subscriber_is_told_with_figures_the_broken_one_last(bench:
     assert (body["attempts"], body["failed"]) == (17, 17)
     assert body["last_error"] == "400 Event object is invalid: bad key"
     assert body["reason"].startswith("17 of 17 attempts within 12 h failed (100 %")
-    shown = bench.store.transact(lambda tx: tx.integration(broken))
+    shown = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, broken))
     assert shown is not None
     assert shown.disabled_by == "failure ratio"
     assert (shown.disabled_reason or "").endswith("last error: " + body["last_error"])
@@ -761,7 +761,7 @@ def test_a_workers_own_clock_decides_nothing(bench: Bench, ours: str) -> None:
     integration = failing(bench)
     with freeze_time(ours):
         assert bench.reviewed().disabled == (integration,)
-    shown = bench.store.transact(lambda tx: tx.integration(integration))
+    shown = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, integration))
     assert shown is not None
     assert shown.disabled_at is not None
     assert abs(shown.disabled_at - bench.value("SELECT now()")) < MINUTE

@@ -39,7 +39,7 @@ def standing(bench: Bench, number: int, client_id: int = 1) -> Rules:
 
 
 def shown(bench: Bench, integration_id: int) -> Integration:
-    found = bench.store.transact(lambda tx: tx.integration(integration_id))
+    found = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, integration_id))
     assert found is not None
     return found
 

@@ -29,7 +29,7 @@ def explain(
 
     def work(tx: Transaction) -> Explanation:
         tx.read_one_snapshot()
-        integration = tx.integration(integration_id, scope)
+        integration = tx.integration(scope, integration_id)
         if integration is None:
             raise NotFound(f"There is no integration {integration_id}.")
         off = tx.last_switch_off(integration_id)

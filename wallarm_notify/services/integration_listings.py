@@ -29,7 +29,7 @@ def list_integrations(
 
 def show_integration(ctx: Context, scope: Scope, integration_id: int) -> Integration:
     """Return one integration. Raise NotFound, Unavailable."""
-    shown = ctx.store.transact(lambda tx: tx.integration(integration_id, scope))
+    shown = ctx.store.transact(lambda tx: tx.integration(scope, integration_id))
     if shown is None:
         raise NotFound(f"There is no integration {integration_id}.")
     return shown

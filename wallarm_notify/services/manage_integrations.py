@@ -17,6 +17,7 @@ from wallarm_notify.domain.integration import (
     default_name,
     news_of,
 )
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.text import check_name, check_text
 from wallarm_notify.schemas.documents.integrations import integration_settings
 from wallarm_notify.services.activity import log_changes
@@ -232,7 +233,7 @@ def _locked(tx: Transaction, scope: Scope, integration_id: int) -> Stored:
 
 
 def _shown(tx: Transaction, integration_id: int) -> Integration:
-    integration = tx.integration(integration_id)
+    integration = tx.integration(EVERY_CLIENT, integration_id)
     if integration is None:
         raise NotFound(f"There is no integration {integration_id}.")
     return integration

@@ -34,7 +34,7 @@ def list_triggers(
 
 def find_trigger(ctx: Context, scope: Scope, trigger_id: int) -> Trigger:
     """Return one trigger without its firings. Raise NotFound, Unavailable."""
-    return there_is(trigger_id, ctx.store.transact(lambda tx: tx.trigger(trigger_id, scope)))
+    return there_is(trigger_id, ctx.store.transact(lambda tx: tx.trigger(scope, trigger_id)))
 
 
 def show_trigger(
@@ -43,7 +43,7 @@ def show_trigger(
     """Return one trigger with its last firings. Raise NotFound, Unavailable."""
 
     def work(tx: Transaction) -> tuple[Trigger, list[ShownFiring]]:
-        trigger = there_is(trigger_id, tx.trigger(trigger_id, scope))
+        trigger = there_is(trigger_id, tx.trigger(scope, trigger_id))
         return trigger, tx.firings(trigger_id, limit)
 
     return ctx.store.transact(work)
@@ -55,7 +55,7 @@ def disabled_among(ctx: Context, scope: Scope, triggers: Sequence[Trigger]) -> l
     if not ids:
         return []
     switches: Mapping[int, tuple[bool, int]] = ctx.store.transact(
-        lambda tx: tx.switches(ids, scope)
+        lambda tx: tx.switches(scope, ids)
     )
     return [i for i, (enabled, _) in sorted(switches.items()) if not enabled]
 

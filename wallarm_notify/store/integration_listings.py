@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wallarm_notify.domain.integration import Integration
-from wallarm_notify.domain.scope import EVERY_CLIENT, Scope
+from wallarm_notify.domain.scope import Scope
 from wallarm_notify.store.queries import Queries, in_scope
 
 _SHOWN: Final = """i.id, i.client_id, i.name, i.region, i.key_last4, i.subscriptions, i.enabled,
@@ -17,7 +17,7 @@ _SHOWN: Final = """i.id, i.client_id, i.name, i.region, i.key_last4, i.subscript
 class IntegrationListingQueries(Queries):
     """What people see of what administrators set up."""
 
-    def integration(self, integration_id: int, scope: Scope = EVERY_CLIENT) -> Integration | None:
+    def integration(self, scope: Scope, integration_id: int) -> Integration | None:
         """One integration as people see it; None: there is none."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM integrations i

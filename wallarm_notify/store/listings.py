@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from wallarm_notify.domain.notification import OPEN, State
-from wallarm_notify.domain.scope import EVERY_CLIENT, Scope
+from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.views import (
     Filter,
     ShownAttempt,
@@ -126,7 +126,7 @@ class ListingQueries(Queries):
         return _shown_undecodable(rows[0]) if rows else None
 
     def switches(
-        self, integration_ids: Sequence[int], scope: Scope = EVERY_CLIENT
+        self, scope: Scope, integration_ids: Sequence[int]
     ) -> Mapping[int, tuple[bool, int]]:
         """Of integrations that are not deleted: enabled or not, and how often switched off."""
         rows = self._rows(

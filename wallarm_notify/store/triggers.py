@@ -8,7 +8,7 @@ from uuid import UUID
 
 from wallarm_notify.domain.event import Arrival, Event
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.scope import EVERY_CLIENT, Scope
+from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.condition import Condition, Filter
 from wallarm_notify.domain.triggers.filters import Operator
@@ -132,7 +132,7 @@ class TriggerQueries(Queries):
         )[0]
         return _trigger_of(row)
 
-    def trigger(self, trigger_id: int, scope: Scope = EVERY_CLIENT) -> Trigger | None:
+    def trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
         """One trigger as it stands; None: there is none."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM triggers t
