@@ -6,20 +6,15 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from wallarm_notify.domain.actor import Actor
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
-from wallarm_notify.entrypoints.cli.emission import LONGEST_LINE, Emission, read_object
+from wallarm_notify.entrypoints.cli.emission import Emission
 from wallarm_notify.entrypoints.cli.options import (
     ID,
-    acting,
     example,
     json_option,
     paged,
     read_cursor,
-    user_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
     errors,
@@ -36,16 +31,14 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.entrypoints.cli.resubmission import resubmit
 from wallarm_notify.schemas.documents.events import (
-    ResubmittedDocument,
-    ResubmittedMessageDocument,
     ahead_document,
     rejection_document,
     rejection_item,
     set_aside_document,
     undecodable_document,
 )
-from wallarm_notify.services.context import Context
 from wallarm_notify.services.listings import (
     count_undecodable,
     list_ahead,
@@ -56,20 +49,9 @@ from wallarm_notify.services.listings import (
     show_set_aside,
     show_undecodable,
 )
-from wallarm_notify.services.resubmit import rejected_body, resubmit_event
-from wallarm_notify.services.resubmit_message import (
-    SET_ASIDE,
-    UNDECODABLE,
-    Kept,
-    message_body,
-    resubmit_message,
-)
 
 LONG_FILE = 200_000
 """Bytes from which on progress is shown."""
-
-LONGEST_MESSAGE = 64_000_000
-"""Bytes of a message that is re-submitted, at most."""
 
 _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
@@ -77,6 +59,9 @@ _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.group(epilog=example("wallarm-notify events emit events.jsonl"))
 def events() -> None:
     """Sending events, what they may be, and those that could not be taken in."""
+
+
+events.add_command(resubmit)
 
 
 @events.command(
@@ -268,134 +253,6 @@ def ahead(limit: int, as_json: bool) -> None:
     )
 
 
-@events.command(
-    epilog=example(
-        "wallarm-notify events resubmit 5",
-        "wallarm-notify events resubmit 5 --file mended.json",
-        "wallarm-notify events resubmit --undecodable 3 --file mended.json",
-        "wallarm-notify events resubmit --set-aside 2",
-    )
-)
-@click.argument("which", metavar="ID", type=ID)
-@click.option(
-    "--undecodable",
-    "is_undecodable",
-    is_flag=True,
-    help="ID is an undecodable message's: all of its events are taken in.",
-)
-@click.option(
-    "--set-aside",
-    "is_set_aside",
-    is_flag=True,
-    help="ID is that of a call that is set aside: all of its events are taken in.",
-)
-@click.option(
-    "--file",
-    type=_file,
-    help="The event, mended: one JSON object; with --undecodable or --set-aside the message's body, or a list "
-    "of events. - for standard input.",
-)
-@user_option
-@json_option
-def resubmit(
-    *,
-    which: int,
-    is_undecodable: bool,
-    is_set_aside: bool,
-    file: Path | None,
-    user: str,
-    as_json: bool,
-) -> None:
-    """Take in a rejected event, an undecodable message or a call set aside after all, as it is or mended."""
-    if is_undecodable and is_set_aside:
-        raise click.UsageError("--undecodable and --set-aside cannot be given together.")
-    actor, ctx = acting(user), wiring(rings=True).context
-    if is_undecodable:
-        _resubmit_message(ctx, actor, UNDECODABLE, which, file, as_json=as_json)
-    elif is_set_aside:
-        _resubmit_message(ctx, actor, SET_ASIDE, which, file, as_json=as_json)
-    else:
-        _resubmit_event(ctx, actor, which, file, as_json=as_json)
-
-
-def _resubmit_event(
-    ctx: Context, actor: Actor, rejected_id: int, file: Path | None, *, as_json: bool
-) -> None:
-    text = (
-        rejected_body(ctx, EVERY_CLIENT, rejected_id).encode()
-        if file is None
-        else _content(file, LONGEST_LINE)
-    )
-    event = _read(text)
-    routed = resubmit_event(ctx, actor, EVERY_CLIENT, rejected_id, event)
-    if as_json:
-        print_json(
-            ResubmittedDocument(
-                id=rejected_id,
-                event_id=event.id,
-                matched=bool(routed.matched),
-                notifications=len(routed.pending),
-                skipped=routed.skipped,
-            )
-        )
-    else:
-        say(f"Rejected event {rejected_id} is event {event.id} now: {routed.words}.")
-
-
-def _resubmit_message(
-    ctx: Context, actor: Actor, kept: Kept, message_id: int, file: Path | None, *, as_json: bool
-) -> None:
-    raw = (
-        message_body(ctx, EVERY_CLIENT, kept, message_id)
-        if file is None
-        else _content(file, LONGEST_MESSAGE)
-    )
-    found, rejections = _read_message(raw)
-    routed = resubmit_message(
-        *(ctx, actor, EVERY_CLIENT, kept, message_id), events=found, rejections=rejections
-    )
-    if as_json:
-        print_json(
-            ResubmittedMessageDocument(
-                id=message_id,
-                taken_in=sum(r.matched + r.unmatched for r in routed),
-                matched=sum(r.matched for r in routed),
-                known_already=sum(r.duplicates for r in routed),
-                rejected=sum(r.rejected + r.not_kept for r in routed),
-                notifications=sum(len(r.pending) for r in routed),
-                skipped=sum(r.skipped for r in routed),
-            )
-        )
-    else:
-        said = "; ".join(r.words for r in routed)
-        say(f"{kept.words.capitalize()} {message_id} is taken in now: {said}.")
-
-
-def _content(file: Path, most: int) -> bytes:
-    """What is in ``file``, and not much more of it than ``most`` bytes: it is refused by whoever reads it."""
-    with click.open_file(str(file), "rb") as source:
-        content: bytes = source.read(most + 1)
-    return content
-
-
-def _read_message(raw: bytes) -> tuple[list[Event], list[Rejection]]:
-    # pydantic and kombu, only here
-    from wallarm_notify.schemas.call_text import read_message_text  # noqa: PLC0415
-    from wallarm_notify.schemas.json_text import NoJson, text_of  # noqa: PLC0415
-
-    if len(raw) > LONGEST_MESSAGE:
-        raise Refused(
-            f"This is longer than {LONGEST_MESSAGE} bytes; send it in pieces: events emit."
-        )
-    try:
-        return read_message_text(text_of(raw))
-    except NoJson as error:
-        raise Refused(
-            f"The message {error}. Mend it, and give it with --file: as its body, "
-            '[[], {"events": [event, …]}, {}], or as a list of events.'
-        ) from None
-
-
 def _show(document: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         print_json(document)
@@ -403,13 +260,3 @@ def _show(document: Mapping[str, object], *, as_json: bool) -> None:
         print_fields(
             (name.replace("_", " ").capitalize(), value) for name, value in document.items()
         )
-
-
-def _read(text: bytes) -> Event:
-    from wallarm_notify.schemas.read import read_event  # noqa: PLC0415 - pydantic, only here
-
-    match read_event(read_object(text)):
-        case Rejection() as rejection:
-            raise Refused(rejection.reason)
-        case event:
-            return event

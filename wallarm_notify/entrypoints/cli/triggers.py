@@ -1,11 +1,7 @@
 """``wallarm-notify triggers``: rules over events, and what they fired."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
-
 import click
 from rich.table import Column
-from rich.text import Text
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.scope import EVERY_CLIENT
@@ -16,14 +12,11 @@ from wallarm_notify.domain.triggers.trigger import (
     TriggerDraft,
     check_criteria,
 )
-from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
-    filters_text,
     read_condition_option,
     read_filters,
     read_threshold,
-    window_text,
 )
 from wallarm_notify.entrypoints.cli.options import (
     ID,
@@ -42,16 +35,23 @@ from wallarm_notify.entrypoints.cli.output import (
     complain,
     fixed,
     number,
-    plain,
-    print_fields,
     print_json,
     print_listing,
     print_page,
     print_table,
     say,
-    time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.trigger_output import (
+    fires_on,
+    notified,
+    print_done,
+    print_firings,
+    print_trigger,
+    print_with_warnings,
+    trigger_state,
+    two_lines,
+)
 from wallarm_notify.entrypoints.cli.trigger_simulation import simulate
 from wallarm_notify.schemas.documents.triggers import (
     DeletedTriggerDocument,
@@ -147,7 +147,7 @@ def create(
         enabled=not disabled,
     )
     actor, ctx = acting(user), wiring(rings=True).context
-    _print_one(create_trigger(ctx, actor, EVERY_CLIENT, draft), as_json=as_json)
+    print_with_warnings(create_trigger(ctx, actor, EVERY_CLIENT, draft), as_json=as_json)
 
 
 @triggers.command("list", epilog=example("wallarm-notify triggers list --client 1 --json"))
@@ -176,10 +176,10 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
             t.id,
             t.client_id,
             t.name,
-            _fires_on(t),
-            _notified(t, disabled_ones),
-            _state(t),
-            _two_lines(t.last_fired_at),
+            fires_on(t),
+            notified(t, disabled_ones),
+            trigger_state(t),
+            two_lines(t.last_fired_at),
         ),
         nothing="No triggers.",
     )
@@ -202,9 +202,9 @@ def show(trigger_id: int, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(shown_trigger_document(trigger, firings))
         return
-    _print_fields(trigger)
+    print_trigger(trigger)
     if limit:
-        _print_firings(firings)
+        print_firings(firings)
 
 
 @triggers.command(
@@ -258,7 +258,7 @@ def update(
     )
     actor, ctx = acting(user), wiring(rings=True).context
     applied = apply_trigger(ctx, actor, EVERY_CLIENT, trigger_id, change)
-    _print_one(applied.trigger, as_json=as_json)
+    print_with_warnings(applied.trigger, as_json=as_json)
 
 
 @triggers.command(epilog=example("wallarm-notify triggers enable 3"))
@@ -269,7 +269,7 @@ def enable(trigger_id: int, user: str, as_json: bool) -> None:
     """Let a trigger fire again; it starts counting afresh."""
     actor, ctx = acting(user), wiring(rings=True).context
     done = enable_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
-    _print_done(done, "is enabled and counts afresh", as_json=as_json)
+    print_done(done, "is enabled and counts afresh", as_json=as_json)
 
 
 @triggers.command(epilog=example("wallarm-notify triggers disable 3"))
@@ -280,7 +280,7 @@ def disable(trigger_id: int, user: str, as_json: bool) -> None:
     """Let a trigger fire no more; every setting stays."""
     actor, ctx = acting(user), wiring(rings=True).context
     done = disable_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
-    _print_done(done, "is disabled", as_json=as_json)
+    print_done(done, "is disabled", as_json=as_json)
 
 
 @triggers.command(epilog=example("wallarm-notify triggers duplicate 3 --name 'The same for XSS'"))
@@ -292,7 +292,7 @@ def duplicate(trigger_id: int, name: str | None, user: str, as_json: bool) -> No
     """Store a copy of a trigger, enabled if that is."""
     actor, ctx = acting(user), wiring(rings=True).context
     copy = duplicate_trigger(ctx, actor, EVERY_CLIENT, trigger_id, name=name)
-    _print_one(copy, as_json=as_json)
+    print_with_warnings(copy, as_json=as_json)
     if copy.enabled:
         complain(
             f"warning: triggers {trigger_id} and {copy.id} both fire now; change or disable one of them."
@@ -332,88 +332,5 @@ def conditions(as_json: bool) -> None:
     )
 
 
-def _print_firings(firings: Sequence[ShownFiring]) -> None:
-    print_table(
-        ["Firing", "Fired at", "Window", number("Counted"), number("Named"), "Notifications"],
-        [
-            (
-                f.firing.id,
-                _two_lines(f.fired_at),
-                window_text(f.firing.window),
-                f.firing.count,
-                len(f.firing.event_ids),
-                ", ".join(f"{n.notification_id} {n.state}" for n in f.notifications) or "none",
-            )
-            for f in firings
-        ],
-        nothing="No firings are stored.",
-    )
-    if firings:
-        say(
-            f"The last was met by event {firings[0].firing.event_id}; --json names up to 100 of each."
-        )
-
-
 def _one(trigger_id: int) -> Trigger:
     return find_trigger(wiring().context, EVERY_CLIENT, trigger_id)
-
-
-def _print_one(trigger: Trigger, *, as_json: bool) -> None:
-    if as_json:
-        print_json(trigger_document(trigger))
-    else:
-        _print_fields(trigger)
-    if off := disabled_among(wiring().context, EVERY_CLIENT, [trigger]):
-        complain(
-            f"warning: disabled: {', '.join(map(str, off))}; what a disabled integration would be told is "
-            "recorded as skipped."
-        )
-    if not trigger.integration_ids:
-        complain("warning: it notifies nobody; give it integrations: --integration")
-
-
-def _print_fields(trigger: Trigger) -> None:
-    fields: dict[str, object] = {
-        "ID": trigger.id,
-        "Client": trigger.client_id,
-        "Name": trigger.name,
-        "Comment": trigger.comment or None,
-        "State": _state(trigger),
-        "Condition": str(trigger.criteria.condition),
-        "Fires on": trigger.criteria.fires_on,
-        "Filters": filters_text(trigger.criteria),
-        "Notifies": _notified(trigger, disabled_among(wiring().context, EVERY_CLIENT, [trigger])),
-        "Created by": trigger.created_by,
-        "Created at": trigger.created_at,
-        "Last fired": trigger.last_fired_at,
-    }
-    print_fields((name, value) for name, value in fields.items() if value is not None)
-
-
-def _print_done(trigger: Trigger, what: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(trigger_document(trigger))
-    else:
-        say(f"Trigger {trigger.id} {what}.")
-
-
-def _notified(trigger: Trigger, disabled_ones: Collection[int]) -> str:
-    """Its integrations, the disabled ones marked."""
-    named_ones = [f"{i}{' (off)' if i in disabled_ones else ''}" for i in trigger.integration_ids]
-    return ", ".join(named_ones) or "NOBODY"
-
-
-def _fires_on(trigger: Trigger) -> Text:
-    """Condition, threshold and filters, a line each."""
-    criteria = trigger.criteria
-    filters = [] if not criteria.filters else filters_text(criteria).split("; ")
-    lines = [str(criteria.condition), criteria.fires_on, *filters]
-    return Text("\n".join(map(plain, lines)))
-
-
-def _two_lines(moment: datetime | None) -> Text | None:
-    return None if moment is None else Text(time_of(moment).replace(" ", "\n"))
-
-
-def _state(trigger: Trigger) -> str:
-    return "enabled" if trigger.enabled else "disabled"
