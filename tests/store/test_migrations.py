@@ -14,10 +14,8 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from build import criteria_of
 
 from wallarm_notify.domain.errors import Unavailable
-from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.store import Store, migrations
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.migrations.compatibility import fault_of
@@ -26,8 +24,6 @@ from wallarm_notify.store.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from wallarm_notify.domain.rules import Rules
 
 
 def shape(url: str) -> tuple[object, ...]:
@@ -298,81 +294,6 @@ def test_an_outage_from_before_there_were_regions_was_one_of_both(empty_database
         ("us", "2026-01-01", False),
         ("us", "2026-02-01", True),
     ]
-
-
-def first_rules(store: Store, client_id: int) -> Rules | None:
-    return store.transact(lambda tx: tx.rules_of(EVERY_CLIENT, client_id, 1))
-
-
-def test_clients_with_rules_from_before_versions_have_them_as_their_first_one(
-    empty_database: str,
-) -> None:
-    engine = make_engine(empty_database, pool_size=0)
-    with engine.begin() as connection:
-        command.upgrade(migrations._config(connection), "0010")
-        connection.exec_driver_sql(
-            """INSERT INTO integrations (client_id, name, region, key_fingerprint, key_last4, subscriptions, enabled,
-                   disabled_at, disabled_by, disabled_reason, deleted_at)
-               VALUES (1, 'On', 'us', '\\xfeed', 'LAST', '{system}', true, NULL, NULL, NULL, NULL),
-                   (1, 'Off', 'eu', '\\xfeed', 'LAST', '{}', false, '2026-01-01Z', 'Ann', 'noise', NULL),
-                   (3, NULL, NULL, NULL, NULL, '{}', false, NULL, NULL, NULL, now())"""
-        )
-        connection.exec_driver_sql(
-            """INSERT INTO triggers (client_id, name, comment, enabled, condition, filters, threshold_count,
-                   threshold_period, integration_ids, version, created_by, deleted_at)
-               VALUES (2, 'T', '', true, 'attacks_exceeded',
-                       '[{"id": "attack_type", "operator": "eq", "values": ["xss"]}]', 30, 3600, '{1}', 4, 'Ann', NULL),
-                   (1, 'Gone', '', false, 'user_created', '[]', NULL, NULL, '{}', 1, 'Ann', now())"""
-        )
-        connection.exec_driver_sql(
-            """INSERT INTO events (id, client_id, type, occurred_at, body, body_hash, fan_out)
-               VALUES (gen_random_uuid(), 1, 'user.created', now(), '{}', '', 0)"""
-        )
-    migrations.upgrade(empty_database)
-    store = Store(engine)
-    asked_for = {1: False, 2: False, 3: False}
-    found = store.transact(lambda tx: tx.subscribers_of(asked_for))
-    assert found.rules_versions == {1: 1, 2: 1, 3: 0}
-    first, second, third = (first_rules(store, client_id) for client_id in (1, 2, 3))
-    assert (first and [(i.name, i.enabled, i.disabled_by) for i in first.integrations]) == [
-        ("On", True, None),
-        ("Off", False, "Ann"),
-    ]
-    assert (first and first.triggers, second and second.integrations) == ((), ())
-    assert (second and [(t.name, t.criteria, t.version) for t in second.triggers]) == [
-        ("T", criteria_of("attacks_exceeded", "attack_type=xss", threshold="30 in 1h"), 4)
-    ]
-    assert third is None
-    with engine.connect() as connection:
-        asked = "SELECT rules_version FROM events"
-        assert connection.exec_driver_sql(asked).scalars().all() == [None]
-        text = "".join(
-            connection.exec_driver_sql("SELECT rules::text FROM rules_versions").scalars()
-        )
-    assert "feed" not in text
-    assert "LAST" not in text
-
-
-def test_the_first_version_is_made_by_the_migration_as_by_every_change(
-    empty_database: str,
-) -> None:
-    engine = make_engine(empty_database, pool_size=0)
-    with engine.begin() as connection:
-        command.upgrade(migrations._config(connection), "0010")
-        connection.exec_driver_sql(
-            """INSERT INTO integrations (client_id, name, region, subscriptions, enabled, disabled_at)
-               VALUES (1, 'A', 'us', '{system}', true, NULL), (1, 'B', 'eu', '{}', false, '2026-01-01Z')"""
-        )
-        connection.exec_driver_sql(
-            """INSERT INTO triggers (client_id, name, comment, enabled, condition, filters, integration_ids, created_by)
-               VALUES (1, 'T', '', true, 'user_created', '[]', '{1,2}', 'Ann')"""
-        )
-    migrations.upgrade(empty_database)
-    Store(engine).transact(lambda tx: tx.raise_rules_version(1))
-    with engine.connect() as connection:
-        asked = "SELECT rules FROM rules_versions ORDER BY version"
-        one, two = connection.exec_driver_sql(asked).scalars()
-    assert one == two
 
 
 def test_two_upgrades_at_once_wait_for_each_other(empty_database: str) -> None:
