@@ -47,7 +47,7 @@ def test_attempts_are_counted_from_1(attempt: int) -> None:
 
 
 def test_an_integrations_last_notification_has_the_first_cycle_only() -> None:
-    waits = [wait_after(attempt, last=True) for attempt in range(1, 8)]
+    waits = [wait_after(attempt, closing=True) for attempt in range(1, 8)]
     assert waits == [*(timedelta(seconds=s) for s in (1, 3, 5, 10, 10)), None, None]
     assert LAST_ATTEMPTS == 6
 
