@@ -61,7 +61,7 @@ class EnabledDocument(IntegrationDocument):
 
 
 class SwitchedOffFigures(TypedDict):
-    """What switching an integration off came to."""
+    """The result of disabling or deleting an integration."""
 
     told: int
     """Notifications made for the client's integrations that subscribe to such news."""
@@ -102,7 +102,7 @@ class AlertAnswerDocument(TypedDict):
 
 
 class AlertAnswersDocument(TypedDict):
-    """What testing an integration came to."""
+    """The result of testing an integration."""
 
     passed: bool
     """Whether PagerDuty took all of them."""
@@ -160,7 +160,7 @@ def deleted_integration_document(
 
 
 def alert_answers_document(tested: Sequence[Tested]) -> AlertAnswersDocument:
-    """Return the document of what test alerts came to."""
+    """Return the document of the answers to test alerts."""
     return {
         "passed": all(one.passed for one in tested),
         "tests": [
