@@ -1,4 +1,4 @@
-"""A worker process's parts, made after the fork; its logging; and the checks and signals of its start and end."""
+"""A worker process: its parts, made after the fork, its logging, and its checks and signals."""
 
 import logging
 import os
@@ -24,18 +24,18 @@ _making = threading.Lock()
 
 @lru_cache(maxsize=1)
 def _wiring_of(pid: int) -> Wiring:
-    del pid  # only the cache's key: a forked child must not use its parent's connections
+    del pid  # only the key of the cache: a forked child must not use its parent's connections
     return Wiring(settings(), delivers=NOTIFICATIONS_QUEUE in app.amqp.queues.consume_from)
 
 
 def wiring() -> Wiring:
-    """Return this process's parts, of which tasks in threads have the same."""
+    """Return this process's parts; tasks in threads share them."""
     with _making:
         return _wiring_of(os.getpid())
 
 
 _node = [f"beat@{gethostname()}"]
-"""The name of this node: a worker tells its own before it sets up its log, and beat none."""
+"""The name of this node: a worker sets it before it sets up its log, and beat never does."""
 
 
 @signals.celeryd_init.connect
@@ -58,8 +58,8 @@ def _check_before_start(sender: Any, **_: Any) -> None:
 def _record_what_is_under_way(**_: Any) -> None:
     """Give requests that are under way the time to end and be recorded.
 
-    In a process of a worker when it ends; in the worker itself, which sends by -P threads and solo, when its
-    tasks have ended.
+    This runs at the end of each of a worker's processes; with -P threads and solo, in the worker itself,
+    after its last task.
     """
     if "dispatcher" in vars(wiring()):
         wiring().dispatcher.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)

@@ -62,7 +62,7 @@ def test_a_broker_where_messages_wait_is_refused_and_keeps_them(broker: str) -> 
         assert client.llen(EVENTS_QUEUE) == 1
 
 
-def test_what_is_left_in_a_borrowed_broker_goes_with_the_block(broker: str) -> None:
+def test_what_is_left_in_a_shared_broker_is_deleted_at_the_end_of_the_block(broker: str) -> None:
     with redis.Redis.from_url(broker) as client:
         with unused_broker(broker):
             client.lpush(EVENTS_QUEUE, "our message")

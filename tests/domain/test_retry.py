@@ -147,7 +147,7 @@ def test_retry_after_and_scale_reach_the_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "said"),
+    ("response", "sentence"),
     [
         pytest.param(
             '{"message": "Event object is invalid", "errors": ["no key", "no summary"]}',
@@ -161,8 +161,8 @@ def test_retry_after_and_scale_reach_the_wait() -> None:
         pytest.param('{"message": "", "errors": ["no key"]}', ": no key", id="an empty message"),
     ],
 )
-def test_an_answer_says_its_message_and_its_errors(response: str, said: str) -> None:
-    assert message_of(response) == said
+def test_an_answer_says_its_message_and_its_errors(response: str, sentence: str) -> None:
+    assert message_of(response) == sentence
 
 
 @pytest.mark.parametrize(

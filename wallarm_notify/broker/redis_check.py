@@ -1,8 +1,8 @@
-"""The check of a Redis at start: it can do what a worker or beat needs, and what to warn of.
+"""The check of a Redis at start: what it must do, and what to warn of.
 
 INFO says whether it evicts messages, is part of a cluster or is a replica. The user's permissions are tried
-in a
-transaction that never ends: Redis refuses at once what the user may not do, and runs nothing of the rest.
+in a transaction that never ends: Redis refuses at once what the user may not do, and runs nothing of the
+rest.
 """
 
 from collections.abc import Collection, Mapping, Sequence

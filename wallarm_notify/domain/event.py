@@ -175,7 +175,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event, or a whole call, that cannot be taken in: a dead letter, kept with its reason (spec 2).
+    """A dead letter: an event, or a whole call, that cannot be taken in, with its reason (spec 2).
 
     ``text`` is its canonical JSON in ASCII, or the original text if it could not be read; if it is ``cut``,
     the first 64 kB of it in UTF-8. ``body_hash`` and ``hash_before`` are of the whole, as events have them.

@@ -42,7 +42,7 @@ class Exchange:
         return int(peer[1]) if peer else 0
 
     def headers(self) -> dict[str, str]:
-        """The headers as sent; a comma joins the values of one name."""
+        """Return the headers as sent; a comma joins the values of one name."""
         joined: dict[str, str] = {}
         for name, value in self.request.headers.items():
             joined[name] = f"{joined[name]}, {value}" if name in joined else value

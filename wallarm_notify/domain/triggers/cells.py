@@ -53,7 +53,7 @@ def is_late(occurred_at: datetime, period: timedelta, now: datetime) -> bool:
 
 
 def expiry_of(cell: int, period: timedelta) -> datetime:
-    """Return when a cell can be deleted: no event that is still counted needs it, or a firing in it."""
+    """Return when a cell can be deleted: no event that is still counted needs it."""
     return _start_of(cell + 1, period) + 2 * period + LATE_BY + 2 * LEAST_QUIET
 
 
@@ -92,7 +92,7 @@ CellKey = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class CellChange:
-    """What a batch adds to one cell: a number of events, some of their ids, and whether a firing ends there."""
+    """What a batch adds to one cell: a count, some event ids, and whether a firing ends there."""
 
     key: CellKey
     cell: int

@@ -1,4 +1,4 @@
-"""The filters of triggers: the values that each takes, and the fields of an event that it matches (spec 3)."""
+"""The filters of triggers: the values that each takes, and the fields that it matches (spec 3)."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping

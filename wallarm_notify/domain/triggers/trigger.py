@@ -67,7 +67,7 @@ class Criteria:
         return tuple(one.words for one in self.filters)
 
     def matcher(self) -> Matcher:
-        """The test of whether an event of the condition's type counts."""
+        """Return a test of whether an event of the condition's type counts."""
         return matcher(self.condition, self.filters)
 
 
