@@ -1,4 +1,4 @@
-"""Celery's settings, as flat names; each is chosen for not losing (docs/decisions/0002)."""
+"""Celery's settings, as flat names; each is chosen so that nothing is lost (docs/decisions/0002)."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,14 +18,14 @@ broker_url = _broker.url
 broker_use_ssl = use_ssl(_broker, _settings.trusted()) or False
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# What a Redis refuses, as one that is a replica now, ends no worker: it connects again.
+# A refusal by Redis, as by one that has become a replica, ends no worker: it connects again.
 broker_channel_error_retry = _on_redis
 broker_pool_limit = 10
-# How long a publish looks for a broker that is away: SWEEP makes up for what it gives up.
+# How long a publish tries to reach a broker that is away: SWEEP enqueues what it gives up.
 _soon = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 broker_transport_options: dict[str, Any] = _soon | (
     {
-        # What a killed worker held is back after this, plus a sweep of at most 2 s.
+        # A killed worker's messages are handed out again after this, and at most 2 s more.
         "visibility_timeout": _settings.visibility_timeout,
         "unacked_restore_interval": 2,
         "socket_timeout": 5,
@@ -38,7 +38,7 @@ broker_transport_options: dict[str, Any] = _soon | (
     else {"confirm_publish": True}
 )
 
-# What waits in the others is in the database too.
+# The content of the other queues is in the database too.
 _quorum = task_names.INGEST_QUEUES if _settings.events_queue_type == "quorum" else ()
 task_queues = [QuorumQueue(name) if name in _quorum else Queue(name) for name in task_names.QUEUES]
 task_default_queue = task_names.DEFAULT_QUEUE

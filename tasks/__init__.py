@@ -1,8 +1,8 @@
-"""Celery's side: one envelope a task, which unpacks, calls one use case and says what came of it.
+"""Celery's tasks: each is an envelope, which unpacks a message, calls one use case and returns what it did.
 
-``celery -A tasks worker`` consumes every queue; ``celery -A tasks beat`` runs the schedule. Bad
-settings stop either at once, with a sentence. Beat needs the broker alone: what a worker needs
-besides is asked for when one starts (``tasks.process``).
+``celery -A tasks worker`` consumes every queue; ``celery -A tasks beat`` runs the schedule. Wrong settings
+stop either at once, with a sentence. Beat needs the broker alone: what a worker needs besides is checked
+when one starts (``tasks.process``).
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""``notifications.deliver``: what is due of a message's notifications is claimed, to be sent."""
+"""``notifications.deliver``: a message's notifications that are due are claimed and sent."""
 
 import logging
 
@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 
 @app.task(name=task_names.DELIVER)
 def deliver(ids: list[int], links: list[int] | None = None) -> str:
-    """Claims, and hands over what is sent and recorded beside the next claims.
+    """Claim due notifications and hand them to the dispatcher, which sends and records them; return what was claimed.
 
-    Where too much is under way already it waits for room, 2 s at most. ``links`` holds of each id the
+    Back-pressure: while too much is under way it waits for room, 2 s at most. ``links`` has for each id the
     link that this message is: see ``domain.batches.Message``.
     """
     dispatcher = wiring().dispatcher
@@ -24,7 +24,7 @@ def deliver(ids: list[int], links: list[int] | None = None) -> str:
     try:
         claimed = claim(wiring().context, ids, links)
     except Unavailable as error:
-        # A message only wakes somebody up: SWEEP enqueues again what stays due.
+        # The database is the truth: SWEEP enqueues again what stays due.
         log.warning("delivery.not_claimed", extra={"error": str(error)})
         return f"not now: {error}"
     dispatcher.dispatch(claimed)

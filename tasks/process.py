@@ -1,4 +1,4 @@
-"""A worker process's parts, made after the fork; its logging; and the checks and signals of its start and end."""
+"""A worker process: its parts, made after the fork, its logging, and its checks and signals."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ _made: dict[int, WorkerParts] = {}
 
 
 def wiring() -> WorkerParts:
-    """Return this process's parts, of which tasks in threads have the same.
+    """Return this process's parts; tasks in threads share them.
 
     A process of a pool makes them at its start; without such a pool, or where that failed, they are made here.
     """
@@ -39,7 +39,7 @@ def _make_parts(**_: Any) -> None:
 
 
 _node = [f"beat@{gethostname()}"]
-"""The name of this node: a worker tells its own before it sets up its log, and beat none."""
+"""The name of this node: a worker sets it before it sets up its log, and beat never does."""
 
 
 @signals.celeryd_init.connect
@@ -62,8 +62,8 @@ def _check_before_start(sender: Any, **_: Any) -> None:
 def _record_what_is_under_way(**_: Any) -> None:
     """Give requests that are under way the time to end and be recorded.
 
-    In a process of a worker when it ends; in the worker itself, which sends by -P threads and solo, when its
-    tasks have ended.
+    This runs at the end of each of a worker's processes; with -P threads and solo, in the worker itself,
+    after its last task.
     """
     if (parts := _made.get(os.getpid())) is not None:
         parts.drain(settings().request_timeout + START_WITHIN.total_seconds() + 1)

@@ -1,4 +1,4 @@
-"""``events.ingest``: producers' events come in. It never ends by an exception (engine 4)."""
+"""``events.ingest``: producers' events come in. The tasks never end by an exception (engine 4)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from wallarm_notify.services.routing import Routed
     name=task_names.INGEST, typing=False, Request=IngestRequest, acks_on_failure_or_timeout=False
 )
 def ingest(*args: Any, **kwargs: Any) -> str:
-    """Store and route a list of events; what cannot be taken in is kept as rejected."""
+    """Store and route a list of events; events that cannot be taken in are kept as rejected."""
     return _take_in(*read_call(args, kwargs))
 
 
@@ -27,7 +27,7 @@ def ingest(*args: Any, **kwargs: Any) -> str:
 def ingest_calls(calls: list[Any]) -> str:
     """Store and route the events of several calls of ``events.ingest`` at once: see ``broker.batching``.
 
-    Or those of one call that cannot be read as a whole: see ``schemas.call_text``.
+    A single call that cannot be decoded as a whole comes here too: see ``schemas.call_text``.
     """
     return _take_in(*read_calls_or_texts(calls))
 

@@ -1,4 +1,4 @@
-"""Beat's errands: sweep, review and prune."""
+"""Beat's upkeep tasks: sweep, review and prune."""
 
 import logging
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @app.task(name=task_names.SWEEP)
 def sweep() -> str:
-    """Enqueues again what is overdue and nobody is on."""
+    """Enqueue again the notifications that are overdue and that no worker has; return what was done."""
     unread = bring_in(app)
     try:
         tried = try_again(wiring().context)
@@ -32,7 +32,7 @@ def sweep() -> str:
 
 @app.task(name=task_names.REVIEW)
 def review() -> str:
-    """Disables integrations whose requests failed too often, and warns before that."""
+    """Disable integrations whose requests failed too often, after warnings; return what was done."""
     try:
         return run_review(wiring().context).words
     except NotifyError as error:
@@ -42,7 +42,7 @@ def review() -> str:
 
 @app.task(name=task_names.PRUNE)
 def prune() -> str:
-    """Deletes what ended longer ago than the retention."""
+    """Delete what ended longer ago than the retention; return what was done."""
     try:
         return run_prune(wiring().context).words
     except NotifyError as error:

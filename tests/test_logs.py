@@ -28,24 +28,24 @@ def line(message: str, *args: Any, name: str = "tasks.routing", **extra: Any) ->
 
 @pytest.mark.parametrize("name", ["tasks.routing", "celery.worker.strategy", "urllib3"])
 def test_a_record_is_one_line_whoever_writes_it(name: str) -> None:
-    said = line("Task events.ingest[%s] received", FORGED, name=name)
-    assert said.splitlines() == [said]
-    assert r"[x\n2026-01-01T00:00:00+0000 ERROR forged] received" in said
+    sentence = line("Task events.ingest[%s] received", FORGED, name=name)
+    assert sentence.splitlines() == [sentence]
+    assert r"[x\n2026-01-01T00:00:00+0000 ERROR forged] received" in sentence
 
 
 @pytest.mark.parametrize("odd", UNSEEN)
 def test_what_moves_a_terminal_or_grants_a_text_is_spelt_out(odd: str) -> None:
-    said = line("task %s", f"a{odd}b", error=f"c{odd}d")
-    assert odd not in said
-    assert odd[0].encode("unicode_escape").decode() in said
+    sentence = line("task %s", f"a{odd}b", error=f"c{odd}d")
+    assert odd not in sentence
+    assert odd[0].encode("unicode_escape").decode() in sentence
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=50))
 def test_whatever_a_value_is_it_is_one_line_that_can_be_written(text: str) -> None:
-    said = line("%s", text, value=text)
-    said.encode()
-    assert len(said.splitlines()) == 1
-    assert all(c == " " or c.isprintable() or ord(c) > 0x9F for c in said)
+    sentence = line("%s", text, value=text)
+    sentence.encode()
+    assert len(sentence.splitlines()) == 1
+    assert all(c == " " or c.isprintable() or ord(c) > 0x9F for c in sentence)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_a_message_is_as_large_as_its_events(broker: str, producer: Producer) ->
     assert first.size == pytest.approx(10 * second.size, rel=0.01)
 
 
-def test_what_is_too_large_is_said_in_bytes_of_utf_8(broker: str, producer: Producer) -> None:
+def test_what_is_too_large_is_reported_in_bytes_of_utf_8(broker: str, producer: Producer) -> None:
     with pytest.raises(InvalidEvent, match=r"The event has 26\d{4} bytes; permitted are 256000"):
         producer.emit(an_event(note="ж" * 130_000))
 
@@ -333,10 +333,10 @@ def test_a_broker_that_is_down_is_one_clear_sentence_within_10_seconds(
         producer.close()
 
     assert monotonic() - began < 10
-    said = str(caught.value)
-    assert said.startswith(f"the broker {scheme}://127.0.0.1:{port} did not take a message of 1 ev")
-    assert "\n" not in said
-    assert PASSWORD not in said
+    text = str(caught.value)
+    assert text.startswith(f"the broker {scheme}://127.0.0.1:{port} did not take a message of 1 ev")
+    assert "\n" not in text
+    assert PASSWORD not in text
     assert isinstance(caught.value, NotSent)
     assert [event["id"] for event in caught.value.events] == [ID]
 

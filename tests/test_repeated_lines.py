@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 
 from wallarm_notify.domain.errors import with_errno
 from wallarm_notify.logs import LineFormatter
-from wallarm_notify.repeated_lines import _SLOT, EVERY, Quiet
+from wallarm_notify.repeated_lines import _SLOT, EVERY, RepetitionFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +42,11 @@ def _quiet_level(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Log:
-    """What is written of what is said, by a clock that the test turns."""
+    """What is written of the records that are logged, by a clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.quiet = Quiet(lambda: self.now)
+        self.filter = RepetitionFilter(lambda: self.now)
 
     def say(
         self,
@@ -60,9 +60,9 @@ class Log:
         record = logging.LogRecord(name, level, "", 0, message, args, exc_info)
         return self._write(record)
 
-    def say_ours(self, event: str, said: str = AWAY, **extra: Any) -> str | None:
+    def say_ours(self, event: str, error: str = AWAY, **extra: Any) -> str | None:
         record = logging.LogRecord("tasks.upkeep", logging.WARNING, "", 0, event, (), None)
-        vars(record).update({"error": said, **extra})
+        vars(record).update({"error": error, **extra})
         return self._write(record)
 
     def received(self, task: str) -> str | None:
@@ -75,7 +75,7 @@ class Log:
         return self.say("celery.app.trace", logging.INFO, LOG_SUCCESS, context)
 
     def _write(self, record: logging.LogRecord) -> str | None:
-        written = self.quiet.written(record)
+        written = self.filter.written(record)
         return None if written is None else LineFormatter("w@test").format(written)
 
     def cannot_connect(self, number: int = 1) -> str | None:
@@ -88,7 +88,7 @@ def log() -> Log:
     return Log()
 
 
-def said_each_second(log: Log, say: Callable[[int], str | None], seconds: int) -> list[str]:
+def logged_each_second(log: Log, say: Callable[[int], str | None], seconds: int) -> list[str]:
     lines = []
     for second in range(seconds):
         log.now += 1
@@ -101,19 +101,21 @@ EVENTS = ["sweep.not_now", "prune.not_now", "delivery.not_claimed", "recorder.wa
 
 
 def test_a_database_that_is_away_is_one_line_each_30_s_whoever_says_it(log: Log) -> None:
-    lines = said_each_second(log, lambda n: log.say_ours(EVENTS[n % 4]), 95)
+    lines = logged_each_second(log, lambda n: log.say_ours(EVENTS[n % 4]), 95)
     assert len(lines) == 4
     assert "left_out" not in lines[0]
     assert all("left_out=29" in line for line in lines[1:])
 
 
-def test_that_events_wait_is_said_though_errands_said_that_the_database_is_away(log: Log) -> None:
+def test_waiting_events_are_logged_even_after_tasks_logged_that_the_database_is_away(
+    log: Log,
+) -> None:
     assert log.say_ours("sweep.not_now")
     assert log.say_ours("ingest.waits_for_database")
     assert log.say_ours("ingest.waits_for_database") is None
     log.now += EVERY
     assert log.say_ours("ingest.handed_back")
-    assert log.say_ours("sweep.not_now") is None, "the other line has said it"
+    assert log.say_ours("sweep.not_now") is None, "the other line implies it"
 
 
 def test_a_broker_that_is_away_is_one_line_each_30_s_without_tracebacks(log: Log) -> None:
@@ -121,7 +123,7 @@ def test_a_broker_that_is_away_is_one_line_each_30_s_without_tracebacks(log: Log
     assert first is not None
     assert "Connection to broker lost" in first
     assert "Error 111 connecting" in first
-    lines = said_each_second(log, log.cannot_connect, 61)
+    lines = logged_each_second(log, log.cannot_connect, 61)
     assert len(lines) == 2
     assert all(len(line.splitlines()) == 1 and "left_out=29" in line for line in lines)
     assert r"\n" not in "".join(lines)
@@ -134,7 +136,7 @@ def test_beat_without_a_broker_is_one_line_without_its_stack(log: Log) -> None:
         args = (failed, ["  File x, line 1"])
         return log.say("celery.beat", logging.ERROR, "Message Error: %s\n%s", *args, error=failed)
 
-    lines = said_each_second(log, say, 40)
+    lines = logged_each_second(log, say, 40)
     assert len(lines) == 2
     assert lines[0].endswith("Couldn't apply scheduled task sweep: Error 111 … node=w@test")
 
@@ -155,15 +157,15 @@ def test_whatever_a_connection_is_lost_by_is_the_same_fact(log: Log, error: Exce
     assert log.say(CONSUMER, logging.WARNING, CONNECTION_RETRY, error=error) is None
 
 
-def test_a_fault_of_beat_keeps_its_traceback_and_is_said_each_time(log: Log) -> None:
+def test_a_fault_of_beat_keeps_its_traceback_and_is_logged_each_time(log: Log) -> None:
     failed = SchedulingError("Couldn't apply scheduled task sweep: 'NoneType' …")
     failed.__context__ = TypeError("'NoneType' …")
     for _ in range(2):
-        said = log.say(
+        line = log.say(
             "celery.beat", logging.ERROR, "Message Error: %s\n%s", failed, [], error=failed
         )
-        assert said is not None
-        assert "SchedulingError" in said
+        assert line is not None
+        assert "SchedulingError" in line
 
 
 def test_what_a_server_answers_is_a_fact_of_its_own(log: Log) -> None:
@@ -203,28 +205,28 @@ def test_a_server_that_comes_or_goes_is_away(log: Log, going: str) -> None:
     assert log.say_ours("sweep.not_now", going) is None
 
 
-def test_other_events_and_tasks_own_troubles_are_said_each_time(log: Log) -> None:
+def test_other_events_and_tasks_own_errors_are_logged_each_time(log: Log) -> None:
     for _ in range(3):
         assert log.say_ours("integration.slow", "x", integrations=[3])
         assert log.say_ours("review.left_to_sweep", AWAY, integration=7)
         assert log.say("tasks.routing", logging.ERROR, "ingest.fault", error=ValueError("x"))
         assert log.say("celery.app.trace", logging.ERROR, "Task %s failed", "x", error=REFUSED)
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        said = log.say("celery.worker.state", logging.ERROR, "not written", error=full)
-        assert "[Errno 28] No space left on device" in (said or "")
+        line = log.say("celery.worker.state", logging.ERROR, "not written", error=full)
+        assert "[Errno 28] No space left on device" in (line or "")
         gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/gone/state.db")
         assert log.say("celery.worker.state", logging.ERROR, "not written", error=gone)
         assert log.say("urllib3.connectionpool", logging.WARNING, "x", error=REFUSED)
 
 
-def test_that_an_event_was_handed_back_has_no_traceback_and_is_not_said_by_each(log: Log) -> None:
+def test_an_event_that_was_handed_back_is_one_line_without_a_traceback(log: Log) -> None:
     context = {"name": "events.ingest", "id": "1", "exc": AWAY}
     rejected = Reject(AWAY, requeue=True)
-    said = log.say(
+    line = log.say(
         "celery.app.trace", logging.WARNING, "Task %(name)s %(exc)s", context, error=rejected
     )
-    assert said is not None
-    assert len(said.splitlines()) == 1
+    assert line is not None
+    assert len(line.splitlines()) == 1
     assert (
         log.say("celery.app.trace", logging.WARNING, "Task %(name)s", context, error=rejected)
         is None
@@ -234,7 +236,7 @@ def test_that_an_event_was_handed_back_has_no_traceback_and_is_not_said_by_each(
     assert log.received("events.ingest")
 
 
-def test_errands_are_told_of_once_and_what_they_did_each_time(log: Log) -> None:
+def test_runs_of_upkeep_are_logged_once_and_what_they_did_each_time(log: Log) -> None:
     def sends() -> str | None:
         return log.say(
             "celery.beat", logging.INFO, "Scheduler: Sending due task %s (%s)", "sweep", "x"
@@ -260,7 +262,7 @@ def test_errands_are_told_of_once_and_what_they_did_each_time(log: Log) -> None:
     assert log.received("events.ingest")
 
 
-def test_a_connection_is_told_of_after_each_loss(log: Log) -> None:
+def test_a_connection_is_logged_after_each_loss(log: Log) -> None:
     def connects() -> str | None:
         return log.say("celery.worker.consumer.connection", logging.INFO, "Connected to %s", URL)
 
@@ -273,7 +275,7 @@ def test_a_connection_is_told_of_after_each_loss(log: Log) -> None:
     assert connects() is None, "a loop of connecting and being refused"
 
 
-def test_at_debug_everything_is_said(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_debug_everything_is_logged(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tasks", "celery"):
         monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
     logging.getLogger("celery").manager._clear_cache()  # type: ignore[attr-defined]  # its types lack it
@@ -282,7 +284,7 @@ def test_at_debug_everything_is_said(log: Log, monkeypatch: pytest.MonkeyPatch) 
     assert log.received("upkeep.prune")
 
 
-def test_processes_that_are_forked_know_what_was_said(log: Log) -> None:
+def test_forked_processes_know_what_was_logged(log: Log) -> None:
     assert log.say_ours("sweep.not_now")
     child = os.fork()
     if child == 0:
@@ -295,16 +297,16 @@ def test_processes_that_are_forked_know_what_was_said(log: Log) -> None:
 def test_a_place_that_another_process_takes_at_the_same_moment_hides_no_fact(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = log.quiet._said
-    found = said._place
+    memory = log.filter._last_logged
+    found = memory._place
 
     def taken(key: str) -> int | None:
         place = found(key)
         assert place is not None
-        _SLOT.pack_into(said._memory, place, 1, 0, log.now)
+        _SLOT.pack_into(memory._memory, place, 1, 0, log.now)
         return place
 
-    monkeypatch.setattr(said, "_place", taken)
+    monkeypatch.setattr(memory, "_place", taken)
     assert log.say_ours("sweep.not_now")
 
 
@@ -343,21 +345,21 @@ def test_errors_of_the_operating_system_have_their_numbers(text: str, shown: str
 
 
 def test_each_line_names_its_node_and_warnings_the_numbers_of_errors(log: Log) -> None:
-    said = log.say_ours("sweep.not_now")
-    assert said is not None
-    assert said.endswith(" node=w@test")
-    assert f"[Errno {errno.ECONNREFUSED}] Connection refused" in said
+    line = log.say_ours("sweep.not_now")
+    assert line is not None
+    assert line.endswith(" node=w@test")
+    assert f"[Errno {errno.ECONNREFUSED}] Connection refused" in line
     assert (log.received("events.ingest") or "").endswith(" node=w@test")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "line",
     [
         "Temporarily reducing the prefetch count to 1 to avoid over-fetching since 1 tasks are",
         "Resuming normal operations following a restart.\nPrefetch count has been restored",
     ],
 )
-def test_that_celery_takes_fewer_for_a_while_is_no_line_of_its_own(said: str) -> None:
+def test_that_celery_takes_fewer_for_a_while_is_no_line_of_its_own(line: str) -> None:
     log = Log()
-    assert log.say(CONSUMER, logging.INFO, said) is None
+    assert log.say(CONSUMER, logging.INFO, line) is None
     assert log.say(CONSUMER, logging.INFO, "Something else") is not None

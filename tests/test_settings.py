@@ -64,10 +64,10 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **values: str) -> str:
         settings(monkeypatch, **values)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
-    said = str(error.value)
-    assert "\n" not in said
-    assert said.endswith(".")
-    return said
+    text = str(error.value)
+    assert "\n" not in text
+    assert text.endswith(".")
+    return text
 
 
 @pytest.mark.parametrize(("name", "value"), list(DEFAULTS.items()), ids=list(DEFAULTS))
@@ -107,9 +107,9 @@ def test_a_lease_outlives_a_request_by_5_seconds(
     if fits:
         assert settings(monkeypatch, **values).lease_seconds == float(lease)
     else:
-        said = refusal(monkeypatch, **values)
-        assert f"LEASE_SECONDS ({lease}) must be at least" in said
-        assert f"REQUEST_TIMEOUT ({request_timeout}) + 5" in said
+        text = refusal(monkeypatch, **values)
+        assert f"LEASE_SECONDS ({lease}) must be at least" in text
+        assert f"REQUEST_TIMEOUT ({request_timeout}) + 5" in text
 
 
 def test_connecting_takes_no_longer_than_the_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,22 +121,22 @@ def test_connecting_takes_no_longer_than_the_whole_request(monkeypatch: pytest.M
 
 def test_the_span_fits_into_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     settings(monkeypatch, failure_window="3120")
-    said = refusal(monkeypatch, failure_window="3060")
-    assert "FAILURE_MIN_SPAN (3068 s) must fit into WALLARM_NOTIFY_FAILURE_WINDOW (3060 s)" in said
+    text = refusal(monkeypatch, failure_window="3060")
+    assert "FAILURE_MIN_SPAN (3068 s) must fit into WALLARM_NOTIFY_FAILURE_WINDOW (3060 s)" in text
     settings(monkeypatch, failure_window="60", failure_min_span="0")
 
 
 def test_the_retention_holds_the_failure_window(monkeypatch: pytest.MonkeyPatch) -> None:
     settings(monkeypatch, retention_days="0.5")
-    said = refusal(monkeypatch, retention_days="0.49")
-    assert "RETENTION_DAYS (0.49) must hold WALLARM_NOTIFY_FAILURE_WINDOW (43200 s)" in said
+    text = refusal(monkeypatch, retention_days="0.49")
+    assert "RETENTION_DAYS (0.49) must hold WALLARM_NOTIFY_FAILURE_WINDOW (43200 s)" in text
 
 
 def test_quorum_queues_are_rabbitmqs(monkeypatch: pytest.MonkeyPatch) -> None:
     settings(monkeypatch, events_queue_type="quorum", broker_url="amqp://localhost//")
-    said = refusal(monkeypatch, broker_url="redis://:secret@localhost:6379/0")
-    assert "EVENTS_QUEUE_TYPE is quorum, which only RabbitMQ has" in said
-    assert "secret" not in said
+    text = refusal(monkeypatch, broker_url="redis://:secret@localhost:6379/0")
+    assert "EVENTS_QUEUE_TYPE is quorum, which only RabbitMQ has" in text
+    assert "secret" not in text
 
 
 def test_unset_the_policy_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,9 +222,9 @@ def test_a_policy_that_makes_no_sense_is_refused(
 def test_shortened_waits_and_pagerduty_itself_do_not_go_together(
     monkeypatch: pytest.MonkeyPatch, urls: dict[str, str]
 ) -> None:
-    said = refusal(monkeypatch, retry_time_scale="0.01", **urls)
-    assert "RETRY_TIME_SCALE is 0.01" in said
-    assert "PagerDuty itself" in said
+    text = refusal(monkeypatch, retry_time_scale="0.01", **urls)
+    assert "RETRY_TIME_SCALE is 0.01" in text
+    assert "PagerDuty itself" in text
 
 
 def test_shortened_waits_and_a_sandbox_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,9 +271,9 @@ def test_keys_may_be_sent_in_the_open_on_this_machine(
 def test_keys_are_not_sent_in_the_open_elsewhere(
     monkeypatch: pytest.MonkeyPatch, region: str, host: str
 ) -> None:
-    said = refusal(monkeypatch, **{f"pagerduty_{region}_url": f"http://{host}"})
-    assert said.startswith(f"{PREFIX}PAGERDUTY_{region.upper()}_URL is not https")
-    assert "name its host in WALLARM_NOTIFY_PAGERDUTY_PLAIN_HTTP_HOSTS" in said
+    text = refusal(monkeypatch, **{f"pagerduty_{region}_url": f"http://{host}"})
+    assert text.startswith(f"{PREFIX}PAGERDUTY_{region.upper()}_URL is not https")
+    assert "name its host in WALLARM_NOTIFY_PAGERDUTY_PLAIN_HTTP_HOSTS" in text
 
 
 @pytest.mark.parametrize(
@@ -289,15 +289,15 @@ def test_a_host_that_is_named_may_be_sent_keys_in_the_open(
     monkeypatch: pytest.MonkeyPatch, hosts: str, url: str
 ) -> None:
     settings(monkeypatch, pagerduty_plain_http_hosts=hosts, pagerduty_us_url=url)
-    said = refusal(monkeypatch, pagerduty_plain_http_hosts=hosts, pagerduty_eu_url="http://none")
-    assert "PAGERDUTY_EU_URL is not https" in said
+    text = refusal(monkeypatch, pagerduty_plain_http_hosts=hosts, pagerduty_eu_url="http://none")
+    assert "PAGERDUTY_EU_URL is not https" in text
 
 
 @pytest.mark.parametrize("hosts", ["http://sandbox", "sandbox:8088", "me:hunter2@host", "*"])
 def test_a_host_in_the_open_is_a_name_alone(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
-    said = refusal(monkeypatch, pagerduty_plain_http_hosts=f"sandbox,{hosts}")
-    assert "names no host in place 2" in said
-    assert "hunter2" not in said
+    text = refusal(monkeypatch, pagerduty_plain_http_hosts=f"sandbox,{hosts}")
+    assert "names no host in place 2" in text
+    assert "hunter2" not in text
 
 
 @pytest.mark.parametrize(
@@ -393,9 +393,9 @@ def test_a_broker_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 def test_what_is_wrong_is_named_in_one_sentence_that_repeats_no_secret(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    said = refusal(monkeypatch, **{name: value})
-    assert said.startswith(f"{PREFIX}{name.upper()}: ")
-    assert "hunter2" not in said
+    text = refusal(monkeypatch, **{name: value})
+    assert text.startswith(f"{PREFIX}{name.upper()}: ")
+    assert "hunter2" not in text
 
 
 @pytest.mark.parametrize("value", ["postgresql://me:hunter2/name", "postgresql://h:hunter2"])
@@ -412,12 +412,12 @@ def test_fernet_keys_are_a_list_newest_first(monkeypatch: pytest.MonkeyPatch) ->
     assert settings(monkeypatch, secret_keys=f"{keys[0]} , {keys[1]}").fernet_keys() == keys
 
 
-def test_the_wrong_one_of_several_fernet_keys_is_told_by_its_place(
+def test_the_wrong_one_of_several_fernet_keys_is_named_by_its_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said = refusal(monkeypatch, secret_keys=f"{generate()},hunter2")
-    assert "no Fernet key in place 2" in said
-    assert "wallarm-notify secrets generate" in said
+    text = refusal(monkeypatch, secret_keys=f"{generate()},hunter2")
+    assert "no Fernet key in place 2" in text
+    assert "wallarm-notify secrets generate" in text
 
 
 def test_secrets_are_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,8 +458,8 @@ def test_the_settings_of_a_process_warn_on_standard_error(
     monkeypatch.setenv(PREFIX + "BROKER", "hunter2")
     read_anew = settings_of_this_process.__wrapped__
     assert read_anew().broker_url is None
-    said = capsys.readouterr().err
-    assert said == (
+    text = capsys.readouterr().err
+    assert text == (
         "wallarm-notify: WALLARM_NOTIFY_BROKER is not a setting and is ignored; "
         "did you mean WALLARM_NOTIFY_BROKER_URL?\n"
     )

@@ -62,15 +62,15 @@ def refusal(url: str, **options: Any) -> str:
     """The sentence in which a producer says that it could not send."""
     with Producer(url, **options) as producer, pytest.raises(NotSent) as error:
         producer.emit(EVENT)
-    said = str(error.value)
-    assert "\n" not in said
-    return said
+    message = str(error.value)
+    assert "\n" not in message
+    return message
 
 
 def test_a_producer_refuses_a_broker_whose_ca_it_does_not_know(tls_broker: str) -> None:
-    said = refusal(tls_broker)
-    assert "its certificate is not accepted: " in said
-    assert "WALLARM_NOTIFY_CA_FILE (a Producer's ca_file) or SSL_CERT_FILE" in said
+    message = refusal(tls_broker)
+    assert "its certificate is not accepted: " in message
+    assert "WALLARM_NOTIFY_CA_FILE (a Producer's ca_file) or SSL_CERT_FILE" in message
 
 
 def test_a_producer_takes_a_ca_as_argument(tls_broker: str, authority: Authority) -> None:
@@ -106,7 +106,7 @@ def test_a_ca_in_the_url_stands_before_that_of_the_setting(
 
 
 @pytest.mark.parametrize("none", ["none", "CERT_NONE"])
-def test_a_url_that_turns_the_check_off_is_taken_with_a_warning(
+def test_a_url_without_a_check_is_accepted_with_a_warning(
     tls_elsewhere: str, none: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
@@ -121,8 +121,8 @@ def test_a_certificate_of_another_host_is_refused_unless_the_url_wants_no_name(
     tls_elsewhere: str, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     ca = str(authority.file)
-    said = refusal(tls_elsewhere, ca_file=ca)
-    assert "IP address mismatch, certificate is not valid for '127.0.0.1'" in said
+    message = refusal(tls_elsewhere, ca_file=ca)
+    assert "IP address mismatch, certificate is not valid for '127.0.0.1'" in message
     with Producer(f"{tls_elsewhere}?ssl_check_hostname=false", ca_file=ca) as producer:
         assert producer.emit(EVENT)
     assert "says ssl_check_hostname=false" in caplog.text
@@ -150,7 +150,7 @@ def test_rabbitmqs_certificate_and_name_are_checked(
     assert "certificate" not in refusal(f"{elsewhere}?ssl_check_hostname=false", ca_file=ca)
 
 
-def test_what_rabbitmq_is_told_names_each_host_anew() -> None:
+def test_the_tls_options_for_rabbitmq_name_each_host_anew() -> None:
     told = use_ssl(read_broker("amqps://one//;amqps://two//"), "/ca.pem")
     assert told == {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": "/ca.pem", "server_hostname": None}
     told["server_hostname"] = "one"  # as kombu does where it finds None

@@ -33,10 +33,10 @@ def refusal(url: str) -> str:
     """The words in which a broker's URL is refused, which never repeat it."""
     with pytest.raises(BadURL) as error:
         read_broker(url)
-    said = str(error.value)
-    assert SECRET not in said
-    assert "\n" not in said
-    return said
+    message = str(error.value)
+    assert SECRET not in message
+    assert "\n" not in message
+    return message
 
 
 def given_to_redis(connection: Connection) -> dict[str, Any]:
@@ -80,9 +80,9 @@ def given_to_redis(connection: Connection) -> dict[str, Any]:
     ],
 )
 def test_what_is_no_brokers_url_is_refused_with_the_reason(url: str, why: str) -> None:
-    said = refusal(url)
-    assert why in said
-    assert "%2F" in said
+    message = refusal(url)
+    assert why in message
+    assert "%2F" in message
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_stands_in_for_a_broker_is_of_its_kind() -> None:
     assert "%3B" in refusal(f"redis://user;{SECRET}@host/0")
 
 
-def test_what_is_said_of_tls_is_not_in_the_url_that_kombu_is_given() -> None:
+def test_the_url_that_kombu_gets_has_no_options_of_tls() -> None:
     broker = read_broker("rediss://host/0?ssl_cert_reqs=none&ssl_ca_certs=/a%20b.pem")
     assert broker.url == "rediss://host/0"
     assert broker.tls is not None
@@ -186,12 +186,12 @@ def test_what_is_taken_kombu_takes_and_what_is_not_is_not_repeated(
 ) -> None:
     url = f"{scheme}://{before}{SECRET}{after}@host{rest}"
     broker = None
-    said = ""
+    message = ""
     try:
         broker = read_broker(url)
     except BadURL as error:
-        said = str(error)
-    assert SECRET not in said
+        message = str(error)
+    assert SECRET not in message
     if broker is None:
         return
     with Connection(broker.url, ssl={}) as connection:
@@ -253,10 +253,10 @@ def test_a_proxy_may_be(url: str) -> None:
     "name", ["https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY"]
 )
 def test_a_proxy_that_libcurl_cannot_read_is_refused_by_its_name(name: str, url: str) -> None:
-    ((named, said),) = proxy_faults({name: url}).items()
+    ((named, message),) = proxy_faults({name: url}).items()
     assert named == name
-    assert said.startswith("is not a proxy's URL, as http://user:password@host:3128: ")
-    assert SECRET not in said
+    assert message.startswith("is not a proxy's URL, as http://user:password@host:3128: ")
+    assert SECRET not in message
 
 
 def test_only_what_libcurl_reads_is_looked_at() -> None:
@@ -270,6 +270,6 @@ def test_only_what_libcurl_reads_is_looked_at() -> None:
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
 def test_hosts_that_no_proxy_is_asked_for_are_no_urls(name: str) -> None:
     assert proxy_faults({name: "localhost, .example.com,10.0.0.0/8,[::1],*"}) == {}
-    ((named, said),) = proxy_faults({name: f"http://me:{SECRET}@host"}).items()
-    assert (named, SECRET in said) == (name, False)
-    assert "localhost,10.0.0.0/8" in said
+    ((named, message),) = proxy_faults({name: f"http://me:{SECRET}@host"}).items()
+    assert (named, SECRET in message) == (name, False)
+    assert "localhost,10.0.0.0/8" in message

@@ -1,4 +1,4 @@
-"""Logs: one line a step, a constant name, and what it is about as key=value."""
+"""Logs: one line for each step, with a constant name and its subject as key=value."""
 
 import logging
 import re
@@ -6,33 +6,33 @@ import sys
 from typing import Final, TextIO
 
 from wallarm_notify.domain.errors import with_errno
-from wallarm_notify.repeated_lines import Quiet
+from wallarm_notify.repeated_lines import RepetitionFilter
 
 _STANDARD: Final = frozenset(
     (*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName")
 )
 
 _OURS: Final = ("wallarm_notify", "tasks")
-"""Only our own loggers mean fields by ``extra``; Celery puts whole messages there."""
+"""The loggers whose ``extra`` is fields; Celery puts whole messages there."""
 
 _HOLD_BODIES: Final = ("celery.concurrency", "celery.pool")
-"""At DEBUG these write the arguments of tasks: names, addresses, what an attacker wrote."""
+"""Loggers that write the arguments of tasks at DEBUG: names, addresses, an attacker's texts."""
 
 _UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""Controls, old and new ones, separators of lines, what turns a text or hides in it, and half characters."""
+"""Control characters, line separators, characters that are invisible or reorder text, and lone surrogates."""
 
 _CALLS_FOR_QUOTES: Final = re.compile(r'[\s"=]')
 
 
 class LineFormatter(logging.Formatter):
-    """``2026-01-01T00:00:00 INFO delivery.recorded integrations=[3] delivered=2``.
+    """A formatter of lines such as ``2026-01-01T00:00:00 INFO delivery.recorded integrations=[3] delivered=2``.
 
-    A record is one line, whatever strangers have put into it, and moves no terminal: what cannot be seen is
-    spelt out. Tracebacks follow it, indented. The last field of a node's lines is its name. From warnings up,
-    errors of the operating system have their numbers.
+    A record is one line, whatever an attacker has put into it, and controls no terminal: invisible
+    characters are escaped. Tracebacks follow it, indented. The last field of a node's lines is its name.
+    From warnings up, errors of the operating system have their numbers.
     """
 
     def __init__(self, node: str = "") -> None:
@@ -40,7 +40,7 @@ class LineFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The line, with what ``extra`` held behind it."""
+        """Return the line, with the fields of ``extra`` after the message."""
         line = _spelt(super().formatMessage(record))
         given = vars(record)
         if record.name.startswith(_OURS):
@@ -54,16 +54,16 @@ class LineFormatter(logging.Formatter):
         return with_errno(text) if record.levelno >= logging.WARNING else text
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - logging's name
-        """A traceback; no line of it can be taken for one of the log."""
-        return _indented(super().formatException(ei))  # type: ignore[arg-type]  # handed on as it came
+        """Return a traceback whose lines cannot be taken for lines of the log."""
+        return _indented(super().formatException(ei))  # type: ignore[arg-type]  # passed on as it came
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
-        """A stack, likewise."""
+        """Return a stack whose lines cannot be taken for lines of the log."""
         return _indented(super().formatStack(stack_info))
 
 
 def _spelt(text: str) -> str:
-    """``text`` with what cannot be seen in Python's notation."""
+    """Return ``text`` with invisible characters in Python's notation."""
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -79,18 +79,18 @@ def _quoted(value: object) -> str:
     return f'"{_spelt(escaped)}"'
 
 
-class QuietHandler(logging.StreamHandler[TextIO]):
-    """Writes what ``Quiet`` leaves of the records."""
+class UnrepeatedHandler(logging.StreamHandler[TextIO]):
+    """A handler that leaves out repeated lines."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._quiet = Quiet()
+        self._filter = RepetitionFilter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes it, unless it was said already."""
+        """Write a record, unless it repeats an earlier one."""
         try:
-            written = self._quiet.written(record)
-        except Exception:  # noqa: BLE001 - as logging does it: a log ends nothing
+            written = self._filter.written(record)
+        except Exception:  # noqa: BLE001 - as in logging: an error of a log ends nothing
             self.handleError(record)
             written = record
         if written is not None:
@@ -98,11 +98,11 @@ class QuietHandler(logging.StreamHandler[TextIO]):
 
 
 def set_up_logging(level: int | str, node: str = "") -> None:
-    """Logs go to standard error; libraries only from warnings up, and never what events hold.
+    """Send logs to standard error; of libraries only warnings and errors, and never the content of events.
 
-    ``node`` is the name of the worker or beat whose lines they are.
+    ``node`` is the name of the worker or beat that logs.
     """
-    lines = QuietHandler(sys.stderr)
+    lines = UnrepeatedHandler(sys.stderr)
     lines.setFormatter(LineFormatter(node))
     root = logging.getLogger()
     root.handlers[:] = [lines]

@@ -43,21 +43,21 @@ from wallarm_notify.urls import BadURL, Broker, read_broker, shown
 log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1000
-"""Events a message may carry; the workers cut longer lists into slices."""
+"""The most events of a message; the workers divide longer lists."""
 
 MESSAGE_BYTES: Final = 2_500_000
-"""Bytes of a message's events, as JSON in UTF-8: under 4 MB once in Redis' base64."""
+"""The most bytes of a message's events, as JSON in UTF-8: under 4 MB in Redis's base64."""
 
 CONNECT_TIMEOUT: Final = 2.0
 ANSWER_TIMEOUT: Final = 4.0
 TRY_AGAIN_UNTIL: Final = 3.0
-"""Seconds: no try begins later, so that the last one is over within 10."""
+"""Seconds after which no further try begins, so that the last one is over within 10."""
 
 _PAUSE: Final = 0.2
 _NAMED_CLIENTS: Final = 5
 
 _TRANSPORT_OPTIONS: Final = {
-    # Where the URL names several brokers, each is tried once; kombu would try for ever.
+    # If the URL names several brokers, each is tried once; kombu would try for ever.
     "interval_start": 0,
     "interval_step": 0,
     # Redis:
@@ -73,7 +73,7 @@ _TRANSPORT_OPTIONS: Final = {
 
 
 class InvalidEvent(Refused):
-    """An event that the system would reject; it and what came after it was not sent.
+    """An event that the system would reject; it and all later ones were not sent.
 
     ``number`` counts the events given, from 1; ``sent`` are the ids of those that the broker has.
     """
@@ -88,8 +88,8 @@ class InvalidEvent(Refused):
 class NotSent(Unavailable):
     """The broker did not confirm a message.
 
-    ``sent`` are the ids of the events that the broker has. ``events`` are those of the message,
-    complete with id and time: emitting them again is safe.
+    ``sent`` are the ids of the events that the broker has. ``events`` are those of the message, complete
+    with id and time. The id is an idempotency key: emitting them again is safe.
     """
 
     def __init__(
@@ -101,18 +101,18 @@ class NotSent(Unavailable):
 
 
 class Producer:
-    """Enqueues events for wallarm-notify; usable by several threads, and after a fork.
+    """A producer of events for wallarm-notify; usable by several threads, and after a fork.
 
-    ``broker`` is the broker's URL as Celery writes it, or the Celery app of a service whose broker
-    is the same. ``batch_size`` is how many events travel in one message, 1 to 1000. ``queue_type``
-    is what the queue of events is on RabbitMQ: the workers' WALLARM_NOTIFY_EVENTS_QUEUE_TYPE.
+    ``broker`` is the broker's URL as Celery writes it, or the Celery app of a service with the same broker.
+    ``batch_size`` is how many events a message has, 1 to 1000. ``queue_type`` is the type of the queue of
+    events on RabbitMQ: the workers' WALLARM_NOTIFY_EVENTS_QUEUE_TYPE.
 
-    Of a broker at ``rediss://`` or ``amqps://`` certificate and host name are checked, unless its URL
-    says ``ssl_cert_reqs=none``. ``ca_file`` is the path of a PEM file with the CAs it may be of;
-    without it that in SSL_CERT_FILE, or those of this machine. An app speaks TLS as it is set.
+    For a broker at ``rediss://`` or ``amqps://`` certificate and host name are checked, unless its URL says
+    ``ssl_cert_reqs=none``. ``ca_file`` is the path of a PEM file with the CAs to trust; the default is the
+    file in SSL_CERT_FILE, or this machine's CAs. An app uses its own TLS settings.
 
-    Raises Refused for a URL or a file that is none; connects only when there is something to send, and
-    finds out only then that an app's broker is none.
+    Raise Refused for an invalid URL or file. It connects only when there is something to send, and finds
+    only then that an app's broker has an invalid URL.
     """
 
     def __init__(
@@ -139,28 +139,27 @@ class Producer:
         else:
             self._app = broker
         self._batch_size = batch_size
-        # By its name it is what the app of a service makes of it.
+        # By its name alone it would be declared as the service's app declares queues.
         self._queue: Any = EVENTS_QUEUE
         if queue_type == "quorum":
             self._queue = Queue(EVENTS_QUEUE, queue_arguments={"x-queue-type": "quorum"})
         elif self._url is not None:
-            # Bound to an exchange, as Celery makes one of a name, RabbitMQ would ask for the right to read it.
+            # Without an exchange: to bind a queue to one, RabbitMQ would require the right to read it.
             self._queue = Queue(EVENTS_QUEUE)
-        self._own = local()  # a connection for each thread
+        self._own = local()  # one connection for each thread
 
     def emit(self, *events: Mapping[str, Any]) -> list[UUID]:
         """Enqueue ``events`` and return their ids, once the broker has them.
 
-        An event without ``id`` or ``occurred_at`` is given them. Nothing is sent if one is wrong:
-        raises InvalidEvent, and NotSent where the broker does not do its part (within 10 s for
-        each message).
+        An event without ``id`` or ``occurred_at`` gets them. Nothing is sent if one is wrong: raise
+        InvalidEvent, and NotSent if the broker does not confirm (within 10 s for each message).
         """
         return self._send_all(list(_prepared(events)))
 
     def emit_many(self, events: Iterable[Mapping[str, Any]]) -> list[UUID]:
         """Enqueue ``events`` as they come, message by message, and return their ids.
 
-        Raises as ``emit`` does; messages that were full before a wrong event came were sent.
+        Raise as ``emit`` does; messages that were full before a wrong event came were sent.
         """
         return self._send_all(_prepared(events))
 
@@ -200,7 +199,7 @@ class Producer:
             sleep(_PAUSE)
 
     def _try(self, batch: list[Event]) -> str | None:
-        """Send one message; return what went wrong, in words."""
+        """Send one message; return what went wrong, in words, or None."""
         connection = self._connection()
         trouble: tuple[type[BaseException], ...] = (
             KombuError,
@@ -224,7 +223,7 @@ class Producer:
                 kwargsrepr=_words(batch),
             )
         except trouble as error:
-            # A confirm that comes late must not be taken for that of the next message.
+            # A late confirm must not be taken for the confirm of the next message.
             self._drop(connection)
             return _reason(error, str(connection.password or ""))
         return None
@@ -242,17 +241,22 @@ class Producer:
         return connection
 
     def _new_connection(self) -> Connection:
-        """Make one that is not open yet. Raise Refused for an app whose broker's URL is none."""
+        """Return a connection that is not open yet. Raise Refused for an app whose broker has an invalid URL."""
         try:
             return self._app.connection_for_write(
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT,
                 heartbeat=0,
-                # kombu writes into it, and threads may be at different brokers.
+                # kombu changes it, and threads may be at different brokers.
                 ssl=copy(self._ssl),
                 transport_options=_TRANSPORT_OPTIONS,
             )
-        except (ValueError, TypeError, KeyError, ImportError):  # their texts repeat pieces of it
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            ImportError,
+        ):  # their texts repeat pieces of the URL
             raise Refused(
                 "the app's broker URL cannot be read; in a user name or password / ? # @ are "
                 "written %2F %3F %23 %40.",
@@ -268,10 +272,10 @@ class Producer:
 
 
 class _InUTF8(KombuProducer):
-    """Publishes JSON in UTF-8 without blanks; kombu's own takes six bytes for a letter that is not English."""
+    """A publisher of JSON in UTF-8 without blanks; kombu's own takes six bytes for a letter beyond ASCII."""
 
     def publish(self, body: Any, *places: Any, **options: Any) -> Any:
-        """Publish ``body``, as its serializer would but for the spelling."""
+        """Return what kombu returns after publishing ``body``, which is only encoded differently."""
         options |= {
             "serializer": None,
             "content_type": "application/json",
@@ -281,7 +285,7 @@ class _InUTF8(KombuProducer):
 
 
 def _checked(url: str) -> Broker:
-    """Read ``url``; raise Refused, without repeating it, for what is no broker's."""
+    """Return the parts of ``url``; raise Refused, without repeating it, for an invalid one."""
     try:
         broker = read_broker(url)
         check_files(broker.tls)
@@ -291,7 +295,7 @@ def _checked(url: str) -> Broker:
 
 
 def _ca_file(given: str | None, broker: Broker) -> str | None:
-    """Return the path of the CAs to trust. Raise Refused where TLS is spoken and it cannot be used."""
+    """Return the path of the CAs to trust. Raise Refused if TLS is used and the file cannot be read."""
     path = given or os.environ.get(SSL_CERT_FILE) or None
     if path is not None and broker.tls is not None and (fault := ca_fault(path)):
         raise Refused(f"{fault}.", field="ca_file" if given else SSL_CERT_FILE)
@@ -326,7 +330,7 @@ def _prepared(events: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
 
 
 def _is_misread(event: Event) -> bool:
-    """Tell whether Celery would decode something else, or fail and lose the whole message."""
+    """Return whether Celery would decode another value, or fail and lose the whole message."""
     text = canonical(event.body)
     if '"__type__"' not in text:
         return False
@@ -364,5 +368,5 @@ def _reason(error: BaseException, password: str) -> str:
     text = str(error).rstrip(".")
     if text and not (password and password in text):
         return f"{type(error).__name__}: {text}"
-    # kombu hides what it was: MessageNacked for one that RabbitMQ refused.
+    # kombu hides the cause: MessageNacked if RabbitMQ refused the message.
     return type(error.__cause__ or error).__name__

@@ -1,7 +1,7 @@
-"""What a log would say again and again: while a server is away one line, then one each 30 s.
+"""Repeated log lines: while a server is away there is one line, then one each 30 s.
 
-Errands without work are not spoken of. A server that is away makes every part of a node say so, each in its
-own words: what is left out is the same fact in other words, and the next line on it counts how many were.
+Runs of upkeep tasks without work are not logged. While a server is away, every part of a node logs it, each
+in its own words: such lines are left out as repetitions of one fact, and the fact's next line counts them.
 """
 
 import copy
@@ -36,7 +36,7 @@ _BROKER: Final = "broker"
 _CONNECTED: Final = "connected"
 
 _OF_DATABASE: Final = (".not_now", ".not_claimed", ".waits_for_database")
-"""How names of events end by which tasks say that the database was not there for them."""
+"""The ends of log names by which tasks say that the database was away."""
 
 _OF_INGEST: Final = frozenset(
     {"ingest.waits_for_database", "ingest.handed_back", "message.not_kept"}
@@ -50,7 +50,7 @@ _OF_A_SERVER: Final = (
 _UNREACHABLE: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENOENT}
 )
-"""What connecting raises besides, over a network or to a socket that is not there."""
+"""Further errors of connecting, over a network or to a socket that does not exist."""
 
 _SPEAK_TO_THE_BROKER: Final = ("celery", "kombu", "amqp", "redis")
 
@@ -62,25 +62,25 @@ _SAYS_SOMETHING: Final = re.compile(
     "ACCESS_REFUSED|PRECONDITION|NOT_FOUND|NOT_ALLOWED|LOCKED|refuses the data|could not do it|migrated|"
     "in use|in time"
 )
-"""A server that answers so is not away: each such answer is a fact of its own."""
+"""The answers of a server that is not away: each is a fact of its own."""
 
 _OF_PREFETCH: Final = (
     "Temporarily reducing the prefetch count",
     "Resuming normal operations following a restart",
 )
-"""What Celery says besides of a connection that was lost while tasks ran."""
+"""Celery's further lines about a connection that was lost while tasks ran."""
 
-_ERRANDS: Final = "upkeep."
+_UPKEEP: Final = "upkeep."
 _DID_SOMETHING: Final = re.compile("[1-9]")
 _NOT_NOW: Final = "not now: "
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a line says, by its ``key``, whatever its words; said once in ``every`` seconds.
+    """What a line reports, by its ``key``, whatever its words; logged once in ``every`` seconds.
 
-    A line on it says ``also`` so much of another fact that this needs no line of its own. ``after`` a line
-    on another it is said again.
+    A line on it implies the fact ``also``, which then needs no line of its own. After a line on the fact
+    ``after`` it is logged again.
     """
 
     key: str
@@ -90,7 +90,7 @@ class Fact:
 
 
 def fact_of(record: logging.LogRecord) -> Fact | None:
-    """The fact that is said repeatedly; None: what ``record`` says is said whenever it comes."""
+    """Return the fact that ``record`` may repeat, or None for a record that is always logged."""
     if record.levelno <= logging.INFO:
         return _of_good_news(record)
     ours = record.name.startswith(("wallarm_notify", "tasks"))
@@ -114,32 +114,32 @@ def fact_of(record: logging.LogRecord) -> Fact | None:
 
 
 def _of_good_news(record: logging.LogRecord) -> Fact | None:
-    """By its first line beat or a worker tells that errands are run; a connection is told of after each loss."""
+    """Return the fact of a first run of upkeep tasks, logged once, or of a connection, logged after each loss."""
     if record.name == "celery.beat" and str(record.msg).startswith("Scheduler: Sending"):
         return Fact("beat sends", every=inf)
     if record.name == "celery.worker.strategy" and _name_of(record) == SWEEP:
-        return Fact("errands come", every=inf)
+        return Fact("upkeep runs", every=inf)
     if record.name == "celery.worker.consumer.connection":
         return Fact(_CONNECTED, after=_BROKER)
     return None
 
 
-def tells_nothing(record: logging.LogRecord) -> bool:
-    """Whether it is Celery's word on a task that had nothing to do, or that has said itself why it could not."""
+def is_redundant(record: logging.LogRecord) -> bool:
+    """Return whether it is Celery's line on a task without work, or with trouble already logged."""
     if (
         record.name == "py.warnings"
-    ):  # Celery's plans for its settings, told at each lost connection
+    ):  # Celery's plans for its settings, logged at each lost connection
         return "CPendingDeprecationWarning" in record.getMessage()
     if record.levelno != logging.INFO:
         return False
     if record.name == "celery.worker.consumer.consumer":
         return str(record.msg).lstrip().startswith(_OF_PREFETCH)
     if record.name == "celery.worker.strategy":
-        return _name_of(record).startswith(_ERRANDS) and _name_of(record) != SWEEP
+        return _name_of(record).startswith(_UPKEEP) and _name_of(record) != SWEEP
     if record.name != "celery.app.trace":
         return False
     result = str(record.args.get("return_value", "")) if isinstance(record.args, dict) else ""
-    is_idle = _name_of(record).startswith(_ERRANDS) and not _DID_SOMETHING.search(result)
+    is_idle = _name_of(record).startswith(_UPKEEP) and not _DID_SOMETHING.search(result)
     return bool(result) and (is_idle or result.lstrip("'\"").startswith(_NOT_NOW))
 
 
@@ -148,7 +148,7 @@ def _comes_in(record: logging.LogRecord) -> bool:
 
 
 def _name_of(record: logging.LogRecord) -> str:
-    """The task's that Celery speaks of."""
+    """Return the name of the task in a record of Celery's."""
     return str(record.args.get("name", "")) if isinstance(record.args, dict) else ""
 
 
@@ -157,7 +157,7 @@ def _is_handed_back(record: logging.LogRecord) -> bool:
 
 
 def _text_of(record: logging.LogRecord) -> str:
-    """What a library's line says of a server; empty where it speaks of something else."""
+    """Return what a library's record says of a server; an empty text if it is about something else."""
     if _is_handed_back(record):
         return str(record.exc_info[1]) if record.exc_info else ""
     if record.name == "celery.app.trace" or not record.name.startswith(_SPEAK_TO_THE_BROKER):
@@ -172,7 +172,7 @@ def _text_of(record: logging.LogRecord) -> str:
 def _is_of_a_server(error: BaseException) -> bool:
     if isinstance(error, SchedulingError):
         return any(_is_of_a_server(cause) for cause in _causes(error))
-    # Of a file that is not there the name is told, of a socket it is not.
+    # An error about a missing file has its name, one about a socket has none.
     is_unreachable = (
         isinstance(error, OSError) and error.errno in _UNREACHABLE and error.filename is None
     )
@@ -187,35 +187,35 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def in_one_line(record: logging.LogRecord) -> logging.LogRecord:
-    """A copy of a library's record on a server that is away, without the traceback of our way to ask for it."""
+    """Return a copy of a library's record on a server that is away, without the traceback."""
     text = record.getMessage()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # Beat puts the stack that led to it behind its message.
-    said = lines[0] if record.name == "celery.beat" else " ".join(lines)
-    if record.exc_info and str(record.exc_info[1]) not in said:
-        said = f"{said} {record.exc_info[1]}"
+    # Beat puts a stack behind its message.
+    text = lines[0] if record.name == "celery.beat" else " ".join(lines)
+    if record.exc_info and str(record.exc_info[1]) not in text:
+        text = f"{text} {record.exc_info[1]}"
     made = copy.copy(record)
-    made.msg, made.args, made.exc_info, made.exc_text = said, (), None, None
+    made.msg, made.args, made.exc_info, made.exc_text = text, (), None, None
     return made
 
 
-class Quiet:
-    """What is to be written of the records of a process and of those that it forks: they know of each other."""
+class RepetitionFilter:
+    """A filter of repeated log lines, for a process and all that it forks."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._said = _Said(clock)
+        self._last_logged = _LastLogged(clock)
 
     def written(self, record: logging.LogRecord) -> logging.LogRecord | None:
-        """``record`` as it is to be written; None: not at all."""
+        """Return ``record`` as it is to be written, or None if it is left out."""
         if logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
             return record
-        if tells_nothing(record):
+        if is_redundant(record):
             return None
         fact = fact_of(record)
         if fact is None:
-            # While the database is away the same messages come again and again.
-            return None if _comes_in(record) and self._said.is_recent(_INGEST) else record
-        left_out = self._said.left_out(fact)
+            # While the database is away, handed back messages come again and again.
+            return None if _comes_in(record) and self._last_logged.is_recent(_INGEST) else record
+        left_out = self._last_logged.left_out(fact)
         if left_out is None:
             return None
         made = (
@@ -231,10 +231,10 @@ _SLOT: Final = struct.Struct("<QQd")
 _SLOTS: Final = 256
 
 
-class _Said:
-    """When each fact was said last, in memory that forked processes share.
+class _LastLogged:
+    """The time of each fact's last line, in memory that forked processes share.
 
-    Without a lock: of two that say the same at the same moment both may be written, and nothing ever waits.
+    There is no lock, so nothing waits: of two lines on one fact at one moment both may be written.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -242,17 +242,17 @@ class _Said:
         self._clock = clock
 
     def left_out(self, fact: Fact) -> int | None:
-        """How many lines were left out since the last; None: this one is to be left out too."""
+        """Return how many lines were left out since the last; None if this one is left out too."""
         place = self._place(fact.key)
         if place is None:
             return 0
         number, count, at = _SLOT.unpack_from(self._memory, place)
         if number != _number_of(
             fact.key
-        ):  # another process took the place for its own at this moment
+        ):  # another process took the place for another fact at this moment
             return 0
         now = self._clock()
-        # Who is killed while writing may leave a time to come behind, which is no time.
+        # A process that is killed while it writes may leave a time in the future, which counts as none.
         if 0 < at <= now < at + fact.every and not (fact.after and self._at(fact.after) > at):
             _SLOT.pack_into(self._memory, place, number, count + 1, at)
             return None
@@ -263,17 +263,17 @@ class _Said:
         return int(count)
 
     def is_recent(self, key: str) -> bool:
-        """Whether it was said a moment ago."""
+        """Return whether the fact was logged in the last ``EVERY`` seconds."""
         at = self._at(key)
         return bool(at) and self._clock() < at + EVERY
 
     def _at(self, key: str) -> float:
-        """When it was said; 0: never."""
+        """Return when the fact was logged last; 0: never."""
         place = self._place(key)
         return 0.0 if place is None else float(_SLOT.unpack_from(self._memory, place)[2])
 
     def _place(self, key: str) -> int | None:
-        """Where a fact's time stands; None: all places are taken."""
+        """Return where a fact's time is stored; None if all places are taken."""
         number = _number_of(key)
         for step in range(_SLOTS):
             place = (number + step) % _SLOTS * _SLOT.size
@@ -287,5 +287,5 @@ class _Said:
 
 
 def _number_of(key: str) -> int:
-    """A fact's number, which no other has; never 0."""
+    """Return a fact's number, which no other has; never 0."""
     return int.from_bytes(blake2b(key.encode(errors="replace"), digest_size=8).digest()) or 1

@@ -1,4 +1,4 @@
-"""Every knob, typed, and checked before anything starts."""
+"""Settings: every environment variable, typed, and checked before anything starts."""
 
 import difflib
 import os
@@ -33,20 +33,20 @@ _WEB_URLS: Final = (
 )
 
 _CELERYS_OWN: Final = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
-"""Celery would take these in place of ours, unread; its option -b sets the first."""
+"""Variables that Celery would use in place of the settings, unchecked; its option -b sets the first."""
 
 _HOST: Final = re.compile(
     r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 )
-"""A name or an address and nothing more: no port, no scheme."""
+"""A host name or an address and nothing more: no port, no scheme."""
 
 _LONGEST_WINDOW: Final = int(LONGEST_WINDOW.total_seconds())
 
 RENAMED: Final = {"RING_SECONDS": "GRACE_SECONDS", "PACE_PER_MINUTE": "RATE_LIMIT_PER_MINUTE"}
-"""Names of settings from before 0.9.0, and what they are called now: the old ones work until 2.0."""
+"""Names of settings before 0.9.0, and their names now: the old ones work until 2.0."""
 
 LEASE_MARGIN: Final = 5.0
-"""Seconds a lease outlives the deadline of a request, at least: time to record the outcome."""
+"""Seconds that a lease outlives the deadline of a request at least: time to record the outcome."""
 
 
 class SettingsError(NotifyError):
@@ -70,16 +70,16 @@ class Settings(BaseSettings):
     secret_keys: SecretStr | None = None
     """Fernet keys for the integration keys at rest, separated by commas, newest first."""
     ca_file: str | None = None
-    """Path of a PEM file: the CAs that PagerDuty's, the broker's and the database's certificates may be of."""
+    """Path of a PEM file: the CAs that may have issued the certificates of PagerDuty, broker and database."""
 
     pagerduty_us_url: HttpUrl = HttpUrl("https://events.pagerduty.com")
     pagerduty_eu_url: HttpUrl = HttpUrl("https://events.eu.pagerduty.com")
     pagerduty_plain_http_hosts: str = ""
-    """Names of hosts, separated by commas, that may be sent integration keys without TLS; loopback always may."""
+    """Hosts, separated by commas, that may get integration keys without TLS; loopback always may."""
     console_us_url: HttpUrl | None = HttpUrl("https://us1.my.wallarm.com")
     console_eu_url: HttpUrl | None = HttpUrl("https://my.wallarm.com")
     console_me_url: HttpUrl | None = None
-    """Where links into the console lead, per cloud; no link where it is unset."""
+    """The target of links into the console, per cloud; no links if it is unset."""
     cloud: Literal["us", "eu", "me"] = "us"
     """The cloud of clients that have none of their own."""
 
@@ -87,44 +87,44 @@ class Settings(BaseSettings):
     request_timeout: float = Field(15.0, gt=0, le=300)
     """The wall-clock deadline of a whole request, body included."""
     rate_limit_per_minute: int = Field(100, ge=0, le=1_000_000)
-    """Requests in any sliding 60 s for one key; 0 turns pacing off."""
+    """The rate limit: requests for one key in any sliding 60 s; 0 turns it off."""
     retry_time_scale: float = Field(1.0, gt=0, le=1)
     """Multiplies the waits of the retry cycles; for demos and tests."""
     lease_seconds: float = Field(30.0, gt=0, le=3600)
-    """How long a worker may be on a notification before another takes over."""
+    """How long a worker may have a notification before another takes over."""
     grace_seconds: float = Field(15.0, gt=0, le=300)
-    """How long after its time a notification may rest before SWEEP enqueues it again."""
+    """How long after its time a notification may be left before SWEEP enqueues it again."""
     sweep_seconds: float = Field(5.0, gt=0, le=60)
-    """How often SWEEP looks."""
+    """Seconds between two runs of SWEEP."""
     failure_ratio: Decimal = Field(Decimal(60), gt=0, le=100)
     """Per cent of failed attempts at which an integration is disabled."""
     failure_window: int = Field(43_200, ge=60, le=_LONGEST_WINDOW, multiple_of=60)
     """The window of the failure ratio, in whole minutes (given in seconds, like all times)."""
     failure_min_attempts: int = Field(ATTEMPTS, ge=0, le=LARGEST_MINIMUM)
-    """The window must hold so many attempts; 0 turns the guard off."""
+    """The least number of attempts in the window; 0 turns the guard off."""
     failure_min_span: float = Field(SCHEDULE.total_seconds(), ge=0, le=_LONGEST_WINDOW)
-    """First and last failure lie so far apart, and the last attempt failed; 0 turns the guard off.
+    """The least time between the first and the last failure, and the last attempt failed; 0 turns the guard off.
 
     It is scaled by ``retry_time_scale``.
     """
     outage_guard: bool = True
-    """Whether what fails while PagerDuty is down for at least half of the integrations is left out."""
+    """Whether failures during an outage of PagerDuty are left out."""
     review_seconds: float = Field(60.0, gt=0, le=3600)
-    """How often the failure ratios are reviewed."""
+    """Seconds between two reviews of the failure ratios."""
     events_queue_type: Literal["classic", "quorum"] = "classic"
-    """RabbitMQ: what the queues of events are; see docs/decisions/0007."""
+    """The type of the queues of events on RabbitMQ; see docs/decisions/0007."""
     broker_may_evict: bool = False
-    """Whether a Redis that evicts when its memory is full is accepted, and the loss of events with it."""
+    """Whether a Redis that evicts messages when its memory is full is accepted; events may then be lost."""
     visibility_timeout: float = Field(120.0, ge=1, le=86400)
     """How long Redis keeps an unacknowledged message from other workers."""
     rejected_per_day: int = Field(10_000, ge=0, le=1_000_000_000)
-    """How many rejected events of a client are kept a day, and undecodable messages; 0: all of them."""
+    """How many rejected events of a client, and undecodable messages, are kept a day; 0: all of them."""
     retention_days: float = Field(90.0, gt=0, le=36500)
     """How long events, notifications, attempts and rejections are kept after their end."""
     prune_seconds: float = Field(5.0, gt=0, le=3600)
-    """How often PRUNE deletes what is past its retention."""
+    """Seconds between two runs of PRUNE."""
     hosts: str = ""
-    """Names by which Flower and the metrics are asked, besides localhost and their own address."""
+    """Further host names under which Flower and the metrics answer, besides localhost and their own address."""
 
     @field_validator("database_url")
     @classmethod
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
 
     @field_validator(*_WEB_URLS, mode="before")
     @classmethod
-    def _tells_no_secret(cls, value: Any) -> Any:
+    def _is_shown_without_secret(cls, value: Any) -> Any:
         if isinstance(value, str) and (parts := read_url(value, WEB)):
             if "@" in parts.netloc:
                 raise ValueError(
@@ -252,36 +252,36 @@ class Settings(BaseSettings):
             return False
 
     def database(self) -> str:
-        """The database's URL, with the CA file. Raises SettingsError where it is not set."""
+        """Return the database's URL, with the CA file. Raise SettingsError if it is not set."""
         url = _needed(self.database_url, "DATABASE_URL", DATABASE.example)
         return _with_root(url, self.trusted(), os.environ)
 
     def broker(self) -> str:
-        """The broker's URL, as it is set. Raises SettingsError where it is not."""
+        """Return the broker's URL as it is set. Raise SettingsError if it is not."""
         return _needed(self.broker_url, "BROKER_URL", "redis://host:6379/0")
 
     def read_broker(self) -> Broker:
-        """What the broker's URL says. Raises SettingsError where it is not set."""
+        """Return the parts of the broker's URL. Raise SettingsError if it is not set."""
         return read_broker(self.broker())
 
     def trusted(self) -> str | None:
-        """Path of the file of CAs to trust, this setting's or OpenSSL's own; None: whom the machine trusts."""
+        """Return the path of the CAs to trust, this setting's or OpenSSL's; None: those that the machine trusts."""
         return self.ca_file or os.environ.get(SSL_CERT_FILE) or None
 
     def fernet_keys(self) -> list[str]:
-        """The Fernet keys, newest first. Raises SettingsError where none is set."""
+        """Return the Fernet keys, newest first. Raise SettingsError if none is set."""
         text = _needed(
             self.secret_keys, "SECRET_KEYS", "a key made by «wallarm-notify secrets generate»"
         )
         return [key.strip() for key in text.split(",")]
 
     def pagerduty_url(self, region: str) -> str:
-        """The base URL of a region's events host, without a slash at its end."""
+        """Return the base URL of a region's events host, without a slash at its end."""
         url = self.pagerduty_eu_url if region == "eu" else self.pagerduty_us_url
         return str(url).rstrip("/")
 
     def console_host(self, cloud: str) -> str | None:
-        """The base URL of a cloud's console; None where links have nowhere to lead."""
+        """Return the base URL of a cloud's console, or None for alerts without links."""
         url = {"us": self.console_us_url, "eu": self.console_eu_url}.get(cloud, self.console_me_url)
         return None if url is None else str(url).rstrip("/")
 
@@ -292,12 +292,12 @@ class Settings(BaseSettings):
 
     @property
     def lease(self) -> timedelta:
-        """How long a claim holds."""
+        """How long a claim's lease is."""
         return timedelta(seconds=self.lease_seconds)
 
     @property
     def grace(self) -> timedelta:
-        """How long SWEEP lets an overdue notification rest."""
+        """How long SWEEP leaves an overdue notification."""
         return timedelta(seconds=self.grace_seconds)
 
 
@@ -312,20 +312,20 @@ def _needed(value: SecretStr | None, name: str, example: str) -> str:
 
 
 def _with_root(url: str, ca_file: str | None, environ: Mapping[str, str]) -> str:
-    """``url`` with the CA file, where libpq is to check the server's certificate and is told no other.
+    """Return ``url`` with the CA file if libpq checks certificates and nothing else names a CA.
 
-    Nowhere else: with a CA file libpq checks the certificate under ``sslmode=require`` too.
+    Only then: with a CA file libpq checks the certificate under ``sslmode=require`` too.
     """
     parts = make_url(url)
     mode = parts.query.get("sslmode") or environ.get("PGSSLMODE", "")
-    told = "sslrootcert" in parts.query or environ.get("PGSSLROOTCERT")
-    if ca_file is None or told or mode not in ("verify-ca", "verify-full"):
+    is_named = "sslrootcert" in parts.query or environ.get("PGSSLROOTCERT")
+    if ca_file is None or is_named or mode not in ("verify-ca", "verify-full"):
         return url
     return parts.update_query_dict({"sslrootcert": ca_file}).render_as_string(hide_password=False)
 
 
 def _check_environment(environ: Mapping[str, str]) -> None:
-    """Raises SettingsError for what is no setting of ours, and what we start would go by all the same."""
+    """Raise SettingsError for variables that are no settings but would change what is started."""
     for name, fault in proxy_faults(environ).items():
         raise SettingsError(f"{name}: {fault}.")
     if (path := environ.get(SSL_CERT_FILE)) and (fault := ca_fault(path) or ""):
@@ -338,7 +338,7 @@ def _check_environment(environ: Mapping[str, str]) -> None:
 
 
 def _under_old_names(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the values that stand under old names alone, by the fields that they are for."""
+    """Return the values that are set under old names alone, by their fields."""
     return {
         new.lower(): environ[PREFIX + old]
         for old, new in RENAMED.items()
@@ -347,7 +347,7 @@ def _under_old_names(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def renamed_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable that is called otherwise now."""
+    """Return a warning for each variable that has another name now."""
     return [
         f"{PREFIX}{old} is called {PREFIX}{new} since 0.9.0, "
         + (
@@ -361,7 +361,7 @@ def renamed_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """A warning for each variable with our prefix that is no setting, with the nearest known name."""
+    """Return a warning for each variable with the prefix that is no setting, with the nearest known name."""
     known = [name.upper() for name in Settings.model_fields]
     warnings = []
     for variable in sorted(environ):
@@ -387,7 +387,7 @@ def _sentence(error: ValidationError) -> str:
 
 
 def read_settings() -> Settings:
-    """The settings of this process's environment. Raises SettingsError that names the wrong one."""
+    """Return the settings of this process's environment. Raise SettingsError with the name of the wrong one."""
     _check_environment(os.environ)
     try:
         return Settings(**_under_old_names(os.environ))  # type: ignore[arg-type]  # read as the environment is
@@ -397,7 +397,7 @@ def read_settings() -> Settings:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings, read once; unknown variables, and TLS that checks nothing, are warned of on standard error."""
+    """Return the settings, read once; print warnings of unknown variables, and of TLS that checks nothing."""
     warnings = [*unknown_variables(os.environ), *renamed_variables(os.environ)]
     try:
         read = read_settings()
@@ -406,5 +406,5 @@ def settings() -> Settings:
             warnings += [] if unchecked is None else [unchecked]
     finally:
         for warning in warnings:
-            print(f"wallarm-notify: {warning}", file=sys.stderr)  # noqa: T201 - before logging stands
+            print(f"wallarm-notify: {warning}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
     return read

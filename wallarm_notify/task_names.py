@@ -1,4 +1,4 @@
-"""The names by which producers and workers meet: tasks and the queues they travel in."""
+"""The names of tasks and queues, which producers and workers share."""
 
 from typing import Final
 
@@ -9,10 +9,10 @@ INGEST_CALLS: Final = "events.ingest_calls"
 """Takes ``calls``: bodies of messages of ``events.ingest`` that a worker took together."""
 
 DELIVER: Final = "notifications.deliver"
-"""Takes ``ids``: up to 100 notification ids. Every decision is made in the claim."""
+"""Takes ``ids``: up to 100 notification ids. The claim makes every decision on them."""
 
 SWEEP: Final = "upkeep.sweep"
-"""Beat: enqueues again what is overdue and nobody is on."""
+"""Beat: enqueues again what is overdue and no worker has."""
 
 REVIEW: Final = "upkeep.review"
 """Beat: disables integrations whose attempts failed too often, and warns before that."""
@@ -25,13 +25,13 @@ DEFAULT_QUEUE: Final = "celery"
 """Celery's own default, consumed too, so that a producer with no routing works (spec 2)."""
 NOTIFICATIONS_QUEUE: Final = "notifications"
 RETRIES_QUEUE: Final = "retries"
-"""Apart from first attempts, so that retries cannot crowd them out."""
+"""The queue of retries, separate from first attempts so that retries cannot delay them."""
 UPKEEP_QUEUE: Final = "upkeep"
 
 INGEST_QUEUES: Final = (EVENTS_QUEUE, DEFAULT_QUEUE)
-"""Where events are until they are stored: nobody else has them."""
+"""The queues of events, which are nowhere else until they are stored."""
 
 OUR_QUEUES: Final = (NOTIFICATIONS_QUEUE, RETRIES_QUEUE, UPKEEP_QUEUE)
-"""What waits in these is in the database too; producers have no business there."""
+"""The queues whose content is in the database too; producers never use them."""
 
 QUEUES: Final = (*INGEST_QUEUES, *OUR_QUEUES)

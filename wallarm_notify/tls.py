@@ -1,4 +1,4 @@
-"""TLS to the broker and to whatever else has a CA of one's own: what is trusted, and why a server was not."""
+"""TLS to servers with a CA of their own: what is trusted, and why a server was not."""
 
 import ssl
 from typing import Any, Final
@@ -7,21 +7,21 @@ from wallarm_notify.domain.errors import system_words
 from wallarm_notify.urls import TLS, BadURL, Broker
 
 SSL_CERT_FILE: Final = "SSL_CERT_FILE"
-"""OpenSSL's own variable, which stands in where no CA file is set."""
+"""OpenSSL's own variable, which is used if no CA file is set."""
 
 
 class _NamedAnew(dict[str, Any]):
-    """kombu writes the host's name into what it was given, once: the next of several would be judged by it."""
+    """TLS options for several brokers: kombu stores the first host's name in them, and would check the next by it."""
 
     def __getitem__(self, name: str) -> Any:
         return None if name == "server_hostname" else super().__getitem__(name)
 
 
 def use_ssl(broker: Broker, ca_file: str | None) -> dict[str, Any] | None:
-    """What kombu calls ``ssl`` and Celery ``broker_use_ssl``; None: TLS is not spoken.
+    """Return kombu's ``ssl``, which Celery calls ``broker_use_ssl``; None without TLS.
 
-    Certificate and host name are checked, unless the broker's URL says otherwise. ``ca_file`` holds the CAs where the
-    URL names none; None: those of this machine, or of SSL_CERT_FILE.
+    Certificate and host name are checked, unless the broker's URL says otherwise. ``ca_file`` has the CAs
+    if the URL names none; None: those of this machine, or of SSL_CERT_FILE.
     """
     tls = broker.tls
     if tls is None:
@@ -36,12 +36,12 @@ def use_ssl(broker: Broker, ca_file: str | None) -> dict[str, Any] | None:
     if broker.is_redis:
         named = {f"ssl_{name}": value for name, value in given.items()}
         return {**named, "ssl_check_hostname": names}
-    # None is the host of the URL, and without it py-amqp checks no name.
+    # None means the host of the URL; without this option py-amqp checks no name.
     return _NamedAnew(given, **({"server_hostname": None} if names else {}))
 
 
 def ca_fault(path: str) -> str | None:
-    """What is wrong with a file of CAs, as the end of a sentence; None: it can be used."""
+    """Return what is wrong with a file of CAs, as a sentence's end; None if it is usable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=path)
@@ -55,7 +55,7 @@ def ca_fault(path: str) -> str | None:
 
 
 def check_files(tls: TLS | None) -> None:
-    """Raises BadURL where a file that a broker's URL names cannot be used."""
+    """Raise BadURL if a file that a broker's URL names cannot be used."""
     if tls is None:
         return
     if tls.ca_certs and (fault := ca_fault(tls.ca_certs)):
@@ -64,7 +64,7 @@ def check_files(tls: TLS | None) -> None:
         raise BadURL("has an ssl_keyfile and no ssl_certfile; name both")
     if tls.certfile:
         try:
-            # An empty password: nobody is to be asked for one.
+            # An empty password, so that OpenSSL does not ask for one on the terminal.
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
                 tls.certfile, tls.keyfile, password=""
             )
@@ -80,7 +80,7 @@ def check_files(tls: TLS | None) -> None:
 
 
 def certificate_fault(error: BaseException) -> str | None:
-    """Why a server's certificate was not accepted, and what to do; None: ``error`` is about something else."""
+    """Return why a server's certificate was not accepted, and what to do; None for any other ``error``."""
     one: BaseException | None = error
     while one is not None:
         if isinstance(one, ssl.SSLCertVerificationError):
@@ -93,7 +93,7 @@ def certificate_fault(error: BaseException) -> str | None:
 
 
 def unchecked_warning(name: str, tls: TLS | None) -> str | None:
-    """A warning where the URL in ``name`` turns a part of TLS' check off."""
+    """Return a warning if the URL in ``name`` turns a part of the TLS checks off."""
     if tls is None or tls.unchecked is None:
         return None
     return (

@@ -1,4 +1,7 @@
-"""URLs in settings: each is read here, once, at start; none that is refused is repeated, for it may hold a password."""
+"""URLs in settings: each is read once, at start; a refused one is never shown.
+
+It may have a password.
+"""
 
 import re
 import ssl
@@ -12,23 +15,23 @@ _ESCAPES: Final = (
 )
 
 _UNWRITTEN: Final = re.compile(r"[\s\\\x00-\x1f\x7f]")
-"""Some parsers drop these unseen, or take a backslash for a slash: the rest would be read as something else."""
+"""Characters that some parsers drop, or take for others (a backslash for a slash): they would read another URL."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 _NO_PROXYS_HOST: Final = re.compile(r"[!@{}$'\"^`*<>=;,+&()%]")
-"""libcurl takes no such name."""
+"""Characters of names that libcurl refuses."""
 
 _REDIS_DATABASE: Final = re.compile(r"/{0,2}[0-9]{0,9}")
 
 
 class BadURL(ValueError):
-    """What was given is no URL of its kind. The text follows the setting's name, and repeats nothing."""
+    """A text that is no URL of its kind. The message follows the setting's name, and never repeats the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a setting's URL is to be: for people, and as schemes. ``hostless`` are schemes that need no host."""
+    """The kind of URL that a setting needs: for people, and as schemes. ``hostless`` are schemes without a host."""
 
     noun: str
     example: str
@@ -57,7 +60,7 @@ PROXY: Final = Kind(
 
 
 def read_url(text: str, kind: Kind) -> SplitResult:
-    """The parts of ``text``, whose host, port and user are where every parser finds them. Raises BadURL."""
+    """Return the parts of ``text``, whose host, port and user every parser finds alike. Raise BadURL."""
     parts, fault = _read(text, kind)
     if parts is None or fault:
         raise BadURL(f"is not {kind.noun}, as {kind.example}: {fault}; {_ESCAPES}")
@@ -65,7 +68,7 @@ def read_url(text: str, kind: Kind) -> SplitResult:
 
 
 def _read(text: str, kind: Kind) -> tuple[SplitResult | None, str]:
-    """The parts, and what is wrong; empty where nothing is."""
+    """Return the parts, and what is wrong; an empty text if nothing is."""
     if not _is_text(text) or _UNWRITTEN.search(text):
         return None, "it holds a blank, a backslash or a control character"
     try:
@@ -80,7 +83,9 @@ def _read(text: str, kind: Kind) -> tuple[SplitResult | None, str]:
 def _fault_of(parts: SplitResult, text: str, kind: Kind) -> str:
     try:
         port = parts.port
-        (parts.hostname or "").encode("idna")  # or the look-up raises what is no OSError
+        (parts.hostname or "").encode(
+            "idna"
+        )  # otherwise the look-up raises an error that is no OSError
     except UnicodeError:
         return "its host cannot be read"
     except ValueError:
@@ -100,14 +105,14 @@ def _fault_of(parts: SplitResult, text: str, kind: Kind) -> str:
 def _is_text(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError:  # bytes of the environment that are no UTF-8
+    except UnicodeEncodeError:  # the environment has bytes that are no UTF-8
         return False
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """What a broker's URL says of TLS; its files are paths to PEM files, None where it names none."""
+    """The TLS options in a broker's URL; files are paths to PEM files, None if the URL names none."""
 
     cert_reqs: ssl.VerifyMode = ssl.CERT_REQUIRED
     check_hostname: bool = True
@@ -117,7 +122,7 @@ class TLS:
 
     @property
     def unchecked(self) -> str | None:
-        """The parameter that turns a part of the check off; None: everything is checked."""
+        """The parameter that turns a part of the check off, or None if everything is checked."""
         if self.cert_reqs is ssl.CERT_NONE:
             return "ssl_cert_reqs=none"
         return None if self.check_hostname else "ssl_check_hostname=false"
@@ -125,9 +130,9 @@ class TLS:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker, or several of a kind that stand in for one another.
+    """A broker, or several that take each other's place.
 
-    ``url`` is for kombu, without what is in ``tls``; ``tls`` is None where it is spoken to in the open.
+    ``url`` is for kombu, without the options in ``tls``, which is None for a connection without TLS.
     """
 
     url: str = field(repr=False)
@@ -136,14 +141,14 @@ class Broker:
 
     @property
     def is_redis(self) -> bool:
-        """Whether it speaks Redis' protocol, else RabbitMQ's."""
+        """Whether it speaks Redis's protocol, not RabbitMQ's."""
         return self.scheme.startswith("redis")
 
 
 def read_broker(text: str) -> Broker:
-    """The broker that ``text`` names, or the brokers, with ``;`` in between. Raises BadURL.
+    """Return the broker, or the brokers separated by ``;``, that ``text`` names. Raise BadURL.
 
-    What is taken kombu takes too; parameters that it would show, or fail on, are refused.
+    kombu accepts everything that this accepts; parameters that it would show, or fail on, are refused.
     """
     first, *others = (_read_one(one) for one in text.split(";"))
     if others and first.scheme == "redis+socket":
@@ -189,7 +194,7 @@ def _read_one(text: str) -> Broker:
     ssl_given = {name: value for name, value in given.items() if name in _SSL_PARAMETERS}
     rest = {name: value for name, value in given.items() if name not in _SSL_PARAMETERS}
     tls = _tls_of(ssl_given) if ssl_given or parts.scheme in ("rediss", "amqps") else None
-    # Not put together from its parts: of redis+socket:/// that would leave two slashes out.
+    # Not joined from its parts: that would leave two slashes out of redis+socket:///.
     base, _, _ = text.partition("?")
     return Broker(f"{base}?{urlencode(rest)}" if rest else base, parts.scheme, tls)
 
@@ -213,11 +218,11 @@ def _is_number(value: str) -> bool:
 
 
 def _can_be_imported(value: str) -> bool:
-    from kombu.utils import symbol_by_name  # noqa: PLC0415 - as good as never
+    from kombu.utils import symbol_by_name  # noqa: PLC0415 - almost never needed
 
     try:
         symbol_by_name(value)
-    except Exception:  # noqa: BLE001 - whatever a name, or the module behind it, makes of itself
+    except Exception:  # noqa: BLE001 - importing a module may raise anything
         return False
     return True
 
@@ -236,9 +241,10 @@ _SSL_PARAMETERS: Final = {
 
 
 def proxy_faults(environ: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with the proxies that libcurl would take from ``environ``, by the variable's name.
+    """Return what is wrong with the proxies that libcurl would take from ``environ``, by the variable's name.
 
-    It reads ``http_proxy`` in lower case only; of the others those in capitals where the lower ones are unset.
+    libcurl reads ``http_proxy`` in lower case only, and the others in capitals if the lower case ones are
+    unset.
     """
     faults = {}
     for name in ("https_proxy", "http_proxy", "all_proxy", "no_proxy"):
@@ -254,7 +260,7 @@ def proxy_faults(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _proxy_fault(text: str) -> str | None:
     try:
-        # Without a scheme it is one of http, to libcurl.
+        # To libcurl a proxy without a scheme is one of http.
         parts = read_url(text if "://" in text else f"http://{text}", PROXY)
     except BadURL as error:
         return str(error)
@@ -272,16 +278,16 @@ def _exception_fault(text: str) -> str | None:
 
 
 def shown(url: str) -> str:
-    """``url`` for people: its scheme and host, or its path where it has no host."""
+    """Return ``url`` for people: its scheme and host, or its path if it has no host."""
     parts = urlsplit(url)
     host = unquote(parts.netloc.rpartition("@")[2])
     return f"{parts.scheme}://{host or parts.path}"
 
 
 def without_credentials(text: str) -> str:
-    """``text`` of a library, without what may be the user and password of a URL in it.
+    """Return a library's ``text`` without the user and password of a URL in it.
 
-    It is all from the beginning of the first URL, or of what is quoted, to the last @.
+    Everything is cut from the beginning of the first URL, or of a quoted text, to the last @.
     """
     before, at, after = text.rpartition("@")
     if not at:

@@ -39,7 +39,7 @@ print(json.dumps(told))
 """
 
 
-def told_by_worker(broker: str) -> dict[str, Any]:
+def reported_by_worker(broker: str) -> dict[str, Any]:
     environment = {
         **os.environ,
         "WALLARM_NOTIFY_DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
@@ -56,22 +56,22 @@ def told_by_worker(broker: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    reported: dict[str, Any] = json.loads(done.stdout)
+    return reported
 
 
 def test_a_worker_takes_by_our_transport_and_all_else_goes_by_kombus(broker: str) -> None:
-    told = told_by_worker(broker)
-    taking = told.pop("taking")
+    reported = reported_by_worker(broker)
+    taking = reported.pop("taking")
     assert taking["channel"] == "wallarm_notify.broker.redis_transport"
     assert taking["batched"] == ["celery", "events"]
     others = {**taking, "channel": "kombu.transport.redis", "batched": []}
-    assert told == dict.fromkeys(("writing", "reading", "pooled"), others)
+    assert reported == dict.fromkeys(("writing", "reading", "pooled"), others)
     assert taking["visible after"] == 120
 
 
 def test_a_worker_takes_by_our_transport_from_the_second_of_two_brokers(broker: str) -> None:
-    told = told_by_worker(f"redis://127.0.0.1:1/0;{broker}")
-    assert told["taking"]["channel"] == "wallarm_notify.broker.redis_transport"
-    assert told["taking"]["batched"] == ["celery", "events"]
-    assert told["taking"]["url"] == told["writing"]["url"]
+    reported = reported_by_worker(f"redis://127.0.0.1:1/0;{broker}")
+    assert reported["taking"]["channel"] == "wallarm_notify.broker.redis_transport"
+    assert reported["taking"]["batched"] == ["celery", "events"]
+    assert reported["taking"]["url"] == reported["writing"]["url"]

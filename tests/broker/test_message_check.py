@@ -322,7 +322,7 @@ def request_of(message: Message, app: Celery) -> Any:
     properties=st.dictionaries(st.sampled_from(["reply_to", "priority", "x"]), JSON),
     delivery_info=st.dictionaries(st.sampled_from(["redelivered", "exchange", "x"]), JSON),
 )
-def test_whatever_is_said_of_a_sound_message_celery_makes_a_task_of_it(
+def test_celery_makes_a_task_of_a_valid_message_whatever_its_headers(
     app: Celery,
     *,
     queue: str,

@@ -407,7 +407,7 @@ def no_memory(redis: Redis) -> Iterator[Callable[[], object]]:
     redis.config_set("maxmemory", "0")
 
 
-def test_a_redis_without_memory_is_told_what_came_back(
+def test_a_redis_without_memory_notes_what_came_back(
     worker: Worker, no_memory: Callable[[], object]
 ) -> None:
     put(worker, "a")
@@ -439,7 +439,9 @@ def test_a_worker_that_stops_begins_nothing_more(worker: Worker) -> None:
     assert (worker.begun, worker.later, worker.deaths()) == ([], [], [])
 
 
-def test_what_the_database_was_not_told_is_said_by_the_next_connection(worker: Worker) -> None:
+def test_what_could_not_be_written_into_the_database_is_written_by_the_next_connection(
+    worker: Worker,
+) -> None:
     put(worker, "a", "b", **{RETURNED: True})
     worker.take()
     worker.watched.is_away = True

@@ -162,7 +162,7 @@ def test_several_are_acknowledged_in_one_step(worker: Worker, redis: Redis) -> N
     assert redis.hlen(UNACKED) == redis.zcard(NotingChannel.unacked_index_key) == 0
 
 
-def test_what_redis_could_not_be_told_takes_no_room_any_more(
+def test_a_message_frees_its_room_even_if_redis_could_not_be_reached(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):

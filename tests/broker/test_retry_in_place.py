@@ -107,7 +107,7 @@ def test_a_database_that_stays_away_costs_twenty_seconds_and_then_one_hand_back(
     assert logged()[-1] == "ingest.handed_back"
 
 
-def test_what_else_goes_wrong_is_tried_again_too_and_told_with_its_trace(
+def test_any_other_error_is_tried_again_too_and_logged_with_its_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     time = Time()
@@ -119,7 +119,7 @@ def test_what_else_goes_wrong_is_tried_again_too_and_told_with_its_trace(
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
-def test_who_is_told_to_end_ends(end: type[BaseException]) -> None:
+def test_a_request_to_end_ends_the_retries(end: type[BaseException]) -> None:
     time = Time()
     with pytest.raises(end):
         time.run(end())

@@ -35,14 +35,14 @@ def test_words_are_waited_for_and_found_also_in_what_has_ended(tmp_path: Path) -
     assert process.stop() == 0
 
 
-def test_a_program_that_ends_before_its_words_is_told_with_what_it_said(tmp_path: Path) -> None:
+def test_the_error_for_a_program_that_ends_too_early_has_its_output(tmp_path: Path) -> None:
     process = shell("echo that is wrong >&2; exit 5", tmp_path)
     with pytest.raises(CannotStart, match="one ended with 5:\nthat is wrong"):
         process.wait_for(" ready.")
     process.kill()
 
 
-def test_what_it_leaves_behind_goes_when_it_is_told_to_have_ended(tmp_path: Path) -> None:
+def test_what_it_leaves_behind_is_killed_when_its_end_is_reported(tmp_path: Path) -> None:
     process = shell("sleep 60 & echo $!; kill -9 $$", tmp_path)
     with pytest.raises(CannotStart, match="one ended with -9"):
         process.wait_for(" ready.")

@@ -4,7 +4,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from wallarm_notify.devstack.shared_servers import broker_to_ourselves, database_of_our_own
+from wallarm_notify.devstack.shared_servers import separate_database, unused_broker
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.task_names import EVENTS_QUEUE
 
@@ -15,9 +15,9 @@ def databases(url: str) -> set[str]:
         return set(connection.execute(sa.text("SELECT datname FROM pg_database")).scalars())
 
 
-def test_a_database_of_our_own_is_new_and_goes_with_the_block(database_server: str) -> None:
+def test_a_separate_database_is_new_and_goes_with_the_block(database_server: str) -> None:
     before = databases(database_server)
-    with database_of_our_own(database_server) as (url, is_new):
+    with separate_database(database_server) as (url, is_new):
         assert is_new
         assert databases(url) - before == {sa.make_url(url).database}
     assert databases(database_server) == before
@@ -36,7 +36,7 @@ def test_where_none_may_be_made_an_unused_one_is_used_and_a_used_one_refused(
         with owned.begin() as connection:
             connection.execute(sa.text(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}"))
         text = poor.render_as_string(hide_password=False)
-        with database_of_our_own(text) as (url, is_new):
+        with separate_database(text) as (url, is_new):
             assert (url, is_new) == (text, False)
         with owned.begin() as connection:
             connection.execute(
@@ -46,7 +46,7 @@ def test_where_none_may_be_made_an_unused_one_is_used_and_a_used_one_refused(
                 )
             )
         with pytest.raises(Refused, match="holds a wallarm-notify already"):
-            database_of_our_own(text).__enter__()
+            separate_database(text).__enter__()
     finally:
         with owned.begin() as connection:
             connection.execute(sa.text(f"DROP OWNED BY {name}"))
@@ -58,12 +58,12 @@ def test_a_broker_where_messages_wait_is_refused_and_keeps_them(broker: str) -> 
     with redis.Redis.from_url(broker) as client:
         client.lpush(EVENTS_QUEUE, "somebody's message")
         with pytest.raises(Refused, match="events holds 1"):
-            broker_to_ourselves(broker).__enter__()
+            unused_broker(broker).__enter__()
         assert client.llen(EVENTS_QUEUE) == 1
 
 
-def test_what_is_left_in_a_borrowed_broker_goes_with_the_block(broker: str) -> None:
+def test_what_is_left_in_a_shared_broker_is_deleted_at_the_end_of_the_block(broker: str) -> None:
     with redis.Redis.from_url(broker) as client:
-        with broker_to_ourselves(broker):
+        with unused_broker(broker):
             client.lpush(EVENTS_QUEUE, "our message")
         assert client.llen(EVENTS_QUEUE) == 0

@@ -54,25 +54,25 @@ def test_servers_of_the_environment_are_used_and_nothing_is_started(
 ) -> None:
     given = {DATABASE_URL: database_server, BROKER_URL: broker_url}
     before = children()
-    said: list[str] = []
-    with database(given, said.append) as database_url, broker(given, said.append) as used:
+    lines: list[str] = []
+    with database(given, lines.append) as database_url, broker(given, lines.append) as used:
         assert sa.make_url(database_url).set(database="") == sa.make_url(database_server).set(
             database=""
         )
         assert used == broker_url
         assert children() == before
         assert not list(temporary.iterdir())
-    assert [words.partition(" of ")[0] for words in said] == ["PostgreSQL", "Broker"]
+    assert [words.partition(" of ")[0] for words in lines] == ["PostgreSQL", "Broker"]
 
 
 def test_each_url_of_the_environment_stands_alone(database_server: str, broker_url: str) -> None:
-    said: list[str] = []
-    with database({BROKER_URL: broker_url}, said.append) as url, connection(url) as opened:
+    lines: list[str] = []
+    with database({BROKER_URL: broker_url}, lines.append) as url, connection(url) as opened:
         assert opened.scalar(sa.text("SELECT current_user")) == "postgres"
-    with broker({DATABASE_URL: database_server}, said.append) as url, client(url) as asked:
+    with broker({DATABASE_URL: database_server}, lines.append) as url, client(url) as asked:
         assert url != broker_url
         assert asked.ping()
-    assert said == ["PostgreSQL started", "Broker started"]
+    assert lines == ["PostgreSQL started", "Broker started"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
@@ -170,13 +170,15 @@ def test_a_stack_takes_no_setting_of_the_environment(stack: Stack) -> None:
     assert (environ["MORE"], environ["PATH"]) == ("1", os.environ["PATH"])
 
 
-def test_what_a_command_prints_is_told_and_its_failure_in_its_own_words(stack: Stack) -> None:
+def test_a_commands_output_is_returned_and_its_failure_raised_in_its_own_words(
+    stack: Stack,
+) -> None:
     assert "security_issue.detected" in stack.run_command("events", "types")
     with pytest.raises(NotifyError, match="wallarm-notify integrations show x: "):
         stack.run_command("integrations", "show", "x")
 
 
-def test_who_ended_is_told_with_the_last_words_of_all(stack: Stack) -> None:
+def test_the_names_of_ended_processes_and_the_last_lines_of_all_are_returned(stack: Stack) -> None:
     stack.start("short", [sys.executable, "-c", "print('I am off')"])
     asks = stack.start("asks", [sys.executable, "-c", "print('up', flush=True); input()"])
     rests = stack.start("rests", ["sleep", "60"])

@@ -64,8 +64,8 @@ def test_the_broker_answers_only_with_its_password_which_no_other_account_can_se
             ):
                 stranger.ping()
         (server,) = family(broker.pid)
-        told = [*server.cmdline(), *server.environ().values()]
-        assert not any(where.password in word for word in told)
+        visible = [*server.cmdline(), *server.environ().values()]
+        assert not any(where.password in word for word in visible)
         held = [path.read_bytes() for path in temporary.rglob("*") if path.is_file()]
         assert held
         assert not any(where.password.encode() in content for content in held)

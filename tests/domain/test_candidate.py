@@ -105,7 +105,7 @@ def test_after_two_lost_claims_it_travels_alone(lost_claims: int, heap: str) -> 
     assert fate(a_candidate(lost_claims=lost_claims), a_candidate(id=2)) == heap
 
 
-def test_company_that_has_ended_is_no_company() -> None:
+def test_notifications_that_have_ended_do_not_count_as_others_in_the_message() -> None:
     assert fate(a_candidate(lost_claims=2), a_candidate(id=2, state=State.FAILED)) == "ready"
 
 

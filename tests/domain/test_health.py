@@ -82,7 +82,7 @@ def succeeded(number: int, at: datetime = NOON - SECOND) -> Counts:
     return counts([an_attempt(at)] * number)
 
 
-def judged(counted: Counts, policy: Policy = SPEC, *, outage: bool = False) -> Decision:
+def decision_on(counted: Counts, policy: Policy = SPEC, *, outage: bool = False) -> Decision:
     return evaluate(Window(counted, outage=outage), policy)
 
 
@@ -90,7 +90,7 @@ def failing(number: int, attempts: int, policy: Policy = SPEC) -> Decision:
     """What the rule says where so many of so many failed: a schedule apart, the last one too."""
     first, last = NOON - SCHEDULE, NOON
     part = Counts(attempts, client=number, own_first_at=first, own_last_at=last)
-    return judged(part, policy)
+    return decision_on(part, policy)
 
 
 def test_unless_set_otherwise_the_policy_is_the_specs() -> None:
@@ -147,7 +147,7 @@ def test_without_attempts_nothing_is_reached(policy: Policy) -> None:
 def test_a_window_needs_17_attempts_failures_a_schedule_apart_and_a_failed_last_attempt(
     attempts: int, span: timedelta, success: timedelta, guards: set[Guard]
 ) -> None:
-    decision = judged(failed(attempts - 1, span=span) + succeeded(1, NOON + success))
+    decision = decision_on(failed(attempts - 1, span=span) + succeeded(1, NOON + success))
     assert decision.reached
     assert set(decision.guards) == guards
     assert decision.disables is (not guards)
@@ -162,7 +162,7 @@ def test_failures_of_all_kinds_make_one_span_and_successes_none() -> None:
 def test_where_nothing_failed_no_last_attempt_did_and_its_guard_is_not_met() -> None:
     for part in (Counts(), succeeded(20)):
         assert not part.last_attempt_failed
-        assert judged(part, replace(SPEC, min_attempts=0)).guards == (SPAN, LAST_ATTEMPT)
+        assert decision_on(part, replace(SPEC, min_attempts=0)).guards == (SPAN, LAST_ATTEMPT)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_where_nothing_failed_no_last_attempt_did_and_its_guard_is_not_met() -> 
 def test_the_guards_are_settings_and_0_gives_the_letter_of_the_rule(
     policy: Policy, guards: set[Guard]
 ) -> None:
-    decision = judged(failed(3, span=SECOND) + succeeded(2, NOON + SECOND), policy)
+    decision = decision_on(failed(3, span=SECOND) + succeeded(2, NOON + SECOND), policy)
     assert decision.reached
     assert set(decision.guards) == guards
     assert decision.disables is (not guards)
@@ -189,7 +189,7 @@ def test_the_guards_are_settings_and_0_gives_the_letter_of_the_rule(
 def test_a_notification_that_fails_all_its_17_attempts_switches_off_and_not_before(
     reason: FailureReason,
 ) -> None:
-    words = [judged(counts(an_attempt(at, reason) for at in TIMES[:n])) for n in range(18)]
+    words = [decision_on(counts(an_attempt(at, reason) for at in TIMES[:n])) for n in range(18)]
     assert [word.disables for word in words] == [False] * 17 + [True]
 
 
@@ -197,9 +197,9 @@ def test_a_blip_of_a_minute_with_three_notifications_in_flight_heals() -> None:
     down = [an_attempt(at, R.REFUSED) for at in TIMES if at < NOON + MINUTE] * 3
     blip = counts([*down, *[an_attempt(TIMES[len(down) // 3])] * 3])
     assert round(100 * blip.failed / blip.attempts) == 91
-    assert not judged(counts(down)).disables
-    assert not judged(blip).disables
-    assert judged(blip, LETTER).disables
+    assert not decision_on(counts(down)).disables
+    assert not decision_on(blip).disables
+    assert decision_on(blip, LETTER).disables
 
 
 def utc(moment: str) -> datetime:
@@ -287,10 +287,10 @@ def test_an_outages_failures_are_in_neither_side_of_the_ratio_nor_of_the_17(
     reason: FailureReason, own: FailureReason, number: int, well: int, *, off: bool
 ) -> None:
     part = failed(number, own) + succeeded(well) + failed(100, reason)
-    decision = judged(part, outage=True)
+    decision = decision_on(part, outage=True)
     assert (decision.counts.attempts, decision.left_out) == (number + well, 100)
     assert decision.disables is off
-    assert judged(part).disables
+    assert decision_on(part).disables
 
 
 @pytest.mark.parametrize("reason", EXPLAINED)
@@ -307,8 +307,8 @@ def test_an_outages_failures_make_no_span_and_are_no_last_attempt(
 ) -> None:
     around = counts(an_attempt(NOON + away, reason) for away in (-2 * HOUR, HOUR))
     part = failed(17, span=span) + succeeded(1, NOON + success) + around
-    assert judged(part, outage=True).guards == guards
-    assert judged(part).guards == ()
+    assert decision_on(part, outage=True).guards == guards
+    assert decision_on(part).guards == ()
 
 
 @pytest.mark.parametrize(

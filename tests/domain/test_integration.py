@@ -85,9 +85,9 @@ def test_a_refusal_never_repeats_what_was_given(text: str) -> None:
     try:
         IntegrationKey.parse(text)
     except Refused as refusal:
-        said = str(refusal)
+        message = str(refusal)
         pieces = {text[n : n + 12] for n in range(len(text) - 11)}
-        assert not any(piece in said for piece in pieces if not piece.isspace())
+        assert not any(piece in message for piece in pieces if not piece.isspace())
 
 
 def test_a_key_cannot_be_printed_by_accident() -> None:

@@ -54,14 +54,14 @@ def changes(before: RowT, after: RowT) -> dict[str, Any]:
 
 
 def a_fresh(**given: Any) -> NewNotification:
-    told: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "client_id": 1,
         "integration_id": 7,
         "event_id": UUID(int=1),
         "severity": Severity.ERROR,
         "disablings": 3,
     }
-    return fresh(**(told | given), now=NOON, grace=GRACE)
+    return fresh(**(defaults | given), now=NOON, grace=GRACE)
 
 
 def test_a_new_notification_is_due_at_once_and_sweep_worries_a_publish_later() -> None:
@@ -98,7 +98,7 @@ def test_a_claim_is_the_same_of_what_is_stored_and_of_what_is_not_yet() -> None:
     assert stored(claimed(new, LATER, LEASE), 5) == claimed(stored(new, 5), LATER, LEASE)
 
 
-def test_event_origin_and_integration_tell_notifications_apart() -> None:
+def test_event_origin_and_integration_are_the_identity() -> None:
     new = [
         a_fresh(),
         a_fresh(event_id=UUID(int=2)),

@@ -179,7 +179,7 @@ def test_a_small_outage_that_was_over_is_another_one_after_an_hour_of_silence() 
     assert known.began_at == NOON
 
 
-def test_each_region_is_judged_by_itself() -> None:
+def test_each_region_is_evaluated_by_itself() -> None:
     found = outages_of([*hours(10), *hours(0, 15, region="us")])
     assert found == {"us": Outage(15, 0, 15), "eu": Outage(10, 10, 10)}
     assert [found[region].is_wide for region in ("us", "eu")] == [False, True]

@@ -198,7 +198,7 @@ def test_a_grant_counts_from_the_end_of_its_half_second(now: float, moment: floa
     assert ask(grants, INFO, limit=1, now=moment + WINDOW) == [0.0]
 
 
-def test_however_many_turns_there_are_a_minute_has_few_moments() -> None:
+def test_however_many_grants_there_are_a_minute_has_few_moments() -> None:
     grants = Grants()
     for n in range(10_000):
         _, grants = take_grants(grants, anew([INFO]), limit=1_000_000, now=NOW + n / 100)

@@ -47,7 +47,7 @@ def test_attempts_are_counted_from_1(attempt: int) -> None:
 
 
 def test_an_integrations_last_notification_has_the_first_cycle_only() -> None:
-    waits = [wait_after(attempt, last=True) for attempt in range(1, 8)]
+    waits = [wait_after(attempt, closing=True) for attempt in range(1, 8)]
     assert waits == [*(timedelta(seconds=s) for s in (1, 3, 5, 10, 10)), None, None]
     assert LAST_ATTEMPTS == 6
 
@@ -147,7 +147,7 @@ def test_retry_after_and_scale_reach_the_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "said"),
+    ("response", "sentence"),
     [
         pytest.param(
             '{"message": "Event object is invalid", "errors": ["no key", "no summary"]}',
@@ -161,8 +161,8 @@ def test_retry_after_and_scale_reach_the_wait() -> None:
         pytest.param('{"message": "", "errors": ["no key"]}', ": no key", id="an empty message"),
     ],
 )
-def test_an_answer_says_its_message_and_its_errors(response: str, said: str) -> None:
-    assert message_of(response) == said
+def test_an_answer_says_its_message_and_its_errors(response: str, sentence: str) -> None:
+    assert message_of(response) == sentence
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,12 @@ def test_other_names_are_taken(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "x", "Größe 7 — “gut”", "x" * 500])
-def test_what_is_said_may_be_anything_printable_up_to_500_characters(text: str) -> None:
+def test_a_text_may_be_anything_printable_up_to_500_characters(text: str) -> None:
     check_text("reason", text)
 
 
 @pytest.mark.parametrize("text", ["x" * 501, *ODD])
-def test_what_is_said_is_refused_by_the_name_of_its_option(text: str) -> None:
+def test_a_text_is_refused_by_the_name_of_its_option(text: str) -> None:
     with pytest.raises(Refused, match=r"^reason: give at most 500 printable characters\.$"):
         check_text("reason", text)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import requests
 from build import eventually
 
-from wallarm_notify.devstack.processes import our_command
+from wallarm_notify.devstack.processes import product_command
 
 if TYPE_CHECKING:
     from e2e.system import System
@@ -22,7 +22,7 @@ class Flower:
         self.tasks: dict[str, dict[str, str]] = {}
         self.process = system.start(
             "flower",
-            our_command("flower", "--port", "0"),
+            product_command("flower", "--port", "0"),
             **{"FLOWER_UNAUTHENTICATED_API": "true", **environment},
         )
 

@@ -30,7 +30,8 @@ from wallarm_notify.domain.views import (
     ShownFiring,
     ShownNotification,
 )
-from wallarm_notify.entrypoints.demo.progress import most_telling, words_of
+from wallarm_notify.entrypoints.demo.checks import Ending, check_endings, check_trigger
+from wallarm_notify.entrypoints.demo.progress import most_relevant, words_of
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     ROLES,
@@ -41,7 +42,6 @@ from wallarm_notify.entrypoints.demo.scenario import (
     sample_events,
     with_trigger,
 )
-from wallarm_notify.entrypoints.demo.verdict import Ending, check_trigger, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -131,7 +131,7 @@ def with_alerts(part: Part, change: Callable[[list[Any]], list[Any]]) -> Ending:
 
 
 def test_all_well_has_no_findings() -> None:
-    assert judge(all_well().values(), a_ledger(), EXPECTED) == []
+    assert check_endings(all_well().values(), a_ledger(), EXPECTED) == []
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_all_well_has_no_findings() -> None:
 )
 def test_a_broken_expectation_of_an_integration_is_named(ending: Ending, finding: str) -> None:
     endings = all_well() | {ending.part: ending}
-    assert finding in judge(endings.values(), a_ledger(), EXPECTED)
+    assert finding in check_endings(endings.values(), a_ledger(), EXPECTED)
 
 
 @pytest.mark.parametrize(
@@ -221,12 +221,12 @@ def test_a_broken_expectation_of_an_integration_is_named(ending: Ending, finding
     ],
 )
 def test_a_broken_expectation_of_the_ledger_is_named(change: dict[str, Any], finding: str) -> None:
-    assert judge(all_well().values(), a_ledger(**change), EXPECTED) == [finding]
+    assert check_endings(all_well().values(), a_ledger(**change), EXPECTED) == [finding]
 
 
 def test_an_event_type_without_a_sample_is_named() -> None:
     expected = dataclasses.replace(EXPECTED, missing=("rule.created",))
-    findings = judge(all_well().values(), a_ledger(), expected)
+    findings = check_endings(all_well().values(), a_ledger(), expected)
     assert findings == ["No sample event is of type rule.created."]
 
 
@@ -304,14 +304,14 @@ def test_the_trigger_adds_its_creation_its_attacks_and_one_firing() -> None:
     ],
     ids=["nothing", "at once", "later", "failed", "retrying"],
 )
-def test_what_goes_on_is_told_in_words(shown: ShownNotification | None, words: str) -> None:
+def test_what_happens_is_shown_in_words(shown: ShownNotification | None, words: str) -> None:
     assert words_of(shown, NOON) == words
 
 
-def test_what_fails_tells_more_than_what_does_not() -> None:
+def test_a_failing_notification_is_more_relevant_than_others() -> None:
     retrying = a_notification(State.RETRYING, [an_attempt(1, 503)], event_id=UUID(int=1))
-    assert most_telling([delivered(), refused(), retrying]) is retrying
-    assert most_telling([]) is None
+    assert most_relevant([delivered(), refused(), retrying]) is retrying
+    assert most_relevant([]) is None
 
 
 @pytest.fixture

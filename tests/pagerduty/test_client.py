@@ -297,9 +297,9 @@ def test_a_status_is_an_answer(
     status: int,
     reason: FailureReason | None,
 ) -> None:
-    said = "" if status == 204 else "said"
-    fails(client, kind="status", status=status, body=said)
-    assert send(http, sandbox.url) == Answer(status, reason, said)
+    answered = "" if status == 204 else "said"
+    fails(client, kind="status", status=status, body=answered)
+    assert send(http, sandbox.url) == Answer(status, reason, answered)
     assert len(client.requests(brief=True)) == 1
 
 
@@ -367,7 +367,7 @@ def test_a_provisional_answer_is_not_the_answer(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answered",
     [
         b"220 mail.example.com ESMTP\r\n\r\n",
         b"hello",
@@ -382,10 +382,10 @@ def test_a_provisional_answer_is_not_the_answer(
     ids=["SMTP", "words", "NUL", "2", "9.9", "20", "length", "colon", "long"],
 )
 def test_an_answer_that_is_no_http_is_no_answer(
-    make_server: Callable[..., Server], http: HttpClient[Any], said: bytes
+    make_server: Callable[..., Server], http: HttpClient[Any], answered: bytes
 ) -> None:
     def speak(connection: socket.socket, number: int) -> bool:
-        connection.sendall(said if number == 1 else TAKEN)
+        connection.sendall(answered if number == 1 else TAKEN)
         return number > 1
 
     server = make_server(speak)
@@ -394,7 +394,7 @@ def test_an_answer_that_is_no_http_is_no_answer(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answered",
     [
         b"HTTP/1.0 202 Accepted\r\n\r\nsaid",
         b"HTTP/1.1 202 Accepted\n\nsaid",
@@ -407,10 +407,10 @@ def test_an_answer_that_is_no_http_is_no_answer(
     ids=["1.0", "LF", "no words", "cut short", "cut in chunks", "chunks broken", "gzip"],
 )
 def test_once_the_head_has_come_the_status_counts_whatever_becomes_of_the_body(
-    make_server: Callable[..., Server], http: HttpClient[Any], said: bytes
+    make_server: Callable[..., Server], http: HttpClient[Any], answered: bytes
 ) -> None:
     def speak(connection: socket.socket, _: int) -> bool:
-        connection.sendall(said)
+        connection.sendall(answered)
         return False
 
     assert send(http, make_server(speak).url) == Answer(202, None, "said")
@@ -744,20 +744,20 @@ def test_what_a_server_says_unasked_answers_no_request(
     make_server: Callable[..., Server], http: HttpClient[Any]
 ) -> None:
     unasked = threading.Semaphore(0)
-    said = threading.Event()
+    answered = threading.Event()
 
     def speak(connection: socket.socket, number: int) -> bool:
         connection.sendall(TAKEN)
         if number == 1:
             assert unasked.acquire(timeout=5)
             connection.sendall(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
-            said.set()
+            answered.set()
         return True
 
     server = make_server(speak)
     assert send(http, server.url).status == 202
     unasked.release()
-    assert said.wait(5)
+    assert answered.wait(5)
     assert send(http, server.url).status == 202
     assert len(server.requests) == 2
 
@@ -1076,14 +1076,14 @@ def test_a_tunnel_that_is_refused_is_a_network_failure_and_no_status(
     monkeypatch: pytest.MonkeyPatch,
     status: int,
 ) -> None:
-    said = b"HTTP/1.1 %d X\r\nRetry-After: 9\r\nContent-Length: 4\r\n\r\nsaid" % status
-    monkeypatch.setenv("https_proxy", make_server(saying(said)).url)
+    answered = b"HTTP/1.1 %d X\r\nRetry-After: 9\r\nContent-Length: 4\r\n\r\nsaid" % status
+    monkeypatch.setenv("https_proxy", make_server(saying(answered)).url)
     answer = send(http, "https://pagerduty.invalid")
     assert_no_answer(answer, FailureReason.NETWORK)
     assert answer.retry_after is None
 
 
-def test_a_proxy_that_is_away_is_told_like_any_other_host(
+def test_a_proxy_that_is_away_is_reported_like_any_other_host(
     http: HttpClient[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
@@ -1171,10 +1171,10 @@ def test_a_proxy_that_is_taken_libcurl_takes(scheme: str, user: str, host: str, 
     handle.setopt(pycurl.OPENSOCKETFUNCTION, lambda *_: pycurl.SOCKET_BAD)
     with pytest.raises(pycurl.error) as error:
         handle.perform()
-    said = str(error.value)
+    text = str(error.value)
     assert handle.errstr()
-    assert "Unsupported" not in said
-    assert "illegal" not in said
+    assert "Unsupported" not in text
+    assert "illegal" not in text
 
 
 # The key, and Retry-After, in what comes back.
@@ -1214,8 +1214,8 @@ def test_the_key_is_cut_out_of_an_errors_text(
     make_server: Callable[..., Server], http: HttpClient[Any]
 ) -> None:
     key = KEY.reveal().encode()
-    said = b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: " + key + b"\r\n\r\n"
-    answer = send(http, make_server(saying(said)).url)
+    answered = b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: " + key + b"\r\n\r\n"
+    answer = send(http, make_server(saying(answered)).url)
     assert_no_answer(answer, FailureReason.NETWORK)
     assert str(KEY) in answer.response
     assert KEY.reveal() not in answer.response

@@ -158,17 +158,17 @@ def test_what_an_application_is_called(fields: dict[str, Any], name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("expires_at", "told"),
+    ("expires_at", "words"),
     [
         ("2026-06-10T02:27:15+03:00", "until 2026-06-10 02:27:15 +0300"),
         ("2026-06-10T02:27:15Z", "until 2026-06-10 02:27:15 +0000"),
         (None, "forever"),
     ],
 )
-def test_how_long_an_address_is_denylisted(expires_at: str | None, told: str) -> None:
+def test_how_long_an_address_is_denylisted(expires_at: str | None, words: str) -> None:
     details = alert("blacklist_ip_added", expires_at=expires_at)["payload"]["custom_details"]
-    assert f"IP address 1.1.1.1 was denylisted {told} for the reason" in details["description"]
-    assert details["expire_at"] == told.removeprefix("until ")
+    assert f"IP address 1.1.1.1 was denylisted {words} for the reason" in details["description"]
+    assert details["expire_at"] == words.removeprefix("until ")
 
 
 def test_a_threshold_links_to_the_list_with_its_window_rounded_outwards() -> None:

@@ -113,7 +113,7 @@ def test_the_beginning_of_the_key_at_the_end_is_cut_off(length: int) -> None:
         assert without_key(f"no {spelt(begun, how=how)}", KEY) == "no "
 
 
-def test_what_tells_nothing_is_left() -> None:
+def test_what_reveals_nothing_is_left() -> None:
     begun = KEY.reveal()[:3]
     for text in (f"no {begun}", f"{KEY.reveal()[:31]}. no", KEY.reveal()[1:], "", "\\", "\\u00e9"):
         assert without_key(text, KEY) == text
@@ -227,15 +227,15 @@ def test_no_beginning_of_the_key_stays_at_the_end(
 # The key in base64.
 
 
-def said_in_base64(text: str) -> str:
+def decoded_from_base64(text: str) -> str:
     """All that pieces of ``text`` say, wherever base64 may begin in them."""
-    said = []
+    decoded = []
     for run in re.findall(r"[A-Za-z0-9+/_-]+", text):
         for skipped in range(4):
             piece = run[skipped:].replace("-", "+").replace("_", "/")
             whole = piece[: len(piece) // 4 * 4]
-            said.append(base64.b64decode(whole + "A" * 4).decode("latin-1"))
-    return "\n".join(said)
+            decoded.append(base64.b64decode(whole + "A" * 4).decode("latin-1"))
+    return "\n".join(decoded)
 
 
 ENCODERS = [base64.b64encode, base64.urlsafe_b64encode]
@@ -259,7 +259,7 @@ def test_the_key_is_cut_out_of_whatever_is_in_base64(
     echo = encoder(before + key.reveal().encode() + after).decode()
     kept = without_key(around[0] + echo + around[1], key)
     assert key.masked in kept
-    assert key.reveal().lower() not in said_in_base64(kept).lower()
+    assert key.reveal().lower() not in decoded_from_base64(kept).lower()
     assert kept.startswith(around[0] + echo[: len(before) * 4 // 3])
 
 
@@ -299,7 +299,7 @@ def test_no_beginning_of_the_key_in_base64_stays_at_the_end(
     echo = encoder(before + key.reveal().encode()).decode()[:cut]
     kept = without_key(f'{{"sent":"{echo}', key)
     begun = key.reveal()[:4].lower()
-    assert begun not in said_in_base64(kept.rpartition('"')[2]).lower()
+    assert begun not in decoded_from_base64(kept.rpartition('"')[2]).lower()
     assert kept.startswith('{"sent":"')
 
 

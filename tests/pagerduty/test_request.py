@@ -183,7 +183,7 @@ def test_the_time_is_given_with_its_offset_whatever_zone_the_database_speaks() -
 
 
 @pytest.mark.parametrize(
-    ("actor", "said"),
+    ("actor", "described"),
     [
         ({"id": 5, "name": "John Doe", "email": "j@example.com"}, " by John Doe <j@example.com>."),
         ({"name": "John Doe"}, " by John Doe."),
@@ -192,10 +192,10 @@ def test_the_time_is_given_with_its_offset_whatever_zone_the_database_speaks() -
         (None, " was created."),
     ],
 )
-def test_the_actor_is_named_where_known(actor: dict[str, Any] | None, said: str) -> None:
+def test_the_actor_is_named_where_known(actor: dict[str, Any] | None, described: str) -> None:
     found = details(sample("rule.created", actor=actor))
 
-    assert said in found["description"]
+    assert described in found["description"]
     assert found["data"][0]["object_userid"] == (actor or {}).get("id")
 
 
@@ -371,8 +371,8 @@ def test_a_body_of_512000_bytes_stays_and_one_byte_more_is_cut() -> None:
         "note": fits
     }
     cut = sent(a_body(custom_details={"note": over}))["payload"]["custom_details"]
-    [said] = cut["cut"]
-    assert said == f"note: {len(cut['note'])} of {len(over)} characters kept"
+    [described] = cut["cut"]
+    assert described == f"note: {len(cut['note'])} of {len(over)} characters kept"
     assert len(cut["note"]) > room - 100
 
 
@@ -499,7 +499,7 @@ HOSTILE = "a\x1b[2J\x1b]52;c;eA==\x07\u202eb\x9b31m\r\nClient: x\u2028\x00\u2066
 
 
 @pytest.mark.parametrize("event_type", RENDERED)
-def test_what_an_attacker_wrote_moves_no_terminal_and_turns_no_text(event_type: str) -> None:
+def test_what_an_attacker_wrote_controls_no_terminal_and_reorders_no_text(event_type: str) -> None:
     event = sample(event_type)
     fixed = ("id", "type", "risk", "occurred_at", "used_for", "change_type", "kind")
     body = {

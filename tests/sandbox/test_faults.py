@@ -68,31 +68,31 @@ def test_whether_the_event_is_taken_in_depends_on_the_kind(kind: str, accepts: b
 
 
 def test_a_status_fault_carries_its_whole_answer() -> None:
-    said = answer(
+    message = answer(
         status=429,
         headers={"content-type": "text/html", "X-Trace": "7"},
         body="<html>",
         retry_after=30,
     )
 
-    assert (said.status, said.body) == (429, b"<html>")
-    assert said.headers == {"content-type": "text/html", "X-Trace": "7", "Retry-After": "30"}
+    assert (message.status, message.body) == (429, b"<html>")
+    assert message.headers == {"content-type": "text/html", "X-Trace": "7", "Retry-After": "30"}
 
 
 def test_a_json_body_is_answered_as_json() -> None:
-    said = answer(status=202, body={"status": "success"})
+    message = answer(status=202, body={"status": "success"})
 
-    assert (said.headers, said.body) == (
+    assert (message.headers, message.body) == (
         {"Content-Type": "application/json"},
         b'{"status":"success"}',
     )
 
 
 def test_a_429_without_a_body_says_what_pagerduty_says() -> None:
-    said = answer(status=429)
+    message = answer(status=429)
 
-    assert b"too quickly.  Please retry later." in said.body
-    assert "Retry-After" not in said.headers
+    assert b"too quickly.  Please retry later." in message.body
+    assert "Retry-After" not in message.headers
 
 
 REFUSED: list[tuple[Any, str]] = [

@@ -48,7 +48,9 @@ def test_the_events_beside_an_odd_one_are_taken(form: Any, odd: str) -> None:
 
 
 @pytest.mark.parametrize("odd", REJECTED)
-def test_an_event_that_cannot_be_read_is_rejected_with_its_text_and_what_it_tells(odd: str) -> None:
+def test_an_event_that_cannot_be_read_is_rejected_with_its_text_and_readable_fields(
+    odd: str,
+) -> None:
     text, words = REJECTED[odd]
     event = an_event_object(client_id=7)
     raw = with_odd(event, text).decode()
@@ -56,8 +58,8 @@ def test_an_event_that_cannot_be_read_is_rejected_with_its_text_and_what_it_tell
     assert isinstance(rejection, Rejection)
     assert rejection.reason.startswith(words)
     assert (rejection.text, rejection.cut) == (raw, False)
-    told = (str(rejection.event_id), rejection.client_id, rejection.type)
-    assert told == (event["id"], 7, event["type"])
+    known = (str(rejection.event_id), rejection.client_id, rejection.type)
+    assert known == (event["id"], 7, event["type"])
 
 
 @pytest.mark.parametrize("odd", TAKEN)

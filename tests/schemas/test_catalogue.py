@@ -95,9 +95,9 @@ def test_a_required_text_is_not_blank(event_type: str, field: str) -> None:
 def test_a_closed_choice_says_what_is_permitted(
     event_type: str, field: str, permitted: str
 ) -> None:
-    said = reason(an_event(event_type, **{field: "Urgent"}))
+    message = reason(an_event(event_type, **{field: "Urgent"}))
 
-    assert said == f"{field} must be {permitted}, not «Urgent»."
+    assert message == f"{field} must be {permitted}, not «Urgent»."
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_a_closed_choice_says_what_is_permitted(
     ["2026-03-01T10:00:00", "2026-03-01", "yesterday", "1772359200", "1772359200.5", 1772359200, 0],
 )
 def test_a_time_without_zone_or_that_is_none_is_refused(value: Any) -> None:
-    said = reason(an_event(occurred_at=value))
+    message = reason(an_event(occurred_at=value))
 
-    assert said.startswith("occurred_at must be a date and time with a time zone")
+    assert message.startswith("occurred_at must be a date and time with a time zone")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_time_begins_in_2015(value: str, is_fine: bool) -> None:
         ({"title": " "}, False),
     ],
 )
-def test_a_clock_that_was_never_set_is_told_apart(
+def test_a_clock_that_was_never_set_has_its_own_complaint(
     fields: dict[str, Any], *, is_for_its_time: bool
 ) -> None:
     rejection = read_event(an_event_object(**fields))

@@ -12,14 +12,14 @@ from wallarm_notify.schemas.read import read_call
 
 
 @pytest.mark.parametrize("value", ["x", None, 5, [], {"a": 1}, "User.created"])
-def test_an_unknown_type_is_told_the_known_ones(value: Any) -> None:
-    said = reason({**an_event(), "type": value})
+def test_the_complaint_about_an_unknown_type_has_the_known_ones(value: Any) -> None:
+    message = reason({**an_event(), "type": value})
 
-    assert said.startswith("type must be one of user.created, ")
-    assert "rogue_api.detected" in said
+    assert message.startswith("type must be one of user.created, ")
+    assert "rogue_api.detected" in message
 
 
-def test_a_missing_type_is_told_the_known_ones() -> None:
+def test_the_complaint_about_a_missing_type_has_the_known_ones() -> None:
     assert reason(without(an_event(), "type")).startswith("type is required; permitted are user.cr")
 
 
@@ -29,18 +29,18 @@ def test_an_event_is_an_object(value: Any) -> None:
 
 
 def test_several_mistakes_make_one_sentence_of_five_at_most() -> None:
-    said = reason(an_event(id=1, client_id=0, title="", risk=1, host=1, port=1e9, actor=[]))
+    message = reason(an_event(id=1, client_id=0, title="", risk=1, host=1, port=1e9, actor=[]))
 
-    assert said.count(";") == 5
-    assert said.endswith("; and 2 more.")
-    assert "http" not in said
-    assert "\n" not in said
+    assert message.count(";") == 5
+    assert message.endswith("; and 2 more.")
+    assert "http" not in message
+    assert "\n" not in message
 
 
 def test_a_mistake_within_an_object_or_list_is_placed() -> None:
     assert reason(an_event(actor={"id": []})).startswith("actor.id must be ")
-    said = reason(an_event("api.changed", sensitive_data=["email", 3]))
-    assert said == "sensitive_data[1] must be a text, not 3."
+    message = reason(an_event("api.changed", sensitive_data=["email", 3]))
+    assert message == "sensitive_data[1] must be a text, not 3."
 
 
 def test_what_is_shown_of_a_wrong_value_is_short() -> None:
@@ -48,7 +48,7 @@ def test_what_is_shown_of_a_wrong_value_is_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "kwargs", "said"),
+    ("args", "kwargs", "message"),
     [
         ([], {}, "given were 0 positional arguments and these keywords: none."),
         ([], {"evens": []}, "given were 0 positional arguments and these keywords: evens."),
@@ -61,11 +61,11 @@ def test_what_is_shown_of_a_wrong_value_is_short() -> None:
     ],
 )
 def test_wrong_arguments_are_one_rejection_of_the_whole_call(
-    args: list[Any], kwargs: dict[str, Any], said: str
+    args: list[Any], kwargs: dict[str, Any], message: str
 ) -> None:
     events, [rejection] = read_call(args, kwargs)
 
     assert not events
     assert rejection.reason.startswith("events.ingest takes one argument")
-    assert rejection.reason.endswith(said)
+    assert rejection.reason.endswith(message)
     assert json.loads(rejection.text) == {"args": args, "kwargs": kwargs}

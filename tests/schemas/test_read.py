@@ -16,17 +16,21 @@ from wallarm_notify.domain.event import Rejection
 from wallarm_notify.schemas.read import read_call, read_calls, read_event, value_hash
 
 
-def test_a_rejection_keeps_what_can_be_told() -> None:
-    told = read_event(an_event(risk="none"))
-    untold = read_event(an_event(id="x", client_id="y", type=["z"]))
+def test_a_rejection_keeps_the_readable_fields() -> None:
+    readable = read_event(an_event(risk="none"))
+    unreadable = read_event(an_event(id="x", client_id="y", type=["z"]))
 
-    assert isinstance(told, Rejection)
-    assert isinstance(untold, Rejection)
-    assert (told.event_id, told.client_id, told.type) == (UUID(ID), 1, "security_issue.detected")
-    assert (untold.event_id, untold.client_id, untold.type) == (None, None, None)
-    assert json.loads(told.text) == an_event(risk="none")
-    assert told.body_hash == value_hash(told.text)
-    assert told.hash_before == body_hash(told.text)
+    assert isinstance(readable, Rejection)
+    assert isinstance(unreadable, Rejection)
+    assert (readable.event_id, readable.client_id, readable.type) == (
+        UUID(ID),
+        1,
+        "security_issue.detected",
+    )
+    assert (unreadable.event_id, unreadable.client_id, unreadable.type) == (None, None, None)
+    assert json.loads(readable.text) == an_event(risk="none")
+    assert readable.body_hash == value_hash(readable.text)
+    assert readable.hash_before == body_hash(readable.text)
 
 
 def test_times_and_uuids_that_celery_made_are_read_as_text() -> None:

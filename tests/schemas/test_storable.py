@@ -57,7 +57,7 @@ def test_many_shallow_objects_are_not_deep() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"\n": float("nan")}, "\\n is NaN or infinite"),
         ({"": float("nan")}, '"" is NaN or infinite'),
@@ -70,9 +70,9 @@ def test_many_shallow_objects_are_not_deep() -> None:
     ],
 )
 def test_what_the_database_cannot_hold_is_refused_and_placed(
-    fields: dict[str, Any], said: str
+    fields: dict[str, Any], message: str
 ) -> None:
-    assert reason(an_event(**fields)).startswith(said)
+    assert reason(an_event(**fields)).startswith(message)
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def test_however_deep_it_is(
 
 
 def test_what_cannot_be_mended_is_refused_with_a_sentence_that_can_be_stored() -> None:
-    said = reason(an_event(risk="hi\0gh"))
-    assert said == "risk must be critical, high, medium, low or info, not «hi\ufffdgh»."
+    message = reason(an_event(risk="hi\0gh"))
+    assert message == "risk must be critical, high, medium, low or info, not «hi\ufffdgh»."
     assert reason(an_event(id=f"{ID}\0")).startswith("id must be a UUID")
     assert reason({**an_event(), "type": "attack\ud83d"}).startswith("type must be one of")
 

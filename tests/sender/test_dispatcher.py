@@ -41,7 +41,7 @@ class Gate(HttpClient[Dispatch]):
     def __init__(self) -> None:
         super().__init__(HttpSettings(5, 10))
         self._is_open = False
-        self._standing: list[tuple[Dispatch, float]] = []
+        self._outstanding: list[tuple[Dispatch, float]] = []
         self.before: Counter[int] = Counter()
         self.most: Counter[int] = Counter()
 
@@ -50,15 +50,15 @@ class Gate(HttpClient[Dispatch]):
         self.wake()
 
     def begin(self, tag: Dispatch, request: Request) -> None:
-        self._standing.append((tag, since_boot()))
+        self._outstanding.append((tag, since_boot()))
         self.before[tag.integration_id] += 1
         self.most |= self.before
 
     def wait(self, seconds: float | None = None) -> list[Response[Dispatch]]:
-        super().wait(0 if self._is_open and self._standing else seconds)
+        super().wait(0 if self._is_open and self._outstanding else seconds)
         if not self._is_open:
             return []
-        through, self._standing = self._standing, []
+        through, self._outstanding = self._outstanding, []
         self.before.clear()
         return [Response(tag, Answer(202), began, since_boot()) for tag, began in through]
 
@@ -270,15 +270,15 @@ def test_at_most_16_requests_go_to_one_integration_at_once(
     assert gate.most == {1: 16, 2: 10}
 
 
-@pytest.mark.parametrize(("lie_here", "welcome"), [(64, True), (65, False)])
-def test_the_next_claim_is_welcome_once_every_request_has_been_begun(
-    gated: Dispatcher, gate: Gate, lie_here: int, *, welcome: bool
+@pytest.mark.parametrize(("lie_here", "has_room"), [(64, True), (65, False)])
+def test_there_is_room_for_the_next_claim_once_every_request_has_been_begun(
+    gated: Dispatcher, gate: Gate, lie_here: int, *, has_room: bool
 ) -> None:
     assert gated.wait_for_room(0)
     dispatch(gated, *one_each(lie_here))
     began = time.monotonic()
-    assert gated.wait_for_room(0.1) is welcome
-    assert (time.monotonic() - began >= 0.1) is not welcome
+    assert gated.wait_for_room(0.1) is has_room
+    assert (time.monotonic() - began >= 0.1) is not has_room
     gate.open()
     assert gated.wait_for_room(5)
     assert gated.drain(5)
@@ -392,7 +392,7 @@ def test_a_body_that_drips_ends_at_the_deadline(
     assert 1.6 <= kept.attempts[1].duration.total_seconds() < 1.6 + 0.5
 
 
-def test_a_slow_answer_under_the_deadline_is_delivered_and_told_to_be_slow(
+def test_a_slow_answer_under_the_deadline_delivers_and_marks_the_integration_slow(
     dispatcher: Dispatcher, kept: Kept, client: SandboxClient
 ) -> None:
     client.set_faults([{"kind": "slow", "delay": 1.2}])
@@ -446,7 +446,7 @@ def test_what_is_not_begun_within_2_s_of_its_claim_is_put_back(
 
 
 @pytest.mark.parametrize("error", [Unavailable, RuntimeError])
-def test_the_clerk_hands_in_again_where_the_desk_was_away(
+def test_the_recorder_records_again_after_the_database_was_away(
     dispatcher: Dispatcher, kept: Kept, error: type[Exception]
 ) -> None:
     kept.away, kept.error = 2, error("away")
@@ -455,7 +455,7 @@ def test_the_clerk_hands_in_again_where_the_desk_was_away(
     assert sorted(a.notification_id for batch in kept.records for a in batch) == [1, 2]
 
 
-def test_while_the_desk_is_away_sending_goes_on_and_the_next_claim_waits_in_the_end(
+def test_while_the_database_is_away_sending_goes_on_and_the_next_claim_waits_in_the_end(
     dispatcher: Dispatcher, kept: Kept, client: SandboxClient
 ) -> None:
     client.set_faults(rate_limit=0)

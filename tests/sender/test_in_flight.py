@@ -116,7 +116,7 @@ def test_a_request_begins_within_2_s_of_its_claim_or_goes_back(
     assert found[0] is step
 
 
-def test_age_is_told_by_the_clock_that_goes_on_while_the_machine_sleeps_and_slowness_is_not(
+def test_age_is_measured_by_the_clock_that_goes_on_while_the_machine_sleeps_and_slowness_is_not(
     in_flight: InFlight,
 ) -> None:
     in_flight.add(claimed(sendings([1], 1)))
@@ -159,7 +159,7 @@ def test_an_integration_that_was_slow_when_it_was_claimed_is_no_news(in_flight: 
     assert [step for step, _ in play(in_flight, 10)] == [Step.BEGIN]
 
 
-def test_it_is_told_once_and_what_waits_begins_again_when_the_answer_has_come(
+def test_it_is_returned_once_and_what_waits_begins_again_when_the_answer_has_come(
     in_flight: InFlight,
 ) -> None:
     in_flight.add(claimed(sendings([1], 1)))
@@ -232,15 +232,15 @@ def test_of_many_clients_there_is_room_for_two_rounds_too(in_flight: InFlight) -
     assert in_flight.room([1, 99]) == {1: 20, 99: 20}
 
 
-@pytest.mark.parametrize(("number", "welcome"), [(300, True), (301, False)])
-def test_the_next_claim_is_welcome_while_not_too_much_is_to_be_recorded(
-    number: int, *, welcome: bool
+@pytest.mark.parametrize(("number", "has_room"), [(300, True), (301, False)])
+def test_there_is_room_for_the_next_claim_while_not_too_much_is_to_be_recorded(
+    number: int, *, has_room: bool
 ) -> None:
     in_flight = InFlight(InFlightLimits(fast=1000, of_client=1000))
     in_flight.add(claimed(*one_each(number)))
     in_flight.end(begun(play(in_flight)))
-    assert in_flight.wait_for_room(0) is welcome
-    assert bool(in_flight.room([1])[1]) is welcome
+    assert in_flight.wait_for_room(0) is has_room
+    assert bool(in_flight.room([1])[1]) is has_room
     assert in_flight.unrecorded == number
 
 
@@ -339,7 +339,7 @@ class One:
 
 
 @dataclass
-class Told:
+class Model:
     """The rules once more, counted anew from lists of everything at every step."""
 
     waiting: list[One] = field(default_factory=list)
@@ -373,16 +373,16 @@ class Told:
         most = 8 - sum(min(number, 3) for number in unbegun.values())
         return max(min(6 - unbegun[client], most), 0)
 
-    def is_welcome(self) -> bool:
+    def has_room(self) -> bool:
         fast = sum(not one.is_slow for one in self.unrecorded)
         return all(one.is_slow for one in self.waiting) and fast <= 8
 
 
-def play_both(in_flight: InFlight, told: Told, now: float, most: int) -> None:
+def play_both(in_flight: InFlight, model: Model, now: float, most: int) -> None:
     """A round of both, which may end early; each decision is held against the rules."""
-    assert in_flight.start_round(now) == told.become_slow(now)
-    for one in [*told.waiting]:
-        expected = told.step(one, now)
+    assert in_flight.start_round(now) == model.become_slow(now)
+    for one in [*model.waiting]:
+        expected = model.step(one, now)
         if expected is None:
             continue
         if not most:
@@ -392,10 +392,10 @@ def play_both(in_flight: InFlight, told: Told, now: float, most: int) -> None:
         assert found is not None
         step, dispatch = found
         assert (step, *ids([dispatch])) == (expected, one.id)
-        told.waiting.remove(one)
+        model.waiting.remove(one)
         one.dispatch, one.began = dispatch, now
         if step is Step.BEGIN:
-            told.under_way.append(one)
+            model.under_way.append(one)
         assert dispatch.is_slow is one.is_slow
     assert in_flight.next(now, now) is None
 
@@ -415,7 +415,7 @@ STEPS = st.lists(
 def test_whatever_comes_in_whatever_order_the_rules_hold(
     steps: list[tuple[str, int, int, bool]],
 ) -> None:
-    in_flight, told, now, made = InFlight(SMALL), Told(), 0.0, 0
+    in_flight, model, now, made = InFlight(SMALL), Model(), 0.0, 0
     for step, number, client, flag in steps:
         if step == "claim":
             # Integrations 11 to 13 are client 1's, and so on.
@@ -423,22 +423,24 @@ def test_whatever_comes_in_whatever_order_the_rules_hold(
             numbers = range(made, made := made + number)
             in_flight.add(claimed(sendings(numbers, integration, client=client, slow=flag), at=now))
             added = [One(n, integration, client, flag, now, flag) for n in numbers]
-            told.waiting += added
-            told.unrecorded += added
+            model.waiting += added
+            model.unrecorded += added
         elif step == "round":
-            play_both(in_flight, told, now, number if flag else 1000)
+            play_both(in_flight, model, now, number if flag else 1000)
         elif step == "answer":
-            over, told.under_way = told.under_way[:number], told.under_way[number:]
+            over, model.under_way = model.under_way[:number], model.under_way[number:]
             in_flight.end(one.dispatch for one in over if one.dispatch)
         elif step == "record":
-            done = [o for o in told.unrecorded if o not in told.waiting + told.under_way][:number]
+            done = [o for o in model.unrecorded if o not in model.waiting + model.under_way][
+                :number
+            ]
             in_flight.forget([one.dispatch for one in done if one.dispatch])
-            told.unrecorded = [one for one in told.unrecorded if one not in done]
+            model.unrecorded = [one for one in model.unrecorded if one not in done]
         else:
             now += number / 4
-        assert in_flight.waiting == len(told.waiting)
-        assert in_flight.under_way == len(told.under_way)
-        assert in_flight.unrecorded == len(told.unrecorded)
-        assert in_flight.is_busy is bool(told.waiting or told.under_way)
-        assert in_flight.room([1, 2, 3]) == {c: told.room(c) for c in (1, 2, 3)}
-        assert in_flight.wait_for_room(0) is told.is_welcome()
+        assert in_flight.waiting == len(model.waiting)
+        assert in_flight.under_way == len(model.under_way)
+        assert in_flight.unrecorded == len(model.unrecorded)
+        assert in_flight.is_busy is bool(model.waiting or model.under_way)
+        assert in_flight.room([1, 2, 3]) == {c: model.room(c) for c in (1, 2, 3)}
+        assert in_flight.wait_for_room(0) is model.has_room()

@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.store import Store, migrations
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.migrations.compatibility import fault_of

@@ -163,8 +163,8 @@ def worker() -> dict[str, Any]:
     """How a worker is set up, on Redis, with default settings."""
     done = ask()
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    reported: dict[str, Any] = json.loads(done.stdout)
+    return reported
 
 
 def test_every_name_has_its_task_and_every_task_its_name(worker: dict[str, Any]) -> None:

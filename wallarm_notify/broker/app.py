@@ -1,4 +1,4 @@
-"""The Celery app of this system, for workers, beat, and whoever sends tasks by name."""
+"""The Celery application: workers and beat run it, and publishers send tasks by name through it."""
 
 from typing import Any, Final
 
@@ -14,17 +14,17 @@ def _refuse(_: Any) -> bytes:
     raise ValueError("it is compressed, which no message to this system is")
 
 
-# kombu unpacks whatever says that it is packed, before anybody can look at it, and without a bound: a
-# kilobyte becomes gigabytes. That holds for every message that reaches a process of ours.
+# kombu decompresses any message that claims to be compressed, before anybody can look at it and without a bound: a
+# kilobyte may become gigabytes. So no process of this system decompresses a message.
 for content_type in compression.encoders():
     encoder: Any = compression.get_encoder(content_type)
     compression.register(encoder[0], _refuse, content_type)
 
 UNREACHABLE: Final = (OperationalError, OSError)
-"""What a publish raises when the broker is away or refuses."""
+"""The errors of a publish when the broker is away or refuses the message."""
 
 
 def connection_errors(celery: Celery) -> tuple[type[BaseException], ...]:
-    """Return whatever the broker's transport raises when it is away."""
+    """Return the types of the errors that the broker's transport raises when the broker is away."""
     with celery.connection_for_write() as connection:
         return (*UNREACHABLE, *connection.connection_errors, *connection.channel_errors)

@@ -1,8 +1,9 @@
-"""Batching: messages of ``events.ingest`` that came together are worked off by one task (engine 24).
+"""Batching: one task stores the events of all calls of ``events.ingest`` that came together (engine 24).
 
-Producers that send one event a message pay for Celery and for a transaction with each. What lies in the
-queue when a worker takes from it makes one task: nobody waits for more to come. Each message is
-acknowledged when the task has stored them all, and handed back where it has not.
+Celery and a transaction cost the most where a producer sends each event in a message of its own. A batch is
+what lies in the queue when a worker takes from it; no message waits for later ones. Each message of a batch
+is
+acknowledged when the task has stored them all, and handed back if the task fails.
 """
 
 import logging
@@ -20,11 +21,11 @@ from wallarm_notify.task_names import INGEST, INGEST_CALLS
 log = logging.getLogger(__name__)
 
 MOST: Final = 500
-"""One task takes in so many events at most, unless a single call has more."""
+"""The greatest number of events of one task, unless a single call has more."""
 
 
 class BatchMessage(Message):
-    """Several messages as one, whose acknowledgement is that of each."""
+    """Several messages as one, whose acknowledgement acknowledges each of them."""
 
     channel: Any
 
@@ -32,7 +33,7 @@ class BatchMessage(Message):
         task_id = str(uuid4())
         words = f"{counted(events, 'event')} of {counted(len(parts), 'message')}"
         super().__init__(
-            # What was JSON within each is JSON within the whole, without being read and written anew.
+            # The JSON of each message becomes a part of the whole, without being decoded and encoded again.
             body=f'[[], {{"calls": [{", ".join(map(_json_of, parts))}]}}, {{}}]',
             channel=parts[0].channel,
             delivery_tag=parts[0].delivery_tag,
@@ -53,25 +54,25 @@ class BatchMessage(Message):
         self.tags = [part.delivery_tag for part in parts]
 
     def ack(self, multiple: bool = False) -> None:
-        """Acknowledge all of them, in one step."""
+        """Acknowledge all messages of the batch in one step."""
         del multiple
         self._state = "ACK"
         self.channel.qos.ack_all(self.tags)
 
     def reject(self, requeue: bool = False) -> None:
-        """Reject all of them, in one step; they keep their order."""
+        """Reject all messages of the batch in one step; they keep their order."""
         self._state = "REJECTED"
         self.channel.qos.reject_all(self.tags, requeue=requeue)
 
     def requeue(self) -> None:
-        """Hand all of them back."""
+        """Hand all messages of the batch back to their queue."""
         self.reject(requeue=True)
 
 
 class Batcher:
-    """Collects what comes until the worker's event loop goes round next, for one connection.
+    """A collector of calls, for one connection, until the worker's event loop runs its next round.
 
-    ``soon`` calls a function when the loop goes round next; ``send`` takes a message on.
+    ``soon`` calls a function in that next round; ``send`` passes a message on.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Batcher:
         self._events = 0
 
     def add(self, message: Any) -> bool:
-        """Return whether ``message``, which is a sound one, goes into a batch; else nothing has happened."""
+        """Return whether a valid ``message`` was put into a batch; False leaves everything as it was."""
         if not isinstance(message.channel, NotingChannel) or message.headers["task"] != INGEST:
             return False
         events = events_in(message.payload)
@@ -107,7 +108,7 @@ class Batcher:
 
 
 def _put_together(parts: list[Any], events: int) -> list[Any]:
-    """Return one message of several; should that fail, which would end the worker, what there was."""
+    """Return one message made of ``parts``; where that fails, which would end the worker, ``parts`` themselves."""
     if len(parts) < 2:  # noqa: PLR2004 - nothing to put together
         return parts
     try:
@@ -118,7 +119,7 @@ def _put_together(parts: list[Any], events: int) -> list[Any]:
 
 
 def events_in(payload: Any) -> int:
-    """Return how many events a call of ``events.ingest`` seems to bring: they are read where they are stored."""
+    """Return how many events a call of ``events.ingest`` seems to bring; they are decoded only when they are stored."""
     args, kwargs, _ = payload
     given = args[0] if args else kwargs.get("events")
     return len(given) if isinstance(given, list) else 1

@@ -1,6 +1,8 @@
-"""Beat's schedule, kept whichever way the clock of its machine jumps (spec 7).
+"""Beat's schedule, which stays regular when the clock of its machine is set (spec 7).
 
-Celery's own goes by the time of day alone: set back by an hour it sends nothing for an hour.
+Celery's own scheduler knows the time of day alone: after the clock is set back by an hour, it sends nothing
+for
+an hour.
 """
 
 import logging
@@ -14,16 +16,17 @@ from wallarm_notify.domain.clock import since_boot
 log = logging.getLogger(__name__)
 
 NOTICED_FROM: Final = timedelta(seconds=0.5)
-"""By less the two clocks may differ without being compared anew."""
+"""The smallest difference between the two clocks that counts as a clock that was set."""
 
 
 class SteadyScheduler(Scheduler):
-    """Celery's, which moves the times of the last runs by as much as the clock was set.
+    """Celery's scheduler, with the times of the last runs moved by as much as the clock was set.
 
-    What tells is the machine's other clock, which nobody sets. Asked at each tick, once a second at least.
+    At each tick, at least once a second, it compares the time of day with the time since boot, which nobody
+    sets.
     """
 
-    # Celery's, which its published types lack.
+    # Attributes of Celery's class that its published types lack.
     app: Any
     schedule: Any
     _heap: Any
@@ -31,7 +34,7 @@ class SteadyScheduler(Scheduler):
     _booted_at: datetime | None = None
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
-        """One round of the schedule."""
+        """Follow the clock, run one round of the schedule, and return the seconds until the next round."""
         self._follow_clock()
         return super().tick(*args, **kwargs)
 
@@ -43,7 +46,7 @@ class SteadyScheduler(Scheduler):
         elif abs(jump := booted_at - self._booted_at) >= NOTICED_FROM:
             self._booted_at = booted_at
             for entry in self.schedule.values():
-                # One that was run after the jump and before it was noticed has run just now.
+                # A task that ran after the jump, but before it was noticed, has run just now.
                 entry.last_run_at = min(entry.last_run_at + jump, now)
             self._heap = None
             log.warning("beat.clock_was_set", extra={"seconds": round(jump.total_seconds(), 1)})

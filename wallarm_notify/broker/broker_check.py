@@ -1,4 +1,4 @@
-"""Whether the broker can be reached, and can do for a process: found out before anything is taken or sent."""
+"""The check of the broker at start: it can be reached, and does what a process needs of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +19,11 @@ from wallarm_notify.urls import shown
 def check_broker(
     celery: Celery, uses: Uses | None = None, *, may_evict: bool = False
 ) -> list[Doubt]:
-    """Raise Unavailable where the broker cannot be reached now; its password is not repeated.
+    """Return the doubts about the broker, to be logged as warnings; none without ``uses``.
 
-    With ``uses`` also Refused where it can never do for them, or evicts and not ``may_evict``; what speaks
-    against it besides is returned, to be warned of.
+    Raise Unavailable if the broker cannot be reached now; the message has no password. With ``uses``, raise
+    Refused
+    if the broker can never serve them, or if it evicts messages and ``may_evict`` is false.
     """
     with _reached(celery) as (connection, where):
         if uses is None:
@@ -35,24 +36,27 @@ def check_broker(
 
 
 def eviction(celery: Celery) -> Doubt | None:
-    """Return the doubt on a broker that evicts now; None: it does not. Raises Unavailable where it is away."""
+    """Return the doubt about a broker that evicts messages now, or None if it does not.
+
+    Raise Unavailable if the broker is away.
+    """
     with _reached(celery) as (connection, _):
         return evicts(connection.default_channel) if is_redis(connection) else None
 
 
 @contextmanager
 def _reached(celery: Celery) -> Iterator[tuple[Any, str]]:
-    """Give a connection, and the broker's address for people."""
+    """Yield a connection, and the broker's address without credentials."""
     with CheckConnection.in_place_of(celery.connection_for_write()) as connection:
         others = len(connection.alt) - 1
         try:
-            # Of several each is tried, however long the ones before it let us wait.
+            # Each of several brokers is tried, however long the ones before it took to fail.
             connection.ensure_connection(
                 max_retries=max(others, 1), interval_start=0, timeout=None if others > 0 else 5
             )
             yield connection, shown(connection.as_uri())
         except connection_errors(celery) as error:
-            # Of several it may be another one by now.
+            # Of several brokers this may be another one by now.
             where = shown(connection.as_uri())
             if (fault := certificate_fault(error)) is not None:
                 raise Unavailable(f"The broker at {where} is not spoken to: {fault}.") from None

@@ -1,4 +1,4 @@
-"""The worker's consumer: it keeps what Celery would throw away, or stumble over (spec 2)."""
+"""The worker's consumer, which keeps messages that Celery would drop or fail on (spec 2)."""
 
 import logging
 from collections.abc import Callable
@@ -26,23 +26,24 @@ from wallarm_notify.task_names import INGEST_QUEUES, OUR_QUEUES
 log = logging.getLogger(__name__)
 
 KEPT_BYTES: Final = 64_000
-"""So many bytes of an undecodable message are kept."""
+"""The greatest number of bytes of an undecodable message (a dead letter) that are kept."""
 
 NOT_KEPT: Final = "undecodable_not_kept"
-"""The ledger's counter of messages that came when too many were kept already."""
+"""The ledger's counter of undecodable messages that came after the daily limit was reached."""
 
 AGAIN_AFTER: Final = 1.0
-"""A message that could not be kept is handed back after so many seconds."""
+"""Seconds until a message that could not be kept is handed back."""
 
 
 class KeepingConsumer(Consumer):
-    """Stores messages that no task can be made of before they are acknowledged.
+    """Celery's consumer, which stores an undecodable message before it acknowledges it.
 
-    Where one cannot be stored it goes back to its queue: left alone, it would take a place among
-    what the worker may hold, for ever.
+    A message that cannot be stored goes back to its queue: unacknowledged, it would use a place of the
+    worker's
+    prefetch for ever.
     """
 
-    # Celery's, which its published types lack.
+    # Attributes of Celery's class that its published types lack.
     hub: Any
     task_consumer: Any
     connection_errors: tuple[type[BaseException], ...]
@@ -50,36 +51,36 @@ class KeepingConsumer(Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The consumer lives in the parent of the worker's processes, so it keeps no connection open.
         self._store = Store(make_engine(settings().database(), pool_size=0))
-        # Of one connection to the broker: see create_task_handler.
+        # Each connection to the broker has its own: see create_task_handler.
         self._quarantine = Quarantine(self._store, self._send, self._later)
         self._batcher: Batcher
         self._receive: Callable[[Any], None]
         self._keeps_again_at = 0.0
         self._queue_by_tag: dict[Any, str] = {}
-        # What workers tell one another we have no use for, and one odd message among it ends them all.
+        # This system does not use gossip and mingle, and one malformed message of theirs ends every worker.
         super().__init__(*args, **kwargs, without_gossip=True, without_mingle=True)
-        signals.worker_shutting_down.connect(self._told_to_stop)
+        signals.worker_shutting_down.connect(self._stop_was_requested)
 
     def start(self) -> None:
-        """Start as Celery does, which fails where its processes were asked to stop with it, and were sooner."""
+        """Start as Celery does; a worker whose processes obeyed a stop before it did stops without an error."""
         try:
             super().start()
         except WorkerLostError:
             state.maybe_shutdown()
             raise
 
-    def _told_to_stop(self, **_: Any) -> None:
-        """Hear that a signal asks for the end: without processes (-P solo) nothing else runs until a call ends."""
+    def _stop_was_requested(self, **_: Any) -> None:
+        """Close the quarantine at a signal to stop: without processes (-P solo) nothing else runs until a call ends."""
         self._quarantine.close()
 
     def stop(self) -> None:
-        """Stop as Celery does. Whoever ends what is still under way now ends a worker that was asked to stop."""
+        """Stop as Celery does; from now on a process that is killed does not count as a death."""
         self._quarantine.close()
         super().stop()
 
     def connect(self) -> Connection:
-        """Connect as Celery does, and prepare for what reads from the connection."""
-        # The hub forgets itself when it is reset, as after each lost connection.
+        """Return the connection that Celery makes, with its event loop and its prefetch set up."""
+        # kombu has no current event loop after a reset of the hub, which follows each lost connection.
         set_event_loop(self.hub)
         connection = super().connect()
         queues = self.app.amqp.queues.consume_from
@@ -88,14 +89,14 @@ class KeepingConsumer(Consumer):
         return connection
 
     def connection_for_read(self, heartbeat: float | None = None) -> Connection:
-        """Return the connection that messages are taken from, over our transport where it is a Redis."""
+        """Return the connection that messages are taken from; to a Redis it uses this project's transport."""
         kombus = self.app.connection_for_read(heartbeat=heartbeat)
         return self.ensure_connected(
             WorkerConnection.in_place_of(kombus, batched_queues=INGEST_QUEUES)
         )
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return what takes each message of one connection, and hands sound ones to Celery's own."""
+        """Return the function that takes each message of one connection and passes valid ones to Celery's handler."""
         self._receive = super().create_task_handler(*args, **kwargs)
         self._batcher = Batcher(self.call_soon, self._begin)
         unstruck = self._quarantine.close()
@@ -137,7 +138,7 @@ class KeepingConsumer(Consumer):
             self._set_aside(message, f"no task could be made of it: {error!r}")
 
     def _hand_back_deadly(self, message: Any) -> None:
-        """Hand ``message`` back as if the worker had died of it: there is no memory to take it."""
+        """Hand ``message`` back as if the worker had died of it: there is not enough memory to take it."""
         log.error("message.too_much")
         mark_returned(message)
         if (ended := vars(message).pop("ended", None)) is not None:
@@ -148,34 +149,34 @@ class KeepingConsumer(Consumer):
         self.timer.call_after(seconds, call)
 
     def _queue_of(self, message: Any) -> str:
-        """Return the queue that ``message`` was in, by the broker's word; empty where that is not known."""
+        """Return the queue that the broker says ``message`` was in, or an empty text if that is not known."""
         if isinstance(message.channel, NotingChannel):
             return str(message.delivery_info["routing_key"])
-        tags: dict[str, str] = self.task_consumer._active_tags  # noqa: SLF001 - kombu tells it nowhere else
-        # One that is cancelled may be followed by messages that were on their way.
+        tags: dict[str, str] = self.task_consumer._active_tags  # noqa: SLF001 - kombu has no public way to it
+        # Messages that were on their way may still come from a queue after its consumer was cancelled.
         self._queue_by_tag |= {tag: queue for queue, tag in tags.items()}
         return self._queue_by_tag.get(message.delivery_info.get("consumer_tag"), "")
 
     def _is_of_the_connection(self, error: Exception) -> bool:
-        # kombu counts KeyError in on Redis, which would have us reconnect for ever.
+        # kombu counts KeyError as a connection error on Redis; the worker would reconnect for ever.
         return isinstance(error, self.connection_errors) and not isinstance(error, KeyError)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Set a message aside in which Celery finds a fault that we did not: its body is not of its type."""
+        """Store a message whose body only Celery finds not to be of its content type."""
         self._set_aside(message, f"cannot be decoded: {exc}")
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        """Set a message aside that is no task message to Celery."""
+        """Store a message that Celery does not recognize as a task message."""
         del body
         self._set_aside(message, "is not a task message")
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Set a message aside that names a task that we do not have."""
+        """Store a message that names a task that does not exist."""
         del body
         self._set_aside(message, f"names no task of ours: {exc}")
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Set a message aside that is not sound to Celery, or of a content type that is refused."""
+        """Store a message that Celery finds invalid, or whose content type is refused."""
         del body
         self._set_aside(message, f"is not a valid task message: {exc}")
 
@@ -183,14 +184,14 @@ class KeepingConsumer(Consumer):
         if message.acknowledged:
             return
         if isinstance(message, BatchMessage):
-            # Whatever is wrong with it is wrong with one of its parts; all of them are whole.
+            # The fault is in one message of the batch; all of them come back, each by itself.
             mark_returned(message)
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
         elif self._keeps_again_at <= monotonic() and _keep(self._store, message, reason):
-            # Without a connection the broker hands it out again: kept twice is not lost.
+            # Without a connection the broker hands it out again: it is kept twice rather than lost.
             message.ack_log_error(log, (Exception,))
         else:
-            # Many may come at once, and a database that is away lets each of them wait.
+            # Many may come at once, and each would wait for a database that is away.
             self._keeps_again_at = max(self._keeps_again_at, monotonic() + AGAIN_AFTER / 2)
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
 
@@ -202,9 +203,9 @@ def _hand_back(message: Any) -> None:
 
 
 def _keep(store: Store, message: Any, reason: str) -> bool:
-    """Store the first 64 kB of ``message``, or count it where too many are kept. Never raises.
+    """Return whether the first 64 kB of ``message`` were stored, or counted where the daily limit was reached.
 
-    Returns whether that could be done.
+    It never raises.
     """
     try:
         raw = bytes_of(message)
@@ -228,5 +229,5 @@ def _keep(store: Store, message: Any, reason: str) -> bool:
 
 
 def _plain(text: Any) -> str:
-    """Return ``text`` in ASCII, storable."""
+    """Return ``text`` in ASCII and without NUL, so that it can be stored."""
     return str(text).encode("ascii", "backslashreplace").decode().replace("\0", "")

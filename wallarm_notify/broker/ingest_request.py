@@ -1,4 +1,4 @@
-"""Celery's request of a call of ``events.ingest``: none is lost, whatever ends its task (engine 4)."""
+"""Celery's request of a call of ``events.ingest``: no call is lost, however its task ends (engine 4)."""
 
 import logging
 from typing import Any
@@ -14,20 +14,20 @@ log = logging.getLogger(__name__)
 
 
 class IngestRequest(Request):
-    """A call, or several: whatever ends it but its return hands it back.
+    """A request of one call or a batch, which is handed back unless its task returns.
 
-    Celery would acknowledge it, and so lose it, where a time limit or whoever revokes it ends it.
+    Celery would acknowledge, and so lose, a call whose task is revoked or exceeds a time limit.
     """
 
     def revoked(self) -> bool:
-        """Return False: nobody revokes an event."""
+        """Return False: calls cannot be revoked."""
         return False
 
     def terminate(self, *args: Any, **kwargs: Any) -> None:
         """Leave the process that stores events alone."""
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
-        """Hand it back. What a process died of, or cannot be explained, is begun alone from now on."""
+        """Hand the call back; after the death of a process, or an unexplained error, it is quarantined."""
         error = exc_info.exception
         error = error.exc if isinstance(error, ExceptionWithTraceback) else error
         if isinstance(error, Reject):
@@ -42,27 +42,27 @@ class IngestRequest(Request):
         self._reject(died=died)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Hand it back at a hard limit; Celery's own does not acknowledge, as the task asks for that."""
+        """Hand the call back at a hard time limit, where Celery leaves it unacknowledged."""
         super().on_timeout(soft, timeout)
         if not soft:
             self._reject()
 
     def acknowledge(self) -> None:
-        """Acknowledge it: it is stored."""
-        self._tell_end(handed_back=False)
+        """Acknowledge the call: its events are stored."""
+        self._report_end(handed_back=False)
         super().acknowledge()
 
     def reject(self, requeue: bool = False) -> None:
-        """Hand it back, whatever is asked for."""
+        """Hand the call back, whatever ``requeue`` is."""
         del requeue
         self._reject()
 
     def _reject(self, *, died: bool = False) -> None:
-        self._tell_end(handed_back=True, died=died)
+        self._report_end(handed_back=True, died=died)
         super().reject(requeue=True)
 
-    def _tell_end(self, **how: bool) -> None:
-        # Before the message is over: in a thread (-P threads) the quarantine may look in between.
+    def _report_end(self, **how: bool) -> None:
+        # First, and then the message is settled: with -P threads the quarantine may look in between.
         ended = vars(self.message).pop("ended", None)
         if ended is not None:
             ended(**how)

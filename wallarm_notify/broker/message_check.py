@@ -1,8 +1,10 @@
-"""Whether a message may become a task, and what of it: who may enqueue may do no more than that (spec 2).
+"""The check of each message: whether it may become a task, and what of it is read (spec 2).
 
-What Celery would do for a message of a task of ours, it would do for a stranger's: run any task there is,
-enqueue what is to follow it, wait for years, unpack gigabytes. So a message keeps what our tasks
-need, and nothing else of it is read.
+Who may enqueue may do no more than that. Celery would obey any sender: run any task that exists, enqueue
+the
+tasks that are to follow, wait for years, decompress gigabytes. So a message keeps what this system's tasks
+need,
+and nothing else of it is read.
 """
 
 from collections.abc import Mapping
@@ -23,23 +25,23 @@ from wallarm_notify.schemas.json_text import NoJson, text_of
 from wallarm_notify.schemas.storable import is_deep
 
 DEEPEST: Final = 256
-"""Lists and objects may lie so deep within one another; Celery pickles a call, and stalls on deeper ones."""
+"""The deepest nesting of lists and objects; Celery pickles a call, and stalls on deeper ones."""
 
 LONGEST_WORD: Final = 255
-"""An id or a name has so many characters at most."""
+"""The greatest length of an id or a name, in characters."""
 
 LONGEST_WORDS: Final = 1_000
-"""What a task of ours calls its arguments, for people, has so many characters at most."""
+"""The greatest length of a task's description of its arguments, in characters."""
 
 FURTHEST: Final = timedelta(hours=2)
-"""A task of ours may be due so far ahead. It is a minute at most, and clocks differ."""
+"""How far ahead a task of this system may be due. A minute is needed; the rest allows for clocks that differ."""
 
 _TAKEN: Final[Mapping[str, frozenset[str]]] = {
     task_names.NOTIFICATIONS_QUEUE: frozenset({task_names.DELIVER}),
     task_names.RETRIES_QUEUE: frozenset({task_names.DELIVER}),
     task_names.UPKEEP_QUEUE: frozenset({task_names.SWEEP, task_names.REVIEW, task_names.PRUNE}),
 }
-"""The tasks that are taken from our own queues. From all others, which producers write to, it is events."""
+"""The tasks that are taken from this system's own queues. Every other queue, which producers write to, has events."""
 
 _PRODUCERS: Final = frozenset({task_names.INGEST})
 
@@ -51,24 +53,26 @@ _OTHER_SERIALIZERS: Final = frozenset(
         "application/msgpack",
     }
 )
-"""Content types of Celery's other serializers, which are refused.
+"""The content types of Celery's other serializers, which are refused.
 
-Clients of other languages write whatever they like.
+Clients in other languages may name any other content type; their bodies are read as JSON.
 """
 
 _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 def fault_of(message: Any, app: Celery, queue: str) -> str | None:
-    """Return why ``message``, taken from ``queue``, becomes no task; None: it does, and has been made sound.
+    """Return why ``message``, taken from ``queue``, cannot become a task, or None if it can.
 
-    What other languages' clients leave out is filled in: an id, and null arguments.
+    A message that can is changed to its valid form: an absent id and null arguments, as clients in other
+    languages
+    send them, are filled in.
     """
     try:
         return _fault_of(message, app, queue)
     except MemoryError:
-        raise  # it says nothing of the message
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's message makes Celery raise
+        raise  # no fault of the message
+    except Exception as error:  # noqa: BLE001 - a foreign message may make Celery raise anything
         return f"cannot be read: {error!r}"
 
 
@@ -78,7 +82,7 @@ def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
     try:
         payload = message.decode()
     except DecodeError as error:
-        # What was not unpacked is no text.
+        # A body that was not decompressed is not text.
         if message.errors or _TAKEN.get(queue, _PRODUCERS) != _PRODUCERS:
             return f"cannot be decoded: {error}"
         return _fault_of_text(message, queue)
@@ -86,7 +90,7 @@ def _fault_of(message: Any, app: Celery, queue: str) -> str | None:
 
 
 def _may_be_json(content_type: Any) -> bool:
-    """Return whether a producer's body is read as JSON: unless it says that it is of another serializer."""
+    """Return whether a producer's body is read as JSON: any body that names no other serializer is."""
     named = str(content_type or "").partition(";")[0].strip().lower()
     return named not in _OTHER_SERIALIZERS
 
@@ -94,7 +98,7 @@ def _may_be_json(content_type: Any) -> bool:
 def _fault_of_payload(message: Any, payload: Any, app: Celery, queue: str) -> str | None:
     headers = message.headers
     match payload:
-        # Some languages know one empty thing: [] for {}. What is in it is not read.
+        # Some languages write [] for {}. The content of this part is not read.
         case [args, kwargs, embed] if "task" in headers and (not embed or isinstance(embed, dict)):
             pass
         case {"args": _} | {"task": _}:
@@ -125,18 +129,18 @@ def _fault_of_payload(message: Any, payload: Any, app: Celery, queue: str) -> st
 
 
 def _fault_of_text(message: Any, queue: str) -> str | None:
-    """Return why a producer's message is no call; one that cannot be read as a whole is passed on as text.
+    """Return why a producer's message is no call, or None; one that does not decode as a whole is passed on as text.
 
-    Whoever stores the events reads them, each by itself: ``schemas.call_text``.
+    Its events are read one by one when they are stored: see ``schemas.call_text``.
     """
     try:
         call = call_in(text_of(message.body))
     except NoJson as error:
         return f"cannot be decoded: it {error}"
-    told = {
+    in_body = {
         name: call.field_value(name) for name in ("task", "id", "origin") if name in call.fields
     }
-    headers = told | message.headers
+    headers = in_body | message.headers
     name = headers.get("task")
     task_id = str(uuid4()) if headers.get("id") is None else headers["id"]
     fault = _fault_of_headers(name, task_id, queue)
@@ -160,14 +164,15 @@ def _fault_of_headers(name: Any, task_id: Any, queue: str) -> str | None:
 def _rewrite(message: Any, parts: list[Any]) -> None:
     message.body = dumps(parts)
     message.content_type, message.content_encoding = "application/json", "utf-8"
-    message._decoded_cache = parts  # noqa: SLF001 - or the old body would be read again
+    message._decoded_cache = parts  # noqa: SLF001 - otherwise the old body would be read again
 
 
 def _try_eta(message: Any, app: Celery, name: str) -> None:
-    """Raise what Celery would raise at a time that it cannot read, by making a request for nothing.
+    """Raise what Celery would raise for a time that it cannot read, by making a request that nobody runs.
 
-    It reads fewer forms of a time than Python. All else in the headers is ours by now, and spoils no request; events
-    have no time at all, so what most messages are is spared this.
+    Celery reads fewer forms of a time than Python. Every other header is this system's by now, and valid.
+    Events
+    have no time, so this costs nothing for most messages.
     """
     Request(
         message,
@@ -181,7 +186,7 @@ def _try_eta(message: Any, app: Celery, name: str) -> None:
 
 
 def _headers(given: Mapping[str, Any], name: str, task_id: str, parts: list[Any]) -> dict[str, Any]:
-    """Return what is read of a message's headers: an event is taken in when it comes (spec 2)."""
+    """Return the headers of a valid message: an event is taken in when it comes (spec 2)."""
     origin = given.get("origin")
     headers = {
         "lang": "py",
@@ -194,7 +199,7 @@ def _headers(given: Mapping[str, Any], name: str, task_id: str, parts: list[Any]
         "kwargsrepr": given.get("kwargsrepr"),
     }
     if name == task_names.INGEST:
-        # Whatever a client puts there, names and addresses as likely as not, all who watch would see.
+        # Monitors show this text to everybody, and clients may put names and addresses into it.
         headers["kwargsrepr"] = counted(events_in(parts), "event")
         return headers
     if not _is_printable(headers["kwargsrepr"], LONGEST_WORDS):
@@ -204,7 +209,7 @@ def _headers(given: Mapping[str, Any], name: str, task_id: str, parts: list[Any]
 
 
 def _is_soon(eta: Any) -> bool:
-    """Return whether a worker may hold a message until ``eta``: it holds what it has in memory."""
+    """Return whether a worker may hold a message in its memory until ``eta``."""
     try:
         due = datetime.fromisoformat(eta)
         return due.replace(tzinfo=due.tzinfo or UTC) - datetime.now(UTC) <= FURTHEST

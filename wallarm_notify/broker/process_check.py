@@ -1,4 +1,4 @@
-"""What a worker needs of its machine and of Celery's pool: refused at start rather than lost later."""
+"""The check of a worker's machine and of Celery's pool: what is missing is refused at start."""
 
 import resource
 import tempfile
@@ -16,19 +16,19 @@ _POOLS: Final = {
     "celery.concurrency.thread": "threads",
     "celery.concurrency.solo": "solo",
 }
-"""The modules of the pools that record what is under way when they are stopped, and their names."""
+"""The modules and names of the pools that record the requests under way when they are stopped."""
 
 FILES: Final = 100
-"""Open files of a process by itself: modules, logs, the broker's connections and the database's."""
+"""The open files of a process by itself: modules, logs, connections to the broker and the database."""
 
 FILES_FOR_EACH_PROCESS: Final = 8
-"""Pipes: a worker holds 6 to each of its processes, of which every process inherits some."""
+"""The pipes to each of a worker's processes: the worker holds 6, and every process inherits some."""
 
 
 def check_pool(pool: Any) -> str:
-    """The name of a pool of Celery's, which is given by name or as a class.
+    """Return the name of one of Celery's pools, which is given by name or as a class.
 
-    Raises Refused for one that no worker of ours can use.
+    Raise Refused for a pool that workers of this system cannot use.
     """
     module = str(get_implementation(pool).__module__)
     if module not in _POOLS:
@@ -41,7 +41,7 @@ def check_pool(pool: Any) -> str:
 
 
 def check_temporary_folder() -> None:
-    """Raises Refused where no file or folder can be made for a while: Celery's processes need some."""
+    """Raise Refused if no temporary file or folder can be made; Celery's processes need some."""
     try:
         tempfile.TemporaryDirectory(prefix="wallarm-notify-").cleanup()
     except OSError as error:
@@ -52,7 +52,7 @@ def check_temporary_folder() -> None:
 
 
 def check_semaphores() -> None:
-    """Raises Refused where none can be made: a worker and its processes take turns by them."""
+    """Raise Refused if no semaphore can be made; a worker and its processes lock with them."""
     try:
         billiard.Lock()
     except OSError as error:
@@ -63,14 +63,17 @@ def check_semaphores() -> None:
 
 
 def files_needed(processes: int, *, connections: int) -> int:
-    """How many files each process of a worker with so many may have open at once, ``connections`` to PagerDuty."""
+    """Return how many files each process of a worker may have open at once.
+
+    ``processes`` are the worker's, ``connections`` those of one process to PagerDuty.
+    """
     return FILES + FILES_FOR_EACH_PROCESS * processes + connections
 
 
 def allow_open_files(needed: int) -> None:
-    """Raises this process's limit of open files to ``needed``, which its children inherit.
+    """Set this process's limit of open files to at least ``needed``; its children inherit it.
 
-    Raises Refused where it may not.
+    Raise Refused if that is not allowed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:

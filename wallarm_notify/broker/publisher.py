@@ -1,4 +1,4 @@
-"""Publishing: messages of deliveries, and calls that were set aside, are enqueued by the Celery app."""
+"""The publisher: it enqueues messages of deliveries, and calls that were set aside."""
 
 import json
 import logging
@@ -17,11 +17,11 @@ from wallarm_notify.urls import without_credentials
 log = logging.getLogger(__name__)
 
 _CONFIRM_SECONDS: Final = 5
-"""RabbitMQ may take so long to confirm; while it is short of memory it would not at all."""
+"""How long RabbitMQ may take to confirm; while it is short of memory it would never do so."""
 
 
 class CeleryPublisher:
-    """Enqueues ``notifications.deliver``. A refusal is logged: SWEEP finds what was not enqueued."""
+    """A publisher of ``notifications.deliver``. It logs a refusal, and SWEEP finds what was not enqueued."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
@@ -53,7 +53,7 @@ class CeleryPublisher:
         )
 
     def enqueue(self, call: TriedCall) -> bool:
-        """Enqueue a call that was set aside, as it came; see ``services.ports.Publisher``."""
+        """Return whether a call that was set aside could be enqueued as it came; see ``services.ports.Publisher``."""
         headers = json.loads(call.headers) | {RETURNED: True}
         try:
             with self._celery.producer_or_acquire() as producer:
@@ -68,17 +68,20 @@ class CeleryPublisher:
                     retry=False,
                     confirm_timeout=_CONFIRM_SECONDS,
                 )
-        except Exception as error:  # noqa: BLE001 - Redis's own errors come as they are, and SWEEP goes on
+        except Exception as error:  # noqa: BLE001 - kombu passes Redis's own errors on, and SWEEP goes on
             log.warning("set_aside.not_enqueued", extra={"error": type(error).__name__})
             return False
         return True
 
     def length(self, *, first: bool) -> int | None:
-        """Return how many messages wait in a delivery queue; None: the broker does not say."""
+        """Return how many messages wait in a queue of deliveries, or None if the broker does not answer.
+
+        ``first`` selects the queue of first attempts, not the one of retries.
+        """
         try:
             with self._celery.connection_or_acquire() as connection:
                 queue = self._celery.amqp.queues[_queue_of(first=first)]
-                # Not passive: Redis knows no queue that is empty, and refuses to tell its length.
+                # Not passive: for Redis an empty queue does not exist, and asking for its length is an error.
                 declared: Any = queue.bind(connection.default_channel).queue_declare()
                 return int(declared.message_count)
         except connection_errors(self._celery) as error:
@@ -92,11 +95,11 @@ def _queue_of(*, first: bool) -> str:
 
 
 def _arguments(message: Message) -> dict[str, list[int]]:
-    """Return what a message carries. First links look as messages did before there were any."""
+    """Return the arguments of the task; without links where all are 0, as messages were before there were links."""
     ids = {"ids": list(message.ids)}
     return ids | {"links": list(message.links)} if any(message.links) else ids
 
 
 def _text_of(error: BaseException) -> str:
-    """Return what a library says of the broker, without its URL, which some put in."""
+    """Return what a library says of the broker, without the URL that some errors contain."""
     return without_credentials(str(error)) or type(error).__name__

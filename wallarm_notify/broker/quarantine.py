@@ -1,9 +1,11 @@
-"""Quarantine: calls that came back from a worker that died are begun alone (engine 4).
+"""The quarantine: a call that came back from a worker's death is begun alone, and counted (engine 4).
 
-A call that three workers died of becomes a dead letter: it is set aside. What ends a worker's processes takes
-along whatever they had, and comes back with it: begun together again, none of it would ever be stored. The broker
-says what came back: Redis by ``NotingChannel``, RabbitMQ by its mark of redelivery. The database counts who died
-of it: a call is noted before it is begun, read even, and struck out when it is stored or handed back.
+A call that three workers died of becomes a dead letter: it is set aside. A death returns every call of the
+worker's processes; begun together again, none of them would ever be stored. The broker marks what came
+back:
+Redis by ``NotingChannel``, RabbitMQ by its flag of redelivery. The database counts the deaths: a call is
+noted
+there before it is read or begun, and struck out when it is stored or handed back.
 """
 
 import json
@@ -24,24 +26,23 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK_AGAIN: Final = 0.01
-"""Seconds until the next look whether what is under way has ended."""
+"""Seconds until the next check whether the calls under way have ended."""
 
 REST: Final = 10.0
-"""A database that did not answer is not asked for so many seconds: nothing is stored meanwhile anyway."""
+"""Seconds for which a database that did not answer is not asked again; nothing can be stored meanwhile anyway."""
 
 _UNDER_WAY: Final = 16
-"""So many calls under way are remembered before those that have ended are forgotten."""
+"""The number of calls under way that are remembered before those that have ended are removed."""
 
 RETURNED: Final = "wallarm_notify_returned"
 """The header of a call that was set aside and is tried again."""
 
 
 class Quarantine:
-    """Holds back what came back, for one connection to the broker.
+    """The calls that came back, for one connection to the broker, and those that wait behind them.
 
-    ``send`` takes a message on, which travels ``alone`` or may be batched with others; ``later``
-    calls a function after so many seconds; ``unstruck`` is what the quarantine of the connection before could
-    not tell the database.
+    ``send`` passes a message on, ``alone`` or to be batched; ``later`` calls a function after some seconds;
+    ``unstruck`` is what the quarantine of the previous connection could not write into the database.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Quarantine:
         self._is_asking = False
 
     def hold(self, message: Any, *, is_returned: bool) -> bool:
-        """Return whether ``message``, a call, waits here; else it may go its way."""
+        """Return whether ``message``, a call, waits here; otherwise it may be begun."""
         if is_returned:
             self._returned.append((_digest(message), message))
         elif self._returned or self._alone is not None:
@@ -86,9 +87,9 @@ class Quarantine:
         self._under_way.append(message)
 
     def close(self) -> Mapping[bytes, bool]:
-        """Begin nothing any more: the connection is lost, or the worker stops, which is no death.
+        """Begin nothing from now on: the connection is lost, or the worker stops, which is no death.
 
-        Returns what the database could not be told, for the next quarantine of this worker.
+        Return what could not be written into the database, for the next quarantine of this worker.
         """
         self._is_closed = True
         if self._alone is not None or self._unstruck:
@@ -98,17 +99,17 @@ class Quarantine:
 
     def _look(self) -> None:
         if self._is_closed:
-            # Celery calls timers also while its processes, which take nothing any more, come to their end.
+            # Celery calls timers even while its processes end and take nothing.
             return
         self._under_way = [one for one in self._under_way if not _is_over(one)]
         alone = self._alone
         if alone is not None and _is_over(alone[1]):
-            # No request says so: it was refused, or handed back. What is kept of it stays, as it is not stored.
+            # No request reported this end: the call was refused or handed back. It is not stored, so its note stays.
             self._end(handed_back=True)
         if self._alone is not None or self._under_way:
             self._later(LOOK_AGAIN, self._look)
         elif self._returned:
-            # First, so that whatever happens to this one the others do not wait for ever.
+            # First, so that the others do not wait for ever whatever happens to this one.
             self._later(LOOK_AGAIN, self._look)
             self._begin()
         else:
@@ -133,7 +134,7 @@ class Quarantine:
         self._send(message, True)
 
     def _ended(self, alone: tuple[bytes, Any], *, handed_back: bool, died: bool = False) -> None:
-        """Hear of the request how it ended, also where nobody looks any more, as the worker stops."""
+        """Take a request's report of how it ended, also while the worker stops and nothing looks for it."""
         if self._alone is not alone:
             return
         if died:
@@ -159,11 +160,11 @@ class Quarantine:
         return size is not None
 
     def _ask(self, work: Callable[[Transaction], T], otherwise: T) -> T:
-        """Return what the database says, which hears first what it has not heard; ``otherwise``: it is away."""
+        """Return the result of ``work``, or ``otherwise`` if the database is away; strike out first what has ended."""
         if self._is_asking or self._clock() < self._rests_until:
             return otherwise
 
-        # A signal or a thread may come between, adds to it and leaves it to the next: one must not wait for another.
+        # A signal or a thread may add to it meanwhile and leaves that to the next call: none waits for another.
         unstruck = dict(self._unstruck)
 
         def all_of_it(tx: Transaction) -> T:
@@ -174,7 +175,7 @@ class Quarantine:
         self._is_asking = True
         try:
             answer = self._store.transact(all_of_it)
-        except Exception as error:  # noqa: BLE001 - whatever it is, calls are begun without
+        except Exception as error:  # noqa: BLE001 - calls are begun without the database, whatever the error
             log.warning("quarantine.not_noted", extra={"error": str(error)})
             self._rests_until = self._clock() + REST
             return otherwise
@@ -186,7 +187,7 @@ class Quarantine:
 
 
 def is_returned(message: Any) -> bool:
-    """Return whether a worker had ``message`` before and died, as far as the broker can know."""
+    """Return whether a worker had ``message`` before and died, as far as the broker knows."""
     if isinstance(message.channel, NotingChannel):
         came_back = message.channel.qos.has_returned(message.delivery_tag)
     else:
@@ -195,9 +196,9 @@ def is_returned(message: Any) -> bool:
 
 
 def mark_returned(message: Any) -> None:
-    """Tell Redis that the process that had ``message`` died; RabbitMQ knows that by itself. Never raises.
+    """Tell Redis that the process that had ``message`` died, which RabbitMQ knows by itself. It never raises.
 
-    Whoever calls this hands the message back next: else it would be under way for ever.
+    The caller hands the message back next; otherwise it would be under way for ever.
     """
     if not isinstance(message.channel, NotingChannel):
         return
@@ -208,9 +209,9 @@ def mark_returned(message: Any) -> None:
 
 
 def _is_over(message: Any) -> bool:
-    """Return whether ``message`` is done or handed back, also where Redis did not answer to that.
+    """Return whether ``message`` is done or handed back, even if Redis did not answer to that.
 
-    kombu then leaves it as if it were under way, which it would be for ever.
+    In that case kombu leaves its state as if it were under way, for ever.
     """
     if message.acknowledged:
         return True
@@ -230,7 +231,7 @@ def _call_in(digest: bytes, message: Any) -> TriedCall:
 
 
 def bytes_of(message: Any) -> bytes:
-    """Return the body, as it came."""
+    """Return the body of ``message`` as it came."""
     body = message.body
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
@@ -242,7 +243,7 @@ def _digest(message: Any) -> bytes:
 
 
 def _text(value: Any) -> str | None:
-    """Return what PostgreSQL takes: no NUL, no half of a surrogate pair."""
+    """Return ``value`` as PostgreSQL stores it: without NUL and lone surrogates, at most 200 characters."""
     if value is None:
         return None
     return str(value).replace("\0", "")[:200].encode("utf-8", "replace").decode()

@@ -1,4 +1,7 @@
-"""What a RabbitMQ must permit a worker or beat, found out by what they would do themselves, before they start."""
+"""The check of a RabbitMQ at start: it permits what a worker or beat will do.
+
+Everything is tried as the process itself would do it.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,19 +19,19 @@ from wallarm_notify.domain.errors import Refused
 _CONFIRM_SECONDS: Final = 3
 
 _NO_PRIORITY: Final = {"x-priority": "none"}
-"""RabbitMQ looks whether one may consume, and then refuses to hand out anything on these terms."""
+"""Arguments with which RabbitMQ checks the permission to consume, and then refuses to hand out anything."""
 
 
 @dataclass(slots=True)
 class _Asked:
-    """A connection on which things are tried, each on a channel of its own: a refusal closes it."""
+    """A connection on which actions are tried, each on its own channel: a refusal closes the channel."""
 
     connection: Any
     lacks: list[str] = field(default_factory=list)
     unlike: list[str] = field(default_factory=list)
 
     def attempt(self, needs: str, act: Callable[[Any], object]) -> None:
-        """Notes down what is refused: permissions, which ``needs`` names, or a thing that is there in another form."""
+        """Try ``act`` and note a refusal: a missing permission, named by ``needs``, or a thing of another form."""
         channel = self.connection.channel()
         try:
             act(channel)
@@ -38,10 +41,10 @@ class _Asked:
             self.unlike.append(_reason(error))
         except (
             amqp.NotFound
-        ):  # for what could not be made before it, or the node it lies on is away
+        ):  # what an earlier attempt could not make, or what lies on a node that is away
             return
         else:
-            # One on which something was refused is closed already.
+            # A refusal has closed the channel already.
             with suppress(*self.connection.channel_errors):
                 channel.close()
 
@@ -53,9 +56,11 @@ def check_rabbitmq(
     queues: Mapping[str, Queue],
     mailbox: Queue | None = None,
 ) -> list[Doubt]:
-    """What is to be warned of. Raises Refused where the RabbitMQ at ``where`` does not permit what ``uses`` need.
+    """Return the doubts about a RabbitMQ, to be logged as warnings.
 
-    ``mailbox`` is the queue of remote control, of a worker. What it declares the process would declare itself.
+    Raise Refused if the RabbitMQ at ``where`` does not permit what ``uses`` need. ``mailbox`` is a worker's
+    queue of
+    remote control. Everything that is declared here the process would declare itself.
     """
     asked = _Asked(connection)
     for name in sorted({*uses.takes, *uses.sends}):
@@ -99,13 +104,16 @@ def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
 
 
 def _try_consuming(channel: Any, queue: str) -> None:
-    # Whatever is wrong with these terms, who may not consume is told so first.
+    # These arguments are invalid, but RabbitMQ checks the permission to consume first.
     with suppress(amqp.PreconditionFailed):
         channel.basic_consume(queue, arguments=_NO_PRIORITY)
 
 
 def _try_publishing(asked: _Asked) -> list[Doubt]:
-    """Publishes messages that no queue gets: with an alarm RabbitMQ takes the first, and reads no further."""
+    """Return a doubt if RabbitMQ does not confirm two messages that go to no queue.
+
+    During an alarm it takes the first message and reads no further.
+    """
     doubts = []
 
     def publish(channel: Any) -> None:
@@ -130,5 +138,5 @@ def _try_publishing(asked: _Asked) -> list[Doubt]:
 
 
 def _reason(error: amqp.AMQPError) -> str:
-    """What RabbitMQ says is different."""
+    """Return what RabbitMQ says is different."""
     return str(error.reply_text).removeprefix("PRECONDITION_FAILED - ")

@@ -1,8 +1,8 @@
-"""What a Redis must be like for a worker or beat to start.
+"""The check of a Redis at start: what it must do, and what to warn of.
 
-It says by INFO whether it evicts, stands in a cluster or follows another one. What a user may do on it is
-tried in a transaction that never ends: Redis refuses at once what the user may not do, and does nothing of
-the rest.
+INFO says whether it evicts messages, is part of a cluster or is a replica. The user's permissions are tried
+in a transaction that never ends: Redis refuses at once what the user may not do, and runs nothing of the
+rest.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ _MAILBOX: Final = "celery.pidbox"
 
 
 class _CheckChannel(transport.Channel):
-    """kombu's channel, whose user need not be permitted to PING: whatever is missing is found out here."""
+    """kombu's channel for a user that may lack the permission to PING: ``check_redis`` reports what is missing."""
 
     def _get_client(self) -> Any:
         class Client(Redis):
@@ -58,7 +58,10 @@ class CheckConnection(RedisConnection):
 
 
 def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> list[Doubt]:
-    """What is to be warned of. Raises Refused where the Redis at ``where`` cannot work, or loses what it confirmed."""
+    """Return the doubts about a Redis, to be logged as warnings.
+
+    Raise Refused if the Redis at ``where`` cannot serve ``uses``, or loses messages that it has confirmed.
+    """
     pool = channel.client.connection_pool
     client = Redis(connection_pool=pool)
     try:
@@ -80,9 +83,10 @@ def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> lis
 
 
 def fault_of(info: Mapping[str, Any], *, may_evict: bool) -> str | None:
-    """Why a Redis that says ``info`` of itself is refused, to follow its name; None: it is not.
+    """Return why a Redis whose INFO is ``info`` is refused, to follow its address; None if it is not.
 
-    A policy ``volatile-*`` evicts keys that expire, which no queue does: full, it refuses writes like
+    A policy ``volatile-*`` evicts keys that expire, and queues never do: when it is full, it refuses writes
+    like
     ``noeviction``. Without a ``maxmemory`` nothing is evicted, whatever the policy.
     """
     if str(info.get("cluster_enabled", 0)) == "1":
@@ -108,7 +112,7 @@ def _evicts(info: Mapping[str, Any]) -> bool:
 
 
 def _maxmemory(info: Mapping[str, Any]) -> int | None:
-    """0: no limit; None: what speaks Redis's protocol here does not say, or says it in words."""
+    """Return the limit in bytes, 0 without one, or None if the server does not give a number."""
     try:
         return int(info["maxmemory"])
     except (KeyError, TypeError, ValueError):
@@ -116,9 +120,9 @@ def _maxmemory(info: Mapping[str, Any]) -> int | None:
 
 
 def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
-    """What there is to warn of in a Redis that says ``info`` of itself.
+    """Return the doubts about a Redis whose INFO is ``info``.
 
-    ``snapshots``: whether it writes some; None: nobody knows.
+    ``snapshots`` says whether it writes snapshots; None if that is not known.
     """
     found = []
     if _evicts(info):
@@ -154,7 +158,7 @@ def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
 
 
 def _snapshots(client: Any, info: Mapping[str, Any]) -> bool | None:
-    """Whether it writes snapshots; None: nobody knows, or it does not matter."""
+    """Return whether it writes snapshots, or None if that is not known or does not matter."""
     if str(info.get("aof_enabled")) == "1":
         return None
     try:
@@ -164,7 +168,7 @@ def _snapshots(client: Any, info: Mapping[str, Any]) -> bool | None:
 
 
 def evicts(channel: Any) -> Doubt | None:
-    """The doubt on a Redis that evicts, as it is now; None: it does not, or does not say."""
+    """Return the doubt about a Redis that evicts messages now, or None if INFO does not say so."""
     try:
         info = Redis(connection_pool=channel.client.connection_pool).info()
     except ResponseError:
@@ -174,25 +178,25 @@ def evicts(channel: Any) -> Doubt | None:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A command in a form that Redis would take, and what its key or channel is called in an ACL."""
+    """A command in a form that Redis would accept, and the name of its key or channel in an ACL."""
 
     words: tuple[str, ...]
     about: str = ""
 
     @property
     def command(self) -> str:
-        """Its name in an ACL, in capitals."""
+        """The command's name in an ACL, in capitals."""
         return " ".join(self.words[:2]) if self.words[0] == "SCRIPT" else self.words[0]
 
 
 _ALONE: Final = tuple(
     _Attempt(words) for words in (("PING",), ("TIME",), ("EXEC",), ("SCRIPT", "EXISTS", "0"))
 )
-"""What changes nothing wherever it stands: EXEC without a MULTI is an error."""
+"""Commands that change nothing anywhere: EXEC without a MULTI is an error."""
 
 
 def _attempts(uses: Uses, prefix: str) -> list[_Attempt]:
-    """All that a process does, where ``prefix`` is that of channels."""
+    """Return all commands of a process, where ``prefix`` begins the names of channels."""
     made = []
     for queue in sorted({*uses.takes, *uses.sends}):
         for step in _PRIORITIES:
@@ -214,7 +218,7 @@ def _attempts(uses: Uses, prefix: str) -> list[_Attempt]:
 
 
 def _attempts_of_node(node: str, prefix: str) -> list[_Attempt]:
-    """What a worker does besides: notes on what it holds, and its mailbox."""
+    """Return the commands of a worker besides: its notes of what it holds, and its mailbox."""
     noted, index = NotingChannel.unacked_key, NotingChannel.unacked_index_key
     returned = NotingChannel.returned_key
     by_key: dict[str, Sequence[Sequence[str]]] = {
@@ -260,7 +264,7 @@ class _Missing:
 
 
 def _missing(pool: Any, attempts: Sequence[_Attempt], where: str) -> _Missing | None:
-    """What ``attempts`` need that is not permitted; None: nothing."""
+    """Return what ``attempts`` need that is not permitted, or None."""
     needed = attempts if any(a.command == "EVAL" for a in attempts) else ()
     alone = [a for a in _ALONE if needed or a.command in ("PING", "EXEC")]
     connection = pool.get_connection()
@@ -268,7 +272,7 @@ def _missing(pool: Any, attempts: Sequence[_Attempt], where: str) -> _Missing | 
         refused = _refused(connection, alone, where)
         begin = [_Attempt(("MULTI",))]
         if not (no_multi := _refused(connection, begin, where)):
-            # From here on nothing is done: a command is refused, or waits for an EXEC that does not come.
+            # From here on nothing is run: a command is refused, or waits for an EXEC that does not come.
             refused += _refused(connection, attempts, where)
     finally:
         connection.disconnect()
@@ -280,12 +284,12 @@ def _missing(pool: Any, attempts: Sequence[_Attempt], where: str) -> _Missing | 
 def _refused(
     connection: Any, attempts: Sequence[_Attempt], where: str
 ) -> list[tuple[_Attempt, str]]:
-    """Those that the user may not make, and what Redis says of each."""
+    """Return the attempts that the user may not make, each with Redis's answer."""
     connection.send_packed_command(connection.pack_commands([a.words for a in attempts]))
     refused = []
     answers = [_answer(connection) for _ in attempts]
     for attempt, answer in zip(attempts, answers, strict=True):
-        # EXEC, which ends a transaction with what was wrong in it, wraps its own refusal up so.
+        # EXEC answers with the errors of its transaction; its own refusal is within such an answer.
         if isinstance(answer, NoPermissionError) or " no permissions to run " in str(answer):
             refused.append((attempt, str(answer)))
         elif isinstance(answer, ResponseError):
@@ -300,28 +304,28 @@ def _answer(connection: Any) -> Any:
         return error
 
 
-def _check_place(said: str, kind: str, where: str) -> None:
-    """Raises Refused where an answer tells that it is no Redis of its own, though INFO did not."""
-    told: dict[str, Any] = {}
-    if said.startswith(_CLUSTER) or kind in (
+def _check_place(answer: str, kind: str, where: str) -> None:
+    """Raise Refused if an answer shows a cluster or a replica, though INFO did not."""
+    shown: dict[str, Any] = {}
+    if answer.startswith(_CLUSTER) or kind in (
         "MovedError",
         "AskError",
         "ClusterDownError",
         "ClusterCrossSlotError",
     ):
-        told = {"cluster_enabled": 1}
-    elif kind == "ReadOnlyError" or _REPLICA in said:
-        told = {"role": "slave"}
-    if fault := fault_of(told, may_evict=True):
+        shown = {"cluster_enabled": 1}
+    elif kind == "ReadOnlyError" or _REPLICA in answer:
+        shown = {"role": "slave"}
+    if fault := fault_of(shown, may_evict=True):
         raise Refused(f"The broker at {where} {fault}")
 
 
 def _sorted_out(refused: Collection[tuple[_Attempt, str]]) -> _Missing:
     commands, keys, channels = set(), set(), set()
-    for attempt, said in refused:
-        if "command" in said:
+    for attempt, answer in refused:
+        if "command" in answer:
             commands.add(attempt.command)
-        elif "channel" in said:
+        elif "channel" in answer:
             channels.add(attempt.about)
         else:
             keys.add(attempt.about)

@@ -1,8 +1,10 @@
-"""Connections to Redis by a transport of our own, chosen for one connection and for no other in the process.
+"""Connections to Redis with a transport of this project, chosen for one connection alone.
 
-kombu chooses a transport by the scheme of each URL, again whenever it moves on to another of several. A transport
-that is named otherwise (``Connection(transport=...)``, Celery's ``broker_transport``) is forgotten then, and with
-``redis+socket://`` at once; a scheme of our own would stand in every URL that people are shown.
+kombu chooses a transport by the scheme of each URL, again whenever it moves on to another of several. A
+transport
+that is named otherwise (``Connection(transport=...)``, Celery's ``broker_transport``) is forgotten then,
+and with
+``redis+socket://`` at once. A scheme of our own would appear in every URL that people are shown.
 """
 
 from typing import Any, ClassVar
@@ -18,7 +20,7 @@ def is_redis(connection: Connection) -> bool:
 
 
 class RedisConnection(Connection):
-    """A connection whose transport to a Redis is ``redis_transport``, a name among kombu's.
+    """A connection that uses ``redis_transport``, by kombu's name for it, wherever it leads to a Redis.
 
     Everything else is as with kombu's own: URLs, failover, clones, other brokers.
     """
@@ -27,9 +29,9 @@ class RedisConnection(Connection):
 
     @classmethod
     def in_place_of(cls, connection: Connection, **transport_options: Any) -> Connection:
-        """Return a connection to where ``connection`` leads, with ``transport_options`` besides its own.
+        """Return a connection to where ``connection`` leads, with ``transport_options`` added to its own.
 
-        Where that is no Redis it is ``connection`` itself. Neither has connected yet.
+        To another broker than a Redis it is ``connection`` itself. Neither has connected yet.
         """
         if not is_redis(connection):
             return connection
@@ -38,6 +40,6 @@ class RedisConnection(Connection):
         return cls(**{**info, "transport_options": options})
 
     def get_transport_cls(self) -> Any:
-        """Return the class of the transport that is used now."""
+        """Return the class of the transport in use."""
         chosen: Any = super().get_transport_cls()
         return get_transport_cls(self.redis_transport) if chosen is redis.Transport else chosen

@@ -1,6 +1,6 @@
-"""What came out of a list of Redis, in the form that kombu makes messages of.
+"""Messages read from a list of Redis, brought into the form that kombu accepts.
 
-kombu raises on anything else, when the message is in no list any more.
+kombu raises on any other form, when the message is no longer in a list.
 """
 
 from base64 import b64encode
@@ -16,8 +16,13 @@ from wallarm_notify.schemas.json_text import NoJson, outline_of, text_of, value_
 
 
 def decoded(raw: bytes) -> Any:
-    """What cannot be read is the body of a message that says nothing else."""
-    with suppress(Exception):  # kombu makes objects of what it reads, and raises what they raise
+    """Return the message in ``raw``.
+
+    If it cannot be read, return a message whose body is ``raw`` and that has nothing else.
+    """
+    with suppress(
+        Exception
+    ):  # kombu makes objects of what it reads, whose errors may be of any type
         return loads(bytes_to_str(raw))
     with suppress(NoJson):
         return _piecewise(text_of(raw))
@@ -26,7 +31,7 @@ def decoded(raw: bytes) -> Any:
 
 
 def _piecewise(text: str) -> dict[str, Any]:
-    """The message that ``text`` is, read field by field; its body stays text. Raises NoJson."""
+    """Return the message in ``text``, read field by field; its body stays text. Raise NoJson if there is none."""
     fields = {name: piece.text for name, piece in outline_of(text, 1).fields.items()}
     body = fields.pop("body", None)
     if body is None or "headers" not in fields:
@@ -36,9 +41,9 @@ def _piecewise(text: str) -> dict[str, Any]:
 
 
 def well_formed(raw: Any, queue: str) -> dict[str, Any]:
-    """What came out of ``queue`` on Redis, with what kombu needs to make any message of it.
+    """Return a message from the Redis list of ``queue``, with everything that kombu needs.
 
-    Without it kombu raises before anyone sees the message, which by then is in no queue.
+    Without it kombu raises before anyone sees the message, which is in no queue by then.
     """
     if not isinstance(raw, dict):
         raw = {"body": dumps(raw)}
@@ -47,7 +52,7 @@ def well_formed(raw: Any, queue: str) -> dict[str, Any]:
     headers = raw.get("headers")
     if not isinstance(properties.get("delivery_tag"), str):
         properties["delivery_tag"] = str(uuid4())
-    # Whatever it says itself: what a message may do depends on the queue it was in.
+    # Replaces what the message says: what it may do depends on the queue it was in.
     properties["delivery_info"] = {"exchange": "", "routing_key": queue}
     body = raw.get("body")
     if body is not None and not isinstance(body, str):

@@ -7,7 +7,7 @@
 from typing import Final
 
 RETURNED_MILLISECONDS: Final = 2 * 24 * 60 * 60 * 1000
-"""Redis remembers for so long what came back from workers that died, counted from the last of it."""
+"""How long Redis remembers what came back from workers that died, counted from the last return."""
 
 TAKE: Final = """
 local queues, most, batch_most, batch_bytes =
@@ -15,7 +15,7 @@ local queues, most, batch_most, batch_bytes =
 if redis.replicate_commands then redis.replicate_commands() end
 local now = redis.call('TIME')
 local noted, index, returned = KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS]
-local taken, turns, had = {}, 0, {}
+local taken, takes, had = {}, 0, {}
 local any_returned = redis.call('EXISTS', returned) == 1
 local function take(key)
   local raw = redis.pcall('LINDEX', key, -1)
@@ -36,9 +36,9 @@ for first = 1, #KEYS - 3, queues do
   repeat
     local came = false
     for k = first, first + queues - 1 do
-      local size = turns < most and not had[k] and take(KEYS[k])
+      local size = takes < most and not had[k] and take(KEYS[k])
       if size then
-        came, turns = true, turns + 1
+        came, takes = true, takes + 1
         if ARGV[5 + k - first] == '1' then
           had[k] = true
           local number, bytes = 1, size
@@ -55,13 +55,17 @@ return taken
 """
 """Takes messages from the lists, one from each in turn, and from lists of a higher priority first.
 
-``KEYS`` are the lists, each queue's of one priority after the other's, then the hash, the sorted set and the
-set of what came back. ``ARGV``: how many queues there are; how many messages to take at most; how many
-messages and bytes of one batched queue count as one; then 1 for each queue that is batched, else 0.
-Answers tag, message and whether it came back from a worker that died, for each message.
+``KEYS`` are the lists, ordered by priority and then by queue, then the hash, the sorted set and the set of
+what
+came back. ``ARGV``: how many queues there are; how many messages to take at most; how many messages and
+bytes of
+one batched queue count as one message; then 1 for each queue that is batched, else 0. The answer has three
+values
+for each message: its tag, the message, and whether it came back from a worker that died.
 
-A script that fails half way is not undone, so a message leaves its list last. Its tag is made of its
-content and its list: whoever has done it ends it for all who were handed it.
+A script that fails half way is not undone, so a message leaves its list last. The tag depends on the
+content and
+the list alone: a message that was handed out twice is ended for all by the first that is done.
 """
 
 _HAND_BACK: Final = (
@@ -99,7 +103,7 @@ for n = 2, #ARGV do tags[#tags + 1] = ARGV[n] end
 """
     + _HAND_BACK
 )
-"""Puts messages back into the lists they came from. ``ARGV``: ``LPUSH`` or ``RPUSH``, then their tags.
+"""Puts messages back into their lists. ``ARGV``: ``LPUSH`` or ``RPUSH``, then their tags.
 
 A message that its list does not take stays in the hash, for another try.
 """
@@ -117,11 +121,16 @@ local tags = redis.call('ZREVRANGEBYSCORE', index, before, '-inf', 'LIMIT', 0, A
 )
 """Puts back the messages that were taken too long ago, the newest first, as the last one is taken next.
 
-``ARGV``: ``RPUSH``; the visibility timeout in seconds; how many messages at most; how many that lie ahead of
-Redis's clock at most. Their workers have died, as far as anybody can know, which Redis remembers for two days.
+``ARGV``: ``RPUSH``; the visibility timeout in seconds; the greatest number of messages; the greatest number
+of
+times ahead of Redis's clock to correct. As far as anybody can know, the workers that had them have died;
+Redis
+remembers that for two days.
 
-Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others. Where Redis's
-clock was set back, messages that had been taken before lie ahead of it. They count as taken now: what a dead worker
+Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others. Where
+Redis's
+clock was set back, messages that had been taken before lie ahead of it. They count as taken now: what a
+dead worker
 has stays away for no longer than after a death, and what a live one has is not handed out a second time.
 """
 
@@ -132,5 +141,5 @@ return redis.call('PEXPIRE', KEYS[3], {RETURNED_MILLISECONDS})
 """
 """Remembers that messages came back. ``ARGV``: their tags.
 
-A Redis without memory runs it too, because its first write takes nothing up.
+A Redis without memory runs it too, because its first write takes no space.
 """

@@ -1,11 +1,13 @@
-"""A transport for kombu that takes messages out of Redis by the reliable queue pattern, in one step.
+"""A transport for kombu that takes messages out of Redis in one step: a reliable queue.
 
-kombu's own takes a message with ``BRPOP`` and notes in a second step who has it. A worker or a Redis that is
-killed in between takes the message along, and a Redis without memory refuses the note. Here one script does
+kombu's own takes a message with ``BRPOP`` and notes in a second step who has it. If a worker or a Redis is
+killed
+in between, the message is lost; a Redis without memory refuses the note. Here one script does
 both: ``broker.redis_scripts``.
 
-A transport option says which queues are batched: ``batched_queues``, a collection of their names. What lies in
-one of them is taken at once, as ``broker.batching`` makes one task of it.
+The transport option ``batched_queues``, a collection of names, says which queues are batched. All messages
+of
+such a queue are taken at once, and ``broker.batching`` makes one task of them.
 """
 
 import logging
@@ -30,22 +32,23 @@ NAME: Final = "reliable-redis"
 """The transport's name among kombu's."""
 
 AT_ONCE: Final = 100
-"""A step takes, or hands back, so many messages at most."""
+"""The greatest number of messages that one step takes, or hands back."""
 
 AHEAD_AT_ONCE: Final = 1000
-"""A look for what dead workers had corrects so many times that lie ahead of Redis's clock at most."""
+"""The greatest number of times ahead of Redis's clock that one search for dead workers' messages corrects."""
 
 LOOK_AGAIN_TRACKED: Final = 1.0
 LOOK_AGAIN_UNTRACKED: Final = 0.02
 """Seconds from finding nothing to the next look: where Redis tracks for the worker what changes, and where an ACL,
-or what stands before Redis, forbids ``CLIENT TRACKING``."""
+or a proxy before Redis, forbids ``CLIENT TRACKING``.
+"""
 
 BATCH_BYTES: Final = 160_000
-"""A step takes so much of a batched queue at most, or one message."""
+"""The most bytes of a batched queue that one step takes, unless a single message has more."""
 
 
 class NotedQoS(redis.QoS):
-    """The messages that this worker has, of which Redis knows already."""
+    """The messages that this worker has, which Redis has noted already."""
 
     # kombu's, which its published types lack.
     channel: Any
@@ -63,7 +66,7 @@ class NotedQoS(redis.QoS):
         return self.can_consume_max_estimate() != 0
 
     def can_consume_max_estimate(self) -> int | None:  # type: ignore[override]  # as kombu's own does
-        """Return for how many messages there is room; None: there is no limit.
+        """Return for how many messages there is room, or None without a limit.
 
         The first message of a batch takes room, the others take none.
         """
@@ -73,7 +76,7 @@ class NotedQoS(redis.QoS):
         return max(self.prefetch_count - here, 0)
 
     def mark_batched(self, delivery_tag: str) -> None:
-        """Note that another message's task does this one too."""
+        """Note that the task of another message stores this one too."""
         if self.has(delivery_tag):
             self._batched.add(delivery_tag)
 
@@ -82,7 +85,7 @@ class NotedQoS(redis.QoS):
         return delivery_tag in self._delivered and delivery_tag not in self._dirty
 
     def note_return(self, delivery_tag: str) -> None:
-        """Note that a message came back from a worker that died: Redis knows."""
+        """Note that, as Redis says, a message came back from a worker that died."""
         self._returned.add(delivery_tag)
 
     def has_returned(self, delivery_tag: str) -> bool:
@@ -90,12 +93,12 @@ class NotedQoS(redis.QoS):
         return delivery_tag in self._returned
 
     def mark_returned(self, delivery_tags: Sequence[str]) -> None:
-        """Tell Redis that the process that had these messages died: whoever takes them next is to know."""
+        """Tell Redis that the process that had these messages died, for whoever takes them next."""
         with self.channel.conn_or_acquire() as client:
             self._run(client, MARK_RETURNED, *delivery_tags)
 
     def ack(self, delivery_tag: str) -> None:
-        """End a message that is done, for whoever was handed it."""
+        """End a message that is done, for every worker that was handed it."""
         self.ack_all([delivery_tag])
 
     def ack_all(self, delivery_tags: Sequence[str]) -> None:
@@ -111,11 +114,11 @@ class NotedQoS(redis.QoS):
             self._settle(delivery_tags)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Hand a message back, or throw it away."""
+        """Hand a message back, or drop it."""
         self.reject_all([delivery_tag], requeue=requeue)
 
     def reject_all(self, delivery_tags: Sequence[str], *, requeue: bool) -> None:
-        """Hand several back in one step, behind all that wait already; or throw them away."""
+        """Hand several messages back in one step, behind all that wait already; or drop them."""
         if not requeue:
             self.ack_all(delivery_tags)
             return
@@ -126,25 +129,25 @@ class NotedQoS(redis.QoS):
             self._settle(delivery_tags)
 
     def _settle(self, delivery_tags: Sequence[str]) -> None:
-        """Free their room, whether or not Redis could be told: it hands them out again."""
+        """Free the room of these messages even if Redis was away: it hands them out again."""
         for tag in delivery_tags:
             self._batched.discard(tag)
             self._returned.discard(tag)
             virtual.QoS.ack(self, tag)
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Keep ``message`` in mind; Redis has noted it already."""
+        """Remember ``message``; Redis has noted it already."""
         virtual.QoS.append(self, message, delivery_tag)
 
     def restore_visible(self, *_: Any, **__: Any) -> None:
-        """Hand out again what dead workers had: every ``unacked_restore_interval`` seconds."""
+        """Hand out again the messages of dead workers; kombu calls it every ``unacked_restore_interval`` seconds."""
         with self.channel.conn_or_acquire() as client:
             old = (HAND_BACK_OLD, "RPUSH", self.visibility_timeout, AT_ONCE, AHEAD_AT_ONCE)
             while self._run(client, *old) == AT_ONCE:
                 pass
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Hand out again, now, what this worker has and has not done."""
+        """Hand out again, now, the messages that this worker has and has not done."""
         tags = list(self._delivered)
         with self.channel.conn_or_acquire(client) as connected:
             # The newest first: the last is taken next.
@@ -165,20 +168,22 @@ class NotedQoS(redis.QoS):
 
 
 class NotingChannel(redis.Channel):
-    """A channel that takes messages by a script in place of ``BRPOP``, as many as the worker has room for.
+    """A channel that takes messages by a script, as many as the worker has room for.
 
-    A script cannot wait for messages. Redis tracks the lists that a channel found empty (``CLIENT TRACKING``) and
-    tells it by an invalidation message that one changed; the channel also looks again of itself now and then.
+    A script cannot wait for messages, as ``BRPOP`` does. Redis tracks the lists that a channel found empty
+    (``CLIENT
+    TRACKING``) and reports a change by an invalidation message; the channel also looks again by itself now
+    and then.
     """
 
     QoS = NotedQoS
     from_transport_options = (*redis.Channel.from_transport_options, "batched_queues")
     batched_queues: Collection[str] = ()
-    # kombu's own are of another form, and other applications may have theirs in the same Redis.
+    # Not kombu's names: its notes have another form, and other applications may keep theirs in the same Redis.
     unacked_key = "wallarm_notify.unacked"
     unacked_index_key = "wallarm_notify.unacked_index"
     returned_key = "wallarm_notify.returned"
-    """The tags of what came back from workers that died."""
+    """The tags of messages that came back from workers that died."""
 
     # kombu's, which its published types lack.
     qos: Any
@@ -196,7 +201,7 @@ class NotingChannel(redis.Channel):
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """Give a client; kombu makes a new one each time, which takes longer than what it is made for."""
+        """Yield a client. kombu makes a new one each time, which takes longer than a command."""
         if client is None:
             if self._at_hand is None or self._at_hand.connection_pool is not self.pool:
                 self._at_hand = self._create_client()
@@ -204,7 +209,7 @@ class NotingChannel(redis.Channel):
         yield client
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Ask for messages, unless none were there a moment ago."""
+        """Ask for messages, unless there were none a moment ago."""
         del timeout
         now = monotonic()
         if now < self._rests_until:
@@ -224,8 +229,8 @@ class NotingChannel(redis.Channel):
         connection.send_command("EVAL", TAKE, *script)
 
     def _track(self, connection: Any) -> None:
-        """Have Redis track the lists for this connection: what others write into them. Once on each connection."""
-        if self._tracked_on is connection._sock:  # noqa: SLF001 - what tells a connection made anew
+        """Have Redis track what others write into the lists; once on each connection."""
+        if self._tracked_on is connection._sock:  # noqa: SLF001 - a new connection has a new one
             return
         try:
             connection.send_command("CLIENT", "TRACKING", "ON", "NOLOOP")
@@ -236,7 +241,7 @@ class NotingChannel(redis.Channel):
         self._tracked_on = connection._sock  # noqa: SLF001 - as above
 
     def _brpop_read(self, **options: Any) -> bool:
-        """Hand what came to the worker. Raises Empty where nothing did."""
+        """Return True after handing what came to the worker; raise Empty if nothing came."""
         connection = self.client.connection
         try:
             taken = self.client.parse_response(connection, "EVAL", **options)
@@ -264,11 +269,14 @@ class NotingChannel(redis.Channel):
         self._rests_until = monotonic() + seconds
         hub = get_event_loop()
         if hub is not None and not self._is_tracked:
-            # Nothing but a reason for the event loop to go round; it does so every second anyway.
+            # This wakes the event loop, and does nothing; by itself the loop runs every second.
             hub.call_later(seconds, int)
 
     def read_invalidations(self) -> None:
-        """Read that lists have changed: something has come. A lost connection is made anew at the next look."""
+        """Read that lists have changed, so that the channel looks again at once.
+
+        That look also renews a lost connection.
+        """
         connection = self.client.connection
         try:
             while connection.can_read():
@@ -289,11 +297,11 @@ class NotingChannel(redis.Channel):
                 self._queue_cycle.rotate(queue)
                 message = well_formed(decoded(raw), queue)
                 message["properties"]["delivery_tag"] = tag
-                self.connection._deliver(message, queue)  # noqa: SLF001 - kombu's way to hand over
-                if tag not in self.qos._delivered:  # noqa: SLF001 - who acknowledges nothing ends it so
+                self.connection._deliver(message, queue)  # noqa: SLF001 - kombu has no public way
+                if tag not in self.qos._delivered:  # noqa: SLF001 - the end of a message that needs no acknowledgement
                     self.qos._remove_from_indices(tag).execute()  # noqa: SLF001 - as above
         except BaseException:
-            # Without a connection they come back once they have been away for too long.
+            # Without a connection they come back after the visibility timeout.
             with suppress(Exception):
                 for tag in reversed(tags[done:]):
                     self.qos.restore_by_tag(tag)
@@ -317,14 +325,14 @@ class NotingChannel(redis.Channel):
 
 
 class TrackingPoller(redis.MultiChannelPoller):
-    """kombu's poller, which knows no connection that says what it was not just asked."""
+    """kombu's poller, which can also read from a connection that Redis writes to unasked."""
 
     # kombu's, which its published types lack.
     _paused_brpop: Any
     _fd_to_chan: Any
 
     def on_readable(self, fileno: int) -> Any:
-        """Read an answer, or invalidation messages."""
+        """Return what kombu does with an answer; read invalidation messages where no answer is expected."""
         channel, kind = self._fd_to_chan.get(fileno, (None, None))
         if kind == "BRPOP" and not channel._in_poll and fileno not in self._paused_brpop:  # noqa: SLF001 - its own
             return channel.read_invalidations()

@@ -1,4 +1,4 @@
-"""Retry in place: a task that cannot store its events tries again, before it hands its message back (engine 4)."""
+"""Retry in place: a task that cannot store its events tries again before it hands them back (engine 4)."""
 
 import logging
 import random
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PATIENCE: Final = 20.0
-"""Work is tried again for so many seconds before the message is handed back."""
+"""Seconds for which work is tried again before the message is handed back."""
 
 FIRST_WAIT: Final = 0.2
 LONGEST_WAIT: Final = 5.0
-"""Seconds from one try to the next: the first wait; each is twice the one before it, up to the longest."""
+"""The first and the longest wait between two tries, in seconds; each wait is twice the one before it."""
 
 _APART: Final = (0.8, 1.2)
-"""Each wait is multiplied by something between these, so that workers part."""
+"""Each wait is multiplied by a random factor between these, so that workers do not try at once."""
 
 
 def retry_in_place(
@@ -31,16 +31,17 @@ def retry_in_place(
     clock: Clock = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
-    """Return what ``work`` returns, which is tried again while it raises, with backoff.
+    """Return the result of ``work``, which is tried again with backoff while it raises.
 
-    Raises nothing but Reject, which hands the message back: a task that ends by any other exception would have it
-    acknowledged, and lost.
+    Raise nothing but Reject, which hands the message back: after any other exception Celery would
+    acknowledge the
+    message, and lose it.
     """
     began, wait = clock(), FIRST_WAIT
     while True:
         try:
             return work()
-        except Exception as error:  # whatever it is: see above
+        except Exception as error:  # of any type: see the docstring
             if not isinstance(error, Unavailable):
                 log.exception("ingest.fault")
             if clock() - began + wait > PATIENCE:

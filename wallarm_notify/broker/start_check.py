@@ -1,4 +1,4 @@
-"""What worker and beat find out before they start: what they cannot do without, and what to warn of."""
+"""The checks before a worker or beat starts: what it cannot do without, and what to warn of."""
 
 import logging
 import sys
@@ -35,19 +35,19 @@ HOUR: Final = 3600.0
 _DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
 
 _doubts: list[Doubt] = []
-"""What was found before logging was set up."""
+"""The doubts that were found before logging was set up."""
 
 
 def check_worker(worker: Any, *, connections: int) -> None:
-    """End the start with a sentence where something is missing that ``worker`` cannot do without.
+    """End the process with a sentence on standard error if ``worker`` lacks something that it needs.
 
-    ``connections`` is how many a process that delivers may have to PagerDuty at once.
+    ``connections`` is how many requests to PagerDuty a process that delivers may have at once.
     """
     try:
         _check_worker(worker, connections)
     except NotifyError as error:
         sys.exit(f"wallarm-notify: {error}")
-    except Exception as error:  # noqa: BLE001 - Celery would start all the same, and say nothing
+    except Exception as error:  # noqa: BLE001 - Celery would start in spite of it, without a word
         sys.exit(f"wallarm-notify: the worker could not be checked before its start ({error!r}).")
 
 
@@ -70,7 +70,7 @@ def _check_machine(worker: Any, *, connections: int) -> None:
 
 
 def _check_queues(queues: Mapping[str, Any]) -> None:
-    """Refuse quorum queues beside deliveries: their prefetch is fixed, and what waits would use it up."""
+    """Refuse quorum queues beside deliveries: their prefetch is fixed, and waiting deliveries would use it up."""
     delivering = sorted(queues.keys() & _DELIVERING)
     if delivering and any(isinstance(queue, QuorumQueue) for queue in queues.values()):
         raise Refused(
@@ -104,25 +104,25 @@ def _check_beat(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _warn(**_: Any) -> None:
-    """Warn of what was found, once."""
+    """Warn once of each doubt that was found."""
     for doubt in _doubts:
         log.warning(doubt.event, extra={"reason": doubt.reason})
 
 
 @signals.worker_ready.connect
 def _warn_again(**_: Any) -> None:
-    """Warn of a broker that evicts, again and again."""
+    """Warn each hour of a broker that evicts messages."""
     if any(doubt.event == MAY_EVICT for doubt in _doubts):
         stopped = threading.Event()
         threading.Thread(target=warn_each_hour, args=(stopped,), name="evicts", daemon=True).start()
 
 
 def warn_each_hour(stopped: threading.Event, seconds: float = HOUR) -> None:
-    """Warn of a broker that still evicts, until ``stopped``."""
+    """Warn of a broker that still evicts, every ``seconds``, until ``stopped``."""
     while not stopped.wait(seconds):
         try:
             doubt = eviction(app)
-        except Unavailable:  # whoever needs it says so
+        except Unavailable:  # reported by the parts that need the broker
             continue
         if doubt is not None:
             log.warning(doubt.event, extra={"reason": doubt.reason})

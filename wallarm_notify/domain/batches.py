@@ -1,4 +1,4 @@
-"""Batching: which notifications share a message, and when it is due (engine 2 and 3)."""
+"""Batching of notifications: which of them share a message, and when it is due (engine 2 and 3)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -12,7 +12,7 @@ from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.words import attempt_words, counted
 
 LONGEST_COUNTDOWN: Final = timedelta(seconds=60)
-"""No message waits longer in the broker; what is early is enqueued again with the rest (engine 2)."""
+"""The longest wait of a message in the broker; a notification that is due later is enqueued again (engine 2)."""
 
 _NAMED: Final = 5
 """The most integrations that a message names in words."""
@@ -20,16 +20,16 @@ _NAMED: Final = 5
 _LONG: Final = timedelta(seconds=30)
 _TOGETHER: Final = 0.25
 _TOGETHER_LATER: Final = 0.5
-"""Seconds within which notifications must fall due to share a message; the second where the wait is a long one."""
+"""Seconds within which notifications must fall due to share a message; the second value is for long waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One ``notifications.deliver``: the ids, and how long from now it waits.
+    """One ``notifications.deliver``: its notifications, and how long from now it waits.
 
-    ``first`` says that it is a first attempt: retries have a queue of their own. ``words`` tell
-    people what it is, without a key or a name. ``links`` holds of each id the link under which this
-    message carries it: see ``notification.triage``.
+    ``first``: it has first attempts; retries have a queue of their own. ``words`` describe it to people,
+    without a key or a name. ``links`` has the link of each id under which this message carries it: see
+    ``candidate.triage``.
     """
 
     ids: tuple[int, ...]
@@ -42,10 +42,11 @@ class Message:
 def messages(
     notifications: Iterable[Notification], now: datetime, *, size: int = MESSAGE_SIZE
 ) -> list[Message]:
-    """Return the messages that carry ``notifications``, of at most ``size`` each.
+    """Return the messages that carry ``notifications``, at most ``size`` of them each.
 
-    First attempts and retries have queues of their own. What falls due within the same quarter of a second, or
-    half of one where more than 30 s are left, shares a message, which is due at the end of that time.
+    First attempts and retries have queues of their own. Notifications that fall due within the same quarter
+    of a second, or half a second if more than 30 s are left, share a message, which is due at the end of
+    that time.
     """
     groups: dict[tuple[bool, float], list[Notification]] = defaultdict(list)
     for n in notifications:
@@ -76,7 +77,7 @@ def _words(group: list[Notification]) -> str:
 
 
 def notification_words(group: Collection[Notification]) -> str:
-    """Return how many, and for which integrations: ``3 notifications for integrations 1, 7``."""
+    """Return how many there are, and for which integrations: ``3 notifications for integrations 1, 7``."""
     integrations = sorted({n.integration_id for n in group})
     named = ", ".join(map(str, integrations[:_NAMED]))
     if len(integrations) > _NAMED:

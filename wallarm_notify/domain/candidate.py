@@ -1,4 +1,4 @@
-"""Candidates: what may be claimed, and what becomes of a message's at its claim (engine 8)."""
+"""Candidates: notifications that may be claimed, and the decision on each before its claim (engine 8)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from wallarm_notify.domain.sending import Payload
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[RowT]):
-    """A notification that may be claimed, beside how its integration stands and what its send would need.
+    """A notification that may be claimed, with the state of its integration and what its send needs.
 
-    A message names it, or this transaction is about to store it.
-    ``fingerprint`` tells keys apart for the rate limit without being one; None: the key is wiped.
-    ``generation`` numbers the integration's clean failure windows (spec 6).
+    A message names it, or this transaction is about to store it. ``fingerprint`` identifies a key for the
+    rate limit without revealing it, None if the key is wiped. ``generation`` numbers the integration's
+    clean failure windows (spec 6).
     """
 
     notification: RowT
@@ -33,15 +33,15 @@ class Candidate(Generic[RowT]):
 
     @property
     def is_readable(self) -> bool:
-        """Whether one of our Fernet keys opens the integration's key."""
+        """Whether one of this installation's Fernet keys decrypts the integration's key."""
         return self.payload.key is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Triage:
-    """What is to become of the notifications of one message, before bulkheads and the rate limit have a say.
+    """The decisions on the notifications of one message, before bulkheads and the rate limit.
 
-    Of those ``ready`` the most severe come first, then the oldest.
+    Those ``ready`` are ordered: the most severe first, then the oldest.
     """
 
     ready: tuple[Candidate[Notification], ...]
@@ -53,7 +53,7 @@ class Triage:
 
 
 def is_cancelled(candidate: Candidate[RowT]) -> bool:
-    """Whether its integration was switched off after the notification was made (spec 1)."""
+    """Return whether its integration was disabled after the notification was made (spec 1)."""
     n = candidate.notification
     if candidate.fingerprint is None:
         return True
@@ -63,7 +63,7 @@ def is_cancelled(candidate: Candidate[RowT]) -> bool:
 
 
 def may_be_sent_at_once(candidate: Candidate[RowT]) -> bool:
-    """Return whether nothing keeps it from being sent but, maybe, the rate limit."""
+    """Return whether it can be sent now, unless the rate limit forbids it."""
     return not candidate.slow and candidate.is_readable and not is_cancelled(candidate)
 
 
@@ -72,11 +72,11 @@ def triage(
     now: datetime,
     links: Mapping[int, int] | None = None,
 ) -> Triage:
-    """Sorts a message's notifications; those that ended, or that a live worker is on, are left out.
+    """Return the decision on each of a message's notifications that has not ended and that no live worker has.
 
-    ``links`` are those that the message carries them under, by id. Who would have to be enqueued again
-    is left out too where a later message carries it: a message that came twice would go on twice, for as
-    long as there is a wait. Without links, as in messages of the version before, it is enqueued.
+    ``links`` are those under which the message carries them, by id. A notification that would be enqueued
+    again is left out if a later message carries it: otherwise a message that came twice would go on twice,
+    as long as there is a wait. Without links, as in messages of the version before, it is enqueued.
     """
     carried = links or {}
     chosen: dict[str, list[Candidate[Notification]]] = {k: [] for k in Triage.__slots__}

@@ -1,4 +1,4 @@
-"""Canonical JSON: one text for a value, and the hash by which an event's body is known (spec 2)."""
+"""Canonical JSON: one text for a value, and the hash that identifies an event's body (spec 2)."""
 
 import json
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ _ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def canonical(obj: Any) -> str:
-    """Return the canonical JSON of ``obj`` in ASCII: sorted keys, no spaces; never raises.
+    """Return the canonical JSON of ``obj`` in ASCII: sorted keys, no spaces; never raise.
 
-    What is no JSON, as times or UUIDs that Celery made of its own marks, is written as text.
+    Values that JSON lacks, such as the times and UUIDs that Celery decodes, are written as text.
     """
     return encoded(obj)[0]
 
 
 def body_hash(text: str) -> bytes:
-    """Return the SHA-256 of canonical JSON as it is spelled."""
+    """Return the SHA-256 of canonical JSON, whose numbers are as the producer wrote them."""
     return sha256(text.encode("ascii")).digest()
 
 
 def hash_of(body: Mapping[str, Any]) -> bytes:
-    """Return the hash by which the body of an event of ours is known.
+    """Return the hash that identifies the body of an event made by this system.
 
-    Its id and times are spelled as all are stored; only its numbers may be spelled otherwise.
+    Its id and times are written as all stored ones are; only its numbers may be written in another way.
     """
     text = canonical(body)
     return body_hash(canonical(mended(json.loads(text, parse_float=same_number), text)))
@@ -64,7 +64,7 @@ def _pieces(obj: Any) -> list[str]:
 
 
 class _Value:
-    """Something still to be written, told apart from pieces that are."""
+    """A value still to be written, as opposed to a piece of text."""
 
     __match_args__ = ("value",)
     __slots__ = ("value",)
@@ -88,12 +88,12 @@ def _parts(value: Any) -> list[Any]:
 
 
 def key_text(key: Any) -> str:
-    """Return a field's name as it stands in JSON, without quotation marks."""
+    """Return the JSON of a field's name, without quotation marks."""
     return key if isinstance(key, str) else scalar_text(key).strip('"')
 
 
 def scalar_text(value: Any) -> str:
-    """Return the JSON of anything that holds nothing else; what is no JSON becomes a text."""
+    """Return the JSON of a value that contains no others; a value that JSON lacks becomes text."""
     match value:
         case datetime():
             return _ENCODE(value.isoformat())
@@ -102,7 +102,7 @@ def scalar_text(value: Any) -> str:
         case bytes():
             return _ENCODE(value.decode("utf-8", "replace"))
         case dict() | list() | tuple():
-            return "null"  # a container within itself
+            return "null"  # a container that contains itself
         case _:
             pass
     try:

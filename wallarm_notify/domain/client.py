@@ -1,4 +1,4 @@
-"""A company whose account is watched (spec 0)."""
+"""A client: a company whose account is watched (spec 0)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -38,7 +38,7 @@ CLOUD_ADDRESSES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client's record; every field but the id is optional in the database and filled in here."""
+    """A client's record; the database may lack every field but the id, and its default is used here."""
 
     id: int
     name: str
@@ -55,7 +55,7 @@ class Client:
         *,
         default_cloud: str,
     ) -> "Client":
-        """The client with the defaults of spec 0 where nothing was set."""
+        """Return the client, with the defaults of spec 0 for what is not set."""
         return cls(
             client_id,
             name or f"Client {client_id}",

@@ -1,4 +1,4 @@
-"""What is known of the database's clock: what events say of it (spec 2), and whether it was set back (spec 7)."""
+"""Clocks: whether the database's is wrong (spec 2), whether it was set back (spec 7), and a process's own."""
 
 import time
 from collections import deque
@@ -10,23 +10,24 @@ from time import clock_gettime
 from typing import Final
 
 BACK_FROM: Final = timedelta(seconds=60)
-"""Set back by less nothing is later than a minute. What lies so far ahead, or further, and may not, is by the
-clock from before (spec 7)."""
+"""The least amount of a clock set back that counts: less makes nothing later than a minute. A time this far
+ahead, or further, that may not be so is from the clock before it was set back (spec 7).
+"""
 
 WITHIN: Final = 60.0
-"""Seconds whose events are held against the database's clock."""
+"""Seconds whose events are compared with the database's clock."""
 
 COMPLAIN_EVERY: Final = 60.0
-"""Seconds between two lines that name the database's clock."""
+"""Seconds between two log lines about the database's clock."""
 
 _STEP: Final = 1.0
 """Seconds whose events are kept as one number."""
 
 
 class AheadTally:
-    """How many of the last minute's events were ahead of the database's clock, as one process counts them.
+    """One process's count of the last minute's events that were ahead of the database's clock.
 
-    Times are a process's own clock, in seconds. May be used from several threads.
+    Times are seconds of a process's own clock. It is thread-safe.
     """
 
     def __init__(self) -> None:
@@ -37,7 +38,7 @@ class AheadTally:
         self.ahead = 0
 
     def add(self, number: int, ahead: int, at: float) -> None:
-        """So many events came at ``at``, of which so many were ahead."""
+        """Count ``number`` events that came at ``at``, ``ahead`` of them ahead of the database's clock."""
         with self._lock:
             self._add(number, ahead, at)
 
@@ -56,11 +57,11 @@ class AheadTally:
 
     @property
     def is_database_behind(self) -> bool:
-        """Whether most of them were: then it is our clock that is wrong, rather than everybody else's."""
+        """Whether most of the events were ahead: then the database's clock is wrong, not every producer's."""
         return 2 * self.ahead > self.number
 
     def may_complain(self, at: float) -> bool:
-        """Return whether the last complaint is a minute ago at ``at``; then this is the next one."""
+        """Return whether the last complaint is a minute ago at ``at``; if so, this is the next one."""
         with self._lock:
             if at < self._complains_again_at:
                 return False
@@ -69,9 +70,9 @@ class AheadTally:
 
 
 def set_back_by(latest: datetime, now: datetime) -> timedelta | None:
-    """By how much a clock was set back that showed ``latest`` and shows ``now``; None: not by ``BACK_FROM``.
+    """Return by how much a clock was set back from ``latest`` to ``now``; None if less than ``BACK_FROM``.
 
-    In whole seconds, and at least that much: what passed between the two counts against it.
+    In whole seconds, and a lower bound: the time that passed between the two readings is not known.
     """
     back = timedelta(seconds=int((latest - now).total_seconds()))
     return back if back >= BACK_FROM else None
@@ -82,9 +83,9 @@ Clock = Callable[[], float]
 
 
 def since_boot() -> float:
-    """A clock that also goes while the machine sleeps, where the system has one: how old things are.
+    """Return the seconds since boot, counted while the machine sleeps if the system can: for the age of things.
 
-    ``time.monotonic`` stands still then. Seconds; nobody sets it.
+    ``time.monotonic`` stops during sleep. Nobody sets this clock.
     """
     return clock_gettime(_SINCE_BOOT)
 
@@ -94,7 +95,7 @@ _SINCE_BOOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The latest that SWEEP has seen of the clock, in which transaction, and what it shows now."""
+    """The latest time of the clock that SWEEP has seen, in which transaction, and what it shows now."""
 
     latest: datetime
     transaction_id: int | None
@@ -103,10 +104,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """By how much the clock was set back.
+    """A clock that was set back, and by how much.
 
-    ``since_mark``: how many transactions ago SWEEP last saw the clock from before. ``since_noticed``: and since
-    when it is known.
+    ``since_mark``: how many transactions ago SWEEP last saw the clock before. ``since_noticed``: how many
+    transactions ago that was noticed.
     """
 
     id: int

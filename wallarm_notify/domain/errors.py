@@ -72,14 +72,14 @@ class BadRow(NotifyError):
 
 
 def system_words(error: OSError) -> str:
-    """What the operating system says, with its number: ``No space left on device [errno 28]``."""
+    """Return what the operating system says, with its number: ``No space left on device [errno 28]``."""
     if error.strerror is None:
         return str(error)
     return f"{error.strerror} [errno {error.errno}]"
 
 
 def with_errno(text: str) -> str:
-    """``text`` with the numbers of the operating system's errors before them: ``[Errno 111] Connection refused``."""
+    """Return ``text`` with the numbers of the system's errors: ``[Errno 111] Connection refused``."""
     return _PLACE.sub(_numbered, text)
 
 

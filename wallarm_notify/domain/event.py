@@ -1,4 +1,4 @@
-"""Something that happened in a client's account, and what kinds of it there are (spec 2)."""
+"""Events: what happens in a client's account, and its types (spec 2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import Any, Final
 from uuid import UUID
 
 AHEAD_AT_MOST: Final = timedelta(minutes=5)
-"""An event may claim to be this far in the future, for clocks that differ (spec 2)."""
+"""How far in the future an event's time may be, for clocks that differ (spec 2)."""
 
 KEPT_APART_AT_MOST: Final = timedelta(hours=24)
-"""One that claims more is kept apart till it does not; beyond this it is rejected (spec 2)."""
+"""How far in the future an event's time may be so that it is kept until then; beyond, it is rejected (spec 2)."""
 
 
 class Subscription(StrEnum):
-    """What an integration can ask for on its card (spec 1)."""
+    """The kinds of events that an integration can ask for on its card (spec 1)."""
 
     SYSTEM = "system"
     RULES_AND_TRIGGERS = "rules_and_triggers"
@@ -27,11 +27,11 @@ class Subscription(StrEnum):
 
 
 SECURITY_ISSUES: Final = tuple(s for s in Subscription if s.startswith("security_issue_"))
-"""What the word ``security_issue`` stands for: all five risks."""
+"""The five risks that the word ``security_issue`` stands for."""
 
 
 class Severity(IntEnum):
-    """PagerDuty's severities, ordered: the higher one goes first when grants are scarce."""
+    """PagerDuty's severities, in order: the highest gets the first grant of a rate limit."""
 
     INFO = 0
     WARNING = 1
@@ -40,7 +40,7 @@ class Severity(IntEnum):
 
     @property
     def word(self) -> str:
-        """The word PagerDuty knows it by."""
+        """PagerDuty's word for the severity."""
         return self.name.lower()
 
 
@@ -57,8 +57,8 @@ SEVERITY_OF_RISK: Final = {
 class EventType:
     """One row of the table of spec 2.
 
-    ``subscription`` is None for types that only triggers use, and for security issues, whose
-    subscription follows the risk. ``severity`` likewise does not hold for security issues.
+    ``subscription`` is None for types that only triggers use, and for security issues, whose subscription
+    depends on the risk. ``severity`` does not hold for security issues either.
     """
 
     name: str
@@ -137,11 +137,11 @@ EVENT_TYPES: Final[Mapping[str, EventType]] = {
 class Event:
     """An accepted event.
 
-    ``body`` is the whole object as the producer sent it (JSON values), unknown fields included, with
-    U+FFFD for what is no character; ``text`` is its canonical JSON where it has just been read, else
-    empty. ``body_hash`` is the SHA-256 of it in the one spelling that all have: same id and same hash
-    is a duplicate. ``hash_before`` is that of its own spelling, by which rows are known that were stored
-    before spellings were told apart from values; None where it is the same.
+    ``body`` is the whole object as the producer sent it (JSON values), unknown fields included, with U+FFFD
+    for what is no character; ``text`` is its canonical JSON if it has just been read, else empty.
+    ``body_hash`` is the SHA-256 of it with every value written in one way: an event with an equal id and
+    hash is a duplicate. ``hash_before`` is the hash of the body as it was written, which identifies rows of
+    earlier versions; None if it is equal.
     """
 
     id: UUID
@@ -155,19 +155,19 @@ class Event:
 
     @property
     def hashes(self) -> tuple[bytes, ...]:
-        """The hashes that a row with this very body may have."""
+        """The hashes that a row with exactly this body may have."""
         return _hashes(self.body_hash, self.hash_before)
 
     @property
     def subscription(self) -> Subscription | None:
-        """What an integration must subscribe to for this event; None: only triggers use it."""
+        """What an integration must subscribe to for this event, or None if only triggers use it."""
         if self.type == "security_issue.detected":
             return Subscription(f"security_issue_{self.body['risk']}")
         return EVENT_TYPES[self.type].subscription
 
     @property
     def severity(self) -> Severity:
-        """How loud the alert is (spec 4)."""
+        """The severity of the alert (spec 4)."""
         if self.type == "security_issue.detected":
             return SEVERITY_OF_RISK[self.body["risk"]]
         return EVENT_TYPES[self.type].severity
@@ -175,12 +175,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event, or a whole call, that cannot be taken in; kept with its reason (spec 2).
+    """A dead letter: an event, or a whole call, that cannot be taken in, with its reason (spec 2).
 
-    ``text`` is its canonical JSON in ASCII, or, where it could not be read, what came; where it is ``cut``,
-    the first 64 kB of it in UTF-8. ``body_hash`` is that of the whole, and ``hash_before`` too, as events
-    have them. ``is_for_its_time`` tells that its time alone is wrong: whose clock is wrong is not known, so
-    none of these is left out however many there are.
+    ``text`` is its canonical JSON in ASCII, or the original text if it could not be read; if it is ``cut``,
+    the first 64 kB of it in UTF-8. ``body_hash`` and ``hash_before`` are of the whole, as events have them.
+    ``is_for_its_time``: only its time is wrong. It is not known whose clock is wrong, so such rejections
+    are kept however many there are.
     """
 
     reason: str
@@ -195,7 +195,7 @@ class Rejection:
 
     @property
     def hashes(self) -> tuple[bytes, ...]:
-        """The hashes that a row with this very body may have."""
+        """The hashes that a row with exactly this body may have."""
         return _hashes(self.body_hash, self.hash_before)
 
 
@@ -204,18 +204,18 @@ def _hashes(by_value: bytes, before: bytes | None) -> tuple[bytes, ...]:
 
 
 def is_ahead(event: Event, now: datetime) -> bool:
-    """Whether ``event`` claims to come from the future: it is not taken in yet (spec 2)."""
+    """Return whether the time of ``event`` lies in the future: it is taken in later (spec 2)."""
     return event.occurred_at > now + AHEAD_AT_MOST
 
 
 def is_too_far_ahead(event: Event, now: datetime) -> bool:
-    """Whether it claims to come from so far in the future that nobody waits for it (spec 2)."""
+    """Return whether the time of ``event`` lies so far in the future that it is rejected (spec 2)."""
     return event.occurred_at > now + KEPT_APART_AT_MOST
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A stored event, and when it came in."""
+    """A stored event, and when it was received."""
 
     event: Event
     at: datetime

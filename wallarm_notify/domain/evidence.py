@@ -1,4 +1,4 @@
-"""What an integration is judged by, as it is kept and shown (spec 6)."""
+"""The evidence of a decision about an integration, as it is kept and shown (spec 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from wallarm_notify.domain.integration import Integration
 from wallarm_notify.domain.outcome import FailureReason, message_of
 
 SLOTS: Final = 48
-"""So many points has the ratio over time, one each quarter of an hour in a window of 12 hours."""
+"""The number of points of the ratio over time: one for each quarter of an hour in a window of 12 hours."""
 
 
 LONGEST_ERROR: Final = 300
-"""Characters of an answer that are repeated to subscribers."""
+"""The most characters of an answer that are shown to subscribers."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailureTally:
-    """How many failed attempts were answered alike; ``status_code`` None: not at all."""
+    """How many failed attempts had one answer; ``status_code`` is None for no answer."""
 
     error: FailureReason
     status_code: int | None
@@ -28,7 +28,7 @@ class FailureTally:
 
 @dataclass(frozen=True, slots=True)
 class LastAnswer:
-    """What came of one attempt."""
+    """The answer to one attempt."""
 
     notification_id: int
     at: datetime
@@ -38,9 +38,9 @@ class LastAnswer:
 
     @property
     def words(self) -> str:
-        """For people: the status code, or the network error, and what was said."""
-        said = " ".join(message_of(self.response).split())[:LONGEST_ERROR]
-        printable = "".join(c if c.isprintable() else "?" for c in said)
+        """For people: the status code or the network error, and the text of the answer."""
+        text = " ".join(message_of(self.response).split())[:LONGEST_ERROR]
+        printable = "".join(c if c.isprintable() else "?" for c in text)
         if self.status_code is None:
             return f"{self.error}: {printable}" if printable else f"{self.error}"
         return f"{self.status_code} {printable}".rstrip()
@@ -48,7 +48,7 @@ class LastAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The attempts up to ``at`` from the slot before."""
+    """The attempts up to ``at``, since the slot before."""
 
     at: datetime
     attempts: int
@@ -57,7 +57,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What evidence tells beside the judgement."""
+    """The parts of evidence that the decision does not need."""
 
     answers: Sequence[FailureTally] = ()
     last: LastAnswer | None = None
@@ -67,7 +67,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class ReviewCandidate:
-    """An enabled integration that may be over a line; ``warned`` is the warning that stands."""
+    """An enabled integration whose ratio may have crossed a limit; ``warned`` is its current warning."""
 
     integration_id: int
     generation: int
@@ -77,7 +77,7 @@ class ReviewCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """An integration's warning moves from ``before`` to ``now``, in per cent, 0 for none."""
+    """A change of an integration's warning from ``before`` to ``now``, in per cent, 0 for none."""
 
     integration_id: int
     generation: int
@@ -102,10 +102,10 @@ class SwitchOff:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an integration is, or is not, switched off.
+    """Why an integration is, or is not, disabled.
 
     ``evidence`` and ``policy`` are documents as they are stored with a disabling: see
-    ``schemas.documents.health``. ``automatic``: they are those that it was switched off by.
+    ``schemas.documents.health``. ``automatic``: they are of an automatic disabling.
     """
 
     integration: Integration

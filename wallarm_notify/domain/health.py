@@ -1,4 +1,4 @@
-"""Health: from an integration's attempts of the last hours to whether it is switched off (spec 6)."""
+"""Health: a circuit breaker, which decides from the last hours' attempts whether to disable (spec 6)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ WARNINGS: Final = (30, 45, 55)
 
 
 class FailureClass(StrEnum):
-    """What kind of failure it was: as many kinds as the rules and people tell apart."""
+    """The kinds of failure that the rules and people distinguish."""
 
     NETWORK = "network"
     SERVER = "server"
@@ -42,17 +42,17 @@ _ANSWERED: Final = {
 
 
 def class_of(reason: FailureReason) -> FailureClass:
-    """The class of a failure; what was not answered is a network error."""
+    """Return the class of a failure; a request without an answer is a network error."""
     return _ANSWERED.get(reason, FailureClass.NETWORK)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When an integration is switched off (spec 6).
+    """When an integration is disabled (spec 6).
 
-    ``ratio`` is in per cent and is reached by *at least* so many. ``window`` is in whole minutes.
-    ``min_attempts`` 0 and ``min_span`` 0 turn their guards off; the guard of the span also asks
-    that the last attempt failed.
+    ``ratio`` is in per cent, and a ratio equal to it has reached it. ``window`` is in whole minutes. 0 as
+    ``min_attempts`` or ``min_span`` turns that guard off; the guard of the span also requires that the last
+    attempt failed.
     """
 
     ratio: Decimal = Decimal(60)
@@ -62,7 +62,7 @@ class Policy:
     outage_guard: bool = True
 
     def window_from(self, now: datetime) -> datetime:
-        """Where the window begins: so many whole minutes before the current one."""
+        """Return when the window begins: that many whole minutes before the current one."""
         return minute_of(now) - self.window
 
     @property
@@ -72,7 +72,7 @@ class Policy:
 
     @property
     def least_failures(self) -> int:
-        """With fewer failed attempts nothing is reached, neither the limit nor a warning."""
+        """The number of failed attempts below which neither the limit nor a warning is reached."""
         lowest = min([self.ratio, *map(Decimal, self.warnings)])
         needed = lowest * self.min_attempts / 100
         return max(int(needed.to_integral_value(rounding="ROUND_CEILING")), 1)
@@ -80,10 +80,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Attempts of one integration, counted: a minute's, or the sum of many.
+    """Counted attempts of one integration: of a minute, or the sum of many.
 
-    ``excusable_*`` are the times of the failures that an outage explains, ``own_*`` of all others:
-    when the first and the last of them began. All None where there were none.
+    ``excusable_*`` are the times of failures that an outage explains, ``own_*`` those of all others: when
+    the first and the last of them began. They are None without failures.
     """
 
     attempts: int = 0
@@ -100,12 +100,12 @@ class Counts:
 
     @property
     def excusable(self) -> int:
-        """Failed attempts that an outage of PagerDuty explains."""
+        """The number of failed attempts that an outage of PagerDuty explains."""
         return self.network + self.server + self.throttled
 
     @property
     def failed(self) -> int:
-        """All failed attempts."""
+        """The number of failed attempts."""
         return self.excusable + self.client + self.other
 
     @property
@@ -120,7 +120,7 @@ class Counts:
 
     @property
     def span(self) -> timedelta:
-        """How far the first and the last failed attempt lie apart."""
+        """The time between the first and the last failed attempt."""
         if self.first_failed_at is None or self.last_failed_at is None:
             return timedelta()
         return self.last_failed_at - self.first_failed_at
@@ -134,7 +134,7 @@ class Counts:
 
     @property
     def without_excusable(self) -> "Counts":
-        """What is left when the failures that an outage explains are taken out of both sides."""
+        """The counts without the failures that an outage explains, which are neither attempts nor failures then."""
         return Counts(
             attempts=self.attempts - self.excusable,
             client=self.client,
@@ -145,7 +145,7 @@ class Counts:
         )
 
     def reaches(self, per_cent: Decimal | int) -> bool:
-        """Whether at least so many per cent failed, exactly."""
+        """Return whether at least that many per cent failed, without rounding."""
         return self.attempts > 0 and 100 * self.failed >= per_cent * self.attempts
 
     def __add__(self, more: "Counts") -> "Counts":
@@ -173,12 +173,12 @@ TIMES: Final = (
     "succeeded_last_at",
 )
 COUNTED: Final = (*NUMBERS, *TIMES)
-"""The names of what Counts holds, in their order."""
+"""The names of the fields of Counts, in their order."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """Whose attempts, and of which minute. ``generation`` is a clean window's number (spec 6)."""
+    """The counter of one integration in one minute. ``generation`` numbers its clean window (spec 6)."""
 
     integration_id: int
     generation: int
@@ -187,7 +187,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An integration's attempts of the window, in two parts, and whether its region is down now.
+    """An integration's attempts of the window, in two parts, and whether its region has an outage now.
 
     ``in_outage`` are those of minutes that belonged to an outage there.
     """
@@ -202,7 +202,7 @@ class Window:
         return self.normal + self.in_outage
 
     def counted(self, policy: Policy) -> Counts:
-        """The attempts that the rule goes by: an outage's failures are nobody's (spec 6)."""
+        """Return the attempts that count under ``policy``: failures of an outage do not (spec 6)."""
         if not policy.outage_guard:
             return self.all
         if self.outage:
@@ -211,7 +211,7 @@ class Window:
 
 
 class Guard(StrEnum):
-    """What keeps the rule from cutting retries short."""
+    """The guards, which keep the rule from cutting retries short."""
 
     ATTEMPTS = "attempts"
     SPAN = "span"
@@ -220,11 +220,11 @@ class Guard(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the rule says of one window.
+    """The decision of the rule on one window.
 
-    ``counts`` are the attempts that it went by, ``left_out`` how many an outage excused.
-    ``guards`` are those that stand in the way; ``reached``: the ratio is over the limit.
-    ``level`` is the highest warning that the ratio reached, 0 for none.
+    ``counts`` are the attempts that count, ``left_out`` the number excused by an outage. ``guards`` are
+    those that prevent a disabling; ``reached``: the ratio has reached the limit. ``level`` is the highest
+    warning that the ratio reached, 0 for none.
     """
 
     counts: Counts
@@ -239,16 +239,16 @@ class Decision:
         return self.reached and not self.guards
 
     def warned(self, before: int) -> int:
-        """The warning that stands after this judgement, where ``before`` stood.
+        """Return the warning that stands after this decision; ``before`` is the one before it.
 
-        It rises only when the guards are met, and falls with the ratio: so a warning is given once
-        for each crossing.
+        It rises only if no guard prevents it, and falls with the ratio: so a warning is given once for each
+        crossing.
         """
         return min(before, self.level) if self.guards else self.level
 
 
 def evaluate(window: Window, policy: Policy) -> Decision:
-    """The rule of the failure ratio with its guards (spec 6)."""
+    """Return the decision of the failure ratio and its guards on ``window`` (spec 6)."""
     counts = window.counted(policy)
     guards = []
     if counts.attempts < policy.min_attempts:
@@ -268,18 +268,18 @@ def evaluate(window: Window, policy: Policy) -> Decision:
 
 
 def ratio_of(decision: Decision) -> float | None:
-    """Return the failure ratio from 0 to 1, as events and documents have it; None: no attempts.
+    """Return the failure ratio from 0 to 1, as events and documents have it; None without attempts.
 
-    It is rounded down, so that what is under the limit never looks as if it were not.
+    It is rounded down, so that a ratio below the limit is never shown as the limit.
     """
     counts = decision.counts
     return 10_000 * counts.failed // counts.attempts / 10_000 if counts.attempts else None
 
 
 def failures_to_limit(counts: Counts, policy: Policy) -> int | None:
-    """How many more attempts in a row must fail until the ratio is reached.
+    """Return how many more attempts in a row must fail until the ratio is reached; 0 if it is.
 
-    0: it is reached. None: never, as all must fail and one succeeded.
+    None: never, because all attempts must fail and one succeeded.
     """
     if counts.reaches(policy.ratio):
         return 0
@@ -293,12 +293,12 @@ def failures_to_limit(counts: Counts, policy: Policy) -> int | None:
 
 
 def minute_of(moment: datetime) -> datetime:
-    """The minute that ``moment`` lies in, by its beginning in UTC: a window has no summer time."""
+    """Return the beginning of the minute of ``moment`` in UTC: a window has no summer time."""
     return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def counts_of_attempt(at: datetime, reason: FailureReason | None) -> Counts:
-    """One attempt, counted; ``reason`` None: it succeeded."""
+    """Return the counts of one attempt; a ``reason`` of None means success."""
     if reason is None:
         return Counts(attempts=1, succeeded_last_at=at)
     kind = class_of(reason)
@@ -310,7 +310,7 @@ def counts_of_attempt(at: datetime, reason: FailureReason | None) -> Counts:
 
 
 def by_minute(attempts: Iterable[Attempt]) -> Mapping[Cell, Counts]:
-    """What recorded attempts add to the counters; those outside of the ratio are left out."""
+    """Return what recorded attempts add to each counter; attempts that do not count in the ratio are left out."""
     cells: dict[Cell, Counts] = {}
     for a in attempts:
         if a.generation is not None:

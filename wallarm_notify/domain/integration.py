@@ -1,4 +1,4 @@
-"""A client's PagerDuty: its key, its region, what it subscribes to (spec 1)."""
+"""Integrations: a client's service in PagerDuty, with its key, region and subscriptions (spec 1)."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ _REST_KEY: Final = re.compile(r"[A-Za-z0-9_+\-]{20}")
 
 
 class IntegrationKey:
-    """A PagerDuty integration key that cannot be printed by accident: ``reveal`` is the only way out."""
+    """A PagerDuty integration key that cannot be printed by accident: only ``reveal`` returns it."""
 
     __slots__ = ("_text",)
 
@@ -26,9 +26,9 @@ class IntegrationKey:
 
     @classmethod
     def parse(cls, text: str) -> "IntegrationKey":
-        """The key in ``text``, surrounding white space stripped.
+        """Return the key in ``text``, without surrounding white space.
 
-        Raises Refused, which never repeats what was given.
+        Raise Refused, which never contains ``text``.
         """
         stripped = text.strip()
         if _KEY.fullmatch(stripped):
@@ -48,12 +48,12 @@ class IntegrationKey:
         )
 
     def reveal(self) -> str:
-        """The key itself: only to be sent, encrypted or fingerprinted."""
+        """Return the key itself: only to be sent, encrypted or fingerprinted."""
         return self._text
 
     @property
     def masked(self) -> str:
-        """The form people may see."""
+        """The form that people may see."""
         return f"…{self._text[-4:]}"
 
     def __repr__(self) -> str:
@@ -72,9 +72,9 @@ class IntegrationKey:
 
 
 def parse_subscriptions(words: Iterable[str]) -> tuple[Subscription, ...]:
-    """The subscriptions that ``words`` name, in the order of the card; ``security_issue`` is all five.
+    """Return the subscriptions that ``words`` name, in the order of the card; ``security_issue`` is all five.
 
-    Raises Refused for an unknown word.
+    Raise Refused for an unknown word.
     """
     chosen: set[Subscription] = set()
     for word in words:
@@ -89,7 +89,7 @@ def parse_subscriptions(words: Iterable[str]) -> tuple[Subscription, ...]:
 
 
 def parse_region(text: str) -> str:
-    """``us`` or ``eu``. Raises Refused for anything else."""
+    """Return ``us`` or ``eu``. Raise Refused for any other text."""
     if text not in REGIONS:
         raise Refused(
             f"there is no «{text}»; PagerDuty's service regions are us and eu.", field="region"
@@ -98,16 +98,16 @@ def parse_region(text: str) -> str:
 
 
 def default_name(user: str, today: datetime) -> str:
-    """The name of an integration that was given none (spec 1): ``… by <user>, <Mon D>``."""
+    """Return the name of an integration that was given none (spec 1): ``… by <user>, <Mon D>``."""
     return f"PagerDuty integration by {user}, {today:%b} {today.day}"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """What routing needs to know of an integration.
+    """The fields of an integration that routing needs.
 
-    ``disablings`` counts how often it was switched off: a notification made before the latest
-    time is cancelled (spec 1).
+    ``disablings`` counts how often it was disabled: a notification made before the latest time is cancelled
+    (spec 1).
     """
 
     id: int
@@ -128,7 +128,7 @@ class Subscribers:
     integrations: Mapping[int, Sequence[Subscriber]]
 
     def of(self, event: Event) -> list[Subscriber]:
-        """Return those that ``event`` goes to, disabled ones included (theirs is skipped)."""
+        """Return which ones ``event`` goes to; for a disabled one the notification is skipped."""
         wanted = event.subscription
         if wanted is None:
             return []
@@ -137,7 +137,7 @@ class Subscribers:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """An integration as people see it: its key only by the last four characters."""
+    """An integration as people see it: only the last four characters of its key."""
 
     id: int
     client_id: int
@@ -162,7 +162,7 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new integration, before it has an id; ``name`` None takes the default."""
+    """A new integration, before it has an id; a ``name`` of None takes the default."""
 
     client_id: int
     region: str
@@ -173,9 +173,9 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationChange:
-    """What is set of an integration; None leaves it as it is.
+    """The fields that a change sets; None leaves a field as it is.
 
-    ``reason`` is why it is disabled, which its subscribers are told; nothing else needs one.
+    ``reason`` is why it is disabled, which its subscribers are sent; nothing else needs one.
     """
 
     name: str | None = None
@@ -235,10 +235,10 @@ def news_of(
 
 @dataclass(frozen=True, slots=True)
 class SwitchedOff:
-    """What switching off came to: how many are told, what was cancelled, whether itself is told last.
+    """The result of a disabling: how many are notified, how many were cancelled, whether itself is notified last.
 
-    ``triggers`` are those that a deleted integration was taken off, the ones left with none marked
-    by False.
+    ``triggers`` are those that a deleted integration was removed from; False marks one left without
+    integrations.
     """
 
     told: int
@@ -251,7 +251,7 @@ class SwitchedOff:
 class Unsent:
     """How many of an integration's notifications ended undelivered ``since`` it broke, by state.
 
-    It broke when the first of the failures happened that switched it off, or when somebody did.
+    It broke at the first of the failures that it was disabled for, or when somebody disabled it.
     """
 
     since: datetime

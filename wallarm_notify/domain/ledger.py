@@ -1,4 +1,4 @@
-"""What the ledger counts, and the figures that it holds against each other (spec 7)."""
+"""The ledger's counts and figures, and whether they balance (spec 7)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from wallarm_notify.domain.notification import CARD, NewNotification, State
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything the ledger holds against each other, from one snapshot.
+    """All figures that the ledger compares, from one snapshot.
 
-    ``counts`` are the running counters by kind, pruned ones included; the rest is counted in the
-    rows themselves. ``notifications`` by ``origin:state``. ``fan_out`` is what routing noted down
-    for the events that are still stored; ``fan_out_rows`` the notifications that they have.
+    ``counts`` are the running counters by kind, pruned rows included; the others are counted in the rows
+    themselves. ``notifications`` are by ``origin:state``. ``fan_out`` is what routing noted for the events
+    that are still stored; ``fan_out_rows`` are the notifications that they have.
     """
 
     counts: Mapping[str, int]
@@ -41,10 +41,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What ``wallarm-notify ledger`` prints; ``findings`` is empty where it balances.
+    """What ``wallarm-notify ledger`` prints; ``findings`` is empty if it balances.
 
-    Undecodable messages, which may hold events, and what was not kept, as too much of it was that day, are
-    counted beside received, and so is what is kept apart as its time is ahead.
+    Undecodable messages, which may contain events, are counted beside received; so are those that were not
+    kept because the day's limit was reached, and events kept apart because their time is ahead.
     """
 
     received: int
@@ -57,12 +57,12 @@ class Ledger:
     undecodable_not_kept: int = 0
     undecodable: int = 0
     set_aside: int = 0
-    """Calls that workers died of: tried again each hour, outside received until they are stored."""
+    """Calls that workers died of: tried again each hour, and not part of received until they are stored."""
     ahead: int = 0
 
     @property
     def balanced(self) -> bool:
-        """Whether nothing is missing and nothing is too much."""
+        """Whether the figures agree: nothing is missing and nothing is too much."""
         return not self.findings
 
 
@@ -71,17 +71,17 @@ FIRED: Final = "fired"
 
 
 NOT_KEPT: Final = "rejected_not_kept"
-"""The counter of what was rejected when so much was kept already: outside of received."""
+"""The counter of rejections that were not kept because the limit was reached; not part of received."""
 
 
 AHEAD: Final = "ahead"
-"""The counter of what is kept apart for its time: outside of received until it is taken in (spec 2)."""
+"""The counter of events kept apart for their time; not part of received until they are taken in (spec 2)."""
 
 
 def counts_of(
     *, taken: int, matched: int, kept: int, readmitted: int, new: Sequence[NewNotification]
 ) -> dict[str, int]:
-    """How the ledger's counters move: received counts every distinct (id, body hash) once (spec 7)."""
+    """Return the changes of the ledger's counters: received counts every distinct (id, body hash) once (spec 7)."""
     made = Counter(f"made:{origin_kind(n.origin)}" for n in new)
     return {
         "received": taken + kept - readmitted,
@@ -93,5 +93,5 @@ def counts_of(
 
 
 def origin_kind(origin: str) -> str:
-    """``card`` or ``trigger``: what the ledger tells apart."""
+    """Return ``card`` or ``trigger``, the two kinds of origin that the ledger distinguishes."""
     return CARD if origin == CARD else origin.partition(":")[0]

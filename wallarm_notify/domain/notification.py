@@ -1,4 +1,7 @@
-"""One occurrence on its way to one integration: its states, and every change of them."""
+"""Notifications: one occurrence on its way to one integration, with every change of its row.
+
+The rows are the outbox: a notification is stored with the event that caused it, and sent from there.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,31 +13,31 @@ from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.outcome import Delivered, GaveUp, Outcome, RetryLater
 
 CARD: Final = "card"
-"""The origin of what an integration's own subscriptions matched."""
+"""The origin of a notification that an integration's own subscriptions made."""
 
 MESSAGE_SIZE: Final = 100
-"""At most so many notifications travel in one message."""
+"""The most notifications of one message."""
 
 ALONE_AFTER: Final = 2
-"""After so many claims without a record a notification travels alone: it may be what kills workers."""
+"""The claims without a record after which a notification has a message alone: it may be what kills workers."""
 
 LOST_AFTER: Final = 10
-"""After so many claims without a record it ends ``failed``."""
+"""The claims without a record after which a notification ends ``failed``."""
 
 START_WITHIN: Final = timedelta(seconds=2)
-"""A request starts so long after its claim at the latest, or not at all."""
+"""The longest time between a claim and the beginning of its request; a later request does not begin."""
 
 CLOSING_AFTER: Final = timedelta(seconds=1)
-"""An integration's notification of its own end waits so long: the others are told first (spec 6)."""
+"""The wait of an integration's notification of its own end, so that others are notified first (spec 6)."""
 
 RECHECK_CAP: Final = timedelta(seconds=40)
-"""SWEEP publishes again for the same row this often at the most."""
+"""The longest time between two rechecks of a row by SWEEP."""
 
 WORKER_LOST: Final = "worker_lost"
-"""The end of a notification that ended every worker that took it, as far as anybody can tell."""
+"""The end of a notification that, as far as anybody knows, killed every worker that claimed it."""
 
 BULKHEAD_PAUSE: Final = timedelta(seconds=60)
-"""How soon SWEEP looks at what waits behind a slow integration's bulkhead; the bulkhead itself is faster."""
+"""The time until SWEEP checks what waits behind a slow integration's bulkhead, which itself is faster."""
 
 
 class State(StrEnum):
@@ -54,13 +57,14 @@ REPLAYABLE: Final = (State.FAILED, State.SKIPPED, State.CANCELLED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What a notification's row says of it, stored or not: the part that changes on its way.
+    """The changing part of a notification's row, stored or not.
 
-    ``claim`` is the fence: it grows with every claim, and a failure recorded under an older one changes
-    nothing. ``lost_claims`` counts claims since the last record. ``due_at``: not before. ``lease_until``: a
-    worker is on it till then. ``recheck_at``: when SWEEP starts to worry, None when it has ended;
-    ``rings`` how often it has. ``disablings`` is the integration's count when it was made: an
-    older one is cancelled. ``closing`` marks an integration's notification of its own end.
+    ``fence`` is a fencing token: it grows with every claim, and a failure recorded under an older one
+    changes nothing. ``lost_claims`` counts claims since the last record. ``due_at``: not before.
+    ``lease_until``: until then a worker has it under a lease. ``recheck_at``: when SWEEP checks it next,
+    None when it has ended; ``rechecks`` counts how often it has. ``disablings`` is the integration's count
+    when the notification was made: an older one is cancelled. ``closing`` marks an integration's
+    notification of its own end.
     """
 
     integration_id: int
@@ -84,11 +88,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification(Row):
-    """A notification as its row stands.
+    """A stored notification.
 
-    ``run`` counts replays from 1; ``attempts_made`` those of this run.
-    ``end_reason`` says why it ended where no attempt does: ``worker_lost``. ``link`` numbers the
-    messages that carry it on, one after the other: of one that it has left behind nothing follows.
+    ``run`` counts replays from 1; ``attempts_made`` those of this run. ``end_reason`` says why it ended if
+    no attempt does: ``worker_lost``. ``link`` numbers the messages that carry it, one after the other: an
+    earlier message carries it no further.
     """
 
     id: int
@@ -99,16 +103,16 @@ class Notification(Row):
 
     @property
     def bulkhead_token(self) -> str:
-        """What a slow integration's bulkhead is held under by the claim it is under."""
+        """The token by which its current claim holds a slow integration's bulkhead."""
         return f"{self.id}:{self.fence}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewNotification(Row):
-    """A notification that is not stored yet, so that it has no id: as its row is to be.
+    """A notification that is not stored yet, so that it has no id.
 
-    ``event_id`` is the event it is of, or the one that made its firing. A trigger fires at most once
-    for an event, so with origin and integration it is the identity either way.
+    ``event_id`` is its event, or the event of its firing. A trigger fires at most once for an event, so the
+    event with origin and integration is the identity either way.
     """
 
     client_id: int
@@ -118,12 +122,12 @@ class NewNotification(Row):
 
     @property
     def identity(self) -> tuple[UUID, str, int]:
-        """Event, origin and integration: no two notifications have the same (spec, words)."""
+        """Event, origin and integration, which no two notifications share (spec, words)."""
         return self.event_id, self.origin, self.integration_id
 
 
 RowT = TypeVar("RowT", Notification, NewNotification)
-"""Stored or not yet: a claim is the same of both."""
+"""A stored notification or a new one: both are claimed alike."""
 
 
 # Every change of a notification's row is one of the functions below.
@@ -143,7 +147,7 @@ def fresh(
     origin: str = CARD,
     firing_id: UUID | None = None,
 ) -> NewNotification:
-    """Return it as it is made; it is ``skipped`` where its integration is switched off."""
+    """Return a new notification; it is ``skipped`` if its integration is disabled."""
     due = now + CLOSING_AFTER if closing else now
     return NewNotification(
         client_id=client_id,
@@ -166,7 +170,7 @@ def fresh(
 
 
 def stored(new: NewNotification, number: int) -> Notification:
-    """Return it as it stands once it is stored, under the id that it was given."""
+    """Return the notification that is stored under the id ``number``."""
     return Notification(
         id=number,
         integration_id=new.integration_id,
@@ -187,7 +191,7 @@ def stored(new: NewNotification, number: int) -> Notification:
 
 
 def claimed(n: RowT, now: datetime, lease: timedelta) -> RowT:
-    """Return it with a worker on it until its lease ends."""
+    """Return it claimed by a worker until its lease ends."""
     until = now + lease
     return replace(
         n,
@@ -200,24 +204,24 @@ def claimed(n: RowT, now: datetime, lease: timedelta) -> RowT:
 
 
 def carried_on(n: Notification) -> Notification:
-    """Another message carries it from now on."""
+    """Return it with its next link: another message carries it from now on."""
     return replace(n, link=n.link + 1)
 
 
 def waiting_for_grant(n: Notification, grant: datetime, grace: timedelta) -> Notification:
-    """Pacing gave it a later grant: no attempt, never a failure (spec 5)."""
+    """Return it waiting for a later grant of the rate limit: no attempt, and never a failure (spec 5)."""
     return replace(carried_on(n), due_at=grant, lease_until=None, recheck_at=grant + grace)
 
 
 def held_back(n: Notification, now: datetime) -> Notification:
-    """It waits for its slow integration's bulkhead."""
+    """Return it held: it waits for its slow integration's bulkhead."""
     return replace(n, lease_until=None, recheck_at=now + BULKHEAD_PAUSE)
 
 
 def put_back(n: Notification, now: datetime, grace: timedelta) -> Notification:
-    """Its request was not begun: the claim is given back as if it had not been.
+    """Return it without its claim, as its request was not begun.
 
-    It was due when it was claimed, and is so by a clock that was set back since.
+    It was due when it was claimed, and stays due even if the clock was set back since.
     """
     return replace(
         carried_on(n),
@@ -229,7 +233,7 @@ def put_back(n: Notification, now: datetime, grace: timedelta) -> Notification:
 
 
 def rechecked(n: Notification, now: datetime, grace: timedelta) -> Notification:
-    """SWEEP enqueued it again; it worries next after 15, 30, then every 40 s."""
+    """Return it enqueued again by SWEEP, which checks it next after 15, 30, then every 40 s."""
     pause = min(grace * 2**n.rechecks, max(RECHECK_CAP, grace))
     return replace(
         carried_on(n), rechecks=min(n.rechecks + 1, 10), recheck_at=max(n.due_at, now) + pause
@@ -237,7 +241,7 @@ def rechecked(n: Notification, now: datetime, grace: timedelta) -> Notification:
 
 
 def ended(n: Notification, state: State, now: datetime, reason: str | None = None) -> Notification:
-    """It has its final state."""
+    """Return it in its final state."""
     return replace(
         n, state=state, lease_until=None, recheck_at=None, finished_at=now, end_reason=reason
     )
@@ -252,10 +256,10 @@ def recorded(
     now: datetime,
     grace: timedelta,
 ) -> Notification:
-    """What an attempt's outcome makes of it.
+    """Return it with the outcome of an attempt.
 
-    ``current``: the attempt's claim is still the row's. A failure under an older claim changes
-    nothing; a late 2xx delivers whatever is not delivered.
+    ``current``: its last claim is the attempt's. A failure under an older claim changes nothing; a late 2xx
+    delivers whatever is not delivered.
     """
     match outcome:
         case Delivered():
@@ -291,12 +295,12 @@ def recorded(
 
 
 def replayed(n: Notification, disablings: int, now: datetime, grace: timedelta) -> Notification:
-    """The same notification is sent anew: run + 1, attempt 1, the same dedup_key (spec 5)."""
+    """Return it at the beginning of its next run: attempt 1, with its dedup key unchanged (spec 5)."""
     return replace(
         carried_on(n),
         state=State.PENDING,
         run=n.run + 1,
-        fence=n.fence + 1,  # what is still under way belongs to the run before
+        fence=n.fence + 1,  # a request still under way belongs to the run before
         attempts_made=0,
         lost_claims=0,
         rechecks=0,

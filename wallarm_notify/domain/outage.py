@@ -1,4 +1,4 @@
-"""Outages: whether it is a region of PagerDuty that fails, and not our customers (spec 6)."""
+"""Outages: whether a region of PagerDuty fails, rather than single integrations (spec 6)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,22 +9,22 @@ from wallarm_notify.domain.integration import REGIONS
 
 OUTAGE_WINDOW: Final = timedelta(hours=1)
 OUTAGE_SHARE: Final = 60
-"""Per cent of an integration's attempts of the last hour: so many, and it is in outage (spec 6)."""
+"""Per cent of an integration's attempts of the last hour: with so many excusable failures it is in outage (spec 6)."""
 OUTAGE_LEAST: Final = 10
-"""So many integrations of a region attempted in the hour tell an outage from bad luck (spec 6)."""
+"""The least number of integrations with attempts in the hour that shows an outage, not a coincidence (spec 6)."""
 SMALL_OUTAGE_LEAST: Final = 3
-"""So many, of as many keys, can tell one where all of them are in outage (spec 6)."""
+"""The least number of integrations, all with different keys and all in outage, that shows a small outage (spec 6)."""
 SMALL_OUTAGE_LONGEST: Final = timedelta(hours=2)
-"""For so long at the most so few are believed (spec 6)."""
+"""The longest time for which a small outage excuses failures (spec 6)."""
 TAKEN_AND_QUIET: Final = timedelta(minutes=5)
-"""Where PagerDuty took what came last, and then nobody has sent anything for the hour and so long: it was over."""
+"""The time after which a small outage is over, if the last requests succeeded and none followed for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One integration's last hour: its region and key, its attempts, those that an outage would explain.
+    """One integration's last hour: region, key, number of attempts, and of those that an outage would explain.
 
-    ``taken``: the last of them succeeded.
+    ``taken``: the last attempt succeeded.
     """
 
     region: str
@@ -36,10 +36,10 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """How the last hour went in one region (spec 6).
+    """The last hour of one region (spec 6).
 
-    ``attempted`` integrations of ``keys`` different keys, ``affected`` of them in outage; the last attempt of
-    ``taken`` succeeded.
+    ``attempted`` integrations of ``keys`` different keys sent, ``affected`` of them are in outage; the last
+    attempt of ``taken`` succeeded.
     """
 
     attempted: int = 0
@@ -49,22 +49,22 @@ class Outage:
 
     @property
     def is_wide(self) -> bool:
-        """Whether it is PagerDuty that fails, not its customers."""
+        """Whether PagerDuty fails, rather than single integrations."""
         return self.attempted >= OUTAGE_LEAST and 2 * self.affected >= self.attempted
 
     @property
     def looks_small(self) -> bool:
-        """Whether it may be PagerDuty, as far as so few can tell."""
+        """Whether PagerDuty may fail, as far as so few integrations show."""
         enough = min(self.attempted, self.keys) >= SMALL_OUTAGE_LEAST
         return enough and self.attempted < OUTAGE_LEAST and self.affected == self.attempted
 
     @property
     def somebody_is_well(self) -> bool:
-        """Whether PagerDuty takes what anybody sends."""
+        """Whether any integration is not in outage."""
         return self.affected < self.attempted
 
     def is_on(self, small: "SmallOutage | None", now: datetime) -> bool:
-        """Whether what an outage explains is left out; ``small`` is what this review knows of a small one."""
+        """Return whether excusable failures are left out; ``small`` is the small outage that this review knows of."""
         if self.is_wide:
             return True
         if small is None or not self.looks_small:
@@ -74,11 +74,11 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class SmallOutage:
-    """Since when a region looks like a small outage, and when a review found so last.
+    """A region's small outage: when it began, and when a review last saw it.
 
-    It is the same one until anybody there is well: who sends now and then begins no two hours anew. Where
-    PagerDuty takes again what it is sent the hour may still look like it: ``seen_at`` is then put so far back
-    that nothing but more of the same is the same one, see ``TAKEN_AND_QUIET``.
+    It goes on until any integration there is not in outage; rare requests do not begin two new hours. After
+    PagerDuty accepts requests again, the hour may still look like an outage: ``seen_at`` is then set so far
+    back that only further failures continue this outage, see ``TAKEN_AND_QUIET``.
     """
 
     began_at: datetime
@@ -88,9 +88,9 @@ class SmallOutage:
 def small_outage(
     before: SmallOutage | None, hour: Outage, now: datetime, window: timedelta
 ) -> SmallOutage | None:
-    """What is known of a region's small outage after ``hour``, where ``before`` was known.
+    """Return a region's small outage after ``hour``, or None; ``before`` is the one known until then.
 
-    One that nobody saw within a whole failure ``window`` is another one.
+    One that no review saw within a whole failure ``window`` is another one.
     """
     if hour.somebody_is_well:
         return None
@@ -103,12 +103,12 @@ def small_outage(
 
 
 def is_in_outage(attempts: int, excusable: int) -> bool:
-    """Whether an integration with so many attempts in the last hour is in outage."""
+    """Return whether an integration with so many attempts in the last hour is in outage."""
     return attempts > 0 and 100 * excusable >= OUTAGE_SHARE * attempts
 
 
 def outages_of(hours: Iterable[Hour]) -> dict[str, Outage]:
-    """How the last hour went in each region, from each integration's."""
+    """Return the last hour of each region, from the hours of the integrations."""
     attempted: dict[str, list[Hour]] = {region: [] for region in REGIONS}
     for hour in hours:
         if hour.attempts > 0:
@@ -126,7 +126,7 @@ def outages_of(hours: Iterable[Hour]) -> dict[str, Outage]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an integration sends to: PagerDuty's region, by which key."""
+    """Where an integration sends to: PagerDuty's region, and its key."""
 
     region: str
     key: bytes

@@ -1,4 +1,4 @@
-"""What one request to PagerDuty came to, and what follows from it (spec 5)."""
+"""The answer to one request to PagerDuty, and the outcome that follows from it (spec 5)."""
 
 import json
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from typing import Final
 from wallarm_notify.domain.retry import wait_after
 
 RESPONSE_BYTES: Final = 2048
-"""How much of an answer is kept (spec 5)."""
+"""The bytes of an answer that are kept (spec 5)."""
 
 
 class FailureReason(StrEnum):
-    """Why an attempt failed: a closed list, the same in rows, logs and listings."""
+    """Why an attempt failed: a closed list, used in rows, logs and listings."""
 
     DNS = "dns"
     REFUSED = "refused"
@@ -31,7 +31,7 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: a status code, or the reason why there was none.
+    """The answer to a request: a status code, or the reason why there is none.
 
     ``response`` is the first 2 kB of the body, or the network error's text, without the key.
     ``retry_after`` is how long the answer asked to wait.
@@ -47,9 +47,9 @@ class Answer:
 class Attempt:
     """One HTTP request made for a notification, under one claim.
 
-    ``at`` is when it began and ``duration`` how long it took, by the database's clock.
-    ``generation`` is the integration's clean window in which it counts, None for what is outside
-    of the failure ratio (spec 6).
+    ``at`` is when it began and ``duration`` how long it took, by the database's clock. ``generation`` is
+    the integration's clean window in which it counts, None if it does not count in the failure ratio (spec
+    6).
     """
 
     notification_id: int
@@ -70,26 +70,26 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """PagerDuty took it: a 2xx."""
+    """The outcome of a 2xx: PagerDuty accepted the alert."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """It is sent again after ``wait``, counted from the answer."""
+    """The outcome of a failure with another attempt after ``wait``, counted from the answer."""
 
     wait: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """That was the last attempt of the schedule."""
+    """The outcome of a failure of the schedule's last attempt."""
 
 
 Outcome = Delivered | RetryLater | GaveUp
 
 
 def reason_of_status(status: int) -> FailureReason | None:
-    """The failure a status code stands for; None: a success (2xx)."""
+    """Return the failure that a status code means, or None for a success (2xx)."""
     match status // 100:
         case 2:
             return None
@@ -106,18 +106,18 @@ def reason_of_status(status: int) -> FailureReason | None:
 def outcome_of(
     answer: Answer, *, number: int, closing: bool = False, scale: float = 1.0
 ) -> Outcome:
-    """What follows from ``answer`` to attempt ``number`` (from 1) of a run (spec 5).
+    """Return the outcome of ``answer`` to attempt ``number`` (from 1) of a run (spec 5).
 
-    ``last`` and ``scale`` as in ``retry.wait_after``.
+    ``closing`` and ``scale``: see ``retry.wait_after``.
     """
     if answer.status is not None and reason_of_status(answer.status) is None:
         return Delivered()
-    wait = wait_after(number, last=closing, retry_after=answer.retry_after, scale=scale)
+    wait = wait_after(number, closing=closing, retry_after=answer.retry_after, scale=scale)
     return GaveUp() if wait is None else RetryLater(wait)
 
 
 def message_of(response: str) -> str:
-    """PagerDuty's message and errors in the body of an answer; the body itself where it has none."""
+    """Return PagerDuty's message and errors in the body of an answer, or the body itself without any."""
     try:
         body = json.loads(response)
     except (ValueError, RecursionError):
@@ -131,12 +131,12 @@ def message_of(response: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One test alert: its summary, and what PagerDuty answered."""
+    """One test alert: its summary, and PagerDuty's answer."""
 
     summary: str
     answer: Answer
 
     @property
     def passed(self) -> bool:
-        """Whether PagerDuty took it."""
+        """Whether PagerDuty accepted it."""
         return self.answer.reason is None

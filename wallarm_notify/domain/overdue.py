@@ -1,4 +1,4 @@
-"""Overdue: how many SWEEP publishes of each integration, so that no backlog is in another's way (engine 6)."""
+"""Overdue: how many notifications SWEEP publishes of each integration, so that no backlog delays another (engine 6)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,22 +6,24 @@ from datetime import datetime, timedelta
 from typing import Final
 
 AT_ONCE: Final = 1000
-"""So many notifications are published in one transaction, and of slow integrations as many again."""
+"""The most notifications published in one transaction, and as many again of slow integrations."""
 
 FEW: Final = 100
-"""So many, one message's, are published in a run where the queue is long, and of slow integrations as many again."""
+"""The most notifications published in a run while the queue is long, and as many again of slow integrations.
+It is one message's.
+"""
 
 LONG_OVERDUE: Final = timedelta(minutes=1)
-"""What has been due for so long is published however long the queue is: its message may be lost."""
+"""The time overdue after which a notification is published even into a long queue: its message may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The notifications of one integration, in one queue, that SWEEP should have looked at by now.
+    """One integration's notifications in one queue that SWEEP should have checked by now.
 
-    ``first`` tells first attempts from retries: each have a queue of their own. ``due_at`` and
-    ``recheck_at`` are those of the one that should have been looked at longest ago. A ``slow`` integration
-    gets one send at a time; ``bulkhead_taken``: that one is under way.
+    ``first``: first attempts, which have another queue than retries. ``due_at`` and ``recheck_at`` are of
+    the notification that has waited longest for a check. A ``slow`` integration has one request at a time;
+    ``bulkhead_taken``: that one is under way.
     """
 
     integration_id: int
@@ -44,7 +46,7 @@ class Share:
 def is_long_overdue(
     due_at: datetime, recheck_at: datetime, now: datetime, grace: timedelta
 ) -> bool:
-    """Whether it was due a minute ago, by ``due_at`` or by when SWEEP was to look, ``ring`` later."""
+    """Return whether it was due a minute ago: by ``due_at``, or by ``recheck_at``, which is ``grace`` later."""
     return due_at <= now - LONG_OVERDUE or recheck_at + LONG_OVERDUE <= now + grace
 
 
@@ -57,12 +59,12 @@ def shares_of(
     run: int,
     again: bool = False,
 ) -> list[Share]:
-    """How many notifications are published, of each integration and queue.
+    """Return how many notifications are published, of each integration and queue.
 
-    ``room`` tells of each queue, by ``first``, whether it is short. Into a long one goes only what is long
-    overdue, and few: publishing the rest would only pile up more. Every integration gets the same; of a
-    slow one it is one. Where there are more integrations than can be served, each ``run`` goes on
-    where the one before it stopped. ``again`` asks for what a run's further rounds may still publish.
+    ``room`` has for each queue, by ``first``, whether it is short. Into a long one go only a few that are
+    long overdue: the others would only make it longer. Every integration has an equal share; a slow one has
+    one notification. If there are more integrations than can be served, each ``run`` continues where the
+    one before stopped. ``again`` asks for what further rounds of a run may still publish.
     """
     late = [
         b
@@ -81,7 +83,7 @@ def shares_of(
 
 
 def _one_of_each(slow: Iterable[Backlog]) -> list[Backlog]:
-    """Of each integration the queue whose head should have been looked at first."""
+    """Return one queue of each integration: the one whose first notification has waited longest for a check."""
     heads: dict[int, Backlog] = {}
     for b in sorted(slow, key=lambda b: b.recheck_at):
         heads.setdefault(b.integration_id, b)
@@ -91,7 +93,7 @@ def _one_of_each(slow: Iterable[Backlog]) -> list[Backlog]:
 def _divided(
     backlogs: Sequence[Backlog], limit: int, run: int, *, each: int | None = None
 ) -> list[Share]:
-    """``limit`` in equal shares, of ``each`` where that is given."""
+    """Return ``limit`` in equal shares, of ``each`` if that is given."""
     if not backlogs:
         return []
     ordered = sorted(backlogs, key=lambda b: (b.integration_id, b.first))

@@ -1,4 +1,4 @@
-"""How many requests one key may have in a minute, and who goes first (spec 5)."""
+"""The rate limit of a key: how many requests a minute may have, and which go first (spec 5)."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -14,27 +14,27 @@ from wallarm_notify.domain.notification import START_WITHIN
 WINDOW: Final = (timedelta(seconds=60) + START_WITHIN).total_seconds()
 """Seconds in which at most the limit is granted.
 
-A request may begin up to ``START_WITHIN`` after its grant was granted; the window is longer by
-that much, so that no sliding 60 s hold more requests than the limit, whenever they begin.
+A request may begin up to ``START_WITHIN`` after its grant was granted; the window is longer by that much,
+so that no sliding 60 s hold more requests than the limit, whenever they begin.
 """
 
 TOGETHER: Final = 0.5
-"""Turns granted within so many seconds count from the end of that time, so that there are few moments to keep."""
+"""Seconds whose grants count as one moment, the end of that time, so that there are few moments to keep."""
 
 KEPT: Final = 2.0
-"""Seconds for which a reserved grant is kept for whoever it was reserved to."""
+"""Seconds for which a reserved grant is kept for the notification that it was reserved for."""
 
 Moments = tuple[tuple[float, int], ...]
-"""Turns in ascending order: an epoch second and how many turns it holds."""
+"""Grants in ascending order: an epoch second, and how many grants it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
     """One key's grants.
 
-    ``sent`` are those granted within the last window. ``reserved`` holds per severity the grants to
-    come, and those just come, that a notification of that severity has before it: of its own and
-    of higher ones.
+    ``sent`` are those granted within the last window. ``reserved`` has for each severity the grants to
+    come, and those just due, that a notification of that severity finds taken: by its own severity and by
+    higher ones.
     """
 
     sent: Moments = ()
@@ -43,7 +43,7 @@ class Grants:
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest:
-    """Who asks for a grant; ``due`` is when it was to ask, which tells a reserve that it holds."""
+    """A request for a grant; ``due`` is when it was due, which shows whether it has a reserved grant."""
 
     severity: Severity
     due: float
@@ -52,12 +52,12 @@ class GrantRequest:
 def take_grants(
     grants: Grants, requests: Sequence[GrantRequest], *, limit: int, now: float
 ) -> tuple[list[float | None], Grants]:
-    """Grants or reserves a grant to each of ``asking``, who come most severe first, then oldest.
+    """Return the answer to each of ``requests``, and the key's grants afterwards.
 
-    Returns for each None (its grant is now) or the epoch second to come back at, and the key's grants
-    afterwards; what was granted now stands last in ``sent``. Who comes back at its reserved time
-    finds its grant kept, unless something more severe has taken it: then the next one is its own.
-    ``limit`` is at least 1.
+    Requests come the most severe first, then the oldest. An answer is None (the grant is now) or the epoch
+    second to come back at. What was granted now is last in ``sent``. A request that comes back at its
+    reserved time finds its grant kept, unless a more severe one has taken it; then the next grant is its
+    own. ``limit`` is at least 1.
     """
     grants = _by_this_clock(grants, now)
     now, sent = _lately(grants, now)
@@ -85,9 +85,9 @@ def take_grants(
 
 
 def take_free_grants(grants: Grants, number: int, *, limit: int, now: float) -> tuple[int, Grants]:
-    """Grants at most ``number`` turns that are free now, none where anybody waits for one; reserves nothing.
+    """Return how many of ``number`` grants are free now, and the key's grants afterwards; reserve nothing.
 
-    Returns how many, and the key's grants afterwards: what was granted stands last in ``sent``.
+    None are free while any request waits for one. What was granted is last in ``sent``.
     """
     grants = _by_this_clock(grants, now)
     now, sent = _lately(grants, now)
@@ -98,18 +98,18 @@ def take_free_grants(grants: Grants, number: int, *, limit: int, now: float) -> 
 
 
 def moment_of(now: float) -> float:
-    """The epoch second from which a grant counts that is granted at epoch second ``now``."""
+    """Return the epoch second from which a grant counts that is granted at epoch second ``now``."""
     return ceil(now / TOGETHER) * TOGETHER
 
 
 def give_back(grants: Grants, number: int, *, granted: float) -> Grants:
-    """Takes back ``number`` of the grants granted at epoch second ``granted`` and not used."""
+    """Return the grants without ``number`` unused ones that were granted at epoch second ``granted``."""
     there = dict(grants.sent).get(granted, 0)
     return Grants(_added(grants.sent, granted, -min(number, there)), grants.reserved)
 
 
 def moved_back(grants: Grants, seconds: float) -> Grants:
-    """All grants, granted and reserved, by a clock that was set back by so many seconds."""
+    """Return all grants, granted and reserved, by a clock that was set back by ``seconds``."""
 
     def moved(moments: Moments) -> Moments:
         return tuple((round(moment - seconds, 6), number) for moment, number in moments)
@@ -118,9 +118,10 @@ def moved_back(grants: Grants, seconds: float) -> Grants:
 
 
 def _by_this_clock(grants: Grants, now: float) -> Grants:
-    """``grants``, also where the clock was set back since they were granted: as if the last were of now.
+    """Return ``grants``; if the clock was set back since they were granted, the last of them as of now.
 
-    Else the key had none till the clock has caught up. What was reserved is nobody's then: all ask anew.
+    Otherwise the key would have no grant until the clock has caught up. Reservations are dropped: all ask
+    again.
     """
     ahead = grants.sent[-1][0] - now if grants.sent else 0.0
     if ahead < BACK_FROM.total_seconds():
@@ -129,13 +130,13 @@ def _by_this_clock(grants: Grants, now: float) -> Grants:
 
 
 def _lately(grants: Grants, now: float) -> tuple[float, Moments]:
-    """``now``, or later where the clock was set back, and what was sent within the window before."""
+    """Return ``now``, or later if the clock was set back, and what was sent within the window before."""
     now = round(max([now, *(moment - TOGETHER for moment, _ in grants.sent[-1:])]), 6)
     return now, grants.sent[bisect_right(grants.sent, now - WINDOW, key=_moment) :]
 
 
 def _granted(sent: Moments, number: int, now: float) -> Moments:
-    """``sent`` with grants granted now, which stand last: whoever comes later counts later."""
+    """Return ``sent`` with grants granted now, which are last: whoever comes later counts later."""
     last = max([moment_of(now), *(moment for moment, _ in sent[-1:])])
     return _added(sent, last, number)
 
@@ -149,7 +150,7 @@ def _number(moments: Moments) -> int:
 
 
 def _free_after(moments: Iterable[tuple[float, int]], limit: int) -> float:
-    """The moment of the turn that is the ``limit``-th from the end: a window after it one is free."""
+    """Return the moment of the ``limit``-th grant from the end: a window after it one is free."""
     left = limit
     for moment, number in sorted(moments, reverse=True):
         left -= number
@@ -169,7 +170,7 @@ def _added(moments: Moments, moment: float, number: int) -> Moments:
 def _changed(
     reserved: dict[int, Moments], severity: Severity, moment: float, number: int
 ) -> dict[int, Moments]:
-    """``reserved`` with grants added or taken, as everyone of ``severity`` and below sees them."""
+    """Return ``reserved`` with grants added or removed for ``severity`` and all below it."""
     return {
         s: _added(known, moment, number) if s <= severity else known
         for s, known in reserved.items()

@@ -1,4 +1,4 @@
-"""Which of a day's rejected events are kept: a flood of them must not fill the database (spec 2)."""
+"""The daily limit of rejected events: a flood of them must not fill the database (spec 2)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,21 @@ from typing import Final
 from wallarm_notify.domain.event import Rejection
 
 NO_CLIENT: Final = 0
-"""The pool of what names no client."""
+"""The pool of rejections that name no client."""
 
 
 def pool_of(rejection: Rejection) -> int:
-    """The client whose day it counts for."""
+    """Return the client whose daily limit a rejection counts for."""
     return rejection.client_id or NO_CLIENT
 
 
 def chosen_of(
     rejections: Sequence[Rejection], kept: Mapping[int, int], most: int
 ) -> tuple[list[Rejection], list[Rejection]]:
-    """Which are kept where ``kept`` of each pool are already, and which are only counted.
+    """Return which rejections are kept, and which are only counted, if ``kept`` of each pool are kept already.
 
-    ``most`` are kept, and one that says that there are more. Those for their time are always kept: if
-    it is our clock that is wrong all of them are valid.
+    ``most`` are kept, and one more that says that there are others. Those for their time alone are always
+    kept: if this system's clock is wrong, all of them are valid.
     """
     chosen: list[Rejection] = []
     left_out: list[Rejection] = []

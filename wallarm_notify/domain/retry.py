@@ -1,4 +1,4 @@
-"""The schedule of attempts: three fixed cycles (spec 5)."""
+"""The schedule of attempts: three fixed cycles of waits (spec 5)."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -26,14 +26,14 @@ ATTEMPTS: Final = len(WAITS) + 1
 """A notification's attempts in one run: 17."""
 
 LAST_ATTEMPTS: Final = len(CYCLES[0]) + 1
-"""An integration's last notification has the first cycle only (spec 1): 6."""
+"""The attempts of an integration's closing notification, which has the first cycle only (spec 1): 6."""
 
 LONGEST_RETRY_AFTER: Final = timedelta(minutes=30)
-"""A ``Retry-After`` is honoured up to this (spec 5)."""
+"""The longest ``Retry-After`` that is obeyed (spec 5)."""
 
 
 def total(waits: Iterable[timedelta]) -> timedelta:
-    """The sum of ``waits``."""
+    """Return the sum of ``waits``."""
     return sum(waits, timedelta())
 
 
@@ -44,19 +44,18 @@ SCHEDULE: Final = total(WAITS)
 def wait_after(
     attempts_made: int,
     *,
-    last: bool = False,
+    closing: bool = False,
     retry_after: timedelta | None = None,
     scale: float = 1.0,
 ) -> timedelta | None:
-    """How long to wait after attempt number ``attempts_made`` (from 1) failed; None: it was the last.
+    """Return how long to wait after attempt ``attempts_made`` (from 1) failed; None after the last one.
 
-    ``last`` is an integration's last notification: first cycle only. ``retry_after`` is what the
-    answer asked for; the longer wait holds. ``scale`` multiplies the waits of the cycles, for
-    demos and tests.
+    ``closing``: a closing notification, which has the first cycle only. ``retry_after`` is what the answer
+    asked for; the longer wait holds. ``scale`` multiplies the waits of the cycles, for demos and tests.
     """
     if attempts_made < 1:
         raise ValueError(f"attempts are counted from 1, not {attempts_made}")
-    if attempts_made >= (LAST_ATTEMPTS if last else ATTEMPTS):
+    if attempts_made >= (LAST_ATTEMPTS if closing else ATTEMPTS):
         return None
     wait = WAITS[attempts_made - 1] * scale
     if retry_after is None:

@@ -1,4 +1,4 @@
-"""What people call the roles of users (spec 2)."""
+"""The display names of users' roles (spec 2)."""
 
 from typing import Final
 
@@ -16,5 +16,5 @@ ROLE_NAMES: Final = {
 
 
 def role_name(role: str) -> str:
-    """Return the display name of ``role``, which is its own where it is not a known id."""
+    """Return the display name of ``role``, or ``role`` itself if its id is unknown."""
     return ROLE_NAMES.get(role, role)

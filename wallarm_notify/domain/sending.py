@@ -1,4 +1,4 @@
-"""What one send needs, from the claim to the request."""
+"""One send: what it needs, from the claim to the request."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,15 +12,15 @@ from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.words import attempt_words, counted
 
 SLOW: timedelta = timedelta(seconds=1)
-"""An integration is slow from the moment an answer is outstanding so long (engine 11)."""
+"""The time without an answer from which on an integration is slow (engine 11)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What one send needs beside its notification.
+    """What a send needs besides its notification.
 
-    ``firing`` is what ``event`` made where it is of a trigger. ``key`` is None where none of our
-    Fernet keys opens it. Of the client's record, what is unset is None.
+    ``firing`` is the firing of ``event``, for a trigger's notification. ``key`` is None if none of this
+    installation's Fernet keys decrypts it. Fields that the client's record lacks are None.
     """
 
     event: Event
@@ -42,9 +42,9 @@ class Payload:
 class Sending:
     """One claimed notification, ready to be sent.
 
-    ``grant`` is the turn that pacing granted, in epoch seconds, None where it is off;
-    ``fingerprint`` is the key's. ``generation`` is the failure window in which the attempt will
-    count, None for an integration's last notification, which is outside of the ratio (spec 1).
+    ``grant`` is the epoch second that the rate limit granted, None if it is off; ``fingerprint`` is the
+    key's. ``generation`` is the failure window in which the attempt will count, None for a closing
+    notification, which does not count in the ratio (spec 1).
     """
 
     notification: Notification
@@ -72,7 +72,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one message, or what was just made, came to: what is sent, and what is not now.
+    """The result of claiming a message's or new notifications: what is sent, and what is not sent now.
 
     ``began`` is the process's clock just before ``now``.
     """
@@ -87,7 +87,7 @@ class Claim:
 
     @property
     def words(self) -> str:
-        """The claim for people, and for Flower."""
+        """The claim in words, for people and for Flower."""
         if not self.sendings:
             text = f"nothing to send of {counted(self.asked, 'notification')}"
         else:

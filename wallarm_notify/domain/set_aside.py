@@ -1,4 +1,4 @@
-"""Calls of ``events.ingest`` that workers died of: alone at three deaths, a call is set aside (engine 4)."""
+"""Dead letters of ``events.ingest``: after three deaths of workers a call is set aside (engine 4)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 DEATHS: Final = 3
-"""So many workers may die with a call that they had alone; then it is set aside."""
+"""The deaths of workers that had a call alone, after which it is set aside."""
 
 AGAIN_IN: Final = timedelta(hours=1)
-"""How long a call that was set aside rests before it is tried again, by one worker."""
+"""The time until a call that was set aside is tried again, by one worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class SetAsideCall:
 
 
 def next_of(waiting: Sequence[tuple[bytes, T]], deaths: Mapping[bytes, int]) -> int:
-    """The place of the call to begin: the first of those with the fewest deaths.
+    """Return the index of the call to begin: the first of those with the fewest deaths.
 
-    So what kills does not keep those behind it from being stored.
+    So a call that kills workers does not keep later ones from being stored.
     """
     return min(range(len(waiting)), key=lambda n: (deaths.get(waiting[n][0], 0), n))

@@ -1,4 +1,4 @@
-"""What simulations come to: another policy over recorded attempts, a trigger over stored events (spec 3 and 6)."""
+"""The results of simulations: another policy over recorded attempts, a trigger over stored events (spec 3 and 6)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Trigger
 
 SOON: Final = SCHEDULE
-"""Healed within a whole schedule: the retries alone would have got through."""
+"""An integration that recovers within a whole schedule would have been reached by its retries alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDecision:
-    """An integration that would have been switched off, and what became of it in fact.
+    """An integration that would have been disabled, and its true history.
 
-    ``healed_at`` is when its first attempt after that succeeded, None: none did.
+    ``healed_at`` is when its first attempt after that succeeded, None if none did.
     """
 
     integration_id: int
@@ -30,13 +30,13 @@ class SimulatedDecision:
 
     @property
     def healed_soon(self) -> bool:
-        """Whether its retries alone would have got through: switching it off would have been wrong."""
+        """Whether its retries alone would have been enough: disabling it would have been wrong."""
         return self.healed_at is not None and self.healed_at - self.at <= SOON
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What a policy would have come to between two moments.
+    """The decisions that a policy would have made between two moments.
 
     ``integrations`` had ``attempts`` between them.
     """
@@ -60,9 +60,9 @@ class WouldFire:
 
 @dataclass(frozen=True, slots=True)
 class TriggerSimulation:
-    """What a trigger would have done with the events that came in between two times.
+    """The firings of a trigger over the events that were received between two times.
 
-    ``events`` are those of its kind, ``matched`` those that pass its filters.
+    ``events`` are those of its type, ``matched`` those that pass its filters.
     """
 
     trigger: Trigger

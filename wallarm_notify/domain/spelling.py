@@ -1,28 +1,28 @@
-"""How values are spelled in JSON: which are the same, what is no character, how many bytes it takes (spec 2)."""
+"""The spelling of JSON values: which are equal, what is no character, and the size in bytes (spec 2)."""
 
 import json
 import re
 from typing import Any, Final
 
 LARGEST_WHOLE: Final = 2.0**128
-"""From here on a number with an exponent stays one: its digits could be a text many times as long."""
+"""The number from which on an exponent stays: the digits could make a text many times as long."""
 
 _INT64: Final = 2.0**63
 
 compact: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-"""JSON without blanks, its characters as they are, fields in the order of their names."""
+"""JSON without blanks, its characters unescaped, fields in the order of their names."""
 
 _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-"""NUL as JSON writes it. Behind an odd number of backslashes, the last of them is escaped and it is mere text."""
+"""NUL as JSON writes it; after an odd number of backslashes the last one is escaped, and it is plain text."""
 
 _BEGUN_ESCAPE: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:u[0-9a-f]{0,3})?\Z")
 
 
 def mended(value: Any, text: str) -> Any:
-    """Return ``value`` with U+FFFD for NUL and for halves of surrogate pairs, in names of fields too.
+    """Return ``value`` with U+FFFD for NUL and for lone surrogates, in names of fields too.
 
-    ``text`` is its JSON in ASCII. Two halves that are a pair are the character. Of names that become
-    the same, the one that comes last stands. Returns ``value`` itself where nothing is to be mended.
+    ``text`` is its JSON in ASCII. Two surrogates that are a pair are the character. If two names become
+    equal, the later one's value stays. Return ``value`` itself if nothing had to be replaced.
     """
     has_nul = "\\u0000" in text
     if not has_nul and "\\ud" not in text:
@@ -37,12 +37,12 @@ def mended(value: Any, text: str) -> Any:
 
 
 def may_hold_whole_floats(text: str) -> bool:
-    """Tell, quickly, whether an object's canonical JSON may hold a whole number as a float: 12.0, 1e+22."""
+    """Return, quickly, whether an object's canonical JSON may have a whole number as a float: 12.0, 1e+22."""
     return ".0," in text or ".0}" in text or ".0]" in text or "e+" in text
 
 
 def whole(value: Any) -> Any:
-    """Return ``12`` for ``12.0``, within 64 bits; anything else as it is."""
+    """Return ``12`` for ``12.0``, within 64 bits; any other value unchanged."""
     if type(value) is float and -_INT64 <= value < _INT64 and value.is_integer():
         return int(value)
     return value
@@ -55,10 +55,10 @@ def same_number(text: str) -> int | float:
 
 
 def in_utf8(text: str) -> bytes:
-    """Return JSON in ASCII as the same JSON in UTF-8: that is what its size is counted by.
+    """Return JSON in ASCII as JSON in UTF-8, by which its size is measured.
 
-    Half a surrogate pair stays written out, as it is no character. What is nested too deep to be
-    read, or has a number of too many digits, is returned as it is.
+    A lone surrogate stays escaped, as it is no character. JSON that is nested too deep to be read, or has a
+    number of too many digits, is returned unchanged.
     """
     try:
         written = compact(json.loads(text))
@@ -68,5 +68,5 @@ def in_utf8(text: str) -> bytes:
 
 
 def beginning(text: bytes, most: int) -> str:
-    """Return the first ``most`` bytes of JSON in UTF-8, cut where a character begins."""
+    """Return at most the first ``most`` bytes of JSON in UTF-8, without cutting a character."""
     return _BEGUN_ESCAPE.sub(r"\1", text[:most].decode("utf-8", "ignore"))

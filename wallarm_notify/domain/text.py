@@ -1,4 +1,4 @@
-"""Validation of what people write: names, users, reasons and comments, as they go into records and alerts."""
+"""The validation of what people write: names, users, reasons and comments, as records and alerts have them."""
 
 import re
 from typing import Final
@@ -14,21 +14,21 @@ _DIGIT: Final = re.compile(r"[0-9]")
 
 
 def check_text(what: str, text: str) -> None:
-    """Raise Refused where ``text``, given as ``what``, is too long, not printable or may be a key."""
+    """Raise Refused if ``text``, given as ``what``, is too long, not printable or may be a key."""
     if len(text) > LONGEST_TEXT or not text.isprintable():
         raise Refused(f"give at most {LONGEST_TEXT} printable characters.", field=what)
     _check_no_key(what, text)
 
 
 def check_name(name: str, what: str = "name") -> None:
-    """Raise Refused where ``name``, given as ``what``, is blank, too long, not printable or may be a key."""
+    """Raise Refused if ``name``, given as ``what``, is blank, too long, not printable or may be a key."""
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise Refused(f"give 1 to {LONGEST_NAME} printable characters.", field=what)
     _check_no_key(what, name)
 
 
 def _check_no_key(what: str, text: str) -> None:
-    """Raise Refused where ``text`` may hold a key: everybody would see it, and it would be a key no more."""
+    """Raise Refused if ``text`` may contain a key, which everybody would see."""
     if any(len(w) == _KEY_LENGTH or _DIGIT.search(w) for w in _LONG_WORD.findall(text)):
         raise Refused(
             "this holds what looks like an integration key, which everybody would see. If it is one, "

@@ -1,4 +1,4 @@
-"""What people look at: rows of listings, and what is asked of them."""
+"""Views: the rows of listings, and the filters for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class ShownAhead:
 
 @dataclass(frozen=True, slots=True)
 class ShownAttempt:
-    """One attempt: ``error`` is the closed word for its failure, None where it was delivered."""
+    """One attempt; ``error`` is its FailureReason, None if it delivered."""
 
     run: int
     number: int
@@ -37,10 +37,10 @@ class ShownAttempt:
 
 @dataclass(frozen=True, slots=True)
 class ShownNotification:
-    """A notification as people see it; ``attempts`` only where it is shown alone.
+    """A notification as people see it; ``attempts`` only if it is shown alone.
 
-    It is of an event or of a firing: the other's id is None. ``event_type`` is also that of the event
-    which made the firing.
+    It is of an event or of a firing: the other's id is None. ``event_type`` is also that of the event that
+    caused the firing.
     """
 
     id: int
@@ -63,13 +63,13 @@ class ShownNotification:
 
     @property
     def dedup_key(self) -> str:
-        """What PagerDuty knows the alert by."""
+        """The dedup key of its alert in PagerDuty."""
         return dedup_key(str(self.firing_id or self.event_id), self.origin, self.integration_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRejection:
-    """A rejected event; ``text`` is what was kept of it, in a listing the beginning.
+    """A rejected event; ``text`` is what was kept of it, and its beginning in a listing.
 
     ``resubmitted_as`` is the event that it became; None while it is rejected.
     """
@@ -87,9 +87,9 @@ class ShownRejection:
 
 @dataclass(frozen=True, slots=True)
 class ShownUndecodable:
-    """A message that no task could be made of; ``text`` is what was kept of it, in a listing the beginning.
+    """An undecodable message; ``text`` is what was kept of it, and its beginning in a listing.
 
-    ``bytes`` are those of the whole message, of which the first 64 kB were kept where it is ``cut``.
+    ``bytes`` is the size of the whole message; the first 64 kB were kept if it is ``cut``.
     ``resubmitted_at`` is None while it is undecodable.
     """
 
@@ -105,7 +105,7 @@ class ShownUndecodable:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which notifications are listed; None lets all through."""
+    """Which notifications are listed; None matches all."""
 
     client_id: int | None = None
     integration_id: int | None = None
@@ -126,7 +126,7 @@ class ShownSetAside:
 
 @dataclass(frozen=True, slots=True)
 class FiringNotification:
-    """A notification that a firing made, and its state."""
+    """A firing's notification, and its state."""
 
     notification_id: int
     integration_id: int
@@ -146,8 +146,8 @@ class ShownFiring:
 class Wanted:
     """Which notifications of an integration are to be replayed.
 
-    ``since`` is when they were made, ``ended_since`` when they ended; ``event_type`` is of the
-    event that they are of. An integration's notification of its own end is not among them.
+    ``since`` is when they were made, ``ended_since`` when they ended; ``event_type`` is their event's. An
+    integration's closing notification is never replayed.
     """
 
     integration_id: int

@@ -10,7 +10,7 @@ def attempt_words(numbers: Iterable[int]) -> str:
 
 
 def duration_of(seconds: float) -> str:
-    """Return ``7 d``, ``51 min 8 s``: whole seconds for people, below a second to a hundredth."""
+    """Return whole seconds for people, as ``7 d`` or ``51 min 8 s``; less than a second in hundredths."""
     if 0 < seconds < 1:
         return f"{seconds:.2f} s"
     whole = round(seconds)

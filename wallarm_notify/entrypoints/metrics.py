@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text form, made of what the database holds at the moment of asking."""
+"""Metrics in Prometheus's text form, read from the database at each scrape."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +18,13 @@ PREFIX = "wallarm_notify_"
 
 
 class FiguresCollector(Collector):
-    """Asks for the figures at every scrape; where the database is away only ``up`` is left."""
+    """A collector that reads the figures at every scrape; only ``up`` is left if the database is away."""
 
     def __init__(self, figures: Callable[[], Measurements]) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics as they stand."""
+        """Yield the metrics as they are now."""
         try:
             figures = self._figures()
         except Unavailable:
@@ -37,21 +37,21 @@ class FiguresCollector(Collector):
 
 
 def registry_of(figures: Callable[[], Measurements]) -> CollectorRegistry:
-    """A registry with nothing but our metrics."""
+    """Return a registry with this system's metrics and no others."""
     registry = CollectorRegistry()
     registry.register(FiguresCollector(figures))
     return registry
 
 
 def exposition(figures: Callable[[], Measurements]) -> str:
-    """The metrics as one page of text."""
+    """Return the metrics as one page of text."""
     return generate_latest(registry_of(figures)).decode()
 
 
 class MetricsServer(ThreadingMixIn, WSGIServer):
-    """Serves the metrics at ``address`` to whoever asks by a host name that it knows.
+    """A server of the metrics at ``address`` for requests with a known host name.
 
-    It listens once it is made. Raises OSError, or UnicodeError for an address that is none, where it cannot.
+    It listens once it is made. Raise OSError if it cannot, or UnicodeError for an invalid address.
     """
 
     daemon_threads = True
@@ -80,7 +80,7 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
-        """Requests are not logged."""
+        """Log nothing."""
 
 
 def _of(figures: Measurements) -> Iterator[Metric]:

@@ -1,1 +1,1 @@
-"""PagerDuty: what it is sent."""
+"""PagerDuty: alerts, requests and responses, and the HTTP client."""

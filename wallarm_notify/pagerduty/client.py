@@ -1,4 +1,4 @@
-"""The HTTP client for PagerDuty: many POSTs at once in one thread, over kept-alive connections of libcurl."""
+"""The HTTP client for PagerDuty: one thread sends many POSTs at once over libcurl's kept-alive connections."""
 
 import select
 import socket
@@ -18,17 +18,17 @@ from wallarm_notify.pagerduty.request import Request
 from wallarm_notify.pagerduty.response import no_answer
 
 KEPT_CONNECTIONS: Final = 288
-"""Connections that a process keeps open at most, those under way included."""
+"""The most connections that a process keeps open, those under way included."""
 
 _CLOSE_TIMEOUT: Final = 1.0
-"""Seconds that ``close`` waits for libcurl, which waits for name servers that do not answer."""
+"""Seconds that ``close`` waits for libcurl, which itself waits for name servers that do not answer."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Response(Generic[T]):
-    """What came of a request that is over; ``began`` and ``ended`` by the clock of ``since_boot``."""
+    """The answer to a request that is over; ``began`` and ``ended`` are times of the clock ``since_boot``."""
 
     tag: T
     answer: Answer
@@ -37,7 +37,10 @@ class Response(Generic[T]):
 
 
 class HttpClient(Generic[T]):
-    """Requests under way, each known by the tag it was begun with. One thread's, but for ``wake``."""
+    """The requests under way of one thread, each identified by the tag it was begun with.
+
+    Only ``wake`` may be called from other threads.
+    """
 
     def __init__(self, settings: HttpSettings, *, connections: int = KEPT_CONNECTIONS) -> None:
         self._settings = settings
@@ -47,7 +50,7 @@ class HttpClient(Generic[T]):
         self._sockets = select.poll()
         self._sockets.register(self._wakeup_reader, select.POLLIN)
         self._timer: float | None = None
-        """When libcurl wants to be called though no socket is ready, by the monotonic clock."""
+        """When libcurl is to be called though no socket is ready, by the monotonic clock; None: never."""
         self._kept = KeptConnections()
         self.idle: list[Exchange[T]] = []
         """Handles that wait for their next requests."""
@@ -64,9 +67,9 @@ class HttpClient(Generic[T]):
         self.close()
 
     def begin(self, tag: T, request: Request) -> None:
-        """Begin to send ``request``, once; ``wait`` returns what comes of it.
+        """Begin to send ``request``, once; ``wait`` returns its response.
 
-        Raises what pycurl raises of a URL or body that is none; nothing is left behind.
+        Raise what pycurl raises for an invalid URL or body; nothing has begun then.
         """
         exchange = self.idle.pop() if self.idle else Exchange[T](self._kept, self._settings)
         exchange.prepare(tag, request)
@@ -74,10 +77,10 @@ class HttpClient(Generic[T]):
         self._under_way[exchange.handle] = exchange
 
     def wait(self, seconds: float | None = None) -> list[Response[T]]:
-        """Drive what is under way until something happens; return what is over by then, perhaps nothing.
+        """Return the responses of requests that are over, perhaps none, after letting libcurl work.
 
-        At most ``seconds``, and no longer than until somebody calls ``wake``. Every way a request can end
-        is an Answer; the key is cut out of it.
+        It waits until something happens, ``seconds`` have passed, or somebody calls ``wake``. Every way a
+        request can end is an Answer, with the integration key cut out.
         """
         for fd, events in self._sockets.poll(self._poll_timeout(seconds)):
             if fd == self._wakeup_reader.fileno():
@@ -92,19 +95,19 @@ class HttpClient(Generic[T]):
         return self._responses()
 
     def wake(self) -> None:
-        """Let ``wait`` come back, now or the next time; for other threads."""
-        with suppress(BlockingIOError):  # many wakeups lie there already
+        """Make ``wait`` return, now or at its next call; for other threads."""
+        with suppress(BlockingIOError):  # many wakeups wait there already
             self._wakeup_writer.send(b"\0")
 
     def post(self: "HttpClient[None]", request: Request) -> Answer:
-        """Send ``request``, once, and wait for what comes of it; while nothing else is under way."""
+        """Return the answer to ``request``, which is sent once while nothing else is under way."""
         self.begin(None, request)
         while not (responses := self.wait()):
             pass
         return responses[0].answer
 
     def close(self) -> None:
-        """End what is under way, and every connection."""
+        """End every request under way and every connection."""
         for handle in self._under_way:
             self._multi.remove_handle(handle)
         self._under_way.clear()
@@ -115,7 +118,7 @@ class HttpClient(Generic[T]):
         self._wakeup_writer.close()
 
     def _poll_timeout(self, seconds: float | None) -> int | None:
-        """Return the milliseconds to wait at most."""
+        """Return the most milliseconds to wait, or None without a limit."""
         if self._timer is not None:
             left = max(self._timer - time.monotonic(), 0)
             seconds = left if seconds is None else min(left, seconds)
@@ -143,12 +146,12 @@ class HttpClient(Generic[T]):
         exchange = self._under_way.pop(handle)
         try:
             answer = exchange.answer(code, text)
-        except Exception as error:  # noqa: BLE001 - one that cannot be read must not take others with it
+        except Exception as error:  # noqa: BLE001 - an unreadable answer must not affect other requests
             answer = no_answer(FailureReason.NETWORK, repr(error), exchange.key)
         self.idle.append(exchange)
         return Response(exchange.tag, answer, exchange.began, since_boot())
 
-    # What libcurl calls.
+    # Called by libcurl.
 
     def _on_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000

@@ -1,4 +1,4 @@
-"""Encoding: whatever an alert's body holds, PagerDuty takes the result (spec 4)."""
+"""Encoding: any alert's body becomes a request that PagerDuty accepts (spec 4)."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from wallarm_notify.domain.integration import IntegrationKey
 
 MAX_BODY_BYTES: Final = 512_000
-"""PagerDuty refuses what is larger; the smaller reading of its 512 KB."""
+"""The largest body that PagerDuty accepts; the smaller meaning of its 512 KB."""
 
 MAX_SUMMARY_CHARACTERS: Final = 1024
 MAX_DEDUP_KEY_CHARACTERS: Final = 255
@@ -25,11 +25,11 @@ _MAX_URL: Final = 8_000
 
 
 def encode(body: Mapping[str, Any], key: IntegrationKey) -> bytes:
-    """Return the request's bytes: ``body`` with the routing key, in UTF-8, made acceptable.
+    """Return the bytes of a request: ``body`` with the routing key, in UTF-8, made acceptable.
 
-    A summary over 1024 characters is cut and stays whole in ``custom_details.summary``; blank and
-    wrong fields are replaced or left out; over 512,000 bytes ``custom_details`` shrinks, its
-    longest strings first, and ``custom_details.cut`` says what was cut (spec 4).
+    A summary over 1024 characters is cut and stays whole in ``custom_details.summary``; blank and wrong
+    fields are replaced or left out; over 512,000 bytes ``custom_details`` shrinks, its longest strings
+    first, and ``custom_details.cut`` says what was cut (spec 4).
     """
     sound = {"routing_key": key.reveal(), **_sound(body)}
     encoded = _compact(sound)
@@ -41,7 +41,7 @@ def _compact(value: Any) -> bytes:
         encoded = _JSON(value)
         if not _is_odd(encoded):
             return encoded.encode()
-    except (ValueError, TypeError):  # NaN, half a surrogate pair, what is no JSON
+    except (ValueError, TypeError):  # NaN, a lone surrogate, a value that JSON lacks
         pass
     return _JSON(_clean(value)).encode()
 
@@ -50,15 +50,15 @@ _CONTROLS: Final = "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _DIRECTIONS: Final = (
     "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 )
-"""What changes how the text around it is read, separators of lines among it, or hides in it."""
+"""Invisible characters, and those that change how the text around them is read, line separators included."""
 
 _UNSEEN: Final = re.compile(f"[{_CONTROLS}{_DIRECTIONS}]")
 
 _ODD_IN_ASCII: Final = re.compile(r"\\[bfru]")
-"""What in JSON calls for a closer look: an event's texts are an attacker's, and may be a terminal's."""
+"""JSON escapes that need a check: attackers write an event's texts, and a terminal may show them."""
 
 _ODD: Final = re.compile(rf"[\x80-\x9f{_DIRECTIONS}\ud800-\udfff]")
-"""The rest of it: looked for where there is more than ASCII, as it takes ten times as long."""
+"""Other characters that need a check, searched only in text beyond ASCII: that takes ten times as long."""
 
 
 def _is_odd(encoded: str) -> bool:
@@ -73,7 +73,7 @@ _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=
 
 
 def _clean(value: Any) -> Any:
-    """Return ``value`` as JSON that everybody reads: no half surrogate pair, no NaN, nothing unseen."""
+    """Return ``value`` as JSON that every parser accepts: no lone surrogate, no NaN, nothing invisible."""
     match value:
         case str():
             text = value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
@@ -91,7 +91,7 @@ def _clean(value: Any) -> Any:
 
 
 def _sound(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields PagerDuty knows, each of them one it accepts."""
+    """Return the fields that PagerDuty knows, each with a value that it accepts."""
     given = body.get("payload")
     payload = _sound_payload(given if isinstance(given, dict) else {})
     sound: dict[str, Any] = {"event_action": "trigger"}
@@ -142,7 +142,7 @@ def _sound_payload(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as text with something to see in it, or the empty text."""
+    """Return ``value`` as text with at least one visible character, or an empty text."""
     if value is None or isinstance(value, dict | list | tuple):
         return ""
     text = str(value)
@@ -151,18 +151,18 @@ def _text(value: Any) -> str:
 
 
 def _blank_of(unseen: re.Match[str]) -> str:
-    """What ends a line parts words; a mark within one does not."""
+    """Return a space for a character that ends a line, which separates words, and nothing for an invisible one."""
     return " " if unseen[0].isspace() else ""
 
 
 def _line(value: Any) -> str:
-    """Return the same in one line."""
+    """Return ``value`` as visible text in one line."""
     text = _text(value)
     return text if text.isprintable() else " ".join(_UNSEEN.sub(_blank_of, text).split())
 
 
 def _timestamp(value: Any) -> str | None:
-    """Return a time as ISO 8601 with offset; None, and PagerDuty takes its own, where it is none."""
+    """Return a time as ISO 8601 with offset; None if it is no time, and PagerDuty uses its own."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else None
         return time.astimezone(UTC).isoformat() if time and time.tzinfo else None
@@ -174,7 +174,7 @@ def _timestamp(value: Any) -> str | None:
 
 _SHORTEST: Final = 64
 _HEAD: Final = 2_000
-"""Characters that ids, links and the description keep while anything else can give way."""
+"""The characters that ids, links and the description keep while anything else can be cut."""
 
 _ALWAYS: Final = (
     "client_name",
@@ -195,7 +195,7 @@ def _fitted(body: dict[str, Any]) -> bytes:
 
     def attempt(characters: int, items: int) -> bytes:
         cut = _Cut(characters, items)
-        short = {**cut.fields(details, ""), "cut": cut.said()}
+        short = {**cut.fields(details, ""), "cut": cut.notes()}
         return _compact({**body, "payload": {**payload, "custom_details": short}})
 
     for items in (MAX_BODY_BYTES, 1_000, 100, 10, 3):
@@ -219,15 +219,15 @@ def _fitted(body: dict[str, Any]) -> bytes:
 
 
 class _Cut:
-    """Cuts what is longer than so many characters or items, and remembers what it was."""
+    """A cut of everything longer than a number of characters or items, with notes of what was cut."""
 
     def __init__(self, characters: int, items: int) -> None:
         self._characters = characters
         self._items = items
         self._cuts: list[str] = []
 
-    def said(self) -> list[str]:
-        """Return what was cut, a sentence's worth each, at most 20 by name."""
+    def notes(self) -> list[str]:
+        """Return what was cut, one phrase each; at most 20 by name."""
         more = len(self._cuts) - _NAMED_CUTS
         return self._cuts[:_NAMED_CUTS] + ([f"and {more} more"] if more > 0 else [])
 
@@ -299,11 +299,11 @@ _NO_URL_CHARACTER: Final = re.compile(r"[^!-~]|[\"<>\\^`{|}]")
 
 
 def is_url(value: Any) -> bool:
-    """Tell whether ``value`` is an absolute http or https URL as RFC 3986 has it."""
+    """Return whether ``value`` is an absolute http or https URL according to RFC 3986."""
     return isinstance(value, str) and len(value) <= _MAX_URL and _is_url(value)
 
 
-@lru_cache(maxsize=256)  # an alert has each of its URLs judged twice, and the console's is in all
+@lru_cache(maxsize=256)  # each URL of an alert is checked twice, and every alert has the console's
 def _is_url(value: str) -> bool:
     if _NO_URL_CHARACTER.search(value):
         return False

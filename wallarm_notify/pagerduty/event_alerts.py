@@ -1,4 +1,4 @@
-"""What an alert says of each type of event: its text, its details, and PagerDuty's fields (spec 4)."""
+"""The alert of each type of event: its text, its details, and PagerDuty's fields (spec 4)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from wallarm_notify.pagerduty.encode import is_url
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What is particular to an event or a firing.
+    """The parts of an alert that are particular to an event or a firing.
 
-    ``lines`` are the text; ``notes`` come after them, and after a trigger's name where there is
-    one. ``headline`` is given where the event's type alone does not say it.
+    ``lines`` are the text; ``notes`` come after them, and after a trigger's name if there is one.
+    ``headline`` is set if the event's type alone does not say what happened.
     """
 
     lines: tuple[str, ...]
@@ -28,19 +28,19 @@ class Alert:
 
 
 def alert_of(event: Event) -> Alert:
-    """What the alert of ``event`` says. Raises ValueError for a type that is only counted."""
+    """Return the alert of ``event``. Raise ValueError for a type that is only counted."""
     if event.type not in _ALERTS:
         raise ValueError(f"{event.type} has no alert of its own: triggers only count it")
     return _ALERTS[event.type](event.body)
 
 
 def line_of(value: Any) -> str:
-    """Return a value as a stretch of one line, so that none can forge lines of the text."""
+    """Return ``value`` in one line, so that no value can forge lines of the text."""
     return "" if value is None else " ".join(str(value).split())
 
 
 def link_of(body: Mapping[str, Any], field: str = "link") -> str | None:
-    """Return the link in a field of an event; None where it is none that a browser may follow."""
+    """Return the link in a field of an event, or None if a browser may not follow it."""
     link = body.get(field)
     return link if is_url(link) else None
 
@@ -55,7 +55,7 @@ def _by(body: Mapping[str, Any]) -> str:
 
 
 def _noted(*notes: tuple[str, Any]) -> tuple[str, ...]:
-    """Return the notes that say something, a line each, apart from the text before them."""
+    """Return the notes that are not empty, one a line, separated from the text before them."""
     lines = tuple(f"{label}: {line_of(value)}" for label, value in notes if line_of(value))
     return ("", *lines) if lines else ()
 
@@ -63,7 +63,7 @@ def _noted(*notes: tuple[str, Any]) -> tuple[str, ...]:
 def _record(
     body: Mapping[str, Any], action: str, object_type: str, entity: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return ``data`` in the shape of the original's audit records; what is unknown is left out."""
+    """Return ``data`` in the form of the original's audit records; what is unknown is left out."""
     known = {name: value for name, value in entity.items() if value is not None}
     actor = body.get("actor") or {}
     return {
@@ -258,7 +258,7 @@ def _security_issue(body: Mapping[str, Any]) -> Alert:
         ("Type", body.get("issue_type")),
         ("Risk", body["risk"].capitalize()),
     )
-    # The original shows most lines even where they are empty.
+    # The original shows most lines even if they are empty.
     shown = (f"{k}: {line_of(v)}" for k, v in fields if line_of(v) or k not in ("Port", "URL"))
     link = link_of(body)
     more = ("", f"More details: {link}", "") if link else ()
@@ -281,7 +281,7 @@ def _security_issue(body: Mapping[str, Any]) -> Alert:
 
 
 def application_of(body: Mapping[str, Any]) -> str:
-    """What people call the application of an event: its name, else its number."""
+    """Return the application of an event as people call it: its name, or else its number."""
     if name := line_of(body.get("application_name")):
         return name
     number = body.get("application_id")
@@ -289,14 +289,14 @@ def application_of(body: Mapping[str, Any]) -> str:
 
 
 def _endpoint(body: Mapping[str, Any]) -> str:
-    """``GET example.com/users``."""
+    """Return ``GET example.com/users``."""
     path = line_of(body["path"])
     slash = "" if path.startswith("/") else "/"
     return f"{line_of(body['method'])} {line_of(body['host'])}{slash}{path}"
 
 
 def _listed(details: Mapping[str, Any]) -> tuple[str, ...]:
-    """The original's block of details, a line each."""
+    """Return the original's block of details, one a line."""
     shown = (f"{k}: {line_of(v)}" for k, v in details.items() if not isinstance(v, list))
     return ("", "Details:", *shown)
 
@@ -379,7 +379,7 @@ def _denylisted(body: Mapping[str, Any]) -> Alert:
 
 
 def _moment(text: Any) -> str | None:
-    """A time as the original writes it, in the zone it was given in; None: there is none."""
+    """Return a time as the original writes it, in its own time zone, or None if ``text`` is no time."""
     if text is None:
         return None
     try:

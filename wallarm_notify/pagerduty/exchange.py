@@ -1,4 +1,4 @@
-"""One request to PagerDuty on a handle of libcurl: it is sent once, and whatever comes back is an answer."""
+"""One request to PagerDuty on a handle of libcurl: it is sent once, and every end is an answer."""
 
 import select
 import socket
@@ -16,10 +16,10 @@ from wallarm_notify.pagerduty.request import Request
 from wallarm_notify.pagerduty.response import answer_of, no_answer, reason_of_error, whole_head
 
 IDLE_TIMEOUT: Final = 20
-"""Seconds after which an unused connection is dropped: a stale one is no failure of the customer's."""
+"""Seconds after which an unused connection is dropped: a stale one would be no failure of the customer's."""
 
 _DNS_CACHE_TIMEOUT: Final = 4
-"""Seconds that an address is remembered; that a name has none, half as long (libcurl's own: 60 and 30)."""
+"""Seconds that an address is cached; the absence of one for half as long (libcurl's defaults: 60 and 30)."""
 
 _HEADERS: Final = (
     "Content-Type: application/json",
@@ -29,23 +29,23 @@ _HEADERS: Final = (
 )
 
 _QUICK_EXIT: Final = 322
-"""libcurl's CURLOPT_QUICK_EXIT, which pycurl does not name: who gives up does not wait for a name server."""
+"""libcurl's CURLOPT_QUICK_EXIT, which pycurl does not name: closing does not wait for a name server."""
 
 _FINAL: Final = 200
-"""From this status on an answer is not a provisional one."""
+"""The lowest status that is not provisional."""
 
 _Endpoints = tuple[Any, ...]
-"""Of a connection, as libcurl tells them: the far address, the near one, the far port, the near one."""
+"""The ends of a connection, in libcurl's order: remote address, local address, remote port, local port."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """What every request goes by; times in seconds, by the wall clock (engine 10).
+    """The settings of every request; times in seconds, by the wall clock (engine 10).
 
-    ``request_timeout`` covers the whole request, body included. ``ca_file`` is the path of a PEM file
-    with the CAs that are trusted; without it certifi's are.
+    ``request_timeout`` covers the whole request, body included. ``ca_file`` is the path of a PEM file with
+    the trusted CAs; without it certifi's are trusted.
     """
 
     connect_timeout: float
@@ -55,9 +55,9 @@ class HttpSettings:
 
 
 class KeptConnections:
-    """The sockets of kept-alive connections: one that the server has closed is known before it is used.
+    """The sockets of kept-alive connections, to find closed ones before they are used.
 
-    libcurl looks once a second at most, and a request that it loses in between counts as a failure.
+    libcurl checks once a second at most, and a request that it loses in between would count as a failure.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class KeptConnections:
                 self._endpoints[fd] = endpoints
 
     def is_over(self, endpoints: _Endpoints) -> bool:
-        """Return whether the server has closed the connection, or says what nobody asked for."""
+        """Return whether the server has closed the connection, or sent data that nobody asked for."""
         fd = self._sockets.get(endpoints)
         if fd is None:
             return False
@@ -84,7 +84,7 @@ class KeptConnections:
 
 
 def _near_end(fd: int) -> tuple[Any, ...] | None:
-    """Return the near address and port of a connection; None where it is none any more."""
+    """Return the local address and port of a connection, or None if it is closed."""
     try:
         connection = socket.socket(fileno=fd)
     except OSError:
@@ -94,14 +94,14 @@ def _near_end(fd: int) -> tuple[Any, ...] | None:
     except OSError:
         return None
     finally:
-        connection.detach()  # it is libcurl's
+        connection.detach()  # libcurl owns the socket
     return tuple(name[:2])
 
 
 class Exchange(Generic[T]):
-    """One request and what has come back so far. Its handle serves many, one after the other.
+    """One request and what has come back so far. Its handle is used for many, one after the other.
 
-    ``tag`` is whatever the caller knows the request by; ``began`` is by the clock of ``since_boot``.
+    ``tag`` identifies the request for the caller; ``began`` is a time of the clock ``since_boot``.
     """
 
     tag: T
@@ -124,7 +124,7 @@ class Exchange(Generic[T]):
         handle.setopt(pycurl.USERAGENT, "wallarm-notify")
         handle.setopt(pycurl.CAINFO, settings.ca_file or where())
         handle.setopt(pycurl.PROXY_CAINFO, settings.ca_file or where())
-        # One request a connection at a time: one that hangs holds up no other.
+        # One request per connection at a time: a request that hangs delays no other.
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.MAXAGE_CONN, settings.idle_timeout)
         handle.setopt(pycurl.DNS_CACHE_TIMEOUT, _DNS_CACHE_TIMEOUT)
@@ -136,7 +136,7 @@ class Exchange(Generic[T]):
         handle.setopt(pycurl.WRITEFUNCTION, self._on_body)
 
     def prepare(self, tag: T, request: Request) -> None:
-        """Set the handle up for the next request. Raises what pycurl raises of a URL or body that is none."""
+        """Set the handle up for the next request. Raise what pycurl raises for an invalid URL or body."""
         self.tag, self.key = tag, request.key
         self._opened.clear()
         self._head.clear()
@@ -150,17 +150,17 @@ class Exchange(Generic[T]):
         self.began = since_boot()
 
     def has_to_go_again(self, code: int) -> bool:
-        """Return whether nothing was sent, as the kept connection was over; the next one is a new one."""
+        """Return whether nothing was sent because the kept connection was closed; the next one will be new."""
         if code != pycurl.E_ABORTED_BY_CALLBACK or self._is_connected or not self._is_unsent:
             return False
         self.handle.setopt(pycurl.FRESH_CONNECT, 1)
         return True
 
     def answer(self, code: int, text: str) -> Answer:
-        """Return what came of it; ``code`` and ``text`` are libcurl's, 0 where it was in order."""
+        """Return the answer; ``code`` and ``text`` are libcurl's, 0 and empty without an error."""
         if self._is_connected and code != pycurl.E_OPERATION_TIMEDOUT:
             status, head = self.handle.getinfo(pycurl.RESPONSE_CODE), whole_head(self._head)
-            # Once the head has come its status is what counts: the first 2xx delivers (spec 5).
+            # Once the head has come, its status counts: the first 2xx delivers (spec 5).
             if status >= _FINAL and head is not None:
                 return answer_of(status, head, bytes(self._body), self.key)
         reason = reason_of_error(
@@ -175,14 +175,14 @@ class Exchange(Generic[T]):
             text = f"no whole answer within {whole:g} s"
         return no_answer(reason, text or "no whole answer", self.key)
 
-    # What libcurl calls.
+    # Called by libcurl.
 
     def _on_socket(self, fd: int, _: int) -> int:
         self._opened.append(fd)
         return pycurl.SOCKOPT_OK
 
     def _on_connected(self, *endpoints: Any) -> int:
-        """Let the request go, once: libcurl would send again what a kept connection did not answer."""
+        """Allow the request, once: libcurl would send it again if a kept connection did not answer."""
         if self._is_connected:
             return pycurl.PREREQFUNC_ABORT
         if self._opened:
@@ -195,6 +195,6 @@ class Exchange(Generic[T]):
         return pycurl.PREREQFUNC_OK
 
     def _on_body(self, piece: bytes) -> int | None:
-        """Keep what is kept of an answer; end it where there is more."""
+        """Store the beginning of a response's body, and end a longer one."""
         self._body += piece
         return None if len(self._body) <= RESPONSE_BYTES else 0

@@ -1,4 +1,4 @@
-"""What an alert says of a firing: the event's own text, or what was counted, and the trigger (spec 4)."""
+"""The alert of a firing: the event's own text, or what was counted, and the trigger (spec 4)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,11 +17,11 @@ VIEW_EVENTS: Final = "View events"
 
 
 def alert_of_firing(firing: Firing, event: Event, console: str | None) -> Alert:
-    """What the alert of ``firing`` says; ``event`` met it, ``console`` is the console's URL or None."""
+    """Return the alert of ``firing``, which ``event`` caused; ``console`` is the console's URL or None."""
     if firing.criteria.threshold is None or firing.window is None:
         alert = alert_of(event)
         by_trigger, *rest = alert.notes or ("",)
-        # What says more of the same stands on the trigger's line; a block of its own begins blank.
+        # A headline continues on the trigger's line; a block of details begins with an empty line.
         first = f"{_by_trigger(firing)} {by_trigger}".rstrip()
         notes = (first, *([""] if not by_trigger and rest else []), *rest, *_clauses(firing))
         details = {**alert.details, "trigger_name": firing.trigger_name}
@@ -56,7 +56,7 @@ def _counted(firing: Firing, threshold: Threshold, window: Window, console: str 
 
 
 def events_link(firing: Firing, console: str | None) -> str | None:
-    """Where the console lists what was counted, with the window; None where that is unknown."""
+    """Return the console's list of the counted events, with the window; None without a known console."""
     if console is None or firing.window is None:
         return None
     kind = "incidents" if firing.criteria.condition is Condition.INCIDENTS_EXCEEDED else "attacks"

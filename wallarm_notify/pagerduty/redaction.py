@@ -1,6 +1,6 @@
-"""Redaction: the key is cut out of what a server, a proxy or a gateway says, however it echoes it.
+"""Redaction: the integration key is cut out of every response, however a server or proxy echoes it.
 
-What is recognised, and what is not, is in docs/decisions/0008. It takes linear time, whatever the text.
+docs/decisions/0008 has what is recognized, and what is not. The time is linear in the length of the text.
 """
 
 import re
@@ -14,34 +14,35 @@ from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.outcome import RESPONSE_BYTES
 
 _SHORTEST_ECHO: Final = 4
-"""So many characters of a key, and more, are cut off at the end of what was read."""
+"""The shortest beginning of a key, in characters, that is cut off at the end of what was read."""
 
 _ESCAPED: Final = re.compile(
     r"\\u00([0-9a-f]{2})|%([0-9a-f]{2})|&#x0*([1-9a-f][0-9a-f])(?:;|(?![0-9a-f]))"
     r"|&#0*([1-9][0-9]{1,2})(?:;|(?![0-9]))|\\(/)",
     re.IGNORECASE,
 )
-"""An escaped character: of JSON, of a URL, of HTML by its number in hexadecimal or decimal; or a slash of JSON's.
-The first sign of an escape stands nowhere else in it, and is in no key."""
+"""An escaped character: of JSON, of a URL, of HTML by its number in hexadecimal or decimal; or a slash of
+JSON's. The first sign of an escape occurs nowhere else in it, and is in no key.
+"""
 
 _HALF_ESCAPED: Final = re.compile(
     r"(?:\\(?:u[0-9a-f]{0,3})?|%[0-9a-f]?|&(?:#(?:x[0-9a-f]*|[0-9]*))?)\Z", re.IGNORECASE
 )
-"""What may be the beginning of an escaped character, at the end of a text."""
+"""A possible beginning of an escaped character, at the end of a text."""
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+")
 _LONG_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{43,}")
-"""As long as 32 characters in base64."""
+"""Base64 of at least 32 characters."""
 
 _ALPHABET: Final = string.ascii_letters + string.digits + "+/-_"
 _STANDARD: Final = str.maketrans("-_", "+/")
 
 
 def without_key(text: str, key: IntegrationKey) -> str:
-    """Return ``text`` with the key cut out, storable, at most 2 kB.
+    """Return ``text`` with ``key`` cut out, storable, at most 2 kB.
 
-    It is cut out too where its characters are escaped, or where it is within something in base64 (see
-    docs/decisions/0008). Only the beginning of ``text`` may have been read: its end is cut off where it may be
+    The key is also cut out if its characters are escaped, or if it lies within base64 (see
+    docs/decisions/0008). Only the beginning of ``text`` may have been read: its end is cut off if it may be
     the beginning of such an echo.
     """
     text = text.replace("\0", "")
@@ -67,7 +68,7 @@ def without_key(text: str, key: IntegrationKey) -> str:
 
 
 _Escapes = Sequence[tuple[int, int, str]]
-"""The escaped characters of a text: from where to where, and what each means."""
+"""The escaped characters of a text: start, end and meaning of each."""
 
 
 def _unescaped(escape: re.Match[str]) -> str:
@@ -80,9 +81,10 @@ def _unescaped(escape: re.Match[str]) -> str:
 def _echoes(
     text: str, escapes: _Escapes, whole: int, wanted: str
 ) -> tuple[list[tuple[int, int]], int]:
-    """Return from where to where ``wanted`` stands in ``text``, and where the end begins that may be it.
+    """Return the start and end of each ``wanted`` in ``text``, and where a possible beginning of one starts at the end.
 
-    Where no end may be it that is the length of ``text``. From ``whole`` on there may be half an escaped character.
+    Without such an end, that is the length of ``text``. From ``whole`` on there may be half an escaped
+    character.
     """
     lowered = _lowered(text)
     if not escapes and whole == len(text):
@@ -123,14 +125,14 @@ def _readings(text: str, escapes: _Escapes) -> Iterator[tuple[str, Sequence[int]
 
 
 def _lowered(text: str) -> str:
-    """Return ``text`` in small letters, each where it was: some outside of ASCII would become two."""
+    """Return ``text`` in small letters of unchanged places: some letters outside of ASCII would become two."""
     return (
         text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
     )
 
 
 def _plain(lowered: str, wanted: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where ``wanted`` stands in it."""
+    """Yield the start and end of each ``wanted`` in ``lowered``."""
     start = lowered.find(wanted)
     while start >= 0:
         yield start, start + len(wanted)
@@ -138,7 +140,7 @@ def _plain(lowered: str, wanted: str) -> Iterator[tuple[int, int]]:
 
 
 def _in_base64(read: str, wanted: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where ``wanted`` stands within base64, whatever is encoded before and behind it."""
+    """Yield the start and end of each ``wanted`` within base64, whatever is encoded before and behind it."""
     for run in _LONG_BASE64.finditer(read):
         for at, decoded in _decoded(run):
             for start, end in _plain(decoded, wanted):
@@ -146,7 +148,7 @@ def _in_base64(read: str, wanted: str) -> Iterator[tuple[int, int]]:
 
 
 def _begun_in_base64(read: str, wanted: str) -> Iterator[int]:
-    """Yield where the end of ``read`` may begin to be ``wanted`` in base64."""
+    """Yield where the end of ``read`` may be the beginning of ``wanted`` in base64."""
     run = _BASE64.match(read, len(read.rstrip(_ALPHABET)))
     for at, decoded in _decoded(run) if run else ():
         if begun := _begun(decoded[1 - len(wanted) :], wanted):
@@ -154,7 +156,7 @@ def _begun_in_base64(read: str, wanted: str) -> Iterator[int]:
 
 
 def _decoded(run: re.Match[str]) -> Iterator[tuple[int, str]]:
-    """Yield what ``run`` may say, and from where on: base64 may begin at any of its first four characters."""
+    """Yield what ``run`` may mean, and its start: base64 may begin at any of its first four characters."""
     standard = run[0]
     if "-" in standard or "_" in standard:
         standard = standard.translate(_STANDARD)

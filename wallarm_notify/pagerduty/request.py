@@ -1,4 +1,4 @@
-"""The request that tells PagerDuty of a notification: its event or firing rendered as a body (spec 4)."""
+"""The request of a notification: its event or firing rendered as the body of a POST (spec 4)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _CONSOLE: Final = "Wallarm Console"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One POST to PagerDuty: its URL, its body, and the integration key that the body holds."""
+    """One POST to PagerDuty: its URL, its body, and the integration key that the body contains."""
 
     url: str
     body: bytes
@@ -34,10 +34,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
-    """What requests depend on beside their notifications.
+    """The settings that requests depend on, besides their notifications.
 
-    ``events_urls`` are the base URLs of PagerDuty's hosts by region, ``console_urls`` those of our console by
-    cloud, None where links have nowhere to lead; ``cloud`` is that of clients whose record names none.
+    ``events_urls`` are the base URLs of PagerDuty's hosts by region, ``console_urls`` those of the Wallarm
+    console by cloud, or None for alerts without links; ``cloud`` is the cloud of clients whose record names
+    none.
     """
 
     events_urls: Mapping[str, str]
@@ -46,9 +47,9 @@ class RequestSettings:
 
 
 def request_of(sending: Sending, settings: RequestSettings) -> Request:
-    """Return the request for a claimed notification: the same bytes in every attempt (spec 4).
+    """Return the request for a claimed notification: its bytes are equal in every attempt (spec 4).
 
-    Raises ValueError for an event that is only counted, KeyError for a region that there is not.
+    Raise ValueError for an event that is only counted, KeyError for an unknown region.
     """
     payload = sending.payload
     client = Client.of(
@@ -73,7 +74,7 @@ def request_of(sending: Sending, settings: RequestSettings) -> Request:
 def request_with(
     body: Mapping[str, Any], key: IntegrationKey, region: str, settings: RequestSettings
 ) -> Request:
-    """Return the request that sends ``body``, which holds no key yet, to a region's host."""
+    """Return the request that sends ``body``, which has no key yet, to the host of a region."""
     return Request(settings.events_urls[region] + ENQUEUE_PATH, encode(body, key), key)
 
 
@@ -86,11 +87,11 @@ def render(
     firing: Firing | None = None,
     prefix: str = "",
 ) -> dict[str, Any]:
-    """Return the body of an alert, all but the routing key (spec 4).
+    """Return the body of an alert, without the routing key (spec 4).
 
-    It is of ``event`` itself, or of the ``firing`` that the event made. ``console_host`` is where the
-    console of the client's cloud is, as a host or URL; None: there is none to link to. ``prefix``
-    goes before the summary, as ``TEST_PREFIX``. Raises ValueError for an event that is only counted.
+    The alert is of ``event`` itself, or of the ``firing`` that the event caused. ``console_host`` is the
+    host or URL of the console of the client's cloud; None: alerts have no link to it. ``prefix`` goes
+    before the summary, as ``TEST_PREFIX``. Raise ValueError for an event that is only counted.
     """
     kind = EVENT_TYPES[event.type]
     console = _console_url(console_host)
@@ -130,7 +131,7 @@ def render(
 
 
 def test_alerts(client: Client, now: datetime) -> list[dict[str, Any]]:
-    """Return the three alerts of a test: new user, new trigger, new security issue (spec 1)."""
+    """Return the three bodies of test alerts: new user, new trigger, new security issue (spec 1)."""
     samples: tuple[dict[str, Any], ...] = (
         {
             "type": "user.created",
@@ -174,7 +175,7 @@ def _description(notification_type: str, lines: Iterable[str], client_name: str,
 
 
 def _links(event: Event, firing: Firing | None, console: str | None) -> list[dict[str, str]]:
-    """The event's own link, or that to the list of what was counted."""
+    """Return the event's own link, or the link to the list of the counted events."""
     if firing is None or firing.window is None:
         return _event_links(event.body)
     link = events_link(firing, console)

@@ -1,4 +1,4 @@
-"""What came back for a request, as an Answer: a status, or the reason why there is none; without the key."""
+"""The Answer to a request: a status, or the reason why there is none; without the integration key."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ _REASONS: Final[Mapping[int, FailureReason]] = {
             pycurl.E_SEND_ERROR,
             pycurl.E_RECV_ERROR,
             pycurl.E_PARTIAL_FILE,
-            # It would have been sent again on another connection: see ``exchange``.
+            # Otherwise libcurl would send the request again on another connection: see ``exchange``.
             pycurl.E_ABORTED_BY_CALLBACK,
         ),
         FailureReason.RESET,
@@ -56,12 +56,12 @@ _BLANK: Final = (b"\r\n", b"\n")
 
 
 def reason_of_error(code: int, *, errno: int, is_connected: bool) -> FailureReason:
-    """Return the reason that libcurl's ``code`` stands for; ``errno`` is the system's, 0 where it gave none."""
+    """Return the reason for libcurl's ``code``; ``errno`` is the system's, 0 without one."""
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return FailureReason.TIMEOUT if is_connected else FailureReason.CONNECT_TIMEOUT
     reason = _REASONS.get(code, FailureReason.NETWORK)
     if is_connected and code in _REASONS and reason in _OF_CONNECTING:
-        # The connection broke under the request, and it was another that could not be made.
+        # The connection was lost during the request, and a new one could not be made.
         return FailureReason.RESET
     if code == pycurl.E_COULDNT_CONNECT and errno == ECONNREFUSED:
         return FailureReason.REFUSED
@@ -69,14 +69,14 @@ def reason_of_error(code: int, *, errno: int, is_connected: bool) -> FailureReas
 
 
 def whole_head(lines: Sequence[bytes]) -> Sequence[bytes] | None:
-    """Return the last head in ``lines``, the provisional ones left out; None where it is not whole."""
+    """Return the last head in ``lines``, provisional ones left out, or None if it is not complete."""
     begins = (n for n, line in enumerate(lines) if line.startswith(b"HTTP/"))
     head = lines[max(begins, default=0) :]
     return head if any(blank in head for blank in _BLANK) else None
 
 
 def answer_of(status: int, head: Sequence[bytes], body: bytes, key: IntegrationKey) -> Answer:
-    """Return the answer with this status, these header lines and what was read of the body."""
+    """Return the answer with this status, these header lines and the part of the body that was read."""
     reason = reason_of_status(status)
     return Answer(
         status,
@@ -87,7 +87,7 @@ def answer_of(status: int, head: Sequence[bytes], body: bytes, key: IntegrationK
 
 
 def no_answer(reason: FailureReason, text: str, key: IntegrationKey) -> Answer:
-    """Return what stands for an answer where none came. libcurl's ``text`` may repeat a proxy's password."""
+    """Return the Answer for a request without one. The key, and a proxy's password, are cut out of ``text``."""
     storable = without_credentials(text).encode("utf-8", "replace").decode()
     return Answer(None, reason, without_key(storable, key))
 
@@ -101,7 +101,7 @@ def _retry_after_of(head: Sequence[bytes]) -> timedelta | None:
 
 
 def retry_after(value: str | None, date: str | None, now: datetime) -> timedelta | None:
-    """Return what a ``Retry-After`` asks for: seconds, or a date held against the answer's own ``Date``."""
+    """Return the wait that a ``Retry-After`` asks for: seconds, or a date compared with the answer's ``Date``."""
     if value is None:
         return None
     value = value.strip()

@@ -1,4 +1,4 @@
-"""What accepted events did to alerts: opened, repeated, acknowledged, resolved or nothing."""
+"""Alerts, which accepted events open, repeat, acknowledge or resolve."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 
 class AlertStatus(StrEnum):
-    """Where an alert stands; a resolved one never opens again."""
+    """The status of an alert; a resolved one never opens again."""
 
     TRIGGERED = "triggered"
     ACKNOWLEDGED = "acknowledged"
@@ -64,9 +64,9 @@ class Alert:
 class Alerts:
     """Every alert of every key, by PagerDuty's rules of deduplication.
 
-    The scope of a `dedup_key` is its routing key. `all` has the alerts in the order of opening.
-    `dropped` counts, by key, the acknowledgements and resolves that found nothing open and the
-    events that were discarded; `changes` counts change events, which touch no alert.
+    The scope of a `dedup_key` is its routing key. `all` has the alerts in the order of opening. `dropped`
+    counts, by key, the acknowledgements and resolves that found nothing open and the events that were
+    discarded; `changes` counts change events, which affect no alert.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Alerts:
         self.changes: Counter[str] = Counter()
 
     def take(self, key: str, dedup_key: str, body: Mapping[str, Any], now: datetime) -> None:
-        """Do what a valid alert event asks; it counts as dropped when there is nothing to do."""
+        """Apply a valid alert event; it counts as dropped if it has no effect."""
         alert = self._open.get((key, dedup_key))
         action = body["event_action"]
         if alert is None and action != "trigger":

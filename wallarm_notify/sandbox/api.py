@@ -1,4 +1,4 @@
-"""What PagerDuty answers to one event: it is parsed, then its fields, key and rate are checked."""
+"""PagerDuty's answer to one event: the event is parsed, then its fields, key and rate are checked."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """One request as PagerDuty reads it, which came `at`; `body` None: it was no JSON object."""
+    """One request as PagerDuty reads it, received `at`; a `body` of None was no JSON object."""
 
     route: Route
     size: int
@@ -44,15 +44,15 @@ class Submission(NamedTuple):
 
 
 def read_submission(route: Route, raw: bytes, header_key: str | None, at: datetime) -> Submission:
-    """Return the request made of `raw` and the `X-Routing-Key` header, which came `at`."""
+    """Return the request made of `raw` and the `X-Routing-Key` header, received `at`."""
     body = events.read_body(raw) if len(raw) <= events.MAX_BODY_BYTES else None
     return Submission(route, len(raw), body, events.routing_key_of(body, header_key), at)
 
 
 def submit(memory: Memory, submission: Submission, *, discard: bool = False) -> Answer:
-    """Return PagerDuty's answer and let an accepted event (202) have its effect.
+    """Return PagerDuty's answer, after an accepted event (202) has had its effect.
 
-    `discard` accepts as ever and then drops the event, as a disabled service does.
+    `discard` accepts the event as usual and then drops it, as a disabled service does.
     """
     route, size, body, key, at = submission
     if size > events.MAX_BODY_BYTES:
@@ -74,7 +74,7 @@ def submit(memory: Memory, submission: Submission, *, discard: bool = False) -> 
 def _accept(
     memory: Memory, route: Route, key: str, body: Mapping[str, Any], now: datetime | None
 ) -> Answer:
-    """Answer 202; `now` None drops the event."""
+    """Return 202, after the event has had its effect; a `now` of None drops the event."""
     document = {"status": "success", "message": "Event processed"}
     if route is Route.ALERT:
         given = body.get("dedup_key")
@@ -89,7 +89,7 @@ def _accept(
 
 
 def status_answer(fault: Status) -> Answer:
-    """Return what a `status` fault answers in PagerDuty's place."""
+    """Return the answer of a `status` fault, which takes the place of PagerDuty's."""
     if isinstance(fault.body, dict | list):
         answer = json_answer(fault.status, fault.body)
     elif fault.body is None and fault.status == HTTPStatus.TOO_MANY_REQUESTS:

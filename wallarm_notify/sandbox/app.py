@@ -22,7 +22,7 @@ _EVENT_ROUTES: Final = {route.value: route for route in Route}
 
 
 class _Written(web.StreamResponse):
-    """Tells aiohttp that the answer is written, and whether the connection goes on."""
+    """A response that says to aiohttp that the answer is written, and whether the connection stays open."""
 
     def __init__(self, *, goes_on: bool) -> None:
         super().__init__()
@@ -40,7 +40,10 @@ _IS_OVER: Final = _Written(goes_on=False)
 
 
 class App:
-    """Answers requests from one memory; `knows` None answers `/sandbox` under any host name."""
+    """Answers to requests, from one memory.
+
+    `knows` decides by a host name whether `/sandbox` answers; None: it answers under any.
+    """
 
     def __init__(self, memory: Memory, knows: Callable[[str | None], bool] | None) -> None:
         self._memory = memory
@@ -48,9 +51,9 @@ class App:
         self._idle: dict[asyncio.Transport, asyncio.TimerHandle] = {}
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request and tell whether its connection goes on.
+        """Return what aiohttp needs to know after one request was answered: whether its connection stays open.
 
-        aiohttp calls this when the headers are there, and cancels it when the client leaves.
+        aiohttp calls this when the headers have come, and cancels it when the client leaves.
         """
         transport = request.transport
         if transport is None or not await self._answer(Exchange(request, transport)):
@@ -66,7 +69,7 @@ class App:
         transport.close()
 
     async def _answer(self, exchange: Exchange) -> bool:
-        """Answer one request; return whether its connection goes on."""
+        """Answer one request; return whether its connection stays open."""
         timer = self._idle.pop(exchange.transport, None)
         if timer is not None:
             timer.cancel()
@@ -83,7 +86,7 @@ class App:
         return await self._take_event(route, exchange, raw)
 
     async def _take_event(self, route: Route, exchange: Exchange, raw: bytes) -> bool:
-        """Process and record one event, answer it; return whether its connection goes on."""
+        """Process, record and answer one event; return whether its connection stays open."""
         memory, request, at = self._memory, exchange.request, exchange.at
         submission = read_submission(route, raw, request.headers.get("X-Routing-Key"), at)
         fault = memory.faults.choose(submission.key, at)
@@ -110,8 +113,8 @@ class App:
         return await exchange.send(answer, entry, interval=interval)
 
     def _other_answer(self, path: str, request: web.BaseRequest, raw: bytes) -> Answer:
-        """Return the answer to a request that goes to none of PagerDuty's routes."""
-        # A page of anybody may have its own name lead here, and would read and drive the sandbox.
+        """Return the answer to a request for none of PagerDuty's routes."""
+        # Any web page may let its own host name lead here (DNS rebinding), and could read and control the sandbox.
         if (
             (path == PREFIX or path.startswith(f"{PREFIX}/"))
             and self._knows is not None

@@ -1,4 +1,4 @@
-"""Drives a running sandbox: asks for trouble, reads back what it saw."""
+"""The client of a running sandbox: it sets faults, and reads what the sandbox received."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ TIMEOUT = 30.0
 
 
 class SandboxError(Exception):
-    """The sandbox refused; the text is its sentence."""
+    """The sandbox refused a request; the text is its sentence."""
 
 
 class SandboxClient:
@@ -43,16 +43,16 @@ class SandboxClient:
         return {name: int(answer[name]) for name in ("dropped", "changes")}
 
     def set_keys(self, keys: Sequence[str] | None) -> None:
-        """Let only these routing keys be known; None makes every well-formed key known again."""
+        """Make these routing keys the only known ones; None makes every well-formed key known again."""
         self._call("PUT", "/keys", document={"keys": None if keys is None else list(keys)})
 
     def set_faults(
         self, faults: Sequence[Mapping[str, Any]] = (), **settings: float | None
     ) -> dict[str, Any]:
-        """Put these faults in place of all others and change the settings named; return what holds.
+        """Replace all faults by these and change the settings named; return the settings and faults in force.
 
-        Settings are `rate_limit` (events a minute, 0 for none), `retry_after` and `idle_timeout`
-        (seconds, None for off).
+        Settings are `rate_limit` (events a minute, 0 for none), `retry_after` and `idle_timeout` (seconds,
+        None for off).
         """
         document = {"faults": [dict(fault) for fault in faults], **settings}
         return self._call("PUT", "/faults", document=document)

@@ -1,4 +1,4 @@
-"""The `/sandbox` routes: each looks at what a sandbox remembers, or changes it."""
+"""The `/sandbox` routes: each reads what a sandbox remembers, or changes it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ ItemT = TypeVar("ItemT", Entry, Alert)
 ControlRoute = Callable[[Memory, Mapping[str, str], bytes], Any]
 """Takes the memory, the query and the body; returns the document to answer.
 
-Raises RefusedError where what was sent is not permitted.
+It raises RefusedError if the request is not permitted.
 """
 
 
@@ -43,7 +43,7 @@ class Page(Document):
     def of(self, items: Sequence[ItemT]) -> tuple[list[ItemT], int | None]:
         """Return the page and the `since` of the next one, None after the last.
 
-        The items are all there are, numbered from 1.
+        `items` are all items, numbered from 1.
         """
         found: list[ItemT] = []
         for position in range(self.since, len(items)):
@@ -69,7 +69,7 @@ class KnownKeys(Document):
 
 
 class Behaviour(Settings):
-    """The faults that take the place of all others, and the settings that change."""
+    """The faults that replace all others, and the settings that change."""
 
     faults: list[Any] = Field([], description="a list of faults")
 

@@ -1,4 +1,4 @@
-"""How a control document is read into a model, and the sentence that refuses a wrong one."""
+"""Control documents: how each is read into a model, and the sentence that refuses a wrong one."""
 
 from typing import Annotated, Any, Final, TypeVar
 
@@ -11,13 +11,13 @@ MAX_NUMBER: Final = 1_000_000_000
 
 
 class RefusedError(Exception):
-    """A request of a client's is not permitted; the text says what is."""
+    """A client's request that is not permitted; the text says what is."""
 
 
 class Document(BaseModel):
     """A JSON object of known fields; a field's `description` follows "must be" in a refusal.
 
-    The `title` of a field, where it has one, follows "needs" when the field is missing or null.
+    The `title` of a field, if it has one, follows "needs" when the field is missing or null.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -27,7 +27,7 @@ DocumentT = TypeVar("DocumentT", bound=Document)
 
 
 def read(model: type[DocumentT], document: Any, what: str = "The document") -> DocumentT:
-    """Return `document` as the model; raises RefusedError with one sentence about `what`."""
+    """Return `document` as the model; raise RefusedError with one sentence about `what`."""
     try:
         return model.model_validate(document)
     except ValidationError as error:

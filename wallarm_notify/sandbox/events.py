@@ -1,4 +1,4 @@
-"""The rules an event's body must keep, and PagerDuty's words for each one broken."""
+"""The rules for an event's body, and PagerDuty's words for each one broken."""
 
 import json
 import re
@@ -13,7 +13,7 @@ ROUTING_KEY_CHARACTERS = 32
 ACTIONS = ("trigger", "acknowledge", "resolve")
 SEVERITIES = ("critical", "warning", "error", "info")
 
-# PagerDuty's own words for these are not on record; the wording is the sandbox's.
+# PagerDuty's own words for these are not known; the wording is the sandbox's.
 TOO_LARGE = f"Event object is too large (maximum is {MAX_BODY_BYTES} bytes)"
 UNKNOWN_ACTION = (
     "'event_action' is invalid (must be one of the following: "
@@ -38,7 +38,7 @@ _decode = json.JSONDecoder(parse_constant=_no_number).decode
 
 
 def read_body(raw: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in `raw` (UTF-8), or None when there is none."""
+    """Return the JSON object in `raw` (UTF-8), or None if there is none."""
     try:
         document = read_json(raw)
     except ValueError:
@@ -47,7 +47,7 @@ def read_body(raw: bytes) -> dict[str, Any] | None:
 
 
 def read_json(raw: bytes) -> Any:
-    """Return the JSON value in `raw`; raises ValueError for other bytes than JSON in UTF-8."""
+    """Return the JSON value in `raw`; raise ValueError if it is no JSON in UTF-8."""
     try:
         return _decode(raw.decode("utf-8"))
     except RecursionError as error:
@@ -55,13 +55,13 @@ def read_json(raw: bytes) -> Any:
 
 
 def routing_key_of(body: Mapping[str, Any] | None, header: str | None) -> str | None:
-    """Return the key as sent, well formed or not: the body's, else the `X-Routing-Key` header's."""
+    """Return the key as sent, well formed or not: the body's, or else that of the `X-Routing-Key` header."""
     sent = None if body is None else body.get("routing_key")
     return sent if isinstance(sent, str) else header
 
 
 def is_well_formed_key(key: str) -> bool:
-    """Tell whether `key` has the shape of an integration key."""
+    """Return whether `key` has the form of an integration key."""
     return not _key_errors(key)
 
 
@@ -100,7 +100,7 @@ def change_errors(body: Mapping[str, Any], key: str | None) -> list[str]:
 
 
 def is_blank(value: Any) -> bool:
-    """Tell whether a field counts as not given: absent, null or nothing but white space."""
+    """Return whether a field counts as not given: absent, null or nothing but white space."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 

@@ -1,7 +1,7 @@
 """One request and its answer: aiohttp reads the request, the answer goes to the raw connection.
 
-It is written as bytes and is no response of aiohttp's, because a fault sends some of its bytes or
-none, and PagerDuty's answers have their own headers and no others.
+The answer is written as bytes, not as a response of aiohttp's, because a fault sends some of its bytes or
+none, and PagerDuty's answers have no other headers than their own.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class Exchange:
-    """One request, whose headers came `at`, and the connection that takes its answer."""
+    """One request, whose headers came `at`, and the connection for its answer."""
 
     def __init__(self, request: web.BaseRequest, transport: asyncio.Transport) -> None:
         self.at = datetime.now(UTC)
@@ -37,7 +37,7 @@ class Exchange:
 
     @property
     def peer_port(self) -> int:
-        """Return the client's port, 0 when the client has already gone."""
+        """The client's port, 0 if the client has left."""
         peer = self.transport.get_extra_info("peername")
         return int(peer[1]) if peer else 0
 
@@ -49,9 +49,9 @@ class Exchange:
         return joined
 
     async def read(self) -> bytes:
-        """Return the body; raises RefusedError when it is too long or its chunks are malformed.
+        """Return the body; raise RefusedError if it is too long or its chunks are malformed.
 
-        The connection cannot go on then.
+        The connection cannot stay open after such an error.
         """
         request = self.request
         refusal = f"The body is longer than {MAX_READ_BYTES} bytes."
@@ -60,7 +60,7 @@ class Exchange:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             try:
                 return await request.read()
-            except web.HTTPRequestEntityTooLarge:  # it came in chunks
+            except web.HTTPRequestEntityTooLarge:  # its length was not announced
                 pass
             except web.RequestPayloadError:
                 refusal = "The chunks of the body are malformed."
@@ -68,9 +68,9 @@ class Exchange:
         raise RefusedError(refusal)
 
     async def apply(self, fault: Fault, answer: Answer | None) -> Answer | None:
-        """Do what comes before an answer; return the answer to send, None to send none.
+        """Do what a fault does before an answer; return the answer to send, or None to send none.
 
-        `answer` is the ordinary one, None where the event was not processed.
+        `answer` is the ordinary one, None if the event was not processed.
         """
         match fault:
             case Reset():
@@ -93,7 +93,7 @@ class Exchange:
     async def send(
         self, answer: Answer, entry: Entry | None = None, *, interval: float | None = None
     ) -> bool:
-        """Send an answer, noted in `entry` once it is sent; return whether the connection goes on.
+        """Send an answer and note it in `entry`; return whether the connection stays open.
 
         `interval` is the seconds before each byte of an answer that drips.
         """
@@ -102,7 +102,7 @@ class Exchange:
         for piece in pieces:
             if interval is not None:
                 await asyncio.sleep(interval)
-            if self.transport.is_closing():  # the client has gone
+            if self.transport.is_closing():  # the client has left
                 return False
             self.transport.write(piece)
         if entry is not None:

@@ -1,4 +1,4 @@
-"""Faults on request: what may be asked for, and which fault meets the next request."""
+"""Faults on request: their kinds, and which of them applies to the next request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ _HeaderValue = Annotated[str, Field(pattern=r"^[\t\x20-\x7e\xa0-\xff]*$")]
 
 
 class Fault(Document):
-    """What happens to requests of `key` (`*`: of all) in place of, or around, an ordinary answer.
+    """A fault of requests with `key` (`*`: all), in place of the ordinary answer or with it.
 
-    It heals after it met `times` requests or when `seconds` are over; None means never.
+    It ends after `times` requests or after `seconds`; None means never.
     """
 
     kind: str
@@ -39,42 +39,43 @@ class Fault(Document):
 
     @property
     def takes_event(self) -> bool:
-        """Return whether the event is processed as ever."""
+        """Whether the event is processed as usual."""
         return True
 
 
 class Slow(Fault):
-    """The ordinary answer comes `delay` seconds later."""
+    """The ordinary answer, `delay` seconds later."""
 
     kind: Literal["slow"]
     delay: Seconds = Field(title="a number of seconds")
 
 
 class Drip(Fault):
-    """The ordinary answer comes byte by byte, one every `delay` seconds."""
+    """The ordinary answer, byte by byte, one every `delay` seconds."""
 
     kind: Literal["drip"]
     delay: Seconds = Field(title="a number of seconds")
 
 
 class Discard(Fault):
-    """The ordinary answer comes, and the event comes to nothing."""
+    """The ordinary answer to an event that has no effect."""
 
     kind: Literal["discard"]
 
 
 class _Unanswered(Fault):
-    """`accept` tells whether the event is processed although its client is not told."""
+    """A fault without an answer; `accept` says whether the event is processed nevertheless."""
 
     accept: bool = Field(default=False, description="true or false")
 
     @property
     def takes_event(self) -> bool:
+        """Whether the event is processed."""
         return self.accept
 
 
 class Status(_Unanswered):
-    """Another answer comes, `delay` seconds later."""
+    """Another answer, `delay` seconds later."""
 
     kind: Literal["status"]
     status: Annotated[int, whole(200, 599)] = Field(title="from 200 to 599")
@@ -89,20 +90,20 @@ class Status(_Unanswered):
 
 
 class Hang(_Unanswered):
-    """No answer comes until the client leaves or `delay` seconds are over."""
+    """No answer until the client leaves or `delay` seconds are over."""
 
     kind: Literal["hang"]
     delay: SecondsOrNone = None
 
 
 class Reset(_Unanswered):
-    """The connection ends with a TCP reset."""
+    """The end of the connection by a TCP reset."""
 
     kind: Literal["reset"]
 
 
 class Close(_Unanswered):
-    """The connection ends in good order, without an answer."""
+    """An ordinary end of the connection, without an answer."""
 
     kind: Literal["close"]
     accept: bool = Field(default=True, description="true or false")
@@ -120,7 +121,7 @@ KINDS: Final[dict[str, type[Fault]]] = {
 
 
 def read_fault(document: Any) -> Fault:
-    """Return the fault that `document` asks for; raises RefusedError saying what is permitted."""
+    """Return the fault that `document` asks for; raise RefusedError with what is permitted."""
     if not isinstance(document, dict):
         raise RefusedError("A fault must be a JSON object.")
     kind = document.get("kind")
@@ -137,7 +138,7 @@ class FaultPlan:
         self._planned = [_Planned(fault, fault.times, _end_of(fault, now)) for fault in faults]
 
     def choose(self, key: str | None, now: datetime) -> Fault | None:
-        """Return the first fault that meets a request of `key` and use it up once."""
+        """Return the first fault that applies to a request of `key`, and count one use of it."""
         for planned in self._planned:
             if planned.fault.key in (EVERY_KEY, key) and planned.is_on(now):
                 if planned.left is not None:
@@ -146,7 +147,7 @@ class FaultPlan:
         return None
 
     def as_document(self, now: datetime) -> list[dict[str, Any]]:
-        """Return the faults that have not healed: key, kind and how many times are `left`."""
+        """Return the faults that have not ended: key, kind and how many times are `left`."""
         return [
             {"key": planned.fault.key, "kind": planned.fault.kind, "left": planned.left}
             for planned in self._planned

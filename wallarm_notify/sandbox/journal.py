@@ -1,4 +1,4 @@
-"""One request that reached a route of PagerDuty's, as the sandbox keeps and shows it."""
+"""The journal: each request to one of PagerDuty's routes, as the sandbox keeps and shows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from wallarm_notify.sandbox.events import read_json
 
 @dataclass(slots=True)
 class Entry:
-    """One request and what became of it; `number` counts from 1.
+    """One request and its answer; `number` counts from 1.
 
-    `fault` is the kind of fault it met, `accepted` whether the event was taken in, and `status`
-    that of the answer: None while none was sent in full.
+    `fault` is the kind of fault that applied, `accepted` whether the event was taken in, and `status` the
+    answer's: None until one was sent in full.
     """
 
     number: int

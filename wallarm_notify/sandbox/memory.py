@@ -1,4 +1,4 @@
-"""Everything one sandbox remembers, and how it forgets."""
+"""The memory of one sandbox, and how it forgets."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,11 +13,11 @@ from wallarm_notify.sandbox.rate import RateWindow
 
 
 class Settings(Document):
-    """How the server behaves when no fault is asked for.
+    """The behaviour of the server without faults.
 
-    `rate_limit` is how many events of a key are accepted in 60 s (0: any number), `retry_after`
-    (seconds) goes with the 429 that follows (None: no header), `idle_timeout` (seconds) ends a
-    connection on which no request comes (None: never).
+    `rate_limit` is how many events of a key are accepted in 60 s (0: any number), `retry_after` (seconds)
+    goes with the 429 that follows (None: no header), `idle_timeout` (seconds) ends a connection on which no
+    request comes (None: never).
     """
 
     rate_limit: int = Field(120, ge=0, description="a whole number; 0 switches the limit off")
@@ -27,10 +27,10 @@ class Settings(Document):
 
 @dataclass(slots=True)
 class Memory:
-    """The state behind every route; only the server's event loop touches it.
+    """The state behind every route; only the server's event loop uses it.
 
-    `known_keys` None means that every well-formed key is known; `requests` are those that reached
-    a route of PagerDuty's, in order.
+    `known_keys` of None means that every well-formed key is known; `requests` are those to PagerDuty's
+    routes, in order.
     """
 
     start: Settings
@@ -45,7 +45,7 @@ class Memory:
         self.forget()
 
     def forget(self) -> None:
-        """Go back to how it was at the start."""
+        """Restore the state of the start."""
         self.settings = self.start
         self.known_keys = None
         self.faults = FaultPlan((), datetime.now(UTC))

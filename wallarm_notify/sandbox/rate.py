@@ -1,4 +1,4 @@
-"""How many events of one key may be accepted within a sliding minute."""
+"""The rate limit of a key: how many events are accepted within a sliding minute."""
 
 from collections import defaultdict, deque
 from datetime import datetime, timedelta
@@ -13,9 +13,9 @@ class RateWindow:
         self._accepted: defaultdict[str, deque[datetime]] = defaultdict(deque)
 
     def admit(self, key: str, limit: int, now: datetime) -> bool:
-        """Count one event in, or return False when `limit` were accepted in the last minute.
+        """Return whether fewer than `limit` events were accepted in the last minute, and if so count one more.
 
-        A limit of 0 lets everything in. An event leaves the window exactly 60 s after it came.
+        A limit of 0 accepts everything. An event leaves the window exactly 60 s after it came.
         """
         times = self._accepted[key]
         while times and now - times[0] >= WINDOW:

@@ -21,13 +21,13 @@ BACKLOG: Final = 4096
 MAX_HEADER_BYTES: Final = 65_536
 
 GRACE: Final = 1.0
-"""Seconds that requests under way have to end when the server stops; they are cancelled."""
+"""Seconds that requests under way have to end when the server stops; then they are cancelled."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 def _is_of_the_server(record: logging.LogRecord) -> bool:
-    """Return False for what aiohttp logs of a request that is no HTTP: its client is told."""
+    """Return False for aiohttp's log records of a request that is no HTTP: the client gets an answer."""
     return not (record.exc_info and isinstance(record.exc_info[1], http.HttpProcessingError))
 
 
@@ -35,13 +35,13 @@ _log.addFilter(_is_of_the_server)
 
 
 class Sandbox:
-    """A PagerDuty Events API v2 on `host`:`port`, with `/sandbox` routes to look at and drive it.
+    """A PagerDuty Events API v2 on `host`:`port`, with `/sandbox` routes to read and control it.
 
-    Port 0 takes a free one. `rate_limit` is how many events of a key are accepted in 60 s, 0 means
-    any number; ValueError when it is negative. `ssl_context`, a server-side context, makes it speak
-    TLS. `knows` says of a Host header whether the `/sandbox` routes answer to it; without it they
-    answer to any. As a context manager it runs within the block. What it remembers outlives a stop and a
-    start. Methods may be called from any thread.
+    Port 0 takes a free one. `rate_limit` is how many events of a key are accepted in 60 s, 0 means any
+    number; ValueError if it is negative. `ssl_context`, a server-side context, turns TLS on. `knows`
+    decides by a Host header whether the `/sandbox` routes answer; without it they answer to any. As a
+    context manager it runs within the block. Its memory outlives a stop and a start. Methods may be called
+    from any thread.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Return the base address, without a slash at its end; RuntimeError before the start."""
+        """The base address, without a slash at its end; RuntimeError before the start."""
         run = self._run
         if run is None:
             raise RuntimeError("The sandbox has no address before it is started.")
@@ -71,9 +71,9 @@ class Sandbox:
         return f"{scheme}://{host}:{run.port}"
 
     def start(self) -> None:
-        """Listen, and serve in a thread of its own; nothing happens when it already runs.
+        """Listen, and serve in a new thread; a running sandbox stays as it is.
 
-        Raises OSError when the address cannot be had.
+        Raise OSError if the address is not available.
         """
         with self._lock:
             if self._run is not None:
@@ -92,7 +92,7 @@ class Sandbox:
             self._run = _Run(listener.getsockname()[1], end, serving)
 
     def stop(self) -> None:
-        """Drop every connection and stop listening; nothing happens when it does not run."""
+        """Close every connection and stop listening; a stopped sandbox stays as it is."""
         with self._lock:
             run, self._run = self._run, None
         if run is not None:
@@ -100,7 +100,7 @@ class Sandbox:
             run.thread.join()
 
     def serve_forever(self) -> None:
-        """Start if need be, then stay until another thread stops it; Ctrl-C stops and raises."""
+        """Start if necessary, then wait until another thread stops it; Ctrl-C stops it and raises."""
         self.start()
         run = self._run
         try:
@@ -128,7 +128,7 @@ class _Run(NamedTuple):
 async def _serve(
     app: App, listener: socket.socket, ssl_context: ssl.SSLContext | None, end: Future[None]
 ) -> None:
-    """Serve until `end` is set, which another thread may do."""
+    """Serve until `end` is set, possibly by another thread."""
     loop = asyncio.get_running_loop()
     served = web.Server(
         app.serve,
@@ -136,7 +136,7 @@ async def _serve(
         handler_cancellation=True,  # a hanging request ends when its client leaves
         access_log=None,
         logger=_log,
-        auto_decompress=False,  # a body is shown as it came
+        auto_decompress=False,  # the journal shows a body as it came
         keepalive_timeout=math.inf,  # `idle_timeout` may change at any time
         lingering_time=0,
         max_line_size=MAX_HEADER_BYTES,

@@ -1,4 +1,4 @@
-"""What crosses a process boundary, and how it is read or written.
+"""Schemas: what crosses a process boundary, and how it is read or written.
 
 - ``catalogue``: one model per event type, made of the types in ``fields``; the JSON Schema that producers are shown
 - ``read``: events and calls of ``events.ingest`` become ``Event`` or ``Rejection``
@@ -6,5 +6,5 @@
 - ``documents``: the JSON that people and programs are shown
 - ``storable``: what the database cannot hold; ``complaints``: what is wrong, in sentences for people
 
-Import from these modules: nothing is re-exported here, so that who needs one does not load the others.
+Import from these modules: nothing is re-exported here, so that a user of one does not load the others.
 """

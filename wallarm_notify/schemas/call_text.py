@@ -1,8 +1,8 @@
 """Fault-tolerant reading of a call of ``events.ingest`` from its text, event by event (spec 2).
 
-The ordinary way (``read``) decodes a message at once, and what is wrong with one event is wrong with its message:
-a number of 4,301 digits, 300 levels, a mark of Celery's that cannot be understood, a byte that is no
-UTF-8. Only what that way refuses is read here: ``json_text`` cuts the text into pieces, and each event is decoded by
+The ordinary way (``read``) decodes a whole message at once, so one wrong event spoils the message: a number
+of 4,301 digits, 300 levels, an invalid time or UUID in Celery's notation, a byte that is not UTF-8. Only
+what that way refuses is read here: ``json_text`` cuts the text into pieces, and each event is decoded by
 itself.
 """
 
@@ -18,10 +18,10 @@ from wallarm_notify.schemas.read import read_call, read_calls, read_event
 from wallarm_notify.schemas.storable import KEPT_BYTES, MAX_EVENT_BYTES
 
 _EMPTY: Final = re.compile(r'(?:null|false|0|""|\[\s*\]|\{\s*\})?')
-"""What stands for no arguments in one language or another."""
+"""The texts that mean "no arguments" in one language or another."""
 
 _NAMES: Final = ("id", "client_id", "type")
-"""The fields by which a rejected event is known, where they can be read."""
+"""The fields that identify a rejected event, if they can be read."""
 
 _LONGEST_NAME: Final = 60
 
@@ -42,13 +42,13 @@ class Call:
 
     @property
     def events(self) -> Sequence[Piece] | None:
-        """The events, not decoded yet; None where the arguments are not those of ``events.ingest``."""
+        """The events, not decoded yet; None if the arguments are not those of ``events.ingest``."""
         given = [*self.positional, *self.keywords.values()]
         is_right = len(given) == 1 and (self.positional or "events" in self.keywords)
         return given[0].items if is_right else None
 
     def field_value(self, name: str) -> Any:
-        """Return a field of the message itself; None where it is not there, or cannot be read."""
+        """Return a field of the message itself, or None if it is absent or cannot be read."""
         try:
             return value_of(self.fields[name].text)
         except (KeyError, NoJson):
@@ -56,7 +56,7 @@ class Call:
 
 
 def call_in(text: str) -> Call:
-    """Return the call that ``text``, a message's body, is. Raises NoJson."""
+    """Return the call in ``text``, a message's body. Raise NoJson if there is none."""
     body = outline_of(text, 3)
     if body.items is None:
         fields = body.fields
@@ -80,18 +80,18 @@ _NULL: Final = Piece("null")
 
 
 def _is_empty(piece: Piece) -> bool:
-    """Tell whether it stands for no arguments, in one language or another."""
+    """Return whether it means "no arguments", in one language or another."""
     return _EMPTY.fullmatch(piece.text) is not None and not piece.head
 
 
 def read_call_text(text: str) -> tuple[list[Event], list[Rejection]]:
-    """Return the events of the call that ``text`` is, and what of it is rejected. Raises NoJson where it is none.
+    """Return the events of the call in ``text``, and its rejections. Raise NoJson if there is no call.
 
     Wrong arguments make one rejection that keeps the whole call.
     """
     call = call_in(text)
     if call.events is None:
-        # Of the values only what they are, which is all that the sentence says of them.
+        # Only the kinds of the values: the sentence says nothing else of them.
         _, (wrong,) = read_call(
             [_value_or_shape(value) for value in call.positional],
             {name: _value_or_shape(value) for name, value in call.keywords.items()},
@@ -101,9 +101,9 @@ def read_call_text(text: str) -> tuple[list[Event], list[Rejection]]:
 
 
 def read_message_text(text: str) -> tuple[list[Event], list[Rejection]]:
-    """Return the events and rejections of a message that was undecodable, or was mended by hand.
+    """Return the events and rejections of a message that was undecodable, or was corrected by hand.
 
-    A list of events will do as well as a call. Raises NoJson.
+    A list of events is accepted as well as a call. Raise NoJson if there is neither.
     """
     items = outline_of(text, 1).items
     if items is not None and all(item.text.startswith("{") for item in items):
@@ -114,7 +114,7 @@ def read_message_text(text: str) -> tuple[list[Event], list[Rejection]]:
 def read_calls_or_texts(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
     """Return the events and rejections of several calls, in their order.
 
-    Each is in Celery's form, or an object with the ``text`` of one that was not read yet.
+    Each call is in Celery's form, or an object with the ``text`` of a call that was not decoded.
     """
     events: list[Event] = []
     rejections: list[Rejection] = []
@@ -132,12 +132,12 @@ def read_calls_or_texts(calls: Sequence[Any]) -> tuple[list[Event], list[Rejecti
 def _read_or_kept(text: str) -> tuple[list[Event], list[Rejection]]:
     try:
         return read_call_text(text)
-    except NoJson as error:  # who passed it on could read it
+    except NoJson as error:  # the sender of this text could read it
         return [], [_kept(_nothing_but({}), f"The call {error}.", text)]
 
 
 def read_event_text(text: str) -> Event | Rejection:
-    """Return the event that ``text`` is, or why it cannot be taken in; never raises."""
+    """Return the event in ``text``, or its rejection; never raise."""
     try:
         value = value_of(text)
     except NoJson as error:
@@ -154,7 +154,7 @@ def _read(pieces: Sequence[Piece]) -> tuple[list[Event], list[Rejection]]:
 
 
 def _unread(text: str, error: NoJson) -> Rejection:
-    """Return the rejection of an event that cannot be read, with what of it can be, and the field that it is for."""
+    """Return the rejection of an event that cannot be read, with its readable fields and the field at fault."""
     known: dict[str, Any] = {}
     reason = ""
     for name, value in _fields(text).items():
@@ -180,12 +180,12 @@ def _fields(text: str) -> Mapping[str, Piece]:
 def _nothing_but(known: Mapping[str, Any]) -> Rejection:
     read = read_event(known)
     if isinstance(read, Event):
-        raise TypeError(known)  # it has no time
+        raise TypeError(known)  # an event without a time
     return read
 
 
 def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
-    """Return ``rejection`` for another reason, with its ``text`` as it came, but for what cannot be stored."""
+    """Return ``rejection`` with another reason, and with its ``text`` as it came where that can be stored."""
     text = _UNSTORABLE.sub("\ufffd", text)
     raw = text.encode()
     cut = len(raw) > MAX_EVENT_BYTES
@@ -201,7 +201,7 @@ def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
 
 
 def _value_or_shape(value: Piece) -> Any:
-    """Return the value, or, where it cannot be read, an empty one of its kind."""
+    """Return the value, or an empty value of its kind if it cannot be read."""
     try:
         return value_of(value.text)
     except NoJson:

@@ -1,4 +1,4 @@
-"""What producers may send: one model per event type (spec 2), and the JSON Schema that they are shown.
+"""The catalogue of events: one model per event type (spec 2), and the JSON Schema for producers.
 
 Docstrings and fields of the models are what ``json_schema`` shows.
 """
@@ -250,7 +250,7 @@ class ApiChanged(EventObject):
     application_id: Whole | None = None
     application_name: str | None = None
     changed_parameters: list[Any] | None = None
-    # One wrong item is enough: a hundred thousand complaints take half a second.
+    # One wrong item is enough: a hundred thousand error messages take half a second.
     sensitive_data: Annotated[list[str], Field(fail_fast=True)] | None = None
     link: str | None = None
 
@@ -309,11 +309,11 @@ AnyEvent = Annotated[
 ]
 
 EVENT: Final[TypeAdapter[AnyEvent]] = TypeAdapter(AnyEvent)
-"""Reads an event of any type, by its field ``type``."""
+"""The validator of an event of any type, chosen by its field ``type``."""
 
 
 def _names(kind: Any) -> dict[str, tuple[str, ...]]:
-    """Return the fields of each event type that may hold a ``kind``."""
+    """Return the fields of each event type that may have a value of ``kind``."""
     models = get_args(get_args(AnyEvent)[0])
     return {
         get_args(model.model_fields["type"].annotation)[0]: tuple(
@@ -328,10 +328,10 @@ def _takes(annotation: Any, kind: Any) -> bool:
 
 
 WHOLE_FIELDS: Final = _names(int)
-"""The fields that may hold a whole number, by event type."""
+"""The fields that may have a whole number, by event type."""
 
 TIME_FIELDS: Final = _names(AwareDatetime)
-"""The fields that may hold a time, by event type."""
+"""The fields that may have a time, by event type."""
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is wrong with an event or a call, in sentences for people; no value is repeated at length."""
+"""Sentences for people about a wrong event or call; no value is repeated at length."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ CONTRACT: Final = (
     "events.ingest takes one argument, the keyword «events» (or the same as sole positional "
     "argument): a list of event objects"
 )
-"""How events are handed in (spec 2)."""
+"""The form of a call (spec 2)."""
 
 AS_TIME: Final = "must be a date and time with a time zone, as 2026-03-01T09:30:00Z"
 
 SHOWN_CHARACTERS: Final = 60
-"""Characters of a name or a value that a sentence repeats."""
+"""The most characters of a name or a value that a sentence repeats."""
 
 _NAMED_ERRORS: Final = 5
 
@@ -38,11 +38,11 @@ _RULES: Final = {
     "uuid_parsing": "must be a UUID",
     "timezone_aware": AS_TIME,
 }
-"""The sentence for each kind of error that pydantic makes, where its own is none for people."""
+"""The sentence for each kind of pydantic's errors whose own text is not for people."""
 
 
 def event_complaint(error: "ValidationError") -> str:
-    """Return one sentence that names the first five fields of an event that are wrong, and how many more are."""
+    """Return one sentence with the first five wrong fields of an event, and the number of others."""
     errors = error.errors(include_url=False)
     named = "; ".join(_complaint(one) for one in errors[:_NAMED_ERRORS])
     more = len(errors) - _NAMED_ERRORS
@@ -64,13 +64,13 @@ def place_at(path: str) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Return a field's name as people can read it, however odd."""
+    """Return a field's name as people can read it, whatever its characters."""
     readable = (name if name.isprintable() else json.dumps(name)[1:-1]) or '""'
     return readable if len(readable) <= SHOWN_CHARACTERS else f"{readable[:SHOWN_CHARACTERS]}…"
 
 
 def shown(value: Any) -> str:
-    """Return a value as it can stand in a sentence: short, and storable."""
+    """Return a value for use in a sentence: short, and storable."""
     match value:
         case dict():
             return "an object"
@@ -89,7 +89,7 @@ def _complaint(error: "ErrorDetails") -> str:
         return f"type is required; permitted are {permitted}"
     if kind == "union_tag_invalid":
         return f"type must be one of {permitted}, not {shown(error['input']['type'])}"
-    # The first step of the place is the event's type, which chose the model.
+    # The first step of the path is the event's type, which chose the model.
     place = place_at("".join(_step(step) for step in error["loc"][1:]))
     if kind == "missing":
         return f"{place} is required"

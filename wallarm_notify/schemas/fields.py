@@ -1,4 +1,4 @@
-"""The types that fields of events have, for the models in ``catalogue``: what each permits, and how it is printed."""
+"""The types of events' fields, for the models in ``catalogue``: what each permits, and how it is printed."""
 
 import re
 from datetime import UTC, datetime
@@ -21,10 +21,10 @@ from wallarm_notify.schemas.complaints import AS_TIME
 MAX_INT64: Final = 2**63 - 1
 
 EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
-"""What happened before is refused (spec 2)."""
+"""The earliest time of an event; an older one is refused (spec 2)."""
 
 TOO_EARLY: Final = "too_early"
-"""The kind of complaint that a clock which was never set makes."""
+"""pydantic's error type for an older time, as a clock that was never set gives."""
 
 _YEAR: Final = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
 _DATE: Final = "(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -33,9 +33,9 @@ _ZONE: Final = "(?:[Zz]|[+\u2212-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"
 _TIME_PATTERN: Final = (
     f"^{_YEAR}-{_DATE}[Tt ]{_CLOCK}(?::(?:[0-5][0-9]|60)(?:[.,][0-9]+)?)?{_ZONE}$"
 )
-"""RFC 3339, and what else clients write: no seconds, a comma, no colon in the offset, a minus sign.
+"""RFC 3339, and other forms that clients write: no seconds, a comma, no colon in the offset, a minus sign.
 
-It is printed, so it means the same to every engine: no look-around, no ``\\d``, no ``\\u``.
+It is printed, so it means the same to every regex engine: no look-around, no ``\\d``, no ``\\u``.
 """
 
 # Without this pydantic takes seconds since 1970 too.
@@ -49,7 +49,7 @@ def _written_time(value: Any) -> Any:
 
 
 def _without_line_end(value: Any) -> Any:
-    """Return a text without the line's end that ``$`` of a printed pattern lets pass in some engines."""
+    """Return a text without a final line break, which ``$`` of a printed pattern accepts in some engines."""
     return value.removesuffix("\n") if isinstance(value, str) else value
 
 
@@ -57,7 +57,7 @@ _LEAP_SECOND: Final = re.compile(r"\A(.{10}[Tt ][0-9]{2}:[0-9]{2}):60")
 
 
 def without_leap_second(text: str) -> str:
-    """Return ``23:59:59`` for ``23:59:60``: no clock of ours has it (spec 2)."""
+    """Return ``23:59:59`` for ``23:59:60``, which Python's and PostgreSQL's times lack (spec 2)."""
     return _LEAP_SECOND.sub(r"\1:59", text) if ":60" in text else text
 
 
@@ -75,7 +75,7 @@ def _not_before_2015(value: datetime) -> datetime:
 
 
 _NOT_BLANK: Final = "[^\t\n\x0b\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-"""Unicode's white space, character by character: what ``\\S`` leaves out differs from engine to engine."""
+"""Unicode's white space, character by character: the meaning of ``\\S`` differs between regex engines."""
 
 _SEEN: Final = re.compile(_NOT_BLANK)
 

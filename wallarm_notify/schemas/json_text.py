@@ -1,11 +1,11 @@
-"""Fault-tolerant reading of JSON: what is wrong with one piece of a text is wrong with no other (spec 2).
+"""Fault-tolerant reading of JSON: an error in one piece of a text spoils no other piece (spec 2).
 
-A text is first cut at its brackets and commas, without decoding anything. What comes of it is its *outline*, made of
-*pieces*: each is the text of one value. Then each piece is decoded by itself, or not at all.
+A text is first cut at its brackets and commas, without decoding anything. The result is its *outline*, made
+of *pieces*: each is the text of one value. Then each piece is decoded by itself, or not at all.
 
-Where lists and objects begin and end can be told from brackets and quotes alone, however deep they lie
-within one another, however long a number is, and whatever else is wrong between them. It takes time by
-the length of the text, and no recursion beyond the levels asked for.
+Brackets and quotes alone show where lists and objects begin and end, however deep they are nested, however
+long a number is, and whatever else is wrong between them. The time is linear in the length of the text, and
+there is no recursion beyond the levels asked for.
 """
 
 import json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BYTE_ORDER_MARK: Final = "\ufeff"
 
 _AROUND: Final = f" \t\r\n\0{BYTE_ORDER_MARK}"
-"""What may stand before and after JSON: a client in C sends the NUL at the end of its text."""
+"""The characters that may stand before and after JSON: a client in C sends the NUL at the end of its text."""
 
 _CLOSED_BY: Final = {"[": "]", "{": "}"}
 
@@ -34,15 +34,15 @@ _TO_BRACKET: Final = re.compile(_PLAIN, re.DOTALL)
 _TO_BRACKET_OR_COMMA: Final = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING})*+', re.DOTALL)
 _FLAT_ONE: Final = re.compile(_FLAT, re.DOTALL)
 _PAST_FLAT_ONES: Final = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}|{_FLAT})*+', re.DOTALL)
-"""What is flat is passed over at once: most events are."""
+"""Flat lists and objects are skipped in one step: most events are flat."""
 _BRACKETS: Final = re.compile(r"\[++|\{++|\]++|\}++")
 _NAME: Final = re.compile(rf"\s*({_STRING})\s*:\s*", re.DOTALL)
 
 
 class NoJson(ValueError):
-    """A text cannot be read; says why, as what follows its name in a sentence.
+    """A text cannot be read; the message follows the text's name in a sentence.
 
-    ``is_of_form`` tells that it is no JSON; else it is JSON that is too much.
+    ``is_of_form``: it is no JSON; otherwise it is JSON beyond a limit.
     """
 
     def __init__(self, words: str, *, is_of_form: bool = True) -> None:
@@ -53,7 +53,7 @@ class NoJson(ValueError):
 def text_of(raw: bytes | bytearray | memoryview | str) -> str:
     """Return ``raw`` as text without what may stand around JSON; bytes that are no UTF-8 become U+FFFD.
 
-    UTF-16 and UTF-32 are told by their first bytes.
+    UTF-16 and UTF-32 are recognized by their first bytes.
     """
     if not isinstance(raw, str):
         raw = bytes(raw)
@@ -65,8 +65,8 @@ def text_of(raw: bytes | bytearray | memoryview | str) -> str:
 class Piece:
     """The text of one value, not decoded.
 
-    Where it is a list or an object, ``inner`` holds the pieces in it, if that level was asked for: what stands
-    between its commas, blank ones left out. ``head`` is what stands before the value: the name of a field.
+    ``inner`` has the pieces of a list or object, if that level was asked for: the texts between its commas,
+    blank ones left out. ``head`` is what stands before the value: the name of a field.
     """
 
     text: str
@@ -75,14 +75,14 @@ class Piece:
 
     @property
     def items(self) -> "Sequence[Piece] | None":
-        """The pieces of the list that it is; None where it is none."""
+        """The pieces of a list, or None for another value."""
         return self.inner if self.text.startswith("[") and not self.head else None
 
     @property
     def fields(self) -> "dict[str, Piece]":
-        """The pieces of the object that it is, by name; of two with one name the last counts, as everywhere.
+        """The pieces of an object by name; of two with one name the last counts.
 
-        Raises NoJson.
+        Raise NoJson if it is no object.
         """
         if self.inner is None or self.head or not self.text.startswith("{"):
             raise NoJson("is no object")
@@ -90,7 +90,7 @@ class Piece:
 
 
 def outline_of(text: str, levels: int) -> Piece:
-    """Return the list or object that ``text`` is, cut into pieces over so many ``levels``. Raises NoJson.
+    """Return the list or object in ``text``, cut into pieces over so many ``levels``. Raise NoJson.
 
     Each character is looked at once or twice.
     """
@@ -117,7 +117,7 @@ def _inside(text: str, place: int, levels: int) -> tuple[list[Piece], int]:
 
 
 def _piece(text: str, begin: int, levels: int) -> tuple[Piece, int]:
-    """Return what stands from ``begin`` to the next comma or closing bracket of its level, and where that is."""
+    """Return the text from ``begin`` to the next comma or closing bracket of its level, and where that is."""
     place = begin
     inner: list[Piece] | None = None
     head, last = "", begin
@@ -169,14 +169,14 @@ def _past(text: str, place: int) -> int:
 
 
 class _Mismatch(NoJson):
-    """Brackets or quotes do not match at this place."""
+    """Brackets or quotes that do not match at a place."""
 
     def __init__(self, place: int) -> None:
         super().__init__(f"has brackets or quotes that do not match (character {place + 1})")
 
 
 def _field(piece: Piece) -> tuple[str, Piece]:
-    """Return the name and the value that a piece of an object is."""
+    """Return the name and the value in a piece of an object."""
     found = _NAME.fullmatch(piece.head) if piece.head else _NAME.match(piece.text)
     if found is None:
         raise NoJson("has a field without a name")
@@ -187,15 +187,15 @@ def _field(piece: Piece) -> tuple[str, Piece]:
 def _name_of(string: str) -> str:
     try:
         return str(json.loads(string, strict=False))
-    except ValueError:  # an escape that there is not
+    except ValueError:  # an invalid escape
         return string[1:-1]
 
 
 def value_of(text: str) -> Any:
-    """Return the value that ``text`` is; its strings may hold control characters. Raises NoJson.
+    """Return the value in ``text``; its strings may have control characters. Raise NoJson.
 
-    What Celery marks as a time or a UUID is one, as elsewhere; a mark that cannot be understood stays
-    the object that it is: whoever is attacked may be sent one.
+    An object in Celery's notation for a time or a UUID becomes one, as in any message. If it is invalid it
+    stays an object: an attack may contain one.
     """
     if _is_deep(text):
         raise NoJson(f"is nested over {MAX_DEPTH} levels deep", is_of_form=False)
@@ -210,7 +210,7 @@ def value_of(text: str) -> Any:
 def _marked(value: dict[str, Any]) -> Any:
     try:
         return object_hook(value)
-    except Exception:  # noqa: BLE001 - kombu makes objects of what it reads, and raises what they raise
+    except Exception:  # noqa: BLE001 - kombu makes objects of what it reads, whose errors may be of any type
         return value
 
 
@@ -226,7 +226,7 @@ def _is_deep(text: str) -> bool:
         place = len(text) if found is None else found.end()
         mark = text[place : place + 1]
         if mark == '"':
-            return False  # of a string without an end; reading it says so
+            return False  # a string without an end, which the parser reports
         level += 1 if mark in _CLOSED_BY else -1
         if level > MAX_DEPTH:
             return True

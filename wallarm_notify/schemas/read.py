@@ -1,7 +1,8 @@
-"""Reading events and whole calls: what producers sent becomes an ``Event``, or a ``Rejection`` with one sentence.
+"""Reading events and whole calls: what producers send becomes an ``Event``, or a ``Rejection`` with one sentence.
 
-``read_event`` and ``read_call`` never raise (spec 2). What means the same has one hash, however it is spelled: the
-spelling of ids, times and whole numbers is evened out by what the models in ``catalogue`` say of each field.
+``read_event`` and ``read_call`` never raise (spec 2). Equal values have one hash, however they are written:
+ids, times and whole numbers are brought into one form, by the types that the models in ``catalogue`` give
+to fields.
 """
 
 import json
@@ -51,26 +52,25 @@ _EVENT_ID: Final[TypeAdapter[UUID]] = TypeAdapter(EventId)
 _TIME: Final[TypeAdapter[datetime]] = TypeAdapter(Time)
 
 _UUID_LENGTH: Final = 36
-"""Digits and hyphens."""
+"""The length of a UUID in digits and hyphens."""
 
 _NESTED: Final = frozenset((float, dict, list, tuple))
-"""What floats may be in."""
+"""The types that floats may be in."""
 
 
 def value_hash(text: str) -> bytes:
-    """Return the SHA-256 of what canonical JSON says, however it is spelled (spec 2).
+    """Return the SHA-256 of the values of canonical JSON, however they are written (spec 2).
 
-    The spelling of the event's id, of its times and of whole numbers does not matter, nor which
-    half of a surrogate pair stands where no character does.
+    The spelling of the event's id, of its times and of whole numbers does not matter, nor does the value of
+    a lone surrogate.
     """
     return body_hash(_in_one_spelling(text))
 
 
 def read_event(obj: Any) -> Event | Rejection:
-    """Return the event in ``obj``, or why it cannot be taken in; never raises.
+    """Return the event in ``obj``, or its rejection; never raise.
 
-    Whether it claims to come from the future is for ``domain.event.is_ahead`` to say, by
-    the database's clock.
+    ``domain.event.is_ahead`` decides whether its time lies in the future, by the database's clock.
     """
     sent, is_plain = encoded(obj)
     if (written := _too_large(sent)) is not None:
@@ -131,7 +131,7 @@ def read_call(
 def read_calls(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
     """Return the events and the rejections of several calls, in their order.
 
-    Each call is in Celery's form: a list of its positional arguments, its keywords, and more.
+    Each call is in Celery's form: a list of its positional arguments, its keyword arguments, and more.
     """
     events: list[Event] = []
     rejections: list[Rejection] = []
@@ -147,7 +147,7 @@ def read_calls(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
 
 
 def _reread(obj: Any, text: str) -> tuple[str | None, Any]:
-    """Return what is wrong with ``obj``, which is not plain JSON, else it as JSON values."""
+    """Return what is wrong with ``obj``, which is not plain JSON, or None and its JSON values."""
     trouble = unstorable(obj)
     return trouble, obj if trouble else json.loads(text)
 
@@ -156,7 +156,7 @@ def _reread(obj: Any, text: str) -> tuple[str | None, Any]:
 
 
 def _too_large(text: str) -> bytes | None:
-    """Return canonical JSON in UTF-8, in which no character takes more than here, if it is too large."""
+    """Return canonical JSON in UTF-8, which is never longer than ``text``, if it is too large; else None."""
     if len(text) <= MAX_EVENT_BYTES:
         return None
     return written if len(written := in_utf8(text)) > MAX_EVENT_BYTES else None
@@ -204,9 +204,9 @@ def _readable_type(value: Any) -> str | None:
 
 
 def _validated(body: dict[str, Any]) -> tuple[AnyEvent, dict[str, Any]]:
-    """Return the event in ``body``, and ``body`` as it is kept: in a few of its fields spelled otherwise.
+    """Return the event in ``body``, and ``body`` as it is kept, with a few fields written in another way.
 
-    What is right as it is, as nearly all are, costs nothing more. Raises ValidationError.
+    A body that needs no change, as nearly all, costs nothing more. Raise ValidationError.
     """
     try:
         return EVENT.validate_python(body), body
@@ -218,9 +218,9 @@ def _validated(body: dict[str, Any]) -> tuple[AnyEvent, dict[str, Any]]:
 
 
 def _in_plain_spelling(body: dict[str, Any]) -> dict[str, Any]:
-    """Return ``body`` with ``12`` for ``12.0`` and ``:59`` for ``:60`` in the fields that its type has.
+    """Return ``body`` with ``12`` for ``12.0`` and ``:59`` for ``:60`` in the fields of its type.
 
-    It is another object if there is anything of that.
+    It is another object if anything was changed.
     """
     kind = body.get("type")
     kind = kind if isinstance(kind, str) else ""
@@ -235,7 +235,7 @@ def _in_plain_spelling(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_event_in_one_spelling(read: EventObject, body: dict[str, Any], text: str) -> str:
-    """Return what ``_in_one_spelling`` does of an event that was ``read``; quickly for most."""
+    """Return the result of ``_in_one_spelling`` for an event that was ``read``; quickly for most."""
     given_id, given = body["id"], body["occurred_at"]
     if (
         len(given_id) != _UUID_LENGTH
@@ -247,16 +247,16 @@ def _of_event_in_one_spelling(read: EventObject, body: dict[str, Any], text: str
     moment = read.occurred_at.isoformat()
     if moment == given:
         return text
-    # As it was sent, it stands in the text but for a minus sign beyond ASCII.
+    # The time is in the text as it was sent, except for a minus sign beyond ASCII.
     if text.count('"occurred_at":') != 1 or not given.isascii():
         return _in_one_spelling(text)
     return text.replace(f'"occurred_at":"{given}"', f'"occurred_at":"{moment}"')
 
 
 def _in_one_spelling(text: str) -> str:
-    """Return canonical JSON as it would be if every client spelled its values alike.
+    """Return canonical JSON as if every client wrote its values in one way.
 
-    What is nested too deep to be read, or has a number of too many digits, is returned as it is.
+    JSON that is nested too deep to be read, or has a number of too many digits, is returned unchanged.
     """
     try:
         value = mended(json.loads(text, parse_float=same_number), text)
@@ -274,7 +274,7 @@ def _in_one_spelling(text: str) -> str:
 def _spell(
     value: dict[str, Any], name: str, adapter: TypeAdapter[_Read], spelling: Callable[[_Read], str]
 ) -> None:
-    """Spell a field anew where it is a text that ``adapter`` takes."""
+    """Rewrite a field if it is a text that ``adapter`` accepts."""
     if isinstance(value.get(name), str):
         with suppress(ValidationError):
             value[name] = spelling(adapter.validate_python(without_leap_second(value[name])))

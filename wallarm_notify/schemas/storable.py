@@ -1,4 +1,4 @@
-"""What of an event can be stored: its size, and what is JSON and yet refused by jsonb (engine 20)."""
+"""What the database can store of an event: its size, and JSON that jsonb refuses (engine 20)."""
 
 import re
 from typing import Any, Final
@@ -7,29 +7,29 @@ from wallarm_notify.domain.canonical import key_text
 from wallarm_notify.schemas.complaints import place_at, shown_name
 
 MAX_EVENT_BYTES: Final = 256_000
-"""Bytes of UTF-8 an event may have, as JSON without blanks (spec 2: 256 kB)."""
+"""The most bytes of an event in UTF-8, as JSON without blanks (spec 2: 256 kB)."""
 
 KEPT_BYTES: Final = 64_000
-"""Bytes of UTF-8 kept of what is larger than that."""
+"""The bytes in UTF-8 that are kept of a larger event."""
 
 MAX_DEPTH: Final = 32
-"""Objects and lists within one another, the event itself included."""
+"""The deepest nesting of objects and lists, the event itself included."""
 
 MAX_DIGITS: Final = 4_300
-"""Digits a number may have: what Python prints and reads back; jsonb would hold 131,072."""
+"""The most digits of a number that Python prints and reads back; jsonb would take 131,072."""
 
 _TOO_LARGE: Final = 10**MAX_DIGITS
-"""Worked out once: at each of a hundred thousand numbers it would take four seconds."""
+"""The smallest number with too many digits. It is computed once: for each number it would take 40 µs."""
 
 _TOO_MANY_DIGITS: Final = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS + 1}}}")
-"""Begins only where digits begin: else it would look at each of them so many times."""
+"""Too many digits, matched only from the first digit on: otherwise the time would be quadratic."""
 
 _Step = tuple[Any, Any]
-"""A step down into a value: the one before it, and a field's name or a place in a list."""
+"""A step down into a value: the step before it, and a field's name or an index of a list."""
 
 
 def may_be_unstorable(obj: Any, text: str) -> bool:
-    """Tell whether ``unstorable`` has to look at ``obj``; ``text``, its JSON, alone clears all but a few events."""
+    """Return whether ``unstorable`` has to check ``obj``; its JSON ``text`` alone excludes all but a few events."""
     return (
         (text.count("{") + text.count("[") > MAX_DEPTH and is_deep(obj, MAX_DEPTH))
         or "NaN" in text
@@ -39,7 +39,7 @@ def may_be_unstorable(obj: Any, text: str) -> bool:
 
 
 def is_deep(value: Any, levels: int) -> bool:
-    """Tell whether lists and objects lie within one another over so many levels."""
+    """Return whether lists and objects are nested over at least so many levels."""
     level = [value] if isinstance(value, dict | list | tuple) else []
     for _ in range(levels):
         inner = (v.values() if isinstance(v, dict) else v for v in level)
@@ -50,7 +50,7 @@ def is_deep(value: Any, levels: int) -> bool:
 
 
 def unstorable(obj: Any) -> str | None:
-    """Return what in ``obj`` the database cannot hold, and where, as a sentence; None: nothing."""
+    """Return what in ``obj`` the database cannot store, and where, as a sentence; None if it can store all."""
     rest: list[tuple[Any, _Step | None, int]] = [(obj, None, 1)]
     while rest:
         value, step, depth = rest.pop()
@@ -77,7 +77,7 @@ def _fault_of(value: Any) -> str | None:
 
 
 def _path(step: _Step | None) -> str:
-    """Write a path once it is needed: written at every step, deep ones would be written very often."""
+    """Return a path as text. It is made only when needed: at every step, deep paths would be made very often."""
     steps = []
     while step is not None:
         step, key = step

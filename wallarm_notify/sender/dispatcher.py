@@ -1,7 +1,8 @@
-"""The dispatcher: sends a process's claims to PagerDuty side by side, in a thread of its own.
+"""The dispatcher: one thread that sends a process's claimed notifications to PagerDuty concurrently.
 
-A task hands its claim over and is done, so that the next one is claimed while this one is sent; it waits, at
-most 2 s, where too much is in flight already (engine 9). What comes of the requests goes to the recorder.
+A task hands its claim over and ends, so that the next claim is made while this one is sent. Back-pressure:
+the
+task waits, at most 2 s, while too much is in flight (engine 9). The outcomes go to the recorder.
 """
 
 import logging
@@ -20,17 +21,20 @@ from wallarm_notify.sender.recorder import Outcomes, Recorder
 log = logging.getLogger(__name__)
 
 CONNECTIONS: Final = KEPT_CONNECTIONS + 2 * (LIMITS.fast + LIMITS.slow)
-"""Files a process may have open to PagerDuty: connections that are kept, and new ones.
+"""The most files that a process may have open to PagerDuty: kept connections, and new ones.
 
-Each new one looks up a name, or tries two addresses at once.
+A new connection counts twice: it looks up a name, or tries two addresses at once.
 """
 
 _TICK: Final = 0.05
-"""Seconds after which what is under way is looked at again, though nothing has happened."""
+"""Seconds after which the requests under way are checked again, though nothing has happened."""
 
 
 class Dispatcher:
-    """One for a process. ``clock`` is one that goes on while the machine sleeps: how old claims are."""
+    """The dispatcher of one process.
+
+    ``clock`` is a clock that goes on while the machine sleeps; the age of claims is measured by it.
+    """
 
     def __init__(
         self,
@@ -48,22 +52,22 @@ class Dispatcher:
         threading.Thread(target=self._run, name="dispatcher", daemon=True).start()
 
     def dispatch(self, claim: Claim) -> None:
-        """Take over what ``claim`` has claimed, and return at once."""
+        """Take over the notifications of ``claim`` and return at once."""
         self._in_flight.add(claim)
         self._client.wake()
 
     def room(self, client_ids: Iterable[int]) -> dict[int, int]:
-        """Return how many more of each client may be claimed now: see ``InFlight.room``."""
+        """Return how many more notifications of each client may be claimed now: see ``InFlight.room``."""
         return self._in_flight.room(client_ids)
 
     def wait_for_room(self, seconds: float) -> bool:
-        """Wait until the next claim is welcome, at most so long; return whether it is."""
+        """Return whether there is room for another claim, within ``seconds`` of waiting."""
         return self._in_flight.wait_for_room(seconds)
 
     def drain(self, seconds: float) -> bool:
-        """Wait until all that was taken over is recorded, at most so long; return whether it is.
+        """Return whether everything taken over is recorded, within ``seconds`` of waiting.
 
-        The retries that follow from it are enqueued now.
+        Retries that are still buffered are enqueued, in either case.
         """
         is_recorded = self._in_flight.wait_until_recorded(seconds)
         self._recorder.flush()
@@ -82,7 +86,7 @@ class Dispatcher:
                 time.sleep(timeout)
 
     def _do_round(self, timeout: float | None) -> float | None:
-        """See what has come back, who has become slow, and who may begin; return how long the next one waits."""
+        """Take responses, mark slow integrations, begin requests; return the seconds until the next round, or None."""
         outcomes = Outcomes()
         try:
             outcomes.responses = self._client.wait(timeout)
@@ -98,9 +102,9 @@ class Dispatcher:
         return _TICK if self._in_flight.is_busy else None
 
     def _begin_requests(self, outcomes: Outcomes, began: float) -> bool:
-        """Begin what there is room for, in the order in which it came; return whether that is all.
+        """Begin the requests that there is room for, the oldest first; return False if that took too long.
 
-        What is under way is looked at in between: rendering a large body takes a while.
+        Rendering a large body takes a while, and responses are to be looked at in between.
         """
         now = began
         while now - began < _TICK:
@@ -121,7 +125,7 @@ class Dispatcher:
         try:
             self._client.begin(dispatch, request_of(dispatch.sending, self._settings))
         except Exception:
-            # Ours, not PagerDuty's: the lease runs out, and after ten such claims it ends.
+            # A fault of this program, not of PagerDuty: the lease runs out, and after ten such claims the
             number = dispatch.sending.notification.id
             log.exception("delivery.not_sent", extra={"notification": number})
             self._in_flight.end([dispatch])

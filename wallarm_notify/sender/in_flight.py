@@ -1,7 +1,8 @@
-"""What a process has in flight: claimed, and not recorded yet. It decides which requests begin, and which wait.
+"""What a process has in flight, claimed and not recorded yet: which requests begin, and which wait.
 
-Each integration, each client and all slow integrations together are bulkheads: they have so many requests
-under way at most, so that whatever hangs or comes in masses leaves room for others (engine 11 and 24).
+Each integration, each client and all slow integrations together are bulkheads: each has a limit of requests
+under
+way, so that requests that hang, or come in masses, leave room for others (engine 11 and 24).
 """
 
 from collections import deque
@@ -17,12 +18,15 @@ from wallarm_notify.domain.sending import SLOW, Claim, Sending
 
 @dataclass(frozen=True, slots=True)
 class InFlightLimits:
-    """How much may be in flight at once; times in seconds.
+    """How much may be in flight at once; times are in seconds.
 
-    ``fast`` requests may be under way at once, those of slow integrations left out, of which there may be
-    ``slow`` more. However much one client has to be sent, ``of_client`` of the fast ones are its at most, so
-    that another's begin at once; ``of_integration`` go to one integration, so that one that begins to hang takes
-    few with it. The next claim is welcome while at most ``unrecorded`` lie here, answered or not.
+    At most ``fast`` requests are under way at once, and ``slow`` more of slow integrations. Of the fast
+    ones one
+    client has at most ``of_client``, so that other clients' requests begin at once, and one integration has
+    at most
+    ``of_integration``, so that few requests hang when it begins to. There is room for another claim while
+    at most
+    ``unrecorded`` notifications are in flight, answered or not.
     """
 
     fast: int = 80
@@ -41,7 +45,7 @@ LIMITS: Final = InFlightLimits()
 class Dispatch:
     """One claimed notification, from its claim to its record.
 
-    ``is_slow``: its integration was slow when it was claimed, or has kept it waiting for a second.
+    ``is_slow``: its integration was slow at the claim, or has kept this request waiting for a second.
     """
 
     sending: Sending
@@ -52,13 +56,13 @@ class Dispatch:
 
     @classmethod
     def of(cls, sending: Sending, claim: Claim) -> "Dispatch":
-        """Return the dispatch of what ``claim`` has claimed."""
+        """Return the dispatch of one notification of ``claim``."""
         client_id = sending.payload.event.client_id
         return cls(sending, claim, sending.notification.integration_id, client_id, sending.slow)
 
 
 class Step(Enum):
-    """What becomes of a request that waits."""
+    """What happens to a request that waits."""
 
     BEGIN = "it is to be sent now, and counts as under way"
     HOLD = "its integration has become slow: it goes back, to wait behind the bulkhead"
@@ -66,22 +70,22 @@ class Step(Enum):
 
 
 class UnderWay:
-    """Requests that have begun and not ended, each within the limits of its bulkheads. For one thread at a time."""
+    """The requests that have begun and not ended, within the limits of the bulkheads. Not thread-safe."""
 
     def __init__(self, limits: InFlightLimits) -> None:
         self._limits = limits
         self._fast: dict[Dispatch, float] = {}
-        """When each began, the oldest first."""
+        """When each request began, the oldest first."""
         self._slow: set[Dispatch] = set()
         self._of_client: dict[int, int] = {}
-        """How many of the fast ones are each client's."""
+        """The number of fast requests of each client."""
         self._of_integration: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._fast) + len(self._slow)
 
     def has_room_for(self, dispatch: Dispatch) -> bool:
-        """Return whether every bulkhead that this one passes has room for it."""
+        """Return whether every bulkhead of this request has room for it."""
         limits = self._limits
         if self._of_integration.get(dispatch.integration_id, 0) >= limits.of_integration:
             return False
@@ -91,7 +95,7 @@ class UnderWay:
         return len(self._fast) < limits.fast and of_client < limits.of_client
 
     def begin(self, dispatch: Dispatch, now: float) -> None:
-        """Count it as under way."""
+        """Count a request as under way."""
         _add(self._of_integration, dispatch.integration_id, 1)
         if dispatch.is_slow:
             self._slow.add(dispatch)
@@ -100,7 +104,7 @@ class UnderWay:
             _add(self._of_client, dispatch.client_id, 1)
 
     def end(self, dispatch: Dispatch) -> None:
-        """Count it no more."""
+        """Stop counting a request as under way."""
         if self._fast.pop(dispatch, None) is None:
             self._slow.remove(dispatch)
         else:
@@ -108,11 +112,11 @@ class UnderWay:
         _add(self._of_integration, dispatch.integration_id, -1)
 
     def become_slow(self, now: float) -> list[Dispatch]:
-        """Mark as slow whatever has been outstanding for too long, and return it; it makes room for others."""
+        """Return the requests without an answer for too long, now marked as slow; they make room for others."""
         found = []
         for dispatch, began in self._fast.items():
             if now - began < self._limits.slow_after:
-                break  # the others began later
+                break  # all further requests began later
             found.append(dispatch)
         for dispatch in found:
             dispatch.is_slow = True
@@ -122,16 +126,18 @@ class UnderWay:
         return found
 
     def hanging(self) -> set[int]:
-        """Return the integrations that have become slow by what is under way."""
+        """Return the ids of the integrations that have become slow by requests under way."""
         return {d.integration_id for d in self._slow if not d.sending.slow}
 
 
 class InFlight:
-    """The one owner of what a process has in flight: what waits, what is under way, what is to be recorded.
+    """Everything that a process has in flight: waiting, under way, or to be recorded.
 
-    It may be used from several threads: every method is one step, and none waits but those that say so. The
-    dispatcher alone moves requests from one state to the next. ``now`` is the monotonic clock; ``age_now``
-    is one that goes on while the machine sleeps, by which claims grow old.
+    It is thread-safe: every method is one step, and only the methods named ``wait…`` block. The dispatcher
+    alone
+    moves requests from one state to the next. ``now`` is the monotonic clock; ``age_now`` is a clock that
+    goes on
+    while the machine sleeps, for the age of claims.
     """
 
     def __init__(self, limits: InFlightLimits = LIMITS) -> None:
@@ -139,19 +145,19 @@ class InFlight:
         self._changed = Condition()
         self._waiting: deque[Dispatch] = deque()
         self._passed_over: deque[Dispatch] = deque()
-        """Those that wait, too: in this round there was no room for them."""
+        """Requests that wait, too: in this round there was no room for them."""
         self._unbegun: dict[int, int] = {}
-        """How many of these are of each client, slow ones left out."""
+        """The number of fast requests of each client that have not begun."""
         self._under_way = UnderWay(limits)
         self._hanging: set[int] = set()
         self._unrecorded: set[Dispatch] = set()
-        """All of them, whatever their state, but for slow ones."""
+        """All fast requests, whatever their state."""
         self._unrecorded_slow: set[Dispatch] = set()
 
-    # For whoever claims.
+    # Called by the tasks that claim.
 
     def add(self, claim: Claim) -> None:
-        """Let what ``claim`` has claimed wait for its turn."""
+        """Let the notifications of ``claim`` wait until there is room for each."""
         dispatches = [Dispatch.of(sending, claim) for sending in claim.sendings]
         fast = [d for d in dispatches if not d.is_slow]
         with self._changed:
@@ -162,10 +168,11 @@ class InFlight:
                 _add(self._unbegun, dispatch.client_id, 1)
 
     def room(self, client_ids: Iterable[int]) -> dict[int, int]:
-        """Return how many more of each client may be claimed so that all begin within two rounds of answers.
+        """Return how many more notifications of each client may be claimed now.
 
-        However much of one client waits, there is room for others. Of one integration fewer begin at once;
-        what does not in time is put back.
+        All of them begin within two rounds of answers. However many of one client wait, there is room for
+        others. One
+        integration's begin more slowly; those that do not begin in time are put back.
         """
         limits = self._limits
         with self._changed:
@@ -179,25 +186,26 @@ class InFlight:
             }
 
     def wait_for_room(self, seconds: float) -> bool:
-        """Wait, at most so long, until the next claim is welcome; return whether it is (back-pressure).
+        """Return whether there is room for another claim, within ``seconds`` of waiting (back-pressure).
 
-        That is when every request has begun, and not too many are to be recorded: what is claimed
-        before there is a place for it would have to be put back. Slow integrations are left out.
+        There is room when every request has begun and not too many are unrecorded: whatever is claimed
+        before would
+        have to be put back. Slow integrations do not count.
         """
         with self._changed:
             return self._changed.wait_for(self._has_room, seconds)
 
     def wait_until_recorded(self, seconds: float) -> bool:
-        """Wait, at most so long, until nothing is in flight; return whether nothing is."""
+        """Return whether nothing is in flight, within ``seconds`` of waiting."""
         with self._changed:
             return self._changed.wait_for(lambda: self._total() == 0, seconds)
 
-    # For the dispatcher.
+    # Called by the dispatcher.
 
     def start_round(self, now: float) -> list[int]:
-        """Let all that waits be looked at again, from the oldest on; return which integrations became slow.
+        """Let every waiting request be considered again, the oldest first; return which integrations became slow.
 
-        Those are the ones whose answer has been outstanding for a second (engine 11).
+        An integration becomes slow when one of its answers has been outstanding for a second (engine 11).
         """
         with self._changed:
             self._waiting.extendleft(reversed(self._passed_over))
@@ -206,11 +214,11 @@ class InFlight:
             self._hanging = self._under_way.hanging()
             self._unrecorded.difference_update(slow)
             self._unrecorded_slow.update(slow)
-            self._tell()
+            self._wake_waiting()
             return sorted({d.integration_id for d in slow})
 
     def next(self, now: float, age_now: float) -> tuple[Step, Dispatch] | None:
-        """Return what becomes of the next request that need not wait longer; None: nothing in this round."""
+        """Return the next request that need not wait longer, and what happens to it; None if there is none."""
         with self._changed:
             while self._waiting:
                 dispatch = self._waiting.popleft()
@@ -222,7 +230,7 @@ class InFlight:
                     self._under_way.begin(dispatch, now)
                 if not dispatch.is_slow:
                     _add(self._unbegun, dispatch.client_id, -1)
-                    self._tell()
+                    self._wake_waiting()
                 return step, dispatch
             return None
 
@@ -234,43 +242,43 @@ class InFlight:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything waits or is under way."""
+        """Whether any request waits or is under way."""
         with self._changed:
             return bool(self._waiting or self._passed_over or self._under_way)
 
-    # For the recorder.
+    # Called by the recorder.
 
     def forget(self, dispatches: Sequence[Dispatch]) -> None:
-        """Let go of what is recorded, or was given back; again is harmless."""
+        """Remove what is recorded or was given back; a second call for the same is harmless."""
         with self._changed:
             self._unrecorded.difference_update(dispatches)
             self._unrecorded_slow.difference_update(dispatches)
-            self._tell()
+            self._wake_waiting()
 
-    # How much of it there is.
+    # Counts.
 
     @property
     def waiting(self) -> int:
-        """How many requests have not begun."""
+        """The number of requests that have not begun."""
         with self._changed:
             return len(self._waiting) + len(self._passed_over)
 
     @property
     def under_way(self) -> int:
-        """How many requests are outstanding."""
+        """The number of requests under way."""
         with self._changed:
             return len(self._under_way)
 
     @property
     def unrecorded(self) -> int:
-        """How many are in flight, whatever their state."""
+        """The number of requests in flight, whatever their state."""
         with self._changed:
             return self._total()
 
-    # Within one step.
+    # Called with the lock held.
 
     def _step(self, dispatch: Dispatch, age_now: float) -> Step | None:
-        """Return what becomes of a request that waits; None: it waits on."""
+        """Return what happens to a request that waits, or None if it waits on."""
         if dispatch.integration_id in self._hanging:
             return Step.HOLD
         if age_now - dispatch.claim.began >= self._limits.begin_within:
@@ -283,14 +291,14 @@ class InFlight:
     def _total(self) -> int:
         return len(self._unrecorded) + len(self._unrecorded_slow)
 
-    def _tell(self) -> None:
-        """Wake those who wait; where nothing is in flight there is room, too."""
+    def _wake_waiting(self) -> None:
+        """Wake the threads that wait for room, or for nothing to be in flight, which is room too."""
         if self._has_room():
             self._changed.notify_all()
 
 
 def _add(numbers: dict[int, int], key: int, change: int) -> None:
-    """Add to one of ``numbers``; what comes to nothing is not in it."""
+    """Add ``change`` to the number of ``key``; a number of 0 is removed."""
     number = numbers.get(key, 0) + change
     if number:
         numbers[key] = number

@@ -1,7 +1,8 @@
-"""The recorder: stores what came of requests, many outcomes in one transaction, and enqueues the retries.
+"""The recorder: it stores many outcomes in one transaction, and enqueues the retries.
 
-A thread of its own waits for the database, so that no request does. Where the database is away it keeps
-what it has, and tries again.
+Its own thread waits for the database, so that no request does. While the database is away it keeps the
+outcomes,
+and tries again.
 """
 
 import logging
@@ -26,19 +27,20 @@ from wallarm_notify.services.record import follow_up, record
 log = logging.getLogger(__name__)
 
 RECORD_EVERY: Final = 0.2
-"""Seconds between two records: what comes meanwhile is recorded together; the first does not wait."""
+"""Seconds between two records: outcomes of the time between are recorded together; the first does not wait."""
 
 RECORD_AT_ONCE: Final = 200
 
 TRY_AGAIN_EVERY: Final = 0.5
-"""Seconds until what could not be recorded is tried again."""
+"""Seconds until outcomes that could not be recorded are tried again."""
 
 
 @dataclass(slots=True)
 class Outcomes:
-    """What is to be recorded: responses, integrations that became slow, and what goes back unsent.
+    """What is to be recorded: responses, integrations that became slow, and claims to be given back unsent.
 
-    What is ``held`` waits for its slow integration, what is merely ``unsent`` for nothing.
+    A notification in ``held`` waits for its slow integration; one in ``unsent`` may be claimed again at
+    once.
     """
 
     slow: list[int] = field(default_factory=list)
@@ -50,7 +52,7 @@ class Outcomes:
         return bool(self.responses or self.slow or self.held or self.unsent)
 
     def add(self, more: "Outcomes") -> None:
-        """Add what has come since."""
+        """Add later outcomes to these."""
         self.slow += more.slow
         self.held += more.held
         self.unsent += more.unsent
@@ -58,7 +60,7 @@ class Outcomes:
 
 
 class Recorder:
-    """One for a process. What it has recorded it takes out of ``in_flight``."""
+    """The recorder of one process. It removes from ``in_flight`` what it has recorded."""
 
     def __init__(self, in_flight: InFlight, ctx: Context, retries: RetryBuffer) -> None:
         self._in_flight = in_flight
@@ -68,11 +70,11 @@ class Recorder:
         threading.Thread(target=self._run, name="recorder", daemon=True).start()
 
     def put(self, outcomes: Outcomes) -> None:
-        """Take over what is to be recorded."""
+        """Take over outcomes to be recorded."""
         self._inbox.put(outcomes)
 
     def flush(self) -> None:
-        """Enqueue the retries that are buffered, now."""
+        """Enqueue the buffered retries now."""
         self._retries.publish(at_once=True)
 
     # The recorder's thread.
@@ -90,9 +92,9 @@ class Recorder:
                 time.sleep(TRY_AGAIN_EVERY)
 
     def _gather(self, outcomes: Outcomes, longest: float | None, not_before: float) -> None:
-        """Take in outcomes until it is time to record them, or enough responses are there.
+        """Collect outcomes until it is time to record them, or there are enough responses.
 
-        Where none come it is over after ``longest`` seconds.
+        If none come, it ends after ``longest`` seconds.
         """
         while len(outcomes.responses) < RECORD_AT_ONCE:
             wait = max(not_before - time.monotonic(), 0) if outcomes else longest
@@ -109,7 +111,7 @@ class Recorder:
             return BUFFERED_FOR.total_seconds()
 
     def _record_all(self, outcomes: Outcomes) -> bool:
-        """Record one kind after the other, and return whether all is; what is refused holds up no other kind."""
+        """Record each kind of outcome, and return whether all are recorded; a refused kind does not delay others."""
         is_done = True
         for record_kind in (self._mark_slow, self._hold, self._put_back, self._record_responses):
             try:
@@ -160,8 +162,8 @@ class Recorder:
                 for response in responses:
                     self._record([response])
                 return
-            # One outcome must not keep all others from being recorded; its lease runs out.
-            log.error("delivery.not_recorded", extra={"error": str(error)})  # noqa: TRY400 - it says all
+            # One outcome must not keep all others from being recorded; the lease of its notification runs out.
+            log.error("delivery.not_recorded", extra={"error": str(error)})  # noqa: TRY400 - its text is enough
         self._in_flight.forget(dispatches)
 
 
@@ -172,13 +174,13 @@ def record_attempts(
     slow: Collection[int] = (),
     tokens: Mapping[int, str] | None = None,
 ) -> None:
-    """Record ``attempts``, let the retries be enqueued, and free the bulkheads of slow integrations.
+    """Record ``attempts``, pass the retries on to be enqueued, and free the bulkheads of slow integrations.
 
-    ``slow`` are the integrations that were slow when claimed, or are now; ``tokens`` those under which
-    claims held their bulkheads. Raises Unavailable, BadRow; the same again is harmless.
+    ``slow`` are the integrations that were slow at the claim, or are now; ``tokens`` are those that the
+    claims hold their bulkheads by. Raise Unavailable or BadRow; recording the same again is harmless.
     """
     done = record(ctx, attempts)
-    # Next, whatever may go wrong after it: the same again would find nothing that has changed.
+    # Before anything else can fail: a second record of these attempts would change nothing, and return no retries.
     retries.add(done.retries, done.now)
     follow_up(ctx, attempts, done, slow, tokens)
 
@@ -194,7 +196,7 @@ def attempt_of(response: Response[Dispatch]) -> Attempt:
         fence=n.fence,
         run=n.run,
         number=sending.number,
-        # The database's clock at the claim, and how far ours has moved since.
+        # The database's time at the claim, plus the time since by this machine's clock.
         at=claim.now + timedelta(seconds=response.began - claim.began),
         duration=timedelta(seconds=max(response.ended - response.began, 0)),
         answer=response.answer,

@@ -1,7 +1,7 @@
-"""Retries that are to be enqueued: buffered for a second, so that a message carries all that fall due together.
+"""The retry buffer: one message carries all retries that fall due within a second.
 
-Outcomes are recorded a few at a time. A message for each few would make ever smaller messages of an
-outage's large ones, attempt after attempt.
+Outcomes are recorded a few at a time. With a message for each few, an outage's large messages would become
+smaller with every attempt.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from wallarm_notify.services.ports import Publisher
 
 BUFFERED_FOR: Final = timedelta(seconds=1)
-"""How long retries are buffered. If the process dies meanwhile SWEEP finds them."""
+"""How long retries are buffered. If the process dies meanwhile, SWEEP finds them."""
 
 SOON: Final = timedelta(seconds=1.5)
-"""What is due within this is enqueued at once."""
+"""Retries that are due within this are enqueued at once."""
 
 _TICK: Final = 0.001
-"""Seconds too few to wait for: what two readings of a clock differ by is not exact."""
+"""A wait too short to be worth it, in seconds: two readings of a clock are never exactly apart."""
 
 
 class RetryBuffer:
-    """One for a process; may be used from several threads."""
+    """The retry buffer of one process. It is thread-safe."""
 
     def __init__(self, publisher: Publisher, clock: Clock = since_boot) -> None:
         self._publisher = publisher
         self._clock = clock
         self._lock = Lock()
         self._buffered: list[Notification] = []
-        # The database's time when the first of them came, and the process's own.
+        # The database's time when the first of them came, and the process's.
         self._since = (datetime.min.replace(tzinfo=UTC), 0.0)
 
     def add(self, notifications: Iterable[Notification], now: datetime) -> None:
-        """Enqueue what is due soon after ``now``, the database's time; buffer the rest."""
+        """Enqueue the retries that are due soon after ``now``, the database's time; buffer the others."""
         retries = list(notifications)
         later = [n for n in retries if n.due_at - now > SOON]
         with self._lock:
@@ -51,10 +51,10 @@ class RetryBuffer:
         self._publisher.publish(messages([n for n in retries if n.due_at - now <= SOON], now))
 
     def publish(self, *, at_once: bool = False) -> float | None:
-        """Enqueue what has been buffered for long enough, or ``at_once``.
+        """Enqueue what has been buffered for long enough, or everything ``at_once``.
 
-        Return the seconds until it wants to be called again, None: nothing is buffered. What it has taken out
-        has been enqueued when it returns, whichever thread did so.
+        Return the seconds until the next call is due, or None if nothing is buffered. Whatever left the
+        buffer is enqueued when this returns, whichever thread enqueues it.
         """
         with self._lock:
             if not self._buffered:

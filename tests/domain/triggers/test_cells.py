@@ -92,7 +92,7 @@ def test_older_than_the_period_and_a_day_is_late(age: timedelta, *, late: bool) 
 
 
 @given(moments, periods)
-def test_no_event_that_is_still_counted_is_judged_with_an_expired_cell(
+def test_no_event_that_is_still_counted_needs_an_expired_cell(
     now: datetime, period: timedelta
 ) -> None:
     oldest = cell_of(now - period - LATE_BY, period)

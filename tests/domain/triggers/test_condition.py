@@ -434,7 +434,7 @@ def test_no_accepted_event_is_too_odd_for_filters_firings_and_alerts(
 ) -> None:
     sound = an_event_for(condition)
     words = {name for name in WORDS if name in sound.body}
-    odd = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(sorted(words), SAID)))
+    odd = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(sorted(words), VISIBLE)))
     optional = data.draw(st.fixed_dictionaries({}, optional=OPTIONAL))
     event = read_event({**sound.body, **optional, **odd})
     assert isinstance(event, Event), event.reason
@@ -454,7 +454,7 @@ def test_no_accepted_event_is_too_odd_for_filters_firings_and_alerts(
     assert alert_errors(read, KEY.reveal()) == []
 
 
-SAID = TEXTS.filter(lambda text: text.strip())
+VISIBLE = TEXTS.filter(lambda text: text.strip())
 WORDS = (
     "attack_type",
     "method",
@@ -477,7 +477,7 @@ OPTIONAL = {
     "changed_parameters": st.none() | st.lists(VALUES, max_size=3),
     "link": st.none() | TEXTS,
     "expires_at": st.none() | st.just("2026-03-01t09:30:00.5-11:30"),
-    "specification_id": st.none() | st.integers(-(2**63), 2**63 - 1) | SAID,
+    "specification_id": st.none() | st.integers(-(2**63), 2**63 - 1) | VISIBLE,
     "specification_title": st.none() | TEXTS,
     "unknown": VALUES,
 }

@@ -66,8 +66,8 @@ def test_each_field_says_what_it_means(module: Any) -> None:
         f"{one.name}.{field}"
         for one in tree.body
         if isinstance(one, ast.ClassDef)
-        for field, is_told in fields_of(one)
-        if not is_told
+        for field, is_documented in fields_of(one)
+        if not is_documented
     ]
     assert silent == []
 

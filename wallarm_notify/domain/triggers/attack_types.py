@@ -22,12 +22,12 @@ _GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "invalid_request",
     ),
 }
-"""Attack types that stand for several others, and for themselves."""
+"""Attack types that mean several others, and themselves."""
 
 GROUP_OF: Final[Mapping[str, str]] = {
     member: group for group, members in _GROUPS.items() for member in members
 }
-"""The group that an attack type belongs to; those that are missing here belong to none."""
+"""The group of an attack type; a type that is missing here has none."""
 
 ATTACK_TYPES: Final = (
     *("sqli", "nosqli", "rce", "ssi", "ssti", "ldapi", "mail_injection", "ssrf", "ptrav", "xxe"),
@@ -77,6 +77,6 @@ _NAMES: Final = {
 
 
 def attack_name(code: int | str) -> str:
-    """Return what people call an attack type: ``SQLi`` for ``sqli``."""
+    """Return the display name of an attack type: ``SQLi`` for ``sqli``."""
     word = str(code)
     return _NAMES.get(word, word.replace("_", " ").capitalize())

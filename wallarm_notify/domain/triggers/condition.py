@@ -1,4 +1,4 @@
-"""What a trigger can ask of an event: the conditions, and the filters that each permits (spec 3)."""
+"""Conditions of triggers, and the filters that each permits (spec 3)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from wallarm_notify.domain.event import Event, Severity
 from wallarm_notify.domain.triggers.filters import FILTERS, FilterValue, Operator
 
 MOST_FILTERS: Final = 6
-"""Filters a trigger may have (spec 3)."""
+"""The most filters of a trigger (spec 3)."""
 
 MOST_VALUES: Final = 100
-"""Values a filter may have."""
+"""The most values of a filter."""
 
 _ROGUE_UNLESS_ASKED: Final = ("shadow", "zombie")
-"""Without a filter of its kind a rogue endpoint is one of these (spec 3)."""
+"""The kinds of rogue endpoints that count without a filter for kinds (spec 3)."""
 
 
 class Condition(StrEnum):
-    """When a trigger fires, by the original's template ids."""
+    """The conditions by which a trigger fires, with the original's template ids."""
 
     ATTACKS_EXCEEDED = "attacks_exceeded"
     HITS_EXCEEDED = "hits_exceeded"
@@ -32,7 +32,7 @@ class Condition(StrEnum):
 
     @property
     def terms(self) -> "Terms":
-        """What belongs to it."""
+        """The condition's row of the table."""
         return TERMS[self]
 
 
@@ -40,7 +40,7 @@ class Condition(StrEnum):
 class Terms:
     """One row of the table of spec 3: what a condition looks at and which filters it permits.
 
-    ``counted`` names what is counted where the condition has a threshold; None: each event fires.
+    ``counted`` names what is counted if the condition has a threshold; None: each event fires.
     """
 
     event_type: str
@@ -70,7 +70,7 @@ TERMS: Final[Mapping[Condition, Terms]] = {
 }
 
 CONDITIONS_OF: Final[Mapping[str, Condition]] = {t.event_type: c for c, t in TERMS.items()}
-"""The condition that looks at a type of event; types that are missing here no trigger looks at."""
+"""The condition for each type of event; no trigger looks at a type that is missing here."""
 
 # The filters of a trigger.
 
@@ -85,14 +85,14 @@ class Filter:
 
     @property
     def words(self) -> str:
-        """The clause as people read it: ``Attack type: SQLi, XSS``."""
+        """The filter as people read it: ``Attack type: SQLi, XSS``."""
         kind = FILTERS[self.id]
         named = ", ".join(kind.shown(value) for value in self.values)
         return f"{kind.label}: {'' if self.operator is Operator.EQ else 'any but '}{named}"
 
 
 def read_condition(text: str) -> Condition:
-    """The condition that ``text`` names. Raises Refused with those that are permitted."""
+    """Return the condition that ``text`` names. Raise Refused with those that exist."""
     try:
         return Condition(text)
     except ValueError:
@@ -103,7 +103,7 @@ def read_condition(text: str) -> Condition:
 
 
 def check_permitted(condition: Condition, filter_id: str) -> None:
-    """Raises Refused where ``condition`` takes no such filter, with those that it takes."""
+    """Raise Refused if ``condition`` permits no such filter, with those that it permits."""
     permitted = condition.terms.filters
     if filter_id not in permitted:
         raise Refused(
@@ -113,7 +113,7 @@ def check_permitted(condition: Condition, filter_id: str) -> None:
 
 
 def check_number(filters: Sequence[object]) -> None:
-    """Raises Refused where there are more filters than a trigger may have."""
+    """Raise Refused if there are more filters than a trigger may have."""
     if len(filters) > MOST_FILTERS:
         raise Refused(f"a trigger has at most {MOST_FILTERS}, not {len(filters)}.", field="filter")
 
@@ -121,7 +121,7 @@ def check_number(filters: Sequence[object]) -> None:
 def read_filter(
     condition: Condition, filter_id: str, operator: str, values: Sequence[object]
 ) -> Filter:
-    """A filter of ``condition``. Raises Refused that says what is permitted."""
+    """Return a filter of ``condition``. Raise Refused with what is permitted."""
     check_permitted(condition, filter_id)
     kind = FILTERS[filter_id]
     if operator not in kind.operators:
@@ -146,7 +146,7 @@ Matcher = Callable[[Event], bool]
 
 
 def matcher(condition: Condition, filters: Sequence[Filter]) -> Matcher:
-    """What tells whether an event of the condition's type passes every filter, and counts at all."""
+    """Return a test of whether an event of the condition's type passes every filter and counts."""
     asked = list(filters)
     if condition is Condition.ROGUE_API_DETECTED and all(f.id != "deviation_type" for f in asked):
         asked.append(Filter("deviation_type", Operator.EQ, _ROGUE_UNLESS_ASKED))
@@ -168,7 +168,7 @@ def _test(one: Filter) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def is_counted(event: Event) -> bool:
-    """Whether a trigger may look at ``event``: not at what is experimental or not in the sample (spec 3)."""
+    """Return whether triggers look at ``event``: experimental and unsampled ones are left out (spec 3)."""
     if event.type in ("attack.detected", "hit.detected") and event.body.get("experimental"):
         return False
     return event.type != "hit.detected" or event.body.get("in_sample") is not False

@@ -1,7 +1,7 @@
-"""Which event of a batch makes a window exceed, so that a trigger fires (spec 3).
+"""Crossings: which event of a batch makes a window exceed, so that a trigger fires (spec 3).
 
-A window is judged where it ends in a cell that holds an event: one that ends in an empty cell holds
-nothing that an earlier one does not hold.
+Only windows that end in a cell with an event are evaluated: one that ends in an empty cell has no more
+events than an earlier one.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -14,7 +14,7 @@ from wallarm_notify.domain.triggers.cells import CELLS
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """The event at ``position`` of a batch made the window that ends in cell ``end`` exceed with ``count``."""
+    """The event at ``position`` of a batch, with which the window of cell ``end`` exceeds with ``count`` events."""
 
     position: int
     end: int
@@ -30,11 +30,11 @@ class Near:
 
 
 def crossings(cells: Sequence[int], near: Near, limit: int, quiet: int) -> list[Crossing]:
-    """Which of the events in ``cells``, one after the other, make a window exceed ``limit`` and fire.
+    """Return which of the events in ``cells``, in order, make a window exceed ``limit`` and fire.
 
-    An event is judged in every window that holds it and ends in a cell with events; the
-    earliest-ending one that exceeds, and does not end within ``quiet`` cells of a firing, fires.
-    ``near`` must know 59 cells to both sides of each event, and firings ``quiet`` cells beyond.
+    An event is evaluated in every window that contains it and ends in a cell with events. Of those that
+    exceed, and do not end within ``quiet`` cells of a firing, the one with the earliest end fires. ``near``
+    must have 59 cells on both sides of each event, and firings ``quiet`` cells beyond.
     """
     windows = _Windows(near, quiet)
     if not windows.can_exceed(cells, limit):
@@ -60,7 +60,7 @@ class _Windows:
         self.sums: dict[int, int] = {}
 
     def can_exceed(self, cells: Sequence[int], limit: int) -> bool:
-        """Whether any window could fire once all of ``cells`` are in: sums only grow, and quiet too."""
+        """Return whether any window could fire with all of ``cells``: sums only grow, and quiet cells too."""
         counts = Counter(self._counts)
         counts.update(cells)
         held = sorted(counts)
@@ -77,14 +77,14 @@ class _Windows:
         return False
 
     def is_quiet(self, end: int) -> bool:
-        """Whether a window that ends here is too close to a firing's, on either side."""
+        """Return whether a window that ends here is too close to a firing's, on either side."""
         after = bisect_left(self.fired, end)
         return any(
             abs(end - one) < self._quiet for one in self.fired[max(after - 1, 0) : after + 1]
         )
 
     def add(self, cell: int) -> list[int]:
-        """Counts one more in ``cell``; the ends of the windows that hold it, the earliest first."""
+        """Count one more event in ``cell``; return the ends of the windows that contain it, the earliest first."""
         if cell not in self._counts:
             insort(self._held, cell)
         self._counts[cell] = self._counts.get(cell, 0) + 1

@@ -1,4 +1,4 @@
-"""The filters that triggers have: what values each takes, and what of an event they are held against (spec 3)."""
+"""The filters of triggers: the values that each takes, and the fields that it matches (spec 3)."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ from wallarm_notify.domain.triggers.attack_types import ATTACK_TYPES, GROUP_OF, 
 LONGEST_VALUE: Final = 255
 
 DEFAULT_APPLICATION: Final = -1
-"""The id of the application that everything without one belongs to."""
+"""The id of the application of every event without one."""
 
 FilterValue = int | str
 
@@ -25,7 +25,7 @@ class Operator(StrEnum):
     NE = "ne"
 
 
-# The values: how each is read, and what of an event it is held against.
+# The values: how each is read, and the field of an event that it is compared with.
 
 
 def _choice(*words: str) -> Callable[[object], FilterValue]:
@@ -61,7 +61,7 @@ def _address(value: object) -> FilterValue:
 
 
 def _same_address(text: str) -> str | None:
-    """``text`` in the one form of its address; None: it is none."""
+    """Return ``text`` in the one form of its IP address, or None if it is none."""
     try:
         address = ip_address(text.strip())
     except ValueError:
@@ -92,7 +92,7 @@ _ROLE_IDS: Final = {name.casefold(): role for role, name in ROLE_NAMES.items()}
 
 
 def _role(value: object) -> FilterValue:
-    """A role by its id, or by the name that people see."""
+    """Return a role, given by its id or by its display name."""
     word = str(_words(value))
     return _ROLE_IDS.get(word.casefold(), word)
 
@@ -106,10 +106,10 @@ def _host(value: object) -> FilterValue:
 
 @dataclass(frozen=True, slots=True)
 class FilterKind:
-    """A filter as such: its name for people, how a value is read, and what it finds in an event.
+    """A kind of filter: its display name, how a value is read, and what it finds in an event.
 
-    ``read`` raises ValueError that says what is permitted. ``found`` gives what an event has, as
-    values are kept by ``key``; nothing where the field is absent.
+    ``read`` raises ValueError with what is permitted. ``found`` yields the values of an event in the form
+    of ``key``; nothing if the field is absent.
     """
 
     label: str

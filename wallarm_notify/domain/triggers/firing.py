@@ -1,4 +1,4 @@
-"""A trigger that was met: what it counted, and what it was like at that time (spec 3)."""
+"""Firings: a trigger that was met, what it counted, and its settings at that time (spec 3)."""
 
 import json
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.trigger import Criteria, Trigger
 
 MOST_EVENTS_NAMED: Final = 100
-"""A firing keeps the ids of so many of the events that it counted (spec 3)."""
+"""The most ids of counted events that a firing keeps (spec 3)."""
 
 _NAMESPACE: Final = UUID("7d1f3c58-7a0b-5d5e-9a43-0d7c1d1f6a02")
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A trigger that was met once, with its lineage and what it was like at that time.
+    """A trigger that was met once, with its lineage and its settings at that time.
 
     ``event_id`` is the event that met it; ``event_ids`` are up to 100 of those counted, that one first.
-    ``window`` is None where each event fires, and ``count`` is 1 then. ``integration_ids`` are told.
+    ``window`` is None if each event fires, and ``count`` is 1 then. ``integration_ids`` are notified.
     """
 
     id: UUID
@@ -45,7 +45,7 @@ class Firing:
 def fired(
     trigger: Trigger, event: Event, *, count: int, window: Window | None, event_ids: Sequence[UUID]
 ) -> Firing:
-    """The firing that ``event`` made; the same trigger and event are the same firing."""
+    """Return the firing of ``event``; one trigger and one event make one firing."""
     return Firing(
         id=uuid5(_NAMESPACE, f"{trigger.id}:{event.id}"),
         trigger_id=trigger.id,
@@ -61,7 +61,7 @@ def fired(
 
 
 def endpoint_of(event: Event) -> bytes:
-    """What a rogue endpoint is known by: method, host, path and kind (spec 3); 32 bytes."""
+    """Return the identity of a rogue endpoint, of method, host, path and kind (spec 3); 32 bytes."""
     body = event.body
     method, host, path = (body[name].strip() for name in ("method", "host", "path"))
     thing = [method.upper(), host.lower(), path, body["kind"]]

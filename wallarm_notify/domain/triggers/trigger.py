@@ -1,4 +1,4 @@
-"""A client's rule over events (spec 3)."""
+"""Triggers: a client's rule over events (spec 3)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from wallarm_notify.domain.triggers.filters import Operator
 SHORTEST_PERIOD: Final = timedelta(seconds=1)
 LONGEST_PERIOD: Final = timedelta(days=30)
 LARGEST_COUNT: Final = 10**12
-"""More than any period holds; the database could keep more."""
+"""The largest count of a threshold: more events than any period has, and fewer than the database can keep."""
 
 _SEVERAL_HELD: Final = frozenset({"pii"})
-"""Filters whose field holds several values, so that one after the other can ask for both."""
+"""Filters whose field has several values, so that two of them can ask for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Threshold:
 
     @property
     def fields(self) -> dict[str, int | str]:
-        """It in JSON: the period in seconds; its keys are stable."""
+        """The threshold in JSON: the period in seconds; its keys are stable."""
         return {
             "count": self.count,
             "period": int(self.period.total_seconds()),
@@ -50,7 +50,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What has to be met: a condition, its filters, and how often where it is counted."""
+    """What has to be met: a condition, its filters, and how often if it is counted."""
 
     condition: Condition
     filters: tuple[Filter, ...]
@@ -67,16 +67,16 @@ class Criteria:
         return tuple(one.words for one in self.filters)
 
     def matcher(self) -> Matcher:
-        """What tells whether an event of the condition's type counts."""
+        """Return a test of whether an event of the condition's type counts."""
         return matcher(self.condition, self.filters)
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger as it stands.
+    """A stored trigger.
 
     ``version`` changes with its criteria and with enabling: counting starts afresh with it.
-    ``last_fired_at`` is None where it has not fired within the retention.
+    ``last_fired_at`` is None if it has not fired within the retention.
     """
 
     id: int
@@ -95,7 +95,7 @@ class Trigger:
 def check_criteria(
     condition: Condition, filters: Sequence[Filter], threshold: Threshold | None
 ) -> Criteria:
-    """The criteria of these parts. Raises Refused where they do not go together."""
+    """Return the criteria of these parts. Raise Refused if they do not go together."""
     check_number(filters)
     for one in filters:
         check_permitted(condition, one.id)
@@ -115,7 +115,7 @@ def check_criteria(
 
 
 def check_threshold(count: int, period: timedelta) -> Threshold:
-    """The threshold of these figures. Raises Refused."""
+    """Return the threshold of these figures. Raise Refused if they are not permitted."""
     if not 0 <= count <= LARGEST_COUNT:
         raise Refused(
             f"the count is a whole number from 0 to 10^12, not {count}.", field="threshold"
@@ -126,12 +126,12 @@ def check_threshold(count: int, period: timedelta) -> Threshold:
 
 
 def default_name(user: str, today: datetime) -> str:
-    """The name of a trigger that was given none (spec 3)."""
+    """Return the name of a trigger that was given none (spec 3)."""
     return f"New trigger by {user}, {today:%Y-%m-%d}"
 
 
 def period_words(period: timedelta) -> str:
-    """``1 hour``, ``1 minute 30 seconds``: a threshold's period for people."""
+    """Return ``1 hour``, ``1 minute 30 seconds``: a threshold's period for people."""
     seconds = int(period.total_seconds())
     parts = (
         (seconds // 86_400, "day"),
@@ -144,7 +144,7 @@ def period_words(period: timedelta) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TriggerDraft:
-    """A new trigger, before it has an id; ``name`` None takes the default."""
+    """A new trigger, before it has an id; a ``name`` of None takes the default."""
 
     client_id: int
     criteria: Criteria
@@ -156,9 +156,9 @@ class TriggerDraft:
 
 @dataclass(frozen=True, slots=True)
 class TriggerChange:
-    """What an update sets; None leaves it as it is.
+    """The fields that an update sets; None leaves a field as it is.
 
-    A condition that has no threshold drops the one there was.
+    A condition that has no threshold drops the existing one.
     """
 
     name: str | None = None

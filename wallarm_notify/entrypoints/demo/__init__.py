@@ -1,7 +1,7 @@
-"""The whole way of an event, on real parts, in under a minute and a half.
+"""The demo: the whole way of an event, on real parts, in under a minute and a half.
 
-``devstack`` starts database, broker, sandbox, worker and beat; ``scenario`` says what is played and
-what must come of it; ``progress`` and ``screen`` show it; ``verdict`` judges the end.
+``devstack`` starts database, broker, sandbox, worker and beat; ``scenario`` has the events and what is
+expected of them; ``progress`` and ``screen`` show it; ``checks`` compares the end with what is expected.
 """
 
 import json
@@ -27,7 +27,13 @@ from wallarm_notify.domain.integration import Draft, Integration, IntegrationKey
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter, ShownNotification
 from wallarm_notify.entrypoints.demo import screen
-from wallarm_notify.entrypoints.demo.progress import Progress, most_telling, progress_of
+from wallarm_notify.entrypoints.demo.checks import (
+    OUTAGE_STATUS,
+    Ending,
+    check_endings,
+    check_trigger,
+)
+from wallarm_notify.entrypoints.demo.progress import Progress, most_relevant, progress_of
 from wallarm_notify.entrypoints.demo.scenario import (
     ATTACKS,
     CLIENT,
@@ -46,7 +52,6 @@ from wallarm_notify.entrypoints.demo.scenario import (
     with_trigger,
 )
 from wallarm_notify.entrypoints.demo.signals import ending_in_order, uninterrupted_at_the_end
-from wallarm_notify.entrypoints.demo.verdict import OUTAGE_STATUS, Ending, check_trigger, judge
 from wallarm_notify.producer import Producer
 from wallarm_notify.services.ledger import balance
 from wallarm_notify.services.listings import list_notifications, show_notification
@@ -55,7 +60,7 @@ from wallarm_notify.services.trigger_listings import show_trigger
 from wallarm_notify.settings import read_settings
 
 TIME_LIMIT: Final = 75.0
-"""Seconds from the start, after which what is still open counts as broken."""
+"""Seconds from the start, after which everything still open counts as a failure."""
 
 INTERRUPTED: Final = 130
 
@@ -68,7 +73,10 @@ _MANY: Final = 1000
 
 
 def run(console: Console) -> int:
-    """Play the demo; 0: all ended as it should, 1: not, 130: Ctrl-C. Nothing is left running."""
+    """Return the exit status of a demo: 0 if all ended as expected, 1 if not, 130 after Ctrl-C.
+
+    Nothing is left running.
+    """
     began = time.monotonic()
     with ending_in_order():
         try:
@@ -95,21 +103,21 @@ def _play(console: Console, began: float) -> int:
             findings = [f"It broke off: {error}"]
         if findings:
             console.print(Text(stack.tails(), style="dim"))
-    return _verdict(console, findings, expected, time.monotonic() - began)
+    return _print_result(console, findings, expected, time.monotonic() - began)
 
 
 @contextmanager
 def _running(say: Say) -> Iterator[Stack]:
-    """Start everything, telling ``say`` what is up; end it with the block, however that ends.
+    """Yield the stack with everything started, which ends with the block; ``say`` gets a line about each part.
 
-    Raises NotifyError where a part cannot be had.
+    Raise NotifyError if a part cannot be started.
     """
     if os.environ.get(DATABASE_URL) or os.environ.get(BROKER_URL):
-        read_settings()  # a URL that is none gets its sentence here
+        read_settings()  # an invalid URL gets its sentence here
     settings = {
         "retry_time_scale": 1 / SHORTENED,
         "rate_limit_per_minute": RATE_LIMIT_PER_MINUTE,
-        # The wrong key is shown to the end of its schedule, not switched off before.
+        # The integration with the wrong key is shown to the end of its schedule, not disabled before.
         "review_seconds": 3600,
     }
     with sandboxed_stack(os.environ, say, patience=_PATIENCE, **settings) as stack:
@@ -123,14 +131,14 @@ def _running(say: Say) -> Iterator[Stack]:
 def _perform(
     console: Console, stack: Stack, events: Sequence[Event], expected: Expected, *, began: float
 ) -> list[str]:
-    """Create, emit, watch and report; what did not end as expected. Raises NotifyError."""
+    """Create, emit, watch and report; return what did not end as expected. Raise NotifyError."""
     keys = {role: IntegrationKey(secrets.token_hex(16)) for role in ROLES}
     _prepare_pagerduty(stack, keys, expected)
     made = _create(stack, keys)
     console.print(screen.integrations(made))
     console.print(Text(_about_time()))
     trigger_id = _create_trigger(console, stack, made)
-    console.print(Text(screen.promised(len(events), ATTACKS)))
+    console.print(Text(screen.announcement(len(events), ATTACKS)))
     attacks = attack_events(datetime.now(UTC))
     with Producer(stack.broker_url, batch_size=_BATCH) as producer:
         producer.emit(*[event.body for event in (*events, *attacks)])
@@ -152,7 +160,7 @@ def _about_time() -> str:
 def _prepare_pagerduty(
     stack: Stack, keys: Mapping[Role, IntegrationKey], expected: Expected
 ) -> None:
-    """One key is unknown; another meets an outage that heals after so many requests."""
+    """Set up the sandbox: one key is unknown; another has an outage that ends after a number of requests."""
     by_part = {role.part: key.reveal() for role, key in keys.items()}
     stack.sandbox.set_keys([key for part, key in by_part.items() if part is not Part.WRONG_KEY])
     outage = {
@@ -177,7 +185,7 @@ def _create(stack: Stack, keys: Mapping[Role, IntegrationKey]) -> dict[Role, Int
 
 
 def _create_trigger(console: Console, stack: Stack, made: Mapping[Role, Integration]) -> int:
-    """By the command that administrators use; its id."""
+    """Return the id of a trigger, which is created by the command that administrators use."""
     healthy = next(one.id for role, one in made.items() if role.part is Part.HEALTHY)
     words = (*TRIGGER, "--integration", str(healthy))
     console.print(Text(f"$ wallarm-notify {shlex.join(words)}"), soft_wrap=True)
@@ -193,7 +201,7 @@ def _watch(
     *,
     began: float,
 ) -> list[str]:
-    """Show what becomes of the events until all have ended, or cannot any more; why they cannot."""
+    """Show the events' progress until all have ended, or cannot any more; return why they cannot."""
     with screen.progress(console, began) as show:
         while True:
             progress = _progress(stack, made, expected)
@@ -210,7 +218,7 @@ def _watch(
 
 
 def _is_all_in(stack: Stack, expected: Expected) -> bool:
-    """Whether events that nobody gets have been taken in, too."""
+    """Return whether events that make no notification have been stored, too."""
     return balance(stack.wiring.context, EVERY_CLIENT).received >= expected.events
 
 
@@ -219,7 +227,7 @@ def _progress(stack: Stack, made: Mapping[Role, Integration], expected: Expected
     progress = []
     for role, one in made.items():
         all_of_it = _notifications(stack, one)
-        chosen = most_telling(all_of_it)
+        chosen = most_relevant(all_of_it)
         progress.append(
             progress_of(
                 role,
@@ -249,7 +257,7 @@ def _report(
     made: Mapping[Role, Integration],
     expected: Expected,
 ) -> list[str]:
-    """Show how it ended; what did not end as expected."""
+    """Show how it ended; return what did not end as expected."""
     endings = []
     for role, one in made.items():
         notifications = [_with_attempts(stack, n) for n in _notifications(stack, one)]
@@ -258,17 +266,17 @@ def _report(
         )
     ledger = balance(stack.wiring.context, EVERY_CLIENT)
     console.print(screen.summary(endings))
-    console.print(screen.books(ledger))
+    console.print(screen.ledger(ledger))
     alerts = stack.sandbox.alerts()
     if alerts:
         worst = [one for one in alerts if one["severity"] == "critical"] or alerts
         console.print(screen.alert(worst[0], "One alert, as PagerDuty got it"))
     console.print(Text(screen.seen(stack.sandbox.requests(brief=True), alerts)))
-    return judge(endings, ledger, expected)
+    return check_endings(endings, ledger, expected)
 
 
 def _report_trigger(console: Console, stack: Stack, trigger_id: int) -> list[str]:
-    """Show what the trigger fired and its alert; what is not as it should be."""
+    """Show what the trigger fired and its alert; return what is not as expected."""
     trigger, firings = show_trigger(stack.wiring.context, EVERY_CLIENT, trigger_id)
     console.print(screen.trigger(trigger, firings))
     fired = [str(f.firing.id) for f in firings]
@@ -278,7 +286,9 @@ def _report_trigger(console: Console, stack: Stack, trigger_id: int) -> list[str
     return check_trigger(firings)
 
 
-def _verdict(console: Console, findings: Sequence[str], expected: Expected, seconds: float) -> int:
+def _print_result(
+    console: Console, findings: Sequence[str], expected: Expected, seconds: float
+) -> int:
     for finding in findings:
         console.print(Text(f"✗ {finding}", style="red"))
     if findings:

@@ -1,4 +1,4 @@
-"""How far each integration is while the demo runs."""
+"""The progress of each integration while the demo runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.retry import ATTEMPTS
 from wallarm_notify.domain.views import ShownNotification
 from wallarm_notify.domain.words import attempt_words
+from wallarm_notify.entrypoints.demo.checks import answer_words
 from wallarm_notify.entrypoints.demo.scenario import Role
-from wallarm_notify.entrypoints.demo.verdict import answer_words
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One integration: its notifications by state of those ``expected``, and what goes on, in words."""
+    """One integration: its notifications by state of those ``expected``, and what happens, in words."""
 
     role: Role
     integration: Integration
@@ -26,12 +26,12 @@ class Progress:
 
     @property
     def ended(self) -> int:
-        """How many notifications have their final state."""
+        """The number of notifications in a final state."""
         return sum(number for state, number in self.states.items() if state not in OPEN)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether nothing more is expected."""
         return self.ended >= self.expected and not any(self.states.get(s) for s in OPEN)
 
     @property
@@ -41,8 +41,8 @@ class Progress:
         return f"{self.role.name}: {missing} of {self.expected} had not ended ({self.words})."
 
 
-def most_telling(notifications: Sequence[ShownNotification]) -> ShownNotification | None:
-    """The notification whose attempts tell best what goes on: what fails goes before what does not."""
+def most_relevant(notifications: Sequence[ShownNotification]) -> ShownNotification | None:
+    """Return the notification whose attempts show best what happens: failing ones come first."""
     for state in (State.RETRYING, State.FAILED, State.DELIVERED):
         some = [n for n in notifications if n.state is state]
         if some:
@@ -51,7 +51,7 @@ def most_telling(notifications: Sequence[ShownNotification]) -> ShownNotificatio
 
 
 def words_of(shown: ShownNotification | None, now: datetime) -> str:
-    """What goes on with ``shown``, which has its attempts, and why."""
+    """Return what happens to ``shown``, which has its attempts, and why."""
     if shown is None or not shown.attempts:
         return "not tried yet"
     last = answer_words(shown.attempts[-1])
@@ -76,6 +76,6 @@ def progress_of(
     shown: ShownNotification | None,
     now: datetime,
 ) -> Progress:
-    """Return how far it is; ``shown`` is the most telling notification, with its attempts."""
+    """Return the progress of an integration; ``shown`` is its most relevant notification, with its attempts."""
     states = Counter(n.state for n in notifications)
     return Progress(role, integration, expected, states, words_of(shown, now))

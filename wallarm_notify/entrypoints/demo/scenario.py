@@ -1,4 +1,4 @@
-"""What the demo plays: the sample events, the integrations, a trigger, and how many go where."""
+"""The demo's scenario: the sample events, the integrations, a trigger, and what is expected of them."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,29 +18,29 @@ CLIENT: Final = 1
 """The client of the sample events."""
 
 SHORTENED: Final = 120
-"""How many times shorter the waits between attempts are."""
+"""The factor by which the waits between attempts are shorter."""
 
 RATE_LIMIT_PER_MINUTE: Final = 600
-"""More than the default, as attempts that are spread over an hour come within half a minute."""
+"""A rate limit above the default, as attempts that take an hour in production come within half a minute."""
 
 OUTAGE_ATTEMPTS: Final = 14
-"""So many attempts a notification fail, on average, before the failing PagerDuty heals."""
+"""The failed attempts of a notification, on average, before the failing PagerDuty recovers."""
 
 ATTACKS: Final = 5
-"""So many attacks happen while the demo runs: one more than its trigger's threshold."""
+"""The attacks while the demo runs: one more than its trigger's threshold."""
 
 TRIGGER: Final = (
     *("triggers", "create", "--client", str(CLIENT), "--condition", "attacks_exceeded"),
     *("--filter", "attack_type=sqli", "--threshold", f"{ATTACKS - 1} in 1h"),
     *("--name", "SQL injections", "--user", "demo"),
 )
-"""The command that makes the demo's trigger, but for the integration that it notifies."""
+"""The command that creates the demo's trigger, without the integration that it notifies."""
 
 WHOLE_SCHEDULE: Final = sum(WAITS, timedelta())
 
 
 class Part(StrEnum):
-    """What becomes of an integration."""
+    """What happens to an integration in the demo."""
 
     HEALTHY = "healthy"
     HEALS = "heals"
@@ -85,7 +85,7 @@ ROLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the events must come to; ``missing`` are the event types that no sample shows."""
+    """What is expected of the events; ``missing`` are the event types without a sample."""
 
     events: int
     unmatched: int
@@ -94,13 +94,13 @@ class Expected:
 
 
 def sample_events() -> list[Event]:
-    """The events shipped with the package. Raises Refused for a wrong one."""
+    """Return the sample events of the package. Raise Refused for a wrong one."""
     text = (files("wallarm_notify") / "samples" / "events.jsonl").read_text(encoding="utf-8")
     return [_accepted(json.loads(line)) for line in text.splitlines()]
 
 
 def attack_events(now: datetime) -> list[Event]:
-    """The attacks that the demo's trigger counts: they have to happen now, what is old is not counted."""
+    """Return the attacks that the demo's trigger counts: they happen ``now``, as old ones are not counted."""
     return [
         _accepted(
             {
@@ -129,7 +129,7 @@ def _accepted(obj: Mapping[str, Any]) -> Event:
 
 
 def with_trigger(expected: Expected, roles: Sequence[Role] = ROLES) -> Expected:
-    """``expected`` and what the trigger adds: its creation, its attacks, and one firing for the healthy."""
+    """Return ``expected`` with the trigger's part: its creation, its attacks, and one firing."""
     told = {role.part: Subscription.RULES_AND_TRIGGERS in role.subscriptions for role in roles}
     fired = {Part.HEALTHY: 1}
     return replace(
@@ -144,7 +144,7 @@ def with_trigger(expected: Expected, roles: Sequence[Role] = ROLES) -> Expected:
 
 
 def expected_of(events: Iterable[Event], roles: Sequence[Role] = ROLES) -> Expected:
-    """What ``events`` must come to when ``roles`` are all there is."""
+    """Return what is expected of ``events`` if ``roles`` are the only integrations."""
     events = list(events)
     takers = [
         [role for role in roles if event.subscription in role.subscriptions] for event in events

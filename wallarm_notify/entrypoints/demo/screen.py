@@ -1,4 +1,4 @@
-"""What the demo shows: tables, progress, and the alert as PagerDuty got it."""
+"""The demo's output: tables, progress, and the alert as PagerDuty got it."""
 
 import time
 from collections import Counter
@@ -20,12 +20,12 @@ from wallarm_notify.domain.notification import OPEN, State
 from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.domain.views import ShownFiring
 from wallarm_notify.domain.words import counted
+from wallarm_notify.entrypoints.demo.checks import Ending
 from wallarm_notify.entrypoints.demo.progress import Progress
 from wallarm_notify.entrypoints.demo.scenario import ROLES, Role
-from wallarm_notify.entrypoints.demo.verdict import Ending
 
 LINE_SECONDS: Final = 4.0
-"""How often a line is printed where there is no terminal to draw on."""
+"""Seconds between two lines of progress without a terminal."""
 
 _STATES: Final = {
     State.DELIVERED: "green",
@@ -39,7 +39,7 @@ Show = Callable[[Sequence[Progress]], None]
 
 
 def integrations(made: Mapping[Role, Integration]) -> Table:
-    """The integrations, keys masked, and what their PagerDuty does."""
+    """Return a table of the integrations, keys masked, and what their PagerDuty does."""
     table = Table(title="Integrations", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("Id", "Name", "Region", "Key", "Subscriptions", "Its PagerDuty"):
         table.add_column(column)
@@ -51,7 +51,7 @@ def integrations(made: Mapping[Role, Integration]) -> Table:
 
 @contextmanager
 def progress(console: Console, began: float) -> Iterator[Show]:
-    """Show progress as it is made: drawn in place on a terminal, elsewhere as a line now and then."""
+    """Yield a function that shows progress: drawn in place on a terminal, elsewhere as a line now and then."""
     if console.is_terminal:
         with Live(console=console, transient=True, refresh_per_second=8) as live:
             yield lambda progress: live.update(_drawing(progress, time.monotonic() - began))
@@ -104,7 +104,7 @@ def _total_of(progress: Sequence[Progress]) -> tuple[int, int]:
 
 
 def summary(endings: Sequence[Ending]) -> Table:
-    """How it ended for each integration."""
+    """Return a table of how it ended for each integration."""
     table = Table(title="Summary", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("Integration", no_wrap=True)
     for column in ("Made", "Delivered", "Failed", "Open", "Attempts", "Retried", "Alerts"):
@@ -125,24 +125,26 @@ def summary(endings: Sequence[Ending]) -> Table:
     return table
 
 
-def books(ledger: Ledger) -> Table:
-    """The ledger."""
+def ledger(figures: Ledger) -> Table:
+    """Return a table of the ledger."""
     table = Table(title="Ledger", title_justify="left", show_header=False, box=box.SIMPLE)
     table.add_column()
     table.add_column()
     table.add_row(
         "Events",
-        f"{ledger.received} received = {ledger.rejected} rejected + {ledger.unmatched} unmatched "
-        f"(only triggers use them) + {ledger.matched} matched",
+        f"{figures.received} received = {figures.rejected} rejected + {figures.unmatched} unmatched "
+        f"(only triggers use them) + {figures.matched} matched",
     )
-    states = [f"{number} {state.value}" for state, number in ledger.notifications.items() if number]
+    states = [
+        f"{number} {state.value}" for state, number in figures.notifications.items() if number
+    ]
     table.add_row("Notifications", ", ".join(states) or "none")
-    table.add_row("Balanced", "yes" if ledger.balanced else "NO: " + "; ".join(ledger.findings))
+    table.add_row("Balanced", "yes" if figures.balanced else "NO: " + "; ".join(figures.findings))
     return table
 
 
 def trigger(one: Trigger, firings: Sequence[ShownFiring]) -> Table:
-    """What a trigger fired."""
+    """Return a table of what a trigger fired."""
     table = Table(
         title=f"Trigger {one.id}, “{one.name}”: {one.criteria.condition}, {one.criteria.fires_on}",
         title_justify="left",
@@ -163,7 +165,7 @@ def trigger(one: Trigger, firings: Sequence[ShownFiring]) -> Table:
 
 
 def alert(one: Mapping[str, Any], title: str) -> Panel:
-    """One alert, as PagerDuty got it."""
+    """Return one alert, as PagerDuty got it."""
     text = Text()
     text.append(f"{one['summary']}\n", style="bold")
     text.append(f"Severity: {one['severity']}\n\n")
@@ -172,7 +174,7 @@ def alert(one: Mapping[str, Any], title: str) -> Panel:
 
 
 def seen(requests: Sequence[Mapping[str, Any]], alerts: Sequence[Mapping[str, Any]]) -> str:
-    """What the sandbox saw, in a sentence."""
+    """Return what the sandbox received, in a sentence."""
     statuses = Counter(str(request["status"] or "nothing") for request in requests)
     answered = ", ".join(f"{number} with {status}" for status, number in sorted(statuses.items()))
     twice = sum(one["notifications"] != 1 for one in alerts)
@@ -182,8 +184,8 @@ def seen(requests: Sequence[Mapping[str, Any]], alerts: Sequence[Mapping[str, An
     )
 
 
-def promised(number_of_events: int, attacks: int) -> str:
-    """What is about to happen."""
+def announcement(number_of_events: int, attacks: int) -> str:
+    """Return what is about to happen."""
     return (
         f"{counted(number_of_events, 'event')}, every type at least once, and {counted(attacks, 'attack')} "
         f"that happen now, handed to Celery by the producer for {len(ROLES)} integrations:"

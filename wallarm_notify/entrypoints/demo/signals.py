@@ -1,4 +1,4 @@
-"""How the demo ends in order, whatever signal ends it."""
+"""The demo's signals: it ends in order, whatever signal ends it."""
 
 import signal
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def ending_in_order() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted_at_the_end() -> Iterator[None]:
-    """From the end of the block on no signal interrupts: all parts are about to be stopped."""
+    """Block all signals after the block: all parts are about to be stopped."""
     try:
         yield
     finally:

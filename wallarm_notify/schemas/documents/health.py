@@ -147,7 +147,7 @@ class ExplanationDocument(TypedDict):
     """What it is judged on."""
 
 
-class VerdictDocument(TypedDict):
+class SimulatedDecisionDocument(TypedDict):
     """An integration that would have been disabled."""
 
     integration_id: int
@@ -183,7 +183,7 @@ class SimulationDocument(TypedDict):
     """Integrations that made attempts in this time."""
     attempts: int
     """Attempts that they made."""
-    items: list[VerdictDocument]
+    items: list[SimulatedDecisionDocument]
     """What it would have disabled, in the order of time."""
 
 
@@ -247,11 +247,11 @@ def simulation_document(done: Simulation) -> SimulationDocument:
         "until": done.until,
         "integrations": done.integrations,
         "attempts": done.attempts,
-        "items": [_verdict(one) for one in done.decisions],
+        "items": [_simulated_decision(one) for one in done.decisions],
     }
 
 
-def _verdict(one: SimulatedDecision) -> VerdictDocument:
+def _simulated_decision(one: SimulatedDecision) -> SimulatedDecisionDocument:
     return {
         "integration_id": one.integration_id,
         "client_id": one.client_id,

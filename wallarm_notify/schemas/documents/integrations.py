@@ -78,7 +78,7 @@ class EnabledDocument(IntegrationDocument):
 
 
 class SwitchedOffFigures(TypedDict):
-    """What switching an integration off came to."""
+    """The result of disabling or deleting an integration."""
 
     told: int
     """Notifications made for the client's integrations that subscribe to such news."""
@@ -119,7 +119,7 @@ class AlertAnswerDocument(TypedDict):
 
 
 class AlertAnswersDocument(TypedDict):
-    """What testing an integration came to."""
+    """The result of testing an integration."""
 
     passed: bool
     """Whether PagerDuty took all of them."""
@@ -189,7 +189,7 @@ def deleted_integration_document(
 
 
 def alert_answers_document(tested: Sequence[Tested]) -> AlertAnswersDocument:
-    """Return the document of what test alerts came to."""
+    """Return the document of the answers to test alerts."""
     return {
         "passed": all(one.passed for one in tested),
         "tests": [

@@ -169,7 +169,7 @@ class TriggerSimulationDocument(CriteriaDocument):
 
 
 def criteria_document(criteria: Criteria) -> CriteriaDocument:
-    """Return the document of what has to be met; also what subscribers are told of a changed trigger."""
+    """Return the document of what has to be met; subscribers get it for a changed trigger."""
     return {
         "condition": str(criteria.condition),
         "filters": [_filter_document(one) for one in criteria.filters],
@@ -191,7 +191,7 @@ def threshold_document(threshold: Threshold) -> ThresholdDocument:
 
 
 def trigger_settings(trigger: Trigger) -> TriggerSettings:
-    """Return what an administrator sets of a trigger; also what a changed one is compared by."""
+    """Return what an administrator sets of a trigger; changes are found by comparing it."""
     return {
         "name": trigger.name,
         "comment": trigger.comment,

@@ -1,4 +1,4 @@
-"""Whether the demo ended as it should: every broken expectation, in a sentence."""
+"""The demo's checks: every expectation that was not met, in a sentence."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ REFUSAL: Final = "Invalid routing key"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How it ended for one integration; ``alerts`` are PagerDuty's for its key."""
+    """The end of one integration; ``alerts`` are PagerDuty's for its key."""
 
     part: Part
     name: str
@@ -27,8 +27,8 @@ class Ending:
     alerts: Sequence[Mapping[str, Any]]
 
 
-def judge(endings: Iterable[Ending], ledger: Ledger, expected: Expected) -> list[str]:
-    """What did not end as ``expected``; empty where all did."""
+def check_endings(endings: Iterable[Ending], ledger: Ledger, expected: Expected) -> list[str]:
+    """Return what did not end as ``expected``; nothing if all did."""
     findings = [f"No sample event is of type {name}." for name in expected.missing]
     for ending in endings:
         findings += [
@@ -39,7 +39,7 @@ def judge(endings: Iterable[Ending], ledger: Ledger, expected: Expected) -> list
 
 
 def check_trigger(firings: Sequence[ShownFiring]) -> list[str]:
-    """What is wrong with the trigger's firings: there must be one, of all attacks, that was delivered."""
+    """Return what is wrong with the trigger's firings: one is expected, of all attacks, and delivered."""
     if len(firings) != 1:
         return [f"The trigger made {counted(len(firings), 'firing')}, not 1."]
     (shown,) = firings
@@ -75,7 +75,7 @@ def _end_of(part: Part) -> State:
 
 
 def _of_alerts(ending: Ending) -> Iterator[str]:
-    """Exactly one alert for each notification that was delivered, told to people once."""
+    """Yield what is wrong: each delivered notification has exactly one alert, and people were notified once."""
     opened = Counter(str(alert["dedup_key"]) for alert in ending.alerts)
     delivered = {n.dedup_key for n in ending.notifications if n.state is State.DELIVERED}
     missing = len(delivered - opened.keys())
@@ -143,8 +143,8 @@ _WORDS: Final = {
 
 
 def answer_words(attempt: ShownAttempt) -> str:
-    """What came back, in words: ``HTTP 400 “Invalid routing key”``."""
+    """Return the answer in words: ``HTTP 400 “Invalid routing key”``."""
     if attempt.status_code is None:
         return _WORDS.get(attempt.error or "", attempt.error or "no answer")
-    said = attempt.response.strip().partition("\n")[0][:60]
-    return f"HTTP {attempt.status_code} “{said}”" if said else f"HTTP {attempt.status_code}"
+    text = attempt.response.strip().partition("\n")[0][:60]
+    return f"HTTP {attempt.status_code} “{text}”" if text else f"HTTP {attempt.status_code}"
