@@ -51,7 +51,10 @@ OLD_WORDS: Final = re.compile(
 )
 """The former names of ``docs/glossary.md``, and other words that the field does not use."""
 
-FROZEN: Final = {"told"}
+FROZEN: Final = {
+    ("wallarm_notify/domain/integration.py", "told"),
+    ("wallarm_notify/schemas/documents/integrations.py", "told"),
+}
 """A key of the documents of disabling and deleting (tests/entrypoints/golden_documents), and the field behind it."""
 
 
@@ -121,7 +124,7 @@ def identifiers(tree: ast.AST) -> Iterator[str]:
 
 
 def old_names(source: str) -> list[str]:
-    names = sorted(set(identifiers(ast.parse(source))) - FROZEN)
+    names = sorted(set(identifiers(ast.parse(source))))
     return [name for name in names if any(map(OLD_WORDS.fullmatch, words_of(name)))]
 
 
@@ -132,7 +135,8 @@ def test_each_public_docstring_stands_alone_in_one_mood(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(*CHECKED, *CHECKED_TESTS), ids=relative)
 def test_no_name_is_one_of_the_old_words(path: Path) -> None:
-    assert old_names(path.read_text()) == []
+    names = old_names(path.read_text())
+    assert [name for name in names if (relative(path), name) not in FROZEN] == []
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_methods_are_checked_and_private_things_are_not() -> None:
 )
 def test_an_old_word_is_found_as_a_part_of_any_name(name: str) -> None:
     source = f"def f(x_{name}): y = 1\nclass {name}: ...\n"
-    assert old_names(source) == sorted([f"x_{name}", name] if name != "told" else [f"x_{name}"])
+    assert old_names(source) == sorted([f"x_{name}", name])
 
 
 @pytest.mark.parametrize("name", ["string", "firing", "stripped", "returns", "wiring", "storage"])

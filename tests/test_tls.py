@@ -151,11 +151,11 @@ def test_rabbitmqs_certificate_and_name_are_checked(
 
 
 def test_the_tls_options_for_rabbitmq_name_each_host_anew() -> None:
-    told = use_ssl(read_broker("amqps://one//;amqps://two//"), "/ca.pem")
-    assert told == {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": "/ca.pem", "server_hostname": None}
-    told["server_hostname"] = "one"  # as kombu does where it finds None
-    assert told["server_hostname"] is None
-    assert dict(**told)["server_hostname"] == "one"
+    shown = use_ssl(read_broker("amqps://one//;amqps://two//"), "/ca.pem")
+    assert shown == {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": "/ca.pem", "server_hostname": None}
+    shown["server_hostname"] = "one"  # as kombu does where it finds None
+    assert shown["server_hostname"] is None
+    assert dict(**shown)["server_hostname"] == "one"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wallarm_notify.broker.redis_check import doubts_of, fault_of
+from wallarm_notify.broker.redis_check import fault_of, warnings_of
 
 SOUND = {
     "cluster_enabled": 0,
@@ -16,7 +16,7 @@ SOUND = {
 
 
 @pytest.mark.parametrize(
-    ("info", "doubts"),
+    ("info", "warnings"),
     [
         (SOUND, []),
         ({}, ["broker.not_known"]),
@@ -31,7 +31,7 @@ SOUND = {
     ],
 )
 def test_what_a_server_says_in_words_of_its_own_refuses_no_start(
-    info: dict[str, object], doubts: list[str]
+    info: dict[str, object], warnings: list[str]
 ) -> None:
     assert fault_of(info, may_evict=False) is None
-    assert [doubt.event for doubt in doubts_of(info, None)] == doubts
+    assert [warning.event for warning in warnings_of(info, None)] == warnings

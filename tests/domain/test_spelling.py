@@ -12,8 +12,8 @@ from wallarm_notify.domain.spelling import (
     compact,
     in_utf8,
     may_hold_whole_floats,
-    mended,
     same_number,
+    sanitized,
     whole,
 )
 
@@ -32,7 +32,7 @@ def ascii_of(value: Any) -> str:
 
 
 def by_hand(text: str) -> str:
-    """What ``mended`` makes of a text, character by character."""
+    """What ``sanitized`` makes of a text, character by character."""
     made: list[str] = []
     for character in text:
         if made and "\ud800" <= made[-1] <= "\udbff" and "\udc00" <= character <= "\udfff":
@@ -65,12 +65,12 @@ def by_hand(text: str) -> str:
 )  # fmt: skip
 def test_what_is_no_character_becomes_one_that_says_so(text: str, becomes: Any) -> None:
     value = json.loads(text)
-    assert mended(value, ascii_of(value)) == becomes
+    assert sanitized(value, ascii_of(value)) == becomes
 
 
 @given(TEXTS | ODD_TEXTS)
 def test_each_text_is_mended_character_by_character(text: str) -> None:
-    becomes = mended(text, ascii_of(text))
+    becomes = sanitized(text, ascii_of(text))
     # Two halves that a Python program has put side by side are the character once they are JSON.
     assert becomes == by_hand(text)
     becomes.encode()
@@ -78,10 +78,10 @@ def test_each_text_is_mended_character_by_character(text: str) -> None:
 
 @given(JSON)
 def test_mending_leaves_all_else_as_it_is_and_nothing_to_mend(value: Any) -> None:
-    becomes = mended(value, ascii_of(value))
+    becomes = sanitized(value, ascii_of(value))
     compact(becomes).encode()
     assert "\\u0000" not in ascii_of(becomes).replace("\\\\", "")
-    again = mended(becomes, ascii_of(becomes))
+    again = sanitized(becomes, ascii_of(becomes))
     assert again is becomes
     try:
         plain = "\\u0000" not in ascii_of(value).replace("\\\\", "") and compact(value).encode()

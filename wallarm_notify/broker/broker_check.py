@@ -10,7 +10,7 @@ from wallarm_notify.broker.app import connection_errors
 from wallarm_notify.broker.rabbitmq_check import check_rabbitmq
 from wallarm_notify.broker.redis_check import CheckConnection, check_redis, evicts
 from wallarm_notify.broker.redis_connection import is_redis
-from wallarm_notify.broker.uses import Doubt, Uses
+from wallarm_notify.broker.uses import BrokerWarning, Uses
 from wallarm_notify.domain.errors import Unavailable, with_errno
 from wallarm_notify.tls import certificate_fault
 from wallarm_notify.urls import shown
@@ -18,8 +18,8 @@ from wallarm_notify.urls import shown
 
 def check_broker(
     celery: Celery, uses: Uses | None = None, *, may_evict: bool = False
-) -> list[Doubt]:
-    """Return the doubts about the broker, to be logged as warnings; none without ``uses``.
+) -> list[BrokerWarning]:
+    """Return the warnings about the broker; none without ``uses``.
 
     Raise Unavailable if the broker cannot be reached now; the message has no password. With ``uses``, raise
     Refused
@@ -35,8 +35,8 @@ def check_broker(
         return check_rabbitmq(connection, where, uses, celery.amqp.queues, mailbox)
 
 
-def eviction(celery: Celery) -> Doubt | None:
-    """Return the doubt about a broker that evicts messages now, or None if it does not.
+def eviction(celery: Celery) -> BrokerWarning | None:
+    """Return a warning about a broker that evicts messages now, or None if it does not.
 
     Raise Unavailable if the broker is away.
     """

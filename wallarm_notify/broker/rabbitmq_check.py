@@ -13,7 +13,7 @@ import amqp
 from celery.events.event import get_exchange
 from kombu import Queue
 
-from wallarm_notify.broker.uses import Doubt, Uses
+from wallarm_notify.broker.uses import BrokerWarning, Uses
 from wallarm_notify.domain.errors import Refused
 
 _CONFIRM_SECONDS: Final = 3
@@ -55,8 +55,8 @@ def check_rabbitmq(
     uses: Uses,
     queues: Mapping[str, Queue],
     mailbox: Queue | None = None,
-) -> list[Doubt]:
-    """Return the doubts about a RabbitMQ, to be logged as warnings.
+) -> list[BrokerWarning]:
+    """Return the warnings about a RabbitMQ.
 
     Raise Refused if the RabbitMQ at ``where`` does not permit what ``uses`` need. ``mailbox`` is a worker's
     queue of
@@ -69,7 +69,7 @@ def check_rabbitmq(
         _try_queue(asked, mailbox, takes=True)
         news = get_exchange(connection)
         asked.attempt(f"configure the exchange {news.name}", lambda c: news.bind(c).declare())
-    doubts = _try_publishing(asked)
+    warnings = _try_publishing(asked)
     if asked.unlike:
         raise Refused(
             f"The broker at {where} has a queue that differs from ours ({asked.unlike[0]}); delete it when it is "
@@ -82,7 +82,7 @@ def check_rabbitmq(
             f"The broker at {where} does not permit the user {user} to {needs}; docs/operations.md has the "
             "permissions that are needed."
         )
-    return doubts
+    return warnings
 
 
 def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
@@ -109,12 +109,12 @@ def _try_consuming(channel: Any, queue: str) -> None:
         channel.basic_consume(queue, arguments=_NO_PRIORITY)
 
 
-def _try_publishing(asked: _Asked) -> list[Doubt]:
-    """Return a doubt if RabbitMQ does not confirm two messages that go to no queue.
+def _try_publishing(asked: _Asked) -> list[BrokerWarning]:
+    """Return a warning if RabbitMQ does not confirm two messages that go to no queue.
 
     During an alarm it takes the first message and reads no further.
     """
-    doubts = []
+    warnings = []
 
     def publish(channel: Any) -> None:
         nowhere = f"wallarm-notify.{uuid4()}"
@@ -126,15 +126,15 @@ def _try_publishing(asked: _Asked) -> list[Doubt]:
     try:
         asked.attempt("write to the exchange amq.default", publish)
     except TimeoutError:
-        doubts.append(
-            Doubt(
+        warnings.append(
+            BrokerWarning(
                 "broker.takes_nothing",
                 "The broker confirms no message now; it may be short of memory or disk (rabbitmqctl status, alarms).",
             )
         )
         # It reads nothing more from this connection, not even that it is closed.
         asked.connection.connection.collect()
-    return doubts
+    return warnings
 
 
 def _reason(error: amqp.AMQPError) -> str:

@@ -17,7 +17,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from wallarm_notify.broker.redis_connection import RedisConnection
 from wallarm_notify.broker.redis_transport import NotingChannel
-from wallarm_notify.broker.uses import MAY_EVICT, Doubt, Uses
+from wallarm_notify.broker.uses import MAY_EVICT, BrokerWarning, Uses
 from wallarm_notify.domain.errors import Refused
 
 _ALLOW_EVICTION: Final = "WALLARM_NOTIFY_BROKER_MAY_EVICT"
@@ -57,8 +57,8 @@ class CheckConnection(RedisConnection):
     redis_transport = "checked-redis"
 
 
-def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> list[Doubt]:
-    """Return the doubts about a Redis, to be logged as warnings.
+def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> list[BrokerWarning]:
+    """Return the warnings about a Redis.
 
     Raise Refused if the Redis at ``where`` cannot serve ``uses``, or loses messages that it has confirmed.
     """
@@ -78,8 +78,8 @@ def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> lis
         )
     if info is None:
         reason = "INFO is not permitted, so nobody knows whether it evicts messages or keeps them over a restart"
-        return [Doubt("broker.not_known", f"{reason}; {_ACL}.")]
-    return doubts_of(info, _snapshots(client, info))
+        return [BrokerWarning("broker.not_known", f"{reason}; {_ACL}.")]
+    return warnings_of(info, _snapshots(client, info))
 
 
 def fault_of(info: Mapping[str, Any], *, may_evict: bool) -> str | None:
@@ -119,8 +119,8 @@ def _maxmemory(info: Mapping[str, Any]) -> int | None:
         return None
 
 
-def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
-    """Return the doubts about a Redis whose INFO is ``info``.
+def warnings_of(info: Mapping[str, Any], snapshots: bool | None) -> list[BrokerWarning]:
+    """Return the warnings about a Redis whose INFO is ``info``.
 
     ``snapshots`` says whether it writes snapshots; None if that is not known.
     """
@@ -128,19 +128,19 @@ def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
     if _evicts(info):
         reason = f"The broker evicts messages when its memory is full (maxmemory-policy {info['maxmemory_policy']})"
         found.append(
-            Doubt(
+            BrokerWarning(
                 MAY_EVICT,
                 f"{reason}: events that it has confirmed are lost then, as {_ALLOW_EVICTION} accepts.",
             )
         )
     if "aof_enabled" not in info or _maxmemory(info) is None:
         reason = "The broker does not say whether it keeps messages over a restart, and what memory it has"
-        found.append(Doubt("broker.not_known", f"{reason}."))
+        found.append(BrokerWarning("broker.not_known", f"{reason}."))
         return found
     if str(info["aof_enabled"]) != "1" and not snapshots:
         snapshot = "" if snapshots is False else ", and whether it writes snapshots nobody knows"
         found.append(
-            Doubt(
+            BrokerWarning(
                 "broker.not_durable",
                 f"The broker keeps no append-only file{snapshot}: a restart loses every event that waits in it; set "
                 "appendonly yes.",
@@ -148,7 +148,7 @@ def doubts_of(info: Mapping[str, Any], snapshots: bool | None) -> list[Doubt]:
         )
     if _maxmemory(info) == 0:
         found.append(
-            Doubt(
+            BrokerWarning(
                 "broker.without_limit",
                 "The broker has no maxmemory: when its machine's memory is full the system ends it; set maxmemory, "
                 "and maxmemory-policy noeviction.",
@@ -167,13 +167,15 @@ def _snapshots(client: Any, info: Mapping[str, Any]) -> bool | None:
         return None
 
 
-def evicts(channel: Any) -> Doubt | None:
-    """Return the doubt about a Redis that evicts messages now, or None if INFO does not say so."""
+def evicts(channel: Any) -> BrokerWarning | None:
+    """Return a warning about a Redis that evicts messages now, or None if INFO does not say so."""
     try:
         info = Redis(connection_pool=channel.client.connection_pool).info()
     except ResponseError:
         return None
-    return next((doubt for doubt in doubts_of(info, None) if doubt.event == MAY_EVICT), None)
+    return next(
+        (warning for warning in warnings_of(info, None) if warning.event == MAY_EVICT), None
+    )
 
 
 @dataclass(frozen=True, slots=True)

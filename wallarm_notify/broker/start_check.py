@@ -19,7 +19,7 @@ from wallarm_notify.broker.process_check import (
     files_needed,
 )
 from wallarm_notify.broker.quorum import QuorumQueue
-from wallarm_notify.broker.uses import BEAT, MAY_EVICT, Doubt, Uses, uses_of_worker
+from wallarm_notify.broker.uses import BEAT, MAY_EVICT, BrokerWarning, Uses, uses_of_worker
 from wallarm_notify.domain.errors import NotifyError, Refused, Unavailable
 from wallarm_notify.settings import settings
 from wallarm_notify.store import Store
@@ -34,8 +34,8 @@ HOUR: Final = 3600.0
 
 _DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
 
-_doubts: list[Doubt] = []
-"""The doubts that were found before logging was set up."""
+_warnings: list[BrokerWarning] = []
+"""The warnings that were found before logging was set up."""
 
 
 def check_worker(worker: Any, *, connections: int) -> None:
@@ -89,7 +89,7 @@ def _check_database(*, delivers: bool) -> None:
 
 
 def _check_broker(uses: Uses) -> None:
-    _doubts[:] = check_broker(app, uses, may_evict=settings().broker_may_evict)
+    _warnings[:] = check_broker(app, uses, may_evict=settings().broker_may_evict)
 
 
 @signals.beat_init.connect
@@ -104,15 +104,15 @@ def _check_beat(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _warn(**_: Any) -> None:
-    """Warn once of each doubt that was found."""
-    for doubt in _doubts:
-        log.warning(doubt.event, extra={"reason": doubt.reason})
+    """Log each warning that was found, once."""
+    for warning in _warnings:
+        log.warning(warning.event, extra={"reason": warning.reason})
 
 
 @signals.worker_ready.connect
 def _warn_again(**_: Any) -> None:
     """Warn each hour of a broker that evicts messages."""
-    if any(doubt.event == MAY_EVICT for doubt in _doubts):
+    if any(warning.event == MAY_EVICT for warning in _warnings):
         stopped = threading.Event()
         threading.Thread(target=warn_each_hour, args=(stopped,), name="evicts", daemon=True).start()
 
@@ -121,8 +121,8 @@ def warn_each_hour(stopped: threading.Event, seconds: float = HOUR) -> None:
     """Warn of a broker that still evicts, every ``seconds``, until ``stopped``."""
     while not stopped.wait(seconds):
         try:
-            doubt = eviction(app)
+            warning = eviction(app)
         except Unavailable:  # reported by the parts that need the broker
             continue
-        if doubt is not None:
-            log.warning(doubt.event, extra={"reason": doubt.reason})
+        if warning is not None:
+            log.warning(warning.event, extra={"reason": warning.reason})

@@ -1,4 +1,4 @@
-"""What a worker or beat does with the broker, and doubts about the broker that it is given."""
+"""What a worker or beat does with the broker, and warnings about the broker that it is given."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ MAY_EVICT: Final = "broker.may_evict"
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """A weakness of a broker that does not refuse the start; ``event`` is its name in the log."""
+class BrokerWarning:
+    """A weakness of a broker that does not prevent the start; ``event`` is its name in the log."""
 
     event: str
     reason: str

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from wallarm_notify.domain.spelling import mended, same_number
+from wallarm_notify.domain.spelling import same_number, sanitized
 
 _ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -32,7 +32,7 @@ def hash_of(body: Mapping[str, Any]) -> bytes:
     Its id and times are written as all stored ones are; only its numbers may be written in another way.
     """
     text = canonical(body)
-    return body_hash(canonical(mended(json.loads(text, parse_float=same_number), text)))
+    return body_hash(canonical(sanitized(json.loads(text, parse_float=same_number), text)))
 
 
 def encoded(obj: Any) -> tuple[str, bool]:

@@ -1,4 +1,4 @@
-"""What can go wrong, told apart: a wrong request, or trouble of our own."""
+"""Errors: a wrong request, or trouble of this system's own."""
 
 import errno
 import os

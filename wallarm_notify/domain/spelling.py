@@ -18,7 +18,7 @@ _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _BEGUN_ESCAPE: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:u[0-9a-f]{0,3})?\Z")
 
 
-def mended(value: Any, text: str) -> Any:
+def sanitized(value: Any, text: str) -> Any:
     """Return ``value`` with U+FFFD for NUL and for lone surrogates, in names of fields too.
 
     ``text`` is its JSON in ASCII. Two surrogates that are a pair are the character. If two names become

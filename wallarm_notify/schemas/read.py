@@ -21,8 +21,8 @@ from wallarm_notify.domain.spelling import (
     beginning,
     in_utf8,
     may_hold_whole_floats,
-    mended,
     same_number,
+    sanitized,
     whole,
 )
 from wallarm_notify.schemas.catalogue import (
@@ -81,7 +81,7 @@ def read_event(obj: Any) -> Event | Rejection:
         trouble = unstorable(body)
     if trouble is not None:
         return _rejection(trouble, obj, sent)
-    body = mended(body, sent)
+    body = sanitized(body, sent)
     if not isinstance(body, dict):
         return _rejection(f"The event must be an object, not {shown(body)}.", body, sent)
     try:
@@ -259,7 +259,7 @@ def _in_one_spelling(text: str) -> str:
     JSON that is nested too deep to be read, or has a number of too many digits, is returned unchanged.
     """
     try:
-        value = mended(json.loads(text, parse_float=same_number), text)
+        value = sanitized(json.loads(text, parse_float=same_number), text)
     except (ValueError, RecursionError):
         return text
     if isinstance(value, dict):

@@ -61,8 +61,8 @@ def _of_one(ending: Ending, expected: int) -> Iterator[str]:
     unlike = [n for n in ending.notifications if n.state is not _end_of(ending.part)]
     if unlike:
         states = Counter(n.state.value for n in unlike)
-        told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-        yield f"{len(unlike)} of {made} did not end {_end_of(ending.part).value}: {told}."
+        ends = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+        yield f"{len(unlike)} of {made} did not end {_end_of(ending.part).value}: {ends}."
     yield from _of_alerts(ending)
     if ending.part is Part.HEALS and not _failed_for_a_while(ending):
         yield f"no attempt failed with HTTP {OUTAGE_STATUS}, so nothing was shown to heal."

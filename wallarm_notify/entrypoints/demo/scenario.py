@@ -130,14 +130,16 @@ def _accepted(obj: Mapping[str, Any]) -> Event:
 
 def with_trigger(expected: Expected, roles: Sequence[Role] = ROLES) -> Expected:
     """Return ``expected`` with the trigger's part: its creation, its attacks, and one firing."""
-    told = {role.part: Subscription.RULES_AND_TRIGGERS in role.subscriptions for role in roles}
+    gets_rules = {
+        role.part: Subscription.RULES_AND_TRIGGERS in role.subscriptions for role in roles
+    }
     fired = {Part.HEALTHY: 1}
     return replace(
         expected,
         events=expected.events + 1 + ATTACKS,
         unmatched=expected.unmatched + ATTACKS - 1,
         notifications={
-            part: number + told[part] + fired.get(part, 0)
+            part: number + gets_rules[part] + fired.get(part, 0)
             for part, number in expected.notifications.items()
         },
     )

@@ -1,4 +1,4 @@
-"""Documents of the failure ratio: policies, what an integration is judged by, simulations (spec 6)."""
+"""Documents of the failure ratio: policies, the evidence of a decision, simulations (spec 6)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -95,7 +95,7 @@ _From = TypedDict("_From", {"from": str})
 
 
 class EvidenceDocument(_From):
-    """What an integration is judged by: the attempts from ``from`` until ``until``.
+    """The evidence of a decision: the attempts from ``from`` until ``until``.
 
     It is stored with a disabling as it is, so its times are text: ISO 8601, in UTC.
     """
@@ -142,9 +142,9 @@ class ExplanationDocument(TypedDict):
     automatic: bool
     """Whether policy and evidence are those that it was disabled by."""
     policy: PolicyDocument
-    """What it is judged by."""
+    """The policy of the decision."""
     evidence: EvidenceDocument
-    """What it is judged on."""
+    """The evidence of the decision."""
 
 
 class SimulatedDecisionDocument(TypedDict):
@@ -201,7 +201,7 @@ def policy_document(policy: Policy) -> PolicyDocument:
 def evidence_document(
     window: Window, policy: Policy, until: datetime, details: Details
 ) -> EvidenceDocument:
-    """Return the document of what ``window``, which ends at ``until``, is judged by."""
+    """Return the document of the evidence in ``window``, which ends at ``until``."""
     decision = evaluate(window, policy)
     counts, everything = decision.counts, window.all
     return {
