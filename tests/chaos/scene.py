@@ -34,7 +34,7 @@ SHORTENED: Final = {
     "retry_time_scale": 0.01,
     "rate_limit_per_minute": 0,
 }
-"""Lease, ring, visibility and sweep times of a chaos run; the rules that use them are the same."""
+"""Lease, grace, visibility and sweep times of a chaos run; the rules that use them are the same."""
 
 AS_INSTALLED: Final = {
     "request_timeout": 15,

@@ -1,8 +1,7 @@
 """Batching: one task stores the events of all calls of ``events.ingest`` that came together (engine 24).
 
 Celery and a transaction cost the most where a producer sends each event in a message of its own. A batch is
-what lies in the queue when a worker takes from it; no message waits for later ones. Each message of a batch
-is
+what lies in the queue when a worker takes from it; no message waits for later ones. Each message of a batch is
 acknowledged when the task has stored them all, and handed back if the task fails.
 """
 

@@ -1,7 +1,6 @@
 """Beat's schedule, which stays regular when the clock of its machine is set (spec 7).
 
-Celery's own scheduler knows the time of day alone: after the clock is set back by an hour, it sends nothing
-for
+Celery's own scheduler knows the time of day alone: after the clock is set back by an hour, it sends nothing for
 an hour.
 """
 

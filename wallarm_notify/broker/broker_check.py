@@ -22,8 +22,7 @@ def check_broker(
     """Return the warnings about the broker; none without ``uses``.
 
     Raise Unavailable if the broker cannot be reached now; the message has no password. With ``uses``, raise
-    Refused
-    if the broker can never serve them, or if it evicts messages and ``may_evict`` is false.
+    Refused if the broker can never serve them, or if it evicts messages and ``may_evict`` is false.
     """
     with _reached(celery) as (connection, where):
         if uses is None:

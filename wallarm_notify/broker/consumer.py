@@ -38,8 +38,7 @@ AGAIN_AFTER: Final = 1.0
 class KeepingConsumer(Consumer):
     """Celery's consumer, which stores an undecodable message before it acknowledges it.
 
-    A message that cannot be stored goes back to its queue: unacknowledged, it would use a place of the
-    worker's
+    A message that cannot be stored goes back to its queue: unacknowledged, it would use a place of the worker's
     prefetch for ever.
     """
 

@@ -1,10 +1,8 @@
 """The check of each message: whether it may become a task, and what of it is read (spec 2).
 
-Who may enqueue may do no more than that. Celery would obey any sender: run any task that exists, enqueue
-the
+Who may enqueue may do no more than that. Celery would obey any sender: run any task that exists, enqueue the
 tasks that are to follow, wait for years, decompress gigabytes. So a message keeps what this system's tasks
-need,
-and nothing else of it is read.
+need, and nothing else of it is read.
 """
 
 from collections.abc import Mapping
@@ -65,8 +63,7 @@ def fault_of(message: Any, app: Celery, queue: str) -> str | None:
     """Return why ``message``, taken from ``queue``, cannot become a task, or None if it can.
 
     A message that can is changed to its valid form: an absent id and null arguments, as clients in other
-    languages
-    send them, are filled in.
+    languages send them, are filled in.
     """
     try:
         return _fault_of(message, app, queue)
@@ -171,8 +168,7 @@ def _try_eta(message: Any, app: Celery, name: str) -> None:
     """Raise what Celery would raise for a time that it cannot read, by making a request that nobody runs.
 
     Celery reads fewer forms of a time than Python. Every other header is this system's by now, and valid.
-    Events
-    have no time, so this costs nothing for most messages.
+    Events have no time, so this costs nothing for most messages.
     """
     Request(
         message,

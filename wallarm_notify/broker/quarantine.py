@@ -1,10 +1,8 @@
 """The quarantine: a call that came back from a worker's death is begun alone, and counted (engine 4).
 
 A call that three workers died of becomes a dead letter: it is set aside. A death returns every call of the
-worker's processes; begun together again, none of them would ever be stored. The broker marks what came
-back:
-Redis by ``NotingChannel``, RabbitMQ by its flag of redelivery. The database counts the deaths: a call is
-noted
+worker's processes; begun together again, none of them would ever be stored. The broker marks what came back:
+Redis by ``NotingChannel``, RabbitMQ by its flag of redelivery. The database counts the deaths: a call is noted
 there before it is read or begun, and struck out when it is stored or handed back.
 """
 

@@ -59,8 +59,7 @@ def check_rabbitmq(
     """Return the warnings about a RabbitMQ.
 
     Raise Refused if the RabbitMQ at ``where`` does not permit what ``uses`` need. ``mailbox`` is a worker's
-    queue of
-    remote control. Everything that is declared here the process would declare itself.
+    queue of remote control. Everything that is declared here the process would declare itself.
     """
     asked = _Asked(connection)
     for name in sorted({*uses.takes, *uses.sends}):

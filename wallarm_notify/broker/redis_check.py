@@ -86,8 +86,7 @@ def fault_of(info: Mapping[str, Any], *, may_evict: bool) -> str | None:
     """Return why a Redis whose INFO is ``info`` is refused, to follow its address; None if it is not.
 
     A policy ``volatile-*`` evicts keys that expire, and queues never do: when it is full, it refuses writes
-    like
-    ``noeviction``. Without a ``maxmemory`` nothing is evicted, whatever the policy.
+    like ``noeviction``. Without a ``maxmemory`` nothing is evicted, whatever the policy.
     """
     if str(info.get("cluster_enabled", 0)) == "1":
         return (

@@ -1,10 +1,8 @@
 """Connections to Redis with a transport of this project, chosen for one connection alone.
 
 kombu chooses a transport by the scheme of each URL, again whenever it moves on to another of several. A
-transport
-that is named otherwise (``Connection(transport=...)``, Celery's ``broker_transport``) is forgotten then,
-and with
-``redis+socket://`` at once. A scheme of our own would appear in every URL that people are shown.
+transport that is named otherwise (``Connection(transport=...)``, Celery's ``broker_transport``) is forgotten
+then, and with ``redis+socket://`` at once. A scheme of our own would appear in every URL that people are shown.
 """
 
 from typing import Any, ClassVar

@@ -55,17 +55,13 @@ return taken
 """
 """Takes messages from the lists, one from each in turn, and from lists of a higher priority first.
 
-``KEYS`` are the lists, ordered by priority and then by queue, then the hash, the sorted set and the set of
-what
-came back. ``ARGV``: how many queues there are; how many messages to take at most; how many messages and
-bytes of
-one batched queue count as one message; then 1 for each queue that is batched, else 0. The answer has three
-values
-for each message: its tag, the message, and whether it came back from a worker that died.
+``KEYS`` are the lists, ordered by priority and then by queue, then the hash, the sorted set and the set of what
+came back. ``ARGV``: how many queues there are; how many messages to take at most; how many messages and bytes
+of one batched queue count as one message; then 1 for each queue that is batched, else 0. The answer has three
+values for each message: its tag, the message, and whether it came back from a worker that died.
 
-A script that fails half way is not undone, so a message leaves its list last. The tag depends on the
-content and
-the list alone: a message that was handed out twice is ended for all by the first that is done.
+A script that fails half way is not undone, so a message leaves its list last. The tag depends on the content
+and the list alone: a message that was handed out twice is ended for all by the first that is done.
 """
 
 _HAND_BACK: Final = (
@@ -121,17 +117,14 @@ local tags = redis.call('ZREVRANGEBYSCORE', index, before, '-inf', 'LIMIT', 0, A
 )
 """Puts back the messages that were taken too long ago, the newest first, as the last one is taken next.
 
-``ARGV``: ``RPUSH``; the visibility timeout in seconds; the greatest number of messages; the greatest number
-of
-times ahead of Redis's clock to correct. As far as anybody can know, the workers that had them have died;
-Redis
+``ARGV``: ``RPUSH``; the visibility timeout in seconds; the greatest number of messages; the greatest number of
+times ahead of Redis's clock to correct. As far as anybody can know, the workers that had them have died; Redis
 remembers that for two days.
 
 Redis's own clock decides what is long ago: a worker whose clock is wrong takes nothing from others. Where
-Redis's
-clock was set back, messages that had been taken before lie ahead of it. They count as taken now: what a
-dead worker
-has stays away for no longer than after a death, and what a live one has is not handed out a second time.
+Redis's clock was set back, messages that had been taken before lie ahead of it. They count as taken now: what a
+dead worker has stays away for no longer than after a death, and what a live one has is not handed out a second
+time.
 """
 
 MARK_RETURNED: Final = f"""

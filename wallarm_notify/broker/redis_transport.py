@@ -1,12 +1,10 @@
 """A transport for kombu that takes messages out of Redis in one step: a reliable queue.
 
 kombu's own takes a message with ``BRPOP`` and notes in a second step who has it. If a worker or a Redis is
-killed
-in between, the message is lost; a Redis without memory refuses the note. Here one script does
-both: ``broker.redis_scripts``.
+killed in between, the message is lost; a Redis without memory refuses the note. Here one script does both:
+``broker.redis_scripts``.
 
-The transport option ``batched_queues``, a collection of names, says which queues are batched. All messages
-of
+The transport option ``batched_queues``, a collection of names, says which queues are batched. All messages of
 such a queue are taken at once, and ``broker.batching`` makes one task of them.
 """
 
@@ -171,9 +169,8 @@ class NotingChannel(redis.Channel):
     """A channel that takes messages by a script, as many as the worker has room for.
 
     A script cannot wait for messages, as ``BRPOP`` does. Redis tracks the lists that a channel found empty
-    (``CLIENT
-    TRACKING``) and reports a change by an invalidation message; the channel also looks again by itself now
-    and then.
+    (``CLIENT TRACKING``) and reports a change by an invalidation message; the channel also looks again by
+    itself now and then.
     """
 
     QoS = NotedQoS

@@ -33,9 +33,8 @@ def retry_in_place(
 ) -> T:
     """Return the result of ``work``, which is tried again with backoff while it raises.
 
-    Raise nothing but Reject, which hands the message back: after any other exception Celery would
-    acknowledge the
-    message, and lose it.
+    Raise nothing but Reject, which hands the message back: after any other exception Celery would acknowledge
+    the message, and lose it.
     """
     began, wait = clock(), FIRST_WAIT
     while True:

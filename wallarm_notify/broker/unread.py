@@ -1,7 +1,6 @@
 """Messages that wait in lists or queues without a consumer (spec 2: usable from any Celery client).
 
-On Redis a priority is part of a list's name. kombu's own clients use four priorities; others, and those
-with
+On Redis a priority is part of a list's name. kombu's own clients use four priorities; others, and those with
 other ``priority_steps`` or another ``sep``, write into lists that nobody reads.
 """
 

@@ -1,7 +1,6 @@
 """The dispatcher: one thread that sends a process's claimed notifications to PagerDuty concurrently.
 
-A task hands its claim over and ends, so that the next claim is made while this one is sent. Back-pressure:
-the
+A task hands its claim over and ends, so that the next claim is made while this one is sent. Back-pressure: the
 task waits, at most 2 s, while too much is in flight (engine 9). The outcomes go to the recorder.
 """
 
@@ -125,7 +124,8 @@ class Dispatcher:
         try:
             self._client.begin(dispatch, request_of(dispatch.sending, self._settings))
         except Exception:
-            # A fault of this program, not of PagerDuty: the lease runs out, and after ten such claims the
+            # A fault of this program, not of PagerDuty: the lease runs out, and after ten such claims
+            # the notification ends as ``worker_lost``.
             number = dispatch.sending.notification.id
             log.exception("delivery.not_sent", extra={"notification": number})
             self._in_flight.end([dispatch])

@@ -1,8 +1,7 @@
 """What a process has in flight, claimed and not recorded yet: which requests begin, and which wait.
 
 Each integration, each client and all slow integrations together are bulkheads: each has a limit of requests
-under
-way, so that requests that hang, or come in masses, leave room for others (engine 11 and 24).
+under way, so that requests that hang, or come in masses, leave room for others (engine 11 and 24).
 """
 
 from collections import deque
@@ -20,13 +19,10 @@ from wallarm_notify.domain.sending import SLOW, Claim, Sending
 class InFlightLimits:
     """How much may be in flight at once; times are in seconds.
 
-    At most ``fast`` requests are under way at once, and ``slow`` more of slow integrations. Of the fast
-    ones one
-    client has at most ``of_client``, so that other clients' requests begin at once, and one integration has
-    at most
-    ``of_integration``, so that few requests hang when it begins to. There is room for another claim while
-    at most
-    ``unrecorded`` notifications are in flight, answered or not.
+    At most ``fast`` requests are under way at once, and ``slow`` more of slow integrations. Of the fast ones
+    one client has at most ``of_client``, so that other clients' requests begin at once, and one integration has
+    at most ``of_integration``, so that few requests hang when it begins to. There is room for another claim
+    while at most ``unrecorded`` notifications are in flight, answered or not.
     """
 
     fast: int = 80
@@ -134,10 +130,8 @@ class InFlight:
     """Everything that a process has in flight: waiting, under way, or to be recorded.
 
     It is thread-safe: every method is one step, and only the methods named ``wait…`` block. The dispatcher
-    alone
-    moves requests from one state to the next. ``now`` is the monotonic clock; ``age_now`` is a clock that
-    goes on
-    while the machine sleeps, for the age of claims.
+    alone moves requests from one state to the next. ``now`` is the monotonic clock; ``age_now`` is a clock that
+    goes on while the machine sleeps, for the age of claims.
     """
 
     def __init__(self, limits: InFlightLimits = LIMITS) -> None:
@@ -171,8 +165,7 @@ class InFlight:
         """Return how many more notifications of each client may be claimed now.
 
         All of them begin within two rounds of answers. However many of one client wait, there is room for
-        others. One
-        integration's begin more slowly; those that do not begin in time are put back.
+        others. One integration's begin more slowly; those that do not begin in time are put back.
         """
         limits = self._limits
         with self._changed:
@@ -188,9 +181,8 @@ class InFlight:
     def wait_for_room(self, seconds: float) -> bool:
         """Return whether there is room for another claim, within ``seconds`` of waiting (back-pressure).
 
-        There is room when every request has begun and not too many are unrecorded: whatever is claimed
-        before would
-        have to be put back. Slow integrations do not count.
+        There is room when every request has begun and not too many are unrecorded: whatever is claimed before
+        would have to be put back. Slow integrations do not count.
         """
         with self._changed:
             return self._changed.wait_for(self._has_room, seconds)

@@ -1,8 +1,7 @@
 """The recorder: it stores many outcomes in one transaction, and enqueues the retries.
 
 Its own thread waits for the database, so that no request does. While the database is away it keeps the
-outcomes,
-and tries again.
+outcomes, and tries again.
 """
 
 import logging

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ServiceSettings:
     """The settings that use cases go by, as rules want them: durations, limits, the policy of the review.
 
-    ``ring`` is how long something may be overdue before SWEEP looks for it, ``lease`` how long a claim holds;
+    ``grace`` is how long something may be overdue before SWEEP looks for it, ``lease`` how long a claim holds;
     ``cloud`` is the client's Wallarm cloud where its record names none.
     """
 

@@ -23,7 +23,7 @@ notifications = sa.Table(
     uuid("firing_id"),
     # Why it was made: ``card``, for the integration's own subscriptions, or ``trigger:`` and the trigger's id.
     sa.Column("origin", sa.Text, nullable=False),
-    # Its rank, by which those that wait for the rate limit are sent (domain.notification.Severity).
+    # Its rank, by which those that wait for the rate limit are sent (domain.event.Severity).
     sa.Column("severity", sa.SmallInteger, nullable=False),
     # It tells an integration of its own disabling or deletion: its attempts stop after the first cycle.
     sa.Column("closing", sa.Boolean, nullable=False, server_default=sa.false()),
