@@ -123,7 +123,7 @@ def test_emptying_the_broker_after_ingest_loses_nothing(
     assert system.ledger().findings == []
 
 
-def test_a_broker_without_memory_loses_nothing_that_it_took_and_ends_no_worker(
+def test_a_broker_without_memory_loses_nothing_it_confirmed_and_ends_no_worker(
     make_system: Callable[..., System],
 ) -> None:
     system = make_system(grace_seconds=2, sweep_seconds=1, retry_time_scale=0.002)
