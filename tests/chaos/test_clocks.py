@@ -107,13 +107,13 @@ def test_postgresqls_clock_jumps(
     scenario.emit()
     worker.popen.wait(20)
     scenario.system.start_worker()
-    # A dead worker holds others, and keys have no turns left.
+    # A dead worker has the others, and keys have no grants left.
     eventually(
         lambda: scenario.system.states()["retrying"] >= 3, 30, "some wait for another attempt"
     )
     clock.set(seconds)
     began = time.monotonic()
-    # A key's turns come once a minute, whatever the clock.
+    # A key gets its grants once a minute, by any clock.
     scenario.wait_for_all(WINDOW + LATER_WITHIN)
     took = time.monotonic() - began
     assert scenario.findings() == []

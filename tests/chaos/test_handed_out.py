@@ -58,7 +58,7 @@ def put_on_its_way(scenario: Scenario, servers: Servers, worker: Process) -> boo
         return int(redis.hlen(NotingChannel.unacked_key)) > 0
 
 
-def test_a_redis_without_memory_knows_who_has_what_it_handed_out(
+def test_a_redis_without_memory_knows_the_owner_of_each_message_it_handed_out(
     make_scenario: Callable[..., Scenario], report: Report
 ) -> None:
     scenario = make_scenario()

@@ -125,7 +125,7 @@ def test_another_part_of_the_system_fails_while_a_worker_is_at_a_step(
     scenario.emit()
     scenario.wait_for_point(step)
     if fault == "broker emptied":
-        # What is not committed yet is the broker's alone: the spec promises it from the commit on.
+        # Only the broker has what is not committed yet: the spec guarantees it from the commit on.
         if step in BEFORE_COMMIT:
             scenario.go_on()
         eventually(

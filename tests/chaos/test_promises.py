@@ -54,7 +54,7 @@ def test_the_notifications_that_a_killed_worker_held_are_sent_in_time(
     scenario.end_well(report, "`kill -9` of a worker, settings as installed", step, "in time")
 
 
-def test_what_an_emptied_broker_forgot_is_published_for_within_a_minute(
+def test_what_an_emptied_broker_lost_is_published_again_within_a_minute(
     make_scenario: Callable[..., Scenario], servers: Servers, report: Report
 ) -> None:
     scenario = make_scenario(**AS_INSTALLED)

@@ -126,7 +126,7 @@ def test_the_broker_is_killed_and_comes_back(
     )
 
 
-def test_the_broker_is_short_of_memory_and_blocks_who_publishes(
+def test_the_broker_is_short_of_memory_and_blocks_publishers(
     scenario: Scenario, rabbitmq: RabbitMQ, report: Report
 ) -> None:
     scenario.start_armed(("record.committed", "pause"))

@@ -185,7 +185,7 @@ def test_concurrent_batches_with_the_same_events_take_each_in_once(system: Syste
     assert system.ledger().findings == []
 
 
-def test_what_no_task_can_be_made_of_is_kept(system: System) -> None:
+def test_a_message_that_no_task_can_be_made_of_is_kept(system: System) -> None:
     system.start_worker()
     with Celery(broker=system.broker_url) as producer, producer.connection_for_write() as conn:
         publisher = conn.Producer(serializer="raw")

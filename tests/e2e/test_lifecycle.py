@@ -54,7 +54,7 @@ def test_disabling_cancels_what_waits_and_notifies_the_others_and_then_itself(
     assert system.ledger().findings == []
 
 
-def test_what_a_disabled_integration_missed_is_skipped_and_replayed_by_choice(
+def test_events_of_a_disabled_integration_are_skipped_and_can_be_replayed(
     system: System,
 ) -> None:
     key = a_key()
@@ -99,7 +99,7 @@ def test_the_last_notification_has_the_first_cycle_only(system: System) -> None:
     assert system.ledger().findings == []
 
 
-def test_what_waits_uses_a_new_key_at_once(system: System) -> None:
+def test_waiting_notifications_use_a_new_key_at_once(system: System) -> None:
     wrong, right = a_key("wrong"), a_key("right")
     integration = system.integration(wrong)
     system.sandbox.set_keys([right.reveal()])

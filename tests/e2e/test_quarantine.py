@@ -173,7 +173,9 @@ def test_no_time_limit_ends_a_call_that_waits(
 
 
 @pytest.mark.parametrize("how", ["revoke", "terminate", "time_limit"])
-def test_nobody_ends_a_call_by_remote_control(make_system: Callable[..., System], how: str) -> None:
+def test_no_call_can_be_ended_by_remote_control(
+    make_system: Callable[..., System], how: str
+) -> None:
     system = make_system()
     system.integration(a_key())
     worker = system.start_worker()

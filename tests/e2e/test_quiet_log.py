@@ -47,7 +47,7 @@ def begin(system: System) -> tuple[Process, Process]:
     worker, beat = system.start_worker(), system.start_beat()
     worker.wait_for("Task upkeep.sweep")
     beat.wait_for("Sending due task")
-    eventually(lambda: system.queue_length("upkeep") == 0, 10, "errands done")
+    eventually(lambda: system.queue_length("upkeep") == 0, 10, "upkeep tasks done")
     rest(1)
     return worker, beat
 

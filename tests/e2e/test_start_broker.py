@@ -243,7 +243,7 @@ def test_of_several_brokers_the_last_is_found_behind_one_that_hangs_and_one_that
         check_broker(celery)
 
 
-def test_beat_asks_for_no_more_than_it_uses(system: System) -> None:
+def test_beat_needs_only_the_rights_that_it_uses(system: System) -> None:
     with EmbeddedBroker() as server:
         order(
             server,
@@ -254,12 +254,12 @@ def test_beat_asks_for_no_more_than_it_uses(system: System) -> None:
             running(system, "beat", as_user(server.url, "worker")) as beat,
             redis.Redis.from_url(server.url) as administrator,
         ):
-            eventually(lambda: administrator.llen("upkeep"), 20, "an errand")
+            eventually(lambda: administrator.llen("upkeep"), 20, "an upkeep task")
     assert " ERROR " not in beat.text()
 
 
 @pytest.mark.parametrize("program", ["worker", "beat"])
-def test_what_cannot_be_known_is_warned_of_and_refuses_nothing(
+def test_a_setting_that_cannot_be_read_is_a_warning_and_no_refusal(
     system: System, program: str
 ) -> None:
     with EmbeddedBroker() as server:

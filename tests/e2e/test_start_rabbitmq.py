@@ -39,7 +39,7 @@ ALL = (".*", ".*", ".*")
 
 
 @pytest.mark.parametrize("program", ["worker", "beat"])
-def test_a_user_who_may_do_everything_starts_and_nothing_is_warned_of(
+def test_a_program_of_a_user_with_all_rights_starts_without_a_warning(
     system: System, rabbitmq: RabbitMQ, program: str
 ) -> None:
     with running(system, program, vhost_of(rabbitmq, ALL)) as process:

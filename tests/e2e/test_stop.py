@@ -41,7 +41,7 @@ def test_a_worker_ends_what_is_under_way(system: System, number: signal.Signals)
 
 @pytest.mark.parametrize("number", ASKED)
 @pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
-def test_whatever_the_pool_all_that_is_under_way_is_recorded_and_nothing_sent_twice(
+def test_with_any_pool_all_that_is_under_way_is_recorded_and_nothing_is_sent_twice(
     system: System, pool: str, number: signal.Signals
 ) -> None:
     """Answers come after the worker is asked to stop; what it does not record would be sent again."""

@@ -48,7 +48,7 @@ def body(condition: str, at: datetime | None = None, /, **fields: Any) -> dict[s
     return dict(an_event_for(condition, at, **fields).body)
 
 
-def test_what_an_attacker_writes_keeps_no_attack_from_counting_and_no_issue_from_paging(
+def test_characters_of_an_attacker_keep_no_attack_from_counting_and_no_issue_from_paging(
     system: System,
 ) -> None:
     """The texts are written with the escapes of any language's clients (case F2)."""

@@ -49,7 +49,7 @@ health_minutes = sa.Table(
     postgresql_with={"fillfactor": 70},
 )
 
-# When a region of PagerDuty was down for most integrations: failures of that time are nobody's fault (spec 6).
+# When a region of PagerDuty was down for most integrations: failures of that time do not count (spec 6).
 outages = sa.Table(
     "outages",
     metadata,
