@@ -79,7 +79,7 @@ class BenchmarkStack(Stack):
         """The part of the machine that the sink took when it last was waited for."""
 
     def make_integrations(self, number: int) -> None:
-        """One of each client, 1 to ``number``, which wants security issues; in one transaction."""
+        """Make one of each client, 1 to ``number``, which wants security issues, and its rules' first version."""
         self.keys = [IntegrationKey(key_of(client)) for client in range(1, number + 1)]
 
         def work(tx: Transaction) -> None:
@@ -92,6 +92,7 @@ class BenchmarkStack(Stack):
                     name=f"integration {client}",
                 )
                 tx.insert_integration(draft, key, by="a benchmark")
+                tx.raise_rules_version(client)
 
         self.wiring.store.transact(work)
 

@@ -53,6 +53,8 @@ class Routed:
     skipped: int = 0
     fired: int = 0
     ahead: int = 0
+    early: int = 0
+    """Events of a time ahead of the database's clock, kept apart or not."""
     pending: tuple[Notification, ...] = ()
     claim: Claim | None = None
 
@@ -113,15 +115,16 @@ def route(
 ) -> Routed:
     """Do one transaction's worth of ingest: see ``services.ingest``.
 
-    ``room`` is how much of each client this process can send at once. ``tally`` counts whose clock is wrong.
-    ``takes_in_ahead``: the events were kept apart, and are no more.
+    ``room`` is how much of each client this process can send at once. ``tally`` knows whose clock is wrong; it is
+    left as it is, for this may run several times. ``takes_in_ahead``: the events were kept apart, and are no more.
     """
     began = ctx.clock()
     now, settings = tx.now, ctx.settings
     arrived = _sorted_out(events, now)
-    if tally is not None:
-        tally.add(len(events), len(arrived.early), began)
-    ahead = _keep_apart(tx, arrived.early, now, tally) if arrived.early else _Apart()
+    is_ours = tally is not None and tally.is_database_behind_with(
+        len(events), len(arrived.early), began
+    )
+    ahead = _keep_apart(tx, arrived.early, now, is_ours=is_ours) if arrived.early else _Apart()
     new = _take_in(tx, arrived)
     # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
     firings = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
@@ -146,6 +149,7 @@ def route(
         skipped=sum(not m.notification.is_open for m in made),
         fired=len(firings),
         ahead=ahead.kept,
+        early=len(arrived.early),
         pending=tuple(stored.pending),
         claim=stored.claim(now, began),
     )
@@ -212,7 +216,8 @@ def _keep_apart(
     tx: Transaction,
     early: Sequence[Event],
     now: datetime,
-    tally: AheadTally | None,
+    *,
+    is_ours: bool,
 ) -> _Apart:
     """Keeps apart what is ahead by a day at most; what it was told before is known, whatever the time."""
     waiting = [e for e in early if not is_too_far_ahead(e, now)]
@@ -224,14 +229,13 @@ def _keep_apart(
         if (known := hashes.get(e.id)) is None:
             if not is_too_far_ahead(e, now):
                 raise Unavailable(f"Event {e.id} is being taken in at this moment.")
-            refused.append(_too_far_ahead(e, canonical(e.body), now, tally))
+            refused.append(_too_far_ahead(e, canonical(e.body), now, is_ours=is_ours))
         elif known not in e.hashes:
             refused.append(conflict(e, canonical(e.body)))
     return _Apart(len(kept), tuple(refused), len(others) - len(refused))
 
 
-def _too_far_ahead(event: Event, text: str, now: datetime, tally: AheadTally | None) -> Rejection:
-    is_ours = tally is not None and tally.is_database_behind
+def _too_far_ahead(event: Event, text: str, now: datetime, *, is_ours: bool) -> Rejection:
     advice = (
         "so are most events of that minute: set the database's clock, and re-submit."
         if is_ours
