@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wallarm_notify.pagerduty.client import HttpClient, Response
 
 VARIABLE: Final = "CHAOS_POINTS"
-"""A JSON list of {point, action, times}, and the folder where what was met is noted down."""
+"""Variables: a JSON list of {point, action, times}, and the folder where points that were met are noted."""
 
 FOLDER: Final = "CHAOS_FOLDER"
 
@@ -41,7 +41,7 @@ POINTS: Final = (
     "record.committed",
     "record.published",
 )
-"""Every step of the way, in its order."""
+"""Every crash point, in the order of the steps."""
 
 ACTIONS: Final = ("kill_child", "kill_worker", "pause")
 
@@ -52,7 +52,7 @@ _armed = {one["point"]: one for one in json.loads(os.environ.get(VARIABLE, "[]")
 
 
 def point(name: str) -> None:
-    """Does what is armed at ``name``, as often as it says, whatever process comes first."""
+    """Do what is armed at ``name``, as often as it says, in whichever process comes first."""
     one = _armed.get(name)
     if one is None or not _may(name, one["times"]):
         return
@@ -69,7 +69,7 @@ def point(name: str) -> None:
 
 
 def _may(name: str, times: int) -> bool:
-    """Whether it is still to happen: each time is a file that only one process can make."""
+    """Return whether it is still to happen: each time is a file that only one process can make."""
     for number in range(times):
         with suppress(FileExistsError):
             (_folder / f"met.{name}.{number}").touch(exist_ok=False)
@@ -82,7 +82,7 @@ _now = threading.local()
 
 
 def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = None) -> None:
-    """Marks the points around a function, or method, of ``owner``."""
+    """Make crash points before and after a function, or method, of ``owner``."""
     whole = getattr(owner, name)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -97,7 +97,7 @@ def _wrap(owner: Any, name: str, before: str | None = None, after: str | None = 
 
 
 def _wrap_wait(owner: Any, name: str) -> None:
-    """Marks where answers have come, before anything is done with them."""
+    """Make a crash point where answers have come, before anything is done with them."""
     whole = owner.wait
 
     def wait(self: HttpClient[Any], seconds: float | None = None) -> list[Response[Any]]:
@@ -110,7 +110,7 @@ def _wrap_wait(owner: Any, name: str) -> None:
 
 
 def _wrap_step(owner: Any, name: str, step: str) -> None:
-    """Lets what is published in a function, or method, of ``owner`` know in which step that is."""
+    """Set ``step`` during a function, or method, of ``owner``, for what is published in it."""
     whole = getattr(owner, name)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -124,7 +124,7 @@ def _wrap_step(owner: Any, name: str, step: str) -> None:
 
 
 def _wrap_publish(owner: Any) -> None:
-    """Marks what comes before and after a publish: what a step has committed, and what follows from it."""
+    """Make crash points before and after a publish, which follows the commit of a step."""
     whole = owner.publish
 
     def publish(self: Any, messages: Sequence[Any]) -> None:

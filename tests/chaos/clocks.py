@@ -1,4 +1,4 @@
-"""PostgreSQL by a clock that a test sets, and Redis as if its own had been."""
+"""PostgreSQL with a clock that a test sets, and Redis as if its clock had been set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wallarm_notify.devstack.postgres import EmbeddedPostgres
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chaos.scene import Scene
+    from chaos.scenario import Scenario
 
 FAKETIME_LIBRARIES: Final = (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -24,7 +24,7 @@ FAKETIME_LIBRARIES: Final = (
 
 
 def libfaketime() -> str:
-    """Its file; fails where it is missing."""
+    """Return the file of libfaketime; fail where it is missing."""
     assert shutil.which("faketime"), "libfaketime is needed: apt-get install faketime"
     return next(path for path in FAKETIME_LIBRARIES if Path(path).exists())
 
@@ -37,7 +37,7 @@ class SetClock:
         self.postgres = postgres
 
     def set(self, seconds: int) -> None:
-        """From now on it is off by as much."""
+        """Set the clock to be off by ``seconds`` from now on."""
         # In one step: the server reads it at any moment.
         made = self._file.with_suffix(".new")
         made.write_text(f"{seconds:+}")
@@ -47,7 +47,7 @@ class SetClock:
 
 @contextmanager
 def postgres_by_a_clock() -> Iterator[SetClock]:
-    """A PostgreSQL of its own whose clock can be set while it runs."""
+    """Yield the clock of a new PostgreSQL, which can be set while that runs."""
     folder = Path(tempfile.mkdtemp(prefix="wallarm-notify-clock-"))
     folder.chmod(0o755)
     server = EmbeddedPostgres(settings={"fsync": "off"})
@@ -74,9 +74,9 @@ def postgres_by_a_clock() -> Iterator[SetClock]:
         shutil.rmtree(folder)
 
 
-def redis_clock_jumps(scene: Scene, seconds: int) -> None:
-    """As far as what is noted down can tell: set back, what was taken lies ahead."""
+def redis_clock_jumps(scenario: Scenario, seconds: int) -> None:
+    """Move the times that are stored in Redis, as if its clock had jumped by ``seconds``."""
     index = NotingChannel.unacked_index_key
-    with scene.system.ask_broker() as client:
+    with scenario.system.ask_broker() as client:
         for tag, score in dict(client.zrange(index, 0, -1, withscores=True)).items():
             client.zadd(index, {tag: score - seconds}, xx=True)

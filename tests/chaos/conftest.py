@@ -1,4 +1,4 @@
-"""Servers that chaos may kill, and a scene for each test."""
+"""Servers that the chaos suite may kill, and a scenario for each test."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import redis
 from conftest import Databases, sibling
 
 from chaos.killable import KillableBroker, KillablePostgres
-from chaos.outside import World
+from chaos.outside import Servers
 from chaos.report import Report
-from chaos.scene import SHORTENED, Scene
+from chaos.scenario import SHORTENED, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos")
     group.addoption(
-        "--minutes", default="1", help="How long the random history, or the outage, goes on."
+        "--minutes", default="1", help="Minutes of the random history, or of the outage."
     )
-    group.addoption("--seed", type=int, help="Plays the random history of this seed again.")
-    group.addoption("--waiting", default="200000", help="How many notifications an outage meets.")
-    group.addoption("--reliability", help="The file whose table is written anew.")
+    group.addoption("--seed", type=int, help="Repeats the random history of this seed.")
+    group.addoption("--waiting", default="200000", help="Notifications that wait in an outage.")
+    group.addoption("--reliability", help="The file whose table is rewritten.")
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[KillablePostgres]:
-    """A PostgreSQL of our own: what is given by the environment is nobody's to kill."""
+    """A PostgreSQL of the suite's own: one given by the environment must not be killed."""
     with KillablePostgres() as server:
         yield server
 
@@ -54,19 +54,19 @@ def database_url(postgres: KillablePostgres, databases: Databases) -> Iterator[s
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[KillableBroker]:
-    """A broker of our own, likewise."""
+    """A broker of the suite's own: one given by the environment must not be killed."""
     with KillableBroker() as server:
         yield server
 
 
 @pytest.fixture
-def world(postgres: KillablePostgres, valkey: KillableBroker) -> World:
-    return World(valkey, postgres)
+def servers(postgres: KillablePostgres, valkey: KillableBroker) -> Servers:
+    return Servers(valkey, postgres)
 
 
 @pytest.fixture(scope="session")
 def report(request: pytest.FixtureRequest) -> Iterator[Report]:
-    """What every fault came to, for docs/reliability.md."""
+    """The results of all faults, for docs/reliability.md."""
     made = Report()
     yield made
     made.write(request.config.getoption("--reliability"))
@@ -74,7 +74,7 @@ def report(request: pytest.FixtureRequest) -> Iterator[Report]:
 
 @pytest.fixture
 def broker(valkey: KillableBroker) -> str:
-    """Its URL, empty and without a limit."""
+    """The URL of the broker, emptied and without a limit of memory."""
     with redis.Redis.from_url(valkey.url) as client:
         client.config_set("maxmemory", "0")
         client.flushall()
@@ -82,14 +82,14 @@ def broker(valkey: KillableBroker) -> str:
 
 
 @pytest.fixture
-def make_scene(make_system: Callable[..., System], tmp_path: Path) -> Callable[..., Scene]:
-    """Makes a scene over this test's database and broker, unless told otherwise."""
+def make_scenario(make_system: Callable[..., System], tmp_path: Path) -> Callable[..., Scenario]:
+    """What makes a scenario on this test's database and broker, unless ``settings`` name others."""
 
-    def make(**settings: float | str) -> Scene:
-        scene = Scene(make_system(**{**SHORTENED, **settings}), tmp_path)
+    def make(**settings: float | str) -> Scenario:
+        scenario = Scenario(make_system(**{**SHORTENED, **settings}), tmp_path)
         # How much PagerDuty takes of one key in a minute is not what is tried here.
-        scene.system.sandbox.set_faults(rate_limit=0)
-        scene.set_up()
-        return scene
+        scenario.system.sandbox.set_faults(rate_limit=0)
+        scenario.set_up()
+        return scenario
 
     return make

@@ -1,4 +1,4 @@
-"""Servers from wheels that end as in a crash, and come back at the same URL with what was written down."""
+"""Servers from wheels that can be killed, and come back at their URL with what was written to disk."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from wallarm_notify.devstack.valkey import EmbeddedBroker
 
 
 class KillablePostgres(EmbeddedPostgres):
-    """``start`` brings it back."""
+    """A PostgreSQL that can be killed; ``start`` brings it back."""
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster and each of its processes."""
+        """Send SIGKILL to the postmaster and each of its processes."""
         os.kill(self.pid, signal.SIGSTOP)  # so that no child is born while they are counted
         postmaster = psutil.Process(self.pid)
         family = [postmaster, *postmaster.children()]
@@ -32,16 +32,16 @@ class KillablePostgres(EmbeddedPostgres):
 
 
 class KillableBroker(EmbeddedBroker):
-    """``start`` brings it back, with its port and password."""
+    """A broker that can be killed; ``start`` brings it back, with its port and password."""
 
     def kill(self) -> None:
-        """SIGKILL to the server."""
+        """Send SIGKILL to the server."""
         assert self.pid
         self._kill()
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it is there, and no zombie."""
+    """Return whether a process exists and is no zombie."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

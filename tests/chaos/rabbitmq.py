@@ -1,4 +1,4 @@
-"""A RabbitMQ of our own, from Debian's package: durable, on loopback, killed and started again at will."""
+"""A RabbitMQ server of the tests' own, from Debian's package, that can be killed and started again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTROL: Final = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
 
 
 class RabbitMQ:
-    """One node. Its port and its data stay over ``kill``."""
+    """A RabbitMQ of one node. Its port and its data survive ``kill``."""
 
     def __init__(self) -> None:
         if not SERVER.exists():
@@ -30,25 +30,25 @@ class RabbitMQ:
 
     @property
     def url(self) -> str:
-        """For Celery."""
+        """The URL for Celery."""
         return f"amqp://guest:guest@127.0.0.1:{self._port}//"
 
     def start(self) -> None:
-        """Comes up with the data there is."""
+        """Start with the data there is."""
         (self._folder / "plugins").write_text("[].")
         self._running = Process([SERVER], self._folder / "out", environ=self._environment())
         eventually(self._answers, 60, "RabbitMQ answered")
         self.control("await_startup")
 
     def kill(self) -> None:
-        """Ends as in a crash."""
+        """End as in a crash."""
         if self._running is not None:
             self._running.kill()
             self._running = None
             eventually(lambda: not self._answers(), 10, "the port was free")
 
     def control(self, *words: str) -> str:
-        """What rabbitmqctl does, and says."""
+        """Run rabbitmqctl; return its output."""
         done = subprocess.run(
             [CONTROL, *words],
             env=self._environment(),

@@ -1,4 +1,4 @@
-"""What every fault came to: the table in ``docs/reliability.md`` is written from it."""
+"""The results of all faults, from which the table in ``docs/reliability.md`` is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTAGE: Final = ("<!-- make chaos-outage writes from here -->", "<!-- up to here
 
 @dataclass(frozen=True, order=True)
 class Row:
-    """One fault at one step: how long until everything had ended, and what was lost or doubled."""
+    """The result of one fault at one step: seconds until everything had ended, and what was lost or doubled."""
 
     fault: str
     step: str
@@ -26,21 +26,21 @@ class Row:
 
 @dataclass
 class Report:
-    """Collects rows in the order of the steps."""
+    """Rows in the order of the steps."""
 
     rows: list[Row] = field(default_factory=list)
 
     def add(
         self, fault: str, step: str, happened: str, seconds: float, findings: list[str]
     ) -> None:
-        """Notes down what a fault came to; ``findings`` are the judge's."""
+        """Add the result of a fault; ``findings`` are those of ``chaos.findings``."""
         lost = sum(f.startswith("lost") for f in findings)
         doubled = sum(f.startswith(("paged twice", "fired too often")) for f in findings)
         self.rows.append(Row(fault, step, happened, seconds, lost, doubled))
         print(f"\n{fault} at {step}: everything had ended after {seconds:.1f} s; {happened}")  # noqa: T201 - recovery times are shown
 
     def write(self, path: str | None) -> None:
-        """Puts the rows into the file's table, in place of those of the same fault and step."""
+        """Write the rows into the file's table, in place of earlier ones of the same fault and step."""
         if path is None or not self.rows:
             return
         file = Path(path)
@@ -68,14 +68,14 @@ def _line(row: Row) -> str:
 
 
 def _key(line: str) -> str:
-    """Fault and step: a random history is one row whatever its seed."""
+    """Return what identifies a row, fault and step; a random history is one row whatever its seed."""
     fault, step = line.split("|")[1:3]
     return "random" if fault.strip().startswith("random") else f"{fault}|{step}"
 
 
 @dataclass(frozen=True)
-class Look:
-    """What there is to see at one moment of an outage; ``seconds`` since it began."""
+class Measured:
+    """What was measured at one moment of an outage, ``seconds`` after it began."""
 
     seconds: float
     workers_mb: float
@@ -87,17 +87,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Outage:
-    """What an outage of PagerDuty came to: ``late`` in seconds, ``took`` since it was over."""
+    """The result of an outage of PagerDuty: ``late`` in seconds, ``took`` since it was over."""
 
     waiting: int
     minutes: float
     took: float
     late: dict[str, float]
-    looks: list[Look]
+    looks: list[Measured]
     findings: list[str]
 
     def write(self, path: str | None) -> None:
-        """Puts it, with its curve, into the file."""
+        """Write the outage, with its curve, into the file."""
         if path is None:
             return
         begin, end = OUTAGE
@@ -107,12 +107,12 @@ class Outage:
         file.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
 
     def _summary(self) -> str:
-        judged = "; ".join(self.findings) or "nothing was lost or doubled"
+        result = "; ".join(self.findings) or "nothing was lost or doubled"
         late = self.late
         return (
             f"{self.waiting} notifications in their third cycle, PagerDuty answering 503 for "
             f"{self.minutes:g} minutes: everything had ended {self.took:.0f} s after it was well "
-            f"again; {judged}. Attempts began {late['p50']:.1f} s (median), {late['p99']:.1f} s "
+            f"again; {result}. Attempts began {late['p50']:.1f} s (median), {late['p99']:.1f} s "
             f"(99 %) and at most {late['latest']:.1f} s after their time; none began more than "
             f"{max(0.0, -late['earliest']):.2f} s before it."
         )

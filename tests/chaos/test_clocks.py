@@ -1,4 +1,7 @@
-"""A clock jumps: beat's, Redis's, PostgreSQL's, ten minutes or an hour, back or ahead. A worker's: test_upkeep."""
+"""Clocks that jump: beat's, Redis's and PostgreSQL's, by ten minutes or an hour, back or ahead.
+
+For a worker's clock see test_upkeep.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import pytest
 from build import an_event_object, eventually
 
 from chaos.clocks import SetClock, postgres_by_a_clock, redis_clock_jumps
-from chaos.scene import CLIENTS, LATER_WITHIN, Scene
+from chaos.scenario import CLIENTS, LATER_WITHIN, Scenario
 from wallarm_notify.domain.rate_limit import WINDOW
 from wallarm_notify.store import migrations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(600)
 
 RATE_LIMIT: Final = 20
-"""Turns of a key in a minute. A dead worker took most of them along, so that others wait for the next."""
+"""Grants of a key in a minute. A killed worker had most of them, so that others wait for the next ones."""
 
 JUMPS: Final = [
     pytest.param(-600, id="10 min back"),
@@ -50,82 +53,88 @@ def database_url(clock: SetClock) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("seconds", JUMPS)
-def test_beats_clock_jumps(make_scene: Callable[..., Scene], report: Report, seconds: int) -> None:
-    scene = make_scene()
-    beat = scene.start_beat_by_a_clock()
-    clock = scene.beats_clock
+def test_beats_clock_jumps(
+    make_scenario: Callable[..., Scenario], report: Report, seconds: int
+) -> None:
+    scenario = make_scenario()
+    beat = scenario.start_beat_by_a_clock()
+    clock = scenario.beats_clock
 
-    def sent(errand: str) -> int:
-        return beat.text().count(f"Sending due task {errand}")
+    def sent(task: str) -> int:
+        return beat.text().count(f"Sending due task {task}")
 
     eventually(lambda: sent("sweep") >= 3, 20, "beat sweeps")
     clock.write_text(str(seconds))
-    before = {errand: sent(errand) for errand in ("sweep", "prune")}
+    before = {task: sent(task) for task in ("sweep", "prune")}
     # SWEEP is due each second here, PRUNE each 5 s: as often as ever, no more and no less.
     eventually(lambda: sent("prune") >= before["prune"] + 2, 15, "beat prunes")
     assert 3 <= sent("sweep") - before["sweep"] <= 15
     # Set right again it goes on too.
     clock.write_text("0")
-    before = {errand: sent(errand) for errand in ("sweep", "prune")}
+    before = {task: sent(task) for task in ("sweep", "prune")}
     eventually(lambda: sent("prune") >= before["prune"] + 2, 15, "beat prunes")
     assert 3 <= sent("sweep") - before["sweep"] <= 15
     report.add(f"beat's clock {seconds:+} s", "schedule", "sweep and prune went on", 0, [])
 
 
 @pytest.mark.parametrize("seconds", JUMPS)
-def test_redis_clock_jumps(make_scene: Callable[..., Scene], report: Report, seconds: int) -> None:
-    scene = make_scene()
-    scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 20}])
-    worker = scene.start_armed(("ingest.begun", "kill_worker"))
-    scene.emit()
+def test_redis_clock_jumps(
+    make_scenario: Callable[..., Scenario], report: Report, seconds: int
+) -> None:
+    scenario = make_scenario()
+    scenario.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 20}])
+    worker = scenario.start_armed(("ingest.begun", "kill_worker"))
+    scenario.emit()
     worker.popen.wait(20)
     # Before the dead one's are away for long enough, and while others wait in this one till they are due.
-    redis_clock_jumps(scene, seconds)
-    scene.system.start_worker()
-    redis_clock_jumps(scene, seconds)
-    scene.start_beat()
-    scene.end_well(
+    redis_clock_jumps(scenario, seconds)
+    scenario.system.start_worker()
+    redis_clock_jumps(scenario, seconds)
+    scenario.start_beat()
+    scenario.end_well(
         report, f"Redis's clock {seconds:+} s", "ingest.begun", "a dead worker's came back"
     )
 
 
 @pytest.mark.parametrize("seconds", JUMPS)
 def test_postgresqls_clock_jumps(
-    make_scene: Callable[..., Scene], clock: SetClock, report: Report, seconds: int
+    make_scenario: Callable[..., Scenario], clock: SetClock, report: Report, seconds: int
 ) -> None:
-    scene = make_scene(retry_time_scale=1, rate_limit_per_minute=RATE_LIMIT)
-    scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 12}])
-    worker = scene.start_armed(("dispatcher.handed", "kill_worker"), concurrency=1)
-    scene.start_beat()
-    scene.emit()
+    scenario = make_scenario(retry_time_scale=1, rate_limit_per_minute=RATE_LIMIT)
+    scenario.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 12}])
+    worker = scenario.start_armed(("dispatcher.handed", "kill_worker"), concurrency=1)
+    scenario.start_beat()
+    scenario.emit()
     worker.popen.wait(20)
-    scene.system.start_worker()
-    # A dead worker holds others, and keys have no turns left.
-    eventually(lambda: scene.system.states()["retrying"] >= 3, 30, "some wait for another attempt")
+    scenario.system.start_worker()
+    # A dead worker has the others, and keys have no grants left.
+    eventually(
+        lambda: scenario.system.states()["retrying"] >= 3, 30, "some wait for another attempt"
+    )
     clock.set(seconds)
     began = time.monotonic()
-    # A key's turns come once a minute, whatever the clock.
-    scene.wait_for_all(WINDOW + LATER_WITHIN)
+    # A key gets its grants once a minute, by any clock.
+    scenario.wait_for_all(WINDOW + LATER_WITHIN)
     took = time.monotonic() - began
-    assert scene.judge() == []
+    assert scenario.findings() == []
 
     # What happens now, by everybody's clock but the database's.
-    scene.system.sandbox.set_faults()
+    scenario.system.sandbox.set_faults()
     now = datetime.now(UTC).isoformat()
     events = [an_event_object(CLIENTS[n % len(CLIENTS)], occurred_at=now) for n in range(6)]
-    scene.system.emit(*events)
+    scenario.system.emit(*events)
     for event in events:
-        scene.expected.pages(event)
+        scenario.expected.pages(event)
     if seconds < 0:
-        eventually(lambda: scene.system.ledger().ahead == len(events), 20, "all are kept apart")
-    scene.expected.received(len(events))
+        eventually(lambda: scenario.system.ledger().ahead == len(events), 20, "all are kept apart")
+    scenario.expected.received(len(events))
     clock.set(0)
-    scene.end_well(
+    scenario.end_well(
         report,
         f"PostgreSQL's clock {seconds:+} s, and right again",
         "every step",
         f"all had ended {took:.0f} s after it; what came then, after it was right",
         within=LATER_WITHIN + (WINDOW if seconds > 0 else 0),
     )
-    ledger = scene.system.ledger()
+    ledger = scenario.system.ledger()
     assert (ledger.ahead, ledger.rejected) == (0, 0)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chaos.report import Report
-    from chaos.scene import Scene
+    from chaos.scenario import Scenario
 
 FAULTS: Final[dict[str, dict[str, Any]]] = {
     "request hung": {"kind": "hang", "delay": 5},
@@ -32,10 +32,12 @@ SAMPLE: Final = {"connection reset after the request was read", "request hung af
         for name in FAULTS
     ],
 )
-def test_the_network_fails(make_scene: Callable[..., Scene], report: Report, fault: str) -> None:
-    scene = make_scene()
-    scene.system.sandbox.set_faults([{**FAULTS[fault], "times": 30}])
-    scene.system.start_worker()
-    scene.start_beat()
-    scene.emit()
-    scene.end_well(report, fault, "send", "sent again under the same dedup key")
+def test_the_network_fails(
+    make_scenario: Callable[..., Scenario], report: Report, fault: str
+) -> None:
+    scenario = make_scenario()
+    scenario.system.sandbox.set_faults([{**FAULTS[fault], "times": 30}])
+    scenario.system.start_worker()
+    scenario.start_beat()
+    scenario.emit()
+    scenario.end_well(report, fault, "send", "sent again under the same dedup key")

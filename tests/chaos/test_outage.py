@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from build import a_key, an_event_object, eventually
 from celery import Celery
 
-from chaos.report import Look, Outage
-from chaos.scene import AS_INSTALLED, Scene
+from chaos.report import Measured, Outage
+from chaos.scenario import AS_INSTALLED, Scenario
 from wallarm_notify.broker.redis_transport import NotingChannel
 from wallarm_notify.domain.retry import CYCLES, WAITS
 from wallarm_notify.services import sweep
@@ -32,47 +32,51 @@ pytestmark = [pytest.mark.outage, pytest.mark.timeout(0)]
 
 CLIENTS: Final = range(101, 201)
 INTEGRATIONS: Final = 10
-"""Of each client: every event is so many notifications."""
+"""Integrations of each client, and so notifications of each event."""
 
 BEFORE: Final = len(CYCLES[0]) + len(CYCLES[1]) + 1
 """Attempts made when the first two cycles have failed."""
 
 LOOK_EVERY: Final = 5.0
 SETTLED: Final = 0.5
-"""The part of the outage after which memory may grow no more: each has then been sent once again."""
+"""The part of the outage after which memory must not grow: each notification was sent once more by then."""
 
 SLACK: Final = 1.25
 HEALED_WITHIN: Final = 1800.0
 
 
 def test_an_outage_of_everything_is_sat_out_in_flat_memory_and_then_everything_is_delivered(
-    make_scene: Callable[..., Scene], pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+    make_scenario: Callable[..., Scenario],
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     number = int(pytestconfig.getoption("--waiting"))
     outage = float(pytestconfig.getoption("--minutes")) * 60
-    scene = make_scene(**AS_INSTALLED, retry_time_scale=1)
-    take_in(scene, number)
-    tell(f"{number} notifications are stored; the first two cycles of each are written down")
-    scene.system.sandbox.set_faults([{"kind": "status", "status": 503}])
-    fail_two_cycles(scene)
+    scenario = make_scenario(**AS_INSTALLED, retry_time_scale=1)
+    take_in(scenario, number)
+    show_progress(
+        f"{number} notifications are stored; the first two cycles of each are written down"
+    )
+    scenario.system.sandbox.set_faults([{"kind": "status", "status": 503}])
+    fail_two_cycles(scenario)
     workers = [
-        scene.system.start_worker("-Q", "events,celery,notifications,upkeep"),
-        scene.system.start_worker("-Q", "retries"),
+        scenario.system.start_worker("-Q", "events,celery,notifications,upkeep"),
+        scenario.system.start_worker("-Q", "retries"),
     ]
-    publish_everything(scene, monkeypatch)
-    scene.start_beat()
-    tell("the third cycle begins, and PagerDuty is down")
+    publish_everything(scenario, monkeypatch)
+    scenario.start_beat()
+    show_progress("the third cycle begins, and PagerDuty is down")
     began = time.monotonic()
-    looks = watch(scene, workers, began, lambda: time.monotonic() - began > outage)
-    scene.system.sandbox.set_faults([])
+    looks = watch(scenario, workers, began, lambda: time.monotonic() - began > outage)
+    scenario.system.sandbox.set_faults([])
     healed = time.monotonic()
-    tell("PagerDuty is well again")
-    looks += watch(scene, workers, began, lambda: is_over(scene, healed))
+    show_progress("PagerDuty is well again")
+    looks += watch(scenario, workers, began, lambda: is_over(scenario, healed))
     took = time.monotonic() - healed
-    late = lateness(scene)
-    tell(f"everything had ended {took:.0f} s after; lateness {late}")
+    late = lateness(scenario)
+    show_progress(f"everything had ended {took:.0f} s after; lateness {late}")
     findings = [
-        *scene.judge(),
+        *scenario.findings(),
         *(["attempts began too early"] if late["earliest"] < -0.05 else []),
         *grown(looks, "workers_mb", outage),
         *grown(looks, "redis_mb", outage),
@@ -83,33 +87,33 @@ def test_an_outage_of_everything_is_sat_out_in_flat_memory_and_then_everything_i
     assert findings == []
 
 
-def take_in(scene: Scene, number: int) -> None:
-    """As many events as make ``number`` notifications, by a worker that only ingests."""
+def take_in(scenario: Scenario, number: int) -> None:
+    """Take in as many events as make ``number`` notifications, by a worker that only ingests."""
     for client in CLIENTS:
         for _ in range(INTEGRATIONS):
             key = a_key()
-            scene.expected.subscribes(client, scene.system.integration(key, client), key)
-    ingester = scene.system.start_worker("-Q", "events")
+            scenario.expected.subscribes(client, scenario.system.integration(key, client), key)
+    ingester = scenario.system.start_worker("-Q", "events")
     events = [an_event_object(CLIENTS[n % len(CLIENTS)]) for n in range(number // INTEGRATIONS)]
-    with Celery(broker=scene.system.broker_url) as producer:
+    with Celery(broker=scenario.system.broker_url) as producer:
         for start in range(0, len(events), 100):
             some = events[start : start + 100]
             producer.send_task("events.ingest", kwargs={"events": some}, queue="events")
     for event in events:
-        scene.expected.pages(event)
-    scene.expected.received(len(events))
-    eventually(lambda: scene.system.ledger().received >= scene.expected.events, 900, "all in")
+        scenario.expected.pages(event)
+    scenario.expected.received(len(events))
+    eventually(lambda: scenario.system.ledger().received >= scenario.expected.events, 900, "all in")
     ingester.stop()
-    with scene.system.ask_broker() as redis:
+    with scenario.system.ask_broker() as redis:
         redis.flushall()
 
 
-def fail_two_cycles(scene: Scene) -> None:
-    """What would have been recorded by now; the next attempts are due over the coming minute."""
+def fail_two_cycles(scenario: Scenario) -> None:
+    """Store what two failed cycles record; the next attempts are due over the coming minute."""
     offsets = [0.0]
     for wait in WAITS[: BEFORE - 1]:
         offsets.append(offsets[-1] + wait.total_seconds())
-    engine = sa.create_engine(scene.system.settings.database(), poolclass=sa.NullPool)
+    engine = sa.create_engine(scenario.system.settings.database(), poolclass=sa.NullPool)
     with engine.begin() as connection:
         for statement in TWO_CYCLES:
             connection.execute(
@@ -146,46 +150,46 @@ TWO_CYCLES: Final = (
 )
 
 
-def publish_everything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One run of SWEEP over all that waits: at its own pace it would take minutes to get going."""
+def publish_everything(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run SWEEP once over all that waits: in its usual steps it would take minutes."""
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "ROUNDS", 10**6)
         patch.setattr(sweep, "LONG_QUEUE", 10**9)
-        published = run_sweep(scene.system.wiring.context)
-    tell(published.words)
+        published = run_sweep(scenario.system.wiring.context)
+    show_progress(published.words)
 
 
 def watch(
-    scene: Scene, workers: list[Process], began: float, is_done: Callable[[], bool]
-) -> list[Look]:
-    """A look every few seconds, until it is done."""
-    looks: list[Look] = []
+    scenario: Scenario, workers: list[Process], began: float, is_done: Callable[[], bool]
+) -> list[Measured]:
+    """Measure every few seconds until ``is_done``."""
+    looks: list[Measured] = []
     while not is_done():
-        looks.append(look(scene, workers, time.monotonic() - began))
+        looks.append(look(scenario, workers, time.monotonic() - began))
         if len(looks) % 6 == 1:
-            tell(str(looks[-1]))
+            show_progress(str(looks[-1]))
         time.sleep(LOOK_EVERY)
     return looks
 
 
-def look(scene: Scene, workers: list[Process], seconds: float) -> Look:
+def look(scenario: Scenario, workers: list[Process], seconds: float) -> Measured:
     resident = sum(memory_of(worker) for worker in workers)
-    with scene.system.ask_broker() as redis:
+    with scenario.system.ask_broker() as redis:
         used = redis.info("memory")["used_memory"]
         queued = sum(redis.llen(queue) for queue in ("notifications", "retries"))
         messages = queued + redis.hlen(NotingChannel.unacked_key)
     rows = ask(
-        scene,
+        scenario,
         """SELECT (SELECT count(*) FROM attempts) AS attempts,
                   (SELECT count(*) FROM notifications WHERE state = 'delivered') AS delivered""",
     )
-    return Look(
+    return Measured(
         seconds, resident / 1e6, used / 1e6, messages, rows[0]["attempts"], rows[0]["delivered"]
     )
 
 
 def memory_of(worker: Process) -> int:
-    """Of a worker and its children, in bytes; one that is being replaced just now counts nothing."""
+    """Return the memory of a worker and its children in bytes, without children that just end."""
     parent = psutil.Process(worker.popen.pid)
     resident = 0
     for process in [parent, *parent.children()]:
@@ -194,22 +198,24 @@ def memory_of(worker: Process) -> int:
     return resident
 
 
-def ask(scene: Scene, statement: str, **parameters: Any) -> list[dict[str, Any]]:
-    engine = sa.create_engine(scene.system.settings.database(), poolclass=sa.NullPool)
+def ask(scenario: Scenario, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    engine = sa.create_engine(scenario.system.settings.database(), poolclass=sa.NullPool)
     with engine.connect() as connection:
         return [dict(row) for row in connection.execute(sa.text(statement), parameters).mappings()]
 
 
-def is_over(scene: Scene, healed: float) -> bool:
-    left = ask(scene, "SELECT count(*) AS n FROM notifications WHERE finished_at IS NULL")[0]["n"]
+def is_over(scenario: Scenario, healed: float) -> bool:
+    left = ask(scenario, "SELECT count(*) AS n FROM notifications WHERE finished_at IS NULL")[0][
+        "n"
+    ]
     assert time.monotonic() - healed < HEALED_WITHIN, f"{left} notifications are still open"
     return int(left) == 0
 
 
-def lateness(scene: Scene) -> dict[str, float]:
-    """How long after their time the attempts of the third cycle began, in seconds."""
+def lateness(scenario: Scenario) -> dict[str, float]:
+    """Return how many seconds after their time the attempts of the third cycle began."""
     rows = ask(
-        scene,
+        scenario,
         """SELECT min(late) AS earliest,
                   percentile_cont(0.5) WITHIN GROUP (ORDER BY late) AS p50,
                   percentile_cont(0.99) WITHIN GROUP (ORDER BY late) AS p99, max(late) AS latest
@@ -224,8 +230,8 @@ def lateness(scene: Scene) -> dict[str, float]:
     return {name: round(float(value), 2) for name, value in rows[0].items()}
 
 
-def grown(looks: list[Look], what: str, outage: float) -> list[str]:
-    """Whether memory came to be more than a quarter over what it was once everything waited."""
+def grown(looks: list[Measured], what: str, outage: float) -> list[str]:
+    """Return a finding where memory grew by more than a quarter after everything had been sent once more."""
     within = [getattr(one, what) for one in looks if outage * SETTLED <= one.seconds <= outage]
     settled = max(within[: len(within) // 5 + 1])
     return (
@@ -235,5 +241,5 @@ def grown(looks: list[Look], what: str, outage: float) -> list[str]:
     )
 
 
-def tell(words: str) -> None:
+def show_progress(words: str) -> None:
     print(words, flush=True)  # noqa: T201 - a long work says where it is

@@ -1,4 +1,4 @@
-"""The same promises on RabbitMQ: a short pass of the matrix."""
+"""The guarantees on RabbitMQ: a short run of the matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from build import an_event_object
 
 from chaos.rabbitmq import RabbitMQ
-from chaos.scene import INGESTED_WITHIN, Scene
+from chaos.scenario import INGESTED_WITHIN, Scenario
 from wallarm_notify.devstack.processes import CannotStart
 from wallarm_notify.producer import Producer
 
@@ -30,10 +30,10 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture
-def scene(make_scene: Callable[..., Scene], rabbitmq: RabbitMQ) -> Scene:
-    """Over queues that are empty."""
+def scenario(make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ) -> Scenario:
+    """A scenario on empty queues."""
     empty(rabbitmq)
-    made = make_scene(broker_url=rabbitmq.url)
+    made = make_scenario(broker_url=rabbitmq.url)
     made.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
     return made
 
@@ -48,31 +48,31 @@ def scene(make_scene: Callable[..., Scene], rabbitmq: RabbitMQ) -> Scene:
         ("record.committed", "kill_worker"),
     ],
 )
-def test_a_worker_is_killed(scene: Scene, report: Report, step: str, action: str) -> None:
-    worker = scene.start_armed((step, action))
-    scene.start_beat()
-    scene.emit()
-    scene.wait_for_point(step)
+def test_a_worker_is_killed(scenario: Scenario, report: Report, step: str, action: str) -> None:
+    worker = scenario.start_armed((step, action))
+    scenario.start_beat()
+    scenario.emit()
+    scenario.wait_for_point(step)
     if action == "kill_worker":
         worker.popen.wait(10)
-        scene.system.start_worker()
+        scenario.system.start_worker()
     fault = f"RabbitMQ: `kill -9` of a {action.removeprefix('kill_')}"
-    scene.end_well(report, fault, step, AGAIN, within=INGESTED_WITHIN)
+    scenario.end_well(report, fault, step, AGAIN, within=INGESTED_WITHIN)
 
 
 @pytest.mark.parametrize("step", ["ingest.begun", "ingest.before_commit"])
 def test_a_worker_of_quorum_queues_is_killed(
-    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ, report: Report, step: str
+    make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ, report: Report, step: str
 ) -> None:
-    scene = with_quorum_queues(make_scene, rabbitmq)
-    worker = scene.start_armed((step, "kill_worker"), queues="events,celery")
-    scene.system.start_worker("-Q", "notifications,retries,upkeep")
-    scene.start_beat()
-    scene.emit()
-    scene.wait_for_point(step)
+    scenario = with_quorum_queues(make_scenario, rabbitmq)
+    worker = scenario.start_armed((step, "kill_worker"), queues="events,celery")
+    scenario.system.start_worker("-Q", "notifications,retries,upkeep")
+    scenario.start_beat()
+    scenario.emit()
+    scenario.wait_for_point(step)
     worker.popen.wait(10)
-    scene.system.start_worker("-Q", "events,celery")
-    scene.end_well(
+    scenario.system.start_worker("-Q", "events,celery")
+    scenario.end_well(
         report,
         "RabbitMQ, quorum queues: `kill -9` of a worker",
         step,
@@ -83,80 +83,80 @@ def test_a_worker_of_quorum_queues_is_killed(
 
 @pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed"])
 def test_the_broker_of_quorum_queues_is_killed_and_comes_back(
-    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ, report: Report, step: str
+    make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ, report: Report, step: str
 ) -> None:
-    scene = with_quorum_queues(make_scene, rabbitmq)
-    scene.start_armed((step, "pause"), queues="events,celery")
-    scene.system.start_worker("-Q", "notifications,retries,upkeep")
-    scene.start_beat()
+    scenario = with_quorum_queues(make_scenario, rabbitmq)
+    scenario.start_armed((step, "pause"), queues="events,celery")
+    scenario.system.start_worker("-Q", "notifications,retries,upkeep")
+    scenario.start_beat()
     types = rabbitmq.control("list_queues", "--quiet", "name", "type").splitlines()
     assert {"events\tquorum", "celery\tquorum", "retries\tclassic"} <= set(types)
-    emit_by_client(scene, rabbitmq)
-    scene.emit()
-    scene.wait_for_point(step)
+    emit_by_client(scenario, rabbitmq)
+    scenario.emit()
+    scenario.wait_for_point(step)
     rabbitmq.kill()
-    scene.go_on()
+    scenario.go_on()
     rabbitmq.start()
-    scene.end_well(
+    scenario.end_well(
         report, "RabbitMQ, quorum queues: killed and restarted", step, AGAIN, within=INGESTED_WITHIN
     )
 
 
 def test_a_worker_of_quorum_queues_and_of_countdowns_refuses_to_start(
-    make_scene: Callable[..., Scene], rabbitmq: RabbitMQ
+    make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ
 ) -> None:
-    scene = with_quorum_queues(make_scene, rabbitmq)
+    scenario = with_quorum_queues(make_scenario, rabbitmq)
     with pytest.raises(CannotStart, match=r"(?s)ended with 1:.*Run one with -Q events,celery"):
-        scene.system.start_worker()
+        scenario.system.start_worker()
 
 
 @pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed", "record.committed"])
 def test_the_broker_is_killed_and_comes_back(
-    scene: Scene, rabbitmq: RabbitMQ, report: Report, step: str
+    scenario: Scenario, rabbitmq: RabbitMQ, report: Report, step: str
 ) -> None:
-    scene.start_armed((step, "pause"))
-    scene.start_beat()
-    scene.emit()
-    scene.wait_for_point(step)
+    scenario.start_armed((step, "pause"))
+    scenario.start_beat()
+    scenario.emit()
+    scenario.wait_for_point(step)
     rabbitmq.kill()
-    scene.go_on()
+    scenario.go_on()
     rabbitmq.start()
-    scene.end_well(
+    scenario.end_well(
         report, "RabbitMQ killed and restarted", step, "back with its data", within=INGESTED_WITHIN
     )
 
 
-def test_the_broker_is_short_of_memory_and_blocks_who_publishes(
-    scene: Scene, rabbitmq: RabbitMQ, report: Report
+def test_the_broker_is_short_of_memory_and_blocks_publishers(
+    scenario: Scenario, rabbitmq: RabbitMQ, report: Report
 ) -> None:
-    scene.start_armed(("record.committed", "pause"))
-    scene.start_beat()
-    scene.emit()
-    scene.wait_for_point("record.committed")
+    scenario.start_armed(("record.committed", "pause"))
+    scenario.start_beat()
+    scenario.emit()
+    scenario.wait_for_point("record.committed")
     rabbitmq.control("set_vm_memory_high_watermark", "absolute", "1")
-    scene.go_on()
+    scenario.go_on()
     time.sleep(3)
     rabbitmq.control("set_vm_memory_high_watermark", "0.4")
-    scene.end_well(report, "RabbitMQ out of memory", "record.committed", "blocked who published")
+    scenario.end_well(report, "RabbitMQ out of memory", "record.committed", "blocked who published")
 
 
-def emit_by_client(scene: Scene, rabbitmq: RabbitMQ) -> None:
+def emit_by_client(scenario: Scenario, rabbitmq: RabbitMQ) -> None:
     event = an_event_object(1)
-    scene.expected.pages(event)
-    scene.expected.received(1)
+    scenario.expected.pages(event)
+    scenario.expected.received(1)
     with Producer(rabbitmq.url, queue_type="quorum") as producer:
         producer.emit(event)
 
 
-def with_quorum_queues(make_scene: Callable[..., Scene], rabbitmq: RabbitMQ) -> Scene:
+def with_quorum_queues(make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ) -> Scenario:
     empty(rabbitmq)
-    scene = make_scene(broker_url=rabbitmq.url, events_queue_type="quorum")
-    scene.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
-    return scene
+    scenario = make_scenario(broker_url=rabbitmq.url, events_queue_type="quorum")
+    scenario.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 25}])
+    return scenario
 
 
 def empty(rabbitmq: RabbitMQ) -> None:
-    """What another scene left is none of this one's."""
+    """Delete what another scenario left in the queues."""
     rabbitmq.control("stop_app")
     rabbitmq.control("force_reset")
     rabbitmq.control("start_app")

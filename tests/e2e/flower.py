@@ -1,4 +1,4 @@
-"""A real Flower on a system's broker."""
+"""A real Flower on the broker of a system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that Celery fails for what came together: ``celery -A tasks worker -I e2e.stumbling``."""
+"""A worker in which Celery fails for batch messages: ``celery -A tasks worker -I e2e.stumbling``."""
 
 from __future__ import annotations
 

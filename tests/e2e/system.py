@@ -1,4 +1,4 @@
-"""A whole system of real parts, as tests drive it: what it is given, and what has come of it."""
+"""A whole system of real parts, with its input and its results as tests need them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class System(Stack, Administration):
-    """What a test drives. ``settings`` are those of every process."""
+    """A system that a test drives; ``settings`` are those of every process."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         # With shortened waits whole schedules fail in seconds; tests of the review set it.
@@ -57,7 +57,7 @@ class System(Stack, Administration):
         return self.create_integration(draft, key or a_key()).id
 
     def emit(self, *events: dict[str, Any], task: str = "events.ingest") -> None:
-        """As any Celery client would: by name, no import of ours."""
+        """Emit events as any Celery client would: by the task's name, without this package."""
         from celery import Celery  # noqa: PLC0415 - a producer of its own
 
         with Celery(broker=self.broker_url) as producer:
@@ -99,17 +99,17 @@ class System(Stack, Administration):
             return int(client.llen(queue))
 
     def close(self, within: float = 0) -> None:
-        """Nothing to be gentle about: what a warm stop does is for the tests that stop warm."""
+        """Kill what runs: a warm stop is for the tests that are about it."""
         for process in self.processes:
             process.kill()
         super().close(within)
 
 
 def sandbox_times(client: SandboxClient, key: IntegrationKey) -> list[float]:
-    """When each request with ``key`` arrived, in epoch seconds."""
+    """Return when each request with ``key`` arrived, in epoch seconds."""
     return [r["at_epoch"] for r in client.requests(key.reveal(), brief=True)]
 
 
 def pairs(times: list[float]) -> Iterator[float]:
-    """The gaps between neighbours."""
+    """Yield the gaps between neighbours, in seconds."""
     return (b - a for a, b in itertools.pairwise(times))

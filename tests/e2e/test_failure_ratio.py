@@ -48,7 +48,7 @@ def is_later_review(system: System, before: Any) -> bool:
 
 
 def wait_for_reviews(system: System, number: int) -> None:
-    """Waits until so many reviews began after now."""
+    """Wait until ``number`` reviews have begun from now on."""
     for _ in range(number):
         before = last_review(system)
         eventually(partial(is_later_review, system, before), 10, "a review")
@@ -65,12 +65,12 @@ def attempts_of(system: System, notification_id: int) -> int:
 
 
 def states_of(system: System, event: dict[str, Any]) -> Counter[str]:
-    """The states of an event's notifications."""
+    """Return the states of an event's notifications."""
     return Counter(str(n.state) for n in system.notifications() if str(n.event_id) == event["id"])
 
 
-def told(system: System, key: IntegrationKey) -> list[float]:
-    """When requests that tell of the automatic disabling arrived, in epoch seconds."""
+def notified_at(system: System, key: IntegrationKey) -> list[float]:
+    """Return when notifications of the automatic disabling arrived, in epoch seconds."""
     return [
         request["at_epoch"]
         for request in system.sandbox.requests(key.reveal())
@@ -78,7 +78,9 @@ def told(system: System, key: IntegrationKey) -> list[float]:
     ]
 
 
-def test_what_always_fails_is_disabled_and_what_it_missed_can_be_delivered(system: System) -> None:
+def test_an_integration_that_always_fails_is_disabled_and_what_it_missed_can_be_replayed(
+    system: System,
+) -> None:
     wrong, other = a_key("wrong"), a_key("other")
     broken = system.integration(wrong, subscribe=("system", "security_issue"))
     system.integration(other, subscribe=("system",))
@@ -94,9 +96,9 @@ def test_what_always_fails_is_disabled_and_what_it_missed_can_be_delivered(syste
     assert waited == ["cancelled", "cancelled"]
     assert last == "failed"  # nobody took the news of its own end
     assert tried in {"failed", "cancelled"}  # its 17th attempt, or the review, was there first
-    assert len(told(system, other)) == 1
-    assert len(told(system, wrong)) == LAST_ATTEMPTS
-    assert told(system, other)[0] < told(system, wrong)[0]
+    assert len(notified_at(system, other)) == 1
+    assert len(notified_at(system, wrong)) == LAST_ATTEMPTS
+    assert notified_at(system, other)[0] < notified_at(system, wrong)[0]
     found = explain(system.wiring.context, EVERY_CLIENT, broken)
     assert found.automatic
     assert found.evidence["ratio"] == 1
@@ -131,7 +133,9 @@ def test_a_blip_of_a_minute_with_three_in_flight_disables_nobody(system: System)
     assert {g["guard"] for g in evidence["guards"] if g["holds"]} == {"span", "last_attempt"}
 
 
-def test_an_outage_over_twenty_disables_nobody_but_whose_key_is_wrong(system: System) -> None:
+def test_an_outage_of_twenty_integrations_disables_only_the_one_with_a_wrong_key(
+    system: System,
+) -> None:
     keys, wrong = [a_key() for _ in range(20)], a_key("wrong")
     ours = [system.integration(key) for key in keys]
     broken = system.integration(wrong)

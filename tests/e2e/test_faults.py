@@ -123,7 +123,7 @@ def test_emptying_the_broker_after_ingest_loses_nothing(
     assert system.ledger().findings == []
 
 
-def test_a_broker_without_memory_loses_nothing_that_it_took_and_ends_no_worker(
+def test_a_broker_without_memory_loses_nothing_it_confirmed_and_ends_no_worker(
     make_system: Callable[..., System],
 ) -> None:
     system = make_system(grace_seconds=2, sweep_seconds=1, retry_time_scale=0.002)
@@ -185,7 +185,7 @@ def test_concurrent_batches_with_the_same_events_take_each_in_once(system: Syste
     assert system.ledger().findings == []
 
 
-def test_what_no_task_can_be_made_of_is_kept(system: System) -> None:
+def test_a_message_that_no_task_can_be_made_of_is_kept(system: System) -> None:
     system.start_worker()
     with Celery(broker=system.broker_url) as producer, producer.connection_for_write() as conn:
         publisher = conn.Producer(serializer="raw")

@@ -50,7 +50,7 @@ def test_a_hanging_integration_delays_no_other(make_system: Callable[..., System
 
 
 @pytest.mark.timing
-def test_what_one_event_floods_keeps_no_first_attempt_of_another_client_for_two_seconds(
+def test_a_flood_of_one_client_delays_no_first_attempt_of_another_by_two_seconds(
     make_system: Callable[..., System],
 ) -> None:
     system = make_system()

@@ -1,4 +1,4 @@
-"""What docs/operations.md permits a process is enough for its work, and no more."""
+"""The rights that docs/operations.md gives a process are enough for its work, and no more."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def valkey() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres) -> str:
-    """Its URL for the role that is documented."""
+    """The URL for the documented role."""
     return as_role(postgres.url, "notify")
 
 
 @pytest.fixture
 def broker(valkey: EmbeddedBroker) -> str:
-    """Its URL for the user that is documented; it is empty, and nobody was refused anything."""
+    """The URL of the empty broker for the documented user; in the end nothing was refused to anybody."""
     with Redis.from_url(valkey.url) as administrator:
         administrator.flushall()
         administrator.acl_log_reset()

@@ -1,4 +1,4 @@
-"""What docs/operations.md permits on RabbitMQ is enough for each process, and no more."""
+"""The rights that docs/operations.md gives on RabbitMQ are enough for each process, and no more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module")
 def rabbitmq() -> Iterator[str]:
-    """URL of the documented vhost."""
+    """The URL of the documented vhost."""
     with RabbitMQ() as server:
         for command in block(DOCUMENT, "rabbitmqctl").splitlines():
             server.control(*shlex.split(command)[1:])

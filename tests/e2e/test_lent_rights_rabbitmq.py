@@ -1,4 +1,4 @@
-"""On RabbitMQ, too, a message does no more than the queue it came from is for."""
+"""On RabbitMQ too, a message can do no more than the queue is for that it came from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Integrations switched off, on again and deleted, while workers run."""
+"""Integrations that are disabled, enabled and deleted while workers run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def summaries(system: System, key: IntegrationKey) -> list[str]:
     return [r["body"]["payload"]["summary"] for r in system.sandbox.requests(key.reveal())]
 
 
-def test_disabling_cancels_what_waits_tells_the_others_and_itself_last(system: System) -> None:
+def test_disabling_cancels_what_waits_and_notifies_the_others_and_then_itself(
+    system: System,
+) -> None:
     broken, other = a_key("broken"), a_key("other")
     integration = system.integration(broken, subscribe=("system", "security_issue"))
     system.integration(other, subscribe=("system",))
@@ -52,7 +54,7 @@ def test_disabling_cancels_what_waits_tells_the_others_and_itself_last(system: S
     assert system.ledger().findings == []
 
 
-def test_what_a_disabled_integration_missed_is_skipped_and_replayed_by_choice(
+def test_events_of_a_disabled_integration_are_skipped_and_can_be_replayed(
     system: System,
 ) -> None:
     key = a_key()
@@ -71,7 +73,7 @@ def test_what_a_disabled_integration_missed_is_skipped_and_replayed_by_choice(
     assert system.ledger().findings == []
 
 
-def test_a_deleted_integration_is_told_once_and_its_key_wiped_when_that_ends(
+def test_a_deleted_integration_is_notified_once_and_its_key_is_wiped_after_that(
     system: System,
 ) -> None:
     key = a_key()
@@ -97,7 +99,7 @@ def test_the_last_notification_has_the_first_cycle_only(system: System) -> None:
     assert system.ledger().findings == []
 
 
-def test_what_waits_uses_a_new_key_at_once(system: System) -> None:
+def test_waiting_notifications_use_a_new_key_at_once(system: System) -> None:
     wrong, right = a_key("wrong"), a_key("right")
     integration = system.integration(wrong)
     system.sandbox.set_keys([right.reveal()])

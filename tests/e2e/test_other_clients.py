@@ -1,4 +1,4 @@
-"""Messages as clients of other languages write them are taken, wherever they put them (spec 2)."""
+"""Messages of Celery clients in other languages, which are taken in wherever they put them (spec 2)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def protocol_2(event: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """The headers and the body of a call."""
+    """Return the headers and the body of a call."""
     headers = {"task": "events.ingest", "id": str(uuid4())}
     return headers, json.dumps([[], {"events": [event]}, {}]).encode()
 
 
 def protocol_1(event: dict[str, Any]) -> bytes:
-    """The body, which says all."""
+    """Return the body, which has all of the call."""
     return json.dumps(
         {
             "id": str(uuid4()),
@@ -46,7 +46,7 @@ def protocol_1(event: dict[str, Any]) -> bytes:
 
 
 def on_redis(body: bytes, headers: Any, encoding: Any = "utf-8", **more: Any) -> str:
-    """What such a client puts into the list: ``more`` are fields of the envelope."""
+    """Return what such a client puts into the list; ``more`` are fields of the envelope."""
     tag = str(uuid4())
     return json.dumps(
         {
@@ -127,7 +127,7 @@ def test_on_redis_calls_are_taken_however_their_clients_write_them(
     assert (ledger.received, ledger.rejected, ledger.findings) == (len(clients), 0, [])
 
 
-def test_on_redis_lists_that_nobody_reads_are_brought_in_and_said(
+def test_on_redis_lists_that_no_worker_reads_are_taken_in_and_logged(
     make_system: Callable[..., System],
 ) -> None:
     system = make_system(sweep_seconds=1)
@@ -142,7 +142,7 @@ def test_on_redis_lists_that_nobody_reads_are_brought_in_and_said(
         system.wait_for_states(30, delivered=len(lists))
         assert not broker.exists(*lists)
         assert broker.get("events:1:note") == b"somebody else's"
-    eventually(lambda: worker.text().count("queue.unread") == len(lists), 10, "each list is said")
+    eventually(lambda: worker.text().count("queue.unread") == len(lists), 10, "each list is logged")
     assert system.ledger().findings == []
 
 
@@ -175,7 +175,7 @@ def test_on_rabbitmq_calls_are_taken_however_their_clients_write_them(
 
 
 @pytest.mark.servers
-def test_on_rabbitmq_a_queue_that_holds_something_and_has_no_consumer_is_said(
+def test_on_rabbitmq_a_queue_with_messages_and_without_a_consumer_is_logged(
     make_system: Callable[..., System],
 ) -> None:
     with RabbitMQ() as server:

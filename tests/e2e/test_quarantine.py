@@ -1,4 +1,4 @@
-"""A call that workers die of keeps no other from being stored, and ends up set aside, whole (engine 4)."""
+"""A call that workers die of: the others are stored, and it is set aside whole (engine 4)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUICK: dict[str, Any] = {
     "grace_seconds": 1,
     "sweep_seconds": 1,
 }
-"""How soon others take over what a dead worker had."""
+"""Settings by which others soon take over what a dead worker had."""
 
 
 def set_aside(system: System) -> int:
@@ -36,7 +36,7 @@ def set_aside(system: System) -> int:
 
 
 def sql(system: System, statement: str) -> list[tuple[Any, ...]]:
-    """What a statement answers with."""
+    """Run a statement; return its rows."""
     engine = make_engine(system.settings.database(), pool_size=0)
     with engine.begin() as connection:
         result = connection.execute(text(statement))
@@ -45,7 +45,7 @@ def sql(system: System, statement: str) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def nothing_is_stored(system: System) -> Iterator[None]:
-    """The table of events is locked: whoever stores one waits."""
+    """Lock the table of events, so that whoever stores one waits."""
     engine = make_engine(system.settings.database(), pool_size=0, bounded=False)
     with engine.begin() as holder:
         holder.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
@@ -53,7 +53,7 @@ def nothing_is_stored(system: System) -> Iterator[None]:
 
 
 def until_it_is_set_aside(system: System, *arguments: str, within: float) -> int:
-    """Starts a worker whenever there is none; how many died."""
+    """Start a worker whenever there is none; return how many died."""
     died, worker = -1, None
     deadline = time.monotonic() + within
     while not set_aside(system):
@@ -65,8 +65,8 @@ def until_it_is_set_aside(system: System, *arguments: str, within: float) -> int
     return died
 
 
-def takes_nobody_along(system: System, title: str, *arguments: str, most: int) -> None:
-    """20 calls, one that kills, 20 calls: what a container without memory does (spec 7)."""
+def only_one_call_is_set_aside(system: System, title: str, *arguments: str, most: int) -> None:
+    """Emit 20 calls, one that kills, and 20 calls, as if a container had no memory left (spec 7)."""
     key = a_key()
     system.integration(key)
     for n in range(41):
@@ -83,31 +83,31 @@ def takes_nobody_along(system: System, title: str, *arguments: str, most: int) -
 
 
 def tried_again(system: System) -> None:
-    """By the next run of SWEEP, as if an hour had passed."""
+    """Let the next run of SWEEP try the call again, as if an hour had passed."""
     sql(system, "UPDATE quarantine SET retry_at = now() WHERE set_aside_at IS NOT NULL")
 
 
 @pytest.mark.parametrize("title", ["deadly to read", "deadly to store"])
-def test_what_kills_whole_workers_takes_nobody_along(
+def test_a_call_that_kills_whole_workers_keeps_no_other_from_being_stored(
     make_system: Callable[..., System], title: str
 ) -> None:
     system = make_system(**QUICK)
-    takes_nobody_along(system, title, most=4)
+    only_one_call_is_set_aside(system, title, most=4)
 
 
 @pytest.mark.parametrize("title", ["deadly to its process", "too large"])
-def test_what_kills_its_process_only_is_set_aside_too(
+def test_a_call_that_kills_only_its_process_is_set_aside_too(
     make_system: Callable[..., System], title: str
 ) -> None:
     system = make_system(**{**QUICK, "visibility_timeout": 120})
-    takes_nobody_along(system, title, most=0)
+    only_one_call_is_set_aside(system, title, most=0)
 
 
-def test_what_is_set_aside_is_tried_again_and_once_it_can_be_stored_it_is(
+def test_a_call_that_is_set_aside_is_tried_again_and_stored_once_it_can_be(
     make_system: Callable[..., System],
 ) -> None:
     system = make_system(**{**QUICK, "visibility_timeout": 120})
-    takes_nobody_along(system, "deadly to its process", most=0)
+    only_one_call_is_set_aside(system, "deadly to its process", most=0)
     before = sql(system, "SELECT retry_at FROM quarantine")
     tried_again(system)
     eventually(
@@ -130,10 +130,10 @@ DIED_OF = "SELECT deaths FROM quarantine WHERE deaths > 0"
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
-def test_workers_that_are_told_to_stop_die_of_nothing(
+def test_a_worker_that_is_asked_to_stop_counts_as_no_death(
     make_system: Callable[..., System], pool: str
 ) -> None:
-    """TERM, and KILL for those that wait for something: as containers are replaced, ten times."""
+    """TERM, then KILL for a worker that still waits, as containers are replaced, ten times."""
     system = make_system(visibility_timeout=1)
     system.integration(a_key())
     system.emit(an_event_object(title="endless"))
@@ -142,7 +142,7 @@ def test_workers_that_are_told_to_stop_die_of_nothing(
         worker.wait_for("endless has begun")
         worker.popen.terminate()
         worker.wait_for("Warm shutdown", 5)
-        # It says so before it has told the database.
+        # It writes that before it has noted it in the database.
         eventually(lambda: not sql(system, DIED_OF), 10, "it is no death")
         worker.kill()
     system.start_worker()
@@ -175,7 +175,9 @@ def test_no_time_limit_ends_a_call_that_waits(
 
 
 @pytest.mark.parametrize("how", ["revoke", "terminate", "time_limit"])
-def test_nobody_ends_a_call_by_remote_control(make_system: Callable[..., System], how: str) -> None:
+def test_no_call_can_be_ended_by_remote_control(
+    make_system: Callable[..., System], how: str
+) -> None:
     system = make_system()
     system.integration(a_key())
     worker = system.start_worker()
@@ -195,11 +197,11 @@ def test_nobody_ends_a_call_by_remote_control(make_system: Callable[..., System]
 @pytest.mark.servers
 @pytest.mark.parametrize("queue", ["classic", "quorum"])
 @pytest.mark.parametrize("title", ["deadly to read", "deadly to store"])
-def test_on_rabbitmq_too_nobody_is_taken_along(
+def test_on_rabbitmq_too_no_other_call_is_kept_from_being_stored(
     make_system: Callable[..., System], title: str, queue: str
 ) -> None:
     settings: dict[str, Any] = {"events_queue_type": queue, **QUICK}
     with RabbitMQ() as server:
         system = make_system(broker_url=server.url, **settings)
         system.start_worker("-Q", "notifications,retries,upkeep")
-        takes_nobody_along(system, title, "-Q", "events,celery", most=6)
+        only_one_call_is_set_aside(system, title, "-Q", "events,celery", most=6)

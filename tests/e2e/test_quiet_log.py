@@ -1,4 +1,4 @@
-"""Logs of real workers and beat: nothing while idle, one line while a server is away, each with its node."""
+"""The logs of real workers and beat: nothing while idle, one line of each node while a server is away."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wallarm_notify.devstack.processes import Process
 
 AWAY = 12.0
-"""Seconds without a server: it is short of the second line, and long enough for a flood."""
+"""Seconds without a server: too short for a second line, and long enough for a flood of them."""
 
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\S+ (?:WARNING|ERROR|CRITICAL|INFO) ")
 
@@ -32,7 +32,7 @@ def broker_server() -> Iterator[KillableBroker]:
 
 
 def added(process: Process, during: Callable[[], None]) -> list[str]:
-    """The lines, those of tracebacks among them, that ``process`` writes meanwhile."""
+    """Return the lines, those of tracebacks included, that ``process`` writes ``during`` a call."""
     before = len(process.text().splitlines())
     during()
     return process.text().splitlines()[before:]
@@ -43,11 +43,11 @@ def rest(seconds: float = AWAY) -> None:
 
 
 def begin(system: System) -> tuple[Process, Process]:
-    """A worker and beat that have run their first errands."""
+    """Start a worker and beat, and wait until the first upkeep tasks have run."""
     worker, beat = system.start_worker(), system.start_beat()
     worker.wait_for("Task upkeep.sweep")
     beat.wait_for("Sending due task")
-    eventually(lambda: system.queue_length("upkeep") == 0, 10, "errands done")
+    eventually(lambda: system.queue_length("upkeep") == 0, 10, "upkeep tasks done")
     rest(1)
     return worker, beat
 
@@ -116,8 +116,8 @@ def test_a_database_that_is_away_is_one_line_and_one_that_events_wait(
     assert "not_now" in line
     assert "[Errno 111] Connection refused" in line
     assert " node=worker0@devstack" in line
-    said = [line for line in with_work if " INFO " not in line]
-    assert [line.split()[2] for line in said] == ["ingest.waits_for_database"], with_work
+    output = [line for line in with_work if " INFO " not in line]
+    assert [line.split()[2] for line in output] == ["ingest.waits_for_database"], with_work
 
 
 def test_an_acl_that_loses_a_command_is_no_flood(

@@ -1,4 +1,4 @@
-"""The three cycles, as Celery countdowns, on real parts."""
+"""The three cycles of retries, as Celery countdowns, on real parts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.timing
-def test_the_promised_waits_unscaled_beside_a_storm_that_is_paced(
+def test_retries_keep_their_waits_while_a_flood_is_rate_limited(
     make_system: Callable[..., System],
 ) -> None:
-    """Both mostly wait: one after the other they would take two minutes."""
+    """The two run together as both mostly wait: one after the other they would take two minutes."""
     system = make_system(rate_limit_per_minute=600)
     storm, failing = a_key(), a_key()
     system.integration(storm)
@@ -36,12 +36,12 @@ def test_the_promised_waits_unscaled_beside_a_storm_that_is_paced(
     system.emit(an_event_object(client_id=2))
     eventually(lambda: len(sandbox_times(system.sandbox, failing)) >= 11, 85, "eleven attempts")
     eventually(lambda: len(system.sandbox.alerts(storm.reveal())) == 900, 60, "all of the storm")
-    promised_waits_were_kept(sandbox_times(system.sandbox, failing)[:11])
-    the_storm_kept_the_rate_limit(system, storm)
+    the_waits_were_kept(sandbox_times(system.sandbox, failing)[:11])
+    the_flood_kept_the_rate_limit(system, storm)
     assert system.ledger().findings == []
 
 
-def promised_waits_were_kept(times: list[float]) -> None:
+def the_waits_were_kept(times: list[float]) -> None:
     reserved = [wait.total_seconds() for wait in WAITS[:10]]
     assert reserved == [1, 3, 5, 10, 10, 0, 1, 3, 5, 30]
     late = [gap - wait for gap, wait in zip(pairs(times), reserved, strict=True)]
@@ -49,7 +49,7 @@ def promised_waits_were_kept(times: list[float]) -> None:
     assert max(late) < 1, late
 
 
-def the_storm_kept_the_rate_limit(system: System, key: IntegrationKey) -> None:
+def the_flood_kept_the_rate_limit(system: System, key: IntegrationKey) -> None:
     requests = system.sandbox.requests(key.reveal(), brief=True)
     assert {r["status"] for r in requests} == {202}
     times = sorted(r["at_epoch"] for r in requests)

@@ -1,4 +1,4 @@
-"""A known key goes everywhere a key goes, and is found nowhere it must not be."""
+"""A known key, which goes everywhere a key goes, and is found nowhere else."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ COMMAND = Path(sys.executable).with_name("wallarm-notify")
 
 
 def run(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> str:
-    """The command's whole output, both streams."""
+    """Return the command's whole output, of both streams."""
     done = processes.run([COMMAND, *arguments], {**os.environ, **environment}, stdin=stdin)
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout + done.stderr
 
 
 def whole_database(system: System) -> str:
-    """Every row of every table, as text."""
+    """Return every row of every table, as text."""
     with system.wiring.store._engine.connect() as connection:
         tables = connection.execute(
             text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
@@ -48,7 +48,7 @@ def whole_database(system: System) -> str:
 
 
 def whole_broker(system: System) -> str:
-    """Everything the broker holds: lists, hashes and sorted sets."""
+    """Return all that the broker has: lists, hashes and sorted sets."""
     seen = []
     with system.ask_broker() as broker:
         for name in broker.scan_iter("*"):
@@ -67,7 +67,7 @@ def whole_broker(system: System) -> str:
 def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
     environment = system.environment
     key = IntegrationKey(KEY)
-    said = [
+    output = [
         run(environment, "integrations", "create", "--client", "1", "--key", "-", "--subscribe",
             "security_issue,system", stdin=KEY),
         run(environment, "integrations", "create", "--client", "1", "--key", KEY + "9"),
@@ -77,7 +77,7 @@ def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
     system.sandbox.set_faults(
         [{"kind": "status", "status": 400, "body": f"Invalid routing key {KEY} or {KEY.lower()}"}]
     )
-    said.append(run(environment, "integrations", "test", "1", "--json"))
+    output.append(run(environment, "integrations", "test", "1", "--json"))
     worker = system.start_worker()
     beat = system.start_beat()
     system.emit(an_event_object())
@@ -86,7 +86,7 @@ def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
     system.wait_for_states(40, failed=1)
     notification = system.notifications()[0].id
     system.sandbox.set_faults([])
-    said += [
+    output += [
         run(environment, *line.split())
         for line in (
             "integrations list",
@@ -111,14 +111,14 @@ def test_a_known_key_is_found_nowhere(system: System, tmp_path: Path) -> None:
         process.stop()
     lowered = KEY.lower()
     for place, content in (
-        ("a command's output", "\n".join(said)),
+        ("a command's output", "\n".join(output)),
         ("the worker's log", worker.text()),
         ("beat's log", beat.text()),
         ("the broker", in_broker + whole_broker(system)),
         ("the database", whole_database(system)),
     ):
         assert lowered not in content.lower(), place
-    assert key.masked in said[0]
+    assert key.masked in output[0]
     assert {r["key"] for r in system.sandbox.requests()} == {KEY}
 
 
@@ -129,13 +129,13 @@ def test_a_debug_log_holds_no_secret_and_nothing_of_an_event(system: System) -> 
     system.emit(an_event_object(title="by ann@example.com"))
     system.wait_for_states(20, delivered=1)
     assert worker.stop() == 0
-    said = worker.text()
-    assert " DEBUG " in said
-    assert "ann@example.com" not in said
-    assert KEY.lower() not in said.lower()
-    assert system.environment["WALLARM_NOTIFY_SECRET_KEYS"] not in said
+    output = worker.text()
+    assert " DEBUG " in output
+    assert "ann@example.com" not in output
+    assert KEY.lower() not in output.lower()
+    assert system.environment["WALLARM_NOTIFY_SECRET_KEYS"] not in output
     if password := urlsplit(system.broker_url).password:
-        assert password not in said
+        assert password not in output
 
 
 def test_flower_shows_tasks_in_words_and_no_key(system: System) -> None:

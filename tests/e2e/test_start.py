@@ -1,4 +1,4 @@
-"""What cannot work does not start: one clear sentence, and exit status 1."""
+"""Programs that cannot work do not start: they end with one clear sentence and exit status 1."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ COMMAND = Path(sys.executable).with_name("wallarm-notify")
 
 
 def start(program: str, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs a program, Celery's unless it is ours, that must not come up; its exit status and what it said."""
+    """Run a program that must not start; return its exit status and output.
+
+    It is Celery's unless it begins with ``wallarm-notify``.
+    """
     words = program.split()
     ours = words[0] == COMMAND.name
     done = run([COMMAND, *words[1:]] if ours else celery(*words), {**os.environ, **environment})
@@ -52,30 +55,34 @@ def start(program: str, environment: Mapping[str, str]) -> tuple[int, str]:
 def test_a_wrong_setting_stops_the_start(
     system: System, program: str, setting: str, value: str, sentence: str
 ) -> None:
-    status, said = start(program, {**system.environment, "WALLARM_NOTIFY_" + setting: value})
-    assert (status, sentence in said, "Traceback" in said) == (1, True, False), said
-    assert "hidden" not in said
+    status, output = start(program, {**system.environment, "WALLARM_NOTIFY_" + setting: value})
+    assert (status, sentence in output, "Traceback" in output) == (1, True, False), output
+    assert "hidden" not in output
 
 
 def test_beat_needs_nothing_but_the_broker(system: System) -> None:
     system.environment = {"WALLARM_NOTIFY_BROKER_URL": system.broker_url}
     beat = system.start_beat()
     try:
-        eventually(lambda: system.queue_length("upkeep") >= 2, 20, "errands in the broker")
+        eventually(lambda: system.queue_length("upkeep") >= 2, 20, "upkeep tasks in the broker")
     finally:
         assert beat.stop() == 0, beat.text()
 
 
 def test_a_worker_does_not_start_without_its_database(system: System) -> None:
-    status, said = start(
+    status, output = start(
         "worker",
         {
             **system.environment,
             "WALLARM_NOTIFY_DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/notify",
         },
     )
-    assert (status, "The database does not answer" in said, "Traceback" in said) == (1, True, False)
-    assert "hidden" not in said
+    assert (status, "The database does not answer" in output, "Traceback" in output) == (
+        1,
+        True,
+        False,
+    )
+    assert "hidden" not in output
 
 
 def test_a_worker_does_not_start_on_a_database_that_is_not_migrated(
@@ -87,17 +94,17 @@ def test_a_worker_does_not_start_on_a_database_that_is_not_migrated(
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
         try:
-            status, said = start(
+            status, output = start(
                 "worker", {**system.environment, "WALLARM_NOTIFY_DATABASE_URL": empty}
             )
         finally:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    assert (status, "run: wallarm-notify db upgrade" in said) == (1, True), said
-    assert "Traceback" not in said
+    assert (status, "run: wallarm-notify db upgrade" in output) == (1, True), output
+    assert "Traceback" not in output
 
 
 def test_an_unknown_setting_is_warned_of_with_the_nearest_name(system: System) -> None:
-    _, said = start(
+    _, output = start(
         "worker",
         {
             **system.environment,
@@ -105,7 +112,7 @@ def test_an_unknown_setting_is_warned_of_with_the_nearest_name(system: System) -
             "WALLARM_NOTIFY_DATABASE_URL": "",
         },
     )
-    assert "did you mean WALLARM_NOTIFY_DATABASE_URL?" in said
+    assert "did you mean WALLARM_NOTIFY_DATABASE_URL?" in output
 
 
 SECRET = "hunter2"
@@ -136,16 +143,16 @@ EMIT = "wallarm-notify events emit pyproject.toml"
 def test_a_url_that_is_refused_is_named_and_not_repeated(
     system: System, program: str, setting: str, value: str
 ) -> None:
-    status, said = start(program, {**system.environment, setting: value})
-    assert (status, SECRET in said, "Traceback" in said) == (1, False, False), said
-    (line,) = said.splitlines()
-    assert line.startswith(f"wallarm-notify: {setting}: "), said
+    status, output = start(program, {**system.environment, setting: value})
+    assert (status, SECRET in output, "Traceback" in output) == (1, False, False), output
+    (line,) = output.splitlines()
+    assert line.startswith(f"wallarm-notify: {setting}: "), output
 
 
 def test_celerys_option_for_a_broker_is_refused(system: System) -> None:
-    status, said = start(f"-b redis://:{SECRET}/x@127.0.0.1:1/0 status", system.environment)
-    assert (status, SECRET in said, "Traceback" in said) == (1, False, False), said
-    assert "or its option -b" in said
+    status, output = start(f"-b redis://:{SECRET}/x@127.0.0.1:1/0 status", system.environment)
+    assert (status, SECRET in output, "Traceback" in output) == (1, False, False), output
+    assert "or its option -b" in output
 
 
 def test_an_escaped_password_is_used_and_shown_nowhere(system: System, broker: str) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BROKER_URL = "WALLARM_NOTIFY_BROKER_URL"
 MAY_EVICT = "WALLARM_NOTIFY_BROKER_MAY_EVICT"
 SECONDS = 15
-"""Within which a process has ended; most of it is Python's start on a busy machine."""
+"""Seconds within which a process ends; most of them are Python's start on a busy machine."""
 
 ALLKEYS = ("allkeys-lru", "allkeys-lfu", "allkeys-random")
 VOLATILE = ("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl")
@@ -38,20 +38,20 @@ BOTH = pytest.mark.parametrize("program", ["worker -c 1", "beat"])
 
 
 def refusal(system: System, program: str, url: str) -> str:
-    """The one line by which ``program`` says at once that it does not start on ``url``."""
+    """Return the one line with which ``program`` refuses at once to start on ``url``."""
     began = time.monotonic()
-    status, said = start(program, {**system.environment, BROKER_URL: url})
-    assert status == 1, said
+    status, output = start(program, {**system.environment, BROKER_URL: url})
+    assert status == 1, output
     assert time.monotonic() - began < SECONDS
-    (line,) = (one for one in said.splitlines() if one.startswith("wallarm-notify: "))
-    assert "Traceback" not in said
-    assert (urlsplit(url).password or "no password") not in said
+    (line,) = (one for one in output.splitlines() if one.startswith("wallarm-notify: "))
+    assert "Traceback" not in output
+    assert (urlsplit(url).password or "no password") not in output
     return line
 
 
 @contextmanager
 def running(system: System, program: str, url: str, **environment: str) -> Iterator[Process]:
-    """``program`` on ``url``, up: it has said what it has to warn of."""
+    """Yield ``program``, started on ``url``, once it has written its warnings."""
     if program == "beat":
         process = system.start_beat(**{BROKER_URL: url}, **environment)
         process.wait_for("beat: Starting...")
@@ -125,7 +125,10 @@ def test_a_redis_that_evicts_is_warned_of_again_until_it_does_not(
 
 
 def as_cluster() -> dict[str, str]:
-    """A node's settings. The port by which nodes speak would else be 10,000 above its own, and may be taken."""
+    """Return the settings of a cluster's node.
+
+    The port for other nodes is given, as it would be 10,000 above the node's own, which may be taken.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return {"cluster-enabled": "yes", "cluster-port": str(probe.getsockname()[1])}
@@ -153,7 +156,7 @@ def replica_of(primary: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
         yield server
 
 
-def test_a_cluster_and_a_replica_are_told_by_their_answers_where_info_is_forbidden(
+def test_a_cluster_and_a_replica_are_recognized_by_their_answers_where_info_is_forbidden(
     system: System,
 ) -> None:
     no_info = WORKER.replace(" +info", "")
@@ -240,7 +243,7 @@ def test_of_several_brokers_the_last_is_found_behind_one_that_hangs_and_one_that
         check_broker(celery)
 
 
-def test_beat_asks_for_no_more_than_it_uses(system: System) -> None:
+def test_beat_needs_only_the_rights_that_it_uses(system: System) -> None:
     with EmbeddedBroker() as server:
         order(
             server,
@@ -251,12 +254,12 @@ def test_beat_asks_for_no_more_than_it_uses(system: System) -> None:
             running(system, "beat", as_user(server.url, "worker")) as beat,
             redis.Redis.from_url(server.url) as administrator,
         ):
-            eventually(lambda: administrator.llen("upkeep"), 20, "an errand")
+            eventually(lambda: administrator.llen("upkeep"), 20, "an upkeep task")
     assert " ERROR " not in beat.text()
 
 
 @pytest.mark.parametrize("program", ["worker", "beat"])
-def test_what_cannot_be_known_is_warned_of_and_refuses_nothing(
+def test_a_setting_that_cannot_be_read_is_a_warning_and_no_refusal(
     system: System, program: str
 ) -> None:
     with EmbeddedBroker() as server:
@@ -282,5 +285,5 @@ def test_a_redis_that_forgets_or_has_no_limit_is_warned_of_once(
 ) -> None:
     with EmbeddedBroker(settings=settings) as server, running(system, "beat", server.url) as beat:
         eventually(lambda: all(event in beat.text() for event in warned), 10, str(warned))
-    said = [word for word in beat.text().split() if word.startswith("broker.")]
-    assert said == warned
+    output = [word for word in beat.text().split() if word.startswith("broker.")]
+    assert output == warned

@@ -1,4 +1,4 @@
-"""A worker does not start where it could not do its part later: one sentence, exit status 1, within seconds."""
+"""The checks at a worker's start: where it could not work later it ends with one sentence and status 1."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from e2e.system import System
 
 SECONDS = 20
-"""Longest that a refusal may take here, with the machine busy: it takes two."""
+"""Seconds that a refusal may take on a busy machine; it takes two."""
 
 DATABASE_URL = "WALLARM_NOTIFY_DATABASE_URL"
 COMMAND = Path(sys.executable).with_name("wallarm-notify")
@@ -37,7 +37,7 @@ LIMITED = "import os, resource, sys\n{}\nos.execvp(sys.argv[1], sys.argv[1:])"
 
 
 def limited(limits: Mapping[str, tuple[int, int]], program: tuple[str, ...]) -> tuple[str, ...]:
-    """The command line that runs ``program`` under ``limits`` of the operating system."""
+    """Return the command line that runs ``program`` under ``limits`` of the operating system."""
     lines = "\n".join(
         f"resource.setrlimit(resource.RLIMIT_{name}, {both})" for name, both in limits.items()
     )
@@ -51,15 +51,15 @@ def refusal(
     limits: Mapping[str, tuple[int, int]] | None = None,
     **environment: str,
 ) -> str:
-    """The one sentence that a program ends with which must not come up."""
+    """Return the one sentence of a program that must not start."""
     began = time.monotonic()
     done = run([*limited(limits or {}, program), *words], system.environ(**environment))
-    said = done.stdout + done.stderr
-    assert (done.returncode, "Traceback" in said) == (1, False), said
+    output = done.stdout + done.stderr
+    assert (done.returncode, "Traceback" in output) == (1, False), output
     assert time.monotonic() - began < SECONDS
-    sentence = said.splitlines()[-1]
-    assert sentence.startswith("wallarm-notify: "), said
-    assert said.count("wallarm-notify: ") == 1, said
+    sentence = output.splitlines()[-1]
+    assert sentence.startswith("wallarm-notify: "), output
+    assert output.count("wallarm-notify: ") == 1, output
     return sentence.removeprefix("wallarm-notify: ")
 
 
@@ -72,19 +72,19 @@ def set_for_database(system: System, setting: str) -> None:
 def test_on_a_database_that_is_not_in_utf_8(
     system: System, make_database: Callable[[str], str], encoding: str
 ) -> None:
-    said = refusal(system, "worker", WALLARM_NOTIFY_DATABASE_URL=make_database(encoding))
-    assert said.startswith(f"The database is in the encoding {encoding}, ")
+    output = refusal(system, "worker", WALLARM_NOTIFY_DATABASE_URL=make_database(encoding))
+    assert output.startswith(f"The database is in the encoding {encoding}, ")
 
 
 def test_on_a_database_that_is_set_to_be_read_only(system: System) -> None:
     set_for_database(system, "default_transaction_read_only = on")
-    said = refusal(system, "worker")
-    assert said.startswith("The database takes no changes: default_transaction_read_only is on.")
+    output = refusal(system, "worker")
+    assert output.startswith("The database takes no changes: default_transaction_read_only is on.")
 
 
 @pytest.fixture
 def replica() -> Iterator[str]:
-    """URL of a migrated database on a server in recovery, as a standby is."""
+    """The URL of a migrated database on a server in recovery, as a standby is."""
     settings = {"fsync": "off"}
     with tempfile.TemporaryDirectory(prefix="wn-") as folder:
         Path(folder).chmod(0o755)
@@ -102,19 +102,19 @@ def replica() -> Iterator[str]:
 
 
 def test_on_a_read_replica_which_is_good_for_listings_alone(system: System, replica: str) -> None:
-    said = refusal(system, "worker", WALLARM_NOTIFY_DATABASE_URL=replica)
-    assert said == (
+    output = refusal(system, "worker", WALLARM_NOTIFY_DATABASE_URL=replica)
+    assert output == (
         "The database is a read replica, which takes no changes; WALLARM_NOTIFY_DATABASE_URL has to name the primary."
     )
     assert (
         refusal(
             system, "db", "upgrade", program=(str(COMMAND),), WALLARM_NOTIFY_DATABASE_URL=replica
         )
-        == said
+        == output
     )
     changes = ("clients", "set", "1", "--name", "x")
-    said = refusal(system, *changes, program=(str(COMMAND),), WALLARM_NOTIFY_DATABASE_URL=replica)
-    assert said.startswith("The database takes no changes: it is a read replica")
+    output = refusal(system, *changes, program=(str(COMMAND),), WALLARM_NOTIFY_DATABASE_URL=replica)
+    assert output.startswith("The database takes no changes: it is a read replica")
     for words in ("ledger", "integrations list", "metrics"):
         done = run([str(COMMAND), *words.split()], system.environ(**{DATABASE_URL: replica}))
         assert done.returncode == 0, done.stderr
@@ -126,22 +126,22 @@ def test_on_a_newer_schema_only_if_that_serves_the_program(system: System) -> No
     worker = system.start_worker(concurrency=1)
     assert worker.stop() == 0
     execute(url, "UPDATE compatibility SET serves_from = '9999'")
-    said = refusal(system, "worker")
-    assert "which serves programs from version 9999 on, " in said
-    assert said.endswith("install the newer program.")
+    output = refusal(system, "worker")
+    assert "which serves programs from version 9999 on, " in output
+    assert output.endswith("install the newer program.")
 
 
 def test_with_a_secret_key_that_does_not_open_what_is_stored(system: System) -> None:
     integration = system.integration(a_key())
     used, other = system.environment["WALLARM_NOTIFY_SECRET_KEYS"], generate()
     for queues in ("notifications", "retries", "events,notifications,celery,upkeep"):
-        said = refusal(system, "worker", "-Q", queues, WALLARM_NOTIFY_SECRET_KEYS=other)
+        output = refusal(system, "worker", "-Q", queues, WALLARM_NOTIFY_SECRET_KEYS=other)
         assert (
             f"WALLARM_NOTIFY_SECRET_KEYS lacks the key under which the key of integration {integration} "
-            in said
+            in output
         )
-        assert used not in said
-        assert other not in said
+        assert used not in output
+        assert other not in output
     both = f"{other},{used}"
     assert system.start_worker(concurrency=1, WALLARM_NOTIFY_SECRET_KEYS=both).stop() == 0
 
@@ -168,22 +168,22 @@ STAND_INS = {
 def test_with_green_threads_where_their_library_is_installed(
     system: System, tmp_path: Path, pool: str
 ) -> None:
-    """As much of the libraries as Celery asks for before it makes a worker."""
+    """The libraries are as much of them as Celery needs before it makes a worker."""
     for name, text in STAND_INS.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    said = refusal(system, "worker", "-P", pool, PYTHONPATH=path)
-    assert said.startswith(f"-P {pool}: ")
-    assert "Use -P prefork, threads, solo;" in said
+    output = refusal(system, "worker", "-P", pool, PYTHONPATH=path)
+    assert output.startswith(f"-P {pool}: ")
+    assert "Use -P prefork, threads, solo;" in output
 
 
 def test_without_a_temporary_folder_that_can_be_written_to(system: System) -> None:
-    said = refusal(system, "worker", limits={"FSIZE": (0, 0)})
-    assert said.startswith(
+    output = refusal(system, "worker", limits={"FSIZE": (0, 0)})
+    assert output.startswith(
         "No temporary folder can be written to (No usable temporary directory found in "
     )
-    assert "[errno 2]" in said
+    assert "[errno 2]" in output
 
 
 IN_A_CONTAINER = (
@@ -195,13 +195,15 @@ IN_A_CONTAINER = (
     'mount -t tmpfs -o ro none /dev/shm && exec "$@"',
     "sh",
 )
-"""Begins the command line of what is run where /dev/shm is read only: as root, or in a user namespace."""
+"""The beginning of a command that runs with a read-only /dev/shm: as root, or in a user namespace."""
 
 
 def test_without_semaphores_but_only_where_processes_need_them(system: System) -> None:
-    said = refusal(system, "worker", program=(*IN_A_CONTAINER, *CELERY))
-    assert said.startswith("No semaphore can be made (Read-only file system [errno 30]); /dev/shm ")
-    said = refusal(
+    output = refusal(system, "worker", program=(*IN_A_CONTAINER, *CELERY))
+    assert output.startswith(
+        "No semaphore can be made (Read-only file system [errno 30]); /dev/shm "
+    )
+    output = refusal(
         system,
         "worker",
         "-P",
@@ -209,13 +211,13 @@ def test_without_semaphores_but_only_where_processes_need_them(system: System) -
         program=(*IN_A_CONTAINER, *CELERY),
         limits={"FSIZE": (0, 0)},
     )
-    assert said.startswith("No temporary folder ")
+    assert output.startswith("No temporary folder ")
 
 
 @pytest.mark.parametrize("words", [("-c", "2"), ("--autoscale", "2,1")])
 def test_with_too_few_open_files_allowed(system: System, words: tuple[str, ...]) -> None:
-    said = refusal(system, "worker", *words, limits={"NOFILE": (256, 900)})
-    assert said.startswith(
+    output = refusal(system, "worker", *words, limits={"NOFILE": (256, 900)})
+    assert output.startswith(
         "A process of this worker may need 948 open files, and at most 900 are allowed."
     )
 

@@ -1,4 +1,4 @@
-"""A RabbitMQ that cannot be worked with stops the start with one sentence; one that is short of memory does not."""
+"""The checks of RabbitMQ at the start: one that cannot be used stops it, an alarm does not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 
 def vhost_of(server: RabbitMQ, permissions: tuple[str, str, str]) -> str:
-    """URL of a new vhost for a new user, who may configure, write and read what these match."""
+    """Return the URL of a new vhost for a new user with these permissions."""
     name = uuid4().hex
     server.control("add_vhost", name)
     server.control("add_user", name, "secret")
@@ -39,7 +39,7 @@ ALL = (".*", ".*", ".*")
 
 
 @pytest.mark.parametrize("program", ["worker", "beat"])
-def test_a_user_who_may_do_everything_starts_and_nothing_is_warned_of(
+def test_a_program_of_a_user_with_all_rights_starts_without_a_warning(
     system: System, rabbitmq: RabbitMQ, program: str
 ) -> None:
     with running(system, program, vhost_of(rabbitmq, ALL)) as process:

@@ -1,4 +1,4 @@
-"""Who is asked to stop ends what it is at, says nothing of errors, and ends with 0."""
+"""Stopping a program: it ends what is under way, logs no error, and exits with status 0."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ ASKED = [signal.SIGINT, signal.SIGTERM]
 
 
 def ask(process: Process, number: signal.Signals) -> tuple[int, str]:
-    """Sends a signal to the whole process group, as a terminal, ``timeout`` and systemd do."""
+    """Send a signal to the whole process group, as a terminal, ``timeout`` and systemd do.
+
+    Return the exit status and the output.
+    """
     os.killpg(process.popen.pid, number)
     return process.popen.wait(30), process.text()
 
@@ -31,25 +34,25 @@ def test_a_worker_ends_what_is_under_way(system: System, number: signal.Signals)
     worker = system.start_worker()
     system.emit(an_event_object())
     eventually(system.sandbox.requests, 10, "a request under way")
-    status, said = ask(worker, number)
-    assert (status, "Traceback" in said, "exited with" in said) == (0, False, False), said
+    status, output = ask(worker, number)
+    assert (status, "Traceback" in output, "exited with" in output) == (0, False, False), output
     assert system.states() == {"delivered": 1}
 
 
 @pytest.mark.parametrize("number", ASKED)
 @pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
-def test_whatever_the_pool_all_that_is_under_way_is_recorded_and_nothing_sent_twice(
+def test_with_any_pool_all_that_is_under_way_is_recorded_and_nothing_is_sent_twice(
     system: System, pool: str, number: signal.Signals
 ) -> None:
-    """Answers come later than the worker is asked to stop; what it did not record would be sent again."""
+    """Answers come after the worker is asked to stop; what it does not record would be sent again."""
     for _ in range(5):
         system.integration(a_key())
     system.sandbox.set_faults([{"kind": "slow", "delay": 3}])
     worker = system.start_worker("-P", pool)
     system.emit(*(an_event_object() for _ in range(4)))
     eventually(lambda: len(system.sandbox.requests()) >= 10, 10, "requests under way")
-    status, said = ask(worker, number)
-    assert (status, "Traceback" in said) == (0, False), said
+    status, output = ask(worker, number)
+    assert (status, "Traceback" in output) == (0, False), output
     sent = len(system.sandbox.requests())
     with system.wiring.store._engine.connect() as connection:
         attempts = connection.exec_driver_sql(
@@ -68,8 +71,8 @@ def test_whatever_the_pool_all_that_is_under_way_is_recorded_and_nothing_sent_tw
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_a_worker_without_processes_ends_too(system: System, pool: str) -> None:
     worker = system.start_worker("-P", pool)
-    status, said = ask(worker, signal.SIGTERM)
-    assert (status, "Traceback" in said) == (0, False), said
+    status, output = ask(worker, signal.SIGTERM)
+    assert (status, "Traceback" in output) == (0, False), output
 
 
 @pytest.mark.parametrize("number", ASKED)
@@ -79,16 +82,16 @@ def test_a_worker_that_just_begins_ends_without_a_fault(
 ) -> None:
     worker = system.begin_worker()
     worker.wait_for(words)
-    status, said = ask(worker, number)
-    assert (status, "Traceback" in said) == (0, False), said
+    status, output = ask(worker, number)
+    assert (status, "Traceback" in output) == (0, False), output
 
 
 @pytest.mark.parametrize("number", ASKED)
 def test_beat_ends_at_once(system: System, number: signal.Signals) -> None:
     beat = system.start_beat()
     beat.wait_for("beat: Starting")
-    status, said = ask(beat, number)
-    assert (status, "Traceback" in said) == (0, False), said
+    status, output = ask(beat, number)
+    assert (status, "Traceback" in output) == (0, False), output
 
 
 @pytest.mark.parametrize("is_busy", [True, False])

@@ -1,4 +1,4 @@
-"""Broker and PagerDuty behind TLS, with certificates of a CA of one's own: by the real programs."""
+"""Broker and PagerDuty behind TLS, with certificates of a private CA, for the real programs."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_a_broker_whose_ca_is_unknown_stops_the_start_with_one_sentence(
 ) -> None:
     if program == "emit":
         program = f"wallarm-notify events emit {an_events_file(tmp_path)}"
-    status, said = start(program, {**system.environment, BROKER_URL: tls_broker})
-    assert (status, "Traceback" in said) == (1, False), said
-    lines = [line for line in said.splitlines() if line.startswith("wallarm-notify: ")]
+    status, output = start(program, {**system.environment, BROKER_URL: tls_broker})
+    assert (status, "Traceback" in output) == (1, False), output
+    lines = [line for line in output.splitlines() if line.startswith("wallarm-notify: ")]
     (line,) = lines
     assert "its certificate is not accepted" in line
     assert CA_FILE in line
@@ -71,16 +71,16 @@ def test_another_hosts_certificate_stops_the_start(
 ) -> None:
     with front_of(broker, authority.sign(ELSEWHERE)) as front:
         environment = {BROKER_URL: behind(front, broker), CA_FILE: str(authority.file)}
-        status, said = start("worker", {**system.environment, **environment})
-    assert (status, "Traceback" in said) == (1, False), said
-    assert "certificate is not valid for '127.0.0.1'" in said
+        status, output = start("worker", {**system.environment, **environment})
+    assert (status, "Traceback" in output) == (1, False), output
+    assert "certificate is not valid for '127.0.0.1'" in output
 
 
 @pytest.mark.parametrize("by", [CA_FILE, "SSL_CERT_FILE"])
 def test_an_event_goes_its_whole_way_over_tls(
     system: System, tls_broker: str, authority: Authority, tmp_path: Path, by: str
 ) -> None:
-    """The command line, the worker and PagerDuty's sandbox, by one setting."""
+    """One setting is enough for the command line, the worker and PagerDuty's sandbox."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.sign())
     key = a_key()
@@ -100,7 +100,7 @@ def test_an_event_goes_its_whole_way_over_tls(
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_pagerduty_is_not_told_keys_where_its_certificate_is_not_accepted(
+def test_no_key_is_sent_where_pagerdutys_certificate_is_not_accepted(
     system: System, authority: Authority
 ) -> None:
     key = a_key()
@@ -114,13 +114,13 @@ def test_pagerduty_is_not_told_keys_where_its_certificate_is_not_accepted(
             environment = {**system.environment, US_URL: pagerduty.url}
             environment |= {} if ca is None else {CA_FILE: ca}
             words = ("integrations", "test", "--client", "1", "--key", "-", "--region", "us")
-            said = run(environment, *words, stdin=key.reveal())
-            assert "0 of" in said, said
-            assert "tls" in said
+            output = run(environment, *words, stdin=key.reveal())
+            assert "0 of" in output, output
+            assert "tls" in output
             assert SandboxClient(pagerduty.url, verify=False).requests() == []
 
 
-def test_a_url_that_turns_the_check_off_works_and_is_warned_of(
+def test_a_url_that_disables_the_check_works_with_a_warning(
     system: System, broker: str, authority: Authority
 ) -> None:
     with front_of(broker, authority.sign(ELSEWHERE)) as front:
@@ -165,15 +165,15 @@ def test_an_event_goes_its_way_over_rabbitmqs_tls(
     with RabbitMQ() as rabbitmq:
         with front_of(rabbitmq.url, authority.sign(ELSEWHERE)) as other:
             url = f"amqps://guest:guest@127.0.0.1:{other.port}//"
-            status, said = start(
+            status, output = start(
                 "worker", {**system.environment, BROKER_URL: url, CA_FILE: str(authority.file)}
             )
-            assert (status, "Traceback" in said) == (1, False), said
-            assert "certificate is not valid for '127.0.0.1'" in said
+            assert (status, "Traceback" in output) == (1, False), output
+            assert "certificate is not valid for '127.0.0.1'" in output
         with front_of(rabbitmq.url, authority.sign()) as front:
             url = f"amqps://guest:guest@127.0.0.1:{front.port}//"
-            status, said = start("worker", {**system.environment, BROKER_URL: url})
-            assert (status, "its certificate is not accepted" in said) == (1, True), said
+            status, output = start("worker", {**system.environment, BROKER_URL: url})
+            assert (status, "its certificate is not accepted" in output) == (1, True), output
             over_tls = {BROKER_URL: url, CA_FILE: str(authority.file)}
             worker = system.start_worker(concurrency=2, **over_tls)
             environment = {**system.environment, **over_tls}

@@ -1,4 +1,4 @@
-"""Triggers end to end: real workers count, the sandbox has the alerts."""
+"""Triggers end to end: real workers count, and the sandbox receives the alerts."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def body(condition: str, at: datetime | None = None, /, **fields: Any) -> dict[s
     return dict(an_event_for(condition, at, **fields).body)
 
 
-def test_what_an_attacker_writes_keeps_no_attack_from_counting_and_no_issue_from_paging(
+def test_characters_of_an_attacker_keep_no_attack_from_counting_and_no_issue_from_paging(
     system: System,
 ) -> None:
-    """Case F2: as clients in any language write it, escape by escape."""
+    """The texts are written with the escapes of any language's clients (case F2)."""
     key = a_key()
     integration = system.integration(key)
     one = trigger(system, integration, threshold="2 in 1h")
@@ -128,10 +128,10 @@ CLIENTS = 5
 BURSTS = 20
 PERIOD = timedelta(minutes=1)
 SPREAD = 50
-"""A burst lies in so many cells: every window that ends in its last one holds all of it."""
+"""Cells that a burst lies in: the window that ends with the last one has all of it."""
 
 SQLI, XSS, HITS = 60, 20, 20
-"""What a burst is made of, a hundred events."""
+"""The parts of a burst, a hundred events."""
 
 TRIGGERS = (
     ("attacks_exceeded", ("attack_type=sqli",), 0),
@@ -139,14 +139,14 @@ TRIGGERS = (
     ("attacks_exceeded", ("attack_type=sqli",), SQLI),
     ("hits_exceeded", (), HITS - 1),
 )
-"""Condition, filters and count of each client's triggers; the third is never met."""
+"""The condition, filters and count of each client's triggers; the third is never met."""
 
 
 @pytest.mark.timeout(180)
 def test_ten_thousand_events_race_through_twenty_triggers_and_every_firing_is_exact(
     system: System,
 ) -> None:
-    """The next burst comes two periods later: in whatever order, each fires once, or never."""
+    """The next burst comes two periods later, so that each fires once or never, in any order."""
     made = [
         trigger(
             system,
@@ -182,7 +182,7 @@ def test_ten_thousand_events_race_through_twenty_triggers_and_every_firing_is_ex
 def check_firings(
     one: Trigger, found: list[Firing], bursts: dict[tuple[int, int], list[dict[str, Any]]]
 ) -> None:
-    """One for each burst, of the count that is one over the limit, and of events that pass."""
+    """Check that each burst made one firing, with a count of one over the limit, of events that pass."""
     threshold = one.criteria.threshold
     assert threshold is not None
     if threshold.count == SQLI:
@@ -207,7 +207,7 @@ def check_firings(
 
 
 def burst_events() -> dict[tuple[int, int], list[dict[str, Any]]]:
-    """Attacks and hits within ``SPREAD`` cells, for each client and burst."""
+    """Return attacks and hits within ``SPREAD`` cells, by client and burst."""
     cell = PERIOD / 60
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     start = epoch + (datetime.now(UTC) - epoch - timedelta(hours=1)) // cell * cell

@@ -1,4 +1,4 @@
-"""Whatever arrives, the worker lives, keeps it, and goes on."""
+"""Messages that cannot be read: the worker keeps each and goes on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def push(
     content_type: str | None = "application/json",
     **headers_too: Any,
 ) -> None:
-    """Puts a message into the queue of events, as a client that goes its own ways would."""
+    """Put a message into the queue of events, as an unusual client would."""
     if headers is None:
         headers = {"task": "events.ingest", "id": str(uuid4()), "lang": "go", **headers_too}
     raw = body if isinstance(body, str) else json.dumps(body)
@@ -65,7 +65,7 @@ def push(
 
 
 def push_bytes(system: System, body: bytes, task_id: str | None = None) -> None:
-    """The same with a body of any bytes."""
+    """Put a message with a body of any bytes into the queue of events."""
     message = {
         "body": base64.b64encode(body).decode(),
         "content-encoding": "utf-8",
@@ -135,10 +135,10 @@ FORMLESS = [
     b'{"body": {"__type__": "bytes", "__value__": 5}}',
     b'{"__type__": [], "__value__": 0}',
 ]
-"""What is no message of any client."""
+"""Bytes that are no message of any client."""
 
 
-def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) -> None:
+def test_any_message_is_kept_once_and_the_worker_goes_on(system: System) -> None:
     system.integration(a_key())
     worker = system.start_worker()
     for body, how in MALFORMED:
@@ -198,7 +198,9 @@ def test_whatever_arrives_is_kept_once_and_the_worker_goes_on(system: System) ->
         ),
     ],
 )
-def test_what_other_clients_leave_out_loses_no_event(system: System, how: dict[str, Any]) -> None:
+def test_no_event_is_lost_where_clients_leave_fields_out(
+    system: System, how: dict[str, Any]
+) -> None:
     system.integration(a_key())
     system.start_worker()
     push(system, **{**how, "body": how["body"](an_event_object())})
@@ -207,10 +209,10 @@ def test_what_other_clients_leave_out_loses_no_event(system: System, how: dict[s
 
 
 @pytest.mark.parametrize("come", ["before", "while a worker waits"])
-def test_no_event_takes_its_batch_with_it_whatever_is_wrong_with_it(
+def test_a_wrong_event_keeps_no_other_of_its_batch_from_being_taken_in(
     system: System, come: str
 ) -> None:
-    """Those that lie there already are taken together with calls that are sound."""
+    """What waits in the queue already is taken together with valid calls."""
     system.integration(a_key())
     if come != "before":
         system.start_worker()
@@ -221,10 +223,10 @@ def test_no_event_takes_its_batch_with_it_whatever_is_wrong_with_it(
     if come == "before":
         system.start_worker()
     system.wait_for_states(30, delivered=2 * len(ODD) + len(TAKEN))
-    said = [r.reason for r in reversed(rejected(system))]
-    assert len(said) == len(REJECTED)
+    reasons = [r.reason for r in reversed(rejected(system))]
+    assert len(reasons) == len(REJECTED)
     for _, words in REJECTED.values():
-        assert any(one.startswith(words) for one in said)
+        assert any(one.startswith(words) for one in reasons)
     assert kept(system) == 0
     ledger = system.ledger()
     assert (ledger.received, ledger.findings) == (3 * len(ODD), [])
@@ -300,7 +302,7 @@ def test_an_undecodable_message_that_is_mended_pages(system: System) -> None:
     assert (ledger.received, ledger.rejected, ledger.undecodable, ledger.findings) == (2, 1, 0, [])
 
 
-def test_what_came_together_and_makes_no_task_travels_alone_and_is_not_lost(
+def test_messages_of_a_batch_that_makes_no_task_are_sent_alone_and_not_lost(
     system: System,
 ) -> None:
     system.integration(a_key())
@@ -315,7 +317,7 @@ def test_what_came_together_and_makes_no_task_travels_alone_and_is_not_lost(
     assert system.ledger().findings == []
 
 
-def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
+def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_no_worker(
     make_system: Callable[..., System],
 ) -> None:
     with KillablePostgres(settings={"fsync": "off"}) as server:
@@ -337,21 +339,21 @@ def test_messages_that_cannot_be_kept_while_the_database_is_away_stop_nobody(
 
 
 def packed_gigabytes() -> bytes:
-    """1.4 kB of bzip2 that are 2 GB."""
+    """Return 1.4 kB of bzip2 that unpack to 2 GB."""
     squeeze = bz2.BZ2Compressor()
     piece = bytes(2**24)
     return b"".join([*(squeeze.compress(piece) for _ in range(128)), squeeze.flush()])
 
 
 def most_memory(worker: Process) -> int:
-    """Megabytes that the worker's parent has had at once."""
+    """Return the most megabytes that the worker's parent had at once."""
     status = Path(f"/proc/{worker.popen.pid}/status").read_text()
     (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
     return int(kilobytes) // 1000
 
 
 def test_a_small_message_that_unpacks_to_gigabytes_is_kept_as_it_came(system: System) -> None:
-    """In a queue, and in the mailbox that all workers read."""
+    """It is tried in a queue, and in the mailbox that all workers read."""
     system.integration(a_key())
     worker = system.start_worker()
     bomb = packed_gigabytes()

@@ -1,4 +1,4 @@
-"""On RabbitMQ, too, no event takes its batch with it."""
+"""On RabbitMQ too, a wrong event keeps no other of its batch from being taken in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 
-def test_whatever_is_wrong_with_one_event_the_others_page(
+def test_a_wrong_event_keeps_no_other_from_paging(
     make_system: Callable[..., System],
 ) -> None:
     with RabbitMQ() as server:

@@ -1,1 +1,1 @@
-"""Ways in, as people and programs use them."""
+"""Tests of the ways in, as people and programs use them."""

@@ -31,7 +31,7 @@ def sandbox(pagerduty: Sandbox) -> SandboxClient:
 
 @pytest.fixture
 def quiet_logging() -> Iterator[None]:
-    """Commands set up logging for their process, which is ours here."""
+    """Restore logging after commands, which set it up for their process: here that is the tests' own."""
     loggers = [logging.getLogger(), logging.getLogger("wallarm_notify"), logging.getLogger("tasks")]
     before = [(logger, logger.level) for logger in loggers]
     handlers = logging.getLogger().handlers[:]
@@ -79,4 +79,4 @@ def command_line(
     driven = CommandLine(environment)
     yield driven
     settings.cache_clear()
-    assert KEY.lower() not in "".join(driven.said).lower()
+    assert KEY.lower() not in "".join(driven.outputs).lower()

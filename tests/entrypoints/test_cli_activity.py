@@ -1,4 +1,4 @@
-"""``wallarm-notify activity`` and who commands say makes a change."""
+"""``wallarm-notify activity``, and the actor that commands log for a change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANN = ("--user", "Ann")
 
 
 def who(line: CommandLine) -> list[tuple[str, str]]:
-    """What was done by whom, the oldest first."""
+    """Return actor and change of each line of the log, oldest first."""
     items = line.json("activity", "list")["items"]
     assert {(one["actor"]["role"], one["actor"]["source"]) for one in items} == {
         ("operator", "command_line")
@@ -29,7 +29,7 @@ def who(line: CommandLine) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("user", [ANN, ()], ids=["named", "the account"])
-def test_every_command_that_changes_something_says_who_does_it(
+def test_every_command_that_changes_something_logs_its_actor(
     line: CommandLine, user: tuple[str, ...]
 ) -> None:
     line.integration("--subscribe", "security_issue", *user)
@@ -75,7 +75,7 @@ def test_every_command_that_changes_something_says_who_does_it(
     ]
 
 
-def test_a_replay_by_filter_and_re_submissions_say_who_does_them(line: CommandLine) -> None:
+def test_a_replay_by_filter_and_resubmissions_log_their_actor(line: CommandLine) -> None:
     line.integration("--subscribe", "security_issue", *ANN)
     ingest(line.wiring.context, [an_event()], [a_rejection()])
     line.end_all("failed")
@@ -89,7 +89,7 @@ def test_a_replay_by_filter_and_re_submissions_say_who_does_them(line: CommandLi
     assert who(line)[1:] == [("Ann", "replayed integration"), ("Ann", "resubmitted rejected_event")]
 
 
-def test_a_name_that_cannot_be_kept_is_refused_before_anything_is_done(line: CommandLine) -> None:
+def test_a_name_that_cannot_be_stored_is_refused_before_anything_is_done(line: CommandLine) -> None:
     line.integration()
     for words in (
         ("integrations", "update", 1, "--name", "x"),
@@ -104,7 +104,7 @@ def test_a_name_that_cannot_be_kept_is_refused_before_anything_is_done(line: Com
     assert len(who(line)) == 1
 
 
-def test_what_was_changed_is_shown_with_the_values_before_and_after(line: CommandLine) -> None:
+def test_a_change_is_shown_with_the_values_before_and_after(line: CommandLine) -> None:
     line.integration("--name", "On call", "--subscribe", "system", *ANN)
     line.ok(
         *(
@@ -125,7 +125,7 @@ def test_what_was_changed_is_shown_with_the_values_before_and_after(line: Comman
     criteria = ("--condition", "attacks_exceeded", "--threshold", "2 in 1h", *filters)
     line.ok("triggers", "create", "--client", 1, "--integration", 1, *criteria, *ANN)
     line.ok("triggers", "update", 1, "--threshold", "3 in 1h", *ANN)
-    said = line.ok("activity", "list")
+    output = line.ok("activity", "list")
     for words in (
         "name: On call → Nights",
         f"key: {MASKED} → …zzzz",
@@ -136,10 +136,10 @@ def test_what_was_changed_is_shown_with_the_values_before_and_after(line: Comman
         "updated integration 1",
         "enabled: yes",
     ):
-        assert words in " ".join(said.split()), words
-    assert "comment" not in said
-    assert KEY not in said
-    assert "z" * 32 not in said
+        assert words in " ".join(output.split()), words
+    assert "comment" not in output
+    assert KEY not in output
+    assert "z" * 32 not in output
 
 
 @pytest.mark.parametrize(("columns", "is_table"), [(60, False), (140, True)])
@@ -149,17 +149,17 @@ def test_the_log_is_readable_in_a_narrow_and_in_a_wide_terminal(
     monkeypatch.setenv("COLUMNS", str(columns))
     line.integration("--name", "On call", *ANN)
     line.ok("integrations", "update", 1, "--name", "Nights", *ANN)
-    said = line.ok("activity", "list")
-    assert max(map(len, said.splitlines())) <= columns
-    assert "name: On call → Nights" in said
-    assert ("───" in said) == is_table
-    assert said.count("Changes") == (1 if is_table else 2)
+    output = line.ok("activity", "list")
+    assert max(map(len, output.splitlines())) <= columns
+    assert "name: On call → Nights" in output
+    assert ("───" in output) == is_table
+    assert output.count("Changes") == (1 if is_table else 2)
 
 
 def test_the_log_is_listed_by_client_and_page_by_page(line: CommandLine) -> None:
     assert line.ok("activity", "list") == "No changes.\n"
     for client in (1, 2, 1):
-        line.ok("clients", "set", client, "--name", f"C{client}-{len(line.said)}", *ANN)
+        line.ok("clients", "set", client, "--name", f"C{client}-{len(line.outputs)}", *ANN)
     page = line.json("activity", "list", "--limit", 2)
     assert ([one["id"] for one in page["items"]], page["next"]) == ([3, 2], "2")
     rest = line.json("activity", "list", "--limit", 2, "--cursor", page["next"])
@@ -173,6 +173,6 @@ def test_the_log_is_listed_by_client_and_page_by_page(line: CommandLine) -> None
 def test_control_characters_in_a_value_reach_no_terminal(line: CommandLine) -> None:
     line.integration(*ANN)
     line.sql("UPDATE activity SET after = jsonb_build_object('name', E'a\\u001b[31mb')")
-    said = line.ok("activity", "list")
-    assert "\x1b" not in said
-    assert "name: a\\x1b[31mb" in said
+    output = line.ok("activity", "list")
+    assert "\x1b" not in output
+    assert "name: a\\x1b[31mb" in output

@@ -1,4 +1,4 @@
-"""Commands on databases that they cannot work with, or only read."""
+"""Commands on databases that they cannot use, or only read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("words", ["db upgrade", "ledger", "clients set 1 --name x"])
-def test_a_newer_database_that_serves_this_program_is_worked_with_and_left_as_it_is(
+def test_a_newer_database_that_serves_this_program_is_used_and_left_as_it_is(
     line: CommandLine, words: str
 ) -> None:
     line.sql("UPDATE alembic_version SET version_num = '9999'")
@@ -29,13 +29,13 @@ def test_a_newer_database_that_serves_this_program_is_worked_with_and_left_as_it
 
 
 @pytest.mark.parametrize("words", ["db upgrade", "ledger", "clients set 1 --name x"])
-def test_a_newer_database_that_serves_newer_programs_alone_is_left_alone(
+def test_a_newer_database_that_serves_only_newer_programs_is_refused(
     line: CommandLine, words: str
 ) -> None:
     line.sql("UPDATE alembic_version SET version_num = '9999'")
     line.sql("UPDATE compatibility SET serves_from = '9998'")
-    said = line.refusal(*words.split())
-    assert said == (
+    output = line.refusal(*words.split())
+    assert output == (
         "The database is at version 9999, which serves programs from version 9998 on, and this one is of "
         f"version {newest()}; install the newer program."
     )
@@ -52,12 +52,12 @@ def test_a_database_that_cannot_hold_every_text_is_refused(
         *words.split(), stdin=KEY.encode(), WALLARM_NOTIFY_DATABASE_URL=make_database(encoding)
     )
     assert done.returncode == 1
-    (said,) = done.stderr.splitlines()
-    assert said.startswith(f"wallarm-notify: The database is in the encoding {encoding}, ")
+    (output,) = done.stderr.splitlines()
+    assert output.startswith(f"wallarm-notify: The database is in the encoding {encoding}, ")
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_whatever_encoding_the_environment_asks_for_every_text_is_stored(
+def test_every_text_is_stored_in_any_encoding_of_the_environment(
     line: CommandLine, encoding: str
 ) -> None:
     name = sa.make_url(line.environment["WALLARM_NOTIFY_DATABASE_URL"]).database
@@ -73,7 +73,7 @@ WRITING = ["clients set 1 --name x", "integrations disable 1", "notifications re
            "integrations create --client 1 --key -", "secrets rotate", "db upgrade"]  # fmt: skip
 
 
-def test_a_database_that_takes_no_changes_is_good_for_listings(
+def test_listings_work_on_a_database_that_takes_no_changes(
     line: CommandLine, subtests: pytest.Subtests
 ) -> None:
     line.integration()
@@ -84,11 +84,11 @@ def test_a_database_that_takes_no_changes_is_good_for_listings(
             line.ok(*words.split())
     for words in WRITING:
         with subtests.test(words):
-            said = line.refusal(*words.split(), stdin=KEY)
-            assert said.startswith("The database takes no changes: ")
+            output = line.refusal(*words.split(), stdin=KEY)
+            assert output.startswith("The database takes no changes: ")
 
 
-def test_with_the_secret_keys_lost_new_keys_can_be_given_as_the_manual_says(
+def test_after_the_loss_of_the_secret_keys_new_keys_can_be_given_as_documented(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line.integration()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def lines(*events: object) -> bytes:
-    """One event a line; bytes stand as they are."""
+    """Return one event a line; bytes stay as they are."""
     rows = [e if isinstance(e, bytes) else json.dumps(e).encode() for e in events]
     return b"\n".join(rows)
 
@@ -85,27 +85,27 @@ BAD: list[tuple[bytes, str]] = [
 ]
 
 
-def test_a_line_that_is_wrong_is_told_of_and_the_others_are_sent(line: CommandLine) -> None:
+def test_a_wrong_line_is_reported_and_the_others_are_sent(line: CommandLine) -> None:
     good = [an_event_object() for _ in range(len(BAD) + 1)]
     mixed = [row for event, (bad, _) in zip(good, BAD, strict=False) for row in (event, bad)]
     result = line("events", "emit", "-", stdin=lines(*mixed, good[-1]))
-    told = result.stderr.splitlines()
-    assert [one.split(": ")[0] for one in told] == [f"-:{2 * n}" for n in range(1, len(BAD) + 1)]
-    for one, (_, sentence) in zip(told, BAD, strict=True):
+    reports = result.stderr.splitlines()
+    assert [one.split(": ")[0] for one in reports] == [f"-:{2 * n}" for n in range(1, len(BAD) + 1)]
+    for one, (_, sentence) in zip(reports, BAD, strict=True):
         assert sentence in one
     assert result.exit_code == 1
     assert result.stdout == f"{len(good)} events sent, {len(BAD)} lines refused.\n"
     assert sent(line) == good
 
 
-def test_with_json_the_complaints_are_on_standard_error(line: CommandLine) -> None:
+def test_with_json_the_reports_of_wrong_lines_are_on_standard_error(line: CommandLine) -> None:
     result = line("events", "emit", "-", "--json", stdin=lines({}, an_event_object()))
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {"sent": 1, "refused": 1}
     assert result.stderr.startswith("-:1: type is required")
 
 
-def test_emit_without_a_broker_says_from_which_line_on_nothing_was_sent(
+def test_emit_without_a_broker_names_the_line_from_which_nothing_was_sent(
     line: CommandLine, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.jsonl"
@@ -133,9 +133,9 @@ def test_types_lists_every_type_with_its_fields(bare: CommandLine) -> None:
     assert items["user.deleted"]["optional"] == ["user_role"]
     assert items["security_issue.detected"]["subscription"] == "security_issue_<risk>"
     assert items["attack.detected"]["subscription"] is None
-    said = bare.ok("events", "types")
-    assert all(name in said for name in EVENT_TYPES)
-    assert "triggers only" in said
+    output = bare.ok("events", "types")
+    assert all(name in output for name in EVENT_TYPES)
+    assert "triggers only" in output
 
 
 def test_schema_is_the_json_schema_of_an_event(bare: CommandLine) -> None:
@@ -144,7 +144,7 @@ def test_schema_is_the_json_schema_of_an_event(bare: CommandLine) -> None:
     assert bare.json("events", "schema") == json.loads(bare.ok("events", "schema"))
 
 
-def test_rejected_lists_what_was_refused_and_why(line: CommandLine) -> None:
+def test_rejected_lists_rejected_events_with_the_reason(line: CommandLine) -> None:
     ingest(line.wiring.context, [], [a_rejection(), a_rejection(title="", client_id=2)])
     listed = line.json("events", "rejected", "--limit", 1)
     (item,) = listed["items"]
@@ -154,12 +154,12 @@ def test_rejected_lists_what_was_refused_and_why(line: CommandLine) -> None:
     assert item["reason"].startswith("title must not be blank")
     rest = line.json("events", "rejected", "--cursor", listed["next"])
     assert len(rest["items"]) == 1
-    said = line.ok("events", "rejected")
-    assert "security_issue.detected" in said
+    output = line.ok("events", "rejected")
+    assert "security_issue.detected" in output
     assert line("events", "rejected", "--cursor", "-1").exit_code == 1
 
 
-def test_rejected_tells_of_messages_that_no_event_could_be_made_of(line: CommandLine) -> None:
+def test_rejected_mentions_undecodable_messages(line: CommandLine) -> None:
     line.sql("INSERT INTO undecodable (reason, body) VALUES ('no JSON', 'x')")
     result = line("events", "rejected")
     assert result.stdout == "No rejected events.\n"
@@ -175,20 +175,20 @@ def test_rejected_shows_one_with_all_that_was_kept_of_it(line: CommandLine) -> N
     shown = line.json("events", "rejected", 1)
     assert shown["text"] == rejection.text
     assert (shown["id"], shown["resubmitted_as"]) == (1, None)
-    said = line.ok("events", "rejected", 1)
-    assert "title must not be blank" in said
-    assert "\x1b" not in said
+    output = line.ok("events", "rejected", 1)
+    assert "title must not be blank" in output
+    assert "\x1b" not in output
     assert "There is no rejected event 9" in line.refusal("events", "rejected", 9)
 
 
 def kept(line: CommandLine, body: bytes, size: int | None = None) -> None:
-    """A message that was kept as undecodable."""
+    """Store an undecodable message."""
     line.wiring.store.transact(
         lambda tx: tx.store_undecodable("no JSON", "application/json", body, size=size)
     )
 
 
-def test_undecodable_lists_what_no_event_could_be_read_from(line: CommandLine) -> None:
+def test_undecodable_lists_messages_that_no_event_could_be_read_from(line: CommandLine) -> None:
     assert line.ok("events", "undecodable") == "No undecodable messages.\n"
     kept(line, b"x" * 300)
     kept(line, b"\xff\x1b[2J")
@@ -203,18 +203,18 @@ def test_undecodable_lists_what_no_event_could_be_read_from(line: CommandLine) -
     assert (odd["bytes"], odd["cut"], odd["text"]) == (5, False, "\ufffd\x1b[2J")
     (first,) = line.json("events", "undecodable", "--cursor", listed["next"])["items"]
     assert first["text"] == "x" * 200
-    said = line.ok("events", "undecodable")
-    assert "70000" in said
-    assert "application/json" in said
+    output = line.ok("events", "undecodable")
+    assert "70000" in output
+    assert "application/json" in output
     assert line("events", "undecodable", "--cursor", "-1").exit_code == 1
 
 
-def test_undecodable_shows_one_whole_and_no_terminal_obeys_it(line: CommandLine) -> None:
+def test_undecodable_shows_a_whole_message_without_control_characters(line: CommandLine) -> None:
     kept(line, b"x" * 300 + b"\x1b]52;c;\x07\x9b\xe2\x80\xae")
     assert line.json("events", "undecodable", 1)["text"].startswith("x" * 300)
     raw = line.process("events", "undecodable", "1", "--json").stdout
-    for said in (raw, line.ok("events", "undecodable", 1)):
-        assert all(c == "\n" or c.isprintable() for c in said)
+    for output in (raw, line.ok("events", "undecodable", 1)):
+        assert all(c == "\n" or c.isprintable() for c in output)
     assert "There is no undecodable message 9" in line.refusal("events", "undecodable", 9)
 
 
@@ -244,18 +244,18 @@ def test_resubmit_takes_a_mended_message_in_once(line: CommandLine, tmp_path: Pa
 
 
 @pytest.mark.parametrize("how", ["body", "list", "bytes that are no UTF-8"])
-def test_resubmit_takes_a_message_as_it_is_where_it_can_be_read_now(
+def test_resubmit_takes_in_an_unchanged_message_that_can_be_read_now(
     line: CommandLine, how: str
 ) -> None:
     events = [an_event_object(), an_event_object(note="NOTE")]
     body = json.dumps(events if how == "list" else [[], {"events": events}, {}]).encode()
     kept(line, body.replace(b"NOTE", b"\xff" if how.startswith("bytes") else b"x"))
-    said = line.ok("events", "resubmit", 1, "--undecodable")
-    assert said.startswith("Undecodable message 1 is taken in now: 2 events taken in")
+    output = line.ok("events", "resubmit", 1, "--undecodable")
+    assert output.startswith("Undecodable message 1 is taken in now: 2 events taken in")
     assert line.json("ledger")["balanced"] is True
 
 
-def test_resubmit_of_a_message_refuses_what_is_still_wrong(line: CommandLine) -> None:
+def test_resubmit_refuses_a_message_that_is_still_wrong(line: CommandLine) -> None:
     for body in (b"x", json.dumps([{"type": "?"}]).encode(), b"[]"):
         kept(line, body)
     kept(line, b"[", size=70_000)
@@ -289,7 +289,7 @@ def test_resubmit_takes_a_mended_event_in(line: CommandLine, tmp_path: Path) -> 
     assert line.json("ledger")["balanced"] is True
 
 
-def test_resubmit_takes_in_what_could_not_be_read_once_it_is_mended(line: CommandLine) -> None:
+def test_resubmit_takes_in_an_unreadable_event_once_it_is_mended(line: CommandLine) -> None:
     body = an_event_object(client_id=7)
     text = with_odd(body, b"7" * 4301).decode()
     ingest(line.wiring.context, [], read_call_text(f'[[], {{"events": [{text}]}}, {{}}]')[1])
@@ -304,7 +304,7 @@ def test_resubmit_takes_in_what_could_not_be_read_once_it_is_mended(line: Comman
     assert (ledger["received"], ledger["rejected"], ledger["balanced"]) == (1, 0, True)
 
 
-def test_resubmit_as_it_is_works_once_the_reason_is_gone(line: CommandLine) -> None:
+def test_resubmit_takes_in_an_unchanged_event_once_the_reason_is_gone(line: CommandLine) -> None:
     ahead = an_event(occurred_at="2999-01-01T00:00:00Z")
     ingest(line.wiring.context, [ahead], ())
     assert "more than 5 minutes ahead" in line.refusal("events", "resubmit", 1)
@@ -312,7 +312,7 @@ def test_resubmit_as_it_is_works_once_the_reason_is_gone(line: CommandLine) -> N
     assert line.ok("events", "resubmit", 1).startswith("Rejected event 1 is event ")
 
 
-def test_resubmit_as_it_is_takes_in_what_was_refused_for_what_an_attacker_wrote(
+def test_resubmit_takes_in_an_unchanged_event_with_characters_of_an_attacker(
     line: CommandLine,
 ) -> None:
     ingest(line.wiring.context, [], [rejection := a_rejection(path="/\0\ud83d")])
@@ -326,7 +326,7 @@ def test_resubmit_as_it_is_takes_in_what_was_refused_for_what_an_attacker_wrote(
     assert line.json("ledger")["balanced"] is True
 
 
-def test_resubmit_refuses_what_is_still_wrong(line: CommandLine, tmp_path: Path) -> None:
+def test_resubmit_refuses_an_event_that_is_still_wrong(line: CommandLine, tmp_path: Path) -> None:
     ingest(line.wiring.context, [], [a_rejection()])
     assert "title must not be blank" in line.refusal("events", "resubmit", 1)
     assert "There is no rejected event 9" in line.refusal("events", "resubmit", 9)
@@ -337,7 +337,9 @@ def test_resubmit_refuses_what_is_still_wrong(line: CommandLine, tmp_path: Path)
     assert line("events", "resubmit", 1, "--file", tmp_path / "none").exit_code == 2
 
 
-def test_ahead_lists_what_waits_for_its_time_and_the_ledger_counts_it(line: CommandLine) -> None:
+def test_ahead_lists_events_that_wait_for_their_time_and_the_ledger_counts_them(
+    line: CommandLine,
+) -> None:
     assert line.ok("events", "ahead").strip() == "No events are kept apart."
     assert line.json("ledger")["ahead"] == 0
     at = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0)
@@ -358,7 +360,7 @@ def test_wrong_usage_is_status_2(bare: CommandLine, words: list[str]) -> None:
 
 
 def aside(line: CommandLine, body: bytes) -> None:
-    """A call that three workers died of."""
+    """Store a call that three workers died of."""
     call = TriedCall(sha256(body).digest(), "application/json", "utf-8", "{}", body)
     line.wiring.store.transact(
         lambda tx: tx.set_aside(call, deaths=DEATHS, again_in=timedelta(hours=1))
@@ -376,14 +378,14 @@ def test_calls_set_aside_are_listed_shown_and_counted_beside_received(line: Comm
     whole = line.json("events", "set-aside", 1)
     assert (whole["bytes"], whole["body"].endswith("x" * 300)) == (308, True)
     for words in ((), ("1",)):
-        said = line.ok("events", "set-aside", *words)
-        assert all(c == "\n" or c.isprintable() for c in said)
+        output = line.ok("events", "set-aside", *words)
+        assert all(c == "\n" or c.isprintable() for c in output)
     assert "No call 9 is set aside" in line.refusal("events", "set-aside", 9)
     assert line.json("ledger")["set_aside"] == 2
     assert "2 calls set aside" in line.ok("ledger")
 
 
-def test_resubmit_takes_a_call_set_aside_in_as_it_is_or_mended_once(
+def test_resubmit_takes_in_a_call_that_was_set_aside_once_unchanged_or_mended(
     line: CommandLine, tmp_path: Path
 ) -> None:
     line.integration()
@@ -402,13 +404,13 @@ def test_resubmit_takes_a_call_set_aside_in_as_it_is_or_mended_once(
 
 
 @pytest.mark.parametrize(("columns", "is_table"), [(60, False), (140, True)])
-def test_a_listing_that_is_too_wide_for_the_terminal_stands_one_below_the_other(
+def test_a_listing_that_is_too_wide_for_the_terminal_has_a_line_for_each_value(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch, columns: int, is_table: bool
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     ingest(line.wiring.context, [], [a_rejection(), a_rejection()])
-    said = line.ok("events", "rejected")
-    assert max(map(len, said.splitlines())) <= columns
-    assert "security_issue.detected" in said
-    assert ("───" in said) == is_table
-    assert said.count("Reason") == (1 if is_table else 2)
+    output = line.ok("events", "rejected")
+    assert max(map(len, output.splitlines())) <= columns
+    assert "security_issue.detected" in output
+    assert ("───" in output) == is_table
+    assert output.count("Reason") == (1 if is_table else 2)

@@ -47,7 +47,7 @@ EVIDENCE = {
 }  # fmt: skip
 FAILURES = {"network", "server", "throttled", "client", "other"}
 LAST_ANSWER = {"notification_id", "at", "status_code", "error", "response"}
-VERDICT = {
+DECISION = {
     "integration_id", "client_id", "name", "at", "attempts", "failed", "ratio", "healed_at",
     "healed_soon",
 }  # fmt: skip
@@ -55,7 +55,7 @@ VERDICT = {
 
 @pytest.fixture(autouse=True)
 def unlimited(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All integrations here have one key, whose turns are not the point."""
+    """Turn off the rate limit: all integrations here have one key."""
     set_to("RATE_LIMIT_PER_MINUTE", "0", monkeypatch)
 
 
@@ -65,7 +65,7 @@ def set_to(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def claimed(line: CommandLine, integration: int, number: int = 1) -> Claim:
-    """New notifications that a worker is about to send."""
+    """Claim new notifications for sending."""
     client = line.json("integrations", "show", integration)["client_id"]
     events = [an_event(client_id=client) for _ in range(number)]
     (routed,) = ingest(line.wiring.context, events, ())
@@ -78,14 +78,14 @@ def attempted(line: CommandLine, integration: int, *history: tuple[timedelta, An
 
 
 def failing(line: CommandLine) -> int:
-    """An integration of client 1 that is over the line."""
+    """Create an integration of client 1 that is over the limit."""
     integration = line.integration()
     attempted(line, integration, *spread(17, REFUSED))
     return integration
 
 
 def reviewed(line: CommandLine) -> tuple[int, ...]:
-    """Who is switched off by a review, a minute after the last one as far as it can tell."""
+    """Run a review, as if a minute after the last one; return the integrations that it disabled."""
     line.sql("DELETE FROM upkeep_runs")
     return tuple(review(line.wiring.context).disabled)
 
@@ -94,7 +94,7 @@ def explained(line: CommandLine, integration: int) -> Any:
     return line.json("integrations", "explain", integration)
 
 
-def said_of(line: CommandLine, integration: int) -> str:
+def explanation_of(line: CommandLine, integration: int) -> str:
     return line.ok("integrations", "explain", integration)
 
 
@@ -109,9 +109,9 @@ def test_an_integration_without_attempts_has_no_ratio(line: CommandLine) -> None
     assert (shown["automatic"], evidence["disables"], evidence["attempts"]) == (False, False, 0)
     assert (evidence["ratio"], evidence["last_answer"], evidence["answers"]) == (None, None, [])
     assert [slot["ratio"] for slot in evidence["over_time"]] == [None] * 48
-    said = line.ok("integrations", "explain", number)
-    assert "No failures." in said
-    assert not set("▁▂▃▄▅▆▇█") & set(said)
+    output = line.ok("integrations", "explain", number)
+    assert "No failures." in output
+    assert not set("▁▂▃▄▅▆▇█") & set(output)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_an_integration_without_attempts_has_no_ratio(line: CommandLine) -> None
         ("last_attempt", "a last attempt that failed", [*spread(17, REFUSED), (MINUTE, TAKEN)]),
     ],
 )
-def test_each_guard_that_holds_is_named_and_the_review_obeys_it(
+def test_each_guard_that_holds_is_named_and_keeps_the_integration_enabled(
     line: CommandLine, guard: str, words: str, history: list[tuple[timedelta, Answer]]
 ) -> None:
     number = line.integration()
@@ -134,39 +134,39 @@ def test_each_guard_that_holds_is_named_and_the_review_obeys_it(
     evidence = explained(line, number)["evidence"]
     assert [g["guard"] for g in evidence["guards"] if g["holds"]] == [guard]
     assert (evidence["failures_to_limit"], evidence["disables"]) == (0, False)
-    said = line.ok("integrations", "explain", number)
-    assert len(re.findall(r" holds *$", said, re.MULTILINE)) == 1
-    assert said.splitlines()[-1].endswith(f"it stays enabled: the rule asks for {words}.")
+    output = line.ok("integrations", "explain", number)
+    assert len(re.findall(r" holds *$", output, re.MULTILINE)) == 1
+    assert output.splitlines()[-1].endswith(f"it stays enabled: the rule asks for {words}.")
     assert reviewed(line) == ()
 
 
-def test_what_an_outage_excuses_is_told(line: CommandLine) -> None:
+def test_failures_left_out_for_an_outage_are_shown(line: CommandLine) -> None:
     number = line.integration()
     attempted(line, number, *spread(5, an_answer(503)))
     asked = "INSERT INTO outages (region, began_at, seen_at, ended_at) VALUES ('us', now() - interval '2 h', now(), {})"
     line.sql(asked.format("now()"))
     assert re.search(
         r"Left out +5 failures in an outage of PagerDuty in US *$",
-        said_of(line, number),
+        explanation_of(line, number),
         re.MULTILINE,
     )
-    assert "nothing was attempted that counts" in said_of(line, number)
+    assert "nothing was attempted that counts" in explanation_of(line, number)
     line.sql(asked.format("NULL"))
-    assert "5 failures in an outage of PagerDuty in US that goes on" in said_of(line, number)
+    assert "5 failures in an outage of PagerDuty in US that goes on" in explanation_of(line, number)
 
 
 def test_the_last_automatic_disabling_can_be_shown_after_enabling(line: CommandLine) -> None:
     number = failing(line)
-    said = line.refusal("integrations", "explain", number, "--last-disabling")
-    assert "was not disabled automatically" in said
+    output = line.refusal("integrations", "explain", number, "--last-disabling")
+    assert "was not disabled automatically" in output
     reviewed(line)
     then = explained(line, number)
     line.ok("integrations", "enable", number)
     assert explained(line, number)["automatic"] is False
     again = line.json("integrations", "explain", number, "--last-disabling")
     assert (again["evidence"], again["automatic"]) == (then["evidence"], True)
-    said = line.ok("integrations", "explain", number, "--last-disabling")
-    assert said.splitlines()[-1].endswith("and enabled again since.")
+    output = line.ok("integrations", "explain", number, "--last-disabling")
+    assert output.splitlines()[-1].endswith("and enabled again since.")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_ratio_is_rounded_down(failed: int, attempts: int, shown: str) -> None
         ("2026-10-25T02:30:00+02:00", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
     ],
 )
-def test_how_long_ago_is_counted_from_our_own_clock(text: str, moment: datetime) -> None:
+def test_how_long_ago_is_counted_from_the_programs_own_clock(text: str, moment: datetime) -> None:
     assert read_since(text) == moment
 
 
@@ -213,7 +213,7 @@ def test_a_duration_is_read_as_people_write_it(text: str, long: timedelta) -> No
 
 
 @pytest.mark.parametrize("text", ["", "h", "1.5h", "-1h", "1h ", "999999999w", "1y"])
-def test_what_is_no_duration_is_refused_by_the_name_of_its_option(text: str) -> None:
+def test_a_wrong_duration_is_refused_by_the_name_of_its_option(text: str) -> None:
     with pytest.raises(Refused, match=r"^window: "):
         read_duration(text, "window")
 
@@ -223,19 +223,19 @@ def test_over_the_limit_the_next_review_disables_it(line: CommandLine) -> None:
     evidence = explained(line, number)["evidence"]
     assert (evidence["disables"], evidence["failed"], evidence["ratio"]) == (True, 17, 1.0)
     assert evidence["answers"] == [{"error": "http_4xx", "status_code": 400, "count": 17}]
-    said = line.ok("integrations", "explain", number)
-    assert said.splitlines()[-1] == "The next review disables it."
-    assert "17, 17 of them failed" in said
-    assert "400 Event object is invalid: bad key" in said
+    output = line.ok("integrations", "explain", number)
+    assert output.splitlines()[-1] == "The next review disables it."
+    assert "17, 17 of them failed" in output
+    assert "400 Event object is invalid: bad key" in output
     assert reviewed(line) == (number,)
 
 
-def test_as_many_more_failures_as_it_says_reach_the_line(line: CommandLine) -> None:
+def test_as_many_more_failures_as_it_shows_reach_the_limit(line: CommandLine) -> None:
     number = line.integration()
     attempted(line, number, *spread(10, TAKEN, until=2 * HOUR), *spread(10, REFUSED))
     assert explained(line, number)["evidence"]["failures_to_limit"] == 5
-    said = line.ok("integrations", "explain", number)
-    assert "5 more failures in a row would reach the limit" in said
+    output = line.ok("integrations", "explain", number)
+    assert "5 more failures in a row would reach the limit" in output
     attempted(line, number, *[(MINUTE, REFUSED)] * 4)
     assert explained(line, number)["evidence"]["disables"] is False
     attempted(line, number, (MINUTE, REFUSED))
@@ -255,9 +255,9 @@ def test_after_an_automatic_disabling_the_evidence_stays_as_it_was(
     line.sql("UPDATE attempts SET at = at - interval '2 days'")
     set_to("FAILURE_RATIO", "90", monkeypatch)
     assert explained(line, number) == shown
-    said = line.ok("integrations", "explain", number)
-    assert "(limit 60 %)" in said
-    assert "It was disabled automatically at " in said.splitlines()[-1]
+    output = line.ok("integrations", "explain", number)
+    assert "(limit 60 %)" in output
+    assert "It was disabled automatically at " in output.splitlines()[-1]
     on = line.json("integrations", "enable", number)
     assert on["unsent"] == {"skipped": 0, "cancelled": 17, "failed": 0}
     assert on["unsent_since"] == shown["evidence"]["first_failed_at"]
@@ -267,7 +267,7 @@ def test_after_an_automatic_disabling_the_evidence_stays_as_it_was(
     assert (clean["evidence"]["attempts"], clean["evidence"]["last_answer"]) == (0, None)
 
 
-def test_what_was_disabled_by_hand_shows_its_window_up_to_then(line: CommandLine) -> None:
+def test_an_integration_disabled_by_hand_shows_its_window_up_to_then(line: CommandLine) -> None:
     number = failing(line)
     reviewed(line)
     line.ok("integrations", "enable", number)
@@ -281,7 +281,7 @@ def test_what_was_disabled_by_hand_shows_its_window_up_to_then(line: CommandLine
     assert last.startswith("It was disabled by ann at ")
 
 
-def test_what_does_not_exist_is_not_explained(line: CommandLine) -> None:
+def test_an_integration_that_does_not_exist_is_not_explained(line: CommandLine) -> None:
     assert line.refusal("integrations", "explain", 9) == "There is no integration 9."
     line.ok("integrations", "delete", line.integration())
     assert line.refusal("integrations", "explain", 1) == "There is no integration 1."
@@ -327,7 +327,7 @@ def test_the_ratio_over_time_has_48_points_up_to_now_and_bars_for_people(line: C
     assert re.search(r"Over time, 0-100 % +_+[-:.=+*#]+", done.stdout)
 
 
-def test_pagerdutys_answer_is_shown_without_the_key_and_what_a_terminal_obeys(
+def test_pagerdutys_answer_is_shown_without_the_key_and_control_characters(
     line: CommandLine, sandbox: SandboxClient
 ) -> None:
     number = line.integration()
@@ -338,30 +338,30 @@ def test_pagerdutys_answer_is_shown_without_the_key_and_what_a_terminal_obeys(
     dispatcher.dispatch(claimed(line, number))
     assert dispatcher.drain(10)
     for words in ((), ("--json",)):
-        said = line.ok("integrations", "explain", number, *words)
-        assert "no such key" in said
-        assert not {"\x1b", "\x07", "\u202e", "\u009b"} & set(said)
-        assert not re.search(r"[A-Za-z0-9]{32}", said)
+        output = line.ok("integrations", "explain", number, *words)
+        assert "no such key" in output
+        assert not {"\x1b", "\x07", "\u202e", "\u009b"} & set(output)
+        assert not re.search(r"[A-Za-z0-9]{32}", output)
 
 
-def test_policy_show_is_what_the_settings_say(
+def test_policy_show_prints_the_rule_of_the_settings(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert line.json("policy", "show") == {
         "ratio": 60, "window_seconds": 12 * 3600, "min_attempts": 17,
         "min_span_seconds": 51 * 60 + 8, "outage_guard": True,
     }  # fmt: skip
-    said = line.ok("policy", "show")
+    output = line.ok("policy", "show")
     for words in ("60 % or more", "12 h", "17 attempts", "51 min 8 s"):
-        assert words in said
+        assert words in output
     set_to("FAILURE_RATIO", "12.5", monkeypatch)
     set_to("FAILURE_MIN_SPAN", "0", monkeypatch)
-    said = line.ok("policy", "show")
-    assert "12.5 % or more" in said
-    assert said.count("no guard") == 1
+    output = line.ok("policy", "show")
+    assert "12.5 % or more" in output
+    assert output.count("no guard") == 1
 
 
-def test_a_simulation_finds_whom_and_when_with_figures_and_when_it_healed(
+def test_a_simulation_shows_which_integrations_when_by_which_figures_and_when_they_healed(
     line: CommandLine,
 ) -> None:
     number = line.integration("--subscribe", "security_issue", "--name", "Ops")
@@ -374,17 +374,17 @@ def test_a_simulation_finds_whom_and_when_with_figures_and_when_it_healed(
     assert set(found) == {"policy", "since", "until", "integrations", "attempts", "items"}
     assert (found["policy"], found["integrations"]) == (line.json("policy", "show"), 2)
     (item,) = found["items"]
-    assert set(item) == VERDICT
+    assert set(item) == DECISION
     assert (item["integration_id"], item["client_id"], item["name"]) == (number, 1, "Ops")
     assert (item["attempts"], item["failed"], item["ratio"]) == (17, 17, 1.0)
     at = datetime.fromisoformat(item["at"])
     assert at == last_failure.replace(second=0, microsecond=0) + MINUTE
     assert timedelta() < datetime.fromisoformat(item["healed_at"]) - at <= 15 * MINUTE
     assert item["healed_soon"] is True
-    said = line.ok("policy", "simulate", "--since", "6h")
-    assert re.search(rf" Ops +{at:%Y-%m-%d %H:%M:%S}Z +100\.0 % +17 of 17 +14 min", said)
-    assert "2 integrations made 35 attempts in this time." in said
-    assert "1 disabling in all; after 1 of them the next success came within" in said
+    output = line.ok("policy", "simulate", "--since", "6h")
+    assert re.search(rf" Ops +{at:%Y-%m-%d %H:%M:%S}Z +100\.0 % +17 of 17 +14 min", output)
+    assert "2 integrations made 35 attempts in this time." in output
+    assert "1 disabling in all; after 1 of them the next success came within" in output
     line.ok("integrations", "delete", number)
     assert simulated(line)["items"] == [{**item, "name": None}]
 
@@ -396,9 +396,9 @@ def test_an_integration_that_would_break_twice_counts_as_one(line: CommandLine) 
     line.ok("integrations", "enable", number)
     attempted(line, number, *spread(17, REFUSED))
     assert [v["integration_id"] for v in simulated(line)["items"]] == [number] * 2
-    said = line.ok("policy", "simulate", "--since", "6h")
-    assert "1 integration made 34 attempts" in said
-    assert "2 disablings in all; after 0 of them" in said
+    output = line.ok("policy", "simulate", "--since", "6h")
+    assert "1 integration made 34 attempts" in output
+    assert "2 disablings in all; after 0 of them" in output
 
 
 def test_another_policy_comes_to_other_disablings(line: CommandLine) -> None:
@@ -421,7 +421,7 @@ def test_another_policy_comes_to_other_disablings(line: CommandLine) -> None:
     assert "Nobody would have been disabled." in line.ok("policy", "simulate", "--ratio", 63)
 
 
-def test_what_no_policy_can_be_is_refused_in_one_sentence(line: CommandLine) -> None:
+def test_an_impossible_policy_is_refused_in_one_sentence(line: CommandLine) -> None:
     for option, values in (
         ("ratio", ["0", "-1", "101", "abc", "nan", "inf", ""]),
         ("window", ["90s", "0", "8d", "abc", "999999999w"]),
@@ -429,8 +429,8 @@ def test_what_no_policy_can_be_is_refused_in_one_sentence(line: CommandLine) -> 
         ("since", ["2999-01-01T00:00:00Z", "200d", "nonsense", "2026-03-01T09:30:00", ""]),
     ):
         for value in values:
-            said = line.refusal("policy", "simulate", f"--{option}={value}")
-            assert said.startswith(f"{option}: ")
+            output = line.refusal("policy", "simulate", f"--{option}={value}")
+            assert output.startswith(f"{option}: ")
     for value in ("-1", "abc", "1.5", "9999999"):
         assert line("policy", "simulate", f"--min-attempts={value}").exit_code == 2
 
@@ -447,8 +447,8 @@ def test_enable_counts_what_ended_since_the_failures_began_and_its_commands_repl
         WHERE id IN (4, 5)""")
     assert reviewed(line) == (number,)
     ingest(line.wiring.context, [an_event() for _ in range(4)], ())
-    said = line.ok("integrations", "enable", number)
-    commands = re.findall(r"(\d+) notifications (\w+) since .*; to send them: (.+)", said)
+    output = line.ok("integrations", "enable", number)
+    commands = re.findall(r"(\d+) notifications (\w+) since .*; to send them: (.+)", output)
     assert {state: int(n) for n, state, _ in commands} == {
         "skipped": 4, "cancelled": 15, "failed": 2,
     }  # fmt: skip
@@ -486,10 +486,10 @@ def test_replay_is_limited_by_age_and_type(line: CommandLine) -> None:
 
 def test_replay_refuses_types_that_are_none_and_limits_beside_ids(line: CommandLine) -> None:
     many = ("--integration", line.integration(), "--state", "failed")
-    said = line.refusal("notifications", "replay", *many, "--type", "user.invented")
-    assert "there is no «user.invented»; permitted are user.created, " in said
-    said = line.refusal("notifications", "replay", *many, "--ended-since", "yesterday")
-    assert said.startswith("ended-since: «yesterday» is no time")
+    output = line.refusal("notifications", "replay", *many, "--type", "user.invented")
+    assert "there is no «user.invented»; permitted are user.created, " in output
+    output = line.refusal("notifications", "replay", *many, "--ended-since", "yesterday")
+    assert output.startswith("ended-since: «yesterday» is no time")
     for option in (
         "--integration=1", "--state=failed", "--since=2h", "--ended-since=2h", "--type=user.created",
     ):  # fmt: skip
@@ -540,7 +540,7 @@ def test_metrics_without_a_database_are_refused_and_served_as_down(
     assert "wallarm_notify_up 0.0\n" in page
 
 
-def test_metrics_are_served_on_the_port_it_names_until_ctrl_c(line: CommandLine) -> None:
+def test_metrics_are_served_on_the_printed_port_until_ctrl_c(line: CommandLine) -> None:
     with subprocess.Popen(
         [COMMAND, "metrics", "--port", "0"],
         env={**os.environ, **line.environment},
@@ -554,16 +554,16 @@ def test_metrics_are_served_on_the_port_it_names_until_ctrl_c(line: CommandLine)
                     assert measured(answer.read().decode())["integrations_enabled"] == enabled
                 line.integration()
             process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=20)
+            output = process.communicate(timeout=20)
         finally:
             process.kill()
-    assert (process.returncode, *said) == (0, "", "")
+    assert (process.returncode, *output) == (0, "", "")
 
 
 def test_metrics_refuse_a_port_that_is_taken_or_none(line: CommandLine, pagerduty: Sandbox) -> None:
     port = pagerduty.url.rpartition(":")[2]
-    said = line.refusal("metrics", "--port", port)
-    assert said.startswith(f"Cannot serve at 127.0.0.1, port {port}: ")
+    output = line.refusal("metrics", "--port", port)
+    assert output.startswith(f"Cannot serve at 127.0.0.1, port {port}: ")
     elsewhere = line.refusal("metrics", "--port", 0, "--address", "203.0.113.1")
     assert elsewhere.startswith("Cannot serve at 203.0.113.1, port 0: ")
     for wrong in ("--port=-1", "--port=65536", "--port=http", "--address=127.0.0.1"):

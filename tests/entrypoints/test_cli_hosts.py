@@ -23,7 +23,7 @@ SERVERS = [("flower", "/healthcheck"), ("metrics", "/metrics")]
 
 
 class Served:
-    """A server of ours in a process of its own."""
+    """A server of this project in its own process."""
 
     def __init__(self, process: subprocess.Popen[str], address: str, port: int) -> None:
         self.process = process
@@ -33,18 +33,18 @@ class Served:
     def ask(
         self, path: str, host: str | None, method: str = "GET", version: int = 11
     ) -> tuple[int, str, str]:
-        """Status, type and text of the answer to a request with this Host header, or with none."""
+        """Return status, type and text of the answer to a request with this Host header, or with none."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection._http_vsn = version  # type: ignore[attr-defined]  # no other way to say it
-        connection._http_vsn_str = f"HTTP/1.{version % 10}"  # type: ignore[attr-defined]  # likewise
+        connection._http_vsn = version  # type: ignore[attr-defined]  # there is no other way
+        connection._http_vsn_str = f"HTTP/1.{version % 10}"  # type: ignore[attr-defined]  # there is no other way
         connection.putrequest(method, path, skip_host=True)
         if host is not None:
             connection.putheader("Host", host)
         connection.endheaders()
         answer = connection.getresponse()
-        said = answer.status, answer.getheader("Content-Type", ""), answer.read().decode()
+        output = answer.status, answer.getheader("Content-Type", ""), answer.read().decode()
         connection.close()
-        return said
+        return output
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def served(environment: Mapping[str, str], *words: str) -> Iterator[Served]:
 
 
 @pytest.mark.parametrize(("command", "path"), SERVERS)
-def test_it_answers_to_its_own_names_and_to_no_other(
+def test_a_server_answers_to_its_own_names_and_to_no_other(
     line: CommandLine, command: str, path: str
 ) -> None:
     environment = {**line.environment, "WALLARM_NOTIFY_HOSTS": "monitor.example.com, 10.0.0.7"}
@@ -81,8 +81,8 @@ def test_it_answers_to_its_own_names_and_to_no_other(
             "rebound.example", f"rebound.example:{server.port}", "localhost.rebound.example",
             "monitor.example.com.rebound.example", "192.0.2.7",
         ):  # fmt: skip
-            told = server.ask(path, foreign)
-            assert told == (421, "text/plain; charset=utf-8", UNKNOWN), foreign
+            answer = server.ask(path, foreign)
+            assert answer == (421, "text/plain; charset=utf-8", UNKNOWN), foreign
         # What is no host at all Flower's own server refuses already.
         for wrong in ("rebound.example@localhost", "localhost, rebound.example", ""):
             assert server.ask(path, wrong)[0] in (400, 421)
@@ -94,14 +94,14 @@ def test_the_sandbox_is_driven_by_its_own_names_and_pages_whoever_asks(address: 
     with served({}, "sandbox", "--port", "0", "--host", address) as server:
         for path in ("/sandbox/requests", "/sandbox/alerts", "/sandbox/faults/", "/sandbox"):
             assert server.ask(path, "localhost:80")[0] in (200, 405)
-            status, _, said = server.ask(path, "rebound.example")
-            assert (status, "not to this host name" in said) == (421, True)
+            status, _, output = server.ask(path, "rebound.example")
+            assert (status, "not to this host name" in output) == (421, True)
         assert server.ask("/sandbox", "rebound.example", "DELETE")[0] == 421
         # Workers know it by whatever name the settings have.
         assert server.ask("/v2/enqueue", "sandbox:8088", "POST")[0] == 400
 
 
-def test_flower_answers_nothing_to_another_name_whatever_it_is_asked(line: CommandLine) -> None:
+def test_flower_refuses_every_request_for_another_name(line: CommandLine) -> None:
     unauthenticated = {"FLOWER_UNAUTHENTICATED_API": "true"}
     with served({**line.environment, **unauthenticated}, "flower", "--port", "0") as server:
         for path in ("/", "/tasks", "/api/tasks", "/metrics", "/static/css/flower.css", "/nothing"):
@@ -113,7 +113,7 @@ def test_flower_answers_nothing_to_another_name_whatever_it_is_asked(line: Comma
 
 
 @pytest.mark.parametrize(("command", "path"), SERVERS)
-def test_on_every_address_it_answers_to_each_address_and_to_no_name(
+def test_a_server_on_every_address_answers_to_each_address_and_to_no_name(
     line: CommandLine, command: str, path: str
 ) -> None:
     with served(line.environment, command, "--port", "0", "--address", "0.0.0.0") as server:
@@ -122,7 +122,7 @@ def test_on_every_address_it_answers_to_each_address_and_to_no_name(
 
 
 @pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGINT])
-def test_flower_needs_the_broker_alone_and_ends_in_peace(
+def test_flower_needs_only_the_broker_and_ends_without_an_error(
     line: CommandLine, ends: signal.Signals
 ) -> None:
     environment = {
@@ -131,9 +131,9 @@ def test_flower_needs_the_broker_alone_and_ends_in_peace(
     with served(environment, "flower", "--port=0") as server:
         assert server.ask("/workers", "localhost")[0] == 200
         server.process.send_signal(ends)
-        said = server.process.communicate(timeout=30)
+        output = server.process.communicate(timeout=30)
     assert server.process.returncode == 0
-    assert "Traceback" not in "".join(said)
+    assert "Traceback" not in "".join(output)
 
 
 def test_flower_takes_its_own_options_from_the_command_line_and_the_environment(
@@ -149,7 +149,7 @@ def test_flower_takes_its_own_options_from_the_command_line_and_the_environment(
         assert server.ask("/workers", "localhost")[0] == 404
 
 
-def test_flower_says_in_a_sentence_why_it_does_not_start(line: CommandLine) -> None:
+def test_flower_gives_the_reason_in_a_sentence_where_it_does_not_start(line: CommandLine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = line.process("flower", "--port", port)

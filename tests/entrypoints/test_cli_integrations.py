@@ -44,10 +44,10 @@ def test_create_answers_with_the_stable_keys_and_a_masked_key(line: CommandLine)
 
 
 def test_create_for_people_shows_a_masked_key(line: CommandLine) -> None:
-    said = line.ok("integrations", "create", "--client", 7, "--key", f" {KEY} ", "--user", "ann")
-    assert MASKED in said
-    assert "PagerDuty integration by ann" in said
-    assert "enabled" in said
+    output = line.ok("integrations", "create", "--client", 7, "--key", f" {KEY} ", "--user", "ann")
+    assert MASKED in output
+    assert "PagerDuty integration by ann" in output
+    assert "enabled" in output
 
 
 def test_warnings_go_to_standard_error(line: CommandLine) -> None:
@@ -59,7 +59,7 @@ def test_warnings_go_to_standard_error(line: CommandLine) -> None:
     assert result.stdout.startswith("{")
 
 
-def test_disabled_creates_what_is_not_sent_to(line: CommandLine) -> None:
+def test_an_integration_that_is_created_disabled_is_not_sent_to(line: CommandLine) -> None:
     number = line.integration("--disabled", "--user", "ann")
     shown = line.json("integrations", "show", number)
     assert (shown["enabled"], shown["disabled_by"]) == (False, "ann")
@@ -82,10 +82,10 @@ def test_a_wrong_key_is_refused_and_never_repeated(
     word = "-" if given == "stdin" else key
     result = line("integrations", "create", "--client", 1, "--key", word, stdin=key)
     assert (result.exit_code, result.stdout) == (1, "")
-    *warning, said = result.stderr.splitlines()
+    *warning, output = result.stderr.splitlines()
     assert len(warning) == (given == "option" and key != "")
-    assert said.startswith("wallarm-notify: key: ")
-    assert sentence in said
+    assert output.startswith("wallarm-notify: key: ")
+    assert sentence in output
     assert not key or key not in result.stderr
 
 
@@ -138,8 +138,8 @@ def test_a_key_in_the_wrong_place_is_not_repeated_either(line: CommandLine) -> N
 
 
 def test_a_key_that_is_no_text_is_refused(line: CommandLine) -> None:
-    said = line.refusal("integrations", "create", "--client", 1, "--key", "-", stdin=b"\xff" * 32)
-    assert "not all of them letters or digits" in said
+    output = line.refusal("integrations", "create", "--client", 1, "--key", "-", stdin=b"\xff" * 32)
+    assert "not all of them letters or digits" in output
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,13 @@ def test_a_key_that_is_no_text_is_refused(line: CommandLine) -> None:
         (["--user", ""], "user: give a name"),
     ],
 )
-def test_bad_values_are_refused_with_what_is_permitted(
+def test_wrong_values_are_refused_with_the_permitted_ones(
     line: CommandLine, options: list[str], sentence: str
 ) -> None:
-    said = line.refusal("integrations", "create", "--client", 1, "--key", "-", *options, stdin=KEY)
-    assert sentence in said
+    output = line.refusal(
+        "integrations", "create", "--client", 1, "--key", "-", *options, stdin=KEY
+    )
+    assert sentence in output
 
 
 @pytest.mark.parametrize(
@@ -194,14 +196,14 @@ def test_list_pages_by_cursor(line: CommandLine) -> None:
     assert line.json("integrations", "list", "--client", 2) == {"items": [], "next": None}
 
 
-def test_list_for_people_counts_what_failed_in_24_hours(line: CommandLine) -> None:
+def test_list_for_people_counts_failed_notifications_of_24_hours(line: CommandLine) -> None:
     line.integration()
     ingest(line.wiring.context, [an_event(), an_event()], ())
     line.end_all("failed")
-    said = line.ok("integrations", "list")
-    assert "security_issue" in said
-    assert MASKED in said
-    assert re.search(r"enabled +2 *$", said, re.MULTILINE)
+    output = line.ok("integrations", "list")
+    assert "security_issue" in output
+    assert MASKED in output
+    assert re.search(r"enabled +2 *$", output, re.MULTILINE)
 
 
 def test_list_without_integrations_says_so(line: CommandLine) -> None:
@@ -212,11 +214,11 @@ def test_a_cursor_that_is_none_is_refused(line: CommandLine) -> None:
     assert "cursor: «x» is none" in line.refusal("integrations", "list", "--cursor", "x")
 
 
-def test_show_of_what_does_not_exist_is_refused(line: CommandLine) -> None:
+def test_show_refuses_an_id_that_does_not_exist(line: CommandLine) -> None:
     assert line.refusal("integrations", "show", 5) == "There is no integration 5."
 
 
-def test_update_sets_what_is_given_and_none_subscribes_to_nothing(line: CommandLine) -> None:
+def test_update_sets_the_given_options_and_none_subscribes_to_nothing(line: CommandLine) -> None:
     number = line.integration("--subscribe", "system", "--region", "us")
     changed = line.json("integrations", "update", number, "--name", "New", "--region", "eu")
     assert (changed["name"], changed["region"], changed["subscriptions"]) == (
@@ -236,9 +238,9 @@ def test_test_shows_what_pagerduty_answers_to_each_alert(
     line: CommandLine, sandbox: SandboxClient
 ) -> None:
     number = line.integration()
-    said = line.ok("integrations", "test", number)
-    assert said.count("passed") == 3
-    assert "3 of 3 test alerts were taken." in said
+    output = line.ok("integrations", "test", number)
+    assert output.count("passed") == 3
+    assert "3 of 3 test alerts were taken." in output
     tested = line.json("integrations", "test", "--client", 9, "--key", KEY, "--region", "eu")
     assert tested["passed"] is True
     assert [t["status_code"] for t in tested["tests"]] == [202] * 3
@@ -246,7 +248,7 @@ def test_test_shows_what_pagerduty_answers_to_each_alert(
     assert len(sandbox.requests(KEY)) == 6
 
 
-def test_a_test_that_fails_is_status_1_and_says_why(
+def test_a_test_alert_that_fails_is_status_1_with_the_reason(
     line: CommandLine, sandbox: SandboxClient
 ) -> None:
     number = line.integration()
@@ -273,11 +275,11 @@ def test_a_test_of_a_wrong_key_shows_pagerdutys_errors(
     assert '"error": "http_4xx"' in result.stdout
 
 
-def test_disable_and_enable_tell_what_was_not_sent_and_how_to_send_it(line: CommandLine) -> None:
+def test_disable_and_enable_show_what_was_not_sent_and_how_to_send_it(line: CommandLine) -> None:
     number = line.integration("--subscribe", "security_issue,system")
     ingest(line.wiring.context, [an_event(), an_event()], ())
-    said = line.ok("integrations", "disable", number, "--user", "ann", "--reason", "holiday")
-    assert "2 waiting notifications cancelled, 1 system subscriber told, itself last" in said
+    output = line.ok("integrations", "disable", number, "--user", "ann", "--reason", "holiday")
+    assert "2 waiting notifications cancelled, 1 system subscriber told, itself last" in output
     shown = line.json("integrations", "show", number)
     assert (shown["enabled"], shown["disabled_by"], shown["disabled_reason"]) == (
         False,
@@ -285,9 +287,9 @@ def test_disable_and_enable_tell_what_was_not_sent_and_how_to_send_it(line: Comm
         "holiday",
     )
     ingest(line.wiring.context, [an_event()], ())
-    said = line.ok("integrations", "enable", number)
-    assert f"wallarm-notify notifications replay --integration {number} --state skipped" in said
-    assert "2 notifications cancelled" in said
+    output = line.ok("integrations", "enable", number)
+    assert f"wallarm-notify notifications replay --integration {number} --state skipped" in output
+    assert "2 notifications cancelled" in output
 
 
 def test_disable_and_enable_in_json(line: CommandLine) -> None:
@@ -304,7 +306,9 @@ def test_disable_and_enable_in_json(line: CommandLine) -> None:
     assert set(on) == FIELDS | {"unsent", "unsent_since"}
 
 
-def test_what_is_so_already_is_refused(line: CommandLine) -> None:
+def test_disabling_a_disabled_and_enabling_an_enabled_integration_are_refused(
+    line: CommandLine,
+) -> None:
     number = line.integration()
     assert "is enabled already" in line.refusal("integrations", "enable", number)
     line.ok("integrations", "disable", number)
@@ -328,7 +332,7 @@ def test_delete_cannot_be_undone(line: CommandLine) -> None:
 
 
 def has_ended(process: subprocess.Popen[bytes], terminal: int, answer: str) -> bool:
-    """Answers, again where that was not heard: Ctrl-C just before a program reads is noticed with the next key."""
+    """Answer a prompt, and again where Ctrl-C came just before the program read: the next key shows it."""
     os.write(terminal, answer.encode())
     with suppress(subprocess.TimeoutExpired):
         process.wait(2)
@@ -345,9 +349,9 @@ def test_delete_asks_on_a_terminal(line: CommandLine, answer: str, status: int) 
         stdin=theirs, stdout=theirs, stderr=theirs,
         preexec_fn=lambda: os.login_tty(theirs),  # noqa: PLW1509 - no threads of ours hold locks
     )  # fmt: skip
-    said = ""
-    while "[y/N]" not in said:
-        said += os.read(ours, 1000).decode()
+    output = ""
+    while "[y/N]" not in output:
+        output += os.read(ours, 1000).decode()
     eventually(lambda: has_ended(process, ours, answer), 30)
     assert process.returncode == status
     os.close(ours)
@@ -363,27 +367,27 @@ def test_a_hidden_prompt_takes_the_key_on_a_terminal(line: CommandLine) -> None:
         env={**os.environ, **line.environment},
         stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
-    said = ""
-    while "Integration key:" not in said:
-        said += os.read(ours, 1000).decode()
+    output = ""
+    while "Integration key:" not in output:
+        output += os.read(ours, 1000).decode()
     os.write(ours, f"{KEY}\n".encode())
     assert process.wait(20) == 0
-    said += eventually(lambda: os.read(ours, 10_000)).decode()
+    output += eventually(lambda: os.read(ours, 10_000)).decode()
     os.close(ours)
     os.close(theirs)
-    line.said.append(said)
-    assert MASKED in said
+    line.outputs.append(output)
+    assert MASKED in output
 
 
-def test_what_is_stored_is_shown_as_text(line: CommandLine) -> None:
+def test_stored_text_is_shown_as_text_without_control_characters(line: CommandLine) -> None:
     name = "[bold red]x[/] :smile: \x1b[31m\u202e\u009b"
     number = line.integration()
     line.sql(f"UPDATE integrations SET name = '{name}'".replace(":", r"\:"))
     for words in (("list",), ("show", number)):
-        said = line.ok("integrations", *words)
-        assert "[bold" in said
-        assert ":smile:" in said
-        assert not {"\x1b", "\u202e", "\u009b"} & set(said)
+        output = line.ok("integrations", *words)
+        assert "[bold" in output
+        assert ":smile:" in output
+        assert not {"\x1b", "\u202e", "\u009b"} & set(output)
     raw = line.ok("integrations", "show", number, "--json")
     assert not {"\x1b", "\u202e", "\u009b"} & set(raw)
     assert line.json("integrations", "show", number)["name"] == name

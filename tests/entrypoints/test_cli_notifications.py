@@ -21,14 +21,14 @@ FIELDS = {
 
 
 def made(line: CommandLine, number: int) -> int:
-    """An integration with so many notifications that wait; its id."""
+    """Create an integration with ``number`` waiting notifications; return its id."""
     integration = line.integration()
     ingest(line.wiring.context, [an_event() for _ in range(number)], ())
     return integration
 
 
 def attempted(line: CommandLine) -> None:
-    """Two attempts of notification 1: PagerDuty refused the one, the network the other."""
+    """Store two failed attempts of notification 1: one that PagerDuty refused, one that timed out."""
     line.sql("""INSERT INTO attempts
         (notification_id, fence, integration_id, run, number, at, duration_ms, status_code, error,
          response) VALUES
@@ -65,9 +65,9 @@ def test_list_filters(line: CommandLine) -> None:
 def test_list_for_people_shows_state_and_last_answer(line: CommandLine) -> None:
     made(line, 1)
     attempted(line)
-    said = line.ok("notifications", "list")
-    assert "retrying" in said
-    assert "connect" in said
+    output = line.ok("notifications", "list")
+    assert "retrying" in output
+    assert "connect" in output
     assert line.ok("notifications", "list", "--client", 5) == "No notifications.\n"
 
 
@@ -97,13 +97,13 @@ def test_show_has_the_stable_keys_and_every_attempt(line: CommandLine) -> None:
 def test_show_for_people_is_a_table_of_attempts_with_pagerdutys_words(line: CommandLine) -> None:
     made(line, 1)
     attempted(line)
-    said = " ".join(line.ok("notifications", "show", 1).split())
-    assert "1 of 17 2026-03-01 12:00:00Z 31 400" in said
-    assert "Event object is invalid: too long" in " ".join(said.replace("http_4xx:", "").split())
-    assert "[bold]answer" in said
+    output = " ".join(line.ok("notifications", "show", 1).split())
+    assert "1 of 17 2026-03-01 12:00:00Z 31 400" in output
+    assert "Event object is invalid: too long" in " ".join(output.replace("http_4xx:", "").split())
+    assert "[bold]answer" in output
 
 
-def test_show_of_what_does_not_exist_is_refused(line: CommandLine) -> None:
+def test_show_refuses_an_id_that_does_not_exist(line: CommandLine) -> None:
     assert line.refusal("notifications", "show", 9) == "There is no notification 9."
 
 
@@ -137,7 +137,7 @@ def test_replay_of_more_than_a_slice_reaches_all(line: CommandLine) -> None:
     assert line.json("notifications", "replay", *options) == {"replayed": 1001}
 
 
-def test_replay_refuses_what_cannot_be_replayed(line: CommandLine) -> None:
+def test_replay_refuses_notifications_that_cannot_be_replayed(line: CommandLine) -> None:
     integration = made(line, 2)
     many = ("--integration", integration, "--state", "failed")
     assert "Notification 1 is pending" in line.refusal("notifications", "replay", 1)
@@ -172,10 +172,10 @@ def test_wrong_usage_is_status_2(line: CommandLine, words: list[str]) -> None:
     "since", ["2026-03-01T12:00:00", "yesterday", "2x", "999999999w", "0001-01-01T00:00:00+09:00"]
 )
 def test_a_naive_or_absurd_time_is_refused(line: CommandLine, since: str) -> None:
-    said = line.refusal(
+    output = line.refusal(
         "notifications", "replay", "--integration", 1, "--state", "failed", "--since", since
     )
-    assert f"since: «{since}» is no time; give one with its zone" in said
+    assert f"since: «{since}» is no time; give one with its zone" in output
 
 
 def test_since_is_a_time_with_zone_or_a_duration_back() -> None:

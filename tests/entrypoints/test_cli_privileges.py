@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 NO_DATABASE = {"cloud-ips", "demo", "flower", "sandbox", "secrets generate"} | {
     "events emit", "events schema", "events types", "triggers conditions"
 }  # fmt: skip
-"""What these do needs none, or servers of their own."""
+"""Commands that need no database, or start their own servers."""
 
 
 REVOKED = "REVOKE UPDATE ON activity FROM notify"
-"""What docs/operations.md leaves to whoever wants it."""
+"""The statement that docs/operations.md offers as an option."""
 
 
 def as_owner(url: str, statement: str) -> None:
@@ -45,7 +45,7 @@ def as_owner(url: str, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def test_the_page_prints_what_is_revoked_here() -> None:
+def test_the_page_has_the_statement_that_revokes_a_right_here() -> None:
     assert f"`{REVOKED}`" in read(DOCS / "operations.md")
 
 
@@ -62,7 +62,7 @@ def confined(
     monkeypatch: pytest.MonkeyPatch,
     quiet_logging: None,
 ) -> Iterator[CommandLine]:
-    """The command line with a role and a user that may do what is documented."""
+    """The command line with the documented role and user."""
     with documented_postgres() as postgres:
         as_owner(postgres.url, REVOKED)
         yield from command_line(
@@ -82,7 +82,7 @@ def leaves() -> set[str]:
     return {path for path in paths if not any(other.startswith(f"{path} ") for other in paths)}
 
 
-def test_every_command_and_beats_errands_work_with_rows_alone(
+def test_every_command_and_upkeep_task_works_with_rights_on_rows_alone(
     confined: CommandLine, valkey: EmbeddedBroker
 ) -> None:
     ingest(confined.wiring.context, *read_call([[{"type": "no such type"}]], {}))

@@ -33,8 +33,8 @@ def every_command(group: click.Group = cli, *path: str) -> Iterator[tuple[str, .
 def test_the_help_of_every_command_shows_an_example(
     bare: CommandLine, path: tuple[str, ...]
 ) -> None:
-    said = bare.ok(*path, "--help")
-    example = said.split("Example:")[1]
+    output = bare.ok(*path, "--help")
+    example = output.split("Example:")[1]
     assert " ".join(["wallarm-notify", *path]) in example
 
 
@@ -76,15 +76,15 @@ def test_a_bad_or_unknown_setting_is_named(
     assert line.refusal("ledger").startswith("WALLARM_NOTIFY_RATE_LIMIT_PER_MINUTE: ")
 
 
-def test_a_database_that_is_down_is_one_sentence(
+def test_a_database_that_is_down_is_reported_in_one_sentence(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WALLARM_NOTIFY_DATABASE_URL", "postgresql://u:hidden@127.0.0.1:1/x")
     settings.cache_clear()
     for words in (("ledger",), ("db", "upgrade"), ("integrations", "list", "--json")):
-        said = line.refusal(*words)
-        assert said.startswith("The database does not answer")
-        assert "hidden" not in said
+        output = line.refusal(*words)
+        assert output.startswith("The database does not answer")
+        assert "hidden" not in output
 
 
 def test_a_broker_that_is_down_is_logged_and_the_command_done(line: CommandLine) -> None:
@@ -122,7 +122,7 @@ def test_a_pipe_that_closes_is_quiet(bare: CommandLine, words: str) -> None:
     assert process.wait(20) == 1
 
 
-def test_a_disk_that_is_full_is_one_sentence(bare: CommandLine) -> None:
+def test_a_full_disk_is_reported_in_one_sentence(bare: CommandLine) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         done = subprocess.run(
             [COMMAND, "events", "schema"], stdout=full, stderr=subprocess.PIPE, check=False
@@ -140,7 +140,7 @@ def test_ctrl_c_is_quiet_and_status_130(line: CommandLine) -> None:
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stderr is not None
-    # A refused line is told of once the batch is full, so then it is at work.
+    # A refused line is reported once its batch is full, so by then the command is at work.
     process.stdin.write(b"x\n" * 100)
     process.stdin.flush()
     for _ in range(100):

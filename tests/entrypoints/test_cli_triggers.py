@@ -33,7 +33,7 @@ KEYS = [
 
 
 def created(line: CommandLine, *arguments: object, integration: int | None = None) -> Any:
-    """A new trigger of client 1 on attacks, unless told otherwise."""
+    """Create a trigger of client 1, by default on attacks."""
     number = line.integration() if integration is None else integration
     given = arguments or ("--condition", "attacks_exceeded", "--threshold", "1 in 1h")
     return line.json("triggers", "create", "--client", 1, "--integration", number, *given)
@@ -43,7 +43,7 @@ def ingest(line: CommandLine, *conditions: str) -> None:
     ingest_events(line.wiring.context, [an_event_for(c) for c in conditions], [])
 
 
-def test_everything_that_can_be_given_is_kept(line: CommandLine) -> None:
+def test_every_option_of_a_new_trigger_is_stored(line: CommandLine) -> None:
     one, two = line.integration(), line.integration()
     made = line.json(
         *("triggers", "create", "--client", 1, "--condition", "attacks_exceeded"),
@@ -80,7 +80,7 @@ def test_without_name_and_threshold(line: CommandLine) -> None:
     assert (made["threshold"], made["filters"]) == (None, [])
 
 
-def test_a_person_sees_what_it_does_and_whom_it_notifies(line: CommandLine) -> None:
+def test_a_trigger_is_shown_with_its_criteria_and_integrations(line: CommandLine) -> None:
     off = line.integration("--disabled")
     created(
         line,
@@ -148,7 +148,7 @@ def test_firings_are_a_metric(line: CommandLine) -> None:
     assert "wallarm_notify_trigger_firings_total 2.0\n" in line.ok("metrics")
 
 
-def test_what_each_event_fires_has_no_window(line: CommandLine) -> None:
+def test_a_trigger_that_each_event_fires_has_no_window(line: CommandLine) -> None:
     created(line, "--condition", "blacklist_ip_added")
     ingest(line, "blacklist_ip_added")
     (firing,) = line.json("triggers", "show", 1)["firings"]
@@ -188,7 +188,7 @@ def test_a_listing_goes_on_where_it_ended(line: CommandLine) -> None:
     assert ([t["id"] for t in rest["items"]], rest["next"]) == ([3], None)
 
 
-def test_deleting_an_integration_says_which_triggers_lost_it(line: CommandLine) -> None:
+def test_deleting_an_integration_names_the_triggers_that_lost_it(line: CommandLine) -> None:
     gone, kept = line.integration(), line.integration()
     created(line, integration=gone)
     line.json(
@@ -253,17 +253,17 @@ def test_bad_input_gets_one_sentence(
     line: CommandLine, arguments: tuple[str, ...], sentence: str
 ) -> None:
     number = line.integration()
-    said = line.refusal("triggers", "create", "--client", 1, "--integration", number, *arguments)
-    assert said.startswith(sentence)
+    output = line.refusal("triggers", "create", "--client", 1, "--integration", number, *arguments)
+    assert output.startswith(sentence)
     assert line.json("triggers", "list")["items"] == []
 
 
 def test_another_clients_integration_is_refused(line: CommandLine) -> None:
     others = line.integration("--client", 2)
-    said = line.refusal(
+    output = line.refusal(
         "triggers", "create", "--client", 1, "--integration", others, *ATTACKS, *THRESHOLD
     )
-    assert said.startswith(f"integration: {others} belongs to another client")
+    assert output.startswith(f"integration: {others} belongs to another client")
 
 
 @pytest.mark.parametrize(
@@ -298,11 +298,15 @@ def test_a_wrong_use_has_status_2(line: CommandLine, arguments: tuple[str, ...])
         ("simulate", 7),
     ],
 )
-def test_what_is_not_there_is_said_so(line: CommandLine, arguments: tuple[object, ...]) -> None:
+def test_a_trigger_that_does_not_exist_is_refused(
+    line: CommandLine, arguments: tuple[object, ...]
+) -> None:
     assert line.refusal("triggers", *arguments) == "There is no trigger 7."
 
 
-def test_a_simulation_says_when_it_would_have_fired_and_sends_nothing(line: CommandLine) -> None:
+def test_a_simulation_shows_when_a_trigger_would_have_fired_and_sends_nothing(
+    line: CommandLine,
+) -> None:
     created(line, *ATTACKS, "--threshold", "99 in 1h")
     ingest(line, *["attacks_exceeded"] * 5)
     assert line.json("triggers", "simulate", 1)["items"] == []
@@ -342,7 +346,7 @@ def test_a_simulation_says_when_it_would_have_fired_and_sends_nothing(line: Comm
         (("--filter", "target=x"), "filter target: «x» will not do"),
     ],
 )
-def test_a_simulation_refuses_what_makes_no_sense(
+def test_a_simulation_refuses_options_that_make_no_sense(
     line: CommandLine, arguments: tuple[str, ...], sentence: str
 ) -> None:
     created(line)

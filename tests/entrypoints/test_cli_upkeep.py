@@ -38,10 +38,10 @@ def empty(
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-def test_upgrade_says_from_which_version_to_which(empty: CommandLine) -> None:
-    said = empty.ok("db", "upgrade")
-    assert said.startswith("The database is upgraded from empty to version ")
-    version = said.removesuffix(".\n").split()[-1]
+def test_upgrade_prints_the_versions_before_and_after(empty: CommandLine) -> None:
+    output = empty.ok("db", "upgrade")
+    assert output.startswith("The database is upgraded from empty to version ")
+    version = output.removesuffix(".\n").split()[-1]
     assert empty.json("db", "upgrade") == {"from": version, "to": version}
     assert empty.ok("db", "upgrade") == f"The database has version {version} already.\n"
 
@@ -51,7 +51,9 @@ def test_upgrade_says_from_which_version_to_which(empty: CommandLine) -> None:
     ["ledger", "clients list", "integrations show 1", "notifications list", "events rejected",
      "notifications replay 1", "secrets rotate", "integrations enable 1"],
 )  # fmt: skip
-def test_a_database_that_is_not_migrated_is_told_of(empty: CommandLine, words: str) -> None:
+def test_a_database_that_is_not_migrated_is_refused_with_what_to_do(
+    empty: CommandLine, words: str
+) -> None:
     assert empty.refusal(*words.split()) == (
         f"The database is empty, this program needs version {newest()}; run: wallarm-notify db upgrade"
     )
@@ -75,9 +77,9 @@ def test_the_ledger_balances(line: CommandLine) -> None:
         },
         "balanced": True,
     }  # fmt: skip
-    said = line.ok("ledger")
-    assert "It balances." in said
-    assert "events received" in said
+    output = line.ok("ledger")
+    assert "It balances." in output
+    assert "events received" in output
 
 
 def test_a_ledger_that_does_not_balance_is_status_1_with_its_findings(line: CommandLine) -> None:
@@ -107,12 +109,12 @@ def test_clients_have_defaults_where_nothing_was_set(line: CommandLine) -> None:
     }
     second = line.json("clients", "list", "--cursor", "1")
     assert second == {"items": [{**named, "partner_name": "Reseller"}], "next": None}
-    said = line.ok("clients", "list")
-    assert "Example Corp" in said
-    assert "EU" in said
+    output = line.ok("clients", "list")
+    assert "Example Corp" in output
+    assert "EU" in output
 
 
-def test_a_client_is_refused_what_it_cannot_have(line: CommandLine) -> None:
+def test_wrong_values_of_a_client_are_refused(line: CommandLine) -> None:
     assert line("clients", "set", 5).exit_code == 2
     assert line("clients", "set", 5, "--cloud", "mars").exit_code == 2
     assert line("clients", "set", -5, "--name", "x").exit_code == 2
@@ -142,7 +144,7 @@ def test_rotate_without_the_old_key_changes_nothing(
     assert "WALLARM_NOTIFY_SECRET_KEYS lacks the key" in line.refusal("integrations", "test", 1)
 
 
-def test_rotate_names_integrations_whose_key_nothing_opens(line: CommandLine) -> None:
+def test_rotate_names_integrations_whose_key_cannot_be_decrypted(line: CommandLine) -> None:
     number = line.integration()
     line.sql("UPDATE integrations SET key_token = 'x'")
     result = line("secrets", "rotate")
@@ -157,9 +159,9 @@ def test_generate_makes_a_fernet_key(bare: CommandLine) -> None:
 def test_cloud_ips_need_no_setting(bare: CommandLine) -> None:
     everything = bare.json("cloud-ips")["items"]
     assert {i["cloud"]: tuple(i["addresses"]) for i in everything} == CLOUD_ADDRESSES
-    said = bare.ok("cloud-ips", "--cloud", "me")
-    assert "34.166.215.174" in said
-    assert "34.102.90.100" not in said
+    output = bare.ok("cloud-ips", "--cloud", "me")
+    assert "34.166.215.174" in output
+    assert "34.102.90.100" not in output
     assert bare("cloud-ips", "--cloud", "mars").exit_code == 2
 
 
@@ -167,7 +169,7 @@ def test_cloud_ips_need_no_setting(bare: CommandLine) -> None:
     "words",
     ["ledger", "clients list", "integrations list", "notifications list", "events rejected"],
 )
-def test_what_only_looks_needs_only_the_database(
+def test_commands_that_only_read_need_only_the_database(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     monkeypatch.delenv("WALLARM_NOTIFY_SECRET_KEYS")

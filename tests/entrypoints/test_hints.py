@@ -1,4 +1,4 @@
-"""What the command line says to do after a refusal."""
+"""The sentences by which the command line says what to do after a refusal."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from wallarm_notify.entrypoints.cli.hints import WORDS, in_words
 
 
 @pytest.mark.parametrize("todo", Todo)
-def test_there_are_words_for_each_hint(todo: Todo) -> None:
-    said = in_words(Refused("It is so.", hint=Hint(todo, 4711)))
-    assert said.startswith("It is so; ")
-    assert "{" not in said
-    assert said.removeprefix("It is so; ")
+def test_each_hint_has_a_sentence(todo: Todo) -> None:
+    output = in_words(Refused("It is so.", hint=Hint(todo, 4711)))
+    assert output.startswith("It is so; ")
+    assert "{" not in output
+    assert output.removeprefix("It is so; ")
 
 
-def test_no_words_are_left_of_a_hint_that_nobody_gives() -> None:
+def test_no_sentence_is_left_of_a_hint_that_does_not_exist() -> None:
     assert set(WORDS) == set(Todo)
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "output"),
     [
         (NotifyError("It is away."), "It is away."),
         (Refused("It is so."), "It is so."),
@@ -47,5 +47,5 @@ def test_no_words_are_left_of_a_hint_that_nobody_gives() -> None:
         ),
     ],
 )
-def test_field_and_hint_are_put_to_the_sentence(error: NotifyError, said: str) -> None:
-    assert in_words(error) == said
+def test_field_and_hint_are_added_to_the_sentence(error: NotifyError, output: str) -> None:
+    assert in_words(error) == output

@@ -1,4 +1,4 @@
-"""Which Host headers a server answers to."""
+"""The Host headers that a server answers to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wallarm_notify.entrypoints.hosts import KnownHosts
         "[2001:db8::7]:80",
     ],
 )
-def test_loopback_the_address_and_what_is_named_are_known_by_any_port(header: str) -> None:
+def test_loopback_the_own_address_and_given_names_are_known_by_any_port(header: str) -> None:
     hosts = KnownHosts("192.0.2.7", ["flower.example.com", "2001:db8:0::7"])
     assert hosts.know(header)
 
@@ -65,7 +65,7 @@ def test_nothing_else_is_known(header: str | None) -> None:
 
 
 @pytest.mark.parametrize("every", ["0.0.0.0", "::", ""])
-def test_who_listens_on_every_address_is_known_by_each_and_by_no_name(every: str) -> None:
+def test_a_server_on_every_address_is_known_by_each_address_and_by_no_name(every: str) -> None:
     hosts = KnownHosts(every)
     for address in ("192.0.2.8", "192.0.2.8:5555", "[2001:db8::1]:80", "localhost:5555"):
         assert hosts.know(address)

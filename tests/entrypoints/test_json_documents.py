@@ -1,7 +1,7 @@
-"""Every JSON document that a command prints: its keys, their order, and how values are written are frozen.
+"""The JSON documents of all commands: keys, their order, and the form of values are frozen.
 
-What differs from run to run, ids and times, is written as what it is; whatever else changes in a golden file is a
-change that programs of users may see.
+In the golden files ids and times, which differ from run to run, stand as words. Any other change in a golden file is
+a change that programs of users may see.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MINUTE: Final = timedelta(minutes=1)
 
 
 def check(line: CommandLine, name: str, *words: object, stdin: str | bytes = "") -> None:
-    """A command prints what its golden file has."""
+    """Check that a command prints what its golden file has."""
     text = line.ok(*words, "--json", stdin=stdin)
     json.loads(text)
     for pattern, what in VARIES:
@@ -48,7 +48,7 @@ def check(line: CommandLine, name: str, *words: object, stdin: str | bytes = "")
 
 @pytest.fixture
 def unlimited(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All integrations here have one key, whose rate limit is not the point."""
+    """Turn off the rate limit: all integrations here have one key."""
     test_cli_failure_ratio.set_to("RATE_LIMIT_PER_MINUTE", "0", monkeypatch)
 
 
@@ -178,7 +178,7 @@ def test_events(line: CommandLine) -> None:
     check(line, "events_schema", "events", "schema")
 
 
-def test_what_needs_no_event(line: CommandLine) -> None:
+def test_documents_that_need_no_event(line: CommandLine) -> None:
     check(line, "triggers_conditions", "triggers", "conditions")
     check(line, "cloud_ips", "cloud-ips", "--cloud", "me")
     check(line, "secrets_generate", "secrets", "generate")

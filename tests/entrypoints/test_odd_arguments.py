@@ -1,4 +1,4 @@
-"""Whatever a command is given: an exit status of 0, 1 or 2, and never a traceback."""
+"""Odd arguments: each command exits with 0, 1 or 2, and never with a traceback."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from wallarm_notify.entrypoints.cli import cli
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
 
-GO_ON = {("demo",), ("sandbox",), ("metrics",), ("flower",), ("db", "upgrade")}
-"""These serve until they are stopped, or are no business of a fuzz test."""
+NOT_TESTED = {("demo",), ("sandbox",), ("metrics",), ("flower",), ("db", "upgrade")}
+"""Commands that serve until they are stopped, or that a fuzz test must not run."""
 
-COMMANDS = [path for path in every_command() if path not in GO_ON]
+COMMANDS = [path for path in every_command() if path not in NOT_TESTED]
 WORDS = st.text(st.characters(exclude_characters="\0"), max_size=12) | st.sampled_from(
     [
         *("", " ", "-", "--", "-1", "0", "1", "2", "99999999999999999999", "1e9", "NaN", "null"),
@@ -61,7 +61,7 @@ def command_of(path: tuple[str, ...]) -> click.Command:
 
 
 def value_of(parameter: click.Parameter) -> st.SearchStrategy[str]:
-    """Mostly what a parameter may be given, so that more than the parser is asked."""
+    """Return values that are mostly valid for a parameter, so that not only the parser is tested."""
     if isinstance(parameter.type, click.Choice):
         return st.sampled_from(list(parameter.type.choices))
     if parameter.type.name in ("number", "integer range"):
@@ -71,7 +71,7 @@ def value_of(parameter: click.Parameter) -> st.SearchStrategy[str]:
 
 @st.composite
 def arguments_of(draw: st.DrawFn, path: tuple[str, ...]) -> list[str]:
-    """Options that the command has, each with some value, and arguments; now and then anything."""
+    """Return options of the command, each with some value, and arguments; sometimes anything."""
     words: list[str] = []
     for parameter in command_of(path).params:
         if isinstance(parameter, click.Argument):
@@ -92,7 +92,7 @@ def arguments_of(draw: st.DrawFn, path: tuple[str, ...]) -> list[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_no_argument_is_too_odd(line: CommandLine, data: st.DataObject) -> None:
+def test_no_argument_makes_a_traceback(line: CommandLine, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(COMMANDS))
     arguments = data.draw(arguments_of(path))
     result = line(*path, *arguments, stdin=data.draw(ANSWERS))

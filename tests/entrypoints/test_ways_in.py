@@ -1,4 +1,4 @@
-"""What a way in may do: it asks use cases, and none of the database."""
+"""The rule that a way in calls use cases, and never the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FOLDER = Path(entrypoints.__file__).parent
 
 
 def transactions_in(path: Path) -> set[tuple[str, str]]:
-    """The module with each of its functions that ask for a transaction; "" for what stands beside them."""
+    """Return module and name of each function that runs a transaction; "" for code outside of functions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {
         (str(path.relative_to(FOLDER)), getattr(part, "name", ""))

@@ -40,14 +40,14 @@ SESSION = {
 }
 
 
-def test_a_session_waits_for_nothing_for_ever(engine: sa.Engine) -> None:
+def test_a_session_has_a_time_out_for_whatever_it_waits_for(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         got = {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in SESSION}
     assert got == SESSION
 
 
 @pytest.mark.parametrize("drivername", ["postgresql", "postgresql+psycopg2"])
-def test_whatever_the_url_says_the_driver_is_psycopg2(database_url: str, drivername: str) -> None:
+def test_whatever_the_url_names_the_driver_is_psycopg2(database_url: str, drivername: str) -> None:
     url = sa.make_url(database_url).set(drivername=drivername)
     engine = make_engine(url.render_as_string(hide_password=False), pool_size=0)
     assert engine.dialect.driver == "psycopg2"
@@ -58,7 +58,7 @@ def test_whatever_the_url_says_the_driver_is_psycopg2(database_url: str, drivern
     ("sqlstate", "times", "done"),
     [("40001", 1, True), ("40P01", 5, True), ("55P03", 2, True), ("40001", 6, False)],
 )
-def test_what_others_were_in_the_way_of_is_run_again_whole(
+def test_a_transaction_that_others_were_in_the_way_of_is_run_again_from_its_start(
     store: Store, sqlstate: str, times: int, *, done: bool
 ) -> None:
     runs = []
@@ -92,7 +92,9 @@ MEANINGS = {
 }
 
 
-def test_bad_data_is_told_from_trouble(store: Store, subtests: pytest.Subtests) -> None:
+def test_refused_data_and_an_unavailable_database_are_different_errors(
+    store: Store, subtests: pytest.Subtests
+) -> None:
     for sqlstate, error in MEANINGS.items():
         with subtests.test(sqlstate):
             with pytest.raises(error) as raised:
@@ -100,7 +102,7 @@ def test_bad_data_is_told_from_trouble(store: Store, subtests: pytest.Subtests) 
             assert raised.value.__suppress_context__
 
 
-def test_a_database_that_is_away_is_told_without_its_password() -> None:
+def test_the_error_for_a_database_that_cannot_be_reached_has_no_password() -> None:
     store = Store(make_engine("postgresql://me:hunter2@127.0.0.1:1/name"))
     with pytest.raises(Unavailable, match="The database does not answer") as error:
         store.transact(lambda tx: tx.now)
@@ -115,7 +117,7 @@ def test_a_broken_connection_does_not_break_the_next_transaction(store: Store) -
     assert store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 0
 
 
-def test_an_error_of_ours_rolls_back_and_stays_itself(store: Store) -> None:
+def test_an_error_of_the_work_rolls_back_and_is_raised_unchanged(store: Store) -> None:
     def work(tx: Any) -> None:
         tx.set_client(1, name="x", cloud=None, partner_name=None)
         raise ZeroDivisionError

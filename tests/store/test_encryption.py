@@ -25,7 +25,7 @@ def bench(database_url: str) -> Iterator[Bench]:
     bench.close()
 
 
-def test_what_is_encrypted_comes_back_and_shows_nothing() -> None:
+def test_an_encrypted_key_is_decrypted_again_and_its_token_does_not_show_it() -> None:
     cipher = KeyCipher([OLD])
     token = cipher.encrypt(KEY)
     assert cipher.decrypt(token) == KEY
@@ -33,14 +33,14 @@ def test_what_is_encrypted_comes_back_and_shows_nothing() -> None:
     assert cipher.encrypt(KEY) != token
 
 
-def test_any_of_our_keys_opens_and_a_wrong_one_says_none() -> None:
+def test_any_of_the_fernet_keys_decrypts_and_a_wrong_one_returns_none() -> None:
     token = KeyCipher([OLD]).encrypt(KEY)
     assert KeyCipher([NEW, OLD]).decrypt(token) == KEY
     assert KeyCipher([NEW]).decrypt(token) is None
     assert KeyCipher([OLD]).decrypt(b"no token") is None
 
 
-def test_a_token_is_opened_once_and_each_cipher_remembers_its_own() -> None:
+def test_each_cipher_decrypts_a_token_once_and_remembers_the_result() -> None:
     ours, others = KeyCipher([OLD]), KeyCipher([NEW])
     token = ours.encrypt(KEY)
     for _ in range(3):
@@ -50,7 +50,7 @@ def test_a_token_is_opened_once_and_each_cipher_remembers_its_own() -> None:
         assert cipher.decrypt.cache_info()[:3] == (2, 1, REMEMBERED)
 
 
-def test_rotated_only_the_newest_is_needed() -> None:
+def test_after_a_rotation_only_the_newest_key_is_needed() -> None:
     token = KeyCipher([OLD]).encrypt(KEY)
     rotated = KeyCipher([NEW, OLD]).rotate(token)
     assert rotated is not None
@@ -59,7 +59,7 @@ def test_rotated_only_the_newest_is_needed() -> None:
     assert KeyCipher([NEW]).rotate(token) is None
 
 
-def test_fingerprints_tell_keys_apart_within_one_installation() -> None:
+def test_fingerprints_differ_by_key_and_by_installation() -> None:
     cipher = KeyCipher([OLD])
     one, two = cipher.new_fingerprint_token(), cipher.new_fingerprint_token()
     assert cipher.fingerprint(KEY, one) == cipher.fingerprint(KEY, one)
@@ -68,7 +68,7 @@ def test_fingerprints_tell_keys_apart_within_one_installation() -> None:
     assert KeyCipher([NEW]).fingerprint(KEY, one) is None
 
 
-def test_an_installations_secrets_are_rotated_and_fingerprints_stay(bench: Bench) -> None:
+def test_a_rotation_encrypts_all_secrets_anew_and_fingerprints_stay(bench: Bench) -> None:
     integrations = [bench.integration(KEY), bench.integration()]
     ids = bench.made()
     before = bench.sql("SELECT key_fingerprint FROM integrations ORDER BY id")
@@ -93,7 +93,7 @@ def test_rotating_without_the_old_key_changes_nothing(bench: Bench) -> None:
     assert bench.sql("SELECT key_token FROM integrations") == before
 
 
-def test_a_token_nobody_opens_is_named_and_the_others_are_rotated(bench: Bench) -> None:
+def test_a_token_that_no_key_decrypts_is_named_and_the_others_are_rotated(bench: Bench) -> None:
     lost, _ = bench.integration(), bench.integration()
     token = KeyCipher([generate()]).encrypt(KEY)
     bench.sql("UPDATE integrations SET key_token = :t WHERE id = :i", t=token, i=lost)
@@ -101,7 +101,7 @@ def test_a_token_nobody_opens_is_named_and_the_others_are_rotated(bench: Bench) 
     assert both.transact(lambda tx: tx.rotate_secrets()) == (2, [lost])
 
 
-def test_without_the_installations_key_nothing_new_is_stored(bench: Bench) -> None:
+def test_without_the_key_of_the_installations_secret_no_integration_is_stored(bench: Bench) -> None:
     bench.integration()
     wrong = Bench(bench.url, fernet=NEW)
     with pytest.raises(Unavailable, match="WALLARM_NOTIFY_SECRET_KEYS lacks the key"):
@@ -110,7 +110,7 @@ def test_without_the_installations_key_nothing_new_is_stored(bench: Bench) -> No
     assert bench.value("SELECT count(*) FROM integrations") == 1
 
 
-def test_a_store_without_keys_routes_all_the_same(bench: Bench) -> None:
+def test_a_store_without_secret_keys_can_still_route(bench: Bench) -> None:
     bench.integration()
     plain = Store(bench.engine)
     assert len(plain.transact(lambda tx: tx.subscribers_of({1: True})).integrations[1]) == 1
@@ -119,7 +119,7 @@ def test_a_store_without_keys_routes_all_the_same(bench: Bench) -> None:
 
 
 def store_token(bench: Bench, integration: int, secret: str, at: int) -> None:
-    """Under the Fernet key ``secret``, as one that was made at ``at``, in epoch seconds."""
+    """Store a key under the Fernet key ``secret``, with a token made at ``at``, in epoch seconds."""
     token = Fernet(secret).encrypt_at_time(a_key().reveal().encode(), at)
     bench.sql("UPDATE integrations SET key_token = :t WHERE id = :i", t=token, i=integration)
 
@@ -128,19 +128,19 @@ def check(bench: Bench, *secret_keys: str) -> None:
     Store(bench.engine, KeyCipher(secret_keys)).check_keys()
 
 
-def test_with_no_key_stored_any_secret_key_will_do(bench: Bench) -> None:
+def test_while_no_integration_key_is_stored_any_secret_key_passes_the_check(bench: Bench) -> None:
     check(bench, NEW)
 
 
-# Where base64's alphabet and ASCII's order differ, and where a digit more is needed.
+# Among them: times where base64's alphabet and ASCII's order differ, and where one more digit is needed.
 MOMENTS = [0, 1_700_000_000, 1_700_000_064, 1_764_000_000, 2**31, 2**32 - 1, 2**32, 2**38 + 13]
 
 
 @pytest.mark.parametrize("change", range(1, len(MOMENTS)))
-def test_a_secret_key_that_is_missing_is_found_wherever_it_was_changed(
+def test_a_missing_secret_key_is_found_whenever_the_keys_were_changed(
     bench: Bench, change: int
 ) -> None:
-    """Before the change all is stored under the old one, from then on under the new one."""
+    """The keys from before ``change`` are stored under OLD, the later ones under NEW."""
     integrations = [bench.integration() for _ in MOMENTS]
     shuffled = sorted(zip(integrations, MOMENTS, strict=True), key=lambda both: both[0] * 5 % 7)
     for (_, moment), integration in zip(shuffled, integrations, strict=True):
@@ -165,7 +165,7 @@ def test_among_many_the_oldest_and_the_newest_are_tried(bench: Bench, which: int
         check(bench, NEW)
 
 
-def test_a_key_that_nobody_will_use_need_not_be_opened(bench: Bench) -> None:
+def test_keys_of_disabled_and_deleted_integrations_are_not_checked(bench: Bench) -> None:
     disabled, deleted, garbled = (bench.integration() for _ in range(3))
     bench.sql("UPDATE integrations SET key_token = 'no token' WHERE id = :i", i=garbled)
     with pytest.raises(Unavailable, match=f"integration {disabled}, {deleted}, {garbled} is"):
@@ -177,7 +177,7 @@ def test_a_key_that_nobody_will_use_need_not_be_opened(bench: Bench) -> None:
     check(bench, NEW)
 
 
-def test_no_key_is_in_any_row_but_as_a_token(bench: Bench) -> None:
+def test_no_row_has_a_key_except_as_a_token(bench: Bench) -> None:
     bench.integration(KEY)
     bench.sent([n.id for n in bench.ingest(an_event()).pending])
     for table in (

@@ -20,7 +20,7 @@ def first_rules(store: Store, client_id: int) -> Rules | None:
     return store.transact(lambda tx: tx.rules_of(EVERY_CLIENT, client_id, 1))
 
 
-def test_clients_with_rules_from_before_versions_have_them_as_their_first_one(
+def test_rules_from_before_there_were_versions_are_the_first_version(
     empty_database: str,
 ) -> None:
     engine = make_engine(empty_database, pool_size=0)
@@ -46,8 +46,8 @@ def test_clients_with_rules_from_before_versions_have_them_as_their_first_one(
         )
     migrations.upgrade(empty_database)
     store = Store(engine)
-    asked_for = {1: False, 2: False, 3: False}
-    found = store.transact(lambda tx: tx.subscribers_of(asked_for))
+    client_ids = {1: False, 2: False, 3: False}
+    found = store.transact(lambda tx: tx.subscribers_of(client_ids))
     assert found.rules_versions == {1: 1, 2: 1, 3: 0}
     first, second, third = (first_rules(store, client_id) for client_id in (1, 2, 3))
     assert (first and [(i.name, i.enabled, i.disabled_by) for i in first.integrations]) == [
@@ -60,8 +60,8 @@ def test_clients_with_rules_from_before_versions_have_them_as_their_first_one(
     ]
     assert third is None
     with engine.connect() as connection:
-        asked = "SELECT rules_version FROM events"
-        assert connection.exec_driver_sql(asked).scalars().all() == [None]
+        statement = "SELECT rules_version FROM events"
+        assert connection.exec_driver_sql(statement).scalars().all() == [None]
         text = "".join(
             connection.exec_driver_sql("SELECT rules::text FROM rules_versions").scalars()
         )
@@ -112,6 +112,6 @@ def test_the_first_version_is_made_by_the_migration_as_by_every_change(
     migrations.upgrade(empty_database)
     Store(engine).transact(lambda tx: tx.raise_rules_version(1))
     with engine.connect() as connection:
-        asked = "SELECT rules FROM rules_versions ORDER BY version"
-        one, two = connection.exec_driver_sql(asked).scalars()
+        statement = "SELECT rules FROM rules_versions ORDER BY version"
+        one, two = connection.exec_driver_sql(statement).scalars()
     assert one == two

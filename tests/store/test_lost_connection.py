@@ -1,4 +1,4 @@
-"""A connection that breaks in a transaction: what is run again, and what nobody may run twice."""
+"""A connection that breaks in a transaction: before the commit it is run again, in the commit it is not."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 STATEMENT, COMMIT = b"INSERT INTO undecodable", b"COMMIT"
 
 
-class Wire:
-    """A way to PostgreSQL that is cut where words pass: before they arrive, or when what they ask is done."""
+class CuttingProxy:
+    """A proxy before PostgreSQL that cuts a connection at a certain statement, before or after it is run."""
 
     def __init__(self, url: str) -> None:
         engine = make_engine(url, pool_size=0)
         with engine.connect() as connection:
-            # As the driver makes it of the URL, the environment and its own defaults.
+            # Host and port as the driver finds them by the URL, the environment and its own defaults.
             info: Any = connection.connection.driver_connection
             self._host, self._port = info.info.host, info.info.port
         self._cuts: list[tuple[bytes, bool]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._listen)]
-        # What is encrypted has no words.
+        # The proxy finds no statement in what is encrypted.
         plain = {"sslmode": "disable", "gssencmode": "disable"}
         self.url = (
             engine.url.set(host="127.0.0.1", port=self._listener.getsockname()[1])
@@ -53,18 +53,18 @@ class Wire:
             thread.join(10)
         self._listener.close()
 
-    def cut(self, words: bytes, *, done: bool, times: int = 1) -> None:
-        """The next so many connections end that say ``words``."""
-        self._cuts += [(words, done)] * times
+    def cut(self, text: bytes, *, done: bool, times: int = 1) -> None:
+        """Cut the next ``times`` connections that send ``text``; with ``done``, after its answer was made."""
+        self._cuts += [(text, done)] * times
 
     def _listen(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                self._threads.append(threading.Thread(target=self._carry, args=(client,)))
+                self._threads.append(threading.Thread(target=self._forward, args=(client,)))
                 self._threads[-1].start()
 
-    def _carry(self, client: socket.socket) -> None:
+    def _forward(self, client: socket.socket) -> None:
         with client, self._to_server() as server, suppress(OSError):
             is_last = False
             while True:
@@ -87,21 +87,21 @@ class Wire:
 
 
 @pytest.fixture
-def wire(database_url: str) -> Iterator[Wire]:
-    with Wire(database_url) as between:
-        yield between
+def proxy(database_url: str) -> Iterator[CuttingProxy]:
+    with CuttingProxy(database_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def store(wire: Wire) -> Iterator[Store]:
-    """One behind the wire."""
-    store = Store(make_engine(wire.url))
+def store(proxy: CuttingProxy) -> Iterator[Store]:
+    """Return a store whose connections pass the proxy."""
+    store = Store(make_engine(proxy.url))
     yield store
     store.close()
 
 
 class Work:
-    """Stores one row each time it is run."""
+    """Work that stores one row each time it is run."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -113,16 +113,16 @@ class Work:
 
 
 def stored(url: str) -> list[str]:
-    """What is there, asked without the wire."""
+    """Return what is stored, read without the proxy."""
     with make_engine(url, pool_size=0).connect() as connection:
         return list(connection.scalars(sa.text("SELECT reason FROM undecodable ORDER BY id")))
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["it was done", "it never arrived"])
-def test_what_was_lost_in_its_commit_is_not_run_again_for_it_may_be_done(
-    wire: Wire, store: Store, database_url: str, *, done: bool
+def test_a_transaction_that_was_lost_in_its_commit_is_not_run_again(
+    proxy: CuttingProxy, store: Store, database_url: str, *, done: bool
 ) -> None:
-    wire.cut(COMMIT, done=done)
+    proxy.cut(COMMIT, done=done)
     work = Work()
     with pytest.raises(Unavailable):
         store.transact(work)
@@ -132,19 +132,19 @@ def test_what_was_lost_in_its_commit_is_not_run_again_for_it_may_be_done(
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["in its answer", "in its question"])
-def test_what_was_lost_before_its_commit_is_run_again(
-    wire: Wire, store: Store, database_url: str, *, done: bool
+def test_a_transaction_that_was_lost_before_its_commit_is_run_again(
+    proxy: CuttingProxy, store: Store, database_url: str, *, done: bool
 ) -> None:
-    wire.cut(STATEMENT, done=done)
+    proxy.cut(STATEMENT, done=done)
     work = Work()
     assert store.transact(work) == 2
     assert stored(database_url) == ["run 2"]
 
 
-def test_what_is_lost_again_is_not_run_a_third_time(
-    wire: Wire, store: Store, database_url: str
+def test_a_transaction_that_is_lost_twice_is_not_run_a_third_time(
+    proxy: CuttingProxy, store: Store, database_url: str
 ) -> None:
-    wire.cut(STATEMENT, done=False, times=2)
+    proxy.cut(STATEMENT, done=False, times=2)
     work = Work()
     with pytest.raises(Unavailable):
         store.transact(work)
@@ -153,11 +153,11 @@ def test_what_is_lost_again_is_not_run_a_third_time(
     assert store.transact(work) == 3
 
 
-def test_what_is_lost_in_the_commit_of_its_second_run_is_not_run_again_either(
-    wire: Wire, store: Store, database_url: str
+def test_a_transaction_that_is_lost_in_the_commit_of_its_second_run_is_not_run_again(
+    proxy: CuttingProxy, store: Store, database_url: str
 ) -> None:
-    wire.cut(STATEMENT, done=False)
-    wire.cut(COMMIT, done=True)
+    proxy.cut(STATEMENT, done=False)
+    proxy.cut(COMMIT, done=True)
     work = Work()
     with pytest.raises(Unavailable):
         store.transact(work)
@@ -165,7 +165,7 @@ def test_what_is_lost_in_the_commit_of_its_second_run_is_not_run_again_either(
     assert stored(database_url) == ["run 2"]
 
 
-def test_a_commit_that_came_to_a_rollback_is_not_taken_for_done(
+def test_a_commit_that_the_server_answers_with_a_rollback_is_an_error(
     store: Store, database_url: str
 ) -> None:
     def work(tx: Any) -> None:
@@ -189,7 +189,7 @@ def test_a_commit_that_came_to_a_rollback_is_not_taken_for_done(
     ],
     ids=["without a word", "shut down", "crashed", "not up yet"],
 )
-def test_what_the_server_ended_before_its_commit_is_run_again(
+def test_a_transaction_that_the_server_ended_before_its_commit_is_run_again(
     store: Store, database_url: str, end: str
 ) -> None:
     work = Work()

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 def shape(url: str) -> tuple[object, ...]:
-    """Everything the catalogue says of tables, columns, indexes and constraints."""
+    """Return all that the catalogue has of tables, columns, indexes and constraints."""
     with make_engine(url, pool_size=0).connect() as connection:
         return shape_of(connection)
 
 
 def shape_of(connection: sa.Connection) -> tuple[object, ...]:
-    """The same, as a connection's transaction sees it."""
+    """Return all that the catalogue has of them, as a connection's transaction sees it."""
     return tuple(
         tuple(connection.exec_driver_sql(question).fetchall())
         for question in (
@@ -64,7 +64,7 @@ def test_migrations_make_the_tables(database_url: str) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_migrated_or_made_from_the_tables_the_catalogue_says_the_same(
+def test_migrations_and_tables_make_the_same_catalogue(
     database_url: str, empty_database: str
 ) -> None:
     engine = make_engine(empty_database, pool_size=0)
@@ -98,7 +98,7 @@ def test_migrated_or_made_from_the_tables_the_catalogue_says_the_same(
                ADD CONSTRAINT ck_clients_cloud CHECK (cloud IN ('us', 'eu'))""",
     ],
 )
-def test_whatever_differs_is_seen(database_url: str, change: str) -> None:
+def test_any_difference_of_two_schemas_is_found(database_url: str, change: str) -> None:
     with make_engine(database_url, pool_size=0).connect() as connection:
         before = shape_of(connection)
         connection.exec_driver_sql(change)
@@ -129,7 +129,7 @@ def test_upgrading_twice_is_upgrading_once(empty_database: str) -> None:
     assert shape(empty_database) == before
 
 
-def test_attempts_recorded_before_the_failure_ratio_are_kept_and_outside_of_it(
+def test_attempts_from_before_the_failure_ratio_are_kept_and_do_not_count_in_it(
     empty_database: str,
 ) -> None:
     engine = make_engine(empty_database, pool_size=0)
@@ -160,18 +160,18 @@ def test_revisions_are_numbers_that_grow_from_each_to_the_next() -> None:
     assert [int(revision) for revision in REVISIONS] == sorted({int(r) for r in REVISIONS})
 
 
-def test_the_newest_revision_is_told_from_the_names_of_the_files() -> None:
+def test_the_newest_revision_is_read_from_the_names_of_the_files() -> None:
     assert migrations.newest() == REVISIONS[-1]
 
 
-def test_alembic_is_imported_for_an_upgrade_alone() -> None:
+def test_alembic_is_imported_only_for_an_upgrade() -> None:
     code = "import sys, tasks, wallarm_notify.store; assert 'alembic' not in sys.modules"
     broker = {"WALLARM_NOTIFY_BROKER_URL": "redis://127.0.0.1:1/0"}
     subprocess.run([sys.executable, "-c", code], env=os.environ | broker, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("older", REVISIONS[:-1])
-def test_an_upgrade_from_any_older_revision_makes_the_same_and_says_whom_it_serves(
+def test_an_upgrade_from_any_older_revision_makes_the_same_schema_and_notes_which_programs_it_serves(
     empty_database: str, database_url: str, older: str
 ) -> None:
     engine = make_engine(empty_database, pool_size=0)
@@ -204,7 +204,7 @@ def upgrade() -> None:
 
 
 def upgrade_as_a_newer_program(url: str, folder: Path, breaks: str) -> None:
-    """By all our migrations, and one more that does ``breaks`` too."""
+    """Upgrade by all migrations and by one more, which runs the statement ``breaks``."""
     newest = migrations.newest()
     (folder / "9000_next.py").write_text(NEXT.format(newest=newest, breaks=breaks))
     ours = Path(migrations.__file__).parent / "versions"
@@ -215,7 +215,7 @@ def upgrade_as_a_newer_program(url: str, folder: Path, breaks: str) -> None:
         command.upgrade(config, "head")
 
 
-def test_a_newer_schema_that_serves_this_program_is_worked_with(
+def test_a_program_works_with_a_newer_schema_that_serves_it(
     empty_database: str, tmp_path: Path
 ) -> None:
     upgrade_as_a_newer_program(empty_database, tmp_path, "SELECT")
@@ -225,18 +225,18 @@ def test_a_newer_schema_that_serves_this_program_is_worked_with(
     assert migrations.upgrade(empty_database) == ("9000", "9000")
 
 
-def test_a_newer_schema_that_does_not_is_refused_and_the_newer_program_named(
+def test_a_newer_schema_that_does_not_serve_this_program_is_refused(
     empty_database: str, tmp_path: Path
 ) -> None:
     breaks = "UPDATE compatibility SET serves_from = '9000'"
     upgrade_as_a_newer_program(empty_database, tmp_path, breaks)
-    said = (
+    sentence = (
         "The database is at version 9000, which serves programs from version 9000 on, and this one is of "
         f"version {migrations.newest()}; install the newer program."
     )
-    with pytest.raises(Unavailable, match=f"^{re.escape(said)}$"):
+    with pytest.raises(Unavailable, match=f"^{re.escape(sentence)}$"):
         Store(make_engine(empty_database, pool_size=0)).check()
-    with pytest.raises(Unavailable, match=f"^{re.escape(said)}$"):
+    with pytest.raises(Unavailable, match=f"^{re.escape(sentence)}$"):
         migrations.upgrade(empty_database)
 
 
@@ -258,7 +258,7 @@ def test_a_newer_schema_that_does_not_is_refused_and_the_newer_program_named(
         ("", "", "does not know; install the program that upgraded it"),
     ],
 )
-def test_what_a_schema_says_is_held_against_what_the_program_knows(
+def test_the_revisions_of_schema_and_program_decide_whether_they_work_together(
     revision: str | None, serves_from: str | None, words: str | None
 ) -> None:
     fault = fault_of(revision, serves_from, "0012")
@@ -277,7 +277,9 @@ def test_only_a_database_in_utf_8_is_upgraded(
         assert migrations.current(connection) is None
 
 
-def test_an_outage_from_before_there_were_regions_was_one_of_both(empty_database: str) -> None:
+def test_an_outage_from_before_there_were_regions_becomes_one_of_each_region(
+    empty_database: str,
+) -> None:
     engine = make_engine(empty_database, pool_size=0)
     with engine.begin() as connection:
         command.upgrade(migrations._config(connection), "0004")
@@ -303,9 +305,7 @@ def test_two_upgrades_at_once_wait_for_each_other(empty_database: str) -> None:
     assert sorted(befores, key=str) == sorted([None, migrations.newest()], key=str)
 
 
-def test_a_database_that_is_not_migrated_is_told_from_one_that_is(
-    empty_database: str, database_url: str
-) -> None:
+def test_a_database_that_is_not_migrated_is_refused(empty_database: str, database_url: str) -> None:
     empty, ready = (Store(make_engine(url, pool_size=0)) for url in (empty_database, database_url))
     with pytest.raises(
         Unavailable, match=r"The database is empty, .* run: wallarm-notify db upgrade"
@@ -320,6 +320,6 @@ def test_a_database_that_is_not_migrated_is_told_from_one_that_is(
         ready.check()
 
 
-def test_a_server_that_is_away_cannot_be_migrated() -> None:
+def test_a_server_that_cannot_be_reached_cannot_be_migrated() -> None:
     with pytest.raises(Unavailable, match="The database does not answer"):
         migrations.upgrade("postgresql://127.0.0.1:1/nothing")

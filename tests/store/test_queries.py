@@ -42,12 +42,12 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
 }
 
 Columns = dict[str, tuple[str, list[Any]]]
-"""Of each column its type and its values."""
+"""The type and the values of each column, by its name."""
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> Columns:
-    """Some rows, each with an id of its own; any other column may be the same in all of them."""
+    """Return some rows, each with an id of its own; any other column may be the same in all of them."""
     number = draw(st.integers(1, 4))
     ids = draw(st.lists(VALUES["bigint"], min_size=number, max_size=number, unique=True))
     columns: Columns = {"id": ("bigint", ids)}
@@ -68,7 +68,7 @@ def as_read(kind: str, value: Any) -> Any:
 
 
 def rows_read(engine: sa.Engine, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> list[Any]:
-    """What the database makes of them, in the order of their ids."""
+    """Return the rows as the database reads them, in the order of their ids."""
     types = {name: kind for name, (kind, _) in columns.items()}
     values = {name: of for name, (_, of) in columns.items()}
     rows = rows_of(types, values)
@@ -93,7 +93,7 @@ def _plain(value: Any) -> Any:
 @example({"id": ("bigint", [2, 1]), "closing": ("boolean", [False, True])})
 @example({"id": ("bigint", [1]), "reason": ("text", [None])})
 @example({"id": ("bigint", [1, 2]), "at": ("timestamptz", [NOON, None])})
-def test_rows_come_back_the_same_whatever_columns_are_constant(
+def test_rows_are_read_as_they_were_given_whatever_columns_are_constant(
     engine: sa.Engine, columns: Columns
 ) -> None:
     wanted = [
@@ -108,7 +108,7 @@ def test_rows_come_back_the_same_whatever_columns_are_constant(
     ]
 
 
-def test_what_is_the_same_in_every_row_is_sent_once() -> None:
+def test_a_value_that_is_the_same_in_every_row_is_sent_once() -> None:
     types = {"id": "bigint", "run": "int", "closing": "boolean", "reason": "text"}
     values: dict[str, list[Any]] = {
         "id": [1, 2, 3],
@@ -128,7 +128,7 @@ def test_what_is_the_same_in_every_row_is_sent_once() -> None:
     )
 
 
-def test_a_flag_stays_a_flag_and_a_number_a_number(engine: sa.Engine) -> None:
+def test_a_truth_value_stays_one_and_a_number_stays_a_number(engine: sa.Engine) -> None:
     for numbers, flags in product(product([0, 1], repeat=2), product([False, True], repeat=2)):
         columns: Mapping[str, tuple[str, Sequence[Any]]] = {
             "id": ("int", [1, 2]),

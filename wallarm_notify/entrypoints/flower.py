@@ -1,4 +1,4 @@
-"""Flower, Celery's monitor, which answers only to host names that it knows."""
+"""Flower, Celery's monitor, restricted to the host names that it is known by."""
 
 import signal
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from wallarm_notify.entrypoints.hosts import UNKNOWN, KnownHosts
 
 
 class KnownFlower(Flower):  # type: ignore[misc]  # publishes no types
-    """A Flower that answers 421 to any request with an unknown host name."""
+    """A Flower that answers a request for an unknown host name with a refusal."""
 
     def __init__(self, hosts: KnownHosts, **given: Any) -> None:
         super().__init__(**given)
         self._hosts = hosts
 
     def find_handler(self, request: HTTPServerRequest, **given: Any) -> HTTPMessageDelegate:
-        """Return the handler of a request, as Tornado asks an application for it."""
+        """Return what answers ``request``; Tornado calls this for each request."""
         if self._hosts.know(request.headers.get("Host")):
             handler: HTTPMessageDelegate = super().find_handler(request, **given)
         else:
@@ -34,19 +34,19 @@ class KnownFlower(Flower):  # type: ignore[misc]  # publishes no types
 
 class _Misdirected(RequestHandler):
     def check_xsrf_cookie(self) -> None:
-        """Accept every request: there is nothing to protect."""
+        """Accept any request, as there is nothing to protect."""
 
     def prepare(self) -> None:
-        """Answer any method."""
+        """Answer any method with status 421."""
         self.set_status(421)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(UNKNOWN)
 
 
 class Monitor:
-    """A Flower on the broker of ``celery``, listening once it is made; ``given`` are its own options.
+    """A Flower on the broker of ``celery``, which listens once it is made.
 
-    Raise OSError if it cannot listen.
+    ``given`` are Flower's own options. Making it raises OSError where it cannot listen.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Monitor:
         self.port: int = self._flower.start_http_server()
 
     def run(self) -> None:
-        """Serve until Ctrl-C, or TERM, which raises SystemExit."""
+        """Serve until Ctrl-C, or until TERM, which raises SystemExit."""
         try:
             self._flower.start()
         finally:

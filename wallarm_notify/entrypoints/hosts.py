@@ -1,7 +1,7 @@
-"""The host names under which servers of this system answer.
+"""The host names that a server answers to, against DNS rebinding.
 
-Any web page may have the name service lead its own host name to this machine (DNS rebinding): a browser
-here then takes the server for a part of that page, which can read it. The name in the request shows that.
+A web page may have its own host name resolve to this machine (DNS rebinding). A browser on this machine then takes
+our server for the page's, and lets the page read it. The host name in the request shows this.
 """
 
 import re
@@ -20,9 +20,9 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::[0-9]*)?")
 
 
 class KnownHosts:
-    """The names of loopback, the ``address`` that a server listens on, and ``further`` names; with any port.
+    """The names of loopback, the ``address`` that a server listens on, and ``further`` ones; any port.
 
-    A server that listens on every address is known by each of them: no name service leads there.
+    A server that listens on every address is known by any IP address, as DNS is not involved then.
     """
 
     def __init__(self, address: str, further: Iterable[str] = ()) -> None:
@@ -39,7 +39,7 @@ class KnownHosts:
 
 
 def _plain(name: str) -> str:
-    """Return one form for all names that mean the same."""
+    """Return one spelling for all spellings of a host name."""
     bare = name.strip("[]").rstrip(".").lower()
     return str(ip_address(bare)) if _is_address(bare) else bare
 

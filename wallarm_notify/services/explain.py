@@ -52,7 +52,7 @@ def details_of(tx: Transaction, integration_id: int, policy: Policy, until: date
     """What the attempts of the window at ``until`` tell."""
     start = policy.window_from(until)
     return Details(
-        answers=tx.said(integration_id, start, until),
+        answers=tx.failure_tallies(integration_id, start, until),
         last=tx.last_answer(integration_id, start, until),
         last_failure=tx.last_answer(integration_id, start, until, failed=True),
         slots=tx.slots(integration_id, until - 2 * policy.window, until, 2 * SLOTS),

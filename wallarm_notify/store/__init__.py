@@ -1,4 +1,4 @@
-"""The database, as the use cases see it: every query, grouped by who asks it."""
+"""The database as the use cases see it: transactions, and every query by its subject."""
 
 import random
 import time
@@ -59,13 +59,13 @@ class Transaction(
     ActivityQueries,
     RulesQueries,
 ):
-    """One transaction, with every query; each use case names those it uses."""
+    """One transaction, with every query. A use case names the groups that it needs."""
 
 
 class Store:
     """PostgreSQL. Make one in each process: connections do not survive a fork.
 
-    One that ``checks_first`` checks the database, for reading, before its first transaction.
+    With ``checks_first`` it checks before its first transaction that the database can be read.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Store:
         self._is_unchecked = checks_first
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Runs ``work`` in one transaction and commits it.
+        """Run ``work`` in one transaction, commit it, and return what ``work`` returned.
 
-        A deadlock, serialization failure or lock time-out, which are surely rolled back, runs the
-        whole of it again; so does, once, a connection that broke before the commit. Raises
-        Unavailable where the database is away, BadRow where it refuses the data.
+        After a deadlock, serialization failure or lock time-out, which are surely rolled back, the
+        whole of ``work`` is run again; once also after a connection that broke before the commit. Raise
+        Unavailable where the database cannot be reached, BadRow where it refuses the data.
         """
         if self._is_unchecked:
             self.check(writes=False)
@@ -94,7 +94,7 @@ class Store:
                     tx.commit()
                     return result
             except (PsycopgError, SQLAlchemyError) as error:
-                # A connection that broke while nobody looked is made anew, once.
+                # A connection that broke while it was idle is replaced, once.
                 broke = run == 1 and tx is not None and not tx.is_ending and is_lost(error)
                 if run == _RUNS or not (broke or may_run_again(error)):
                     raise meaning(error) from None
@@ -102,9 +102,9 @@ class Store:
         raise AssertionError("unreachable")
 
     def check(self, *, writes: bool = True) -> None:
-        """Raises Unavailable where the database is away, or is none that this program works with.
+        """Raise Unavailable where the database cannot be reached, or this program cannot work with it.
 
-        Without ``writes`` a read replica will do.
+        Without ``writes`` a read replica is enough.
         """
         try:
             with self._engine.connect() as connection:
@@ -114,9 +114,9 @@ class Store:
             raise meaning(error) from None
 
     def check_keys(self) -> None:
-        """Raises Unavailable where WALLARM_NOTIFY_SECRET_KEYS does not open what is stored.
+        """Raise Unavailable where WALLARM_NOTIFY_SECRET_KEYS does not decrypt the stored integration keys.
 
-        It tries a few of the keys of enabled integrations, from the oldest to the newest.
+        A few keys of enabled integrations are tried, from the oldest to the newest.
         """
         locked_up = self.transact(lambda tx: tx.locked_up_keys())
         if locked_up:
@@ -127,5 +127,5 @@ class Store:
             )
 
     def close(self) -> None:
-        """Closes the connections that nobody uses."""
+        """Close the connections that are not in use."""
         self._engine.dispose()

@@ -12,7 +12,7 @@ from wallarm_notify.store.queries import Queries, in_scope
 
 
 class ActivityQueries(Queries):
-    """Who changed what, when."""
+    """The activity log: who changed what, when."""
 
     def log_activity(self, actor: Actor, changes: Sequence[Change]) -> None:
         """Write ``changes`` that ``actor`` made in this transaction."""
@@ -53,7 +53,7 @@ class ActivityQueries(Queries):
     def prune_activity(self, retention: timedelta, limit: int) -> int:
         """Delete lines that are older than ``retention``; return how many.
 
-        It locks none first, for which it would need the right to change lines; nobody else does either.
+        No line is locked first: that would need the right to change lines, which no process has.
         """
         return self._do(
             """DELETE FROM activity WHERE id IN (

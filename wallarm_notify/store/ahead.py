@@ -1,4 +1,4 @@
-"""Queries of events whose time is ahead of the database's clock: kept apart until it is not (spec 2)."""
+"""Queries of events that are kept apart while their time is ahead of the database's clock (spec 2)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from json import dumps
@@ -15,10 +15,10 @@ _EVENTS_AHEAD: Final = types_of(events_ahead)
 
 
 class AheadQueries(Queries):
-    """What is kept apart."""
+    """Events that are kept apart."""
 
     def keep_apart(self, events: Sequence[Event]) -> set[UUID]:
-        """Keeps events apart whose ids stand for none yet, here or taken in; the ids of the new ones."""
+        """Store events apart; return the ids of those that were new."""
         values: dict[str, list[Any]] = {
             "id": [e.id.hex for e in events],
             "client_id": [e.client_id for e in events],
@@ -38,9 +38,9 @@ class AheadQueries(Queries):
         return {UUID(str(row["id"])) for row in rows}
 
     def no_longer_ahead(self, limit: int, size: int) -> list[Event]:
-        """Events kept apart that may be taken in by now, the oldest first.
+        """Return the events kept apart that may be taken in by now, the oldest first.
 
-        At most ``limit`` of them, and no more once they had ``size`` bytes.
+        There are at most ``limit`` of them, and no further one once they have ``size`` bytes together.
         """
         rows = self._rows(
             """WITH due AS MATERIALIZED (
@@ -59,14 +59,14 @@ class AheadQueries(Queries):
         return [_event_of(row) for row in rows]
 
     def end_apart(self, hashes: Collection[bytes]) -> int:
-        """Takes bodies out of those kept apart, whatever has become of them; how many were there."""
+        """Delete the events kept apart that have these body hashes; return how many there were."""
         return self._do(
             "DELETE FROM events_ahead WHERE body_hash = ANY(CAST(:hashes AS bytea[]))",
             hashes=sorted(hashes),
         )
 
     def events_ahead(self, scope: Scope, limit: int) -> list[ShownAhead]:
-        """What is kept apart, what is taken in next first."""
+        """Return the events kept apart, with the one that is taken in next first."""
         rows = self._rows(
             f"""SELECT id, client_id, type, occurred_at, received_at, occurred_at - :most AS taken_in_at
                FROM events_ahead WHERE {in_scope("client_id")} ORDER BY occurred_at, id LIMIT :limit""",  # noqa: S608 - a constant

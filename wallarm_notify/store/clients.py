@@ -1,11 +1,11 @@
-"""Queries of clients: what is recorded of them, and who there is."""
+"""Queries of clients: their records, and which clients there are."""
 
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.store.queries import Queries, in_scope
 
 
 class ClientQueries(Queries):
-    """Clients; one is there as soon as it has an integration."""
+    """Clients. A client exists as soon as it has an integration or a record."""
 
     def client(self, client_id: int) -> tuple[str | None, str | None, str | None]:
         """Return a client's name, cloud and partner name, each None where it is unset."""

@@ -1,4 +1,4 @@
-"""Queries of the database's own clock: how far it had come, and what waits by it where it was set back."""
+"""Queries that find out whether the database's clock was set back, and mend what waits by it."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,12 +9,15 @@ from wallarm_notify.store.delivery import grants_of
 from wallarm_notify.store.queries import Queries
 
 _WRITTEN_BEFORE: Final = "age({row}.xmin) > :{since}"
-"""Whether a row was written by an earlier transaction than one: ``since`` is how many there were from it to this."""
+"""The condition that a row was written before a certain transaction.
+
+``since`` is the number of transactions from that one to the present one.
+"""
 
 _FROM_BEFORE: Final = f"""
     {_WRITTEN_BEFORE.format(row="n", since="since_noticed")} AND (
         {_WRITTEN_BEFORE.format(row="n", since="since_mark")}
-        -- Written shortly before or after the jump: told by what cannot be so far ahead.
+        -- Written shortly before or after the jump: recognized by a time that is further ahead than any can be.
         OR CASE
             WHEN n.lease_until IS NOT NULL THEN n.lease_until > now() + :lease
             WHEN n.due_at > now() THEN n.attempts_made = 0 OR (
@@ -22,20 +25,24 @@ _FROM_BEFORE: Final = f"""
                     OR a.at + a.duration_ms * interval '1 millisecond' > now() + :back_from
                 FROM attempts a WHERE a.notification_id = n.id ORDER BY a.fence DESC LIMIT 1)
             ELSE n.recheck_at > now() + :grace END)"""  # noqa: S608 - constants
-"""Whether the times of notification ``n`` are by the clock from before the jump.
+"""The condition that the times of notification ``n`` are by the clock from before the jump.
 
-What was never attempted waits for no more than a grant: taken for older than it is, it asks for one anew. What was
-attempted waits since its last attempt, which is written once, while each message that carries the row on writes it.
+A notification that was never attempted waits for nothing but a grant; where it is wrongly taken for one from before
+the jump, it asks for a grant again. One that was attempted waits since its last attempt. The row of the attempt is
+written once and so shows when that was; the row of the notification is written again by each message that carries it.
 """
 
 
 class ClockQueries(Queries):
-    """SWEEP's, of the clock that decides."""
+    """Queries by which SWEEP follows the clock that decides (engine 17)."""
 
     def note_clock(self) -> Mark | None:
-        """Notes what the clock shows; where it has shown more already, both, locked, and nothing is noted."""
+        """Note the clock's time and return None; where it was set back, return the mark instead.
+
+        The mark has the latest time that was noted, locked, and the time now. Nothing is noted then.
+        """
         gone_on = self._rows(
-            # The transaction comes first: what earlier ones wrote is from before the time that is noted.
+            # The transaction's id is taken first: what earlier ones wrote is from before the noted time.
             """INSERT INTO upkeep_runs (name, transaction_id, began_at)
                VALUES ('clock', txid_current(), clock_timestamp())
                ON CONFLICT (name) DO UPDATE
@@ -51,7 +58,7 @@ class ClockQueries(Queries):
         return Mark(**rows[0])
 
     def note_jump(self, mark: Mark, back: timedelta) -> None:
-        """Notes that the clock was set back since ``mark``, and goes on from what it shows now."""
+        """Note that the clock was set back by ``back`` since ``mark``, and begin anew from its present time."""
         self._do(
             """INSERT INTO clock_jumps (back, written_before, noticed_in)
                VALUES (:back, :mark, txid_current())""",
@@ -64,9 +71,10 @@ class ClockQueries(Queries):
         )
 
     def jump_to_mend(self) -> Jump | None:
-        """The first jump by whose former clock rows may wait, locked; ``back`` is its and that of later ones.
+        """Return the earliest jump that rows may still wait by, locked; None: there is none.
 
-        What is moved for the first is from before none of them any more.
+        Its ``back`` is the sum of its own and of all later ones: a row that is moved for the earliest jump is
+        right by all of them.
         """
         rows = self._rows(
             """SELECT id, (SELECT sum(back) FROM clock_jumps WHERE mended_at IS NULL) AS back,
@@ -78,10 +86,11 @@ class ClockQueries(Queries):
     def move_along(
         self, jump: Jump, upto: datetime | None, limit: int, *, lease: timedelta, grace: timedelta
     ) -> tuple[int, datetime | None]:
-        """Moves the times of open notifications from before ``jump``, those of SWEEP's latest look first.
+        """Move the times of open notifications from before ``jump``; return how many, and where to go on.
 
-        Only those of ``upto`` and earlier. How many, and up to which look it has come; None: to the end. What
-        is moved is written anew and is from before no more, so that the same again moves nothing twice.
+        It goes from the latest ``recheck_at`` to the earliest, beginning at ``upto``. Where to go on is the earliest
+        ``recheck_at`` that was reached; None: all are done. What is moved has been written after the jump, so
+        that a second call moves nothing twice.
         """
         rows = self._rows(
             f"""WITH chosen AS MATERIALIZED (
@@ -113,7 +122,10 @@ class ClockQueries(Queries):
         return row["moved"], row["reached"] if row["chosen"] == limit else None
 
     def grants_ahead(self, jump: Jump, limit: int) -> dict[bytes, Grants]:
-        """The grants, locked, of keys that had some by the clock from before ``jump``; saved they have none."""
+        """Return the grants, locked, of keys that have some by the clock from before ``jump``.
+
+        Once they are saved they count as written after it.
+        """
         rows = self._rows(
             f"""SELECT key_fingerprint, grants FROM rate_limits p
                 WHERE p.touched_at > now() AND {_WRITTEN_BEFORE.format(row="p", since="since_noticed")}
@@ -124,7 +136,7 @@ class ClockQueries(Queries):
         return {bytes(row["key_fingerprint"]): grants_of(row["grants"]) for row in rows}
 
     def end_jump(self, jump: Jump) -> None:
-        """Notes that nothing waits by the clock from before ``jump`` any more; calls set aside are the last."""
+        """Move the next tries of calls that are set aside, and note that ``jump`` is mended."""
         self._do(
             f"""UPDATE quarantine q SET retry_at = q.retry_at - :back
                 WHERE q.retry_at > now() AND {_WRITTEN_BEFORE.format(row="q", since="since_noticed")}""",  # noqa: S608 - constants
@@ -134,7 +146,7 @@ class ClockQueries(Queries):
         self._do("UPDATE clock_jumps SET mended_at = now() WHERE id = :id", id=jump.id)
 
     def jumped_lately(self, within: timedelta) -> bool:
-        """Whether a jump was noticed within this time."""
+        """Return whether a jump was noticed within this time."""
         return bool(
             self._rows(
                 "SELECT FROM clock_jumps WHERE noticed_at BETWEEN now() - :within AND now() LIMIT 1",
@@ -143,14 +155,15 @@ class ClockQueries(Queries):
         )
 
     def is_clock_followed(self) -> bool:
-        """Whether nothing is known to wait by a clock from before a jump."""
+        """Return whether nothing is known to wait by the clock from before a jump."""
         return not self._rows("SELECT FROM clock_jumps WHERE mended_at IS NULL LIMIT 1")
 
     def mend_stragglers(self, *, lease: timedelta, grace: timedelta) -> int:
-        """Mends what transactions wrote that had begun before a jump and ended after it was noticed; how many.
+        """Mend what transactions wrote that began before a jump and ended later; return how many rows.
 
-        Leases and bulkheads that last for longer than any can, what is new and due when it will have been made, and
-        what waits since an attempt that will have been answered: its wait counts from now.
+        They are mended where a time cannot be right: a lease or bulkhead that lasts longer than any can, a new
+        notification that was made in the future, and a wait since an attempt that was answered in the future. Such a
+        wait counts from now.
         """
         self._bulkheads_end(lease)
         return self._retries_count_from_now() + self._do(
@@ -171,9 +184,10 @@ class ClockQueries(Queries):
         )
 
     def _retries_count_from_now(self) -> int:
-        """Those that nothing has written since the transaction of their last attempt.
+        """Let waits count from now that nothing has written since the transaction of their last attempt.
 
-        What was moved is none of them. What is still to be moved keeps what is left of its wait: they come last.
+        What was moved has been written since. What is still to be moved keeps what is left of its wait, so this is
+        done once no jump is left to mend.
         """
         return self._do(
             """WITH held AS MATERIALIZED (

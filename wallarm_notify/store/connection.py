@@ -20,7 +20,7 @@ _SESSION: Final = (
     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 "
     "-c timezone=UTC -c application_name=wallarm-notify"
 )
-"""A host that vanishes inside a transaction must not keep its locks for two hours (engine 18)."""
+"""The settings of each session: a host that vanishes in a transaction keeps its locks for seconds (engine 18)."""
 
 _CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": 5,
@@ -29,7 +29,7 @@ _CONNECT: Final[dict[str, Any]] = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
-    # Whatever PGCLIENTENCODING and the role's settings say: others cannot say every text.
+    # Whatever PGCLIENTENCODING and the role's settings name: other encodings lack characters.
     "client_encoding": "UTF8",
 }
 
@@ -37,7 +37,7 @@ TRUSTED: Final = 1.0
 """Seconds for which a connection that was just used is taken to be alive."""
 
 _AGAIN: Final = frozenset({"40001", "40P01", "55P03"})
-"""Serialization failure, deadlock, lock timeout: the whole transaction is run again."""
+"""Serialization failure, deadlock, lock time-out: the whole transaction is run again."""
 
 _ENDED: Final = frozenset({"57P01", "57P02", "57P03"})
 """The server ends, has crashed, or is not up yet."""
@@ -57,7 +57,7 @@ _SENTENCES: Final = {"42P01": _OTHER_SCHEMA, "42703": _OTHER_SCHEMA, "25006": _R
 
 
 def make_engine(url: str, *, pool_size: int = 4, bounded: bool = True) -> Engine:
-    """An engine for ``url``, whose dialect is psycopg2 whatever the default of SQLAlchemy is.
+    """Return an engine for ``url``, whose driver is psycopg2 whatever SQLAlchemy's default is.
 
     ``pool_size`` 0 keeps no connection open between uses. ``bounded=False`` leaves out the
     statement time-outs, for migrations.
@@ -75,7 +75,7 @@ def make_engine(url: str, *, pool_size: int = 4, bounded: bool = True) -> Engine
         max_overflow=4,
         pool_timeout=10,
         connect_args=connect,
-        hide_parameters=True,  # bodies and key tokens are no business of a log
+        hide_parameters=True,  # bodies and key tokens do not belong into a log
     )
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _try)
@@ -87,9 +87,9 @@ def _note_use(_: object, record: Any) -> None:
 
 
 def _try(connection: Any, record: Any, _: object) -> None:
-    """Finds out whether a connection broke while nobody used it; then the pool makes another.
+    """Check that a connection did not break while it was idle; if so, the pool makes another.
 
-    One in use all the time is not asked: that would be two round trips for each transaction.
+    One that was just used is not checked: that would cost two round trips for each transaction.
     """
     if since_boot() - record.info.get("used", inf) < TRUSTED:
         return
@@ -103,9 +103,9 @@ def _try(connection: Any, record: Any, _: object) -> None:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Any]:
-    """A cursor of the driver for one transaction, which its user begins and commits by statements.
+    """Yield a cursor of the driver for one transaction, which is begun and committed by statements.
 
-    It is rolled back where the block is left by an exception. Raises the driver's errors as they are.
+    It is rolled back where the block is left by an exception. The driver's errors are raised as they are.
     """
     pooled = engine.raw_connection()
     connection: Any = pooled.driver_connection
@@ -121,38 +121,38 @@ def transaction(engine: Engine) -> Iterator[Any]:
         if connection.info.transaction_status == TRANSACTION_STATUS_IDLE:
             connection.autocommit = False
         else:
-            # Nobody else must find this one's work in it; the pool would not notice, as it began nothing.
+            # The pool does not know of the open transaction, and would hand the connection out with it.
             pooled.invalidate()
         if connection.closed:
-            engine.dispose()  # the others are broken too, as likely as not
+            engine.dispose()  # the others are probably broken too
         pooled.close()
 
 
 class MovedMeanwhile(TransactionRollbackError):
-    """What a transaction has read is of two moments: it is rolled back and run again, as a serialization failure."""
+    """What a transaction has read is of two moments; like a serialization failure, it is run again."""
 
     pgcode = "40001"
 
 
 def sqlstate(error: Exception) -> str:
-    """PostgreSQL's five-character code of ``error``; empty where it gave none."""
+    """Return PostgreSQL's five-character code of ``error``; empty where it gave none."""
     return getattr(_of_driver(error), "pgcode", None) or ""
 
 
 def may_run_again(error: Exception) -> bool:
-    """Whether another transaction was in the way, and the same may do at once."""
+    """Return whether another transaction was in the way, so that the work may succeed when it is run again."""
     return sqlstate(error) in _AGAIN
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether the connection ended, so that the server has rolled back what was not committed."""
+    """Return whether the connection ended, so that the server has rolled back what was not committed."""
     cause = _of_driver(error)
     code = sqlstate(error)
     return isinstance(cause, OperationalError | InterfaceError) and (not code or code in _ENDED)
 
 
 def meaning(error: Exception) -> Exception:
-    """The domain error that ``error`` of the driver stands for: BadRow or Unavailable; else itself."""
+    """Return the domain error that ``error`` of the driver stands for; another error as it is."""
     if isinstance(error, PoolTimeout):
         return Unavailable("All connections to the database are in use; it may be overloaded.")
     cause = _of_driver(error)
@@ -160,7 +160,7 @@ def meaning(error: Exception) -> Exception:
 
 
 def _of_driver(error: BaseException) -> BaseException | None:
-    """The driver's own error, where SQLAlchemy has wrapped it."""
+    """Return the driver's own error, where SQLAlchemy has wrapped it."""
     return error.orig if isinstance(error, DBAPIError) else error
 
 

@@ -1,4 +1,4 @@
-"""What a database has to be before a program works with it: its encoding, and whether it takes changes."""
+"""The check that a database can hold what is stored: its encoding, and whether it takes changes."""
 
 from typing import Final
 
@@ -7,13 +7,13 @@ from sqlalchemy import Connection, text
 from wallarm_notify.domain.errors import Unavailable
 
 ENCODING: Final = "UTF8"
-"""Others lack characters that events have; SQL_ASCII has no letters but ASCII's, and takes none at all."""
+"""The one encoding that has every character of an event."""
 
 
 def check_server(connection: Connection, *, writes: bool) -> None:
-    """Raises Unavailable where the database at the other end cannot hold what is stored.
+    """Raise Unavailable where the database cannot hold what is stored.
 
-    With ``writes`` also where it takes no changes: a read replica, or one that is set to be read only.
+    With ``writes``, raise it also where the database takes no changes: a read replica, or one set to read only.
     """
     encoding, is_standby, is_read_only = connection.execute(
         text(
@@ -29,7 +29,7 @@ def check_server(connection: Connection, *, writes: bool) -> None:
 
 
 def fault_of(encoding: str, *, is_standby: bool, is_read_only: bool) -> str | None:
-    """What keeps a program from working with such a database, and what to do; None: nothing."""
+    """Return why a program cannot work with such a database, and what to do; None: it can."""
     if encoding != ENCODING:
         return (
             f"The database is in the encoding {encoding}, which cannot hold every event; it has to be "

@@ -1,4 +1,4 @@
-"""Queries of delivery: claims, what they carry, and the record of attempts."""
+"""Queries of delivery: claims under a lease, bulkheads, the rate limit's grants, and attempts."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,19 +28,19 @@ from wallarm_notify.store.triggers import FIRING_COLUMNS, firing_of
 _ATTEMPTS: Final = types_of(attempts)
 
 _FEW_GRANTS: Final = 8_000
-"""Bytes of a key's grants: those of a minute have half of that. Where many are reserved reading them takes long."""
+"""Bytes of a key's grants, twice those of a full minute: where many are reserved, reading them takes long."""
 
 _STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.generation,
     i.slow_since IS NOT NULL AS slow, i.key_fingerprint, i.region, i.key_token, c.name, c.cloud,
     c.partner_name"""
-"""How an integration stands, and what its alerts say of the client."""
+"""Columns of an integration's state, and of what its alerts say of the client."""
 
 
 class DeliveryQueries(Queries):
-    """Claims, bulkheads, grants and attempts."""
+    """Claims, bulkheads, grants of the rate limit, and attempts."""
 
     def candidates(self, ids: Sequence[int]) -> list[Candidate[Notification]]:
-        """The notifications of ``ids`` that nobody else holds, locked, with their integrations."""
+        """Return the notifications of ``ids`` that no other transaction holds, locked, with their integrations."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, n.origin,
                     e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body, {FIRING_COLUMNS}
@@ -61,7 +61,7 @@ class DeliveryQueries(Queries):
         ]
 
     def candidates_of(self, made: Sequence[Made]) -> list[Candidate[NewNotification]]:
-        """Notifications that are about to be stored, with their integrations as they are now."""
+        """Return notifications that are about to be stored, with their integrations as they are now."""
         rows = self._rows(
             f"""SELECT i.id AS integration_id, {_STANDING}
                 FROM integrations i LEFT JOIN clients c ON c.id = i.client_id
@@ -83,7 +83,7 @@ class DeliveryQueries(Queries):
         origin: str,
         standing: Mapping[str, Any],
     ) -> Candidate[RowT]:
-        """``notification`` beside how its integration stands by a row that holds ``_STANDING``."""
+        """Return ``notification`` with its integration's state, from a row that holds ``_STANDING``."""
         fingerprint, token = standing["key_fingerprint"], standing["key_token"]
         payload = Payload(
             event=event,
@@ -106,7 +106,10 @@ class DeliveryQueries(Queries):
         )
 
     def take_bulkheads(self, tokens: Mapping[int, str], lease: timedelta) -> set[int]:
-        """Takes the bulkheads of slow integrations that are free, under a token each; those it got."""
+        """Take the free bulkheads of slow integrations; return the integrations whose bulkhead it got.
+
+        ``tokens`` has the token of each claim by its integration. A bulkhead ends by itself after ``lease``.
+        """
         rows = self._rows(
             """WITH free AS MATERIALIZED (
                    SELECT id FROM integrations
@@ -124,9 +127,9 @@ class DeliveryQueries(Queries):
         return {row["id"] for row in rows}
 
     def free_bulkheads(self, tokens: Mapping[int, str], *, recovered: Iterable[int] = ()) -> None:
-        """Frees the bulkheads that these tokens hold; ``recovered`` integrations are slow no more.
+        """Free the bulkheads that these tokens hold; ``recovered`` integrations are no longer slow.
 
-        A bulkhead that another claim holds meanwhile is left alone.
+        A bulkhead that another claim holds by now stays taken.
         """
         back = sorted(set(recovered))
         self._do(
@@ -152,7 +155,7 @@ class DeliveryQueries(Queries):
         )
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
-        """An answer of these has been outstanding for a second: one send at a time from now on."""
+        """Mark integrations as slow: from now on, each is sent one request at a time."""
         self._do(
             """WITH fast AS MATERIALIZED (
                    SELECT id FROM integrations
@@ -164,7 +167,7 @@ class DeliveryQueries(Queries):
         )
 
     def waiting_behind(self, limits: Mapping[int, int]) -> list[Notification]:
-        """Due notifications that no worker is on, of each integration at most as many as it says.
+        """Return due notifications that no worker has, of each integration at most its limit.
 
         The most severe come first, then the oldest.
         """
@@ -182,7 +185,7 @@ class DeliveryQueries(Queries):
         return [notification_of(row) for row in rows]
 
     def recheck_soon(self, integration_ids: Iterable[int]) -> None:
-        """Lets SWEEP look at once at what waited behind these bulkheads, a thousand of each at most."""
+        """Let SWEEP look at once at what waited behind these bulkheads, at most 1,000 of each."""
         self._do(
             """WITH waiting AS MATERIALIZED (
                    SELECT n.id FROM unnest(CAST(:ids AS bigint[])) AS u(integration_id)
@@ -197,7 +200,7 @@ class DeliveryQueries(Queries):
         )
 
     def grants(self, fingerprints: Iterable[bytes]) -> dict[bytes, Grants]:
-        """The grants of these keys, locked in their order; a key without any is made one."""
+        """Return the grants of these keys, locked in the keys' order; make a row for a key without one."""
         ordered = sorted(set(fingerprints))
         if not ordered:
             return {}
@@ -219,7 +222,10 @@ class DeliveryQueries(Queries):
         return {bytes(row["key_fingerprint"]): grants_of(row["grants"]) for row in rows}
 
     def grants_at_hand(self, fingerprints: Iterable[bytes]) -> dict[bytes, Grants]:
-        """The same of keys that have grants already, few of them, and that nobody else has locked."""
+        """Return the grants of those of these keys that have few and that no other transaction holds.
+
+        They are locked. Keys without a row are left out.
+        """
         rows = self._rows(
             """SELECT key_fingerprint, grants FROM rate_limits
                WHERE key_fingerprint = ANY(CAST(:keys AS bytea[])) AND pg_column_size(grants) <= :most
@@ -230,7 +236,7 @@ class DeliveryQueries(Queries):
         return {bytes(row["key_fingerprint"]): grants_of(row["grants"]) for row in rows}
 
     def save_grants(self, grants: Mapping[bytes, Grants]) -> None:
-        """Writes the grants of keys that this transaction has locked."""
+        """Write the grants of keys that this transaction has locked."""
         if grants:
             self._do_later(
                 """UPDATE rate_limits p SET grants = CAST(u.grants AS jsonb), touched_at = now()
@@ -244,7 +250,7 @@ class DeliveryQueries(Queries):
             )
 
     def insert_attempts(self, attempts: Sequence[Attempt]) -> set[tuple[int, int]]:
-        """Stores attempts; returns the (notification, claim) of those that were new."""
+        """Store attempts; return the notification and the fence of each that was new."""
         if not attempts:
             return set()
         values: dict[str, list[Any]] = {
@@ -270,7 +276,7 @@ class DeliveryQueries(Queries):
         return {(row["notification_id"], row["fence"]) for row in rows}
 
     def wipe_ended_keys(self, integration_ids: Iterable[int] | None = None) -> int:
-        """Wipes the keys of deleted integrations whose last notification has ended; how many."""
+        """Wipe the keys of deleted integrations whose closing notification has ended; return how many."""
         return self._do(
             """WITH ended AS MATERIALIZED (
                    SELECT i.id FROM integrations i
@@ -289,7 +295,7 @@ class DeliveryQueries(Queries):
 
 
 def _event_of(row: Mapping[str, Any]) -> Event:
-    """The event in a row of ``candidates``."""
+    """Return the event in a row of ``candidates``."""
     return Event(
         id=UUID(str(row["event_id"])),
         client_id=row["client_id"],
@@ -305,13 +311,13 @@ def _firing_of(row: Mapping[str, Any]) -> Firing | None:
 
 
 def grants_of(stored: dict[str, list[tuple[float, int]]]) -> Grants:
-    """A key's grants as they are stored."""
+    """Return the grants of a key from how they are stored."""
     moments = {name: _in_order(grants) for name, grants in stored.items()}
     return Grants(moments.pop("sent", ()), {int(s): grants for s, grants in moments.items()})
 
 
 def _in_order(grants: Sequence[tuple[float, int]]) -> Moments:
-    """Each moment once: test alerts' grants are put to the others as they come."""
+    """Return each moment once, in order: grants of test alerts are appended as they come."""
     numbers: Counter[float] = Counter()
     for at, number in grants:
         numbers[at] += number

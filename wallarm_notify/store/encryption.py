@@ -1,4 +1,4 @@
-"""Integration keys at rest: encrypted, and told apart by a fingerprint that is not one."""
+"""Integration keys at rest: encrypted, and compared by fingerprints that do not reveal them."""
 
 import hashlib
 import hmac
@@ -12,25 +12,27 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from wallarm_notify.domain.integration import IntegrationKey
 
 REMEMBERED: Final = 16_384
-"""So many keys stay decrypted in the memory of a process that sends: decrypting one takes as long as
-sending an alert."""
+"""How many keys stay decrypted in the memory of a process that sends.
+
+Decrypting one takes as long as sending an alert.
+"""
 
 
 def generate() -> str:
-    """A new Fernet key, for WALLARM_NOTIFY_SECRET_KEYS."""
+    """Return a new Fernet key, for WALLARM_NOTIFY_SECRET_KEYS."""
     return Fernet.generate_key().decode()
 
 
 class KeyCipher:
-    """Encrypts with the newest Fernet key, decrypts with any of them."""
+    """What encrypts with the newest Fernet key and decrypts with any of them."""
 
     def __init__(self, fernet_keys: Sequence[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in fernet_keys])
         self.decrypt = lru_cache(maxsize=REMEMBERED)(self._decrypt)
-        """The key in a token; None where none of our Fernet keys made it."""
+        """Return the key in a token; None where none of the Fernet keys made it."""
 
     def encrypt(self, key: IntegrationKey) -> bytes:
-        """The token that is stored."""
+        """Return the encrypted ``key``, a Fernet token, as it is stored."""
         return self._fernet.encrypt(key.reveal().encode())
 
     def _decrypt(self, token: bytes) -> IntegrationKey | None:
@@ -40,20 +42,20 @@ class KeyCipher:
             return None
 
     def rotate(self, token: bytes) -> bytes | None:
-        """The same secret under the newest Fernet key; None where none of ours made ``token``."""
+        """Return the secret in ``token`` under the newest Fernet key; None where no known key made it."""
         try:
             return self._fernet.rotate(token)
         except InvalidToken:
             return None
 
     def new_fingerprint_token(self) -> bytes:
-        """A fresh secret for fingerprints, encrypted: made once for an installation."""
+        """Return a fresh secret for fingerprints, encrypted; an installation makes one, once."""
         return self._fernet.encrypt(secrets.token_bytes(32))
 
     def fingerprint(self, key: IntegrationKey, fingerprint_token: bytes) -> bytes | None:
-        """HMAC of ``key``: equal keys have equal ones, and it cannot be turned back.
+        """Return the fingerprint of ``key``: an HMAC, equal for equal keys, which does not reveal the key.
 
-        None where none of our Fernet keys made ``fingerprint_token``.
+        Return None where none of the Fernet keys made ``fingerprint_token``.
         """
         try:
             secret = self._fernet.decrypt(fingerprint_token)

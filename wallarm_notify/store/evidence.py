@@ -1,4 +1,4 @@
-"""Queries of the attempts themselves: the evidence of decisions, and what another policy would have decided."""
+"""Queries of attempts: the evidence of decisions, and what another policy would have decided."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,7 +29,7 @@ def _reasons(*kinds: FailureClass) -> str:
 _OF_WINDOW: Final = """attempts a JOIN integrations i ON i.id = a.integration_id
     WHERE a.integration_id = :id AND a.generation = i.generation
       AND a.at >= :start AND a.at <= :until"""
-"""The attempts between two moments of the clean window that an integration is in."""
+"""FROM and WHERE of an integration's attempts in its present clean window, between two moments."""
 
 _COUNTS_OF_ATTEMPTS: Final = ", ".join(
     [
@@ -46,14 +46,14 @@ _COUNTS_OF_ATTEMPTS: Final = ", ".join(
         "max(a.at) FILTER (WHERE a.error IS NULL) AS succeeded_last_at",
     ]
 )
-"""What ``health_minutes`` counts by the minute, counted in the attempts ``a``."""
+"""The columns that ``health_minutes`` has by the minute, counted in the attempts ``a``."""
 
 
 class EvidenceQueries(Queries):
-    """Automatic disablings with what they were decided by, counted in attempts."""
+    """Automatic disablings with their evidence, counted in attempts."""
 
     def keep_switch_off(self, done: SwitchOff) -> None:
-        """Keeps an automatic disabling with its evidence."""
+        """Store an automatic disabling with its evidence."""
         self._do(
             """INSERT INTO switch_offs (integration_id, generation, at, policy, evidence)
                VALUES (:id, :generation, now(), CAST(:policy AS jsonb), CAST(:evidence AS jsonb))""",
@@ -64,7 +64,7 @@ class EvidenceQueries(Queries):
         )
 
     def last_switch_off(self, integration_id: int) -> Mapping[str, Any] | None:
-        """The time, policy and evidence of the integration's last automatic disabling."""
+        """Return the time, policy and evidence of an integration's last automatic disabling; None: there is none."""
         rows = self._rows(
             """SELECT at, policy, evidence FROM switch_offs WHERE integration_id = :id
                ORDER BY id DESC LIMIT 1""",
@@ -73,12 +73,12 @@ class EvidenceQueries(Queries):
         return rows[0] if rows else None
 
     def read_one_snapshot(self) -> None:
-        """Lets all that follows see the same state, however long it takes; it may only read."""
+        """Make this transaction read only, and let all its queries see one state of the database."""
         self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         self._do("SET LOCAL statement_timeout = '50s'")
 
     def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
-        """An integration's window as it stood at ``until``, counted in its attempts."""
+        """Return an integration's window as it was at ``until``, counted in its attempts."""
         rows = self._rows(
             f"""SELECT {in_outage("i.region", "date_trunc('minute', a.at)")} AS in_outage,
                     {_COUNTS_OF_ATTEMPTS}
@@ -99,8 +99,10 @@ class EvidenceQueries(Queries):
             parts.get(False, Counts()), parts.get(True, Counts()), outage=outage[0]["it_is"]
         )
 
-    def said(self, integration_id: int, start: datetime, until: datetime) -> list[FailureTally]:
-        """How the failed attempts between were answered, by error class and status code."""
+    def failure_tallies(
+        self, integration_id: int, start: datetime, until: datetime
+    ) -> list[FailureTally]:
+        """Return how often attempts between two moments failed, by error class and status code."""
         rows = self._rows(
             f"""SELECT a.error, a.status_code, count(*) AS number
                 FROM {_OF_WINDOW} AND a.error IS NOT NULL
@@ -116,7 +118,7 @@ class EvidenceQueries(Queries):
     def last_answer(
         self, integration_id: int, start: datetime, until: datetime, *, failed: bool = False
     ) -> LastAnswer | None:
-        """The last answer between; ``failed``: of those that failed."""
+        """Return the last answer between two moments; with ``failed``, to an attempt that failed."""
         rows = self._rows(
             f"""SELECT a.notification_id, a.at, a.status_code, a.error, a.response
                 FROM {_OF_WINDOW} AND (NOT :failed OR a.error IS NOT NULL)
@@ -131,7 +133,7 @@ class EvidenceQueries(Queries):
     def slots(
         self, integration_id: int, start: datetime, until: datetime, number: int
     ) -> list[Slot]:
-        """Attempts and failures between, in ``number`` equal slots of time."""
+        """Return attempts and failures between two moments, in ``number`` equal slots of time."""
         step = (until - start) / number
         rows = self._rows(
             f"""SELECT least(CAST(floor(extract(epoch FROM a.at - :start) / :step) AS int), :last) AS slot,
@@ -148,7 +150,7 @@ class EvidenceQueries(Queries):
         return [Slot(start + step * (n + 1), *held.get(n, (0, 0))) for n in range(number)]
 
     def places(self) -> dict[int, Place]:
-        """Where each integration sends to; of a deleted one that is not known any more."""
+        """Return where each integration sends to; a deleted one whose region is wiped is left out."""
         rows = self._rows(
             """SELECT id, region, coalesce(key_fingerprint, '') AS key FROM integrations
                WHERE region IS NOT NULL"""
@@ -156,7 +158,7 @@ class EvidenceQueries(Queries):
         return {row["id"]: Place(row["region"], bytes(row["key"])) for row in rows}
 
     def minutes_of_attempts(self, start: datetime, end: datetime) -> list[tuple[Cell, Counts]]:
-        """The attempts that began from ``start`` to before ``end``, counted by the minute."""
+        """Return the attempts that began at ``start`` or later and before ``end``, counted by the minute."""
         self._do("SET LOCAL statement_timeout = '5min'")
         rows = self._rows(
             f"""SELECT a.integration_id, a.generation, date_trunc('minute', a.at, 'UTC') AS minute,
@@ -175,9 +177,9 @@ class EvidenceQueries(Queries):
     def healed_at(
         self, disabled: Sequence[tuple[int, int, datetime]]
     ) -> list[tuple[int, str | None, datetime | None]]:
-        """Of integrations, each with generation and a moment: client, name, and the next success.
+        """Return client, name and next success of integrations, each given with generation and moment.
 
-        A deleted integration has no name; None: no later attempt of that generation succeeded.
+        A deleted integration has no name. The success is None where no later attempt of the generation succeeded.
         """
         rows = self._rows(
             """SELECT i.client_id, i.name, (

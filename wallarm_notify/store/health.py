@@ -1,4 +1,4 @@
-"""Queries of the failure ratio: counters by the minute, what the review reads of them, and outages."""
+"""Queries of the failure ratio: counters by the minute, the review's candidates, and outages."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -52,13 +52,13 @@ _SUMS: Final = ", ".join(
         *(f"max(m.{c}) AS {c}" for c in _LASTS),
     ]
 )
-"""The sum of counters ``m``."""
+"""The sums of counters ``m``."""
 
 _WITHIN: Final = "m.minute >= :start AND m.minute <= :now"
 
 
 def _covered(region: str, moment: str) -> str:
-    """Whether an outage of ``region`` covers ``moment``; the outages are read once, whatever the number of rows."""
+    """Return the condition that an outage of ``region`` covers ``moment``; it reads the outages once for all rows."""
     return f"""{moment} <@ (SELECT coalesce(range_agg(tstzrange(began_at, ended_at)), '{{}}')
         FROM outages WHERE region = '{region}')"""  # noqa: S608 - names of our own
 
@@ -76,9 +76,9 @@ _COUNTED_FAILURES: Final = ", ".join(
         THEN {_EXCUSABLE_FAILURES} ELSE 0 END) AS failed_{region}"""
     for region in REGIONS
 )
-"""How many failures of counters ``m`` the rule goes by, were they of each region: see domain.health.Window.
+"""The failures of counters ``m`` that count for the ratio, computed for each region (domain.health.Window).
 
-Which one it is is looked up for the sums: there are millions of minutes.
+The region of an integration is looked up for its sums: there are millions of minutes.
 """
 
 _COUNTED_THERE: Final = f"""CASE i.region
@@ -86,7 +86,7 @@ _COUNTED_THERE: Final = f"""CASE i.region
 
 
 def _parts(region: str, minutes: str) -> str:
-    """The sums of counters ``m`` by integration and clean window, what lies in an outage apart."""
+    """Return the query of counters' sums by integration and clean window, those in an outage apart."""
     return f"""SELECT m.integration_id, m.generation, {in_outage(region, "m.minute")} AS in_outage, {_SUMS}
         FROM {minutes} WHERE {_WITHIN}"""  # noqa: S608 - constants
 
@@ -95,22 +95,22 @@ _EACH_BY_ITSELF: Final = f"""LEFT JOIN LATERAL (
     {_parts("s.region", "health_minutes m")}
       AND m.integration_id = s.id AND m.generation = s.generation
     GROUP BY 1, 2, 3) w ON true"""
-"""Reads the minutes of each suspect: right for few."""
+"""A join that reads the minutes of each candidate by themselves: fast for few candidates."""
 
 _ALL_AT_ONCE: Final = f"""LEFT JOIN (
     {_parts("i.region", "health_minutes m JOIN integrations i ON i.id = m.integration_id")}
     GROUP BY 1, 2, 3) w ON w.integration_id = s.id AND w.generation = s.generation"""
-"""Reads the minutes of everybody once: 35 s became 3 s for 10,000 suspects."""
+"""A join that reads the minutes of all integrations once: 3 s instead of 35 s for 10,000 candidates."""
 
 MANY_CANDIDATES: Final = 1000
-"""From so many on all minutes are read once, instead of each suspect's by themselves."""
+"""From so many candidates on, all minutes are read once."""
 
 
 class HealthQueries(Queries):
-    """Counters by the minute, outages, the review's survey."""
+    """Counters by the minute, outages, and the candidates of a review."""
 
     def count_attempts(self, cells: Mapping[Cell, Counts]) -> None:
-        """Adds to the counters, in the transaction that records the attempts."""
+        """Add to the counters, in the transaction that records the attempts."""
         if cells:
             ordered = sorted(cells)
             values: dict[str, list[Any]] = {
@@ -124,7 +124,7 @@ class HealthQueries(Queries):
             )
 
     def last_hour(self) -> list[Hour]:
-        """How each integration's last hour went, as far as it is of its clean window."""
+        """Return the last hour of each integration, as far as it lies in its clean window."""
         rows = self._rows(
             f"""SELECT i.region, coalesce(i.key_fingerprint, '') AS key, m.attempts, m.excusable,
                     coalesce(m.succeeded_at >= m.failed_at, m.succeeded_at IS NOT NULL) AS taken
@@ -144,12 +144,12 @@ class HealthQueries(Queries):
         ]
 
     def small_outages(self) -> dict[str, SmallOutage]:
-        """The small outages that are known, by region."""
+        """Return the small outages that are known, by region."""
         rows = self._rows("SELECT region, began_at, seen_at FROM small_outages")
         return {row["region"]: SmallOutage(row["began_at"], row["seen_at"]) for row in rows}
 
     def keep_small_outage(self, region: str, known: SmallOutage | None) -> None:
-        """Notes what is known of a region's small outage; None: there is none."""
+        """Store what is known of a region's small outage; None: there is none."""
         if known is None:
             self._do("DELETE FROM small_outages WHERE region = :region", region=region)
             return
@@ -162,9 +162,9 @@ class HealthQueries(Queries):
         )
 
     def see_outage(self, region: str, grace: timedelta) -> bool:
-        """Notes that a region of PagerDuty has been down for the last hour; whether that was not known.
+        """Note that a region of PagerDuty has been down for the last hour; return whether that is new.
 
-        An outage that no review saw for that hour and ``grace`` is another one, and over.
+        An outage that no review saw for that hour and ``grace`` has ended, and this is another one.
         """
         self._do(
             """UPDATE outages SET ended_at = greatest(began_at, seen_at + :grace)
@@ -183,7 +183,7 @@ class HealthQueries(Queries):
         return bool(rows[0]["news"])
 
     def end_outage(self, region: str, grace: timedelta) -> bool:
-        """Notes that the outage of a region is over; whether there was one.
+        """Note that the outage of a region is over; return whether there was one.
 
         Where no review looked for longer than ``grace``, it ended that long after the last one saw it.
         """
@@ -197,16 +197,16 @@ class HealthQueries(Queries):
         )
 
     def outages_going_on(self) -> set[str]:
-        """The regions of PagerDuty that are down, as far as the last review could tell."""
+        """Return the regions of PagerDuty that were down at the last review."""
         return {
             row["region"] for row in self._rows("SELECT region FROM outages WHERE ended_at IS NULL")
         }
 
     def survey(self, policy: Policy) -> list[ReviewCandidate]:
-        """Every enabled integration that may have reached something, with its window.
+        """Return the enabled integrations that may have reached a warning or the limit, with their windows.
 
-        Those with enough failures come first, by a partial index that holds all it takes; with
-        them those whose last warning still stands. Only of these all attempts are added up.
+        Integrations with enough failures are found by a partial index that has all columns it takes; the others
+        are those whose last warning still stands. Only of these, all attempts are added up.
         """
         # Its time grows with what fails, in the worst case with everything there is.
         self._do("SET LOCAL statement_timeout = '50s'")
@@ -229,22 +229,22 @@ class HealthQueries(Queries):
     def candidate(
         self, integration_id: int, generation: int, policy: Policy
     ) -> ReviewCandidate | None:
-        """One integration with its window, as the survey finds it; None: disabled, or a newer window."""
+        """Return one integration with its window; None where it is disabled or has a newer window."""
         found = self._candidates([(integration_id, generation)], policy)
         return found[0] if found else None
 
     def _candidates(
         self, whose: Sequence[tuple[int, int]], policy: Policy
     ) -> list[ReviewCandidate]:
-        """Those of ``whose`` windows, by integration and generation, that are still the enabled one's."""
+        """Return the candidates of ``whose``, integrations and generations, that are enabled and still of these."""
         rows = self._rows(
-            f"""WITH suspects AS MATERIALIZED (
+            f"""WITH candidates AS MATERIALIZED (
                     SELECT i.id, i.generation, i.warned, i.region
                     FROM unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[])) AS u(id, generation)
                     JOIN integrations i ON i.id = u.id AND i.generation = u.generation AND i.enabled)
                 SELECT s.id, s.generation, s.warned, s.region, coalesce(w.in_outage, false) AS in_outage,
                     {", ".join(f"w.{c}" for c in COUNTED)}
-                FROM suspects s
+                FROM candidates s
                 {_ALL_AT_ONCE if len(whose) > MANY_CANDIDATES else _EACH_BY_ITSELF}
                 ORDER BY s.id""",  # noqa: S608 - constants
             start=policy.window_from(self.now),
@@ -268,7 +268,7 @@ class HealthQueries(Queries):
         ]
 
     def move_warnings(self, crossings: Sequence[Crossing]) -> set[int]:
-        """Notes which warnings stand now; the integrations where that was still to be done."""
+        """Store which warnings stand now; return the integrations where they stood otherwise before."""
         rows = self._rows(
             """WITH moved AS MATERIALIZED (
                    SELECT i.id, u.now FROM integrations i
@@ -287,9 +287,9 @@ class HealthQueries(Queries):
         return {row["id"] for row in rows}
 
     def prune_health(self, window: timedelta, retention: timedelta, limit: int) -> int:
-        """Deletes counters that have left the window, and the hour that tells an outage; how many.
+        """Delete counters that no window and no outage's hour needs any more; return how many.
 
-        Outages and decisions go after the retention; a decision that still stands is kept.
+        Outages and disablings are deleted after ``retention``; a disabling that still stands is kept.
         """
         self._do("DELETE FROM outages WHERE ended_at < now() - :retention", retention=retention)
         self._do(
@@ -308,6 +308,6 @@ class HealthQueries(Queries):
 
 
 def counts_of(row: Mapping[str, Any]) -> Counts:
-    """Return the counts in a row that has every counter of ``COUNTED``; what is null is none."""
+    """Return the counts in a row that has every counter of ``COUNTED``; null counts as 0."""
     held: dict[str, Any] = {name: int(row[name] or 0) for name in NUMBERS}
     return Counts(**held, **{name: row[name] for name in TIMES})

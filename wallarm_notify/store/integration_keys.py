@@ -1,4 +1,4 @@
-"""Queries of integration keys: encrypted, told apart by fingerprints, and the grants of each."""
+"""Queries of integration keys: encryption, fingerprints, and the row of each key's grants."""
 
 from json import dumps
 
@@ -13,7 +13,7 @@ class IntegrationKeyQueries(Queries):
     """Keys and fingerprints."""
 
     def _fingerprint_token(self) -> bytes:
-        """Return the installation's secret of fingerprints; make it at its first use."""
+        """Return the encrypted secret of the installation's fingerprints; make it at its first use."""
         self._do(
             """INSERT INTO installation (fingerprint_token) SELECT :token
                WHERE NOT EXISTS (SELECT FROM installation) ON CONFLICT DO NOTHING""",
@@ -24,7 +24,7 @@ class IntegrationKeyQueries(Queries):
         )
 
     def fingerprint(self, key: IntegrationKey) -> bytes:
-        """Return what tells ``key`` from others without being it. Raises Unavailable."""
+        """Return the fingerprint of ``key``. Raise Unavailable where the installation's secret cannot be decrypted."""
         fingerprint = self.cipher.fingerprint(key, self._fingerprint_token())
         if fingerprint is None:
             raise Unavailable(
@@ -34,7 +34,7 @@ class IntegrationKeyQueries(Queries):
         return fingerprint
 
     def _make_grants(self, fingerprint: bytes) -> None:
-        """Make a place for a key's grants: routing, which must not wait for others, makes none."""
+        """Make the row of a key's grants: routing makes none, as it must not wait for other transactions."""
         self._do_later(
             """INSERT INTO rate_limits (key_fingerprint, grants, touched_at) VALUES (:f, '{}', now())
                ON CONFLICT (key_fingerprint) DO UPDATE SET touched_at = now()""",
@@ -55,7 +55,7 @@ class IntegrationKeyQueries(Queries):
         return [row["id"] for row in rows]
 
     def integration_key(self, stored: Stored) -> IntegrationKey:
-        """Return the key of an integration, to send with. Raises Unavailable where it cannot be opened."""
+        """Return the key of an integration, to send with. Raise Unavailable where it cannot be decrypted."""
         key = self.cipher.decrypt(stored.key_token)
         if key is None:
             raise Unavailable(
@@ -65,7 +65,7 @@ class IntegrationKeyQueries(Queries):
         return key
 
     def note_grants(self, key: IntegrationKey, number: int) -> None:
-        """Count test alerts among the key's grants; they themselves wait for none."""
+        """Count test alerts among the key's grants of the rate limit; they themselves wait for none."""
         self._do(
             """INSERT INTO rate_limits (key_fingerprint, grants, touched_at)
                VALUES (:f, jsonb_build_object('sent', CAST(:sent AS jsonb)), now())
@@ -77,7 +77,10 @@ class IntegrationKeyQueries(Queries):
         )
 
     def rotate_secrets(self) -> tuple[int, list[int]]:
-        """Encrypt every secret with the newest Fernet key; return how many, and whose could not be opened."""
+        """Encrypt every secret anew with the newest Fernet key.
+
+        Return how many, and the integrations whose key could not be decrypted.
+        """
         locked_up: list[int] = []
         rows = self._rows(
             "SELECT id, key_token FROM integrations WHERE key_token IS NOT NULL ORDER BY id FOR UPDATE"

@@ -1,4 +1,4 @@
-"""Queries of listings: integrations and clients as people see them."""
+"""Queries of listings of integrations, as people see them."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,10 +15,10 @@ _SHOWN: Final = """i.id, i.client_id, i.name, i.region, i.key_last4, i.subscript
 
 
 class IntegrationListingQueries(Queries):
-    """What people see of what administrators set up."""
+    """Integrations as people see them."""
 
     def integration(self, scope: Scope, integration_id: int) -> Integration | None:
-        """One integration as people see it; None: there is none."""
+        """Return one integration as people see it; None: there is none."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM integrations i
                 WHERE i.id = :id AND i.deleted_at IS NULL AND {in_scope("i.client_id")}""",  # noqa: S608 - constants
@@ -30,7 +30,7 @@ class IntegrationListingQueries(Queries):
     def integrations(
         self, scope: Scope, client_id: int | None, after: int, limit: int
     ) -> list[Integration]:
-        """Integrations with ids above ``after``, by id."""
+        """Return integrations with ids above ``after``, by id."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM integrations i
                 WHERE i.deleted_at IS NULL AND i.id > :after
@@ -45,7 +45,7 @@ class IntegrationListingQueries(Queries):
         return [_integration_of(row) for row in rows]
 
     def integration_ids(self, scope: Scope) -> set[int]:
-        """The integrations of these clients, deleted ones too."""
+        """Return the ids of the integrations in ``scope``, deleted ones too."""
         rows = self._rows(
             f"SELECT id FROM integrations WHERE {in_scope('client_id')}",  # noqa: S608 - a constant
             scope=scope.parameter,

@@ -12,11 +12,11 @@ from wallarm_notify.store.queries import NOTIFICATION_COLUMNS, in_scope, notific
 
 _SLOW_NO_MORE: Final = """recovered_at = CASE WHEN slow_since IS NULL THEN recovered_at ELSE now() END,
     slow_since = NULL, bulkhead_until = NULL, bulkhead_token = NULL"""
-"""SWEEP has to look at each notification that waited behind the bulkhead; it was one for all of them."""
+"""The settings of an integration that is no longer slow: SWEEP looks at each notification by itself again."""
 
 
 class IntegrationQueries(IntegrationKeyQueries):
-    """Integrations: those who change one have locked it."""
+    """Integrations; whoever changes one has locked it."""
 
     def insert_integration(self, draft: Draft, key: IntegrationKey, *, by: str) -> int:
         """Store a new integration that somebody made; return its id."""
@@ -55,9 +55,9 @@ class IntegrationQueries(IntegrationKeyQueries):
         return _stored_of(rows[0]) if rows else None
 
     def update_integration(self, integration_id: int, news: IntegrationChange) -> None:
-        """Set what is not None; all of it is another than what is stored.
+        """Set what is not None, all of which differs from what is stored.
 
-        A new key or region starts a clean failure window, and is no longer slow until it shows to be.
+        With a new key or region it has a clean failure window, and is not slow until an answer is.
         """
         if news.key is not None:
             self._set_key(integration_id, news.key)
@@ -90,7 +90,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def switch_off(self, integration_id: int, *, by: str, reason: str) -> None:
-        """Disables; what waits belongs to an older count of disablings now."""
+        """Disable an integration; what waits was made under a lower count of disablings, and is cancelled."""
         self._do(
             """UPDATE integrations SET enabled = false, disablings = disablings + 1,
                    switched_off_at = now(), disabled_at = now(), disabled_by = :by,
@@ -101,7 +101,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def switch_on(self, integration_id: int) -> None:
-        """Enables, with every setting as it was and a clean failure window."""
+        """Enable an integration, with every setting as it was and a clean failure window."""
         self._do(
             f"""UPDATE integrations SET enabled = true, generation = generation + 1, warned = 0,
                    disabled_at = NULL, disabled_by = NULL, disabled_reason = NULL, {_SLOW_NO_MORE}
@@ -110,7 +110,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def erase_integration(self, integration_id: int) -> None:
-        """Remove an integration's configuration, all but what its last notification needs."""
+        """Remove an integration's settings, all but what its closing notification needs."""
         self._do(
             """UPDATE integrations SET deleted_at = now(), enabled = false, name = NULL,
                    subscriptions = '{}', created_by = NULL, disabled_by = NULL, disabled_reason = NULL
@@ -127,7 +127,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def integrations_by_switch(self) -> dict[bool, int]:
-        """How many integrations are enabled (True) and disabled (False); deleted ones are left out."""
+        """Return how many integrations are enabled (True) and disabled (False), without deleted ones."""
         rows = self._rows(
             """SELECT enabled, count(*) AS n FROM integrations
                WHERE deleted_at IS NULL GROUP BY enabled"""
@@ -135,7 +135,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         return {row["enabled"]: row["n"] for row in rows}
 
     def broke_at(self, integration_id: int) -> datetime:
-        """When a disabled integration's failures began, or when it was disabled."""
+        """Return when a disabled integration's failures began, or when it was disabled."""
         rows = self._rows(
             """SELECT coalesce(CAST(s.evidence ->> 'first_failed_at' AS timestamptz), i.disabled_at, now()) AS at
                FROM integrations i
@@ -147,9 +147,9 @@ class IntegrationQueries(IntegrationKeyQueries):
         return at
 
     def ended_undelivered(self, integration_id: int, since: datetime) -> Mapping[str, int]:
-        """How many notifications of an integration were skipped, cancelled and failed since then.
+        """Return how many notifications were skipped, cancelled and failed since then, by state.
 
-        The one of its own end is left out: it would be untrue by now.
+        The closing notification is left out: what it says is no longer true once the integration is enabled.
         """
         rows = self._rows(
             """SELECT state, count(*) AS n FROM notifications
@@ -162,7 +162,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         return {row["state"]: row["n"] for row in rows}
 
     def due_now(self, integration_id: int, limit: int) -> int:
-        """Lets first attempts that wait for a grant of the old key come at once; how many."""
+        """Let first attempts come at once that wait for a grant of the old key; return how many."""
         return self._do(
             """WITH waiting AS MATERIALIZED (
                    SELECT id FROM notifications
@@ -177,7 +177,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def has_open_closing(self, integration_id: int) -> bool:
-        """Whether an integration's last notification is still on its way."""
+        """Return whether an integration's closing notification is still open."""
         return bool(
             self._rows(
                 """SELECT FROM notifications
@@ -187,7 +187,7 @@ class IntegrationQueries(IntegrationKeyQueries):
         )
 
     def left_behind_by(self, integration_id: int, limit: int) -> list[Notification]:
-        """Open notifications, locked, made before this integration was last switched off."""
+        """Return open notifications, locked, made before this integration was last disabled."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}
                 FROM integrations i

@@ -1,4 +1,4 @@
-"""Whether the secret keys of this process open the integration keys that are stored."""
+"""Queries that check whether this process can decrypt the integration keys that are stored."""
 
 from typing import Final
 
@@ -11,14 +11,15 @@ _SORTED: Final = "".join(sorted(_ALPHABET))
 
 
 class KeySampleQueries(Queries):
-    """A few stored keys, tried."""
+    """A sample of the stored keys."""
 
     def locked_up_keys(self) -> list[int]:
-        """Of a few enabled integrations those whose key cannot be opened; at most twice ``_SAMPLES`` are tried.
+        """Return which of a few enabled integrations have a key that cannot be decrypted.
 
-        They are spread evenly by when their token was made, the oldest and the newest among them: a Fernet
-        token does not name its key, and which one it was made with goes by the time. With that it begins:
-        twelve characters, which sort by it once the alphabet of base64 is put in the order of ASCII.
+        At most twice ``_SAMPLES`` are tried. They are spread evenly over the times at which their tokens were
+        made, the oldest and the newest included: a Fernet token does not name its key, and the keys changed with
+        time. A token begins with its time, in twelve characters of base64, which sort by time once base64's
+        alphabet is translated into the order of ASCII.
         """
         rows = self._rows(
             """SELECT id, key_token

@@ -26,12 +26,12 @@ _FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
 
 
 class ListingQueries(Queries):
-    """The read side."""
+    """Notifications, rejections and undecodable messages as people see them."""
 
     def notifications(
         self, scope: Scope, wanted: Filter, before: int | None, limit: int
     ) -> list[ShownNotification]:
-        """Notifications with ids below ``before``, newest first."""
+        """Return notifications with ids below ``before``, newest first."""
         conditions = [in_scope("n.client_id")]
         if wanted.client_id is not None:
             conditions.append("n.client_id = :client")
@@ -54,7 +54,7 @@ class ListingQueries(Queries):
         return [_shown(row) for row in rows]
 
     def notification(self, scope: Scope, notification_id: int) -> ShownNotification | None:
-        """One notification with its attempts, in the order they were made."""
+        """Return one notification with its attempts, in the order they were made; None: there is none."""
         rows = self._rows(
             f"SELECT {_SHOWN} FROM {_FROM} WHERE n.id = :id AND {in_scope('n.client_id')}",  # noqa: S608 - constants only
             id=notification_id,
@@ -70,7 +70,7 @@ class ListingQueries(Queries):
         return _shown(rows[0], tuple(ShownAttempt(**row) for row in attempts))
 
     def rejections(self, scope: Scope, before: int | None, limit: int) -> list[ShownRejection]:
-        """What is rejected and was not re-submitted, newest first."""
+        """Return the rejected events that were not resubmitted, newest first."""
         rows = self._rows(
             f"""SELECT id, reason, event_id, client_id, type, cut, received_at,
                    left(body_text, 200) AS text
@@ -85,7 +85,7 @@ class ListingQueries(Queries):
         return [_shown_rejection(row) for row in rows]
 
     def rejection(self, scope: Scope, rejected_id: int) -> ShownRejection | None:
-        """One rejected event, re-submitted or not, with all that was kept of it."""
+        """Return one rejected event, resubmitted or not, with all that was kept of it; None: there is none."""
         rows = self._rows(
             f"""SELECT id, reason, event_id, client_id, type, cut, received_at, resubmitted_as,
                    body_text AS text
@@ -96,7 +96,7 @@ class ListingQueries(Queries):
         return _shown_rejection(rows[0]) if rows else None
 
     def undecodable_count(self, scope: Scope) -> int:
-        """How many messages are kept that no task could be made of, and were not re-submitted."""
+        """Return how many undecodable messages were not resubmitted."""
         rows = self._rows(
             f"SELECT count(*) AS n FROM undecodable WHERE resubmitted_at IS NULL AND {OF_NOBODY}",  # noqa: S608 - a constant
             scope=scope.parameter,
@@ -104,7 +104,7 @@ class ListingQueries(Queries):
         return int(rows[0]["n"])
 
     def undecodable(self, scope: Scope, before: int | None, limit: int) -> list[ShownUndecodable]:
-        """The messages that no task could be made of and were not re-submitted, newest first."""
+        """Return the undecodable messages that were not resubmitted, newest first."""
         rows = self._rows(
             f"""SELECT {UNDECODABLE}, substring(body FOR 200) AS body FROM undecodable
                 WHERE resubmitted_at IS NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
@@ -117,7 +117,7 @@ class ListingQueries(Queries):
         return [_shown_undecodable(row) for row in rows]
 
     def undecodable_message(self, scope: Scope, message_id: int) -> ShownUndecodable | None:
-        """One of them, re-submitted or not, with all that was kept of it."""
+        """Return one undecodable message, resubmitted or not, with all that was kept of it; None: there is none."""
         rows = self._rows(
             f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id AND {OF_NOBODY}",  # noqa: S608 - constants
             scope=scope.parameter,
@@ -128,7 +128,7 @@ class ListingQueries(Queries):
     def switches(
         self, scope: Scope, integration_ids: Sequence[int]
     ) -> Mapping[int, tuple[bool, int]]:
-        """Of integrations that are not deleted: enabled or not, and how often switched off."""
+        """Return whether integrations are enabled, and how often they were disabled; deleted ones are left out."""
         rows = self._rows(
             f"""SELECT id, enabled, disablings FROM integrations
                WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL AND {in_scope("client_id")}

@@ -1,4 +1,4 @@
-"""Queries of calls that came back from workers that died: how often, and those set aside for it (engine 4)."""
+"""Queries of calls in quarantine, which came back from workers that died (engine 4)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,10 +14,10 @@ _CALL = "id, digest, content_type, content_encoding, headers, body"
 
 
 class QuarantineQueries(Queries):
-    """The consumer's, SWEEP's and the command line's."""
+    """Calls that are tried alone, and calls that are set aside."""
 
     def deaths_of(self, digests: Sequence[bytes]) -> Mapping[bytes, int]:
-        """How many workers died while they had one of these calls alone; of those known."""
+        """Return how many workers died with each of these calls alone in hand; unknown calls are left out."""
         rows = self._rows(
             "SELECT digest, deaths FROM quarantine WHERE digest = ANY(:digests)",
             digests=list(digests),
@@ -25,9 +25,9 @@ class QuarantineQueries(Queries):
         return {bytes(row["digest"]): row["deaths"] for row in rows}
 
     def begin_alone(self, digest: bytes) -> int:
-        """Notes that a worker begins a call alone; how many died so before.
+        """Note that a worker begins a call alone; return how many workers died of it before.
 
-        Until ``end_alone`` takes it back it counts as the next death.
+        The beginning counts as a death until ``end_alone`` takes it back.
         """
         rows = self._rows(
             """INSERT INTO quarantine (digest, deaths) VALUES (:digest, 1)
@@ -38,7 +38,10 @@ class QuarantineQueries(Queries):
         return int(rows[0]["deaths"]) - 1
 
     def end_alone(self, digest: bytes, *, handed_back: bool) -> None:
-        """The worker lives: the call is stored, and known no more, or ``handed_back``, and was no death."""
+        """Note that the worker lives: the beginning of the call was no death.
+
+        A call that is stored is forgotten; one that is ``handed_back`` to the broker keeps its earlier deaths.
+        """
         self._do(
             """DELETE FROM quarantine
                WHERE digest = :digest AND (NOT :handed_back OR (deaths <= 1 AND set_aside_at IS NULL))""",
@@ -52,7 +55,10 @@ class QuarantineQueries(Queries):
             )
 
     def set_aside(self, call: TriedCall, *, deaths: int, again_in: timedelta) -> None:
-        """Keeps a call whole. The next worker that dies of it sets it aside again, so ``deaths`` is one less."""
+        """Store a call whole, to be tried after ``again_in``.
+
+        One death less than ``deaths`` is noted: the next worker that dies of it sets it aside again.
+        """
         self._do(
             """INSERT INTO quarantine (digest, deaths, set_aside_at, retry_at, content_type, content_encoding,
                                        headers, body)
@@ -74,7 +80,7 @@ class QuarantineQueries(Queries):
         )
 
     def due_set_aside(self, again_in: timedelta) -> SetAsideCall | None:
-        """A call whose next try is due, which is put off by ``again_in``; None: there is none."""
+        """Return a call whose next try is due; None: there is none. The try after it comes ``again_in`` later."""
         rows = self._rows(
             f"""UPDATE quarantine SET retry_at = now() + :again_in WHERE id = (
                     SELECT id FROM quarantine WHERE retry_at <= now()
@@ -85,7 +91,7 @@ class QuarantineQueries(Queries):
         return _call_of(rows[0]) if rows else None
 
     def set_aside_calls(self, scope: Scope, before: int | None, limit: int) -> list[ShownSetAside]:
-        """The calls set aside, the newest first, with the beginning of their bodies."""
+        """Return the calls that are set aside, newest first, with the beginning of their bodies."""
         rows = self._rows(
             f"""SELECT {_SHOWN}, substring(body FOR 200) AS body FROM quarantine
                 WHERE set_aside_at IS NOT NULL AND (CAST(:before AS bigint) IS NULL OR id < :before)
@@ -98,7 +104,7 @@ class QuarantineQueries(Queries):
         return [_shown(row) for row in rows]
 
     def set_aside_call(self, scope: Scope, call_id: int) -> ShownSetAside | None:
-        """One of them, whole."""
+        """Return one call that is set aside, whole; None: there is none."""
         rows = self._rows(
             f"""SELECT {_SHOWN}, body FROM quarantine
                 WHERE id = :id AND set_aside_at IS NOT NULL AND {OF_NOBODY}""",  # noqa: S608 - constants
@@ -108,7 +114,7 @@ class QuarantineQueries(Queries):
         return _shown(rows[0]) if rows else None
 
     def lock_set_aside(self, scope: Scope, call_id: int) -> SetAsideCall | None:
-        """One call set aside, locked; None: there is none."""
+        """Return one call that is set aside, locked; None: there is none."""
         rows = self._rows(
             f"""SELECT {_CALL}, set_aside_at, retry_at FROM quarantine
                 WHERE id = :id AND set_aside_at IS NOT NULL AND {OF_NOBODY} FOR UPDATE""",  # noqa: S608 - a constant
@@ -118,11 +124,11 @@ class QuarantineQueries(Queries):
         return _call_of(rows[0]) if rows else None
 
     def forget_set_aside(self, call_id: int) -> None:
-        """Its events were taken in by another way."""
+        """Delete a call that is set aside: its events were taken in by another way."""
         self._do("DELETE FROM quarantine WHERE id = :id", id=call_id)
 
     def prune_quarantine(self, retention: timedelta) -> int:
-        """Forgets calls that came back so long ago, and are not set aside; 0, as nothing of them is counted."""
+        """Delete calls older than ``retention`` that are not set aside; return 0, as the ledger does not count them."""
         self._do(
             "DELETE FROM quarantine WHERE set_aside_at IS NULL AND noted_at < now() - :retention",
             retention=retention,

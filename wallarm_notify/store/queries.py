@@ -1,4 +1,4 @@
-"""What every group of queries stands on: one transaction."""
+"""The base of every group of queries: statements in one transaction."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,25 +18,28 @@ from wallarm_notify.store.tables.notifications import notifications as notificat
 _DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's types lack it
 
 NOTIFICATION_COLUMNS: Final = ", ".join(f"n.{f.name}" for f in fields(Notification))
-"""What ``notification_of`` reads: fields and columns have the same names."""
+"""The columns that ``notification_of`` reads; fields and columns have the same names."""
 
 UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
     coalesce(size, octet_length(body)) AS bytes,
     octet_length(body) < coalesce(size, octet_length(body)) OR (size IS NULL AND octet_length(body) >= 64000) AS cut"""
-"""Of a message that no task could be made of. What is of the full length and from before that was noted may be cut."""
+"""The columns of an undecodable message.
+
+One from before its size was noted may be cut where what is kept has the greatest length.
+"""
 
 _SHARDS = 8
-"""The ledger's counters are spread over so many rows each."""
+"""Rows that each of the ledger's counters is spread over."""
 
 _FIXED: Final = ("integration_id", "severity")
-"""What of a notification never changes, beside its id."""
+"""Fields of a notification that never change, beside its id."""
 
 _SAVED: Final = tuple(f.name for f in fields(Notification) if f.name not in _FIXED)
-"""What ``save`` writes."""
+"""Fields that ``save`` writes."""
 
 
 def types_of(table: Table) -> Mapping[str, str]:
-    """Return PostgreSQL's type of each column of ``table``, by the column's name: what ``rows_of`` needs."""
+    """Return PostgreSQL's type of each column of ``table``, by the column's name, for ``rows_of``."""
     return {c.name: c.type.compile(_DIALECT) for c in table.columns}
 
 
@@ -44,22 +47,21 @@ _NOTIFICATIONS: Final = types_of(notifications_table)
 
 
 def in_scope(column: str) -> str:
-    """Return the condition that ``column``, a client's id, is within the parameter ``scope``: ``Scope.parameter``."""
+    """Return the condition that ``column``, a client's id, is in the parameter ``scope`` (``Scope.parameter``)."""
     return f"(CAST(:scope AS bigint[]) IS NULL OR {column} = ANY(CAST(:scope AS bigint[])))"
 
 
 OF_NOBODY: Final = "CAST(:scope AS bigint[]) IS NULL"
-"""The condition that what belongs to no client is within the parameter ``scope``: to all clients alone."""
+"""The condition that something of no client is in the parameter ``scope``: only the scope of all clients has it."""
 
 
 def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> str:
-    """Return a FROM item ``u`` of the columns of ``values``, which are given as parameters of the same names.
+    """Return a FROM item ``u`` of the columns of ``values``, given as parameters of their names.
 
-    ``types`` has the type of each, and may have others: see ``types_of``.
+    ``types`` has the type of each column, and may have more: see ``types_of``.
 
-    A column that is the same in every row is given as a value and not as an array, which costs as much
-    to send and to read as one of different values: see ``parameters_of``. Rows that are all the same in
-    every column are one.
+    A column that is the same in every row is given as one value: an array of equal values would cost as much to
+    send and to read as one of different values. See ``parameters_of``. Where all columns are so, there is one row.
     """
     arrays = [name for name in values if not _is_constant(values[name])]
     columns = [f"a.{c}" if c in arrays else f"CAST(:{c} AS {types[c]}) AS {c}" for c in values]
@@ -70,7 +72,7 @@ def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> st
 
 
 def parameters_of(values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """The parameters of ``rows_of``."""
+    """Return the parameters of ``rows_of`` for the same ``values``."""
     return {c: v[0] if _is_constant(v) else _array_of(v) for c, v in values.items()}
 
 
@@ -89,7 +91,7 @@ def _is_constant(values: Sequence[Any]) -> bool:
 
 
 def notification_of(row: Mapping[str, Any]) -> Notification:
-    """The notification in a row that holds ``NOTIFICATION_COLUMNS``."""
+    """Return the notification in a row that has ``NOTIFICATION_COLUMNS``."""
     return Notification(
         id=row["id"],
         integration_id=row["integration_id"],
@@ -113,23 +115,23 @@ def notification_of(row: Mapping[str, Any]) -> Notification:
 
 @lru_cache(maxsize=1024)
 def _for_driver(statement: str) -> str:
-    """``statement`` with its parameters as the driver wants them."""
+    """Return ``statement`` with its parameters in the driver's syntax."""
     return str(text(statement).compile(dialect=_DIALECT))
 
 
 class Queries:
-    """One transaction. Every group of queries is a subclass.
+    """One transaction, whose subclasses are the groups of queries.
 
-    It speaks to the driver: a statement through SQLAlchemy's Core takes Python four times as long. It goes
-    to and fro as little as can be: BEGIN goes along with the first statement, and what answers nothing
-    with the next one, or with COMMIT.
+    It uses the driver directly: a statement through SQLAlchemy's Core takes Python four times as long. It makes
+    as few round trips as it can: BEGIN is sent with the first statement, and a statement without an answer is
+    sent with the next one, or with COMMIT.
     """
 
     def __init__(self, cursor: Any, cipher: KeyCipher | None, run: int = 1) -> None:
         self._cursor = cursor
         self._cipher_or_none = cipher
         self.run = run
-        """How often its work has begun, with this time."""
+        """How often its work has begun, this time included."""
         self._counts: Counter[str] = Counter()
         self._to_come = [b"BEGIN"]
         self.is_ending = False
@@ -137,7 +139,7 @@ class Queries:
 
     @property
     def cipher(self) -> KeyCipher:
-        """What encrypts keys; only processes that handle keys have one."""
+        """The cipher of integration keys; only processes that handle keys have one."""
         if self._cipher_or_none is None:
             raise RuntimeError("this store was made without WALLARM_NOTIFY_SECRET_KEYS")
         return self._cipher_or_none
@@ -149,19 +151,19 @@ class Queries:
         return now
 
     def _rows(self, statement: str, **parameters: Any) -> Sequence[Mapping[str, Any]]:
-        """The rows that ``statement`` answers with, by column name."""
+        """Return the rows that ``statement`` answers with, by column name."""
         self._do(statement, **parameters)
         names = [column.name for column in self._cursor.description]
         return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
 
     def _do(self, statement: str, **parameters: Any) -> int:
-        """Runs ``statement``; returns how many rows it touched."""
+        """Run ``statement``; return how many rows it touched."""
         self._do_later(statement, **parameters)
         self._send()
         return int(self._cursor.rowcount)
 
     def _do_later(self, statement: str, **parameters: Any) -> None:
-        """Runs ``statement``, which answers nothing, with the next one."""
+        """Run ``statement``, whose answer nobody needs, together with the next one."""
         self._to_come.append(self._cursor.mogrify(_for_driver(statement), parameters))
 
     def _send(self) -> None:
@@ -169,10 +171,10 @@ class Queries:
         self._cursor.execute(b";".join(statements))
 
     def commit(self) -> None:
-        """Ends it. Raises TransactionRollbackError where the server has rolled it back."""
+        """Commit the transaction. Raise TransactionRollbackError where the server has rolled the transaction back."""
         self._write_counts()
         if self._to_come == [b"BEGIN"]:
-            return  # nobody has asked it anything
+            return  # no statement was sent
         self._to_come.append(b"COMMIT")
         self.is_ending = True
         self._send()
@@ -180,13 +182,13 @@ class Queries:
             raise TransactionRollbackError("the transaction was rolled back")
 
     def count(self, changes: Mapping[str, int]) -> None:
-        """Adds ``changes`` to the ledger's counters, at the end of the transaction."""
+        """Add ``changes`` to the ledger's counters, at the end of the transaction."""
         self._counts.update(changes)
 
     def _write_counts(self) -> None:
-        """Writes what was counted, in the order of kinds: the last statement before the commit.
+        """Write what was counted, in the order of kinds: the last statement before the commit.
 
-        One statement for all of it: who counted in two would wait for others with counters in hand.
+        One statement writes all of it: with two, a transaction would wait for others while it has counters locked.
         """
         moved = {kind: change for kind, change in sorted(self._counts.items()) if change}
         if moved:
@@ -202,7 +204,7 @@ class Queries:
             )
 
     def save(self, notifications: Sequence[Notification]) -> None:
-        """Writes what changes of ``notifications``, whose rows this transaction has locked."""
+        """Write ``notifications``, whose rows this transaction has locked."""
         if notifications:
             values = {c: [getattr(n, c) for n in notifications] for c in _SAVED}
             changes = ", ".join(f"{c} = u.{c}" for c in _SAVED if c != "id")
@@ -212,7 +214,7 @@ class Queries:
             )
 
     def lock(self, ids: Sequence[int]) -> list[Notification]:
-        """The notifications of ``ids``, locked in the order of their ids; waits for other holders."""
+        """Return the notifications of ``ids``, locked in the order of their ids; wait for other holders."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS} FROM notifications n
                 WHERE n.id = ANY(CAST(:ids AS bigint[])) ORDER BY n.id FOR UPDATE""",  # noqa: S608 - a constant

@@ -1,4 +1,4 @@
-"""Queries of replays: what is to be sent anew, and to whom."""
+"""Queries of replays: which notifications are sent again, and their integrations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,7 +22,7 @@ _REPLAYABLE: Final = """n.integration_id = :integration_id AND n.state = :state 
 
 
 class ReplayQueries(Queries):
-    """What services.replay asks."""
+    """Notifications that can be replayed, and their integrations."""
 
     def replay_targets(self, scope: Scope, ids: Sequence[int]) -> Mapping[int, ReplayTarget]:
         """Return the integrations of ``ids`` that are not deleted."""
@@ -36,7 +36,7 @@ class ReplayQueries(Queries):
         return {row["id"]: ReplayTarget(**row) for row in rows}
 
     def replayable(self, scope: Scope, wanted: Wanted, after: int, limit: int) -> list[int]:
-        """Return the ids above ``after`` of what is wanted, ascending."""
+        """Return the ids of notifications that ``wanted`` means, above ``after`` and ascending."""
         rows = self._rows(
             f"""SELECT n.id FROM notifications n
                 WHERE {_REPLAYABLE} AND {in_scope("n.client_id")} AND n.id > :after

@@ -1,4 +1,4 @@
-"""Queries of ingest: events and rejections come in, notifications are made."""
+"""Queries of routing: events and rejections are stored, and the outbox of notifications is filled."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ _INSERT_REJECTED: Final = """
 """
 
 _UNDECODABLE: Final = -1
-"""The pool of messages that no task can be made of, beside those of clients."""
+"""The pool of undecodable messages, beside those of clients."""
 
 
 class RoutingQueries(Queries):
@@ -63,7 +63,7 @@ class RoutingQueries(Queries):
     def subscribers_of(self, client_ids: Mapping[int, bool]) -> Subscribers:
         """Return the integrations of clients and the versions of their rules, all of one moment.
 
-        Where a client's value is false, only the version is asked for.
+        Where a client's value is False, only the version is read.
         """
         rows = self._rows(
             """SELECT CAST(NULL AS bigint) AS id, NULL AS client_id, NULL AS subscriptions, NULL AS enabled,
@@ -84,7 +84,7 @@ class RoutingQueries(Queries):
         return Subscribers(versions, found)
 
     def subscribers_by_id(self, ids: Iterable[int]) -> list[Subscriber]:
-        """The integrations of ``ids``, enabled or not; deleted ones are left out."""
+        """Return the integrations of ``ids``, enabled or not; deleted ones are left out."""
         rows = self._rows(
             """SELECT id, client_id, subscriptions, enabled, disablings FROM integrations
                WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL ORDER BY id""",
@@ -97,7 +97,7 @@ class RoutingQueries(Queries):
     ) -> dict[UUID, bool]:
         """Store events, each with its fan-out and its client's version in ``rules_versions``.
 
-        Return the ids that were new, and whether they are rejected yet.
+        Return the ids that were new, and whether a rejection of the event is still stored.
         """
         if not events:
             return {}
@@ -131,7 +131,7 @@ class RoutingQueries(Queries):
         return {UUID(str(row["id"])): row["rejected"] for row in rows}
 
     def add_fan_out(self, more: Mapping[UUID, int]) -> None:
-        """Adds to the fan-out of events that this transaction stored."""
+        """Add to the fan-out of events that this transaction stored."""
         self._do(
             """UPDATE events e SET fan_out = e.fan_out + u.more
                FROM unnest(CAST(:ids AS uuid[]), CAST(:more AS int[])) AS u(id, more) WHERE e.id = u.id""",
@@ -140,8 +140,8 @@ class RoutingQueries(Queries):
         )
 
     def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
-        """The body hashes of those of ``ids`` that stand for an event: taken in, or kept apart for its time."""
-        # Of an id that is in both the one taken in stands: it comes last.
+        """Return the body hashes of the events of ``ids``, taken in or kept apart; other ids are left out."""
+        # Where an id is in both, the event that was taken in stands: it comes last.
         rows = self._rows(
             """SELECT id, body_hash FROM events_ahead WHERE id = ANY(CAST(:ids AS uuid[]))
                UNION ALL SELECT id, body_hash FROM events WHERE id = ANY(CAST(:ids AS uuid[]))""",
@@ -150,7 +150,7 @@ class RoutingQueries(Queries):
         return {UUID(str(row["id"])): bytes(row["body_hash"]) for row in rows}
 
     def insert_notifications(self, new: Sequence[NewNotification]) -> list[Notification | None]:
-        """Stores new notifications; how each stands then, None where it was there already."""
+        """Store new notifications; return each as stored, None for one that was there already."""
         if not new:
             return []
         values: dict[str, list[Any]] = {
@@ -180,9 +180,9 @@ class RoutingQueries(Queries):
         return [None if i is None else stored(n, i) for n, i in zip(new, numbers, strict=True)]
 
     def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
-        """Keeps rejections, of each client ``most`` a day and one that says so; 0: however many there are.
+        """Store rejections, of each client ``most`` a day and one that says so; 0: no limit.
 
-        Returns how many were not there already, and how many were not kept.
+        Return how many were new, and how many were not kept.
         """
         if not rejections:
             return 0, 0
@@ -201,7 +201,7 @@ class RoutingQueries(Queries):
         return len(new), len(left_out)
 
     def _kept_today(self, pools: Iterable[int]) -> dict[int, int]:
-        """How many of today's rejections of these clients are kept, locked until the end of the transaction."""
+        """Return how many rejections of each pool were kept today, locked until the transaction ends."""
         rows = self._rows(
             """INSERT INTO rejected_by_day (client_id, day, kept)
                SELECT u.client_id, (now() AT TIME ZONE 'UTC')::date, 0
@@ -223,7 +223,7 @@ class RoutingQueries(Queries):
             )
 
     def _known(self, hashes: Collection[bytes]) -> set[bytes]:
-        """Which of these bodies are kept from an earlier time."""
+        """Return which of these bodies are stored already."""
         rows = self._rows(
             "SELECT body_hash FROM rejected WHERE body_hash = ANY(CAST(:hashes AS bytea[]))",
             hashes=list(hashes),
@@ -231,7 +231,7 @@ class RoutingQueries(Queries):
         return {bytes(row["body_hash"]) for row in rows}
 
     def _insert_rejected(self, rejections: Sequence[Rejection]) -> set[bytes]:
-        """Stores rejections; the hashes of those that were not there already."""
+        """Store rejections; return the hashes of those that were new."""
         if not rejections:
             return set()
         rows = self._rows(
@@ -248,7 +248,7 @@ class RoutingQueries(Queries):
         return {bytes(row["body_hash"]) for row in rows}
 
     def readmit(self, events: Iterable[Event]) -> int:
-        """Moves out of rejected what has come again and is valid now; returns how many."""
+        """Note which rejected events have come again and are valid now; return how many."""
         pairs = sorted((h, str(e.id)) for e in events for h in e.hashes)
         if not pairs:
             return 0
@@ -261,7 +261,7 @@ class RoutingQueries(Queries):
         )
 
     def lock_rejected(self, scope: Scope, rejected_id: int) -> Mapping[str, Any] | None:
-        """One rejection, locked; None: there is none."""
+        """Return one rejection, locked; None: there is none."""
         rows = self._rows(
             f"SELECT * FROM rejected WHERE id = :id AND {in_scope('client_id')} FOR UPDATE",  # noqa: S608 - a constant
             scope=scope.parameter,
@@ -270,7 +270,7 @@ class RoutingQueries(Queries):
         return rows[0] if rows else None
 
     def mark_resubmitted(self, rejected_id: int, event_id: UUID) -> None:
-        """The rejection has become the event ``event_id``."""
+        """Note that a rejection has become the event ``event_id``."""
         self._do(
             "UPDATE rejected SET resubmitted_as = :event WHERE id = :id",
             event=str(event_id),
@@ -286,9 +286,9 @@ class RoutingQueries(Queries):
         *,
         size: int | None = None,
     ) -> bool:
-        """Keeps a message that no task could be made of, unless ``most`` are of today already; 0: always.
+        """Store an undecodable message unless ``most`` were stored today; 0: no limit.
 
-        ``size`` is the number of its bytes, where ``body`` is only the first of them.
+        ``size`` is the number of its bytes where ``body`` has only the first of them. Return whether it was stored.
         """
         if most and self._kept_today({_UNDECODABLE})[_UNDECODABLE] >= most:
             return False
@@ -304,7 +304,7 @@ class RoutingQueries(Queries):
         return True
 
     def lock_undecodable(self, scope: Scope, message_id: int) -> Mapping[str, Any] | None:
-        """One message that no task could be made of, locked; None: there is none."""
+        """Return one undecodable message, locked; None: there is none."""
         rows = self._rows(
             f"SELECT {UNDECODABLE}, body FROM undecodable WHERE id = :id AND {OF_NOBODY} FOR UPDATE",  # noqa: S608 - a constant
             scope=scope.parameter,
@@ -313,7 +313,7 @@ class RoutingQueries(Queries):
         return rows[0] if rows else None
 
     def mark_undecodable_resubmitted(self, message_id: int) -> None:
-        """Its events are taken in."""
+        """Note that the events of an undecodable message are taken in."""
         self._do("UPDATE undecodable SET resubmitted_at = now() WHERE id = :id", id=message_id)
 
 

@@ -1,4 +1,4 @@
-"""Queries of a client's rules: its integrations and triggers, each version as it stood (engine 25)."""
+"""Queries of the versions of a client's rules, its integrations and triggers (engine 25)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,12 +12,12 @@ from wallarm_notify.store.queries import Queries, array_of, in_scope
 from wallarm_notify.store.triggers import criteria_of
 
 RUNS: Final = 3
-"""So often a transaction begins at the most because rules have moved; others may have made it begin before."""
+"""The last run of a transaction that may be repeated because rules have changed."""
 
 MARGIN: Final = timedelta(days=1)
-"""How much later than a version's end an event may seem to have come that was routed by it.
+"""How much later than a version's end an event may seem to have come that was routed by the version.
 
-Its transaction may have begun after that end was written and before it was committed; and clocks are set back.
+The event's transaction may have begun after that end was written and before it was committed; and clocks are set back.
 """
 
 RULES = """jsonb_build_object(
@@ -38,7 +38,7 @@ RULES = """jsonb_build_object(
 
 
 class RulesQueries(Queries):
-    """Which rules stood when an event was routed."""
+    """Versions of rules, and which of them an event was routed by."""
 
     def raise_rules_version(self, client_id: int) -> None:
         """Keep a client's rules as this transaction leaves them, under the next number.
@@ -61,7 +61,7 @@ class RulesQueries(Queries):
         )
 
     def moved_rules(self, versions: Mapping[int, int]) -> dict[int, int]:
-        """Return which clients' rules have another version by now than ``versions`` says, and which one.
+        """Return the clients whose rules have another version than in ``versions`` by now, with that version.
 
         Raise MovedMeanwhile where there are any and the transaction may begin again.
         """
@@ -101,7 +101,7 @@ class RulesQueries(Queries):
     def prune_rules(self, retention: timedelta, limit: int) -> int:
         """Delete versions that ended before ``retention`` and that no event can name any more; return how many.
 
-        The one that stands stays. Events go by their end, so the oldest one may be older than the retention.
+        The present version stays. Events are pruned by their end, so the oldest may be older than the retention.
         """
         return self._do(
             """DELETE FROM rules_versions WHERE (client_id, version) IN (

@@ -1,4 +1,4 @@
-"""Queries of what triggers count: cells, and rogue endpoints that were seen (engine 15 and 16)."""
+"""Queries of what triggers count, in cells, and of rogue endpoints (engine 15 and 16)."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -26,10 +26,10 @@ _ADD_CELLS: Final = """
 
 
 class TriggerCellQueries(Queries):
-    """What routing counts under the triggers' locks, and what PRUNE deletes of it."""
+    """Cells and rogue endpoints, which routing writes under the triggers' locks and PRUNE deletes."""
 
     def cells(self, counts: Reach, firings: Reach) -> dict[CellKey, Near]:
-        """What was counted in the one reach, and the firings that end in the other."""
+        """Return the counts of the cells in ``counts``, and the cells in ``firings`` that a firing ends with."""
         rows = self._rows(
             """SELECT c.trigger_id, c.version, c.cell, c.count
                FROM unnest(CAST(:trigger_ids AS bigint[]), CAST(:versions AS int[]),
@@ -58,7 +58,10 @@ class TriggerCellQueries(Queries):
         return near
 
     def counted_events(self, windows: Sequence[tuple[CellKey, int]]) -> list[tuple[UUID, ...]]:
-        """For each window, by its last cell: ids of what was counted in it, the newest cells first."""
+        """Return the ids of events counted in each window, newest cells first.
+
+        A window is given by its trigger, version and last cell.
+        """
         rows = self._rows(
             """SELECT w.number, c.event_ids
                FROM unnest(CAST(:trigger_ids AS bigint[]), CAST(:versions AS int[]), CAST(:ends AS bigint[]))
@@ -79,7 +82,7 @@ class TriggerCellQueries(Queries):
         return [tuple(found[number]) for number in range(1, len(windows) + 1)]
 
     def add_cells(self, changes: Sequence[CellChange]) -> None:
-        """Writes what was counted; the triggers are locked."""
+        """Add what was counted to the cells; this transaction has locked the triggers."""
         self._do(
             _ADD_CELLS,
             trigger_id=[c.key[0] for c in changes],
@@ -94,7 +97,7 @@ class TriggerCellQueries(Queries):
     def insert_rogue_endpoints(
         self, endpoints: Collection[tuple[int, bytes]]
     ) -> set[tuple[int, bytes]]:
-        """Notes down rogue endpoints by trigger, given in order; those that were new."""
+        """Store rogue endpoints by trigger, given in order; return those that were new."""
         rows = self._rows(
             """INSERT INTO rogue_endpoints (trigger_id, endpoint)
                SELECT u.trigger_id, u.endpoint
@@ -102,12 +105,12 @@ class TriggerCellQueries(Queries):
                ORDER BY u.trigger_id, u.endpoint
                ON CONFLICT DO NOTHING RETURNING trigger_id, endpoint""",
             ids=[trigger_id for trigger_id, _ in endpoints],
-            endpoints=[thing for _, thing in endpoints],
+            endpoints=[endpoint for _, endpoint in endpoints],
         )
         return {(row["trigger_id"], bytes(row["endpoint"])) for row in rows}
 
     def prune_cells(self, limit: int) -> int:
-        """Deletes cells that nothing is judged by any more; how many."""
+        """Delete cells that no decision needs any more; return how many."""
         return self._do(
             """WITH old AS MATERIALIZED (
                    SELECT trigger_id, version, cell FROM trigger_cells WHERE expires_at < now()
@@ -119,7 +122,7 @@ class TriggerCellQueries(Queries):
         )
 
     def prune_rogue_endpoints(self, limit: int) -> int:
-        """Deletes the rogue endpoints of deleted triggers; how many."""
+        """Delete the rogue endpoints of deleted triggers; return how many."""
         return self._do(
             """DELETE FROM rogue_endpoints WHERE (trigger_id, endpoint) IN (
                    SELECT h.trigger_id, h.endpoint FROM triggers t

@@ -1,4 +1,4 @@
-"""Queries of triggers: what they are, what they count, and their firings."""
+"""Queries of triggers and their firings."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -48,14 +48,14 @@ FIRING_COLUMNS = """f.id AS firing_id, f.trigger_id, f.trigger_name, f.client_id
 
 
 class TriggerQueries(Queries):
-    """Triggers, cells, rogue endpoints and firings."""
+    """Triggers and their firings."""
 
-    # What routing asks: see services.fire_triggers.
+    # For routing: see services.fire_triggers.
 
     def triggers_of(
         self, client_ids: Collection[int], conditions: Collection[Condition]
     ) -> list[Trigger]:
-        """The enabled triggers of these clients with one of these conditions, by id."""
+        """Return the enabled triggers of these clients with one of these conditions, by id."""
         rows = self._rows(
             f"""SELECT {_TRIGGER} FROM triggers t
                 WHERE t.client_id = ANY(CAST(:clients AS bigint[])) AND t.deleted_at IS NULL
@@ -67,7 +67,7 @@ class TriggerQueries(Queries):
         return [_trigger_of(row) for row in rows]
 
     def lock_triggers(self, ids: Sequence[int]) -> list[Trigger]:
-        """Those of these triggers that are enabled still, locked in the order of their ids."""
+        """Return the triggers of ``ids`` that are still enabled, locked in the order of their ids."""
         rows = self._rows(
             f"""SELECT {_TRIGGER} FROM triggers t
                 WHERE t.id = ANY(CAST(:ids AS bigint[])) ORDER BY t.id FOR UPDATE""",  # noqa: S608 - a constant
@@ -76,7 +76,7 @@ class TriggerQueries(Queries):
         return [_trigger_of(row) for row in rows if row["enabled"]]
 
     def insert_firings(self, firings: Sequence[Firing]) -> None:
-        """Keeps firings with their lineage."""
+        """Store firings with their lineage."""
         criteria = [_criteria_columns(f.criteria) for f in firings]
         self._do(
             _INSERT_FIRINGS,
@@ -93,10 +93,10 @@ class TriggerQueries(Queries):
             event_ids=[array_of(f.event_ids) for f in firings],
         )
 
-    # What administrators ask: see services.manage_triggers.
+    # For administrators: see services.manage_triggers.
 
     def hold_integrations(self, scope: Scope, ids: Sequence[int]) -> Mapping[int, int]:
-        """Return the clients of integrations that are there; none of them can be deleted meanwhile."""
+        """Return the clients of integrations that exist; none of them can be deleted until the transaction ends."""
         rows = self._rows(
             f"""SELECT id, client_id FROM integrations
                 WHERE id = ANY(CAST(:ids AS bigint[])) AND deleted_at IS NULL AND {in_scope("client_id")}
@@ -107,7 +107,7 @@ class TriggerQueries(Queries):
         return {row["id"]: row["client_id"] for row in rows}
 
     def count_triggers(self, client_id: int) -> int:
-        """How many triggers a client has."""
+        """Return how many triggers a client has."""
         rows = self._rows(
             "SELECT count(*) AS n FROM triggers WHERE client_id = :client AND deleted_at IS NULL",
             client=client_id,
@@ -115,7 +115,7 @@ class TriggerQueries(Queries):
         return int(rows[0]["n"])
 
     def insert_trigger(self, draft: TriggerDraft, name: str, *, by: str) -> Trigger:
-        """Store a new trigger that somebody made."""
+        """Store a new trigger that ``by`` made, and return it."""
         row = self._rows(
             f"""INSERT INTO triggers AS t (client_id, name, comment, enabled, condition, filters,
                     threshold_count, threshold_period, integration_ids, created_by)
@@ -133,7 +133,7 @@ class TriggerQueries(Queries):
         return _trigger_of(row)
 
     def trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
-        """One trigger as it stands; None: there is none."""
+        """Return one trigger; None: there is none."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM triggers t
                 WHERE t.id = :id AND t.deleted_at IS NULL AND {in_scope("t.client_id")}""",  # noqa: S608 - constants
@@ -143,7 +143,7 @@ class TriggerQueries(Queries):
         return _trigger_of(rows[0]) if rows else None
 
     def standing_trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
-        """Return one trigger as it stands, not locked, for who is about to change it; None: there is none."""
+        """Return one trigger that is about to be changed, not locked; None: there is none."""
         return self._trigger_within(scope, trigger_id, "")
 
     def lock_trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
@@ -160,7 +160,7 @@ class TriggerQueries(Queries):
         return _trigger_of(rows[0]) if rows else None
 
     def save_trigger(self, trigger: Trigger) -> None:
-        """Writes a locked trigger."""
+        """Write a trigger that this transaction has locked."""
         self._do(
             """UPDATE triggers SET name = :name, comment = :comment, enabled = :enabled,
                    condition = :condition, filters = CAST(:filters AS jsonb),
@@ -177,13 +177,13 @@ class TriggerQueries(Queries):
         )
 
     def erase_trigger(self, trigger_id: int) -> None:
-        """Deletes a locked trigger; PRUNE takes its row when its rogue endpoints have gone."""
+        """Delete a locked trigger; PRUNE deletes its row once its rogue endpoints are gone."""
         self._do(
             "UPDATE triggers SET deleted_at = now(), enabled = false WHERE id = :id", id=trigger_id
         )
 
     def take_off_triggers(self, client_id: int, integration_id: int) -> list[Trigger]:
-        """Takes an integration off its client's triggers; those it was taken off, as they are now."""
+        """Take an integration off its client's triggers; return these triggers as they are now."""
         rows = self._rows(
             f"""WITH losing AS MATERIALIZED (
                     SELECT id FROM triggers
@@ -197,12 +197,12 @@ class TriggerQueries(Queries):
         )
         return sorted((_trigger_of(row) for row in rows), key=lambda t: t.id)
 
-    # What people look at: see services.trigger_listings.
+    # For listings: see services.trigger_listings.
 
     def triggers(
         self, scope: Scope, client_id: int | None, after: int, limit: int
     ) -> list[Trigger]:
-        """Triggers with ids above ``after``, by id."""
+        """Return triggers with ids above ``after``, by id."""
         rows = self._rows(
             f"""SELECT {_SHOWN} FROM triggers t
                 WHERE t.deleted_at IS NULL AND t.id > :after
@@ -217,7 +217,7 @@ class TriggerQueries(Queries):
         return [_trigger_of(row) for row in rows]
 
     def firings(self, trigger_id: int, limit: int) -> list[ShownFiring]:
-        """A trigger's last firings, the newest first."""
+        """Return a trigger's last firings, newest first."""
         rows = self._rows(
             f"""SELECT {FIRING_COLUMNS}, f.fired_at,
                     (SELECT coalesce(jsonb_agg(jsonb_build_array(n.id, n.integration_id, n.state) ORDER BY n.id),
@@ -251,9 +251,10 @@ class TriggerQueries(Queries):
         until: datetime,
         limit: int,
     ) -> tuple[list[Arrival], tuple[datetime, UUID] | None]:
-        """A client's events of a type among the next ``limit`` of everybody's, in the order they came.
+        """Return a client's events of a type among the next ``limit`` events of all clients.
 
-        They came after ``after`` and before ``until``. The second value is where to go on; None: done.
+        They came after ``after`` and before ``until``, and are in the order they came. The second value is where to
+        go on; None: there are no more.
         """
         rows = self._rows(
             f"""SELECT e.id, e.received_at,
@@ -289,12 +290,12 @@ class TriggerQueries(Queries):
         last = (rows[-1]["received_at"], rows[-1]["id"]) if len(rows) == limit else None
         return found, last
 
-    # What PRUNE asks: see services.prune.
+    # For PRUNE: see services.prune.
 
     def prune_triggers(self, limit: int) -> int:
-        """Deletes the rows of deleted triggers that have no rogue endpoints any more; how many.
+        """Delete the rows of deleted triggers that have no rogue endpoints any more; return how many.
 
-        Not before an hour: a batch that read one before its deletion may still write one.
+        A row stays for an hour: a batch that read the trigger before its deletion may still write an endpoint.
         """
         return self._do(
             """DELETE FROM triggers WHERE id IN (
@@ -306,7 +307,7 @@ class TriggerQueries(Queries):
 
 
 def firing_of(row: Mapping[str, Any]) -> Firing:
-    """The firing in a row that holds ``FIRING_COLUMNS``."""
+    """Return the firing in a row that has ``FIRING_COLUMNS``."""
     start, end = row["window_start"], row["window_end"]
     return Firing(
         id=row["firing_id"],

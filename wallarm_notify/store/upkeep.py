@@ -1,4 +1,4 @@
-"""Queries of upkeep: what is overdue, what is past its retention, and the ledger's figures."""
+"""Queries of upkeep: the watchdog's overdue notifications, deletion after the retention, the ledger."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from wallarm_notify.store.queries import (
 )
 
 _BACKLOG: Final = "n.integration_id, (n.attempts_made = 0)"
-"""Whose notification it is and which queue's, as ``ix_notifications_backlog`` has it."""
+"""The integration and the queue of a notification, as ``ix_notifications_backlog`` has them."""
 
 _HEAD: Final = "n.integration_id, n.attempts_made = 0 AS first, n.due_at, n.recheck_at"
 
 
 _ANOMALIES: Final = """
     WITH looked AS (
-      -- What waits behind a bulkhead SWEEP looks at as one: the latest stands for all.
+      -- SWEEP looks at all that waits behind a bulkhead as one: the latest stands for all.
       SELECT i.id, greatest(i.recovered_at,
           (SELECT max(recheck_at) FROM notifications w
            WHERE w.integration_id = i.id AND i.slow_since IS NOT NULL)) AS at
@@ -78,10 +78,10 @@ _ANOMALIES: Final = """
 
 
 class UpkeepQueries(Queries):
-    """SWEEP, PRUNE and the ledger."""
+    """What SWEEP, PRUNE and the ledger read and write."""
 
     def may_run(self, name: str, interval: timedelta) -> bool:
-        """Whether no other run of ``name`` is under way or began within ``interval``; notes this one."""
+        """Note a run of ``name`` and return True; or False where another is under way or began within ``interval``."""
         got = self._rows(
             "SELECT pg_try_advisory_xact_lock(hashtext('wallarm-notify'), hashtext(:name)) AS got",
             name=name,
@@ -101,9 +101,9 @@ class UpkeepQueries(Queries):
         )
 
     def goes_on(self, name: str) -> bool:
-        """Notes that the run of ``name`` still works; False: another one does, in this moment.
+        """Note that the run of ``name`` still works; return False where another one does so now.
 
-        While this transaction lasts ``may_run`` says no.
+        Until the transaction ends, ``may_run`` returns False.
         """
         rows = self._rows(
             """UPDATE upkeep_runs SET began_at = clock_timestamp()
@@ -115,10 +115,10 @@ class UpkeepQueries(Queries):
         return bool(rows)
 
     def backlogs(self) -> list[Backlog]:
-        """Who has notifications whose ``recheck_at`` has passed, by integration and queue.
+        """Return the integrations and queues that have notifications whose ``recheck_at`` has passed.
 
-        It goes from one integration to the next: how much waits of each costs nothing. One that is switched off
-        is not slow any more: what waits for it is cancelled, not sent.
+        The query goes from one integration to the next, so it takes no longer where more waits. A disabled
+        integration does not count as slow: what waits for it is cancelled and not sent.
         """
         rows = self._rows(
             f"""WITH RECURSIVE heads AS (
@@ -138,7 +138,7 @@ class UpkeepQueries(Queries):
         return [Backlog(**row) for row in rows]
 
     def overdue(self, shares: Sequence[Share]) -> list[Notification]:
-        """So many notifications whose ``recheck_at`` has passed, locked, longest overdue first."""
+        """Return each share of notifications whose ``recheck_at`` has passed, locked, longest overdue first."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}
                 FROM unnest(CAST(:ids AS bigint[]), CAST(:firsts AS boolean[]), CAST(:most AS int[]))
@@ -156,7 +156,7 @@ class UpkeepQueries(Queries):
         return [notification_of(row) for row in rows]
 
     def left_behind(self, limit: int) -> list[Notification]:
-        """Open notifications, locked, of integrations switched off since they were made."""
+        """Return open notifications, locked, of integrations that were disabled since they were made."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}
                 FROM integrations i
@@ -170,7 +170,7 @@ class UpkeepQueries(Queries):
         return [notification_of(row) for row in rows]
 
     def forget_grants(self) -> int:
-        """Drops the grants of keys that no integration has any more and whose window has passed."""
+        """Delete the grants of keys that no integration has any more, once their window has passed."""
         return self._do(
             """DELETE FROM rate_limits WHERE key_fingerprint IN (
                    SELECT key_fingerprint FROM rate_limits p WHERE touched_at < now() - :window AND NOT EXISTS (
@@ -180,14 +180,14 @@ class UpkeepQueries(Queries):
         )
 
     def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
-        """Deletes events whose end, the last of their notifications' ends, is past ``retention``.
+        """Delete events that ended, with the last of their notifications, before ``retention``.
 
-        With them go their notifications, attempts and firings, so that an event's fan-out always equals
-        its rows. At most ``limit`` events, and no more once they had as many notifications. Returns how many
-        events, and the counts by kind.
+        Their notifications, attempts and firings are deleted with them, so that an event's fan-out always equals
+        its rows. There are at most ``limit`` events, and no further one once they have as many notifications.
+        Return how many events, and the changes of the ledger's counters by kind.
         """
         old = self._old_events(retention, limit)
-        # A replay may have come between; it holds the notification's row, not the event's.
+        # A replay may have come between: it locks the notification's row, not the event's.
         rows = self._rows(
             """SELECT id, event_id, finished_at < now() - :retention AS old FROM notifications
                WHERE event_id = ANY(CAST(:events AS uuid[])) ORDER BY id FOR UPDATE""",
@@ -218,7 +218,7 @@ class UpkeepQueries(Queries):
         return len(events), counted
 
     def _old_events(self, retention: timedelta, limit: int) -> list[Any]:
-        """The ids, locked, of events that ended long enough ago, the oldest first: see ``prune_events``."""
+        """Return the ids, locked, of events that ended long enough ago, oldest first: see ``prune_events``."""
         old, notifications = [], 0
         # OFFSET 0 has each event's notifications looked up: joined, they would be compared with all recent ones,
         # which the planner takes for few until it has counted them again.
@@ -238,7 +238,10 @@ class UpkeepQueries(Queries):
         return old
 
     def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
-        """Deletes rejections past ``retention``, and undecodable messages with them; as above."""
+        """Delete rejections and undecodable messages older than ``retention``.
+
+        Return how many rejections, and the changes of the ledger's counters by kind.
+        """
         self._do_later(
             "DELETE FROM rejected_by_day WHERE day < (now() AT TIME ZONE 'UTC')::date - 1"
         )
@@ -262,12 +265,12 @@ class UpkeepQueries(Queries):
         return len(rows), {"pruned:rejected": sum(row["still"] for row in rows)}
 
     def running_counts(self) -> dict[str, int]:
-        """The running counters by kind."""
+        """Return the ledger's running counters by kind."""
         rows = self._rows("SELECT kind, sum(value) AS value FROM counts GROUP BY kind")
         return {row["kind"]: int(row["value"]) for row in rows}
 
     def figures(self) -> Figures:
-        """All figures of the ledger, from one snapshot."""
+        """Return all figures of the ledger, from one snapshot."""
         self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         self._do("SET LOCAL statement_timeout = '5min'")
         counts = self.running_counts()
@@ -299,5 +302,5 @@ class UpkeepQueries(Queries):
         )
 
     def _anomalies(self) -> dict[str, Any]:
-        """Rows that must not exist, counted by kind."""
+        """Return the number of rows that must not exist, by kind."""
         return dict(self._rows(_ANOMALIES)[0])

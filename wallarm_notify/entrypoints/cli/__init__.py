@@ -1,4 +1,7 @@
-"""The command line: the operator's way in. Every command reads, calls one use case, prints."""
+"""The command line, by which operators use the program.
+
+Every command reads its options, calls one use case, and prints the result.
+"""
 
 import contextlib
 import io
@@ -55,10 +58,10 @@ COMMANDS = (
 )
 @click.version_option(package_name="wallarm-notify", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Wallarm events as PagerDuty alerts.
+    """Send Wallarm events as PagerDuty alerts.
 
-    Exit status 0: done, 1: refused or failed, 2: used wrongly. Settings are environment variables
-    that begin with WALLARM_NOTIFY_.
+    The exit status is 0 where it is done, 1 where it is refused or fails, 2 where the command is used
+    wrongly. Settings are environment variables that begin with WALLARM_NOTIFY_.
     """
     set_up_logging("WARNING")
 
@@ -68,9 +71,9 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """The program ``wallarm-notify``."""
+    """Run the program ``wallarm-notify``."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets its number instead.
+        # A terminal that lacks a character is sent its number instead.
         with contextlib.suppress(AttributeError, io.UnsupportedOperation):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # checked above
     cli.main()

@@ -31,20 +31,20 @@ from wallarm_notify.services.activity import list_activity
 _NOTHING = "none"
 
 _CHANGES = 36
-"""Characters that most fields with their values before and after fit into."""
+"""Characters that are enough for most fields with their values before and after."""
 
 
 @click.group(epilog=example("wallarm-notify activity list --client 1"))
 def activity() -> None:
-    """Who changed what, when."""
+    """Show who changed what, and when."""
 
 
 @activity.command("list", epilog=example("wallarm-notify activity list --client 1 --json"))
-@click.option("--client", "client_id", type=ID, help="Only what is this client's.")
+@click.option("--client", "client_id", type=ID, help="Only changes of this client's objects.")
 @paged
 @json_option
 def list_changes(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
-    """List changes, newest first: who made them, and what was before and after."""
+    """List changes, newest first: who made them, with the values before and after."""
     before = read_cursor(cursor)
     page = list_activity(
         wiring().context, EVERY_CLIENT, client_id=client_id, cursor=before, limit=limit
@@ -86,7 +86,7 @@ def _changes(change: Change) -> Text:
 
 
 def _lines(change: Change) -> Iterator[str]:
-    """Yield a line for each field: both values of one that differs, what is set of something that came or went."""
+    """Yield a line for each field: both values where it changed, one where it was added or removed and is set."""
     before, after = change.before, change.after
     for name in {**before, **after}:
         values = [_value(name, side[name]) for side in (before, after) if name in side]

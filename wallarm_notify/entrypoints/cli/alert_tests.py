@@ -1,14 +1,14 @@
-"""How the answers to test alerts are shown."""
+"""What the command line prints of the answers to test alerts."""
 
 from collections.abc import Sequence
 
 from wallarm_notify.domain.outcome import Answer, Tested, message_of
-from wallarm_notify.entrypoints.cli.output import fixed, number, print_json, print_table, say
+from wallarm_notify.entrypoints.cli.output import fixed, number, print_json, print_line, print_table
 from wallarm_notify.schemas.documents.integrations import alert_answers_document
 
 
 def print_tested(tested: Sequence[Tested], *, as_json: bool) -> None:
-    """Prints what PagerDuty answered to each test alert, or the network error."""
+    """Print what PagerDuty answered to each test alert, or the network error."""
     if as_json:
         print_json(alert_answers_document(tested))
         return
@@ -26,7 +26,7 @@ def print_tested(tested: Sequence[Tested], *, as_json: bool) -> None:
         nothing="",
     )
     passed = sum(one.passed for one in tested)
-    say(f"{passed} of {len(tested)} test alerts were taken.")
+    print_line(f"{passed} of {len(tested)} test alerts were taken.")
 
 
 def _answer(answer: Answer) -> str:

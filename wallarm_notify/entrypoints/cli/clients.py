@@ -29,7 +29,7 @@ from wallarm_notify.services.manage_clients import set_client
 
 @click.group(epilog=example("wallarm-notify clients set 1 --name 'Example Corp' --cloud eu"))
 def clients() -> None:
-    """The companies whose events come in."""
+    """Manage the companies whose events come in."""
 
 
 @clients.command("set", epilog=example("wallarm-notify clients set 1 --name 'Example Corp'"))
@@ -48,7 +48,7 @@ def set_record(
     user: str,
     as_json: bool,
 ) -> None:
-    """Set what a client's alerts say of it."""
+    """Set the name, cloud or partner that a client's alerts show."""
     if name is None and cloud is None and partner is None:
         raise click.UsageError("Give at least one of --name, --cloud and --partner.")
     actor, ctx = acting(user), wiring().context

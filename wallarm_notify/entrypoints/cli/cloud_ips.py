@@ -9,10 +9,10 @@ from wallarm_notify.schemas.documents.clients import cloud_document
 
 
 @click.command("cloud-ips", epilog=example("wallarm-notify cloud-ips --cloud eu"))
-@click.option("--cloud", type=click.Choice(CLOUDS), help="Only this cloud's.")
+@click.option("--cloud", type=click.Choice(CLOUDS), help="Only the addresses of this cloud.")
 @json_option
 def cloud_ips(cloud: str | None, as_json: bool) -> None:
-    """List the clouds' public addresses, for allow-lists; needs no setting."""
+    """List the public addresses of the clouds, for allow-lists; needs no setting."""
     chosen = CLOUDS if cloud is None else (cloud,)
     if as_json:
         print_listing([cloud_document(c) for c in chosen])

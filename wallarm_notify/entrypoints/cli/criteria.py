@@ -1,4 +1,4 @@
-"""How a trigger's criteria are given on the command line, and shown."""
+"""The options of a trigger's criteria, and what the command line prints of them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -28,17 +28,20 @@ _OPERATORS: Final = {"=": Operator.EQ, "!=": Operator.NE}
 
 
 def criteria_options(command: CommandT) -> CommandT:
-    """Adds --condition, --filter and --threshold."""
+    """Add --condition, --filter and --threshold to a command."""
     for option in (
         click.option(
-            "--threshold", type=LINE, help="More than so many in a time, as '30 in 1h', fires."
+            "--threshold",
+            type=LINE,
+            help="Fire for more than so many events in a time, as '30 in 1h'.",
         ),
         click.option(
             "--filter",
             "filters",
             type=LINE,
             multiple=True,
-            help="As 'attack_type=sqli,xss' or 'pool!=3'; several must all hold, and replace all there were.",
+            help="A filter, as 'attack_type=sqli,xss' or 'pool!=3'. Give it once for each filter; an event has to pass "
+            "all of them. They replace all earlier ones.",
         ),
         click.option("--condition", type=LINE, help=f"One of {', '.join(Condition)}."),
     ):
@@ -47,12 +50,12 @@ def criteria_options(command: CommandT) -> CommandT:
 
 
 def read_condition_option(text: str) -> Condition:
-    """The condition in an option. Raises Refused."""
+    """Return the condition in an option. Raise Refused."""
     return read_condition(text.strip())
 
 
 def read_filters(condition: Condition, texts: Sequence[str]) -> tuple[Filter, ...]:
-    """The filters in options, for ``condition``. Raises Refused."""
+    """Return the filters in options, for ``condition``. Raise Refused."""
     check_number(texts)
     return tuple(_read_filter(condition, text) for text in texts)
 
@@ -70,7 +73,7 @@ def _read_filter(condition: Condition, text: str) -> Filter:
 
 
 def read_threshold(text: str) -> Threshold:
-    """The threshold in an option. Raises Refused."""
+    """Return the threshold in an option. Raise Refused."""
     parts = _THRESHOLD.fullmatch(text)
     if parts is None:
         raise Refused(f"«{text}» is none; give it as '30 in 1h'.", field="threshold")
@@ -78,7 +81,7 @@ def read_threshold(text: str) -> Threshold:
 
 
 def filters_text(criteria: Criteria) -> str:
-    """The filters for people, as the option takes them."""
+    """Return the filters as text for people, in the form of the option."""
     return "; ".join(_filter_text(one) for one in criteria.filters) or "none"
 
 
@@ -88,5 +91,5 @@ def _filter_text(one: Filter) -> str:
 
 
 def window_text(window: Window | None) -> str:
-    """A window for people."""
+    """Return a window as text for people."""
     return "" if window is None else f"{time_of(window.start)} to {time_of(window.end)}"

@@ -1,4 +1,4 @@
-"""Events of a file on their way to the broker: read line by line, sent batch by batch."""
+"""The sending of a file's events to the broker: read line by line, sent batch by batch."""
 
 import json
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.domain.words import counted
-from wallarm_notify.entrypoints.cli.output import note
+from wallarm_notify.entrypoints.cli.output import print_note
 
 if TYPE_CHECKING:
     from wallarm_notify.producer import Producer
 
 LONGEST_LINE: Final = 4_000_000
-"""Bytes; an event of the permitted size is shorter however it is written."""
+"""Bytes of a line, at most; an event of the permitted size is shorter in any spelling."""
 
 BATCH: Final = 100
 BATCH_BYTES: Final = 4_000_000
@@ -21,7 +21,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def read_object(text: bytes) -> dict[str, Any]:
-    """The JSON object in ``text``. Raises Refused with a sentence."""
+    """Return the JSON object in ``text``. Raise Refused with a sentence where it is none."""
     if len(text) > LONGEST_LINE:
         raise Refused(f"This is longer than {LONGEST_LINE} bytes, and no event is.")
     try:
@@ -38,7 +38,10 @@ def read_object(text: bytes) -> dict[str, Any]:
 
 
 class Emission:
-    """One run over a source; ``sent`` and ``refused`` count. Holds one batch at a time."""
+    """The sending of one source; ``sent`` and ``refused`` are counts of events and of lines.
+
+    It has one batch in memory at a time.
+    """
 
     def __init__(self, producer: "Producer", name: str) -> None:
         self.sent = 0
@@ -50,9 +53,9 @@ class Emission:
         self._troubles: list[tuple[int, str]] = []
 
     def run(self, source: IO[bytes]) -> Iterator[int]:
-        """Sends the events of ``source``; yields, after each batch, how many bytes were read.
+        """Send the events of ``source``; yield, after each batch, how many bytes were read.
 
-        Raises Unavailable where the broker does not do its part.
+        Raise Unavailable where the broker does not take them.
         """
         read = 0
         for number, (line, length) in enumerate(_lines(source), 1):
@@ -82,19 +85,19 @@ class Emission:
             self._send(self._waiting)
         finally:
             for number, sentence in sorted(self._troubles):
-                note(f"{self._name}:{number}: {sentence}")
+                print_note(f"{self._name}:{number}: {sentence}")
             self.refused += len(self._troubles)
             self._waiting, self._waiting_bytes, self._troubles = [], 0, []
 
     def _send(self, waiting: list[tuple[int, dict[str, Any]]]) -> None:
-        """Sends what is right of ``waiting``; what is wrong joins the troubles."""
+        """Send the valid events of ``waiting``, and note the others as refused lines."""
         from wallarm_notify.producer import InvalidEvent, NotSent  # noqa: PLC0415 - Celery, only here
 
         while waiting:
             try:
                 self.sent += len(self._producer.emit(*[body for _, body in waiting]))
             except InvalidEvent as error:
-                # Nothing was sent; those before the wrong one are right.
+                # Nothing was sent; the events before the wrong one are valid.
                 wrong = error.number - 1
                 self._troubles.append((waiting[wrong][0], error.rejection.reason))
                 self._send(waiting[:wrong])
@@ -111,7 +114,7 @@ class Emission:
 
 
 def _lines(source: IO[bytes]) -> Iterator[tuple[bytes | None, int]]:
-    """The lines with their lengths; None for one that is too long to be held."""
+    """Yield each line with its length; None stands for a line that is too long."""
     while line := source.readline(LONGEST_LINE + 1):
         length = len(line)
         if length <= LONGEST_LINE or line.endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""``wallarm-notify events``: sending events, what they may be, and those that could not be taken in."""
+"""``wallarm-notify events``: sending events, their types, and what could not be taken in."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,16 +17,16 @@ from wallarm_notify.entrypoints.cli.options import (
     read_cursor,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    errors,
+    error_console,
     fixed,
-    note,
     number,
     print_fields,
     print_json,
+    print_line,
     print_listing,
+    print_note,
     print_page,
     print_table,
-    say,
     words,
 )
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
@@ -51,14 +51,14 @@ from wallarm_notify.services.listings import (
 )
 
 LONG_FILE = 200_000
-"""Bytes from which on progress is shown."""
+"""Bytes of a file from which on progress is shown."""
 
 _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.group(epilog=example("wallarm-notify events emit events.jsonl"))
 def events() -> None:
-    """Sending events, what they may be, and those that could not be taken in."""
+    """Send events, list their types, and show what could not be taken in."""
 
 
 events.add_command(resubmit)
@@ -76,12 +76,12 @@ events.add_command(resubmit)
 def emit(ctx: click.Context, *, file: Path, as_json: bool) -> None:
     """Enqueue the events of FILE, one JSON object a line.
 
-    A line that is wrong is told of and left out; the others are sent, and the exit status is 1. An
-    event without id or occurred_at is given them.
+    A wrong line is reported and left out; the others are sent, and the exit status is 1. An event
+    without id or occurred_at gets one.
     """
     from wallarm_notify.producer import Producer  # noqa: PLC0415 - Celery, only here
 
-    console = errors()
+    console = error_console()
     size = 0 if str(file) == "-" else file.stat().st_size
     hidden = not console.is_terminal or (size < LONG_FILE and str(file) != "-")
     settings = read_settings()
@@ -101,7 +101,9 @@ def emit(ctx: click.Context, *, file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"sent": emission.sent, "refused": emission.refused})
     else:
-        say(f"{counted(emission.sent, 'event')} sent, {counted(emission.refused, 'line')} refused.")
+        print_line(
+            f"{counted(emission.sent, 'event')} sent, {counted(emission.refused, 'line')} refused."
+        )
     if emission.refused:
         ctx.exit(FAILED)
 
@@ -128,13 +130,13 @@ def types(as_json: bool) -> None:
         ],
         nothing="",
     )
-    say(
+    print_line(
         "Fields in brackets are optional. All have id, client_id, type and occurred_at, and may have actor."
     )
 
 
 @events.command(epilog=example("wallarm-notify events schema > event.schema.json"))
-@click.option("--json", "_as_json", is_flag=True, help="It is always JSON.")
+@click.option("--json", "_as_json", is_flag=True, help="The output is always JSON.")
 def schema(_as_json: bool) -> None:
     """Print the JSON Schema of an event, for producers in any language; needs no setting."""
     from wallarm_notify.schemas.catalogue import json_schema  # noqa: PLC0415 - pydantic, only here
@@ -152,7 +154,10 @@ def schema(_as_json: bool) -> None:
 @paged
 @json_option
 def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
-    """List the events that were rejected and why, newest first; or show one, with what was kept of it."""
+    """List the rejected events, each with the reason, newest first.
+
+    With an ID, show one with all that was kept of it.
+    """
     if rejected_id is not None:
         shown = show_rejection(wiring().context, EVERY_CLIENT, rejected_id)
         _show(rejection_document(shown), as_json=as_json)
@@ -170,7 +175,7 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
         nothing="No rejected events.",
     )
     if undecodable:
-        note(
+        print_note(
             f"Besides: {counted(undecodable, 'message')} that could not be decoded; see: "
             "wallarm-notify events undecodable"
         )
@@ -186,7 +191,10 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
 @paged
 @json_option
 def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
-    """List the messages that no events could be read from, newest first; or show one, with what was kept of it."""
+    """List the messages that no events could be read from, newest first.
+
+    With an ID, show one with all that was kept of it.
+    """
     if message_id is not None:
         message = show_undecodable(wiring().context, EVERY_CLIENT, message_id)
         _show(undecodable_document(message), as_json=as_json)
@@ -213,7 +221,10 @@ def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json:
 @paged
 @json_option
 def set_aside(call_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
-    """List the calls of events.ingest that workers died of, newest first; or show one, whole."""
+    """List the calls that were set aside because workers died of them, newest first.
+
+    With an ID, show one with its whole body.
+    """
     if call_id is not None:
         call = show_set_aside(wiring().context, EVERY_CLIENT, call_id)
         _show(set_aside_document(call), as_json=as_json)
@@ -239,9 +250,9 @@ def set_aside(call_id: int | None, limit: int, cursor: str | None, as_json: bool
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @json_option
 def ahead(limit: int, as_json: bool) -> None:
-    """List the events kept apart as their time is ahead of the database's clock, the next one first.
+    """List the events that are kept apart because their time is ahead of the database's clock.
 
-    They are taken in when they are 5 minutes ahead or less.
+    The one that is taken in next comes first. An event is taken in once it is at most 5 minutes ahead.
     """
     print_page(
         list_ahead(wiring().context, EVERY_CLIENT, limit=limit),

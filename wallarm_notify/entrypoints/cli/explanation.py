@@ -1,4 +1,4 @@
-"""How an explanation of the failure ratio is shown."""
+"""What the command line prints of an explanation of the failure ratio."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,8 +11,8 @@ from wallarm_notify.entrypoints.cli.output import (
     number,
     percent_of,
     print_fields,
+    print_line,
     print_table,
-    say,
     sparkline,
     time_of,
 )
@@ -25,7 +25,7 @@ _GUARDS: Final = {
 
 
 def print_explanation(found: Explanation) -> None:
-    """Prints an explanation to people."""
+    """Print an explanation to people."""
     evidence, integration = found.evidence, found.integration
     fields: dict[str, object] = {
         "Integration": f"{integration.id} {integration.name}",
@@ -58,10 +58,10 @@ def print_explanation(found: Explanation) -> None:
         [(a["error"], a["status_code"], a["count"]) for a in evidence["answers"]],
         nothing="No failures.",
     )
-    say(_verdict(found))
+    print_line(_conclusion(found))
 
 
-def _verdict(found: Explanation) -> str:
+def _conclusion(found: Explanation) -> str:
     if found.automatic:
         since = ", and enabled again since" if found.integration.enabled else ""
         return f"It was disabled automatically at {time_of(found.at)}{since}."
@@ -71,7 +71,7 @@ def _verdict(found: Explanation) -> str:
 
 
 def _outlook(evidence: Mapping[str, Any]) -> str:
-    """What an enabled integration has to expect."""
+    """Return what an enabled integration has to expect."""
     if evidence["disables"]:
         return "The next review disables it."
     if not evidence["attempts"]:
@@ -96,7 +96,7 @@ def _asked(guard: Mapping[str, Any]) -> str:
 
 
 def _line_of(evidence: Mapping[str, Any]) -> str | None:
-    """The ratio of the window that ended at each moment."""
+    """Return a row of bars: the ratio of the window that ended at each moment."""
     ratios = [slot["ratio"] for slot in evidence["over_time"]]
     return None if all(r is None for r in ratios) else sparkline(ratios)
 
@@ -111,8 +111,8 @@ def _left_out(evidence: Mapping[str, Any], region: str) -> str | None:
 def _last_answer(answer: Mapping[str, Any] | None) -> str | None:
     if answer is None:
         return None
-    said = LastAnswer(**{**answer, "at": datetime.fromisoformat(answer["at"])})
-    return f"{said.words} (notification {said.notification_id}, {time_of(said.at)})"
+    last = LastAnswer(**{**answer, "at": datetime.fromisoformat(answer["at"])})
+    return f"{last.words} (notification {last.notification_id}, {time_of(last.at)})"
 
 
 def _amount(guard: str, amount: float | bool) -> str:

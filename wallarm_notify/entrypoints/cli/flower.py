@@ -6,7 +6,7 @@ import click
 
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.entrypoints.cli.options import LINE, example
-from wallarm_notify.entrypoints.cli.output import note
+from wallarm_notify.entrypoints.cli.output import print_note
 from wallarm_notify.entrypoints.cli.parts import read_settings
 
 DEFAULT_PORT = 5555
@@ -22,7 +22,7 @@ DEFAULT_PORT = 5555
     default=DEFAULT_PORT,
     envvar="FLOWER_PORT",
     show_default=True,
-    help="0: a free one.",
+    help="The port to serve at; 0: a free one.",
 )
 @click.option(
     "--address",
@@ -30,26 +30,26 @@ DEFAULT_PORT = 5555
     default="127.0.0.1",
     envvar="FLOWER_ADDRESS",
     show_default=True,
-    help="Where to serve.",
+    help="The address to serve at.",
 )
 @click.argument("options", metavar="[OPTION OF FLOWER]...", nargs=-1, type=click.UNPROCESSED)
 def flower(port: int, address: str, options: tuple[str, ...]) -> None:
-    """Serve Flower, Celery's monitor, until Ctrl-C; it needs the broker alone.
+    """Serve Flower, Celery's monitor, until Ctrl-C; the broker is all it needs.
 
-    It answers to localhost, its address, and the names in WALLARM_NOTIFY_HOSTS.
+    It answers requests for localhost, its address, and the names in WALLARM_NOTIFY_HOSTS.
     """
     settings = read_settings()
     settings.broker()
-    from wallarm_notify.broker.app import app  # noqa: PLC0415 - likewise
+    from wallarm_notify.broker.app import app  # noqa: PLC0415 - Celery, only here
     from wallarm_notify.entrypoints.flower import Monitor  # noqa: PLC0415 - Flower, only here
-    from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - likewise
+    from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - a server, only here
 
     try:
         monitor = Monitor(app, address, port, KnownHosts(address, settings.known_hosts), options)
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"Cannot serve at {address}, port {port}: {error}.") from None
     shown = f"[{address}]" if ":" in address else address
-    # Who reads that it is up may end it at once, by TERM too.
+    # Whoever reads the note may stop it at once, also by TERM.
     with contextlib.suppress(KeyboardInterrupt, SystemExit):
-        note(f"Flower at http://{shown}:{monitor.port} until Ctrl-C.")
+        print_note(f"Flower at http://{shown}:{monitor.port} until Ctrl-C.")
         monitor.run()

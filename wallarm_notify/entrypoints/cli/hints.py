@@ -1,4 +1,4 @@
-"""What the command line says to do after a refusal."""
+"""The sentences by which the command line says what to do after a refusal."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ WORDS: Final = {
 
 
 def in_words(error: NotifyError) -> str:
-    """Return the sentence of ``error``, and what to do where it has a hint."""
+    """Return the sentence of ``error``, with what to do where it has a hint."""
     if not isinstance(error, Refused) or error.hint is None:
         return str(error)
     words = WORDS[error.hint.todo].format(about=error.hint.about)

@@ -30,13 +30,13 @@ from wallarm_notify.entrypoints.cli.options import (
     yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    complain,
     fixed,
     number,
+    print_diagnostic,
     print_fields,
     print_json,
+    print_line,
     print_page,
-    say,
     time_of,
     words,
 )
@@ -66,13 +66,17 @@ NO_REASON = "no reason given"
 
 _id = click.argument("integration_id", metavar="ID", type=ID)
 _reason = click.option(
-    "--reason", type=LINE, default=NO_REASON, show_default=True, help="Told to subscribers."
+    "--reason",
+    type=LINE,
+    default=NO_REASON,
+    show_default=True,
+    help="Why; it is sent to subscribers of system.",
 )
 
 
 @click.group(epilog=example("wallarm-notify integrations list"))
 def integrations() -> None:
-    """The PagerDuty services that alerts go to."""
+    """Manage the PagerDuty services that alerts go to."""
 
 
 @integrations.command(
@@ -80,13 +84,15 @@ def integrations() -> None:
         "wallarm-notify integrations create --client 1 --key - --subscribe security_issue,system"
     )
 )
-@click.option("--client", "client_id", type=ID, required=True, help="Whose it is.")
+@click.option(
+    "--client", "client_id", type=ID, required=True, help="The client that it belongs to."
+)
 @key_option
 @click.option("--name", type=LINE, help="Default: PagerDuty integration by USER, DATE.")
 @region_option
 @subscribe_option
 @user_option
-@click.option("--disabled", is_flag=True, help="Do not send yet.")
+@click.option("--disabled", is_flag=True, help="Store it disabled: nothing is sent yet.")
 @json_option
 def create(
     *,
@@ -117,7 +123,7 @@ def create(
 @paged
 @json_option
 def list_integrations(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
-    """List integrations, with what failed in the last 24 hours."""
+    """List integrations, with how many notifications failed in the last 24 hours."""
     after = read_cursor(cursor)
     print_page(
         list_of_integrations(
@@ -171,7 +177,7 @@ def update(
     user: str,
     as_json: bool,
 ) -> None:
-    """Change an integration; what waits uses a new key or region."""
+    """Change an integration; waiting notifications use a new key or region."""
     if name is None and region is None and subscribe is None and key is None:
         raise click.UsageError("Give at least one of --name, --region, --subscribe and --key.")
     change = IntegrationChange(
@@ -192,7 +198,12 @@ def update(
     )
 )
 @click.argument("integration_id", metavar="[ID]", type=ID, required=False)
-@click.option("--client", "client_id", type=ID, help="Not saved yet: whose it is.")
+@click.option(
+    "--client",
+    "client_id",
+    type=ID,
+    help="Instead of an ID: the client of an integration that is not stored yet.",
+)
 @key_option
 @region_option
 @json_option
@@ -206,7 +217,7 @@ def test(
     region: str | None,
     as_json: bool,
 ) -> None:
-    """Send three test alerts and show PagerDuty's answers; exit status 1 if one was not taken."""
+    """Send three test alerts and show PagerDuty's answers; exit status 1 if it refused one."""
     if integration_id is not None:
         if client_id is not None or key is not None or region is not None:
             raise click.UsageError("Give either an ID or --client, --key and --region.")
@@ -233,23 +244,23 @@ def test(
 @user_option
 @json_option
 def enable(integration_id: int, user: str, as_json: bool) -> None:
-    """Send again, with a clean failure window; what was not sent meanwhile can be replayed."""
+    """Enable an integration, with a clean failure window; what was not sent can be replayed."""
     actor = acting(user)
     enabled, unsent = enable_integration(wiring().context, actor, EVERY_CLIENT, integration_id)
     if as_json:
         print_json(enabled_document(enabled, unsent))
         return
     counts = {state: unsent.counts.get(state, 0) for state in ("skipped", "cancelled", "failed")}
-    say(f"Integration {integration_id} is enabled.")
+    print_line(f"Integration {integration_id} is enabled.")
     for state, figure in counts.items():
         if figure:
-            say(
+            print_line(
                 f"{counted(figure, 'notification')} {state} since {time_of(unsent.since)}; to send them: "
                 f"wallarm-notify notifications replay --integration {integration_id} --state {state} "
                 f"--ended-since {unsent.since.astimezone(UTC).isoformat()}"
             )
     if any(counts.values()):
-        say(
+        print_line(
             "Only the latest: add --since 2h. Only of one type: add --type security_issue.detected."
         )
 
@@ -262,11 +273,11 @@ def enable(integration_id: int, user: str, as_json: bool) -> None:
 )
 @_id
 @click.option(
-    "--last-disabling", is_flag=True, help="As it was when it was last disabled automatically."
+    "--last-disabling", is_flag=True, help="Show what decided its last automatic disabling."
 )
 @json_option
 def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
-    """Show what an integration is judged by now, or was when it was switched off."""
+    """Show the failure ratio and the guards that decide whether an integration is disabled."""
     found = explanation_of(wiring().context, EVERY_CLIENT, integration_id, last_time=last_disabling)
     if as_json:
         print_json(explanation_document(found))
@@ -282,13 +293,13 @@ def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
 @_reason
 @json_option
 def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
-    """Stop sending; every setting stays, what waits is cancelled."""
-    actor, ctx = acting(user), wiring(rings=True).context
+    """Disable an integration; its settings stay, waiting notifications are cancelled."""
+    actor, ctx = acting(user), wiring(broker=True).context
     disabled, done = disable_integration(ctx, actor, EVERY_CLIENT, integration_id, reason=reason)
     if as_json:
         print_json(disabled_document(disabled, done))
     else:
-        say(f"Integration {integration_id} is disabled; {_told(done)}.")
+        print_line(f"Integration {integration_id} is disabled; {_consequences(done)}.")
 
 
 @integrations.command(epilog=example("wallarm-notify integrations delete 3 --yes"))
@@ -298,8 +309,8 @@ def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
 @yes_option
 @json_option
 def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool) -> None:
-    """Delete an integration with all its configuration, for ever."""
-    actor, ctx = acting(user), wiring(rings=True).context
+    """Delete an integration with all its settings, for ever."""
+    actor, ctx = acting(user), wiring(broker=True).context
     name = _one(integration_id).name
     if not is_agreed(
         f"Delete integration {integration_id} ({name}) with its key, for ever?", yes=yes
@@ -309,11 +320,11 @@ def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool
     if as_json:
         print_json(deleted_integration_document(integration_id, done))
     else:
-        say(f"Integration {integration_id} is deleted; {_told(done)}.")
+        print_line(f"Integration {integration_id} is deleted; {_consequences(done)}.")
         if done.triggers:
-            say(f"Taken off these triggers: {', '.join(map(str, sorted(done.triggers)))}.")
+            print_line(f"Taken off these triggers: {', '.join(map(str, sorted(done.triggers)))}.")
     for trigger_id in sorted(t for t, has_others in done.triggers.items() if not has_others):
-        complain(
+        print_diagnostic(
             f"warning: trigger {trigger_id} notifies nobody any more; give it another: "
             f"wallarm-notify triggers update {trigger_id} --integration ID"
         )
@@ -348,7 +359,7 @@ def _print_one(integration: Integration, *, as_json: bool) -> None:
         }
         print_fields((name, value) for name, value in fields.items() if value is not None)
     for warning in integration.warnings:
-        complain(f"warning: {warning}")
+        print_diagnostic(f"warning: {warning}")
 
 
 def _state(integration: Integration) -> str:
@@ -356,14 +367,14 @@ def _state(integration: Integration) -> str:
 
 
 def _listed(integration: Integration) -> str:
-    """The subscriptions, short: all five risks of security issues by their one word."""
+    """Return the subscriptions, with one word where all five risks of security issues are among them."""
     words = [s for s in integration.subscriptions if not s.startswith("security_issue_")]
     risks = [s for s in integration.subscriptions if s.startswith("security_issue_")]
     every = set(risks) == set(read_subscriptions("security_issue"))
     return ", ".join([*words, *(["security_issue"] if every else risks)]) or "none"
 
 
-def _told(done: SwitchedOff) -> str:
+def _consequences(done: SwitchedOff) -> str:
     itself = ", itself last" if done.closing else ""
     return (
         f"{counted(done.cancelled, 'waiting notification')} cancelled, "

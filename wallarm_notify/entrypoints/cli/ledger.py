@@ -1,4 +1,4 @@
-"""``wallarm-notify ledger``: whether everything received is accounted for."""
+"""``wallarm-notify ledger``: whether every event that was received is accounted for."""
 
 import click
 
@@ -7,11 +7,11 @@ from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import (
-    complain,
     number,
+    print_diagnostic,
     print_json,
+    print_line,
     print_table,
-    say,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
@@ -23,52 +23,52 @@ from wallarm_notify.services.ledger import balance
 @json_option
 @click.pass_context
 def ledger(ctx: click.Context, as_json: bool) -> None:
-    """Show whether everything received has ended or is on its way; exit status 1 if not."""
-    drawn = balance(wiring().context, EVERY_CLIENT)
+    """Show whether all that was received has ended or is on its way; exit status 1 if not."""
+    shown = balance(wiring().context, EVERY_CLIENT)
     if as_json:
-        print_json(ledger_document(drawn))
-        for finding in drawn.findings:
-            complain(f"the ledger does not balance: {finding}")
+        print_json(ledger_document(shown))
+        for finding in shown.findings:
+            print_diagnostic(f"the ledger does not balance: {finding}")
     else:
-        _print(drawn)
-    if not drawn.balanced:
+        _print(shown)
+    if not shown.balanced:
         ctx.exit(FAILED)
 
 
-def _print(drawn: Ledger) -> None:
+def _print(shown: Ledger) -> None:
     rows = [
-        ("events received", drawn.received),
-        ("  rejected", drawn.rejected),
-        ("  unmatched", drawn.unmatched),
-        ("  matched", drawn.matched),
-        ("notifications", sum(drawn.notifications.values())),
-        *((f"  {state}", n) for state, n in drawn.notifications.items()),
+        ("events received", shown.received),
+        ("  rejected", shown.rejected),
+        ("  unmatched", shown.unmatched),
+        ("  matched", shown.matched),
+        ("notifications", sum(shown.notifications.values())),
+        *((f"  {state}", n) for state, n in shown.notifications.items()),
     ]
     print_table(["Ledger", number("Count")], rows, nothing="")
-    if drawn.undecodable:
-        say(
-            f"Beside received: {counted(drawn.undecodable, 'message')} that could not be decoded; see: "
+    if shown.undecodable:
+        print_line(
+            f"Beside received: {counted(shown.undecodable, 'message')} that could not be decoded; see: "
             "wallarm-notify events undecodable"
         )
     for count, what in (
-        (drawn.rejected_not_kept, "rejected event"),
-        (drawn.undecodable_not_kept, "undecodable message"),
+        (shown.rejected_not_kept, "rejected event"),
+        (shown.undecodable_not_kept, "undecodable message"),
     ):
         if count:
-            say(f"Not kept, as too many were that day: {counted(count, what)}.")
-    if drawn.set_aside:
-        say(
-            f"Beside received: {counted(drawn.set_aside, 'call')} set aside, as workers died of it; see: "
+            print_line(f"Not kept, as too many were that day: {counted(count, what)}.")
+    if shown.set_aside:
+        print_line(
+            f"Beside received: {counted(shown.set_aside, 'call')} set aside, as workers died of it; see: "
             "wallarm-notify events set-aside"
         )
-    if drawn.ahead:
-        say(
-            f"Beside received: {counted(drawn.ahead, 'event')} kept apart, as its time is still ahead; see: "
+    if shown.ahead:
+        print_line(
+            f"Beside received: {counted(shown.ahead, 'event')} kept apart, as its time is still ahead; see: "
             "wallarm-notify events ahead"
         )
-    if drawn.balanced:
-        say("It balances.")
+    if shown.balanced:
+        print_line("It balances.")
         return
-    say("It does not balance:")
-    for finding in drawn.findings:
-        say(f"- {finding}")
+    print_line("It does not balance:")
+    for finding in shown.findings:
+        print_line(f"- {finding}")

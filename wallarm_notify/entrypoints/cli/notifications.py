@@ -1,4 +1,4 @@
-"""``wallarm-notify notifications``: what was sent, what was not, and sending it anew."""
+"""``wallarm-notify notifications``: what was sent, what was not, and sending it again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,16 +30,16 @@ from wallarm_notify.entrypoints.cli.options import (
     yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    errors,
+    error_console,
     fixed,
-    note,
     number,
     plain,
     print_fields,
     print_json,
+    print_line,
+    print_note,
     print_page,
     print_table,
-    say,
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
@@ -60,7 +60,7 @@ from wallarm_notify.services.replay import (
 
 @click.group(epilog=example("wallarm-notify notifications list --state failed"))
 def notifications() -> None:
-    """What was sent, what was not, and sending it anew."""
+    """Show what was sent and what was not, and send it again."""
 
 
 @notifications.command(
@@ -144,7 +144,7 @@ def show(notification_id: int, as_json: bool) -> None:
                 time_of(a.at),
                 a.duration_ms,
                 a.status_code,
-                _said(a),
+                _answer(a),
             )
             for a in shown.attempts
         ],
@@ -159,13 +159,26 @@ def show(notification_id: int, as_json: bool) -> None:
     )
 )
 @click.argument("ids", metavar="[ID]...", type=ID, nargs=-1)
-@click.option("--integration", "integration_id", type=ID, help="All of this integration.")
 @click.option(
-    "--state", type=click.Choice([str(s) for s in REPLAYABLE]), help="Those that ended so."
+    "--integration",
+    "integration_id",
+    type=ID,
+    help="Those to this integration; it needs --state too.",
 )
-@click.option("--since", type=LINE, help="Made since then: a time with zone, or 2h, 7d.")
-@click.option("--ended-since", type=LINE, help="Ended since then, likewise.")
-@click.option("--type", "event_type", type=LINE, help="Only of this type of event.")
+@click.option(
+    "--state",
+    type=click.Choice([str(s) for s in REPLAYABLE]),
+    help="Only those that ended in this state.",
+)
+@click.option(
+    "--since",
+    type=LINE,
+    help="Only those made since then: a time with its zone, or how long ago, as 2h or 7d.",
+)
+@click.option(
+    "--ended-since", type=LINE, help="Only those that ended since then, given as --since."
+)
+@click.option("--type", "event_type", type=LINE, help="Only those of events of this type.")
 @user_option
 @yes_option
 @json_option
@@ -181,12 +194,15 @@ def replay(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Send anew what failed, was skipped or cancelled; PagerDuty still knows it as the same alert."""
+    """Send notifications again that failed, were skipped or cancelled.
+
+    PagerDuty takes what is sent again for the alert that it was before.
+    """
     if ids:
         if any(x is not None for x in (integration_id, state, since, ended_since, event_type)):
             raise click.UsageError("Give either IDs or --integration and --state.")
         actor = acting(user)
-        done = replay_notifications(wiring(rings=True).context, actor, EVERY_CLIENT, ids)
+        done = replay_notifications(wiring(broker=True).context, actor, EVERY_CLIENT, ids)
     else:
         if integration_id is None or state is None:
             raise click.UsageError("Give either IDs or --integration and --state.")
@@ -198,11 +214,11 @@ def replay(
             None if event_type is None else _known(event_type),
         )
         actor = acting(user)
-        done = _replay_many(wiring(rings=True).context, actor, wanted, yes=yes)
+        done = _replay_many(wiring(broker=True).context, actor, wanted, yes=yes)
     if as_json:
         print_json(ReplayedDocument(replayed=done))
     else:
-        say(f"{counted(done, 'notification')} replayed.")
+        print_line(f"{counted(done, 'notification')} replayed.")
 
 
 def _moment(option: str, text: str | None) -> datetime | None:
@@ -218,17 +234,17 @@ def _known(event_type: str) -> str:
 
 
 def _replay_many(ctx: Context, actor: Actor, wanted: Wanted, *, yes: bool) -> int:
-    """Counts first, then replays slice by slice; how many."""
+    """Count, ask, and replay slice by slice; return how many were replayed."""
     total = count_replayable(ctx, EVERY_CLIENT, wanted)
     what = (
         f"{counted(total, f'{wanted.state} notification')} of integration {wanted.integration_id}"
     )
-    note(f"{what} can be replayed.")
+    print_note(f"{what} can be replayed.")
     if total and not is_agreed("Replay them?", yes=yes):
         raise Refused("Nothing was replayed.")
     done = 0
     after: int | None = 0
-    console = errors()
+    console = error_console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Replaying", total=total)
         while after is not None:
@@ -256,10 +272,10 @@ def _two_lines(event_type: str) -> Text:
 
 
 def _last_answer(n: ShownNotification) -> object:
-    # Without underlines a narrow column breaks it between words.
+    # Without underscores a narrow column breaks it between words.
     return n.last_status_code or (n.last_error or n.end_reason or "").replace("_", " ")
 
 
-def _said(a: ShownAttempt) -> str:
+def _answer(a: ShownAttempt) -> str:
     message = message_of(a.response)
     return message if a.error is None else f"{a.error}: {message}"

@@ -1,4 +1,4 @@
-"""Options that several commands have, and the reading of what they are given."""
+"""Options that several commands have, and the functions that read their values."""
 
 import getpass
 import re
@@ -16,7 +16,7 @@ from wallarm_notify.domain.integration import (
     parse_region,
     parse_subscriptions,
 )
-from wallarm_notify.entrypoints.cli.output import complain
+from wallarm_notify.entrypoints.cli.output import print_diagnostic
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ class _Id(click.ParamType[int]):
     def convert(
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """The number; a usage error for anything else."""
+        """Return the number. Raise a usage error for anything else."""
         if isinstance(value, int):
             return value
         if not re.fullmatch(r"[0-9]{1,19}", value) or not 1 <= int(value) <= LARGEST_ID:
@@ -57,7 +57,7 @@ class _Line(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text; a usage error for bytes that are none."""
+        """Return the text. Raise a usage error for bytes that are no valid UTF-8."""
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -70,7 +70,7 @@ LINE: Final = _Line()
 
 
 def current_user() -> str:
-    """The account this program runs under."""
+    """Return the account that this program runs under."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -81,7 +81,7 @@ def _warn_of_what_others_see(
     _: click.Context, __: click.Parameter, value: str | None
 ) -> str | None:
     if value and value != "-":
-        complain(
+        print_diagnostic(
             "a key that follows --key is seen by others in the list of processes, and stays in the shell's history; "
             "give --key - and type it when asked, or send it through standard input."
         )
@@ -89,7 +89,7 @@ def _warn_of_what_others_see(
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 key_option = click.option(
     "--key",
     callback=_warn_of_what_others_see,
@@ -97,32 +97,37 @@ key_option = click.option(
 )
 region_option = click.option("--region", type=LINE, help="PagerDuty service region: us or eu.")
 subscribe_option = click.option(
-    "--subscribe", type=LINE, help="Subscriptions, separated by commas; none for none."
+    "--subscribe", type=LINE, help="Subscriptions, separated by commas; 'none' for no subscription."
 )
 user_option = click.option(
-    "--user", type=LINE, default=current_user, help="Who does it; default: you."
+    "--user",
+    type=LINE,
+    default=current_user,
+    help="The name in the activity log; default: your account.",
 )
 
 
 def paged(command: CommandT) -> CommandT:
-    """Adds --limit and --cursor."""
-    command = click.option("--cursor", type=LINE, help="Go on where a listing ended.")(command)
+    """Add --limit and --cursor to a command."""
+    command = click.option(
+        "--cursor", type=LINE, help="Continue a listing: the cursor that it ended with."
+    )(command)
     return click.option(
         "--limit",
         type=click.IntRange(1, MOST_LISTED),
         default=50,
         show_default=True,
-        help="At most so many.",
+        help="How many to list at most.",
     )(command)
 
 
 def example(*lines: str) -> str:
-    """The epilog of a command's help: how it is used."""
+    """Return the end of a command's help: examples of its use."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def read_cursor(text: str | None) -> int | None:
-    """The id in a cursor. Raises Refused."""
+    """Return the id in a cursor; None: from the beginning. Raise Refused."""
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
@@ -133,7 +138,7 @@ def read_cursor(text: str | None) -> int | None:
 
 
 def read_key(text: str) -> IntegrationKey:
-    """The key in an option; ``-`` takes it from standard input. Raises Refused, never repeating it."""
+    """Return the key in an option; ``-`` reads it from standard input. Raise Refused, without the key."""
     if text == "-":
         if _has_terminal(sys.stdin):
             text = click.prompt("Integration key", hide_input=True, err=True)
@@ -144,7 +149,7 @@ def read_key(text: str) -> IntegrationKey:
 
 
 def read_ids(text: str, option: str) -> tuple[int, ...]:
-    """The ids in an option, separated by commas. Raises Refused that names the ``option``."""
+    """Return the ids in an option, separated by commas. Raise Refused that names the ``option``."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
         if not re.fullmatch(r"[0-9]{1,19}", word, re.ASCII) or not 1 <= int(word) <= LARGEST_ID:
@@ -153,26 +158,26 @@ def read_ids(text: str, option: str) -> tuple[int, ...]:
 
 
 def acting(user: str) -> Actor:
-    """The operator in an option. Raises Refused for a blank name, or one that cannot be kept."""
+    """Return the operator in an option. Raise Refused for a blank name, or one that cannot be stored."""
     if not user.strip():
         raise Refused("give a name.", field="user")
     return operator(user)
 
 
 def read_region(text: str) -> str:
-    """``us`` or ``eu``. Raises Refused."""
+    """Return the region in an option, ``us`` or ``eu``. Raise Refused."""
     return parse_region(text.strip())
 
 
 def read_subscriptions(text: str) -> tuple[str, ...]:
-    """The subscriptions in an option. Raises Refused."""
+    """Return the subscriptions in an option. Raise Refused."""
     if text.strip() == "none":
         return ()
     return parse_subscriptions(word.strip() for word in text.split(",") if word.strip())
 
 
 def read_duration(text: str, option: str) -> timedelta:
-    """How long ``12h``, ``51m8s`` or ``0`` is. Raises Refused that names the ``option``."""
+    """Return the duration in an option, as ``12h``, ``51m8s`` or ``0``. Raise Refused that names the ``option``."""
     if text == "0":
         return timedelta()
     if not _DURATION.fullmatch(text):
@@ -184,7 +189,10 @@ def read_duration(text: str, option: str) -> timedelta:
 
 
 def read_since(text: str, option: str = "since") -> datetime:
-    """A time with zone, or as long ago as ``2h`` says. Raises Refused that names the ``option``."""
+    """Return the time in an option: one with its zone, or how long ago, as ``2h``.
+
+    Raise Refused that names the ``option``.
+    """
     try:
         if _DURATION.fullmatch(text):
             return datetime.now(UTC) - _duration_of(text)
@@ -206,7 +214,7 @@ def _duration_of(text: str) -> timedelta:
 
 
 def is_agreed(question: str, *, yes: bool) -> bool:
-    """Whether a person agrees; without a terminal there is nobody to ask."""
+    """Return whether a person agrees; True without a terminal, where nobody can be asked."""
     if yes or not (_has_terminal(sys.stdin) and _has_terminal(sys.stderr)):
         return True
     return click.confirm(question, err=True)

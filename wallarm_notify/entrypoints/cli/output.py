@@ -1,4 +1,4 @@
-"""What a command prints: tables for people, one JSON document for programs, notes on standard error."""
+"""The output of commands: tables for people, a JSON document for programs, notes on standard error."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ PROGRAM: Final = "wallarm-notify"
 
 _LONG_WORD: Final = 14
 _SHORT_WORD: Final = 8
-"""Characters of words that are not cut, and of the least that a wrapped column is of use with."""
+"""Characters: the least width of a column of uncut words, and of any wrapped column."""
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS: Final = "_.:-=+*#"
@@ -39,42 +39,42 @@ _STYLES: Final = {
 
 
 def plain(value: object) -> str:
-    """``value`` as text that no terminal obeys: control characters and the like are spelt out."""
+    """Return ``value`` as text that is safe on a terminal: control characters are escaped."""
     text = str(value)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def errors() -> Console:
-    """Standard error, for notes and progress."""
+def error_console() -> Console:
+    """Return the console of standard error, for notes and progress."""
     return Console(stderr=True, highlight=False)
 
 
-def say(text: str) -> None:
-    """Prints one line of an answer to people."""
+def print_line(text: str) -> None:
+    """Print one line to people, on standard output."""
     _output().print(Text(plain(text)), soft_wrap=True)
 
 
-def note(text: str) -> None:
-    """Prints one line on standard error, as it is."""
-    errors().print(Text(plain(text)), soft_wrap=True)
+def print_note(text: str) -> None:
+    """Print one line on standard error, without the program's name."""
+    error_console().print(Text(plain(text)), soft_wrap=True)
 
 
-def complain(text: str) -> None:
-    """Prints one line on standard error, under the program's name."""
-    note(f"{PROGRAM}: {text}")
+def print_diagnostic(text: str) -> None:
+    """Print one line on standard error, after the program's name: an error or a warning."""
+    print_note(f"{PROGRAM}: {text}")
 
 
 def print_json(document: Any) -> None:
-    """Prints the one JSON document of this command; times are ISO 8601 in UTC."""
+    """Print the one JSON document of a command; times are ISO 8601 in UTC."""
     text = json.dumps(document, indent=2, ensure_ascii=False, default=json_value)
-    # Outside of strings all of JSON is ASCII, so what is spelt out here stands within one.
+    # Outside of strings JSON is ASCII, so what is escaped here is within a string.
     click.echo("".join(c if c == "\n" or c.isprintable() else _escaped(c) for c in text))
 
 
 def print_listing(items: Sequence[Any], following: str | None = None) -> None:
-    """Prints a list as JSON; ``following`` is the cursor under which it goes on."""
+    """Print a listing as JSON; ``following`` is the cursor under which it goes on."""
     print_json(listing(items, following))
 
 
@@ -87,34 +87,34 @@ def print_page(
     row: Callable[[T], Sequence[object]],
     nothing: str,
 ) -> None:
-    """Prints a page of a listing, each item by its ``document`` or its ``row``, and how the listing goes on."""
+    """Print a page of a listing, each item as ``document`` or ``row`` makes it, and its next cursor."""
     following = None if page.following is None else str(page.following)
     if as_json:
         print_listing([document(item) for item in page.items], following)
         return
     print_table(columns, [row(item) for item in page.items], nothing=nothing)
     if following is not None:
-        note(f"There is more: --cursor {following}")
+        print_note(f"There is more: --cursor {following}")
 
 
 def print_table(
     columns: Iterable[str | Column], rows: Iterable[Sequence[object]], *, nothing: str
 ) -> None:
-    """Prints a table to people, or the sentence ``nothing`` where it has no rows.
+    """Print a table to people, or the sentence ``nothing`` where it has no rows.
 
-    Where the terminal is too narrow for its columns each row is printed as names and values, one below the other.
+    Where the terminal is too narrow for the columns, each row is printed as names and values, one below the other.
     """
     wrapped = [Column(c, overflow="fold") if isinstance(c, str) else c for c in columns]
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
-        say(nothing)
+        print_line(nothing)
         return
     widths = _widths(wrapped, cells, _output().width)
     if widths is None:
         names = [str(column.header) for column in wrapped]
         for row in cells:
             print_fields(zip(names, row, strict=True))
-            say("")
+            print_line("")
         return
     fitted = (replace(c, width=w) for c, w in zip(wrapped, widths, strict=True))
     table = Table(*fitted, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -124,7 +124,7 @@ def print_table(
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Prints names and values of one thing to people."""
+    """Print names and values of one object to people."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -134,32 +134,32 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
 
 
 def fixed(title: str) -> Column:
-    """A column that is never wrapped."""
+    """Return a column that is never wrapped."""
     return Column(title, no_wrap=True)
 
 
 def words(title: str) -> Column:
-    """A column of words that are not cut where that can be helped."""
+    """Return a column of long words, which is wide enough for most of them."""
     return Column(title, overflow="fold", min_width=_LONG_WORD)
 
 
 def number(title: str) -> Column:
-    """A column of numbers."""
+    """Return a column of numbers."""
     return Column(title, no_wrap=True, justify="right")
 
 
 def time_of(moment: datetime) -> str:
-    """``moment`` for people: UTC, to the second."""
+    """Return ``moment`` as text for people: in UTC, to the second."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def percent_of(ratio: float | None) -> str:
-    """A ratio from 0 to 1 for people, rounded down like the ratio itself."""
+    """Return a ratio from 0 to 1 as per cent for people, rounded down to a tenth."""
     return "none" if ratio is None else f"{round(ratio * 10_000) // 10 / 10:.1f} %"
 
 
 def sparkline(ratios: Iterable[float | None]) -> str:
-    """Ratios from 0 to 1 as a row of bars; a gap where there is none."""
+    """Return ratios from 0 to 1 as a row of bars, with a gap where one is None."""
     bars = _BARS
     try:
         bars.encode(_output().encoding)
@@ -174,7 +174,7 @@ def _widths(
 ) -> list[int] | None:
     """Return the width of each column of a table that has ``room``; None: there is too little.
 
-    What is not wrapped stands whole, and the rest has room for a word at least. The widest gives way first.
+    Columns that are not wrapped are whole, the others have room for a word at least. The widest are narrowed first.
     """
     room -= 2 * len(columns)
     widths, least = [], []

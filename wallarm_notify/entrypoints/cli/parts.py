@@ -1,4 +1,4 @@
-"""What a command works with: the settings, and what use cases are given by them."""
+"""The parts that a command needs: the settings, and what use cases are given."""
 
 from typing import TYPE_CHECKING
 
@@ -8,24 +8,24 @@ if TYPE_CHECKING:
 
 
 def read_settings() -> "Settings":
-    """The settings of the environment. Raises SettingsError."""
+    """Return the settings of the environment. Raise SettingsError."""
     from wallarm_notify.settings import settings  # noqa: PLC0415 - see below
 
     return settings()
 
 
-def wiring(*, keys: bool = False, rings: bool = False) -> "Wiring":
+def wiring(*, keys: bool = False, broker: bool = False) -> "Wiring":
     """Return what use cases are given. Raise SettingsError.
 
-    ``keys`` is for commands that handle integration keys, ``rings`` for those that wake up workers.
+    ``keys`` is for commands that handle integration keys, ``broker`` for commands that publish messages.
     """
-    # It takes half a second, which --help and a wrong option need not wait for.
+    # The import takes half a second, which --help and a wrong option need not wait for.
     from wallarm_notify.bootstrap import Wiring, context_of  # noqa: PLC0415 - see above
 
     settings = read_settings()
     settings.database()
     if keys:
         settings.fernet_keys()
-    if rings:
+    if broker:
         settings.broker()
     return Wiring(settings, context_of(settings, keyless=not keys))

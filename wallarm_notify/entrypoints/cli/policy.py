@@ -1,4 +1,4 @@
-"""``wallarm-notify policy``: what the failure ratio goes by, and what another policy would do."""
+"""``wallarm-notify policy``: the rule of automatic disabling, and what another rule would do."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,14 +20,14 @@ from wallarm_notify.entrypoints.cli.options import (
     read_since,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    errors,
+    error_console,
     fixed,
     number,
     percent_of,
     print_fields,
     print_json,
+    print_line,
     print_table,
-    say,
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
@@ -39,13 +39,13 @@ LEAST_RATIO = Decimal("0.01")
 
 @click.group(epilog=example("wallarm-notify policy show"))
 def policy() -> None:
-    """When integrations are disabled automatically."""
+    """Show and try the rule by which integrations are disabled automatically."""
 
 
 @policy.command(epilog=example("wallarm-notify policy show"))
 @json_option
 def show(as_json: bool) -> None:
-    """Show what the settings say."""
+    """Show the rule that the settings make."""
     shown = wiring().context.settings.policy
     if as_json:
         print_json(policy_document(shown))
@@ -64,16 +64,24 @@ def show(as_json: bool) -> None:
 @click.option(
     "--min-attempts",
     type=click.IntRange(0, LARGEST_MINIMUM),
-    help="In the window; 0: no guard; default: as set.",
+    help="Attempts in the window at least; 0: no guard; default: as set.",
 )
 @click.option(
-    "--min-span", type=LINE, help="First to last failure, as 10m; 0: no guard; default: as set."
+    "--min-span",
+    type=LINE,
+    help="From the first to the last failure at least, as 10m; 0: no guard; default: as set.",
 )
 @click.option(
-    "--outage-guard/--no-outage-guard", default=None, help="Leave an outage out; default: as set."
+    "--outage-guard/--no-outage-guard",
+    default=None,
+    help="Leave out failures in an outage of PagerDuty; default: as set.",
 )
 @click.option(
-    "--since", type=LINE, default="7d", show_default=True, help="A time with zone, or 2h, 7d."
+    "--since",
+    type=LINE,
+    default="7d",
+    show_default=True,
+    help="Since when: a time with its zone, or how long ago, as 2h or 7d.",
 )
 @json_option
 def simulate_command(
@@ -86,9 +94,9 @@ def simulate_command(
     since: str,
     as_json: bool,
 ) -> None:
-    """Replay recorded attempts: who would have been disabled, when, and who healed soon after.
+    """Show which integrations another rule would have disabled, when, and which healed soon after.
 
-    It sees attempts only: after a disabling that really happened there are none.
+    It goes by the recorded attempts: an integration that was really disabled has none after that.
     """
     parts = wiring()
     as_set = parts.context.settings.policy
@@ -108,7 +116,7 @@ def simulate_command(
             field="min-span",
         )
     start = _start(since, parts.settings.retention_days)
-    console = errors()
+    console = error_console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Replaying attempts", total=1.0)
         done = simulate(
@@ -205,10 +213,10 @@ def _print(done: Simulation) -> None:
         nothing="Nobody would have been disabled.",
     )
     integrations = counted(done.integrations, "integration")
-    say(f"{integrations} made {counted(done.attempts, 'attempt')} in this time.")
+    print_line(f"{integrations} made {counted(done.attempts, 'attempt')} in this time.")
     if done.decisions:
         soon = sum(v.healed_soon for v in done.decisions)
-        say(
+        print_line(
             f"{counted(len(done.decisions), 'disabling')} in all; after {soon} of them the next success "
             f"came within one schedule of retries, {duration_of(SOON.total_seconds())}."
         )

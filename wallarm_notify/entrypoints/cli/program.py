@@ -1,4 +1,4 @@
-"""The program around the commands: what went wrong becomes a sentence and an exit status."""
+"""The program around the commands: it turns errors into a sentence and an exit status."""
 
 import io
 import re
@@ -10,20 +10,20 @@ import click
 
 from wallarm_notify.domain.errors import NotifyError, system_words
 from wallarm_notify.entrypoints.cli.hints import in_words
-from wallarm_notify.entrypoints.cli.output import PROGRAM, complain, note
+from wallarm_notify.entrypoints.cli.output import PROGRAM, print_diagnostic, print_note
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
 _SECRET: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+\-]{20,}")
-"""A word of the command line that may be a key, perhaps mistyped or in the wrong place."""
+"""A word of the command line that may be a key, even mistyped or in the wrong place."""
 
 
 class Program(click.Group):
-    """The outermost group. Exit status 0: done, 1: refused or failed, 2: used wrongly."""
+    """The outermost group of commands. Exit status 0: done, 1: refused or failed, 2: used wrongly."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        """Runs a command and ends the process."""
+        """Run a command and end the process."""
         words = list(sys.argv[1:] if args is None else args)
         extra |= {"prog_name": PROGRAM, "standalone_mode": False}
         try:
@@ -32,21 +32,21 @@ class Program(click.Group):
             usage = io.StringIO()
             error.show(usage)
             for line in usage.getvalue().splitlines():
-                note(_masked(line, words))
+                print_note(_masked(line, words))
             status = error.exit_code
         except click.Abort as error:
             status = _status_of(error)
         except NotifyError as error:
-            complain(_masked(in_words(error), words))
+            print_diagnostic(_masked(in_words(error), words))
             status = FAILED
         except OSError as error:
-            complain(_masked(f"{system_words(error)}: {error.filename or 'output'}", words))
+            print_diagnostic(_masked(f"{system_words(error)}: {error.filename or 'output'}", words))
             status = FAILED
         sys.exit(status if isinstance(status, int) else 0)
 
 
 def _masked(text: str, words: Sequence[str]) -> str:
-    """``text`` without the words of the command line that may be keys."""
+    """Return ``text`` with the words of the command line masked that may be keys."""
     for word in words:
         for part in re.split(r"[=,\s]", word):
             if _SECRET.fullmatch(part):
@@ -56,6 +56,6 @@ def _masked(text: str, words: Sequence[str]) -> str:
 
 def _status_of(abort: click.Abort) -> int:
     if isinstance(abort.__cause__ or abort.__context__, EOFError):
-        complain("nobody answered; nothing was done.")
+        print_diagnostic("nobody answered; nothing was done.")
         return FAILED
     return INTERRUPTED

@@ -1,4 +1,4 @@
-"""``wallarm-notify events resubmit``: what could not be taken in is taken in after all."""
+"""``wallarm-notify events resubmit``: taking in what was rejected, undecodable or set aside."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from wallarm_notify.entrypoints.cli.options import (
 )
 from wallarm_notify.entrypoints.cli.output import (
     print_json,
-    say,
+    print_line,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.schemas.documents.events import (
@@ -36,7 +36,7 @@ from wallarm_notify.services.resubmit_message import (
 )
 
 LONGEST_MESSAGE = 64_000_000
-"""Bytes of a message that is re-submitted, at most."""
+"""Bytes of a message that is resubmitted, at most."""
 
 _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
@@ -54,19 +54,19 @@ _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
     "--undecodable",
     "is_undecodable",
     is_flag=True,
-    help="ID is an undecodable message's: all of its events are taken in.",
+    help="ID is that of an undecodable message, of which all events are taken in.",
 )
 @click.option(
     "--set-aside",
     "is_set_aside",
     is_flag=True,
-    help="ID is that of a call that is set aside: all of its events are taken in.",
+    help="ID is that of a call that was set aside, of which all events are taken in.",
 )
 @click.option(
     "--file",
     type=_file,
-    help="The event, mended: one JSON object; with --undecodable or --set-aside the message's body, or a list "
-    "of events. - for standard input.",
+    help="The mended event: one JSON object. With --undecodable or --set-aside: the message's mended body, or a "
+    "list of events. - reads standard input.",
 )
 @user_option
 @json_option
@@ -79,10 +79,13 @@ def resubmit(
     user: str,
     as_json: bool,
 ) -> None:
-    """Take in a rejected event, an undecodable message or a call set aside after all, as it is or mended."""
+    """Take in a rejected event, an undecodable message or a call that was set aside.
+
+    It is taken in as it was kept, or mended, with --file.
+    """
     if is_undecodable and is_set_aside:
         raise click.UsageError("--undecodable and --set-aside cannot be given together.")
-    actor, ctx = acting(user), wiring(rings=True).context
+    actor, ctx = acting(user), wiring(broker=True).context
     if is_undecodable:
         _resubmit_message(ctx, actor, UNDECODABLE, which, file, as_json=as_json)
     elif is_set_aside:
@@ -112,7 +115,7 @@ def _resubmit_event(
             )
         )
     else:
-        say(f"Rejected event {rejected_id} is event {event.id} now: {routed.words}.")
+        print_line(f"Rejected event {rejected_id} is event {event.id} now: {routed.words}.")
 
 
 def _resubmit_message(
@@ -140,12 +143,12 @@ def _resubmit_message(
             )
         )
     else:
-        said = "; ".join(r.words for r in routed)
-        say(f"{kept.words.capitalize()} {message_id} is taken in now: {said}.")
+        results = "; ".join(r.words for r in routed)
+        print_line(f"{kept.words.capitalize()} {message_id} is taken in now: {results}.")
 
 
 def _content(file: Path, most: int) -> bytes:
-    """What is in ``file``, and not much more of it than ``most`` bytes: it is refused by whoever reads it."""
+    """Return the content of ``file``, at most one byte more than ``most``, by which it is refused later."""
     with click.open_file(str(file), "rb") as source:
         content: bytes = source.read(most + 1)
     return content

@@ -1,4 +1,4 @@
-"""``wallarm-notify sandbox``: a PagerDuty that is none."""
+"""``wallarm-notify sandbox``: an imitation of PagerDuty's Events API, for tests."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ import click
 
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.entrypoints.cli.options import LINE, example
-from wallarm_notify.entrypoints.cli.output import note, say
+from wallarm_notify.entrypoints.cli.output import print_line, print_note
 
 DEFAULT_PORT = 8088
 
@@ -17,28 +17,30 @@ DEFAULT_PORT = 8088
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
-    help="0: a free one.",
+    help="The port to listen on; 0: a free one.",
 )
-@click.option("--host", type=LINE, default="127.0.0.1", show_default=True, help="Where it listens.")
+@click.option(
+    "--host", type=LINE, default="127.0.0.1", show_default=True, help="The address to listen on."
+)
 @click.option(
     "--rate-limit",
     type=click.IntRange(0),
     default=120,
     show_default=True,
-    help="Events a minute for one key; 0: any number.",
+    help="Events a minute for one key at most; 0: no limit.",
 )
 def sandbox(port: int, host: str, rate_limit: int) -> None:
-    """Run a PagerDuty Events API v2 for tests until Ctrl-C; needs no setting."""
+    """Run an imitation of PagerDuty's Events API v2 until Ctrl-C; needs no setting."""
     from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - a server, only here
-    from wallarm_notify.sandbox.server import Sandbox  # noqa: PLC0415 - likewise
+    from wallarm_notify.sandbox.server import Sandbox  # noqa: PLC0415 - a server, only here
 
     server = Sandbox(host, port, rate_limit, knows=KnownHosts(host).know)
     try:
         server.start()
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"The sandbox cannot listen on {host}:{port}: {error}.") from None
-    # Who reads that it is up may stop it at once.
+    # Whoever reads the note may stop it at once.
     with contextlib.suppress(KeyboardInterrupt):
-        say(server.url)
-        note(f"What arrives: {server.url}/sandbox/alerts; Ctrl-C stops.")
+        print_line(server.url)
+        print_note(f"What arrives: {server.url}/sandbox/alerts; Ctrl-C stops.")
         server.serve_forever()

@@ -1,11 +1,11 @@
-"""``wallarm-notify secrets``: the keys under which integration keys are stored."""
+"""``wallarm-notify secrets``: the secret keys that encrypt integration keys."""
 
 import click
 
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import acting, example, json_option, user_option
-from wallarm_notify.entrypoints.cli.output import complain, print_json, say
+from wallarm_notify.entrypoints.cli.output import print_diagnostic, print_json, print_line
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
 from wallarm_notify.services.rotate_secrets import rotate_secrets
@@ -13,7 +13,7 @@ from wallarm_notify.services.rotate_secrets import rotate_secrets
 
 @click.group(epilog=example("wallarm-notify secrets generate", "wallarm-notify secrets rotate"))
 def secrets() -> None:
-    """The keys under which integration keys are stored."""
+    """Manage the secret keys that encrypt integration keys."""
 
 
 @secrets.command(
@@ -21,14 +21,14 @@ def secrets() -> None:
 )
 @json_option
 def generate(as_json: bool) -> None:
-    """Make a new key for WALLARM_NOTIFY_SECRET_KEYS; needs no setting."""
+    """Print a new key for WALLARM_NOTIFY_SECRET_KEYS; needs no setting."""
     from wallarm_notify.store import encryption as at_rest  # noqa: PLC0415 - cryptography, only here
 
     key = at_rest.generate()
     if as_json:
         print_json({"secret_key": key})
     else:
-        say(key)
+        print_line(key)
 
 
 @secrets.command(epilog=example("WALLARM_NOTIFY_SECRET_KEYS=NEW,OLD wallarm-notify secrets rotate"))
@@ -36,16 +36,16 @@ def generate(as_json: bool) -> None:
 @json_option
 @click.pass_context
 def rotate(ctx: click.Context, user: str, as_json: bool) -> None:
-    """Encrypt everything with the first of WALLARM_NOTIFY_SECRET_KEYS."""
+    """Encrypt all stored secrets anew with the first key of WALLARM_NOTIFY_SECRET_KEYS."""
     actor = acting(user)
     done, locked_up = rotate_secrets(wiring(keys=True).context, actor, EVERY_CLIENT)
     if as_json:
         print_json({"rotated": done, "unreadable": locked_up})
     else:
-        say(f"{counted(done, 'secret')} encrypted with the newest key.")
+        print_line(f"{counted(done, 'secret')} encrypted with the newest key.")
     if locked_up:
         named = ", ".join(map(str, locked_up))
-        complain(
+        print_diagnostic(
             f"no key of WALLARM_NOTIFY_SECRET_KEYS opens what is stored of integration {named}; add "
             "the old key after the newest one, or give the integration a new key."
         )

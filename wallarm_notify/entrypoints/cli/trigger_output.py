@@ -1,4 +1,4 @@
-"""What the commands of triggers print to people."""
+"""The output of the commands of triggers."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -15,13 +15,13 @@ from wallarm_notify.entrypoints.cli.criteria import (
     window_text,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    complain,
     number,
     plain,
+    print_diagnostic,
     print_fields,
     print_json,
+    print_line,
     print_table,
-    say,
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
@@ -51,24 +51,24 @@ def print_firings(firings: Sequence[ShownFiring]) -> None:
         nothing="No firings are stored.",
     )
     if firings:
-        say(
+        print_line(
             f"The last was met by event {firings[0].firing.event_id}; --json names up to 100 of each."
         )
 
 
 def print_with_warnings(trigger: Trigger, *, as_json: bool) -> None:
-    """Print a trigger as it stands, and what to warn of: integrations that are disabled, or none."""
+    """Print a trigger, with a warning where it has disabled integrations, or none."""
     if as_json:
         print_json(trigger_document(trigger))
     else:
         print_trigger(trigger)
     if off := disabled_among(wiring().context, EVERY_CLIENT, [trigger]):
-        complain(
+        print_diagnostic(
             f"warning: disabled: {', '.join(map(str, off))}; what a disabled integration would be told is "
             "recorded as skipped."
         )
     if not trigger.integration_ids:
-        complain("warning: it notifies nobody; give it integrations: --integration")
+        print_diagnostic("warning: it notifies nobody; give it integrations: --integration")
 
 
 def print_trigger(trigger: Trigger) -> None:
@@ -95,17 +95,17 @@ def print_done(trigger: Trigger, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json(trigger_document(trigger))
     else:
-        say(f"Trigger {trigger.id} {what}.")
+        print_line(f"Trigger {trigger.id} {what}.")
 
 
 def notified(trigger: Trigger, disabled_ones: Collection[int]) -> str:
-    """Its integrations, the disabled ones marked."""
+    """Return a trigger's integrations as text, the disabled ones marked."""
     named_ones = [f"{i}{' (off)' if i in disabled_ones else ''}" for i in trigger.integration_ids]
     return ", ".join(named_ones) or "NOBODY"
 
 
 def fires_on(trigger: Trigger) -> Text:
-    """Condition, threshold and filters, a line each."""
+    """Return a trigger's condition, threshold and filters, a line each."""
     criteria = trigger.criteria
     filters = [] if not criteria.filters else filters_text(criteria).split("; ")
     lines = [str(criteria.condition), criteria.fires_on, *filters]
@@ -118,5 +118,5 @@ def two_lines(moment: datetime | None) -> Text | None:
 
 
 def trigger_state(trigger: Trigger) -> str:
-    """Return the word for whether it counts and fires."""
+    """Return ``enabled`` for a trigger that counts and fires, else ``disabled``."""
     return "enabled" if trigger.enabled else "disabled"

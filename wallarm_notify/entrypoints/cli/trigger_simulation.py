@@ -21,14 +21,14 @@ from wallarm_notify.entrypoints.cli.criteria import (
 )
 from wallarm_notify.entrypoints.cli.options import ID, LINE, example, json_option, read_since
 from wallarm_notify.entrypoints.cli.output import (
-    errors,
+    error_console,
     fixed,
-    note,
     number,
     print_fields,
     print_json,
+    print_line,
+    print_note,
     print_table,
-    say,
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
@@ -37,7 +37,7 @@ from wallarm_notify.services.simulate_trigger import simulate_trigger
 from wallarm_notify.services.trigger_listings import find_trigger
 
 SHOWN = 100
-"""So many firings are printed to people."""
+"""How many firings are printed to people."""
 
 
 @click.command(
@@ -48,13 +48,22 @@ SHOWN = 100
     )
 )
 @click.argument("trigger_id", metavar="[ID]", type=ID, required=False)
-@click.option("--client", "client_id", type=ID, help="Not saved yet: whose it is.")
-@criteria_options
-@click.option("--no-filters", is_flag=True, help="Of a saved one: without its filters.")
 @click.option(
-    "--since", type=LINE, default="7d", show_default=True, help="A time with zone, or 2h, 7d."
+    "--client",
+    "client_id",
+    type=ID,
+    help="Instead of an ID: the client of a trigger that is not stored yet.",
 )
-@click.option("--until", type=LINE, help="Likewise; default: now.")
+@criteria_options
+@click.option("--no-filters", is_flag=True, help="Leave out the filters of the stored trigger.")
+@click.option(
+    "--since",
+    type=LINE,
+    default="7d",
+    show_default=True,
+    help="Since when: a time with its zone, or how long ago, as 2h or 7d.",
+)
+@click.option("--until", type=LINE, help="Until when, given as --since; default: now.")
 @json_option
 def simulate(
     *,
@@ -68,9 +77,9 @@ def simulate(
     until: str | None,
     as_json: bool,
 ) -> None:
-    """Say when a trigger would have fired on the events that came in between two times; sends nothing.
+    """Show when a trigger would have fired on the events between two times; sends nothing.
 
-    Of a saved one, --filter and --threshold try others. It begins with nothing counted.
+    With an ID, --filter and --threshold replace those of the stored trigger. Counting begins at --since.
     """
     if trigger_id is not None:
         if client_id is not None or condition is not None:
@@ -86,7 +95,7 @@ def simulate(
     start, end = read_since(since), now if until is None else read_since(until, "until")
     if start >= end:
         raise Refused(f"{since} is not before {until or 'now'}.", field="since")
-    console = errors()
+    console = error_console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("Counting stored events", total=1.0)
         done = simulate_trigger(
@@ -162,8 +171,8 @@ def _print(done: TriggerSimulation) -> None:
         nothing="It would not have fired.",
     )
     if len(done.firings) > SHOWN:
-        note(f"And {len(done.firings) - SHOWN} more times; --json lists them all.")
-    say(
+        print_note(f"And {len(done.firings) - SHOWN} more times; --json lists them all.")
+    print_line(
         f"{counted(done.events, 'event')} of its kind came in, {done.matched} passed its filters; "
         f"it would have fired {counted(len(done.firings), 'time')}."
     )

@@ -32,14 +32,14 @@ from wallarm_notify.entrypoints.cli.options import (
     yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    complain,
     fixed,
     number,
+    print_diagnostic,
     print_json,
+    print_line,
     print_listing,
     print_page,
     print_table,
-    say,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.trigger_output import (
@@ -78,20 +78,20 @@ from wallarm_notify.services.trigger_listings import list_triggers as list_of_tr
 MOST_FIRINGS_SHOWN = 1000
 
 _CRITERIA = 24
-"""Characters that most conditions, thresholds and filters fit into."""
+"""Characters that are enough for most conditions, thresholds and filters."""
 
 _id = click.argument("trigger_id", metavar="ID", type=ID)
 _integration = click.option(
     "--integration",
     "integrations",
     type=LINE,
-    help="Whom to notify: ids, separated by commas; these alone.",
+    help="The integrations to notify: ids, separated by commas. They replace all earlier ones.",
 )
 
 
 @click.group(epilog=example("wallarm-notify triggers list --client 1"))
 def triggers() -> None:
-    """Rules over events, and what they fired."""
+    """Manage rules over events, and show when they fired."""
 
 
 triggers.add_command(simulate)
@@ -104,12 +104,16 @@ triggers.add_command(simulate)
         "wallarm-notify triggers create --client 1 --condition user_created --integration 1",
     )
 )
-@click.option("--client", "client_id", type=ID, required=True, help="Whose it is.")
+@click.option(
+    "--client", "client_id", type=ID, required=True, help="The client that it belongs to."
+)
 @criteria_options
 @_integration
 @click.option("--name", type=LINE, help="Default: New trigger by USER, DATE.")
-@click.option("--comment", type=LINE, default="", help="For colleagues; its text is not sent.")
-@click.option("--disabled", is_flag=True, help="Do not fire yet.")
+@click.option(
+    "--comment", type=LINE, default="", help="A note for colleagues; its text is never sent."
+)
+@click.option("--disabled", is_flag=True, help="Store it disabled: it does not fire yet.")
 @user_option
 @json_option
 def create(
@@ -125,7 +129,7 @@ def create(
     user: str,
     as_json: bool,
 ) -> None:
-    """Store a new trigger; it counts what is ingested from now on."""
+    """Store a new trigger; it counts the events that come in from now on."""
     if condition is None:
         raise click.UsageError(
             "Missing option '--condition'; see: wallarm-notify triggers conditions"
@@ -146,7 +150,7 @@ def create(
         comment=comment,
         enabled=not disabled,
     )
-    actor, ctx = acting(user), wiring(rings=True).context
+    actor, ctx = acting(user), wiring(broker=True).context
     print_with_warnings(create_trigger(ctx, actor, EVERY_CLIENT, draft), as_json=as_json)
 
 
@@ -155,7 +159,7 @@ def create(
 @paged
 @json_option
 def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
-    """List triggers; one that nobody is told of says so."""
+    """List triggers; one that notifies nobody is marked."""
     after, ctx = read_cursor(cursor), wiring().context
     page = list_of_triggers(ctx, EVERY_CLIENT, client_id=client_id, limit=limit, cursor=after)
     disabled_ones = [] if as_json else disabled_among(ctx, EVERY_CLIENT, page.items)
@@ -193,11 +197,11 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
     type=click.IntRange(0, MOST_FIRINGS_SHOWN),
     default=FIRINGS_SHOWN,
     show_default=True,
-    help="So many of the last firings.",
+    help="How many of the last firings to show.",
 )
 @json_option
 def show(trigger_id: int, limit: int, as_json: bool) -> None:
-    """Show one trigger with its last firings: window, count and notifications; --json has the events."""
+    """Show one trigger with its last firings; --json has the events of each."""
     trigger, firings = show_trigger(wiring().context, EVERY_CLIENT, trigger_id, limit)
     if as_json:
         print_json(shown_trigger_document(trigger, firings))
@@ -215,7 +219,7 @@ def show(trigger_id: int, limit: int, as_json: bool) -> None:
 )
 @_id
 @criteria_options
-@click.option("--no-filters", is_flag=True, help="Take all filters away.")
+@click.option("--no-filters", is_flag=True, help="Remove all filters.")
 @_integration
 @click.option("--name", type=LINE, help="A new name.")
 @click.option("--comment", type=LINE, help="A new comment.")
@@ -256,7 +260,7 @@ def update(
         threshold=None if threshold is None else read_threshold(threshold),
         integration_ids=None if integrations is None else read_ids(integrations, "integration"),
     )
-    actor, ctx = acting(user), wiring(rings=True).context
+    actor, ctx = acting(user), wiring(broker=True).context
     applied = apply_trigger(ctx, actor, EVERY_CLIENT, trigger_id, change)
     print_with_warnings(applied.trigger, as_json=as_json)
 
@@ -266,8 +270,8 @@ def update(
 @user_option
 @json_option
 def enable(trigger_id: int, user: str, as_json: bool) -> None:
-    """Let a trigger fire again; it starts counting afresh."""
-    actor, ctx = acting(user), wiring(rings=True).context
+    """Enable a trigger; it starts counting afresh."""
+    actor, ctx = acting(user), wiring(broker=True).context
     done = enable_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
     print_done(done, "is enabled and counts afresh", as_json=as_json)
 
@@ -277,8 +281,8 @@ def enable(trigger_id: int, user: str, as_json: bool) -> None:
 @user_option
 @json_option
 def disable(trigger_id: int, user: str, as_json: bool) -> None:
-    """Let a trigger fire no more; every setting stays."""
-    actor, ctx = acting(user), wiring(rings=True).context
+    """Disable a trigger, which fires no more; its settings stay."""
+    actor, ctx = acting(user), wiring(broker=True).context
     done = disable_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
     print_done(done, "is disabled", as_json=as_json)
 
@@ -289,12 +293,12 @@ def disable(trigger_id: int, user: str, as_json: bool) -> None:
 @user_option
 @json_option
 def duplicate(trigger_id: int, name: str | None, user: str, as_json: bool) -> None:
-    """Store a copy of a trigger, enabled if that is."""
-    actor, ctx = acting(user), wiring(rings=True).context
+    """Store a copy of a trigger, enabled where the trigger is."""
+    actor, ctx = acting(user), wiring(broker=True).context
     copy = duplicate_trigger(ctx, actor, EVERY_CLIENT, trigger_id, name=name)
     print_with_warnings(copy, as_json=as_json)
     if copy.enabled:
-        complain(
+        print_diagnostic(
             f"warning: triggers {trigger_id} and {copy.id} both fire now; change or disable one of them."
         )
 
@@ -305,8 +309,8 @@ def duplicate(trigger_id: int, name: str | None, user: str, as_json: bool) -> No
 @yes_option
 @json_option
 def delete(trigger_id: int, user: str, yes: bool, as_json: bool) -> None:
-    """Delete a trigger, for ever; what it fired already is still sent."""
-    actor, ctx = acting(user), wiring(rings=True).context
+    """Delete a trigger for ever; notifications of its firings are still sent."""
+    actor, ctx = acting(user), wiring(broker=True).context
     name = _one(trigger_id).name
     if not is_agreed(f"Delete trigger {trigger_id} ({name}), for ever?", yes=yes):
         raise Refused(f"Trigger {trigger_id} was not deleted.")
@@ -314,7 +318,7 @@ def delete(trigger_id: int, user: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json(DeletedTriggerDocument(id=trigger_id, deleted=True))
     else:
-        say(f"Trigger {trigger_id} is deleted.")
+        print_line(f"Trigger {trigger_id} is deleted.")
 
 
 @triggers.command(epilog=example("wallarm-notify triggers conditions"))

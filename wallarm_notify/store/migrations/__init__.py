@@ -1,6 +1,6 @@
-"""The schema's versions, and whether a program works with the one a database has.
+"""The versions of the schema, upgrades, and the check that a program can work with a database's version.
 
-Alembic is imported only for an upgrade: every command would start more slowly with it.
+Alembic is imported only for an upgrade, as it would slow down the start of every command.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FOLDER: Final = Path(__file__).parent
 
 _LOCK = 0x77616C6C
-"""Two upgrades at once wait for each other on this advisory lock."""
+"""The advisory lock by which upgrades wait for each other."""
 
 
 def _config(connection: Connection | None = None) -> "Config":
@@ -33,12 +33,12 @@ def _config(connection: Connection | None = None) -> "Config":
 
 
 def newest() -> str:
-    """Return the revision this code needs: the number that the last migration's file begins with."""
+    """Return the revision that this program needs: the number in the name of the last migration's file."""
     return max((file.name.partition("_")[0] for file in _FOLDER.glob("versions/*.py")), key=int)
 
 
 def current(connection: Connection) -> str | None:
-    """Return the revision the database has; None: it is empty."""
+    """Return the revision of the database; None: it is empty."""
     if not _is_there(connection, "alembic_version"):
         return None
     revision: str | None = connection.execute(
@@ -53,16 +53,16 @@ def _is_there(connection: Connection, table: str) -> bool:
 
 
 def check(connection: Connection) -> None:
-    """Raises Unavailable, with what to do, where this program cannot work with the schema there."""
+    """Raise Unavailable, with what to do, where this program cannot work with the database's schema."""
     fault = _fault_of(connection, current(connection))
     if fault is not None:
         raise Unavailable(fault)
 
 
 def upgrade(url: str) -> tuple[str | None, str]:
-    """Bring the database at ``url`` to the newest schema; return the revisions before and after.
+    """Upgrade the database at ``url`` to the newest schema; return the revisions before and after.
 
-    One that is newer than this program and serves it is left as it is. Raises Unavailable where the
+    A schema that is newer than this program and serves it is left as it is. Raise Unavailable where the
     database cannot be reached, cannot hold what is stored, or does not serve this program.
     """
     from alembic import command  # noqa: PLC0415 - see above

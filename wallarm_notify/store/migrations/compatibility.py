@@ -1,14 +1,14 @@
-"""Whether a program works with a schema: docs/decisions/0012."""
+"""The rule by which a program works with a schema (docs/decisions/0012)."""
 
 UPGRADE = "run: wallarm-notify db upgrade"
 
 
 def fault_of(revision: str | None, serves_from: str | None, known: str) -> str | None:
-    """What keeps a program from working with a schema, and what to do; None: nothing.
+    """Return why a program cannot work with a schema, and what to do; None: it can.
 
-    ``revision`` is the schema's, None: there are no tables; ``serves_from`` the oldest program that it
-    serves, None: it does not say; ``known`` the newest revision that the program knows. Revisions are
-    numbers that grow from each to the next.
+    ``revision`` is the schema's, or None where there are no tables. ``serves_from`` is the oldest program that
+    it serves, or None where it does not say. ``known`` is the newest revision that the program knows. Revisions
+    are numbers that grow from each to the next.
     """
     if revision == known:
         return None

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: on the connection that ``upgrade`` hands it."""
+"""Alembic's entry point: it runs the migrations on the connection that ``upgrade`` gives it."""
 
 from alembic import context
 

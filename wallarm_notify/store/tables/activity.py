@@ -11,7 +11,7 @@ activity = sa.Table(
     metadata,
     numbered_id(),
     moment("at", nullable=False),
-    # Whose it is; null: nobody's, as the secret keys.
+    # The client whose object it is; null where it belongs to none, as the secret keys.
     sa.Column("client_id", sa.BigInteger),
     # Who did it, in which role, and by which way in (domain.actor).
     sa.Column("actor", sa.Text, nullable=False),

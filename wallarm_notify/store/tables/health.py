@@ -34,7 +34,7 @@ health_minutes = sa.Table(
         "failed = network + server + throttled + client + other AND failed <= attempts",
         name="failed",
     ),
-    # Who fails at all: the review starts from these few, however much the others have counted.
+    # Minutes with failures: the review starts from these few, however many others there are.
     sa.Index(
         "ix_health_minutes_failed",
         "integration_id",
@@ -43,20 +43,20 @@ health_minutes = sa.Table(
         postgresql_where=sa.text("failed > 0"),
         postgresql_include=["failed", "network", "server", "throttled"],
     ),
-    # Everybody's last hour, and what has left the window.
+    # All integrations' last hour, and what has left the window.
     sa.Index("ix_health_minutes_minute", "minute"),
-    # A row is written again and again while its minute lasts: leave room in the page for it.
+    # A row is written many times during its minute: leave room in the page for it.
     postgresql_with={"fillfactor": 70},
 )
 
-# When a region of PagerDuty was down for most integrations: failures of that time are nobody's fault (spec 6).
+# When a region of PagerDuty was down for most integrations: failures of that time do not count (spec 6).
 outages = sa.Table(
     "outages",
     metadata,
     numbered_id(),
     sa.Column("region", sa.Text, nullable=False),
     moment("began_at", nullable=False),
-    # When a review saw it last: an outage that no review watches does not go on for ever.
+    # When a review saw it last: without one, an outage must not go on for ever.
     moment("seen_at", nullable=False),
     # Null while it goes on.
     moment("ended_at"),
@@ -87,7 +87,7 @@ switch_offs = sa.Table(
     moment("at", nullable=False),
     # The limits that held (domain.health.Policy).
     sa.Column("policy", JSONB, nullable=False),
-    # The counters and times that were held against them.
+    # The counters and times that were compared with them.
     sa.Column("evidence", JSONB, nullable=False),
     sa.Index("ix_switch_offs_integration_id_at", "integration_id", "at"),
 )

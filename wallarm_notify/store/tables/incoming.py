@@ -21,7 +21,7 @@ events = sa.Table(
     moment("occurred_at", nullable=False),
     # The whole object as the producer sent it, unknown fields included. U+FFFD stands for what is no character.
     sa.Column("body", JSONB, nullable=False),
-    # Tells the same event from another one under the same id.
+    # Distinguishes the event from another one under its id.
     sa.Column("body_hash", sa.LargeBinary, nullable=False),
     # How many notifications routing made of it. The ledger compares it with the rows that there are.
     sa.Column("fan_out", sa.Integer, nullable=False),

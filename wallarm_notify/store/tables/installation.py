@@ -20,7 +20,7 @@ upkeep_runs = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     moment("began_at", nullable=False),
-    # The transaction that noted it: what an earlier one wrote is from before. Only under ``clock``.
+    # The transaction that noted the time: what earlier ones wrote is from before it. Only under ``clock``.
     sa.Column("transaction_id", sa.BigInteger),
 )
 

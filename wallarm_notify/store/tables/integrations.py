@@ -29,7 +29,7 @@ integrations = sa.Table(
     sa.Column("region", sa.Text),
     # The key, encrypted: a Fernet token. Null once wiped.
     sa.Column("key_token", sa.LargeBinary),
-    # An HMAC of the key: tells keys apart for the rate limit and for warnings, without being one.
+    # An HMAC of the key, which identifies it for the rate limit and for warnings without revealing it.
     sa.Column("key_fingerprint", sa.LargeBinary),
     # The key's last four characters, by which people know it.
     sa.Column("key_last4", sa.Text),

@@ -17,15 +17,15 @@ notifications = sa.Table(
     numbered_id(),
     sa.Column("client_id", sa.BigInteger, nullable=False),
     sa.Column("integration_id", sa.BigInteger, nullable=False),
-    # The event that it tells of, or that made its firing. With origin and integration it is the idempotency key.
+    # The event that it reports, or that made its firing. With origin and integration it is the idempotency key.
     uuid("event_id", nullable=False),
-    # The firing that it tells of; null where it tells of the event itself.
+    # The firing that it reports; null where it reports the event itself.
     uuid("firing_id"),
     # Why it was made: ``card``, for the integration's own subscriptions, or ``trigger:`` and the trigger's id.
     sa.Column("origin", sa.Text, nullable=False),
     # Its rank, by which those that wait for the rate limit are sent (domain.event.Severity).
     sa.Column("severity", sa.SmallInteger, nullable=False),
-    # It tells an integration of its own disabling or deletion: its attempts stop after the first cycle.
+    # It reports the disabling or deletion of its own integration: its attempts stop after the first cycle.
     sa.Column("closing", sa.Boolean, nullable=False, server_default=sa.false()),
     moment_of_insert("created_at"),
     # From here to ``link``: what changes. See domain.notification.Notification.
@@ -36,7 +36,7 @@ notifications = sa.Table(
     sa.Column("attempts_made", sa.Integer, nullable=False, server_default=sa.text("0")),
     # The fencing token: grows with every claim. A failure recorded under an older one changes nothing (engine 8).
     sa.Column("fence", sa.Integer, nullable=False, server_default=sa.text("0")),
-    # Claims since the last record: what workers died with.
+    # Claims since the last record: their workers died or stalled.
     sa.Column("lost_claims", sa.Integer, nullable=False, server_default=sa.text("0")),
     # How often SWEEP has published it since it was claimed or recorded last; 10 stands for more.
     sa.Column("rechecks", sa.Integer, nullable=False, server_default=sa.text("0")),
@@ -52,7 +52,7 @@ notifications = sa.Table(
     moment("finished_at"),
     # Why it ended, where no attempt says so.
     sa.Column("end_reason", sa.Text),
-    # Numbers the messages that carry it on: from an older one nothing is published again.
+    # The number of the message that carries it now: an older message carries it no further.
     sa.Column("link", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("event_id", "origin", "integration_id"),
     sa.CheckConstraint(
@@ -111,6 +111,6 @@ attempts = sa.Table(
     sa.PrimaryKeyConstraint("notification_id", "fence"),
     # What one integration's window held, as `integrations explain` shows it.
     sa.Index("ix_attempts_integration_id_at", "integration_id", "at"),
-    # A time range of everybody's, as `policy simulate` reads it.
+    # A time range of all integrations, as `policy simulate` reads it.
     sa.Index("ix_attempts_at", "at"),
 )

@@ -28,7 +28,7 @@ triggers = sa.Table(
     sa.Column("threshold_period", sa.Integer),
     # Who is notified.
     sa.Column("integration_ids", ARRAY(sa.BigInteger), nullable=False),
-    # Numbers what its cells belong to: other criteria, and enabling, begin a new one.
+    # The version that its cells belong to: other criteria, and enabling, begin a new one.
     sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
     sa.Column("created_by", sa.Text, nullable=False),
     moment_of_insert("created_at"),
@@ -61,7 +61,7 @@ trigger_cells = sa.Table(
         "ix_trigger_cells_fired", "trigger_id", "version", "cell", postgresql_where=sa.text("fired")
     ),
     sa.Index("ix_trigger_cells_expires_at", "expires_at"),
-    # A row is written again and again while its cell lasts: leave room in the page for it.
+    # A row is written many times during its cell: leave room in the page for it.
     postgresql_with={"fillfactor": 50},
 )
 
@@ -86,7 +86,7 @@ firings = sa.Table(
     # The event that met it.
     uuid("event_id", nullable=False),
     moment("fired_at", nullable=False),
-    # The trigger as it was then: its alert says the same at every attempt.
+    # The trigger as it was then, so that every attempt sends one and the same alert.
     sa.Column("trigger_name", sa.Text, nullable=False),
     sa.Column("condition", sa.Text, nullable=False),
     sa.Column("filters", JSONB, nullable=False),

@@ -1,4 +1,7 @@
-"""The judge: what the sandbox saw against what was emitted. It asks nothing of the system but its ledger."""
+"""The comparison of what the sandbox received with what was emitted.
+
+Of the system itself it reads only the ledger.
+"""
 
 from __future__ import annotations
 
@@ -16,48 +19,48 @@ if TYPE_CHECKING:
     from wallarm_notify.sandbox.client import SandboxClient
 
 Identity = tuple[str, str]
-"""A key and a dedup key: by the two PagerDuty knows an alert."""
+"""A key and a dedup key, by which PagerDuty knows an alert."""
 
 
 @dataclass
 class Expected:
-    """Who is to be paged for what: exactly one alert for each."""
+    """The alerts that have to be there: exactly one for each entry."""
 
     events: int = 0
     alerts: dict[Identity, str] = field(default_factory=dict)
-    """What each is of, for those who read the verdict."""
+    """What each alert is of, for whoever reads the findings."""
     firings: dict[str, int] = field(default_factory=dict)
-    """By key: the count of the one firing of a trigger with a threshold."""
+    """The count of the one firing of a trigger with a threshold, by key."""
     met: Counter[str] = field(default_factory=Counter)
-    """By key: how many events were to fire a trigger that each event fires."""
-    restless: set[str] = field(default_factory=set)
-    """Keys of integrations that are changed all the time: only what pages them twice is judged."""
+    """How many events have to fire a trigger that each event fires, by key."""
+    changing: set[str] = field(default_factory=set)
+    """Keys of integrations that are changed all the time: they are only checked for alerts that came twice."""
     _subscribers: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
 
     @property
     def notifications(self) -> int:
-        """How many there must be."""
+        """The number of notifications that there must be."""
         return len(self.alerts) + len(self.firings) + self.met.total()
 
     def subscribes(self, client_id: int, integration_id: int, key: IntegrationKey) -> None:
-        """An integration that wants every security issue of its client."""
+        """Expect alerts at an integration that subscribes to every security issue of its client."""
         self._subscribers.setdefault(client_id, []).append((integration_id, key.reveal()))
 
     def received(self, events: int) -> None:
-        """So many more events were emitted, or were made by the system."""
+        """Expect ``events`` more events, emitted by the test or made by the system."""
         self.events += events
 
     def pages(self, event: Mapping[str, Any]) -> None:
-        """A security issue pages every subscriber of its client once."""
+        """Expect one alert of a security issue at every subscriber of its client."""
         for integration_id, key in self._subscribers[event["client_id"]]:
             identity = (key, dedup_key(event["id"], "card", integration_id))
             self.alerts[identity] = f"event {event['id']} at integration {integration_id}"
 
 
-def verdict(
+def findings_of(
     expected: Expected, sandbox: SandboxClient, ledger: Ledger, left: Mapping[str, int]
 ) -> list[str]:
-    """Every broken promise in a sentence; empty where nothing was lost and nobody paged twice."""
+    """Return each broken guarantee as a sentence; none where nothing was lost and nobody paged twice."""
     found = [*ledger.findings]
     if ledger.received != expected.events:
         found.append(
@@ -66,7 +69,7 @@ def verdict(
     found += [f"{number} notifications are still {what}" for what, number in left.items() if number]
     alerts = sandbox.alerts()
     found += _twice(expected, alerts)
-    stable = [a for a in alerts if a["key"] not in expected.restless]
+    stable = [a for a in alerts if a["key"] not in expected.changing]
     found += _of_cards(expected, [a for a in stable if "firing_id" not in _details(a)])
     return found + _of_firings(expected, [a for a in stable if "firing_id" in _details(a)])
 

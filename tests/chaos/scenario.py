@@ -1,4 +1,4 @@
-"""What a fault is played over: clients, integrations and a trigger, events, and workers that are armed."""
+"""The scenario of a fault: clients, integrations and a trigger, events, and workers with crash points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from e2e.system import ROOT, System
 
 from chaos.armed import FOLDER, VARIABLE
 from chaos.beat_clock import CLOCK_FILE
-from chaos.judge import Expected, verdict
+from chaos.findings import Expected, findings_of
 from wallarm_notify.broker.redis_transport import NotingChannel
 from wallarm_notify.domain.triggers.trigger import TriggerDraft
 
@@ -34,7 +34,7 @@ SHORTENED: Final = {
     "retry_time_scale": 0.01,
     "rate_limit_per_minute": 0,
 }
-"""Lease, grace, visibility and sweep times of a chaos run; the rules that use them are the same."""
+"""Lease, grace, visibility and sweep times of a chaos run; the rules that use them are unchanged."""
 
 AS_INSTALLED: Final = {
     "request_timeout": 15,
@@ -44,13 +44,13 @@ AS_INSTALLED: Final = {
     "sweep_seconds": 5,
     "visibility_timeout": 120,
 }
-"""The same of a fresh installation."""
+"""Lease, grace, visibility and sweep times of a fresh installation."""
 
 INGESTED_WITHIN: Final = 240.0
 """Seconds until an event of a killed worker is worked on again (spec 7)."""
 
 LATER_WITHIN: Final = 60.0
-"""Seconds from its due time, or since all runs again, until anything later is worked on (spec 7)."""
+"""Seconds until any later step is worked on, from its due time or since all runs again (spec 7)."""
 
 CLIENTS: Final = (1, 2, 3)
 EVENTS: Final = 40
@@ -60,8 +60,8 @@ CALL: Final = 13
 
 
 @dataclass
-class Scene:
-    """One system with what it is to do, and what must come of it."""
+class Scenario:
+    """One system with what it has to do, and the results that are expected."""
 
     system: System
     folder: Path
@@ -70,7 +70,7 @@ class Scene:
     trigger_id: int = 0
 
     def set_up(self) -> None:
-        """Two integrations of each client that want everything, and a trigger of the first client."""
+        """Make two integrations of each client that subscribe to everything, and a trigger of the first client."""
         for client in CLIENTS:
             for _ in range(2):
                 key = a_key()
@@ -89,7 +89,7 @@ class Scene:
         self.expected.received(1)  # trigger.created, which nobody subscribes to
 
     def emit(self, *, twice: bool = False) -> None:
-        """Security issues of every client, and attacks of which one makes the trigger fire."""
+        """Emit security issues of every client, and attacks of which one makes the trigger fire."""
         issues = [an_event_object(CLIENTS[n % len(CLIENTS)]) for n in range(EVENTS)]
         attacks = [dict(an_event_for("attacks_exceeded").body) for _ in range(ATTACKS)]
         everything = [e for pair in zip(issues, [*attacks, *issues], strict=False) for e in pair]
@@ -109,7 +109,7 @@ class Scene:
         concurrency: int = 2,
         queues: str | None = None,
     ) -> Process:
-        """A worker with ``points`` armed: the step and what happens there."""
+        """Start a worker with ``points`` armed: each is a step, and what happens there."""
         armed = [{"point": p, "action": action, "times": times} for p, action in points]
         return self.system.start_worker(
             "-I",
@@ -124,7 +124,7 @@ class Scene:
         )
 
     def start_beat(self) -> Process:
-        """Beat, once it has found its broker: without one it ends with a sentence."""
+        """Start beat, and wait until it has found its broker."""
         beat = self.system.start_beat()
         beat.wait_for("Sending due task")
         return beat
@@ -135,7 +135,7 @@ class Scene:
         return self.folder / "clock"
 
     def start_beat_by_a_clock(self) -> Process:
-        """Beat, whose clock can be set while it runs; its log has every errand."""
+        """Start beat with a clock that can be set while it runs; its log has every task."""
         self.beats_clock.write_text("0")
         beat = self.system.start(
             "beat",
@@ -146,22 +146,22 @@ class Scene:
         return beat
 
     def wait_for_point(self, point: str, within: float = 30) -> None:
-        """Until a worker has come to ``point``."""
+        """Wait until a worker has come to ``point``."""
         eventually(lambda: list(self.folder.glob(f"met.{point}.*")), within, f"{point} was met")
 
     def go_on(self) -> None:
-        """Lets those who paused go on."""
+        """Let paused workers go on."""
         (self.folder / "go-on").touch()
 
     def wait_for_return(self, point: str) -> None:
-        """Until those who paused at ``point`` have gone on, and done what they were at."""
+        """Wait until workers paused at ``point`` have gone on and acknowledged their messages."""
         eventually((self.folder / f"left.{point}").exists, 30, f"{point} was left")
         with self.system.ask_broker() as client:
             unacked = NotingChannel.unacked_key
             eventually(lambda: client.hlen(unacked) == 0, 30, "everything was acknowledged")
 
     def wait_for_all(self, within: float) -> float:
-        """Until everything has ended; how many seconds that took."""
+        """Wait until everything has ended; return how many seconds that took."""
         began = time.monotonic()
         eventually(lambda: self._has_ended(), within, "everything had ended")  # noqa: PLW0108 - reads better
         return time.monotonic() - began
@@ -186,23 +186,25 @@ class Scene:
         within: float = LATER_WITHIN,
         since: float | None = None,
     ) -> None:
-        """Waits until everything has ended, notes down what came of it, and judges it.
+        """Wait until everything has ended, add the result to ``report``, and fail on findings.
 
         The recovery counts from ``since``, by the monotonic clock, or from now.
         """
         began = time.monotonic() if since is None else since
         self.wait_for_all(within)
         seconds = time.monotonic() - began
-        findings = self.judge()
+        findings = self.findings()
         report.add(fault, step, happened, seconds, findings)
         assert findings == []
 
-    def judge(self) -> list[str]:
-        """What the sandbox and the ledger say against what was emitted."""
-        return verdict(self.expected, self.system.sandbox, self.system.ledger(), self.rows_left())
+    def findings(self) -> list[str]:
+        """Return what the sandbox and the ledger have, compared with what was emitted."""
+        return findings_of(
+            self.expected, self.system.sandbox, self.system.ledger(), self.rows_left()
+        )
 
     def rows_left(self) -> dict[str, int]:
-        """What must not be left behind."""
+        """Return how many rows are left that must not be."""
 
         def ask(tx: Any) -> dict[str, int]:
             rows = tx._rows(
