@@ -30,7 +30,7 @@ class Todo(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What to do after a refusal; ``about`` is the id of what it is to be done to, where there is one."""
+    """What to do after a refusal; ``about`` is the id of the object, where there is one."""
 
     todo: Todo
     about: int | None = None
