@@ -27,7 +27,7 @@ CHECKED: Final = [
     *("wallarm_notify/tls.py", "wallarm_notify/urls.py", "wallarm_notify/repeated_lines.py"),
     *("wallarm_notify/task_names.py", "wallarm_notify/entrypoints/metrics.py"),
     *("wallarm_notify/__init__.py", "tasks", "celeryconfig.py"),
-    *("wallarm_notify/services", "wallarm_notify/bootstrap.py"),
+    *("wallarm_notify/services", "wallarm_notify/bootstrap.py", "benchmarks"),
 ]
 CHECKED_TESTS: Final = [
     *("tests/broker", "tests/sender", "tests/pagerduty", "tests/domain", "tests/schemas"),
