@@ -11,7 +11,7 @@ from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.services.inline_dispatch import hand_over, room_of
-from wallarm_notify.services.routing import Crowded, Routed, conflict, route
+from wallarm_notify.services.routing import Routed, TooMuchOfOneClient, conflict, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,10 +89,10 @@ def _smaller(part: Part, error: NotifyError) -> list[Part]:
     A single event that the database refuses becomes a rejection, and a rejection that it refuses a plain one.
     """
     events, rejections = part.events, part.rejections
-    if isinstance(error, Crowded):
+    if isinstance(error, TooMuchOfOneClient):
         others = [e for e in events if e.client_id != error.client_id]
-        crowd = [e for e in events if e.client_id == error.client_id]
-        return [Part(others, rejections), Part(crowd)]
+        of_client = [e for e in events if e.client_id == error.client_id]
+        return [Part(others, rejections), Part(of_client)]
     if isinstance(error, TooMuch):
         if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to part
             raise error
@@ -145,7 +145,7 @@ def _route(
         return run(room)
     try:
         routed = run(room)
-    except Crowded:
+    except TooMuchOfOneClient:
         raise
     except (BadRow, TooMuch) as error:
         log.warning("ingest.runs_again_without_claim", extra={"error": str(error)})

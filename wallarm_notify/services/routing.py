@@ -94,7 +94,7 @@ def conflict(event: Event, text: str) -> Rejection:
     )
 
 
-class Crowded(TooMuch):
+class TooMuchOfOneClient(TooMuch):
     """The error that one client's events make more than those of other clients should wait for."""
 
     def __init__(self, client_id: int) -> None:
@@ -322,9 +322,9 @@ def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
         for e in events:
             of_client[e.client_id] += made_of[e.id]
         client_id, most = of_client.most_common(1)[0]
-        # Else nobody is a crowd: taken apart one by one, many clients would be many transactions.
+        # Else no client is routed apart: many clients, one by one, would be many transactions.
         if 2 * most > notifications:
-            raise Crowded(client_id)
+            raise TooMuchOfOneClient(client_id)
     if notifications > MOST_NOTIFICATIONS:
         raise TooMuch(f"{len(events)} events make more than {MOST_NOTIFICATIONS} notifications")
 
