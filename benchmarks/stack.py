@@ -79,7 +79,10 @@ class BenchmarkStack(Stack):
         """The share of the machine's CPU that the sink used when it was last waited for."""
 
     def make_integrations(self, number: int) -> None:
-        """Make an integration of each client, 1 to ``number``, that subscribes to security issues."""
+        """Make an integration of each client, 1 to ``number``, and the first version of its rules.
+
+        Each subscribes to security issues.
+        """
         self.keys = [IntegrationKey(key_of(client)) for client in range(1, number + 1)]
 
         def work(tx: Transaction) -> None:
@@ -92,6 +95,7 @@ class BenchmarkStack(Stack):
                     name=f"integration {client}",
                 )
                 tx.insert_integration(draft, key, by="a benchmark")
+                tx.raise_rules_version(client)
 
         self.wiring.store.transact(work)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -161,6 +162,18 @@ def test_the_index_lists_every_document_and_the_readme_leads_to_it() -> None:
     }
     assert DECISIONS / "README.md" in listed
     assert "docs/index.md" in links(read(README))
+
+
+# The version.
+
+
+def test_changelog_and_readme_name_the_version_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    changelog = read(ROOT / "CHANGELOG.md")
+    newest = re.search(r"^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert newest
+    assert newest[1] == project["version"]
+    assert f"version {project['version']};" in read(README)
 
 
 # The way of an event.

@@ -26,7 +26,9 @@ CHECKED: Final = [
     *("wallarm_notify/settings.py", "wallarm_notify/producer.py", "wallarm_notify/logs.py"),
     *("wallarm_notify/tls.py", "wallarm_notify/urls.py", "wallarm_notify/repeated_lines.py"),
     *("wallarm_notify/task_names.py", "wallarm_notify/entrypoints/metrics.py"),
-    *("wallarm_notify/__init__.py", "tasks", "celeryconfig.py"),
+    *("wallarm_notify/entrypoints/flower.py", "wallarm_notify/entrypoints/hosts.py"),
+    *("wallarm_notify/entrypoints/command.py", "wallarm_notify/__init__.py", "tasks"),
+    "celeryconfig.py",
     *("wallarm_notify/services", "wallarm_notify/bootstrap.py", "benchmarks"),
 ]
 CHECKED_TESTS: Final = [

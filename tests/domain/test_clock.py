@@ -35,3 +35,12 @@ def test_many_calls_within_a_second_are_one_number() -> None:
         tally.add(3, 2, call / 10_000)
     assert (tally.number, tally.ahead) == (30_000, 20_000)
     assert len(tally._steps) == 1
+
+
+def test_what_is_not_counted_yet_decides_with_what_is_and_is_left_uncounted() -> None:
+    tally = AheadTally()
+    tally.add(4, 1, 0.0)
+    assert [tally.is_database_behind_with(2, ahead, 1.0) for ahead in (2, 1)] == [False, False]
+    assert tally.is_database_behind_with(4, 4, 1.0)
+    assert (tally.number, tally.ahead) == (4, 1)
+    assert tally.is_database_behind_with(1, 1, WITHIN)

@@ -121,7 +121,8 @@ def test_what_was_changed_is_shown_with_the_values_before_and_after(line: Comman
         ),
         stdin="z" * 32,
     )
-    criteria = ("--condition", "attacks_exceeded", "--threshold", "2 in 1h")
+    filters = ("--filter", "attack_type=xss,sqli", "--filter", "pool!=3")
+    criteria = ("--condition", "attacks_exceeded", "--threshold", "2 in 1h", *filters)
     line.ok("triggers", "create", "--client", 1, "--integration", 1, *criteria, *ANN)
     line.ok("triggers", "update", 1, "--threshold", "3 in 1h", *ANN)
     said = line.ok("activity", "list")
@@ -129,12 +130,14 @@ def test_what_was_changed_is_shown_with_the_values_before_and_after(line: Comman
         "name: On call → Nights",
         f"key: {MASKED} → …zzzz",
         "subscriptions: system → none",
-        'threshold: {"count": 2, "period": 3600, "operator": "gt"} →',
+        "threshold: more than 2 in 1 h → more than 3 in 1 h",
+        "filters: attack_type=xss,sqli; pool!=3",
         "Ann (operator, command line)",
         "updated integration 1",
         "enabled: yes",
     ):
         assert words in " ".join(said.split()), words
+    assert "comment" not in said
     assert KEY not in said
     assert "z" * 32 not in said
 

@@ -39,7 +39,7 @@ def test_the_help_of_every_command_shows_an_example(
 
 
 def test_the_version_is_the_packages(bare: CommandLine) -> None:
-    assert bare.ok("--version") == "wallarm-notify 0.1.0\n"
+    assert bare.ok("--version") == "wallarm-notify 0.9.0\n"
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,44 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from build import LEASE, Bench, a_key, an_answer, an_attempt, an_event
 from meanwhile import beside, database_calls, overlapping
 
 from wallarm_notify.domain.clock import since_boot
+from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import State
+from wallarm_notify.services.claim import claim as claim_of
+from wallarm_notify.store.connection import MovedMeanwhile
 from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
+    from wallarm_notify.store import Store
 
 DELIVERED, FAILED = an_answer(202), an_answer(500)
+
+
+class EndingWith:
+    """A store whose transactions do something more before their commit."""
+
+    def __init__(self, store: Store, end: Callable[[Any], None]) -> None:
+        self._store = store
+        self._end = end
+
+    def transact(self, work: Callable[[Any], Any]) -> Any:
+        def run(tx: Any) -> Any:
+            result = work(tx)
+            self._end(tx)
+            return result
+
+        return self._store.transact(run)
 
 
 def test_a_claim_takes_what_is_due_and_holds_it_for_a_lease(bench: Bench) -> None:
@@ -222,6 +243,46 @@ def test_what_waits_uses_a_new_key_and_region(bench: Bench) -> None:
     bench.update_integration(integration, IntegrationChange(key=key, region="eu"))
     (sending,) = bench.claim(ids).sendings
     assert (sending.key, sending.payload.region) == (key, "eu")
+
+
+def test_a_claim_that_is_run_again_is_logged_once(
+    make_bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    right, wrong = make_bench(), make_bench(fernet=generate())
+    right.integration()
+    unreadable, lost = right.made(2)
+    right.sql("UPDATE notifications SET lost_claims = 10 WHERE id = :id", id=lost)
+    runs = 0
+
+    def moved(tx: Any) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise MovedMeanwhile
+
+    wrong.ctx = replace(wrong.ctx, store=EndingWith(wrong.store, moved))  # type: ignore[arg-type]  # it is used like one
+    claim = wrong.claim([unreadable, lost])
+    assert (runs, claim.lost) == (2, 1)
+    assert [r.message for r in caplog.records] == [
+        "delivery.key_unreadable",
+        "notification.failed",
+    ]
+
+
+def test_a_claim_that_is_not_committed_logs_no_failure(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.integration()
+    ids = bench.made()
+    bench.sql("UPDATE notifications SET lost_claims = 10")
+
+    def away(tx: Any) -> None:
+        raise Unavailable("away")
+
+    over = replace(bench.ctx, store=EndingWith(bench.store, away))  # type: ignore[arg-type]  # it is used like one
+    with pytest.raises(Unavailable):
+        claim_of(over, ids)
+    assert (caplog.records, bench.states()) == ([], {"pending": 1})
 
 
 def test_a_key_that_cannot_be_opened_waits_and_is_logged(

@@ -374,6 +374,18 @@ def test_a_transaction_that_was_run_again_for_other_reasons_does_not_begin_more_
     assert runs == RUNS
 
 
+def test_events_that_are_routed_again_are_compared_with_the_clock_once(
+    bench: Bench, trigger: int
+) -> None:
+    assert trigger
+    store: Any = Before(bench.store, "moved_rules", lambda: change(bench), times=100)
+    at = bench.value("SELECT now()") + timedelta(hours=25)
+    events = [*(an_event_for("user_created") for _ in range(3)), an_event(occurred_at=str(at))]
+    ingest(replace(bench.ctx, store=store), events, (), tally=bench.tally)
+    assert store.runs == RUNS
+    assert (bench.tally.number, bench.tally.ahead) == (4, 1)
+
+
 def test_under_changes_that_come_all_the_time_every_event_is_explained_by_the_rules_it_names(
     bench: Bench, target: int, trigger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from alembic import command
-from build import criteria_of
+from build import criteria_of, eventually
 
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.store import Store, migrations
@@ -66,6 +67,32 @@ def test_clients_with_rules_from_before_versions_have_them_as_their_first_one(
         )
     assert "feed" not in text
     assert "LAST" not in text
+
+
+def test_a_change_that_is_under_way_at_the_migration_is_in_the_first_version(
+    empty_database: str,
+) -> None:
+    engine = make_engine(empty_database, pool_size=0)
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0010")
+        connection.exec_driver_sql(
+            """INSERT INTO integrations (client_id, name, region, subscriptions, enabled)
+               VALUES (1, 'A', 'us', '{system}', true)"""
+        )
+    with ThreadPoolExecutor(1) as pool, engine.connect() as changing, engine.connect() as looking:
+        changing.exec_driver_sql("UPDATE integrations SET subscriptions = '{}'")
+        upgraded = pool.submit(migrations.upgrade, empty_database)
+        asked = """SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                   WHERE d.datname = current_database() AND NOT granted"""
+        eventually(
+            lambda: upgraded.done() or looking.exec_driver_sql(asked).scalar_one(),
+            within=30,
+        )
+        assert not upgraded.done()
+        changing.commit()
+        upgraded.result(30)
+    first = first_rules(Store(engine), 1)
+    assert (first and [i.subscriptions for i in first.integrations]) == [()]
 
 
 def test_the_first_version_is_made_by_the_migration_as_by_every_change(

@@ -42,11 +42,14 @@ class AheadTally:
         with self._lock:
             self._add(number, ahead, at)
 
-    def _add(self, number: int, ahead: int, at: float) -> None:
+    def _forget(self, at: float) -> None:
         while self._steps and self._steps[0][0] <= at - WITHIN:
             _, gone, gone_ahead = self._steps.popleft()
             self.number -= gone
             self.ahead -= gone_ahead
+
+    def _add(self, number: int, ahead: int, at: float) -> None:
+        self._forget(at)
         began, there, there_ahead = self._steps.pop() if self._steps else (at, 0, 0)
         if at - began >= _STEP:
             self._steps.append((began, there, there_ahead))
@@ -59,6 +62,12 @@ class AheadTally:
     def is_database_behind(self) -> bool:
         """Whether most of the events were ahead: then the database's clock is wrong, not every producer's."""
         return 2 * self.ahead > self.number
+
+    def is_database_behind_with(self, number: int, ahead: int, at: float) -> bool:
+        """Return whether most events are ahead with these, which are not counted before they are committed."""
+        with self._lock:
+            self._forget(at)
+            return 2 * (self.ahead + ahead) > self.number + number
 
     def may_complain(self, at: float) -> bool:
         """Return whether the last complaint is a minute ago at ``at``; if so, this is the next one."""

@@ -1,4 +1,4 @@
-"""Celery's monitor, which answers only to host names that it knows."""
+"""Flower, Celery's monitor, which answers only to host names that it knows."""
 
 import signal
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from wallarm_notify.entrypoints.hosts import UNKNOWN, KnownHosts
 
 
 class KnownFlower(Flower):  # type: ignore[misc]  # publishes no types
-    """Flower; whoever asks it by another name is told so, whatever they asked for."""
+    """A Flower that answers 421 to any request with an unknown host name."""
 
     def __init__(self, hosts: KnownHosts, **given: Any) -> None:
         super().__init__(**given)
         self._hosts = hosts
 
     def find_handler(self, request: HTTPServerRequest, **given: Any) -> HTTPMessageDelegate:
-        """Tornado's own way to ask an application who answers."""
+        """Return the handler of a request, as Tornado asks an application for it."""
         if self._hosts.know(request.headers.get("Host")):
             handler: HTTPMessageDelegate = super().find_handler(request, **given)
         else:
@@ -34,19 +34,19 @@ class KnownFlower(Flower):  # type: ignore[misc]  # publishes no types
 
 class _Misdirected(RequestHandler):
     def check_xsrf_cookie(self) -> None:
-        """There is nothing to protect."""
+        """Accept every request: there is nothing to protect."""
 
     def prepare(self) -> None:
-        """Answers any method."""
+        """Answer any method."""
         self.set_status(421)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(UNKNOWN)
 
 
 class Monitor:
-    """A Flower on the broker of ``celery``, listening once this is made; ``given`` are its own options.
+    """A Flower on the broker of ``celery``, listening once it is made; ``given`` are its own options.
 
-    Raises OSError where it cannot listen.
+    Raise OSError if it cannot listen.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Monitor:
         self.port: int = self._flower.start_http_server()
 
     def run(self) -> None:
-        """Serves until Ctrl-C, or TERM, which raises SystemExit."""
+        """Serve until Ctrl-C, or TERM, which raises SystemExit."""
         try:
             self._flower.start()
         finally:

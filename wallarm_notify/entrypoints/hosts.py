@@ -1,7 +1,7 @@
-"""The host names by which servers of ours are asked.
+"""The host names under which servers of this system answer.
 
-A page of anybody may have the name service lead its own name to this machine (DNS rebinding): to a
-browser here our server is then that page's, and the page reads it. The name in the request tells.
+Any web page may have the name service lead its own host name to this machine (DNS rebinding): a browser
+here then takes the server for a part of that page, which can read it. The name in the request shows that.
 """
 
 import re
@@ -20,9 +20,9 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::[0-9]*)?")
 
 
 class KnownHosts:
-    """Loopback's names, the ``address`` that a server listens on, and ``further`` ones; any port.
+    """The names of loopback, the ``address`` that a server listens on, and ``further`` names; with any port.
 
-    A server that listens on every address is known by each: no name service leads there.
+    A server that listens on every address is known by each of them: no name service leads there.
     """
 
     def __init__(self, address: str, further: Iterable[str] = ()) -> None:
@@ -30,7 +30,7 @@ class KnownHosts:
         self._known = {_plain(name) for name in (*_LOOPBACK, address, *further)}
 
     def know(self, header: str | None) -> bool:
-        """Whether a request with this Host header is to be answered."""
+        """Return whether a request with this Host header is to be answered."""
         parts = _HOST.fullmatch(header or "")
         if parts is None:
             return False
@@ -39,7 +39,7 @@ class KnownHosts:
 
 
 def _plain(name: str) -> str:
-    """One form for all that mean the same."""
+    """Return one form for all names that mean the same."""
     bare = name.strip("[]").rstrip(".").lower()
     return str(ip_address(bare)) if _is_address(bare) else bare
 

@@ -55,19 +55,29 @@ def claim(ctx: Context, ids: Sequence[int], links: Sequence[int] | None = None) 
     message carries by now is not enqueued again.
     """
     carried = dict(zip(ids, links or (), strict=False))
-    taken, again = ctx.store.transact(lambda tx: take(tx, ids, carried, ctx))
-    ctx.publisher.publish(again)
-    return taken
+    done = ctx.store.transact(lambda tx: _take(tx, ids, carried, ctx))
+    # After the commit: a transaction may be run several times, or fail at its end.
+    _log_unreadable(done.unreadable)
+    log_ends(done.ends)
+    ctx.publisher.publish(done.again)
+    return done.claim
 
 
-def take(
-    tx: Transaction, ids: Sequence[int], carried: Mapping[int, int], ctx: Context
-) -> tuple[Claim, list[Message]]:
-    """Do the transaction of ``claim``; return the claim, and the messages to be enqueued again."""
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What the transaction of a claim came to: the claim, messages to be enqueued again, and what is to be logged."""
+
+    claim: Claim
+    again: Sequence[Message]
+    unreadable: Sequence[Candidate[Notification]]
+    ends: Sequence[Notification]
+
+
+def _take(tx: Transaction, ids: Sequence[int], carried: Mapping[int, int], ctx: Context) -> _Done:
+    """Do the transaction of ``claim``."""
     began = ctx.clock()
     now, settings = tx.now, ctx.settings
     found = triage(tx.candidates(ids), now, carried)
-    _log_unreadable(found.unreadable)
     passed, held = hold_back(tx, found.ready, settings.lease)
     taken, reserved = claim_candidates(tx, passed, settings, may_wait=True)
     free_unused(tx, [c for c, _ in reserved])
@@ -76,7 +86,6 @@ def take(
     later = [waiting_for_grant(c.notification, grant, settings.grace) for c, grant in reserved]
     early, alone, moved = _carried_on(tx, found)
     tx.save([*ends, *behind, *later, *moved, *(t.notification for t in taken)])
-    log_ends(ends)
     result = Claim(
         now=now,
         began=began,
@@ -86,7 +95,8 @@ def take(
         cancelled=len(found.cancel),
         lost=len(found.lost),
     )
-    return result, messages([*early, *later], now) + messages(alone, now, size=1)
+    again = messages([*early, *later], now) + messages(alone, now, size=1)
+    return _Done(result, again, found.unreadable, ends)
 
 
 def _ended(found: Triage, now: datetime) -> list[Notification]:

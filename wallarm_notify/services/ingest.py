@@ -61,7 +61,9 @@ def ingest(
             parts.extendleft(reversed(_smaller(part, BadRow(f"internal error: {error!r}"))))
             continue
         if tally is not None:
-            _report_clock(tally, routed.now, ctx.clock())
+            at = ctx.clock()
+            tally.add(len(part.events), routed.early, at)
+            _report_clock(tally, routed.now, at)
         ctx.publisher.publish(messages(routed.pending, routed.now))
         results.append(routed)
     return results

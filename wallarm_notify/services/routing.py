@@ -54,6 +54,8 @@ class Routed:
     skipped: int = 0
     fired: int = 0
     ahead: int = 0
+    early: int = 0
+    """How many events were ahead of the database's clock, kept apart or not."""
     pending: tuple[Notification, ...] = ()
     claim: Claim | None = None
 
@@ -115,14 +117,16 @@ def route(
     """Do the work of one transaction of ``services.ingest``; return what became of its events.
 
     ``room`` is how many notifications of each client this process can send at once. ``tally`` and
-    ``takes_in_ahead``: see there. Raise TooMuch where the events have to be parted, and Unavailable.
+    ``takes_in_ahead``: see there; ``tally`` is not changed, as this may be run several times. Raise TooMuch
+    where the events have to be parted, and Unavailable.
     """
     began = ctx.clock()
     now, settings = tx.now, ctx.settings
     arrived = _sorted_out(events, now)
-    if tally is not None:
-        tally.add(len(events), len(arrived.early), began)
-    ahead = _keep_apart(tx, arrived.early, now, tally) if arrived.early else _Apart()
+    is_ours = tally is not None and tally.is_database_behind_with(
+        len(events), len(arrived.early), began
+    )
+    ahead = _keep_apart(tx, arrived.early, now, is_ours=is_ours) if arrived.early else _Apart()
     new = _take_in(tx, arrived)
     # Triggers are locked as late as can be: who shares one waits from here to the commit.
     firings = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
@@ -147,6 +151,7 @@ def route(
         skipped=sum(not m.notification.is_open for m in made),
         fired=len(firings),
         ahead=ahead.kept,
+        early=len(arrived.early),
         pending=tuple(stored.pending),
         claim=stored.claim(now, began),
     )
@@ -213,7 +218,8 @@ def _keep_apart(
     tx: Transaction,
     early: Sequence[Event],
     now: datetime,
-    tally: AheadTally | None,
+    *,
+    is_ours: bool,
 ) -> _Apart:
     """Keep apart what is ahead by a day at most; what is stored already is a duplicate, whatever its time."""
     waiting = [e for e in early if not is_too_far_ahead(e, now)]
@@ -225,14 +231,13 @@ def _keep_apart(
         if (known := hashes.get(e.id)) is None:
             if not is_too_far_ahead(e, now):
                 raise Unavailable(f"Event {e.id} is being taken in at this moment.")
-            refused.append(_too_far_ahead(e, canonical(e.body), now, tally))
+            refused.append(_too_far_ahead(e, canonical(e.body), now, is_ours=is_ours))
         elif known not in e.hashes:
             refused.append(conflict(e, canonical(e.body)))
     return _Apart(len(kept), tuple(refused), len(others) - len(refused))
 
 
-def _too_far_ahead(event: Event, text: str, now: datetime, tally: AheadTally | None) -> Rejection:
-    is_ours = tally is not None and tally.is_database_behind
+def _too_far_ahead(event: Event, text: str, now: datetime, *, is_ours: bool) -> Rejection:
     advice = (
         "so are most events of that minute: set the database's clock, and re-submit."
         if is_ours

@@ -1,7 +1,6 @@
 """``wallarm-notify activity``: who changed what, when (spec 9)."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -10,6 +9,8 @@ from rich.text import Text
 
 from wallarm_notify.domain.activity import Activity, Change
 from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.domain.triggers.filters import Operator
+from wallarm_notify.domain.words import duration_of
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     example,
@@ -26,6 +27,8 @@ from wallarm_notify.entrypoints.cli.output import (
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.schemas.documents.activity import activity_document
 from wallarm_notify.services.activity import list_activity
+
+_NOTHING = "none"
 
 _CHANGES = 36
 """Characters that most fields with their values before and after fit into."""
@@ -83,25 +86,33 @@ def _changes(change: Change) -> Text:
 
 
 def _lines(change: Change) -> Iterator[str]:
-    """A line for each field: both values of one that differs, the one of what came or went."""
+    """Yield a line for each field: both values of one that differs, what is set of something that came or went."""
     before, after = change.before, change.after
     for name in {**before, **after}:
-        values = [_value(side[name]) for side in (before, after) if name in side]
-        yield f"{_words(name)}: {' → '.join(values)}"
+        values = [_value(name, side[name]) for side in (before, after) if name in side]
+        if values != [_NOTHING]:
+            yield f"{_words(name)}: {' → '.join(values)}"
 
 
-def _value(value: Any) -> str:
-    match value:
-        case _ if value in (None, "", []):
-            return "none"
-        case bool():
+def _value(name: str, value: Any) -> str:
+    match name, value:
+        case _, None | "" | []:
+            return _NOTHING
+        case _, bool():
             return "yes" if value else "no"
-        case list() if not any(isinstance(one, (dict, list)) for one in value):
+        case "threshold", {"count": count, "period": period}:
+            return f"more than {count} in {duration_of(period)}"
+        case "filters", list():
+            return "; ".join(map(_filter, value))
+        case _, list():
             return ", ".join(map(str, value))
-        case dict() | list():
-            return json.dumps(value, ensure_ascii=False)
         case _:
             return str(value)
+
+
+def _filter(one: Mapping[str, Any]) -> str:
+    sign = "=" if one["operator"] == Operator.EQ else "!="
+    return f"{one['id']}{sign}{','.join(map(str, one['values']))}"
 
 
 def _words(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -107,16 +108,19 @@ def print_table(
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         say(nothing)
-    elif _width_needed(wrapped, cells) > _output().width:
+        return
+    widths = _widths(wrapped, cells, _output().width)
+    if widths is None:
         names = [str(column.header) for column in wrapped]
         for row in cells:
             print_fields(zip(names, row, strict=True))
             say("")
-    else:
-        table = Table(*wrapped, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for row in cells:
-            table.add_row(*row)
-        _output().print(table)
+        return
+    fitted = (replace(c, width=w) for c, w in zip(wrapped, widths, strict=True))
+    table = Table(*fitted, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for row in cells:
+        table.add_row(*row)
+    _output().print(table)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -165,13 +169,26 @@ def sparkline(ratios: Iterable[float | None]) -> str:
     return "".join(" " if r is None else bars[min(int(r * len(bars)), top)] for r in ratios)
 
 
-def _width_needed(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> int:
-    """Characters with which what is not wrapped stands whole, and the rest has room for a word each."""
-    needed = 0
+def _widths(
+    columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int
+) -> list[int] | None:
+    """Return the width of each column of a table that has ``room``; None: there is too little.
+
+    What is not wrapped stands whole, and the rest has room for a word at least. The widest gives way first.
+    """
+    room -= 2 * len(columns)
+    widths, least = [], []
     for column, values in zip(columns, zip(*cells, strict=True), strict=True):
-        widest = max(len(str(column.header)), *(value.cell_len for value in values))
-        needed += 2 + (widest if column.no_wrap else min(widest, column.min_width or _SHORT_WORD))
-    return needed
+        lines = [Text(str(column.header)), *values]
+        widest = max(line.cell_len for one in lines for line in one.split("\n"))
+        widths.append(widest if column.no_wrap else min(widest, max(room, 0)))
+        least.append(widest if column.no_wrap else min(widest, column.min_width or _SHORT_WORD))
+    if sum(least) > room:
+        return None
+    while sum(widths) > room:
+        widest, place = max((w, i) for i, w in enumerate(widths) if w > least[i])
+        widths[place] = widest - 1
+    return widths
 
 
 def _output() -> Console:

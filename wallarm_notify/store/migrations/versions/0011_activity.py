@@ -12,6 +12,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Make both, and keep the rules that stand now as each client's first version."""
+    # Whoever changes rules at this moment is waited for, and nobody else does until the end: else the first
+    # version would lack a change. Before anything else is locked, for a change locks these first too.
+    op.execute("LOCK TABLE integrations, triggers IN SHARE MODE")
     _make_activity()
     _make_rules_versions()
     # Null in events that were routed before there were versions.

@@ -1,0 +1,61 @@
+"""Tables hold what they are given, however wide the terminal is."""
+
+from __future__ import annotations
+
+import pytest
+from rich.table import Column
+from rich.text import Text
+
+from wallarm_notify.entrypoints.cli.output import fixed, number, print_table
+
+COLUMNS: list[str | Column] = [
+    "XX",
+    "YY",
+    fixed("XY"),
+    Column("ZZ", overflow="fold", min_width=36),
+    number("YZ"),
+]
+ROWS = [
+    (
+        "root (operator, command line)",
+        "updated integration",
+        "2026",
+        Text("enabled: no → yes\n" * 9),
+        1,
+    ),
+    ("ana", "created trigger 12", "2027", "disabled reason: none → maintenance until Friday", 7),
+]
+LEAST = 8 + 8 + 4 + 36 + 2 + 2 * 5
+"""A word or its column's least width, what stands whole, and two characters beside each column."""
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int) -> str:
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_table(COLUMNS, ROWS, nothing="Nothing.")
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", range(LEAST, 150, 3))
+def test_no_text_is_cut_and_no_line_is_wider_than_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    output = printed(monkeypatch, capsys, width)
+    assert max(map(len, output.splitlines())) <= width
+    assert "───" in output
+    given = "".join(str(value) for row in ROWS for value in row)
+    assert {c: output.count(c) for c in LETTERS} == {c: given.count(c) for c in LETTERS}
+
+
+@pytest.mark.parametrize(("width", "is_table"), [(LEAST - 1, False), (LEAST, True)])
+def test_where_there_is_no_room_for_a_word_rows_stand_one_below_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    width: int,
+    *,
+    is_table: bool,
+) -> None:
+    output = printed(monkeypatch, capsys, width)
+    assert ("───" in output) is is_table
+    assert output.count("XX") == (1 if is_table else len(ROWS))
