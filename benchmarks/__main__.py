@@ -1,4 +1,4 @@
-"""All that docs/performance.md tells, measured anew; some 25 minutes.
+"""Measure again all that docs/performance.md says; it takes some 25 minutes.
 
     python -m benchmarks [--only compare,latency] [--write docs/performance.md]
 
@@ -55,7 +55,7 @@ PROGRAMS: Final[dict[str, Program]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints, writes; the exit status is 1 where a run was void, and nothing is written."""
+    """Measure, print and write; return the exit status, 1 where a run was void and nothing is written."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", default=",".join(PROGRAMS), help="by commas")
     parser.add_argument("--write", type=Path, help="the page whose figures are replaced")
@@ -73,14 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"void: {error}")
             return 1
         say(f"--- {name}: {time.monotonic() - began:.0f} s")
-    print("\n".join(notified_of(results)))
+    print("\n".join(figures_of(results)))
     if options.write:
         _write(options.write, results)
     return 0
 
 
-def notified_of(results: Mapping[str, Any]) -> list[str]:
-    """The tables and the chart, in Markdown."""
+def figures_of(results: Mapping[str, Any]) -> list[str]:
+    """Return the tables and the chart in Markdown."""
     lines: list[str] = []
     for name, result in results.items():
         lines += [f"### {PROGRAMS[name].heading}", "", *PROGRAMS[name].table(result), ""]
@@ -90,7 +90,7 @@ def notified_of(results: Mapping[str, Any]) -> list[str]:
 
 
 def chart(result: Mapping[str, Any]) -> list[str]:
-    """A bar for each contender's median."""
+    """Return a chart in Markdown with a bar for each contender's median."""
     names = list(result["rates"])
     medians = [sorted(rates)[len(rates) // 2] for rates in result["rates"].values()]
     return [
@@ -104,15 +104,15 @@ def chart(result: Mapping[str, Any]) -> list[str]:
 
 
 def _write(page: Path, results: Mapping[str, Any]) -> None:
-    """Replaces what was measured; what was not stays in the JSON as it is."""
+    """Replace what was measured; what was not stays in the JSON as it is."""
     figures = page.with_suffix(".json")
     known = json.loads(figures.read_text()) if figures.exists() else {}
     known.update(results)
     figures.write_text(json.dumps(known, indent=2) + "\n")
     before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    told = notified_of({name: known[name] for name in PROGRAMS if name in known})
-    page.write_text("\n".join([before.rstrip(), "", BEGIN, "", *told, END]) + after)
+    shown = figures_of({name: known[name] for name in PROGRAMS if name in known})
+    page.write_text("\n".join([before.rstrip(), "", BEGIN, "", *shown, END]) + after)
 
 
 if __name__ == "__main__":

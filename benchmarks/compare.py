@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.contenders import ALERTMANAGER, CONTENDERS
+from benchmarks.contenders import ALERTMANAGER, CONTENDERS, WORDS
 from benchmarks.stack import CORES, benchmark_stack, say
 from wallarm_notify.domain.errors import NotifyError
 
@@ -22,7 +22,7 @@ RATIOS: Final = (("e", "d"), ("e", "b"), ("f", "b"), ("e", "c"), ("f", "c"), ("e
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints; the exit status is 1 where a run was void."""
+    """Measure and print; return the exit status, 1 where a run was void."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--events", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(names: Sequence[str], events: int, rounds: int) -> dict[str, Any]:
-    """Events a second by contender and round, and the sink's part of the machine."""
+    """Return events a second by contender and round, and the sink's share of the machine's CPU."""
     rates: dict[str, list[float]] = {name: [] for name in names}
     sink: dict[str, list[float]] = {name: [] for name in names}
     with benchmark_stack() as one:
@@ -72,7 +72,7 @@ def measured(names: Sequence[str], events: int, rounds: int) -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
-    """For people, in Markdown."""
+    """Return the result as a table in Markdown."""
     lines = [
         f"{result['events']:,} events for {result['integrations']:,} integrations on {result['cores']} cores:",
         "",
@@ -80,7 +80,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
         "| --- | --- | --- | --- | --- |",
     ]
     for name, rates in result["rates"].items():
-        words = str(CONTENDERS[name].__doc__).split(") ", 1)[1].rstrip(".")
+        words = WORDS[name]
         rounds = ", ".join(f"{rate:,.0f}" for rate in rates)
         share = statistics.median(result["sink"][name])
         lines.append(

@@ -1,4 +1,4 @@
-"""Who is compared: each takes a stack and a number of events, and says how many it did a second.
+"""The contenders: each takes a stack and a number of events, and returns events a second.
 
 All begin with the first call of the producer, and end with the sink's last request, or with the last
 task where nothing is posted.
@@ -26,7 +26,7 @@ from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 BATCH: Final = 100
 WITHIN: Final = 300.0
-"""Seconds that a contender may take."""
+"""Seconds that a contender may take at most."""
 
 NOTHING_ELSE: Final = nullcontext()
 
@@ -34,7 +34,7 @@ ALERTMANAGER: Final = Path("/usr/bin/prometheus-alertmanager")
 
 
 def loop(stack: BenchmarkStack, events: int) -> float:
-    """(a) ``requests.Session.post`` in a loop, on one core."""
+    """Return the rate of (a): ``requests.Session.post`` in a loop. Raise Void."""
     bodies = [
         plain.body_of(stack.keys[n % len(stack.keys)].reveal(), title()) for n in range(events)
     ]
@@ -47,7 +47,7 @@ def loop(stack: BenchmarkStack, events: int) -> float:
 
 
 def nothing(stack: BenchmarkStack, events: int) -> float:
-    """(b) Celery tasks that do nothing, one by one."""
+    """Return the rate of (b): Celery tasks that do nothing."""
     worker = plain_worker(stack)
     with stack.producer() as send:
         began = time.time()
@@ -65,7 +65,7 @@ def nothing(stack: BenchmarkStack, events: int) -> float:
 
 
 def post(stack: BenchmarkStack, events: int) -> float:
-    """(c) A plain Celery task an event, which only posts."""
+    """Return the rate of (c): a plain Celery task an event. Raise Void."""
     worker = plain_worker(stack)
     with stack.producer() as send:
         began = time.time()
@@ -78,13 +78,13 @@ def post(stack: BenchmarkStack, events: int) -> float:
 
 
 def plain_worker(stack: BenchmarkStack) -> Process:
-    """A worker of the plain tasks."""
+    """Start a worker of the plain tasks and return it."""
     app = "benchmarks.plain"
     return stack.start_worker("-Q", plain.QUEUE, name="plain", app=app, concurrency=CORES)
 
 
 def alertmanager(stack: BenchmarkStack, events: int) -> float:
-    """(d) Prometheus Alertmanager, in memory: a receiver for each key, batches of 100 alerts."""
+    """Return the rate of (d): Prometheus Alertmanager. Raise Void."""
     process, url = _start_alertmanager(stack)
     batches = list(slices([_alert(stack, n) for n in range(events)]))
     began = time.time()
@@ -100,12 +100,15 @@ def alertmanager(stack: BenchmarkStack, events: int) -> float:
 def batched(
     stack: BenchmarkStack, events: int, beside: AbstractContextManager[object] = NOTHING_ELSE
 ) -> float:
-    """(e) This pipeline, events in batches of 100."""
+    """Return the rate of (e): this pipeline, events in batches. Raise Void.
+
+    ``beside`` is entered when the workers are ready, and left when the sink has everything.
+    """
     return _ours(stack, events, BATCH, beside)
 
 
 def single(stack: BenchmarkStack, events: int) -> float:
-    """(f) This pipeline, one event a message."""
+    """Return the rate of (f): this pipeline, one event a message. Raise Void."""
     return _ours(stack, events, 1, NOTHING_ELSE)
 
 
@@ -117,12 +120,21 @@ CONTENDERS: Final[dict[str, Callable[[BenchmarkStack, int], float]]] = {
     "e": batched,
     "f": single,
 }
+WORDS: Final = {
+    "a": "``requests.Session.post`` in a loop, on one core",
+    "b": "Celery tasks that do nothing, one by one",
+    "c": "A plain Celery task an event, which only posts",
+    "d": "Prometheus Alertmanager, in memory: a receiver for each key, batches of 100 alerts",
+    "e": "This pipeline, events in batches of 100",
+    "f": "This pipeline, one event a message",
+}
+"""What each contender is called in tables."""
 
 
 def _ours(
     stack: BenchmarkStack, events: int, size: int, beside: AbstractContextManager[object]
 ) -> float:
-    """``beside`` goes on from when the workers are ready until the sink has everything."""
+    """Return the rate of this pipeline with ``size`` events a message."""
     with at_work(stack, events):
         clients = len(stack.keys)
         made = list(slices([event(n, n % clients + 1) for n in range(events)], size))
@@ -149,7 +161,7 @@ def _alert(stack: BenchmarkStack, n: int) -> dict[str, Any]:
 
 
 def slices(items: list[dict[str, Any]], size: int = BATCH) -> Iterator[list[dict[str, Any]]]:
-    """``items``, so many at a time."""
+    """Yield ``items``, ``size`` at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 

@@ -1,10 +1,10 @@
-"""How PostgreSQL runs the hot statements: each of a batch of 100 events, on a database that has many stored.
+"""How PostgreSQL runs the hot statements: those of a batch of 100 events, on a full database.
 
     python -m benchmarks.explain [--stored 100000]
 
-It prints them in Markdown, in their order, under the part of the way they belong to: what the driver sends, but
-for values, and what EXPLAIN says of it. A statement is explained in the place
-where it is run, in a transaction of its own kind, which is rolled back to before it.
+It prints them in Markdown, in their order, each under the step it belongs to: what the driver sends, without its
+values, and what EXPLAIN says of it. A statement is explained in the transaction in which it is run, which is then
+rolled back to before it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from benchmarks.growth import INTEGRATIONS
 from benchmarks.ours import event
-from benchmarks.parts import BATCH, Desk, Silence, answered
+from benchmarks.parts import BATCH, KeepingDispatcher, SilentPublisher, answered
 from benchmarks.stack import benchmark_stack, say
 from benchmarks.stored import store
 from wallarm_notify.bootstrap import Wiring
@@ -33,7 +33,7 @@ from wallarm_notify.store.queries import Queries
 EXPLAIN: Final = b"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF) "
 
 LONGEST: Final = 100
-"""So much of a statement is shown."""
+"""How many characters of a statement are shown."""
 
 _QUIET: Final = ("BEGIN", "COMMIT", "SELECT now()")
 _VALUES: Final = re.compile(r"ARRAY\[.*?\]|'[^']*'", re.DOTALL)
@@ -41,7 +41,7 @@ _SHORT: Final = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Explains, prints; the exit status is 1 where a run was void."""
+    """Explain and print; return the exit status, 1 where a run was void."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--stored", type=int, default=100_000, help="notifications")
     options = parser.parse_args(arguments)
@@ -55,18 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def explained(number: int) -> list[tuple[str, str, str]]:
-    """Part, statement and plan of each, in their order."""
+    """Return step, statement and plan of each statement, in their order. Raise Void."""
     with benchmark_stack() as one:
         one.make_integrations(INTEGRATIONS)
         store(one, number, newest=timedelta(days=1), oldest=timedelta(days=89))
-        publisher, desk = Silence(), Desk()
+        publisher, kept = SilentPublisher(), KeepingDispatcher()
         one.wiring = Wiring(one.settings, replace(one.wiring.context, publisher=publisher))
         found: list[tuple[str, str, str]] = []
         for first in (0, BATCH):  # the first warms plans and caches
             found.clear()
             with _noted("route", found):
-                ingest(one.wiring.context, *_call(first), dispatcher=desk)
-            sent = desk.taken()
+                ingest(one.wiring.context, *_call(first), dispatcher=kept)
+            sent = kept.taken()
             ingest(one.wiring.context, *_call(2 * BATCH + first))
             with _noted("claim by message", found):
                 claimed = claim(one.wiring.context, publisher.taken())
@@ -83,16 +83,16 @@ def _call(first: int) -> Any:
 
 @contextmanager
 def _noted(part: str, found: list[tuple[str, str, str]]) -> Iterator[None]:
-    """Explains what is sent meanwhile."""
+    """Explain each statement that is sent meanwhile."""
     send = Queries._send  # noqa: SLF001 - there is no other place where all of it goes through
 
     def explain_first(queries: Queries) -> None:
-        statements, queries._to_come = queries._to_come, []  # noqa: SLF001 - likewise
+        statements, queries._to_come = queries._to_come, []  # noqa: SLF001 - see above
         for statement in statements:
             text = statement.decode()
             if not text.startswith(_QUIET):
                 found.append((part, _shown(text), _plan(queries, statement)))
-            queries._to_come = [statement]  # noqa: SLF001 - likewise
+            queries._to_come = [statement]  # noqa: SLF001 - see above
             send(queries)
 
     with patch.object(Queries, "_send", explain_first):
@@ -100,7 +100,7 @@ def _noted(part: str, found: list[tuple[str, str, str]]) -> Iterator[None]:
 
 
 def _plan(queries: Queries, statement: bytes) -> str:
-    cursor = queries._cursor  # noqa: SLF001 - likewise
+    cursor = queries._cursor  # noqa: SLF001 - see above
     cursor.execute(b"SAVEPOINT explained;" + EXPLAIN + statement)
     plan = "\n".join(row[0] for row in cursor.fetchall())
     cursor.execute("ROLLBACK TO SAVEPOINT explained")
@@ -108,13 +108,13 @@ def _plan(queries: Queries, statement: bytes) -> str:
 
 
 def _shown(text: str) -> str:
-    """The beginning of a statement, without its values."""
+    """Return the beginning of a statement, without its values."""
     words = " ".join(_without_values(text).split())
     return words if len(words) <= LONGEST else f"{words[:LONGEST].rstrip()} …"
 
 
 def _without_values(text: str) -> str:
-    """``text`` without arrays and literals, but for short ones."""
+    """Return ``text`` without arrays and literals, but for short ones."""
     return _VALUES.sub(lambda found: found[0] if len(found[0]) < _SHORT else "…", text)
 
 

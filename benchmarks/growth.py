@@ -2,21 +2,21 @@
 
     python -m benchmarks.growth [--parts stored,integrations,unmatched,prune] [--events 10000] [--json]
 
-Each part compares (e), events in batches of 100, with itself, in turn, round after round; what is told are
+Each part compares (e), events in batches of 100, with itself, in turn, round after round; the figures are
 medians, and medians of the ratios within a round. Every run's ledger must balance.
 
 ``stored``: on a database that holds --stored delivered notifications of the last 89 days, with their
 events and attempts, and on one that holds only what the rounds before have left.
 
 ``integrations``: with 1, 100 and 10,000 integrations and as many clients, each on a stack of its own,
-with a pace of 1,000,000 a minute, so that nobody waits for a turn; the code of pacing runs.
+with a rate limit of 1,000,000 a minute: no notification waits for a grant, and the code of the limit runs.
 
 ``unmatched``: events of clients without an integration, until the last of them is taken in, and events
 that are delivered, until the last is at the sink.
 
 ``prune``: while PRUNE, as beat calls it, deletes what is older than the retention, and while the same rows
 are there and not old enough. A run of this part is ten times as long. --old events are there to be deleted in
-a round, more than PRUNE gets done; they are filled up between the rounds. Nobody waits for a turn here either.
+a round, more than PRUNE gets done; they are filled up between the rounds. The rate limit is as high.
 """
 
 import argparse
@@ -44,7 +44,7 @@ NUMBERS: Final = (1, 100, 10_000)
 NO_RATE_LIMIT: Final = 1_000_000
 
 PRUNING: Final = 10
-"""So many times as long a run of this part is, to be one of several of beat's intervals."""
+"""How many times as long a run of this part is, so that it lasts several of beat's intervals."""
 
 RETENTION: Final = PREFIX + "RETENTION_DAYS"
 OLDER: Final = timedelta(days=100)
@@ -63,7 +63,7 @@ class Size:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints; the exit status is 1 where a run was void."""
+    """Measure and print; return the exit status, 1 where a run was void."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--parts", default=",".join(PARTS), help="by commas")
     parser.add_argument("--events", type=int, default=10_000, help="in a run")
@@ -86,13 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def result_of(size: Size, names: Sequence[str]) -> dict[str, Any]:
-    """What the parts of these names measure."""
+    """Return what the parts of these names measure. Raise Void."""
     parts = {name: PARTS[name](size) for name in names}
     return {"events": size.events, "cores": CORES, "parts": parts}
 
 
 def stored(size: Size) -> dict[str, Any]:
-    """An empty database and a full one."""
+    """Compare an empty database and a full one. Raise Void."""
     with benchmark_stack() as empty, benchmark_stack() as full:
         for one in (empty, full):
             one.make_integrations(INTEGRATIONS)
@@ -108,7 +108,7 @@ def stored(size: Size) -> dict[str, Any]:
 
 
 def integrations(size: Size) -> dict[str, Any]:
-    """One integration, a hundred and ten thousand."""
+    """Compare one integration, a hundred and ten thousand. Raise Void."""
     with ExitStack() as opened:
         runs: dict[str, Callable[[], float]] = {}
         for number in NUMBERS:
@@ -122,7 +122,7 @@ def integrations(size: Size) -> dict[str, Any]:
 
 
 def unmatched(size: Size) -> dict[str, Any]:
-    """Events that are delivered, and events that nobody subscribes to."""
+    """Compare events that are delivered, and events that no integration subscribes to. Raise Void."""
     with benchmark_stack() as one:
         one.make_integrations(INTEGRATIONS)
         rates = _in_turn(
@@ -136,11 +136,11 @@ def unmatched(size: Size) -> dict[str, Any]:
 
 
 def prune(size: Size) -> dict[str, Any]:
-    """While there is something to prune, and while there is not."""
+    """Compare the rate while PRUNE deletes with the rate while it has nothing to delete. Raise Void."""
     deleted: list[float] = []
     events = PRUNING * size.events
     with benchmark_stack(rate_limit_per_minute=NO_RATE_LIMIT) as one:
-        # A key's turns of the last minute are one row, which must not be what grows here.
+        # A key's grants of the last minute are one row, which must not be what grows here.
         one.make_integrations(NUMBERS[-1])
 
         def without() -> float:
@@ -168,7 +168,7 @@ PARTS: Final[dict[str, Callable[[Size], dict[str, Any]]]] = {
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
-    """For people, in Markdown."""
+    """Return the result as a table in Markdown."""
     lines = [
         f"{result['events']:,} events a run, in batches of {BATCH}, on {result['cores']} cores:",
         "",
@@ -209,7 +209,7 @@ def _in_turn(size: Size, runs: Mapping[str, Callable[[], float]]) -> dict[str, l
 
 
 def _ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Of each to the first: the median over the rounds."""
+    """Return the ratio of each to the first: the median over the rounds."""
     first = next(iter(rates.values()))
     return {
         name: statistics.median(a / b for a, b in zip(some, first, strict=True))
@@ -222,7 +222,7 @@ def _batched(one: BenchmarkStack, size: Size) -> Callable[[], float]:
 
 
 def _taken_in(one: BenchmarkStack, events: int) -> float:
-    """Events a second that match nothing."""
+    """Return the rate of events that match nothing, in events a second."""
     with at_work(one, events):
         beyond = len(one.keys) + 1
         made = [event(n, beyond + n % INTEGRATIONS) for n in range(events)]
@@ -238,9 +238,9 @@ def _taken_in(one: BenchmarkStack, events: int) -> float:
 
 @contextmanager
 def _watched(one: BenchmarkStack, deleted: list[float]) -> Iterator[None]:
-    """Adds to ``deleted`` how many events PRUNE deletes a second.
+    """Add to ``deleted`` how many events PRUNE deletes a second.
 
-    Raises Void where it deleted none, or there was too little to delete.
+    Raise Void where it deleted none, or there was too little to delete.
     """
     before, began = one.counted("pruned:matched"), time.monotonic()
     yield

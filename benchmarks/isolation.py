@@ -36,12 +36,12 @@ HEALTHY: Final = 99
 HANGING: Final = HEALTHY + 1
 FIGURES: Final = ("p50", "p99")
 
-ITS_OWN_END: Final = 1
-"""That an integration was disabled is an event too; nobody here subscribes to it."""
+OWN_EVENTS: Final = 1
+"""How many events of our own come: that of the disabling, which no integration here subscribes to."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints; the exit status is 1 where a run was void."""
+    """Measure and print; return the exit status, 1 where a run was void."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rate", type=float, default=50.0, help="events a second, healthy ones")
     parser.add_argument("--times", type=float, default=10.0, help="a healthy one's traffic")
@@ -59,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(rate: float, times: float, seconds: float, rounds: int) -> dict[str, Any]:
-    """The healthy ones' milliseconds by round, without the one that hangs and with it."""
+    """Return the healthy integrations' milliseconds by round, without the hanging one and with it.
+
+    Raise Void.
+    """
     runs: dict[str, list[dict[str, float]]] = {"without": [], "with": []}
     with benchmark_stack(hang=key_of(HANGING)) as one:
         one.make_integrations(HANGING)
@@ -85,7 +88,7 @@ def measured(rate: float, times: float, seconds: float, rounds: int) -> dict[str
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
-    """For people, in Markdown."""
+    """Return the result as a table in Markdown."""
     lines = [
         (
             f"{HEALTHY} healthy integrations, {result['rate']:,.1f} events/s altogether, and one that hangs, "
@@ -113,7 +116,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
 
 
 def _played(stack: BenchmarkStack, rate: float, hanging: float, seconds: float) -> dict[str, float]:
-    """One run: the healthy ones' figures, and how many requests hung."""
+    """Return a run's figures of the healthy integrations, and how many requests hung."""
     healthy, hung = how_many(rate, seconds), how_many(hanging, seconds - WARM_UP)
     due = heapq.merge(
         ((at, n % HEALTHY + 1) for at, n in evenly(rate, seconds)),
@@ -121,7 +124,7 @@ def _played(stack: BenchmarkStack, rate: float, hanging: float, seconds: float) 
     )
     received = stack.counted("received")
     stack.sink.forget()
-    with at_work(stack, healthy + (hung + ITS_OWN_END if hung else 0)):
+    with at_work(stack, healthy + (hung + OWN_EVENTS if hung else 0)):
         began = time.time()
         with stack.producer() as send:
             for n, client in enumerate(on_time(due)):
@@ -145,7 +148,7 @@ def _played(stack: BenchmarkStack, rate: float, hanging: float, seconds: float) 
 
 
 def _number(stack: BenchmarkStack) -> str:
-    """Of the integration that hangs."""
+    """Return the id of the integration that hangs."""
     return str(stack.number(f"SELECT id FROM integrations WHERE client_id = {HANGING}"))  # noqa: S608 - ours
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks import plain
-from benchmarks.contenders import WITHIN, plain_worker
+from benchmarks.contenders import WITHIN, WORDS, plain_worker
 from benchmarks.open_loop import WARM_UP, evenly, how_many, on_time, p50_and_p99
 from benchmarks.ours import at_work, event
 from benchmarks.sink import title
@@ -31,7 +31,7 @@ FIGURES: Final = ("p50", "p99")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints; the exit status is 1 where a run was void."""
+    """Measure and print; return the exit status, 1 where a run was void."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rate", type=float, default=100.0, help="events a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="of sending, a run")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def post(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]:
-    """(c) A plain Celery task an event, which only posts."""
+    """Return the latency of (c), a plain Celery task an event, in milliseconds. Raise Void."""
     worker = plain_worker(stack)
     with stack.producer() as send:
         figures = _played(
@@ -66,7 +66,7 @@ def post(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]
 
 
 def single(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]:
-    """(f) This pipeline, one event a message."""
+    """Return the latency of (f), this pipeline, in milliseconds. Raise Void."""
     with at_work(stack, how_many(rate, seconds)), stack.producer() as send:
         return _played(
             stack,
@@ -87,7 +87,7 @@ PLAYERS: Final[dict[str, Callable[[BenchmarkStack, float, float], dict[str, floa
 
 
 def measured(rate: float, seconds: float, rounds: int) -> dict[str, Any]:
-    """Milliseconds by contender and round."""
+    """Return milliseconds by contender and round. Raise Void."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in PLAYERS}
     with benchmark_stack() as one:
         say(f"making {INTEGRATIONS} integrations")
@@ -113,7 +113,7 @@ def measured(rate: float, seconds: float, rounds: int) -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
-    """For people, in Markdown."""
+    """Return the result as a table in Markdown."""
     lines = [
         (
             f"From the producer's call to the sink's first byte, in ms, at {result['rate']:,.0f} events/s for "
@@ -124,7 +124,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
         "| --- | --- | --- | --- | --- |",
     ]
     for name, runs in result["milliseconds"].items():
-        words = str(PLAYERS[name].__doc__).split(") ", 1)[1].rstrip(".")
+        words = WORDS[name]
         p50, p99 = (statistics.median(run[figure] for run in runs) for figure in FIGURES)
         rounds = ", ".join(f"{run['p50']:,.1f} / {run['p99']:,.1f}" for run in runs)
         lines.append(f"| ({name}) | {words} | {p50:,.1f} | {p99:,.1f} | {rounds} |")
@@ -139,7 +139,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
 def _played(
     stack: BenchmarkStack, rate: float, seconds: float, send: Callable[[int], object]
 ) -> dict[str, float]:
-    """What came of sending so many events, once the sink has all of them."""
+    """Send events at ``rate`` for ``seconds``; return their latency, once the sink has all of them."""
     stack.sink.forget()
     began = time.time()
     for n in on_time(evenly(rate, seconds)):

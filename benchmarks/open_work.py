@@ -15,13 +15,13 @@ has had its attempt, and the last attempt delivers. Only the notifications' stat
 transactions in which they are: events, attempts, counters and what a claim joins beside the notifications
 cost the same in both and are left out, so the ratio is that of a part and not of the whole.
 
-What is told: the CPU of PostgreSQL's own process, by /proc, the wall time and the WAL for each notification,
+The figures are the CPU of PostgreSQL's own process, by /proc, the wall time and the WAL for each notification,
 medians over the rounds, with ratios paired within a round; the WAL is the whole server's. Autovacuum is off
 for these tables. In its stead VACUUM runs between attempts where autovacuum would have come, and after each
 run; that last one counts by the part of autovacuum's threshold that had gathered.
 
 Left to itself, PostgreSQL updates a hundred rows of a small ``open_work`` by scanning all of it, as often as
-there are batches. Unless ``--as-planned`` is given it may not, so that what is told is the most that the narrow
+there are batches. Unless ``--as-planned`` is given it may not, so that the figures show the most that the narrow
 table can save; the plans of ``today`` are the same either way.
 
 It decides nothing by itself: a second table also has to be kept in step by whatever reads or writes open
@@ -64,7 +64,7 @@ BATCH: Final = 100
 INTEGRATIONS: Final = 1000
 ATTEMPTS: Final = (1, 2, 5)
 WARM: Final = 5
-"""Batches of each kind before the first round."""
+"""How many batches of each kind are played before the first round."""
 
 LEASE: Final = timedelta(seconds=30)
 GRACE: Final = timedelta(seconds=15)
@@ -96,7 +96,7 @@ BY_INDEX: Final = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enab
 
 
 class Server:
-    """The database, by one connection, and what its process has used."""
+    """The database, seen over one connection, and what the process of that has used."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -106,22 +106,22 @@ class Server:
             raise Void("PostgreSQL's processes are not on this machine, or cannot be seen")
 
     def cpu(self) -> float:
-        """Seconds of CPU of the connection's process, user's and system's."""
+        """Return the seconds of CPU that the connection's process used, user's and system's."""
         fields = self._stat.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
 
     def wal(self) -> int:
-        """Bytes of WAL that the server has ever written."""
+        """Return how many bytes of WAL the server has ever written."""
         return self.number("SELECT pg_current_wal_insert_lsn() - '0/0'")
 
     def number(self, query: str) -> int:
-        """What ``query`` answers with, a single number."""
+        """Return the single number that ``query`` yields."""
         with transaction(self.engine) as cursor:
             cursor.execute(query)
             return int(cursor.fetchone()[0])
 
     def execute(self, statement: str, **parameters: Any) -> None:
-        """Runs one statement that commits by itself."""
+        """Run one statement that commits by itself."""
         with transaction(self.engine) as cursor:
             cursor.execute(statement, parameters or None)
 
@@ -137,7 +137,7 @@ class Run:
         self.used: dict[str, float] = dict.fromkeys(EACH, 0.0)
 
     def play(self, batches: int, attempts: int) -> dict[str, float]:
-        """Makes, claims and records; the microseconds and bytes of each notification."""
+        """Make, claim and record notifications; return the microseconds and bytes of each."""
         ids = []
         with self._measured():
             for _ in range(batches):
@@ -196,7 +196,7 @@ class Run:
                 self.used["vacuum"] += self._vacuumed(table)
 
     def _vacuum_for_the_rest(self, batches: int) -> None:
-        """Leaves nothing dead for the next run. Raises Void where a notification was not delivered."""
+        """Leave nothing dead for the next run. Raise Void where a notification was not delivered."""
         for table in self.tables:
             part = min(self.dead[table] / self._threshold(table), 1)
             self.used["vacuum"] += self._vacuumed(table) * part
@@ -220,7 +220,7 @@ class Run:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints; the exit status is 1 where a run was void."""
+    """Measure and print; return the exit status, 1 where a run was void."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--stored", type=int, default=200_000, help="notifications, delivered")
     parser.add_argument("--batches", type=int, default=60, help="of 100 notifications, in a run")
@@ -242,10 +242,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(stored: int, batches: int, rounds: int, *, as_planned: bool) -> dict[str, Any]:
-    """Every figure of every round, by attempts and layout, and the sizes at the end."""
+    """Return every figure of every round, by attempts and layout, and the sizes at the end. Raise Void."""
     with database(os.environ) as url:
         migrations.upgrade(url)
-        # Of one connection, so that one process does it all.
+        # With one connection, so that one process does it all.
         engine = make_engine(url, pool_size=1, bounded=False)
         try:
             server = Server(engine)
@@ -266,7 +266,7 @@ def measured(stored: int, batches: int, rounds: int, *, as_planned: bool) -> dic
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
-    """For people, in Markdown."""
+    """Return the result as a table in Markdown."""
     title = f"Runs of {result['batches'] * BATCH:,} notifications in batches of {BATCH} beside"
     lines = [
         f"{title} {result['stored']:,} delivered ones; each notification, medians, ratios of the rounds:",
@@ -298,7 +298,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
 
 
 def _retries(runs: Mapping[Any, Mapping[str, Sequence[Mapping[str, float]]]]) -> dict[str, Any]:
-    """What one more attempt uses: of each round the most attempts less the fewest."""
+    """Return what one more attempt uses: of each round the most attempts less the fewest."""
     few, many = min(runs, key=int), max(runs, key=int)
     more = int(many) - int(few)
     return {
@@ -366,7 +366,7 @@ def _new(now: datetime) -> NewNotification:
 
 
 def _outcome(*, last: bool) -> Outcome:
-    """Delivered, or a wait of its own."""
+    """Return a delivery, or a retry after a wait of its own."""
     return Delivered() if last else RetryLater(timedelta(seconds=random.uniform(5, 10)))  # noqa: S311 - a spread
 
 

@@ -65,7 +65,7 @@ TABLES: Final = {
     "today": ("notifications",),
     "narrow": ("narrow.notifications", "narrow.open_work"),
 }
-"""What each layout holds its notifications in."""
+"""The tables of each layout."""
 
 _MADE: Final = {
     "client_id": "bigint",
@@ -117,10 +117,10 @@ _OPEN_COLUMNS: Final = """o.notification_id AS id, o.integration_id, o.state, o.
 
 
 class Today(RoutingQueries):
-    """The store's own statements."""
+    """The layout as it is, with the store's own statements."""
 
     def take(self, ids: Sequence[int]) -> list[Notification]:
-        """What ``candidates`` reads and locks, without what it joins."""
+        """Read and lock what ``candidates`` does, without what it joins."""
         rows = self._rows(
             f"""SELECT {NOTIFICATION_COLUMNS}, n.client_id, n.event_id, n.firing_id, n.origin
                 FROM notifications n WHERE n.id = ANY(CAST(:ids AS bigint[]))
@@ -131,10 +131,10 @@ class Today(RoutingQueries):
 
 
 class Narrow(Queries):
-    """The same with a table of open work."""
+    """The layout with a table of open work."""
 
     def insert_notifications(self, new: Sequence[NewNotification]) -> list[Notification | None]:
-        """Makes notifications and their open work; how each stands then."""
+        """Make notifications and their open work; return each as it stands then."""
         values: dict[str, list[Any]] = {
             "client_id": [n.client_id for n in new],
             "integration_id": [n.integration_id for n in new],
@@ -173,7 +173,7 @@ class Narrow(Queries):
         )
 
     def take(self, ids: Sequence[int]) -> list[Notification]:
-        """What a claim reads of both, and locks of the open work."""
+        """Read what a claim needs of both tables, and lock the open work."""
         rows = self._rows(
             f"""SELECT {_OPEN_COLUMNS}, n.client_id, n.event_id, n.firing_id, n.origin
                 FROM narrow.open_work o JOIN narrow.notifications n ON n.id = o.notification_id
@@ -184,7 +184,7 @@ class Narrow(Queries):
         return [notification_of(row) for row in rows]
 
     def lock(self, ids: Sequence[int]) -> list[Notification]:
-        """The open ones; for those that have ended, which here are none, a second statement."""
+        """Lock and return open notifications; ended ones, of which here are none, would need a second statement."""
         rows = self._rows(
             f"""SELECT {_OPEN_COLUMNS} FROM narrow.open_work o
                 WHERE o.notification_id = ANY(CAST(:ids AS bigint[]))
@@ -194,7 +194,7 @@ class Narrow(Queries):
         return [notification_of(row) for row in rows]
 
     def save(self, notifications: Sequence[Notification]) -> None:
-        """Writes the open ones to the open work; the ended ones leave it."""
+        """Write open notifications to the open work; ended ones leave it."""
         still = [n for n in notifications if n.is_open]
         over = [n for n in notifications if not n.is_open]
         if still:

@@ -17,9 +17,9 @@ QUEUES: Final = "events,celery,notifications,upkeep"
 
 @contextmanager
 def at_work(stack: BenchmarkStack, events: int) -> Iterator[None]:
-    """Our workers and beat, ready; they end when nothing is open any more.
+    """Start our workers and beat; end them when nothing is open any more.
 
-    Raises Void where the ledger does not balance then, or another number than ``events`` was received.
+    Raise Void where the ledger does not balance then, or another number than ``events`` was received.
     """
     before = stack.counted("received")
     workers = [
@@ -42,7 +42,7 @@ def at_work(stack: BenchmarkStack, events: int) -> Iterator[None]:
 
 
 def event(n: int, client: int) -> dict[str, Any]:
-    """The ``n``-th event, of the client: a security issue, which its integration subscribes to."""
+    """Return the ``n``-th event, a security issue of the client, which its integration subscribes to."""
     return {
         "id": str(uuid4()),
         "client_id": client,

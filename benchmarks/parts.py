@@ -1,10 +1,10 @@
-"""Where the time of (e) goes: what each part of an event's way costs, in microseconds.
+"""Where the time of (e) goes: what each step of an event's way costs, in microseconds.
 
     python -m benchmarks.parts [--batches 60] [--json]
 
 One process works off batches of 100 events for 1,000 integrations, one step after the other: what the
 worker's own CPU did, and what it waited for, which is PostgreSQL but for the sends. ``route`` claims what it
-makes; what routing and a claim by message take instead, where there is one, is told apart. ``send`` is what
+makes; what routing and a claim by message take instead, where there is one, is a figure of its own. ``send`` is what
 the dispatcher takes beside rendering and recording: its threads, libcurl, and the sink's answers. Celery's own
 part, one task for a hundred events, is that of ``compare``'s empty tasks.
 """
@@ -39,7 +39,7 @@ from wallarm_notify.services.record import record
 INTEGRATIONS: Final = 1000
 BATCH: Final = 100
 WARM: Final = 10
-"""Batches before the first that counts: every integration's key has been decrypted by then."""
+"""How many batches come before the first that counts: every integration's key is decrypted by then."""
 
 EMPTY_TASKS: Final = 2000
 
@@ -48,47 +48,47 @@ PARTS: Final = ("decode", "validate", "route", "render", "send", "record")
 BY_MESSAGE: Final = ("route without a claim", "claim by message")
 
 
-class Silence:
-    """A publisher that keeps what it was to enqueue."""
+class SilentPublisher:
+    """A publisher that enqueues nothing, and keeps the ids of what it was to enqueue."""
 
     def __init__(self) -> None:
         self.ids: list[int] = []
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Keeps the ids."""
+        """Keep the ids of the notifications."""
         self.ids += [i for message in messages for i in message.ids]
 
     def length(self, *, first: bool) -> int | None:
-        """Return 0: nothing waits anywhere."""
+        """Return 0: nothing waits in any queue."""
         del first
         return 0
 
     def enqueue(self, call: TriedCall) -> bool:
-        """Take ``call``."""
+        """Return True, and enqueue nothing."""
         del call
         return True
 
     def taken(self) -> list[int]:
-        """Those kept since the last time."""
+        """Return the ids kept since the last time."""
         ids, self.ids = self.ids, []
         return ids
 
 
-class Desk:
-    """A dispatcher that keeps the claim it is given."""
+class KeepingDispatcher:
+    """A dispatcher that sends nothing, and keeps the claim it is given."""
 
     claim: Claim | None = None
 
     def room(self, client_ids: Iterable[int]) -> dict[int, int]:
-        """For everything."""
+        """Return room for a whole batch of each client."""
         return dict.fromkeys(client_ids, BATCH)
 
     def dispatch(self, claim: Claim) -> None:
-        """Keeps it."""
+        """Keep ``claim``."""
         self.claim = claim
 
     def taken(self) -> Claim:
-        """What it was given last. Raises Void where that is not a whole batch."""
+        """Return the claim that was given last. Raise Void where it is not a whole batch."""
         claim, self.claim = self.claim, None
         if claim is None or len(claim.sendings) < BATCH:
             raise Void("not everything was claimed in the transaction that made it")
@@ -96,7 +96,7 @@ class Desk:
 
 
 class Clock:
-    """Seconds of this process's CPU, and of waiting, by part; one of each for a batch."""
+    """Seconds of this process's CPU, and of waiting, by step; one of each for a batch."""
 
     def __init__(self) -> None:
         self.cpu: dict[str, list[float]] = defaultdict(list)
@@ -104,7 +104,7 @@ class Clock:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """What the block takes."""
+        """Note what the block takes."""
         cpu, wall = time.process_time(), time.perf_counter()
         yield
         used = time.process_time() - cpu
@@ -113,7 +113,7 @@ class Clock:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints."""
+    """Measure and print; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--batches", type=int, default=60, help="of 100 events")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(batches: int) -> dict[str, Any]:
-    """Microseconds an event by part: medians over the batches."""
+    """Return microseconds an event by step: medians over the batches. Raise Void."""
     with benchmark_stack() as one:
         one.make_integrations(INTEGRATIONS)
         empty = 1 / nothing(one, EMPTY_TASKS)
@@ -148,7 +148,7 @@ def measured(batches: int) -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
-    """For people, in Markdown."""
+    """Return the result as a table in Markdown."""
     title = f"Batches of {BATCH} events for {INTEGRATIONS:,} integrations, one step after the other"
     lines = [
         f"{title}, on {result['cores']} cores:",
@@ -174,7 +174,7 @@ def table(result: Mapping[str, Any]) -> list[str]:
 
 
 def _worked_off(one: BenchmarkStack, batches: int) -> Clock:
-    publisher, desk = Silence(), Desk()
+    publisher, kept = SilentPublisher(), KeepingDispatcher()
     # The tasks between the parts are Celery's, which is counted apart.
     one.wiring = Wiring(one.settings, replace(one.wiring.context, publisher=publisher))
     sender = sender_of(one.wiring.context, one.settings)
@@ -183,7 +183,7 @@ def _worked_off(one: BenchmarkStack, batches: int) -> Clock:
         if number == WARM:
             say(f"measuring {batches} batches")
             clock = Clock()
-        _batch(one, sender, desk, clock, number)
+        _batch(one, sender, kept, clock, number)
         _by_message(one, publisher, clock, number)
     return clock
 
@@ -193,15 +193,17 @@ def _events(number: int) -> list[dict[str, Any]]:
     return [event(first + n, (first + n) % INTEGRATIONS + 1) for n in range(BATCH)]
 
 
-def _batch(one: BenchmarkStack, sender: Dispatcher, desk: Desk, clock: Clock, number: int) -> None:
+def _batch(
+    one: BenchmarkStack, sender: Dispatcher, kept: KeepingDispatcher, clock: Clock, number: int
+) -> None:
     body = json.dumps([[], {"events": _events(number)}, {}])
     with clock.part("decode"):
         call = json.loads(body)
     with clock.part("validate"):
         events, rejections = read_call(call[0], call[1])
     with clock.part("route"):
-        ingest(one.wiring.context, events, rejections, dispatcher=desk)
-    claim = desk.taken()
+        ingest(one.wiring.context, events, rejections, dispatcher=kept)
+    claim = kept.taken()
     settings = request_settings_of(one.wiring.settings)
     with clock.part("render"):
         for sending in claim.sendings:
@@ -211,8 +213,8 @@ def _batch(one: BenchmarkStack, sender: Dispatcher, desk: Desk, clock: Clock, nu
         sender.drain(30)
 
 
-def _by_message(one: BenchmarkStack, publisher: Silence, clock: Clock, number: int) -> None:
-    """Another batch, recorded by this thread and not by the recorder's."""
+def _by_message(one: BenchmarkStack, publisher: SilentPublisher, clock: Clock, number: int) -> None:
+    """Work off another batch, recorded by this thread and not by the recorder's."""
     events, rejections = read_call((), {"events": _events(number)})
     route, claim_it = BY_MESSAGE
     with clock.part(route):
@@ -225,7 +227,7 @@ def _by_message(one: BenchmarkStack, publisher: Silence, clock: Clock, number: i
 
 
 def answered(claim: Claim) -> list[Attempt]:
-    """What came of a claim that PagerDuty took whole."""
+    """Return the attempts of a claim of which PagerDuty accepted everything."""
     return [
         Attempt(
             notification_id=s.notification.id,

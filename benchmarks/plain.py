@@ -29,12 +29,12 @@ _session: Any = None
 
 @app.task(name="plain.nothing")
 def nothing() -> None:
-    """The price of Celery alone."""
+    """Do nothing: what it takes is what Celery alone costs."""
 
 
 @app.task(name="plain.post")
 def post(key: str, title: str) -> None:
-    """One event."""
+    """Post one event."""
     global _session  # noqa: PLW0603 - a process's own, made after the fork
     if _session is None:
         _session = requests.Session()
@@ -43,7 +43,7 @@ def post(key: str, title: str) -> None:
 
 
 def body_of(key: str, title: str) -> dict[str, Any]:
-    """An alert such as ours."""
+    """Return an alert such as ours."""
     return {
         "routing_key": key,
         "event_action": "trigger",

@@ -5,8 +5,8 @@
 It fills an empty database of its own, on the server that WALLARM_NOTIFY_DATABASE_URL names or on one
 that it starts and stops, with a counter for every integration and minute, and times whole runs. What
 it measures: ``few``, where of a hundred integrations one fails half of its attempts and nine fail
-once in four hours; ``outage``, where everything has failed with 503 for twelve hours; ``suspects``,
-where half of all attempts failed with 400, so that everybody has to be added up.
+once in four hours; ``outage``, where everything has failed with 503 for twelve hours; ``candidates``,
+where half of all attempts failed with 400, so that every integration has to be added up.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from benchmarks.parts import Silence
+from benchmarks.parts import SilentPublisher
 from wallarm_notify.bootstrap import service_settings_of
 from wallarm_notify.devstack.stack import database
 from wallarm_notify.services.context import Context
@@ -41,8 +41,8 @@ MAKE_INTEGRATIONS = """
 FILL = """
     INSERT INTO health_minutes (integration_id, generation, minute, attempts, failed, network, server,
         throttled, client, other, excusable_first_at, excusable_last_at, succeeded_last_at)
-    SELECT i.id, 0, m, 2, f.failed, 0, CASE WHEN :case <> 'suspects' THEN f.failed ELSE 0 END, 0,
-        CASE WHEN :case = 'suspects' THEN f.failed ELSE 0 END, 0,
+    SELECT i.id, 0, m, 2, f.failed, 0, CASE WHEN :case <> 'candidates' THEN f.failed ELSE 0 END, 0,
+        CASE WHEN :case = 'candidates' THEN f.failed ELSE 0 END, 0,
         CASE WHEN f.failed > 0 THEN m END, CASE WHEN f.failed > 0 THEN m END,
         CASE WHEN f.failed < 2 THEN m + interval '30 seconds' END
     FROM integrations i
@@ -50,7 +50,7 @@ FILL = """
         date_trunc('minute', now()) - :minutes * interval '1 minute', now(), '1 minute') m
     CROSS JOIN LATERAL (SELECT CASE
         WHEN :case = 'outage' THEN 2
-        WHEN :case = 'suspects' THEN 1
+        WHEN :case = 'candidates' THEN 1
         WHEN i.id % 100 = 0 THEN 1
         WHEN i.id % 100 < 10 AND extract(minute FROM m) = 0 AND extract(hour FROM m)::int % 4 = 0 THEN 1
         ELSE 0 END AS failed) f
@@ -58,7 +58,7 @@ FILL = """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fills, measures, prints."""
+    """Fill, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--integrations", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -66,14 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     results = [
         _measured(case, options.integrations, options.rounds)
-        for case in ("few", "outage", "suspects")
+        for case in ("few", "outage", "candidates")
     ]
     if options.json:
         print(json.dumps(results, indent=2))
         return
-    print(f"{'case':<8}{'counters':>12}{'median':>10}{'worst':>10}   (seconds for a whole review)")
+    print(f"{'case':<12}{'counters':>12}{'median':>10}{'worst':>10}   (seconds for a whole review)")
     for r in results:
-        print(f"{r['case']:<8}{r['counters']:>12,}{r['median']:>10.3f}{r['worst']:>10.3f}")
+        print(f"{r['case']:<12}{r['counters']:>12,}{r['median']:>10.3f}{r['worst']:>10.3f}")
 
 
 def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
@@ -81,13 +81,13 @@ def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
         _say(f"{case}: filling {integrations * (MINUTES + 1):,} counters")
         counters = _fill(url, integrations, case=case)
         settings = replace(service_settings_of(Settings()), review_interval=timedelta())
-        ctx = Context(Store(make_engine(url)), Silence(), settings)
+        ctx = Context(Store(make_engine(url)), SilentPublisher(), settings)
         times = []
         for n in range(rounds):
             began = time.perf_counter()
-            said = review(ctx)
+            done = review(ctx)
             times.append(time.perf_counter() - began)
-            _say(f"{case}: round {n + 1} of {rounds}: {times[-1]:.3f} s, {said.words}")
+            _say(f"{case}: round {n + 1} of {rounds}: {times[-1]:.3f} s, {done.words}")
     return {
         "case": case,
         "integrations": integrations,

@@ -1,8 +1,8 @@
-"""What stands for PagerDuty while rates are measured: it takes every POST at once, and counts.
+"""A server in place of PagerDuty while rates are measured: it accepts every POST at once, and counts.
 
     python -m benchmarks.sink [--delay 0.15] [--hang KEY]
 
-Its first line names its port. ``GET /seen`` tells what came since the last ``DELETE /seen``: how many
+Its first line names its port. ``GET /seen`` shows what came since the last ``DELETE /seen``: how many
 requests, when the last one did, and how much CPU the server has used for them. ``GET /under-way`` lists
 those whose body says «sent » and when: that time, and how many seconds later they came. Anything else is
 answered 202, after the delay, but for a body that holds KEY: it is counted apart, and never answered.
@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 _BODY: Final = b'{"status":"success","message":"Event processed","dedup_key":"a benchmark"}'
 SINK: Final = "BENCHMARK_SINK"
-"""The environment variable that names the sink's address to those who are not ours."""
+"""The environment variable that names the sink's address to contenders that are not this pipeline."""
 
 ACCEPTED: Final = (
     b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -28,18 +28,18 @@ _SENT: Final = re.compile(rb"sent (\d+\.\d+)")
 
 
 def title() -> str:
-    """What an event is called that is sent now: by it ``Seen`` knows how long it was under way."""
+    """Return the title of an event that is sent now; it holds the time, which ``Seen`` reads."""
     return f"Vulnerable version of nginx, sent {time.time():.6f}"
 
 
 class Seen:
-    """What came since it was last forgotten."""
+    """The requests that came since they were last forgotten."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """From zero."""
+        """Begin again from zero."""
         self.requests = 0
         self.hanging = 0
         self.last = 0.0
@@ -47,14 +47,14 @@ class Seen:
         self._cpu = time.process_time()
 
     def count(self, body: bytes) -> None:
-        """One more."""
+        """Count one more request."""
         self.requests += 1
         self.last = time.time()
         if (sent := _SENT.search(body)) is not None:
             self.under_way.append((float(sent[1]), self.last - float(sent[1])))
 
     def document(self) -> dict[str, Any]:
-        """For ``GET /seen``; times in seconds."""
+        """Return the answer to ``GET /seen``; times are in seconds."""
         cpu = time.process_time() - self._cpu
         return {
             "requests": self.requests,
@@ -75,11 +75,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remembers where answers go."""
+        """Keep the transport, which answers are written to."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answers every request that is there in full."""
+        """Answer every request that is there in full."""
         self._unread += data
         while (end := self._unread.find(b"\r\n\r\n")) >= 0:
             head = self._unread[:end]
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(delay: float, hang: bytes) -> None:
-    """Until it is killed."""
+    """Serve until the process is killed."""
     seen = Seen()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(seen, delay, hang), "127.0.0.1", 0)
@@ -124,7 +124,7 @@ async def serve(delay: float, hang: bytes) -> None:
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Read the command line and serve."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until each answer")
     parser.add_argument("--hang", default="", metavar="KEY", help="never answer who holds it")

@@ -1,4 +1,4 @@
-"""Where a comparison is played: a stack with one database, one broker, and a sink for PagerDuty."""
+"""The stack of a comparison: one database, one broker, and a sink in place of PagerDuty."""
 
 import json
 import os
@@ -27,11 +27,11 @@ CORES = os.cpu_count() or 1
 
 
 class Void(NotifyError):
-    """What was measured is not what was meant; the text says why."""
+    """The error that what was measured is not what was meant; the text says why."""
 
 
 def say(line: str) -> None:
-    """How far it is, for who watches."""
+    """Print how far a measurement is to standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -42,19 +42,19 @@ class Sink:
     url: str
 
     def seen(self) -> dict[str, Any]:
-        """What came since it last forgot."""
+        """Return what came since it last forgot."""
         return dict(self._ask("GET", "seen"))
 
     def under_way(self, since: float) -> list[float]:
-        """How many seconds each was under way that was sent at ``since`` or later."""
+        """Return how many seconds each event was under way that was sent at ``since`` or later."""
         return [took for sent, took in self._ask("GET", "under-way") if sent >= since]
 
     def forget(self) -> None:
-        """From zero."""
+        """Have it begin again from zero."""
         self._ask("DELETE", "seen")
 
     def wait_for(self, requests: int, within: float) -> dict[str, Any]:
-        """Until so many requests have come. Raises NotInTime."""
+        """Wait until so many requests have come; return what came. Raise NotInTime."""
         return wait_until(
             lambda: seen if (seen := self.seen())["requests"] >= requests else None,
             within,
@@ -76,10 +76,13 @@ class BenchmarkStack(Stack):
         self._engine = make_engine(self.settings.database(), pool_size=1, bounded=False)
         self.keys: list[IntegrationKey] = []
         self.last_sink_share = 0.0
-        """The part of the machine that the sink took when it last was waited for."""
+        """The share of the machine's CPU that the sink used when it was last waited for."""
 
     def make_integrations(self, number: int) -> None:
-        """Make one of each client, 1 to ``number``, which wants security issues, and its rules' first version."""
+        """Make an integration of each client, 1 to ``number``, and the first version of its rules.
+
+        Each subscribes to security issues.
+        """
         self.keys = [IntegrationKey(key_of(client)) for client in range(1, number + 1)]
 
         def work(tx: Transaction) -> None:
@@ -98,37 +101,37 @@ class BenchmarkStack(Stack):
 
     @contextmanager
     def producer(self) -> Iterator[Callable[..., object]]:
-        """Celery's ``send_task`` on a connection of its own, which stays open."""
+        """Yield Celery's ``send_task`` on a connection of its own, which stays open."""
         with Celery(broker=self.broker_url) as app, app.producer_or_acquire() as one:
             yield partial(app.send_task, producer=one)
 
     def number(self, query: str) -> int:
-        """What ``query`` answers with, a single number."""
+        """Return the single number that ``query`` yields."""
         with self._engine.connect() as connection:
             return int(connection.execute(text(query)).scalar_one())
 
     def execute(self, statement: str, **parameters: Any) -> int:
-        """Runs one statement that commits by itself, within ten minutes; the rows it touched."""
+        """Run one statement that commits by itself, within ten minutes; return how many rows it touched."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("SET statement_timeout = '10min'"))
             return connection.execute(text(statement), parameters).rowcount
 
     def open_notifications(self) -> int:
-        """How many have not ended."""
+        """Return how many notifications have not ended."""
         return self.number("SELECT count(*) FROM notifications WHERE finished_at IS NULL")
 
     def counted(self, kind: str) -> int:
-        """One of the ledger's running counters."""
+        """Return one of the ledger's running counters."""
         return self.number(f"SELECT coalesce(sum(value), 0) FROM counts WHERE kind = '{kind}'")  # noqa: S608 - ours
 
     def close(self, within: float = PATIENCE) -> None:
-        """Ends its processes, and lets go of the database."""
+        """End its processes, and close the connections to the database."""
         super().close(within)
         self._engine.dispose()
 
 
 def key_of(client: int) -> str:
-    """The key of the client's integration."""
+    """Return the key of the client's integration."""
     return f"{client:032x}"
 
 
@@ -136,14 +139,15 @@ def key_of(client: int) -> str:
 def benchmark_stack(
     *, delay: float = 0.0, hang: str = "", **settings: float
 ) -> Iterator[BenchmarkStack]:
-    """A stack on servers of its own, or with a database on the one that the environment names.
+    """Yield a stack on servers of its own, or with a database on the server that the environment names.
 
-    The sink answers after ``delay`` seconds, and who holds the key ``hang`` never. Several may stand at once.
+    The sink answers after ``delay`` seconds, and requests with the key ``hang`` never. Several stacks may be
+    up at once.
     """
     with ExitStack() as parts:
         url = parts.enter_context(database(os.environ))
         migrations.upgrade(url)
-        # One that the environment names would be shared by those that stand at once.
+        # A broker that the environment names would be shared by stacks that are up at once.
         broker_url = parts.enter_context(broker({}))
         folder = Path(parts.enter_context(TemporaryDirectory()))
         words = ["-m", "benchmarks.sink", "--delay", str(delay), "--hang", hang]

@@ -1,12 +1,12 @@
-"""Whether a steady stream is kept up with where PagerDuty takes 150 ms to answer.
+"""Whether this pipeline keeps up with a steady stream where PagerDuty takes 150 ms to answer.
 
     python -m benchmarks.steady [--rate 500] [--batch 5] [--seconds 30] [--json]
 
 An open loop: 500 events a second for 1,000 integrations, in calls of five. The backlog is what was sent
 and has not ended in the database, wherever it waits; it is looked at once a second. The stream is
 sustained where the mean backlog of the last third is not over that of the middle third by more than what
-arrives in a second. A backlog that grows slowly passes a short run: by how much it grew a second is told
-too. A run whose ledger does not balance is void.
+arrives in a second. A backlog that grows slowly passes a short run: by how much it grew a second is a
+figure too. A run whose ledger does not balance is void.
 """
 
 import argparse
@@ -37,7 +37,7 @@ ENDED: Final = """
 
 @dataclass(frozen=True)
 class Sample:
-    """How it stands: events and notifications, and messages that wait in the broker.
+    """How many events, notifications and waiting messages there are at one moment.
 
     ``ended`` is counted by the database, in one snapshot; ``arrived`` by the sink.
     """
@@ -56,7 +56,7 @@ class Sample:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints; the exit status is 1 where the run was void."""
+    """Measure and print; return the exit status, 1 where the run was void."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rate", type=float, default=500.0, help="events a second")
     parser.add_argument("--batch", type=int, default=5, help="events a call")
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(rate: float, batch: int, delay: float, seconds: float) -> dict[str, Any]:
-    """Samples of a run, what they come to by thirds, and the verdict."""
+    """Return the samples of a run, their means by thirds, and whether it was sustained. Raise Void."""
     with benchmark_stack(delay=delay) as one:
         say(f"making {INTEGRATIONS} integrations")
         one.make_integrations(INTEGRATIONS)
@@ -100,7 +100,7 @@ def measured(rate: float, batch: int, delay: float, seconds: float) -> dict[str,
 
 
 def table(result: Mapping[str, Any]) -> list[str]:
-    """For people, in Markdown."""
+    """Return the result as a table in Markdown."""
     lines = [
         (
             f"{result['rate']:,.0f} events/s in calls of {result['batch']} for {result['integrations']:,} "
@@ -120,14 +120,14 @@ def table(result: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"| {number} | {end['backlog']:,} | {mean:,.0f} | {end['open']:,} | {queued} |"
         )
-    verdict = "sustained" if result["sustained"] else "not sustained"
+    outcome = "sustained" if result["sustained"] else "not sustained"
     return [
         *lines,
         "",
         (
             f"After the first third {result['offered_per_second']:,.0f} events/s were offered and "
             f"{result['delivered_per_second']:,.0f} delivered; from the second third "
-            f"to the last the mean backlog grew by {result['growth_per_second']:,.1f} a second: {verdict}."
+            f"to the last the mean backlog grew by {result['growth_per_second']:,.1f} a second: {outcome}."
         ),
     ]
 
@@ -151,7 +151,7 @@ def _played(stack: BenchmarkStack, rate: float, batch: int, seconds: float) -> l
 
 
 def _watched(stack: BenchmarkStack, sent: Sequence[int], seconds: float) -> list[Sample]:
-    """One sample a second, for as long as is sent."""
+    """Return a sample for each second, for as long as events are sent."""
     samples = []
     began = time.monotonic()
     with Redis.from_url(stack.broker_url) as redis:

@@ -1,4 +1,4 @@
-"""What was delivered long ago: events, notifications and attempts by the million, in a ledger that balances."""
+"""What was delivered long ago: events, notifications and attempts by the million."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from benchmarks.stack import BenchmarkStack, say
 
 SLICE: Final = 250_000
-"""So many are made by one statement."""
+"""At most so many notifications are made by one statement."""
 
 # In the order in which they would have come, each delivered at its first attempt. The newest is more
 # than the failure window old, so that no counters of it are kept.
@@ -48,9 +48,9 @@ COUNT: Final = """
 
 
 def store(stack: BenchmarkStack, number: int, *, newest: timedelta, oldest: timedelta) -> None:
-    """Fills a stack whose integrations are made, evenly over the time from ``oldest`` to ``newest`` ago.
+    """Fill a stack that has integrations, evenly over the time from ``oldest`` to ``newest`` ago.
 
-    The tables are as autovacuum would have left them, and the fill's own writing is over.
+    The ledger balances, the tables are as autovacuum would have left them, and nothing is left to be written.
     """
     for start in range(0, number, SLICE):
         say(f"storing {number:,} notifications: {start:,} so far")
@@ -68,7 +68,7 @@ def store(stack: BenchmarkStack, number: int, *, newest: timedelta, oldest: time
 
 
 def settle(stack: BenchmarkStack) -> None:
-    """Vacuums, and lets everything be written now that would be written during what is measured."""
+    """Vacuum, and write everything now that would else be written during what is measured."""
     stack.execute("VACUUM ANALYZE")
     with suppress(DBAPIError):  # whose server it is may not let us
         stack.execute("CHECKPOINT")

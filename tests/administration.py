@@ -1,4 +1,4 @@
-"""What administrators do, by the operator who may do everything: each method is one use case."""
+"""The use cases of administrators, called as an operator who may do everything."""
 
 from __future__ import annotations
 

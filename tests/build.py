@@ -1,4 +1,4 @@
-"""Builders: each makes a valid thing of ours, and hides what is not the point of a test."""
+"""Builders: each makes a valid object of the domain, and hides what is not the point of a test."""
 
 from __future__ import annotations
 
@@ -66,24 +66,24 @@ RETENTION = timedelta(days=90)
 
 
 def eventually(condition: Callable[[], T | None], within: float = 5.0, what: str = "it") -> T:
-    """Waits until ``condition`` is true and returns its value; fails after ``within`` seconds."""
+    """Wait until ``condition`` is true and return its value; fail after ``within`` seconds."""
     return wait_until(condition, within, what)
 
 
 def a_key(name: str = "") -> IntegrationKey:
-    """A well-formed key of its own; ``name`` is its beginning."""
+    """Return a well-formed key that nothing else has; ``name`` is its beginning."""
     return IntegrationKey((name + uuid4().hex)[:32])
 
 
 def a_body(key: IntegrationKey) -> bytes:
-    """A request's body that PagerDuty takes."""
+    """Return a request's body that PagerDuty accepts."""
     payload = {"summary": "Rule created", "source": "Wallarm", "severity": "info"}
     event = {"routing_key": key.reveal(), "event_action": "trigger", "payload": payload}
     return json.dumps(event).encode()
 
 
 def an_event_object(client_id: Any = 1, **fields: Any) -> dict[str, Any]:
-    """A valid event as producers send it; a security issue of high risk unless told otherwise."""
+    """Return a valid event as producers send it; by default a security issue of high risk."""
     return {
         "id": str(uuid4()),
         "client_id": client_id,
@@ -97,14 +97,14 @@ def an_event_object(client_id: Any = 1, **fields: Any) -> dict[str, Any]:
 
 
 def an_event(**fields: Any) -> Event:
-    """The same, accepted."""
+    """Return an accepted event; by default a security issue of high risk."""
     event = read_event(an_event_object(**fields))
     assert isinstance(event, Event), event.reason
     return event
 
 
 def a_user_event(**fields: Any) -> Event:
-    """An accepted event of the subscription ``system``."""
+    """Return an accepted event of the subscription ``system``."""
     return an_event(
         **{
             "type": "user.created",
@@ -117,7 +117,7 @@ def a_user_event(**fields: Any) -> Event:
 
 
 def an_attack(**fields: Any) -> Event:
-    """An accepted event that only triggers use."""
+    """Return an accepted event that only triggers use."""
     return an_event(**{"type": "attack.detected", "attack_id": "a", "attack_type": "xss", **fields})
 
 
@@ -143,7 +143,7 @@ TRIGGER_EVENTS = {
 
 
 def an_event_for(condition: str, at: datetime | None = None, /, **fields: Any) -> Event:
-    """An accepted event of the type that ``condition`` looks at; it happened now unless told otherwise."""
+    """Return an accepted event of the type that ``condition`` looks at; by default it happened now."""
     kind = Condition(condition).terms.event_type
     moment = at or datetime.now(UTC)
     return an_event(
@@ -152,7 +152,7 @@ def an_event_for(condition: str, at: datetime | None = None, /, **fields: Any) -
 
 
 def criteria_of(condition: str, *filters: str, threshold: str | None = None) -> Criteria:
-    """Criteria as the command line reads them."""
+    """Return criteria as the command line reads them."""
     asked = read_condition_option(condition)
     return check_criteria(
         asked,
@@ -162,7 +162,7 @@ def criteria_of(condition: str, *filters: str, threshold: str | None = None) -> 
 
 
 def a_trigger_draft(*integration_ids: int, **fields: Any) -> TriggerDraft:
-    """One of client 1 that fires on more than 2 attacks in an hour."""
+    """Return a trigger of client 1 that fires on more than 2 attacks in an hour."""
     draft = TriggerDraft(
         client_id=1,
         criteria=criteria_of("attacks_exceeded", threshold="2 in 1h"),
@@ -173,14 +173,14 @@ def a_trigger_draft(*integration_ids: int, **fields: Any) -> TriggerDraft:
 
 
 def a_rejection(**fields: Any) -> Rejection:
-    """What an invalid event comes to."""
+    """Return the rejection of an invalid event."""
     rejection = read_event(an_event_object(**{"title": " ", **fields}))
     assert not isinstance(rejection, Event)
     return rejection
 
 
 def a_notification(**fields: Any) -> Notification:
-    """One that was just made, due at noon."""
+    """Return a notification that was just made, due at noon."""
     made = Notification(
         id=1,
         integration_id=1,
@@ -202,14 +202,14 @@ def a_notification(**fields: Any) -> Notification:
 
 
 def an_integration_draft(**fields: Any) -> Draft:
-    """An enabled one of client 1 that subscribes to security issues."""
+    """Return an enabled integration of client 1 that subscribes to security issues."""
     subscriptions = parse_subscriptions(fields.pop("subscribe", ("security_issue",)))
     draft = Draft(client_id=1, region="us", subscriptions=subscriptions, enabled=True)
     return replace(draft, **fields)
 
 
 def an_answer(status: int | None = 202, **fields: Any) -> Answer:
-    """PagerDuty's answer; without a status a connection that was reset."""
+    """Return an answer of PagerDuty; without a status, that the connection was reset."""
     reason = FailureReason.RESET if status is None else reason_of_status(status)
     return replace(Answer(status, reason, "an answer"), **fields)
 
@@ -217,7 +217,7 @@ def an_answer(status: int | None = 202, **fields: Any) -> Answer:
 def an_attempt(
     sending: Sending, claim: Claim, answer: Answer | None = None, *, took: float = 0.1
 ) -> Attempt:
-    """What came of ``sending``: delivered unless told otherwise."""
+    """Return the attempt of ``sending``; by default it was delivered."""
     n = sending.notification
     return Attempt(
         notification_id=n.id,
@@ -240,7 +240,7 @@ DOWN = an_answer(503)
 TAKEN = an_answer(202)
 
 History = tuple[timedelta, Answer]
-"""How long ago an attempt began, and what came of it."""
+"""How long ago an attempt began, and its answer."""
 
 
 def spread(
@@ -250,14 +250,14 @@ def spread(
     over: timedelta = timedelta(hours=1),
     until: timedelta = timedelta(minutes=2),
 ) -> list[History]:
-    """So many attempts answered alike, evenly over the time up to ``until`` ago."""
+    """Return so many attempts with one answer, evenly over the time up to ``until`` ago."""
     step = over / max(number - 1, 1)
     return [(until + step * n, answer) for n in reversed(range(number))]
 
 
 def moved(claim: Claim, *history: History) -> list[Attempt]:
-    """What came of a claim, by attempts that began so long ago."""
-    assert len(claim.sendings) == len(history), "pacing or a slow integration is in the way"
+    """Return the attempts of a claim, moved so that they began so long ago."""
+    assert len(claim.sendings) == len(history), "the rate limit or a slow integration is in the way"
     return [
         replace(an_attempt(s, claim, answer), at=claim.now - ago)
         for s, (ago, answer) in zip(claim.sendings, history, strict=True)
@@ -267,7 +267,7 @@ def moved(claim: Claim, *history: History) -> list[Attempt]:
 def crossings_worked_out(
     cells: Sequence[int], counts: Mapping[int, int], fired: Sequence[int], limit: int, quiet: int
 ) -> list[Crossing]:
-    """Which events fire by the words of the spec: every window is added up anew for every event."""
+    """Return which events fire by the spec, adding up every window again for every event."""
     held, ends, found = Counter(counts), list(fired), []
     for position, cell in enumerate(cells):
         held[cell] += 1
@@ -287,8 +287,8 @@ OF_CHANGES = (
 """The tables that changes by administrators touch."""
 
 
-class Stumbling(Store):
-    """A store whose transactions raise ``error`` where ``query`` is asked, for ``only`` one if given."""
+class FailingStore(Store):
+    """A store whose transactions raise ``error`` at ``query``, of ``only`` this argument where it is given."""
 
     def __init__(
         self, store: Store, query: str, error: NotifyError, *, only: int | None = None
@@ -300,16 +300,16 @@ class Stumbling(Store):
         self.asked: list[Any] = []
 
     def transact(self, work: Callable[[Any], Any]) -> Any:
-        return self._store.transact(lambda tx: work(_Tripped(tx, self)))
+        return self._store.transact(lambda tx: work(_FailingTransaction(tx, self)))
 
-    def stumble(self, name: str, arguments: tuple[Any, ...]) -> None:
+    def fail_where_asked(self, name: str, arguments: tuple[Any, ...]) -> None:
         if name == self._query and self._only in (None, *arguments):
             self.asked.append(arguments)
             raise self._error
 
 
-class _Tripped:
-    def __init__(self, tx: Any, by: Stumbling) -> None:
+class _FailingTransaction:
+    def __init__(self, tx: Any, by: FailingStore) -> None:
         self._tx = tx
         self._by = by
 
@@ -319,14 +319,14 @@ class _Tripped:
             return found
 
         def call(*arguments: Any, **named: Any) -> Any:
-            self._by.stumble(name, arguments)
+            self._by.fail_where_asked(name, arguments)
             return found(*arguments, **named)
 
         return call
 
 
 class RememberingPublisher:
-    """A publisher that remembers; ``lengths`` is what its queues claim to hold."""
+    """A publisher that keeps what it is given; ``lengths`` are the lengths that it returns."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -344,17 +344,17 @@ class RememberingPublisher:
         return True
 
     def taken(self) -> list[Message]:
-        """What was published since the last look."""
+        """Return what was published since the last call."""
         messages, self.messages = self.messages, []
         return messages
 
     def ids(self) -> list[int]:
-        """The notifications enqueued since the last look, in their order."""
+        """Return the notifications enqueued since the last call, in their order."""
         return [i for message in self.taken() for i in message.ids]
 
 
 def some_settings(**fields: Any) -> ServiceSettings:
-    """The settings of use cases as they are by default, but for the ``fields`` given."""
+    """Return the default settings of use cases, with the ``fields`` that are given."""
     made = ServiceSettings(
         grace=GRACE,
         lease=LEASE,
@@ -372,7 +372,7 @@ def some_settings(**fields: Any) -> ServiceSettings:
 
 
 class Bench(Administration):
-    """A context over a real database, with a publisher that remembers; and what tests ask of the database."""
+    """All use cases over a real database, a publisher that keeps messages, and what tests ask of both."""
 
     def __init__(self, url: str, *, fernet: str | None = None, rate_limit: int = 100) -> None:
         self.url = url
@@ -387,17 +387,17 @@ class Bench(Administration):
         self.tally = AheadTally()
 
     def with_settings(self, **fields: Any) -> Context:
-        """The context, with these settings changed."""
+        """Return the context with these settings changed."""
         return replace(self.ctx, settings=replace(self.ctx.settings, **fields))
 
     def reviewed(self, policy: Policy | None = None, *, store: Any = None) -> Reviewed:
-        """One review, a minute after the last one as far as it can tell."""
+        """Do one review, as if the last one had been a minute ago."""
         self.sql("DELETE FROM upkeep_runs")
         ctx = self.with_settings(policy=policy or Policy())
         return review(replace(ctx, store=store or self.store))
 
     def prune(self, works_for: timedelta = WORKS_FOR) -> Pruned:
-        """One run, as if the last one had been long ago."""
+        """Do one run of PRUNE, as if the last one had been long ago."""
         self.sql("DELETE FROM upkeep_runs")
         return prune(self.ctx, works_for=works_for)
 
@@ -405,31 +405,31 @@ class Bench(Administration):
         return balance(self.ctx, EVERY_CLIENT)
 
     def sql(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Runs one statement of the test's own and commits."""
+        """Run one statement of the test's own and commit; return its rows."""
         with self.engine.begin() as connection:
             result = connection.execute(sa.text(statement), parameters)
             return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
     def value(self, statement: str, **parameters: Any) -> Any:
-        """The one value that ``statement`` answers with."""
+        """Return the one value that ``statement`` yields."""
         (row,) = self.sql(statement, **parameters)
         (value,) = row.values()
         return value
 
     def all_rows(self) -> dict[str, str]:
-        """Every row that a change by an administrator might touch, by table, as text."""
+        """Return every row that a change by an administrator might touch, by table, as text."""
         rows = "coalesce(string_agg(CAST(t AS text), ' ' ORDER BY CAST(t AS text)), '')"
         return {name: self.value(f"SELECT {rows} FROM {name} t") for name in OF_CHANGES}
 
     def activity(self) -> list[Change]:
-        """What the activity log holds, the oldest first."""
+        """Return the changes of the activity log, the oldest first."""
         lines = self.store.transact(
             lambda tx: tx.activity(EVERY_CLIENT, client_id=None, before=None, limit=10_000)
         )
         return [line.change for line in reversed(lines)]
 
     def integration(self, key: IntegrationKey | None = None, **fields: Any) -> int:
-        """A new integration; its id."""
+        """Make an integration; return its id."""
         return self.create_integration(an_integration_draft(**fields), key or a_key()).id
 
     def trigger(
@@ -440,7 +440,7 @@ class Bench(Administration):
         threshold: str | None = None,
         **fields: Any,
     ) -> Trigger:
-        """A new trigger, for a new integration unless told which; its creation is forgotten."""
+        """Make a trigger, by default for a new integration; forget what its creation enqueued."""
         ids = integration_ids or (
             self.integration(subscribe=(), client_id=fields.get("client_id", 1)),
         )
@@ -450,18 +450,18 @@ class Bench(Administration):
         return made
 
     def firings(self, trigger: Trigger | int) -> list[Firing]:
-        """A trigger's firings, the oldest first."""
+        """Return a trigger's firings, the oldest first."""
         number = trigger if isinstance(trigger, int) else trigger.id
         shown = self.store.transact(lambda tx: tx.firings(number, 10_000))
         return [one.firing for one in reversed(shown)]
 
     def ingest(self, *events: Event, rejections: Sequence[Rejection] = ()) -> Routed:
-        """Routes one slice of events."""
+        """Route one slice of events."""
         (routed,) = ingest(self.ctx, events, rejections, tally=self.tally)
         return routed
 
     def made(self, number: int = 1, **fields: Any) -> list[int]:
-        """The ids of the notifications made of so many new events."""
+        """Route so many new events; return the ids of their notifications."""
         return [n.id for n in self.ingest(*(an_event(**fields) for _ in range(number))).pending]
 
     def notification(self, notification_id: int) -> Notification:
@@ -481,7 +481,7 @@ class Bench(Administration):
         slow: Collection[int] = (),
         tokens: Mapping[int, str] | None = None,
     ) -> None:
-        """Records as a worker's recorder does."""
+        """Record ``attempts`` as a worker's recorder does."""
         record_attempts(self.ctx, self.retries, attempts, slow, tokens)
 
     def mark_slow(self, integration_ids: Iterable[int]) -> None:
@@ -493,7 +493,7 @@ class Bench(Administration):
     def sent(
         self, ids: Iterable[int], answer: Answer | None = None, *, took: float = 0.1
     ) -> list[Attempt]:
-        """Claims ``ids``, and records ``answer`` for each of them that was to be sent."""
+        """Claim ``ids``, and record ``answer`` for each of them that was to be sent."""
         claimed = self.claim(ids)
         attempts = [an_attempt(s, claimed, answer, took=took) for s in claimed.sendings]
         self.record(attempts)
@@ -502,7 +502,7 @@ class Bench(Administration):
     def attempted(
         self, integration_id: int, *history: History, client_id: int = 1
     ) -> list[Attempt]:
-        """Attempts that began so long ago, each of a notification of its own."""
+        """Record attempts that began so long ago, each of a notification of its own."""
         pending = self.ingest(*(an_event(client_id=client_id) for _ in history)).pending
         claimed = self.claim(n.id for n in pending if n.integration_id == integration_id)
         attempts = moved(claimed, *history)
@@ -511,17 +511,17 @@ class Bench(Administration):
         return attempts
 
     def replayed(self, *ids: int) -> int:
-        """Replays these and forgets their ring."""
+        """Replay these, and forget what that enqueued; return how many."""
         number = self.replay_notifications(ids)
         self.publisher.taken()
         return number
 
     def make_due(self) -> None:
-        """The waits of everything open are over."""
+        """End the waits of everything that is open."""
         self.sql("UPDATE notifications SET due_at = now() WHERE finished_at IS NULL")
 
     def end_leases(self) -> None:
-        """Every worker died a lease ago."""
+        """End all leases, as if every worker had died a lease ago."""
         self.sql("UPDATE notifications SET lease_until = now() WHERE lease_until IS NOT NULL")
 
     def close(self) -> None:

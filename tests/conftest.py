@@ -1,4 +1,4 @@
-"""Real services for the tests: those the environment names, else ones started from wheels."""
+"""Real servers for the tests: the ones that the environment names, else ones started from wheels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def given(name: str) -> str | None:
-    """A setting of the environment, kept under a name that the processes of pytest-xdist inherit."""
+    """Return a setting of the environment; keep it under a name that processes of pytest-xdist inherit."""
     value = os.environ.get(name) or os.environ.get(f"GIVEN_{name}")
     if value:
         os.environ[f"GIVEN_{name}"] = value
@@ -54,7 +54,7 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
-# Of a mutant one wants to know whether it fails, at once and every time.
+# Whether a mutant fails should be known at once, and be the same every time.
 settings.register_profile(
     "mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
 )
@@ -77,7 +77,7 @@ def database_server() -> Iterator[str]:
         url = sa.make_url(GIVEN_DATABASE).set(drivername="postgresql+psycopg2")
         yield url.render_as_string(hide_password=False)
         return
-    # Nothing here has to outlive a power cut.
+    # Nothing here has to survive a power cut.
     with EmbeddedPostgres(settings={"fsync": "off"}) as server:
         yield server.url
 
@@ -107,7 +107,7 @@ class Databases:
             self._drop(name)
 
     def take(self) -> str:
-        """The name of an empty one."""
+        """Return the name of an empty database."""
         if self._spare:
             return self._spare.pop()
         name = f"wallarm_notify_test_{uuid4().hex}"
@@ -115,7 +115,7 @@ class Databases:
         return name
 
     def give_back(self, name: str) -> None:
-        """Ends its connections, and empties or drops it."""
+        """End the connections of a database, and empty or drop it."""
         connection = self._connection(name)
         connection.exec_driver_sql(
             """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -128,7 +128,7 @@ class Databases:
             self._drop(name)
 
     def _connection(self, name: str) -> sa.Connection:
-        """The one that is kept, unless a test has ended it together with its own."""
+        """Return the connection that is kept, or a new one where a test has ended it."""
         if (kept := self._kept.get(name)) is not None:
             with suppress(sa.exc.DBAPIError):
                 kept.exec_driver_sql("SELECT 1")
@@ -144,7 +144,7 @@ class Databases:
 
 
 def _shape(connection: sa.Connection) -> sa.Row[Any]:
-    """A database's tables, everything it has, its version, and settings of its own."""
+    """Return a database's tables, all its relations, its version, and how many settings it has."""
     return connection.exec_driver_sql(
         """SELECT
              (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
@@ -159,7 +159,7 @@ def _shape(connection: sa.Connection) -> sa.Row[Any]:
 
 
 def _empty(connection: sa.Connection, tables: Sequence[str]) -> None:
-    """Empties those that hold something, and lets every sequence begin anew."""
+    """Empty the tables that hold something, and restart every sequence."""
     held = " UNION ALL ".join(f"SELECT '{t}' WHERE EXISTS (SELECT FROM {t})" for t in tables)
     used = connection.exec_driver_sql(held).scalars().all()
     if used:
@@ -172,7 +172,7 @@ def _empty(connection: sa.Connection, tables: Sequence[str]) -> None:
 
 @pytest.fixture(scope="session")
 def databases(database_server: str) -> Iterator[Databases]:
-    """Where this run's databases come from."""
+    """The source of this run's databases."""
     with Databases(database_server) as made:
         yield made
 
@@ -189,7 +189,7 @@ def database_url(database_server: str, databases: Databases) -> Iterator[str]:
 
 @pytest.fixture
 def make_database(database_server: str) -> Iterator[Callable[[str], str]]:
-    """Makes databases without any table, in an encoding; returns the URL of each."""
+    """Yield what makes databases without any table, in an encoding, and returns their URLs."""
     made: list[str] = []
 
     def make(encoding: str = "UTF8") -> str:
@@ -209,9 +209,9 @@ def make_database(database_server: str) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture(scope="session")
 def broker_url() -> Iterator[str]:
-    """URL of a Redis-protocol broker; what tests leave in it is theirs to clear: see ``broker``.
+    """URL of a Redis-protocol broker; tests clear what they leave in it: see ``broker``.
 
-    Of one that the environment names each process has a database of its own, counted from the one named.
+    Of a broker that the environment names, each process has a database of its own, counted from the one named.
     """
     if GIVEN_BROKER:
         url = urlsplit(GIVEN_BROKER)
@@ -263,13 +263,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """A CA that nobody trusts unless told to."""
+    """A CA that only programs configured for it trust."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy of the environment is not meant for servers of this machine."""
+    """Hide proxies of the environment, which are not meant for servers of this machine."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -294,7 +294,7 @@ def make_system(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., System]]:
-    """Makes systems, over this test's database and broker unless told otherwise; ends them with the test."""
+    """Yield what makes systems, by default over this test's database and broker; end them with the test."""
     from e2e.system import System  # noqa: PLC0415 (only for tests that ask)
 
     made: list[System] = []
@@ -314,7 +314,7 @@ def make_system(
 
 @pytest.fixture
 def system(make_system: Callable[..., System]) -> System:
-    """One with waits shortened five hundred times; the test starts workers and beat."""
+    """A system with waits shortened five hundred times; the test starts workers and beat."""
     return make_system(retry_time_scale=0.002, sweep_seconds=1)
 
 
@@ -341,7 +341,7 @@ def empty_database(database_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
-    """Serves one connection after the other with a function of its socket; returns the base URL."""
+    """Yield what serves one connection after the other with a function of its socket, and returns the URL."""
     listeners: list[socket.socket] = []
 
     def start(answer: Callable[[socket.socket], None]) -> str:
@@ -367,16 +367,16 @@ def serve() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
 
 
 def connected(url: str) -> sa.Connection:
-    """A connection whose statements are each committed at once, as PostgreSQL wants it for whole databases."""
+    """Return a connection that commits each statement, as PostgreSQL needs it to make databases."""
     return sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT").connect()
 
 
 def execute(url: str, statement: str) -> None:
-    """Runs one statement outside a transaction."""
+    """Run one statement outside a transaction."""
     with connected(url) as connection:
         connection.exec_driver_sql(statement)
 
 
 def sibling(url: str, database: str) -> str:
-    """URL of another database of the same server."""
+    """Return the URL of another database of this server."""
     return sa.make_url(url).set(database=database).render_as_string(hide_password=False)

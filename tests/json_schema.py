@@ -44,7 +44,7 @@ def admits(root: Mapping[str, Any], value: Any, schema: Any = None) -> bool:
     if "$ref" in schema:
         return admits(root, value, _definition(root, schema["$ref"]))
     return (
-        all(_says_yes(keyword, said, value) for keyword, said in schema.items())
+        all(_is_met(keyword, given, value) for keyword, given in schema.items())
         and ("anyOf" not in schema or any(admits(root, value, s) for s in schema["anyOf"]))
         and ("oneOf" not in schema or sum(admits(root, value, s) for s in schema["oneOf"]) == 1)
         and (not isinstance(value, dict) or _admits_fields(root, value, schema))
@@ -64,18 +64,18 @@ def _is_one_of(value: Any, permitted: list[Any]) -> bool:
 
 
 _RULES: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "const": lambda said, v: _is_one_of(v, [said]),
-    "enum": lambda said, v: _is_one_of(v, said),
-    "type": lambda said, v: _TYPES[said](v),
-    "minimum": lambda said, v: not _is_number(v) or v >= said,
-    "maximum": lambda said, v: not _is_number(v) or v <= said,
-    "pattern": lambda said, v: not isinstance(v, str) or re.search(said, v) is not None,
-    "required": lambda said, v: not isinstance(v, dict) or v.keys() >= set(said),
+    "const": lambda given, v: _is_one_of(v, [given]),
+    "enum": lambda given, v: _is_one_of(v, given),
+    "type": lambda given, v: _TYPES[given](v),
+    "minimum": lambda given, v: not _is_number(v) or v >= given,
+    "maximum": lambda given, v: not _is_number(v) or v <= given,
+    "pattern": lambda given, v: not isinstance(v, str) or re.search(given, v) is not None,
+    "required": lambda given, v: not isinstance(v, dict) or v.keys() >= set(given),
 }
 
 
-def _says_yes(keyword: str, said: Any, value: Any) -> bool:
-    return keyword not in _RULES or _RULES[keyword](said, value)
+def _is_met(keyword: str, given: Any, value: Any) -> bool:
+    return keyword not in _RULES or _RULES[keyword](given, value)
 
 
 def _admits_fields(root: Mapping[str, Any], value: dict[str, Any], schema: Any) -> bool:

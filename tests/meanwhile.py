@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE = 9.0
-"""Seconds that somebody waits for the other one; after 10 the server ends an idle transaction."""
+"""How many seconds a transaction waits for the other; after 10 the server ends an idle one."""
 
 
 class Held:
@@ -34,20 +34,20 @@ class Held:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.stands = threading.Event()
+        self.is_held = threading.Event()
         self.goes_on = threading.Event()
 
     def transact(self, work: Callable[[Any], T]) -> T:
         def hold(tx: Any) -> T:
             result = work(tx)
-            self.stands.set()
+            self.is_held.set()
             assert self.goes_on.wait(PATIENCE)
             return result
 
         return self._store.transact(hold)
 
     def bench(self, bench: Bench) -> Any:
-        """``bench`` with all its use cases over this store."""
+        """Return ``bench`` with all its use cases over this store."""
         over: Any = copy(bench)
         over.store = self
         over.ctx = replace(bench.ctx, store=self)  # type: ignore[arg-type]  # it is used like one
@@ -62,7 +62,7 @@ def overlapping(
     *,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> T:
-    """What ``second`` comes to, which has to wait for a lock of ``first`` until that commits.
+    """Return what ``second`` returns, which has to wait for a lock of ``first`` until that commits.
 
     ``first`` is one transaction of the bench it is given; ``meanwhile`` happens while the other one waits.
     """
@@ -70,10 +70,10 @@ def overlapping(
     with ThreadPoolExecutor(2) as pool:
         holder = pool.submit(first, held.bench(bench))
         try:
-            eventually(lambda: holder.done() or held.stands.is_set(), PATIENCE)
-            assert held.stands.is_set(), holder.result()
+            eventually(lambda: holder.done() or held.is_held.is_set(), PATIENCE)
+            assert held.is_held.is_set(), holder.result()
             waiting = pool.submit(second)
-            eventually(lambda: waiting.done() or _who_waits(bench), PATIENCE)
+            eventually(lambda: waiting.done() or _number_waiting(bench), PATIENCE)
             assert not waiting.done(), f"it did not wait: {waiting.result()}"
             meanwhile()
         finally:
@@ -82,8 +82,8 @@ def overlapping(
         return waiting.result(PATIENCE)
 
 
-def _who_waits(bench: Bench) -> int:
-    """How many connections of this database wait for a lock."""
+def _number_waiting(bench: Bench) -> int:
+    """Return how many connections of this database wait for a lock."""
     number: int = bench.value(
         """SELECT count(*) FROM pg_stat_activity
            WHERE datname = current_database() AND wait_event_type = 'Lock'"""
@@ -92,7 +92,7 @@ def _who_waits(bench: Bench) -> int:
 
 
 def beside(bench: Bench, hold: Callable[[Any], object], act: Callable[[], T]) -> T:
-    """What ``act`` comes to while another transaction has locked what it locks in ``hold``."""
+    """Return what ``act`` returns while another transaction has locked what it locks in ``hold``."""
 
     def work(tx: Any) -> T:
         hold(tx)
@@ -102,8 +102,8 @@ def beside(bench: Bench, hold: Callable[[Any], object], act: Callable[[], T]) ->
 
 
 @contextmanager
-def round_trips() -> Iterator[list[float]]:
-    """When each way to the database and back began, by the process's clock."""
+def database_calls() -> Iterator[list[float]]:
+    """Yield the times at which the database is sent something meanwhile, by the process's clock."""
     began: list[float] = []
     send = Queries._send
 

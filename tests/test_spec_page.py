@@ -62,14 +62,14 @@ def test_each_type_of_event_has_the_subscription_and_words_that_the_page_gives_i
 
 
 def test_each_condition_has_the_filters_that_the_page_gives_it() -> None:
-    told = {code(row[0])[0]: row[1:] for row in table(SPEC, "condition")}
-    assert list(told) == list(Condition)
-    attacks = told["attacks_exceeded"][1].split(", ")
+    documented = {code(row[0])[0]: row[1:] for row in table(SPEC, "condition")}
+    assert list(documented) == list(Condition)
+    attacks = documented["attacks_exceeded"][1].split(", ")
     same = {
         "the same as attacks": attacks,
         "the same without target": [name for name in attacks if name != "target"],
     }
-    for name, (fires, filters) in told.items():
+    for name, (fires, filters) in documented.items():
         terms = TERMS[Condition(name)]
         assert tuple(same.get(filters) or filters.split(", ")) == terms.filters
         assert fires.startswith("over a threshold" if terms.counted else "on each event")
@@ -77,9 +77,9 @@ def test_each_condition_has_the_filters_that_the_page_gives_it() -> None:
 
 def test_the_waits_of_the_cycles_are_those_of_the_page() -> None:
     units = {"seconds": 1, "minutes": 60}
-    told = [row[1].rsplit(" ", 1) for row in table(SPEC, "cycle")]
+    documented = [row[1].rsplit(" ", 1) for row in table(SPEC, "cycle")]
     assert [
-        tuple(int(wait) * units[unit] for wait in waits.split(", ")) for waits, unit in told
+        tuple(int(wait) * units[unit] for wait in waits.split(", ")) for waits, unit in documented
     ] == [tuple(int(wait.total_seconds()) for wait in cycle) for cycle in CYCLES]
 
 

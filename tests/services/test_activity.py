@@ -13,7 +13,7 @@ from build import (
     REFUSED,
     RETENTION,
     Bench,
-    Stumbling,
+    FailingStore,
     a_key,
     a_rejection,
     a_trigger_draft,
@@ -236,7 +236,7 @@ def test_rotating_the_secrets_is_logged_with_how_many(bench: Bench) -> None:
 
 
 def skipped(bench: Bench, number: int) -> int:
-    """An integration with so many notifications that were skipped."""
+    """Return an integration with so many skipped notifications."""
     integration = bench.integration(enabled=False)
     bench.ingest(*(an_event() for _ in range(number)))
     bench.enable_integration(integration)
@@ -330,7 +330,7 @@ def test_what_is_rolled_back_is_not_logged(bench: Bench) -> None:
     with pytest.raises(Refused, match="was taken in before"):
         bench.resubmit_event(rejected, twice)
     stumbling = copy(bench)
-    away = Stumbling(bench.store, "insert_events", Unavailable("away"))
+    away = FailingStore(bench.store, "insert_events", Unavailable("away"))
     stumbling.ctx = replace(bench.ctx, store=away)
     for change in (stumbling.disable_integration, stumbling.delete_integration):
         with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""Applying a change: all that it names at once, and nothing where nothing of it is another than before."""
+"""Applying a change: all that it names is done at once, and nothing where nothing differs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def generation(bench: Bench, integration: int) -> int:
 
 
 def changes(bench: Bench) -> list[Action]:
-    """What the activity log says was done after the creation."""
+    """Return what the activity log says was done after the creation."""
     return [change.action for change in bench.activity()[1:]]
 
 
-def told(bench: Bench) -> list[tuple[int, bool]]:
-    """Who is told of a disabling: integration, as its last notification or not."""
+def notified(bench: Bench) -> list[tuple[int, bool]]:
+    """Return who is notified of a disabling: integration, and whether by its closing."""
     rows = bench.sql(
         """SELECT n.integration_id, n.closing FROM notifications n JOIN events e ON e.id = n.event_id
            WHERE e.type = 'integration.disabled' ORDER BY n.id"""
@@ -60,7 +60,7 @@ def test_everything_is_changed_at_once_with_one_line_in_the_log(bench: Bench) ->
 
 
 def as_it_is(bench: Bench, number: int, key: IntegrationKey) -> IntegrationChange:
-    """A change to what is set already."""
+    """Return a change to what is set already."""
     shown = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, number))
     assert shown is not None
     return IntegrationChange(
@@ -128,7 +128,9 @@ def test_only_another_key_or_region_is_a_clean_window(
     assert (generation(bench, number) > 0) is clean
 
 
-def test_enabled_with_a_new_key_it_sends_by_that_and_tells_what_was_not_sent(bench: Bench) -> None:
+def test_enabled_with_a_new_key_it_sends_by_that_and_returns_what_was_not_sent(
+    bench: Bench,
+) -> None:
     number = bench.integration(enabled=False)
     bench.ingest(an_event(), an_event())
     key = a_key()
@@ -154,7 +156,9 @@ def test_a_disabled_one_is_given_a_new_key_and_stays_disabled(bench: Bench) -> N
     assert sending.key == key
 
 
-def test_renamed_and_disabled_it_is_told_by_its_new_name_and_subscriptions(bench: Bench) -> None:
+def test_renamed_and_disabled_it_is_announced_by_its_new_name_and_subscriptions(
+    bench: Bench,
+) -> None:
     other = bench.integration(subscribe=("system",))
     number = bench.integration(name="Old")
     waiting = bench.made()
@@ -163,7 +167,7 @@ def test_renamed_and_disabled_it_is_told_by_its_new_name_and_subscriptions(bench
     assert applied.off == SwitchedOff(told=2, cancelled=1, closing=True)
     body = bench.value("SELECT body FROM events WHERE type = 'integration.disabled'")
     assert (body["integration_name"], body["reason"]) == ("New", "moved")
-    assert told(bench) == [(other, False), (number, True)]
+    assert notified(bench) == [(other, False), (number, True)]
     assert [bench.notification(i).state for i in waiting] == ["cancelled"]
     assert bench.activity()[-1].before == {
         "name": "Old",
@@ -256,7 +260,7 @@ def test_a_trigger_that_is_so_already_is_left_alone(bench: Bench, change: Trigge
     assert bench.publisher.taken() == []
 
 
-def test_everything_of_a_trigger_is_changed_at_once_and_told_once(bench: Bench) -> None:
+def test_everything_of_a_trigger_is_changed_at_once_and_announced_once(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h", enabled=False)
     other = bench.integration(subscribe=())
     events, lines = bench.value("SELECT count(*) FROM events"), len(bench.activity())

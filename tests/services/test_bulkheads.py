@@ -16,7 +16,7 @@ DELIVERED, FAILED = an_answer(202), an_answer(500)
 
 
 def slow_with_waiting(bench: Bench, number: int) -> tuple[int, list[int]]:
-    """A slow integration whose bulkhead is free, and so many that wait for it."""
+    """Return a slow integration whose bulkhead is free, and so many notifications held there."""
     integration = bench.integration()
     ids = bench.made(number)
     bench.mark_slow([integration])
@@ -79,7 +79,7 @@ def test_a_slow_integration_does_not_hold_up_others(bench: Bench) -> None:
     assert (of.count(fast), of.count(slow)) == (3, 1)
 
 
-def test_a_slow_answer_frees_the_bulkhead_and_calls_the_next_one(bench: Bench) -> None:
+def test_a_slow_answer_frees_the_bulkhead_and_enqueues_the_next_one(bench: Bench) -> None:
     integration, ids = slow_with_waiting(bench, 3)
     claim = bench.claim(ids)
     attempt = an_attempt(claim.sendings[0], claim, took=4)
@@ -89,7 +89,7 @@ def test_a_slow_answer_frees_the_bulkhead_and_calls_the_next_one(bench: Bench) -
     assert len(bench.claim(ids).sendings) == 1
 
 
-def test_a_quick_answer_ends_slowness_and_calls_everything_that_waited(bench: Bench) -> None:
+def test_a_quick_answer_ends_slowness_and_enqueues_everything_that_waited(bench: Bench) -> None:
     integration, ids = slow_with_waiting(bench, 5)
     claim = bench.claim(ids)
     bench.record([an_attempt(claim.sendings[0], claim, took=0.9)], [integration])
@@ -100,7 +100,7 @@ def test_a_quick_answer_ends_slowness_and_calls_everything_that_waited(bench: Be
     assert overdue == 0
 
 
-def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
+def test_a_slow_answer_enqueues_nothing_that_a_worker_has(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(4)
     claim = bench.claim(ids[:3])
@@ -113,7 +113,7 @@ def test_a_slow_answer_calls_nobody_whom_a_worker_is_on(bench: Bench) -> None:
     assert bench.publisher.ids() == ids[2:3]
 
 
-def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_is_on(
+def test_a_quick_answer_lets_sweep_look_at_once_at_nothing_that_a_worker_has(
     bench: Bench,
 ) -> None:
     integration = bench.integration()
@@ -150,7 +150,7 @@ def test_of_two_claims_at_once_one_gets_the_bulkhead(bench: Bench) -> None:
     assert [bench.notification(i).fence for i in ids] == [1, 0, 0, 0]
 
 
-def test_the_slowest_of_several_answers_tells(bench: Bench) -> None:
+def test_the_slowest_of_several_answers_decides(bench: Bench) -> None:
     integration = bench.integration()
     ids = bench.made(2)
     claim = bench.claim(ids)
@@ -179,7 +179,7 @@ def test_a_grant_that_is_not_now_leaves_the_bulkhead_free(make_bench: Callable[.
     assert bench.value("SELECT bulkhead_until FROM integrations") is None
 
 
-def test_given_back_behind_a_bulkhead_they_wait_and_one_is_published_for(bench: Bench) -> None:
+def test_put_back_behind_a_bulkhead_they_wait_and_one_is_enqueued(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(3)
     claim = bench.claim(ids)

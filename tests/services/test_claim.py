@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import LEASE, Bench, a_key, an_answer, an_attempt, an_event
-from meanwhile import beside, overlapping, round_trips
+from meanwhile import beside, database_calls, overlapping
 
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import Unavailable
@@ -91,16 +91,16 @@ def test_a_claim_takes_at_once_what_no_other_claim_under_way_has_locked(bench: B
 
 
 def test_a_claim_began_before_it_asked_the_database_for_the_time(bench: Bench) -> None:
-    """What it takes from then on counts against the 2 s within which a request begins."""
+    """What a claim takes from then on counts against the 2 s within which a request begins."""
     bench.integration()
     ids = bench.made()
     earlier = since_boot()
-    with round_trips() as began:
+    with database_calls() as began:
         claim = bench.claim(ids)
     assert earlier <= claim.began <= began[0]
 
 
-def test_what_a_worker_is_on_is_not_taken(bench: Bench) -> None:
+def test_what_a_worker_has_is_not_claimed(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(2)
     bench.claim(ids)
@@ -109,14 +109,16 @@ def test_what_a_worker_is_on_is_not_taken(bench: Bench) -> None:
     assert again.words == "nothing to send of 2 notifications"
 
 
-def test_what_is_unknown_or_has_ended_is_not_taken(bench: Bench) -> None:
+def test_what_is_unknown_or_has_ended_is_not_claimed(bench: Bench) -> None:
     bench.integration()
     ids = bench.made()
     bench.sent(ids)
     assert bench.claim([*ids, 10**12]).sendings == ()
 
 
-def test_when_a_lease_is_over_another_worker_takes_over_under_a_new_claim(bench: Bench) -> None:
+def test_when_a_lease_is_over_another_worker_takes_over_under_a_new_fencing_token(
+    bench: Bench,
+) -> None:
     bench.integration()
     ids = bench.made()
     bench.claim(ids)
@@ -149,7 +151,7 @@ def test_after_two_lost_claims_each_is_enqueued_alone(bench: Bench) -> None:
     assert len(bench.claim([ids[1]]).sendings) == 1
 
 
-def test_a_record_makes_it_welcome_company_again(bench: Bench) -> None:
+def test_after_a_record_it_is_claimed_together_with_others_again(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(2)
     for _ in range(2):
@@ -186,7 +188,7 @@ def test_the_most_severe_go_first(bench: Bench) -> None:
     assert [s.notification.id for s in claim.sendings] == [critical, medium, low]
 
 
-def test_what_was_not_begun_is_given_back_and_enqueued_at_once(bench: Bench) -> None:
+def test_what_was_not_begun_is_put_back_and_enqueued_at_once(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(2)
     claim = bench.claim(ids)
@@ -200,7 +202,7 @@ def test_what_was_not_begun_is_given_back_and_enqueued_at_once(bench: Bench) -> 
     assert bench.value("SELECT count(*) FROM attempts") == 0
 
 
-def test_giving_back_under_an_old_claim_changes_nothing(bench: Bench) -> None:
+def test_putting_back_under_an_old_fencing_token_changes_nothing(bench: Bench) -> None:
     bench.integration()
     ids = bench.made()
     stale = bench.claim(ids)
@@ -217,7 +219,7 @@ def test_a_grant_not_used_is_given_back_once(make_bench: Callable[..., Bench]) -
     ids = bench.made(6)
     first, second = bench.claim(ids[:1]), bench.claim(ids[1:3])
     assert len(first.sendings) + len(second.sendings) == 3
-    # The second time is what a clerk does who did not hear that the first was committed.
+    # A recorder does it a second time where it did not hear that the first was committed.
     bench.put_back(first.sendings, behind_bulkhead=False)
     bench.put_back(first.sendings, behind_bulkhead=False)
     assert len(bench.claim(ids[3:]).sendings) == 1

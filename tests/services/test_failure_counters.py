@@ -39,7 +39,7 @@ def counters(bench: Bench) -> dict[Cell, Counts]:
 
 
 def counted_in_attempts(bench: Bench) -> dict[Cell, Counts]:
-    """The same, added up one attempt at a time."""
+    """Return what the counters should be, added up one attempt at a time."""
     cells: dict[Cell, Counts] = defaultdict(Counts)
     for a in bench.sql("SELECT * FROM attempts WHERE generation IS NOT NULL"):
         reason = None if a["error"] is None else FailureReason(a["error"])

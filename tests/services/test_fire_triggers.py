@@ -109,7 +109,7 @@ def test_what_is_counted_without_firing_is_unmatched(bench: Bench) -> None:
     assert bench.ledger().findings == []
 
 
-def test_a_trigger_without_integrations_fires_and_tells_nobody(bench: Bench) -> None:
+def test_a_trigger_without_integrations_fires_and_notifies_nobody(bench: Bench) -> None:
     integration = bench.integration(subscribe=())
     trigger = bench.trigger(integration, threshold="0 in 1h")
     bench.delete_integration(integration, user="Ann", reason="")
@@ -365,7 +365,7 @@ def test_a_transaction_writes_its_counters_once_and_last(bench: Bench) -> None:
 
 
 def at_once(bench: Bench, batches: list[list[Event]], workers: int = 4) -> None:
-    """Ingests ``batches`` by several workers at the same time."""
+    """Ingest ``batches`` by several workers at a time."""
     start = threading.Barrier(min(workers, len(batches)))
 
     def work(mine: list[list[Event]]) -> None:
@@ -457,7 +457,7 @@ def test_a_trigger_changed_while_a_batch_waits_for_it_counts_by_what_it_is_then(
 
 
 def changed_meanwhile(bench: Bench, trigger: Trigger, *events: Event, **change: Any) -> Routed:
-    """What a batch comes to that had to wait for somebody who changes ``trigger``."""
+    """Return what becomes of a batch that waits for a transaction that changes ``trigger``."""
     return overlapping(
         bench,
         lambda first: first.update_trigger(trigger.id, TriggerChange(**change), user="Ann"),
@@ -518,7 +518,7 @@ def test_with_another_condition_meanwhile_what_that_looks_at_fires_and_nothing_e
     assert bench.ledger().findings == []
 
 
-def test_with_other_integrations_meanwhile_those_are_told(bench: Bench) -> None:
+def test_with_other_integrations_meanwhile_those_are_notified(bench: Bench) -> None:
     trigger = bench.trigger(threshold="0 in 1h")
     other = bench.integration(subscribe=())
     routed = changed_meanwhile(bench, trigger, *attacks(1), integration_ids=(other,), name="Other")

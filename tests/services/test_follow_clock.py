@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 TEN_MINUTES = timedelta(minutes=10)
 CLOSE = timedelta(seconds=3)
-"""What a test itself takes, and whole seconds."""
+"""How far times may differ: by what a test takes, and by whole seconds."""
 
 
 def set_back(bench: Bench, by: timedelta, *, seen_by_sweep: bool = True) -> None:
-    """As if the clock had been set back now. ``seen_by_sweep``: SWEEP had noted it when all was written."""
+    """Make it as if the clock were set back now. ``seen_by_sweep``: SWEEP had noted the time before."""
     if not seen_by_sweep:
         mark_clock(bench, by)
     bench.sql(
@@ -57,7 +57,7 @@ def mark_clock(bench: Bench, by: timedelta) -> None:
 
 
 def retrying(bench: Bench, wait: timedelta = timedelta(minutes=5)) -> int:
-    """A notification that failed and is to be sent again after ``wait``."""
+    """Return a notification that failed and is to be sent again after ``wait``."""
     (number,) = bench.made()
     bench.sent([number], DOWN)
     bench.sql(
@@ -69,7 +69,7 @@ def retrying(bench: Bench, wait: timedelta = timedelta(minutes=5)) -> int:
 
 
 def is_as(one: Notification, other: Notification) -> bool:
-    """Whether they wait for the same."""
+    """Return whether both wait for as long."""
     pairs = [
         (one.due_at, other.due_at),
         (one.recheck_at, other.recheck_at),
@@ -145,7 +145,7 @@ def test_what_was_written_after_the_jump_is_left_alone(bench: Bench) -> None:
 
 
 def test_waits_of_an_hour_that_are_right_are_not_shortened(bench: Bench) -> None:
-    """Turns may be promised for later than the jump: what was attempted after it has waits of its own."""
+    """Grants may be reserved for later than the jump; what was attempted after it keeps its wait."""
     bench.integration()
     set_back(bench, HOUR)
     number = retrying(bench, wait=timedelta(hours=2))
@@ -174,7 +174,7 @@ def test_a_clock_that_goes_on_is_noted_each_time(bench: Bench) -> None:
 
 
 class Killed(BaseException):
-    """What no code of ours expects."""
+    """An error that no code of ours expects."""
 
 
 @pytest.mark.parametrize("after", range(1, 6))
@@ -218,7 +218,7 @@ def test_runs_at_once_move_each_once(bench: Bench, monkeypatch: pytest.MonkeyPat
     assert bench.value("SELECT count(*) FROM clock_jumps") == 1
 
 
-def test_what_somebody_records_in_that_moment_is_left_as_he_writes_it(bench: Bench) -> None:
+def test_what_is_recorded_in_that_moment_is_left_as_it_is_written(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(2)
     claim = bench.claim(ids)
@@ -286,7 +286,7 @@ def test_what_a_transaction_wrote_that_had_begun_before_the_jump_is_mended_too(
 def test_what_its_message_carries_on_before_it_is_moved_is_moved_all_the_same(
     bench: Bench, *, noticed: bool
 ) -> None:
-    """That writes the row, and its times are those from before the jump."""
+    """Carrying it on writes the row, whose times are from before the jump."""
     bench.integration()
     number = retrying(bench)
     bench.sql("UPDATE attempts SET at = at - interval '25 minutes'")
@@ -392,7 +392,7 @@ def test_a_key_that_has_used_its_grants_has_new_ones_within_a_minute(
 
 
 def grants_from_before(bench: Bench, by: timedelta) -> None:
-    """All turns as by the clock from before."""
+    """Set all grants as if they were taken by the clock from before."""
     for name in ("sent", "0", "1", "2", "3"):
         bench.sql(
             """UPDATE rate_limits SET grants = jsonb_set(grants, ARRAY[:name], (

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def statements(bench: Bench) -> Iterator[list[str]]:
-    """The statements that the database is sent meanwhile, but for BEGIN and COMMIT."""
+    """Yield the statements that the database is sent meanwhile, without BEGIN and COMMIT."""
     sent: list[str] = []
     send = Queries._send
 
@@ -58,7 +58,7 @@ def test_an_event_makes_one_notification_for_each_integration_that_subscribes(be
     assert bench.ledger().findings == []
 
 
-def test_a_notification_is_due_at_once_and_worried_about_after_15_seconds(bench: Bench) -> None:
+def test_a_notification_is_due_at_once_and_rechecked_after_15_seconds(bench: Bench) -> None:
     bench.integration()
     (made,) = bench.ingest(an_event()).pending
     row = bench.notification(made.id)
@@ -305,7 +305,7 @@ def test_concurrent_conflicts_leave_one_event_and_one_rejection(bench: Bench) ->
     assert ledger.findings == []
 
 
-def test_words_tell_what_became_of_a_call(bench: Bench) -> None:
+def test_words_say_what_became_of_a_call(bench: Bench) -> None:
     bench.integration()
     bench.integration(enabled=False)
     event = an_event()

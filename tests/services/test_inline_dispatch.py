@@ -1,4 +1,4 @@
-"""What a worker routes it claims itself, in the same transaction, where it has room."""
+"""Inline dispatch: a worker claims what it routes in the transaction that makes it, where it has room."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from build import (
     GRACE,
     LEASE,
     Bench,
-    Stumbling,
+    FailingStore,
     a_key,
     a_rejection,
     an_answer,
@@ -22,7 +22,7 @@ from build import (
     an_attempt,
     an_event,
 )
-from meanwhile import overlapping, round_trips
+from meanwhile import database_calls, overlapping
 
 from wallarm_notify.bootstrap import WorkerParts
 from wallarm_notify.domain.clock import since_boot
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Dispatcher:
-    """One that has room, or none, for each client, and remembers what it was given."""
+    """A dispatcher that has room, or none, for each client, and keeps the claims it was given."""
 
     places: int = 128
     full: int = 0
@@ -73,7 +73,7 @@ def dispatcher() -> Dispatcher:
 
 @pytest.fixture
 def ingest(bench: Bench, dispatcher: Dispatcher) -> Callable[..., Routed]:
-    """Routes one slice of events in a worker that delivers, too."""
+    """Return what routes one slice of events in a worker that delivers too."""
 
     def ingest(*events: Event, store: Any = None, rate_limit: int = 100) -> Routed:
         (routed,) = ingest_here(bench, dispatcher, events, store=store, rate_limit=rate_limit)
@@ -158,7 +158,7 @@ def test_it_is_sent_what_a_claim_by_message_would_send(
     assert (here.payload.firing is None) == (kind == "card")
     bench.end_leases()
     (there,) = bench.claim([here.notification.id]).sendings
-    assert told(here) == told(there)
+    assert alert_parts(here) == alert_parts(there)
     assert (here.fingerprint, here.generation, here.number) == (
         there.fingerprint,
         there.generation,
@@ -166,8 +166,8 @@ def test_it_is_sent_what_a_claim_by_message_would_send(
     )
 
 
-def told(sending: Sending) -> tuple[Any, ...]:
-    """What an alert is made of: hash and text of an event's body are no part of it."""
+def alert_parts(sending: Sending) -> tuple[Any, ...]:
+    """Return what an alert is made of; hash and text of an event's body are no part of it."""
     payload, event = sending.payload, sending.payload.event
     assert event.occurred_at.tzinfo is not None
     return (
@@ -191,15 +191,15 @@ def test_a_dispatcher_without_room_leaves_it_to_the_others(
 def test_one_client_for_which_there_is_no_room_keeps_no_other_from_it(
     bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
-    crowd, other = bench.integration(client_id=1), bench.integration(client_id=2)
+    busy, other = bench.integration(client_id=1), bench.integration(client_id=2)
     dispatcher.full = 1
     ingest(an_event(client_id=1, risk="critical"), an_event(client_id=2, risk="low"))
     assert [s.notification.integration_id for s in dispatcher.sendings()] == [other]
     (enqueued,) = bench.publisher.ids()
-    assert bench.notification(enqueued).integration_id == crowd
+    assert bench.notification(enqueued).integration_id == busy
 
 
-def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
+def test_a_client_does_not_wait_for_another_with_many_notifications_in_its_batch(
     bench: Bench,
     dispatcher: Dispatcher,
     ingest: Callable[..., Routed],
@@ -218,7 +218,7 @@ def test_who_is_routed_with_a_crowd_does_not_wait_for_it(
     assert bench.ledger().findings == []
 
 
-def test_many_clients_of_whom_none_is_a_crowd_are_routed_together(
+def test_many_clients_of_which_none_has_most_of_the_work_are_routed_together(
     bench: Bench, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wallarm_notify.services.routing.SHARED", 20)
@@ -347,13 +347,13 @@ def test_what_has_no_grant_now_is_left_to_a_claim_which_reserves_it_one(
     assert bench.value("SELECT grants - 'sent' FROM rate_limits") == {}
 
 
-def test_nobody_is_overtaken_who_waits_for_a_grant(
+def test_no_notification_that_waits_for_a_grant_is_overtaken(
     bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()
     claim = bench.claim(bench.made(101))
     assert (len(claim.sendings), claim.waiting) == (100, 1)
-    bench.sql("UPDATE rate_limits SET grants = grants - 'sent'")  # so that there are turns again
+    bench.sql("UPDATE rate_limits SET grants = grants - 'sent'")  # so that there are grants again
     ingest(an_event())
     assert dispatcher.claims == []
 
@@ -481,7 +481,7 @@ def test_a_transaction_that_is_run_again_hands_over_what_the_last_run_claimed(
 def test_what_waited_long_in_its_transaction_says_since_when(
     bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
-    """The dispatcher gives back what could not be begun within 2 s of the time the integration was read."""
+    """The dispatcher puts back what could not be begun within 2 s of the time the integration was read."""
     bench.integration()
     pause = threading.Event()
     store = Between(bench.store, lambda: pause.wait(0.3))
@@ -498,7 +498,7 @@ def test_what_is_claimed_began_before_its_transaction_asked_for_the_time(
     """Whatever the transaction takes from then on counts against the 2 s, its claim's wait included."""
     bench.integration()
     earlier = since_boot()
-    with round_trips() as began:
+    with database_calls() as began:
         ingest(an_event())
     (claim,) = dispatcher.claims
     assert earlier <= claim.began <= began[0]
@@ -543,7 +543,7 @@ def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_enqueued(
     error: NotifyError,
 ) -> None:
     bench.integration()
-    store = Stumbling(bench.store, query, error)
+    store = FailingStore(bench.store, query, error)
     routed = ingest(an_event(), an_event(), store=store)
     assert (routed.matched, routed.rejected, dispatcher.claims) == (2, 0, [])
     assert bench.publisher.ids() == stored(bench)
@@ -551,7 +551,7 @@ def test_a_fault_in_claiming_keeps_no_event_from_being_stored_and_enqueued(
     assert bench.ledger().findings == []
 
 
-def test_a_dispatcher_that_does_not_tell_its_room_keeps_no_event_from_being_stored_and_enqueued(
+def test_a_dispatcher_whose_room_is_unknown_keeps_no_event_from_being_stored_and_enqueued(
     bench: Bench,
     dispatcher: Dispatcher,
     ingest: Callable[..., Routed],
@@ -639,7 +639,7 @@ def test_a_database_that_goes_away_while_it_claims_leaves_nothing_behind(
     bench.integration()
     event = an_event()
     for query in ("candidates_of", "grants_at_hand", "insert_notifications"):
-        store = Stumbling(bench.store, query, Unavailable("away"))
+        store = FailingStore(bench.store, query, Unavailable("away"))
         with pytest.raises(Unavailable):
             ingest(event, store=store)
         assert store.asked
@@ -745,7 +745,7 @@ def test_a_worker_that_comes_back_after_its_lease_delivers_or_changes_nothing(
     assert bench.ledger().findings == []
 
 
-def test_what_is_not_begun_is_given_back_with_its_grant_and_enqueued(
+def test_what_is_not_begun_is_put_back_with_its_grant_and_enqueued(
     bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
 ) -> None:
     bench.integration()

@@ -10,7 +10,7 @@ ANN = {"user": "Ann", "reason": ""}
 
 @pytest.fixture
 def busy(bench: Bench) -> Bench:
-    """One of everything: each state, attempts, rejections, what is pruned and what was replayed."""
+    """A bench with one of everything: each state, attempts, rejections, what is pruned or was replayed."""
     mine = bench.integration(subscribe=("security_issue", "system"))
     off = bench.integration(enabled=False)
     pending, delivered, retrying, failed = (bench.made()[0] for _ in range(4))
@@ -167,7 +167,7 @@ def test_it_finds_and_names_every_corruption(busy: Bench, subtests: pytest.Subte
             busy.sql(corruption)
             ledger = busy.ledger()
             assert not ledger.balanced
-            assert any(finding in said for said in ledger.findings), ledger.findings
+            assert any(finding in sentence for sentence in ledger.findings), ledger.findings
         for table in TABLES:
             busy.sql(f"DELETE FROM {table}")
             busy.sql(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE sound_{table}")

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.notification import Notification
 
 LATER = an_answer(429, retry_after=timedelta(minutes=30))
-"""An answer after which a chain has a long way to go."""
+"""An answer after which a notification has a long wait."""
 
 
 def deliver(bench: Bench, message: Message) -> list[Message]:
-    """What follows from a delivery of ``message``: whatever it claims has to wait for half an hour."""
+    """Deliver ``message``; return what follows: what it claims has to wait for half an hour."""
     claim = bench.claim(message.ids, message.links)
     bench.record([an_attempt(s, claim, LATER) for s in claim.sendings])
     bench.retries.publish(at_once=True)
@@ -31,7 +31,7 @@ def deliver(bench: Bench, message: Message) -> list[Message]:
 
 
 def waiting(bench: Bench, number: int = 3) -> tuple[list[int], Message]:
-    """Notifications that are to be sent again in half an hour, and the message that carries them."""
+    """Return notifications to be sent again in half an hour, and the message that carries them."""
     bench.integration()
     ids = bench.made(number)
     bench.sent(ids, LATER)
@@ -42,7 +42,7 @@ def waiting(bench: Bench, number: int = 3) -> tuple[list[int], Message]:
 
 
 def sweep(bench: Bench) -> list[Message]:
-    """What SWEEP enqueues when it looks at everything that is open."""
+    """Return what SWEEP enqueues when it looks at everything that is open."""
     bench.sql("DELETE FROM upkeep_runs")
     bench.sql("UPDATE notifications SET recheck_at = now() WHERE finished_at IS NULL")
     run_sweep(bench.ctx)
@@ -54,8 +54,8 @@ def rows(bench: Bench) -> list[Notification]:
     return bench.store.transact(lambda tx: tx.lock(ids))
 
 
-def carriers(n: Notification, messages: Sequence[Message]) -> int:
-    """How many messages carry it on; the same one twice is one."""
+def messages_carrying(n: Notification, messages: Sequence[Message]) -> int:
+    """Return how many messages carry it on; one that comes twice is one."""
     live = [m for m in messages if (n.id, n.link) in zip(m.ids, m.links, strict=True)]
     return len({id(m) for m in live})
 
@@ -103,7 +103,7 @@ def test_of_a_message_each_row_goes_on_by_itself(bench: Bench) -> None:
     assert again.ids == (ids[2],)
 
 
-def test_the_message_that_sweep_rang_over_ends(bench: Bench) -> None:
+def test_a_message_ends_where_sweep_has_enqueued_another(bench: Bench) -> None:
     ids, message = waiting(bench)
     (published,) = sweep(bench)
     assert deliver(bench, message) == []
@@ -129,7 +129,7 @@ def test_what_is_due_is_claimed_whichever_message_asks(bench: Bench) -> None:
     assert len(bench.claim(message.ids, message.links).sendings) == len(ids)
 
 
-def test_what_is_to_travel_alone_does_so_once(bench: Bench) -> None:
+def test_what_is_to_be_sent_alone_is_enqueued_alone_once(bench: Bench) -> None:
     bench.integration()
     ids = bench.made(2)
     for _ in range(2):
@@ -159,7 +159,7 @@ STEPS = st.lists(
 
 
 def play(bench: Bench, flight: list[Message], step: str, number: int) -> None:
-    """One step of what may become of the messages that are in flight."""
+    """Do one step of what may become of messages under way."""
     if step == "sweep":
         flight += sweep(bench)
     elif step == "due":
@@ -191,7 +191,7 @@ def test_whatever_comes_twice_late_or_never_one_message_at_most_carries_each_on(
     for step, number in steps:
         play(bench, flight, step, number)
         for n in rows(bench):
-            assert carriers(n, flight) <= 1
+            assert messages_carrying(n, flight) <= 1
             assert n.recheck_at is not None
     # Once everybody has come by, however many they were, one is left of each.
     bench.sql("UPDATE notifications SET due_at = now() + interval '20 minutes', lease_until = NULL")

@@ -19,8 +19,8 @@ from wallarm_notify.services.sweep import sweep as run_sweep
 ANN = {"user": "Ann", "reason": "a test"}
 
 
-def told(bench: Bench, event_type: str) -> list[tuple[int, bool, str]]:
-    """Who was told of such an event: integration, as its last notification or not, state."""
+def notified(bench: Bench, event_type: str) -> list[tuple[int, bool, str]]:
+    """Return who was notified of an event of this type: integration, whether by its closing, state."""
     rows = bench.sql(
         "SELECT n.integration_id, n.closing, n.state FROM notifications n "
         "JOIN events e ON e.id = n.event_id WHERE e.type = :t ORDER BY n.id",
@@ -30,7 +30,7 @@ def told(bench: Bench, event_type: str) -> list[tuple[int, bool, str]]:
 
 
 def key_of(bench: Bench, integration: int) -> tuple[object, ...]:
-    """What is stored of an integration's key."""
+    """Return what is stored of an integration's key."""
     (row,) = bench.sql(
         "SELECT key_token, key_fingerprint, key_last4, region FROM integrations WHERE id = :i",
         i=integration,
@@ -156,7 +156,7 @@ def test_a_key_that_changes_while_secrets_are_rotated_is_the_new_one(
 
 
 def waiting_for_a_grant(bench: Bench, number: int) -> list[int]:
-    """So many that were promised turns of their key, ten minutes from now."""
+    """Return so many notifications with a grant of their key reserved ten minutes from now."""
     ids = bench.made(number)
     bench.sql("UPDATE notifications SET due_at = now() + interval '10 minutes'")
     return ids
@@ -201,7 +201,7 @@ def test_a_new_key_waits_for_no_claim_that_is_under_way(bench: Bench) -> None:
 # Disable and enable.
 
 
-def test_disabling_cancels_what_waits_and_tells_others_then_itself_last(bench: Bench) -> None:
+def test_disabling_cancels_what_waits_and_notifies_others_then_itself_last(bench: Bench) -> None:
     other = bench.integration(subscribe=("system",))
     mine = bench.integration(subscribe=("system", "security_issue"))
     off = bench.integration(subscribe=("system",), enabled=False)
@@ -210,7 +210,7 @@ def test_disabling_cancels_what_waits_and_tells_others_then_itself_last(bench: B
     waiting = bench.made()
     bench.publisher.taken()
     assert bench.disable_integration(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
-    assert sorted(told(bench, "integration.disabled")) == [
+    assert sorted(notified(bench, "integration.disabled")) == [
         (other, False, "pending"),
         (mine, True, "pending"),
         (off, False, "skipped"),
@@ -262,7 +262,7 @@ def test_disabled_it_keeps_its_settings_and_says_since_when_by_whom_and_why(benc
     assert after.subscriptions == SECURITY_ISSUES
 
 
-def test_without_the_subscription_nobody_is_told(bench: Bench) -> None:
+def test_without_the_subscription_nobody_is_notified(bench: Bench) -> None:
     integration = bench.integration()
     assert bench.disable_integration(integration, **ANN) == SwitchedOff(0, 0, closing=False)
     ledger = bench.ledger()
@@ -309,7 +309,7 @@ def test_a_last_notification_of_an_earlier_disabling_is_cancelled_by_the_next(be
     bench.disable_integration(integration, **ANN)
     bench.enable_integration(integration)
     bench.disable_integration(integration, **ANN)
-    assert told(bench, "integration.disabled") == [
+    assert notified(bench, "integration.disabled") == [
         (integration, True, "cancelled"),
         (integration, True, "pending"),
     ]
@@ -348,7 +348,7 @@ def test_two_who_disable_at_once_disable_once(bench: Bench) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(disable, range(4))) == 1
-    assert len(told(bench, "integration.disabled")) == 1
+    assert len(notified(bench, "integration.disabled")) == 1
 
 
 def test_routing_and_disabling_at_once_leave_nothing_open(bench: Bench) -> None:
@@ -373,7 +373,7 @@ def test_routing_and_disabling_at_once_leave_nothing_open(bench: Bench) -> None:
 # Delete.
 
 
-def test_deleting_an_enabled_one_tells_it_last_and_wipes_its_key_when_that_has_ended(
+def test_deleting_an_enabled_one_notifies_it_last_and_wipes_its_key_when_that_has_ended(
     bench: Bench,
 ) -> None:
     other = bench.integration(subscribe=("system",))
@@ -381,7 +381,7 @@ def test_deleting_an_enabled_one_tells_it_last_and_wipes_its_key_when_that_has_e
     bench.made()
     bench.publisher.taken()
     assert bench.delete_integration(mine, **ANN) == SwitchedOff(told=2, cancelled=1, closing=True)
-    assert told(bench, "integration.deleted") == [
+    assert notified(bench, "integration.deleted") == [
         (other, False, "pending"),
         (mine, True, "pending"),
     ]
@@ -415,11 +415,11 @@ def test_deleted_after_disabling_its_key_stays_until_the_last_notification_ended
     bench.disable_integration(mine, **ANN)
     bench.publisher.taken()
     assert bench.delete_integration(mine, **ANN) == SwitchedOff(told=1, cancelled=0, closing=False)
-    assert told(bench, "integration.disabled") == [
+    assert notified(bench, "integration.disabled") == [
         (other, False, "pending"),
         (mine, True, "pending"),
     ]
-    assert told(bench, "integration.deleted") == [(other, False, "pending")]
+    assert notified(bench, "integration.deleted") == [(other, False, "pending")]
     (last,) = (r["id"] for r in bench.sql("SELECT id FROM notifications WHERE closing"))
     bench.sent([last], an_answer(500))
     assert all(key_of(bench, mine))

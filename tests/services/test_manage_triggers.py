@@ -1,4 +1,4 @@
-"""The life of triggers: who is told of it, what starts afresh, and what is refused."""
+"""Managing triggers: who is notified of a change, what starts afresh, and what is refused."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from wallarm_notify.domain.triggers.trigger import Threshold, TriggerChange
 ANN = {"user": "Ann"}
 
 
-def told(bench: Bench) -> list[dict[str, Any]]:
-    """The events of triggers so far, the oldest first, less what every event has."""
+def announced(bench: Bench) -> list[dict[str, Any]]:
+    """Return the events of triggers so far, the oldest first, without what every event has."""
     rows = bench.sql("SELECT body FROM events WHERE type LIKE 'trigger.%' ORDER BY received_at, id")
     return [
         {k: v for k, v in row["body"].items() if k not in ("id", "client_id", "occurred_at")}
@@ -28,7 +28,7 @@ def told(bench: Bench) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_new_trigger_is_told_to_subscribers_of_rules_and_triggers(bench: Bench) -> None:
+def test_a_new_trigger_is_announced_to_subscribers_of_rules_and_triggers(bench: Bench) -> None:
     watcher = bench.integration(subscribe=("rules_and_triggers",))
     bench.integration(subscribe=("rules_and_triggers",), client_id=2)
     target = bench.integration(subscribe=("system",))
@@ -36,7 +36,7 @@ def test_a_new_trigger_is_told_to_subscribers_of_rules_and_triggers(bench: Bench
     assert made.name.startswith("New trigger by Ann, 20")
     assert (made.enabled, made.version, made.integration_ids) == (True, 1, (target,))
     assert bench.store.transact(lambda tx: tx.trigger(EVERY_CLIENT, made.id)) == made
-    assert told(bench) == [
+    assert announced(bench) == [
         {
             "type": "trigger.created",
             "trigger_id": made.id,
@@ -51,7 +51,7 @@ def test_a_new_trigger_is_told_to_subscribers_of_rules_and_triggers(bench: Bench
     assert bench.ledger().findings == []
 
 
-def test_every_change_is_told_with_what_was_before_and_after(bench: Bench) -> None:
+def test_every_change_is_announced_with_what_was_before_and_after(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
     other = bench.integration(subscribe=())
     bench.update_trigger(
@@ -68,7 +68,7 @@ def test_every_change_is_told_with_what_was_before_and_after(bench: Bench) -> No
     bench.enable_trigger(trigger.id, **ANN)
     copy = bench.duplicate_trigger(trigger.id, **ANN)
     bench.delete_trigger(trigger.id, **ANN)
-    events = told(bench)[1:]
+    events = announced(bench)[1:]
     assert [e["type"].partition(".")[2] for e in events] == [
         "updated",
         "updated",
@@ -91,23 +91,23 @@ def test_every_change_is_told_with_what_was_before_and_after(bench: Bench) -> No
     assert bench.ledger().findings == []
 
 
-def test_a_comments_text_is_not_told(bench: Bench) -> None:
+def test_a_comments_text_is_not_announced(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
     changed = bench.update_trigger(
         trigger.id, TriggerChange(comment="between us", name="Other"), **ANN
     )
     assert changed.comment == "between us"
-    assert told(bench)[1]["changes"] == {
+    assert announced(bench)[1]["changes"] == {
         "comment": {},
         "name": {"before": "Many attacks", "after": "Other"},
     }
 
 
-def test_an_update_that_changes_nothing_is_told_to_nobody(bench: Bench) -> None:
+def test_an_update_that_changes_nothing_is_announced_to_nobody(bench: Bench) -> None:
     trigger = bench.trigger(threshold="2 in 1h")
     same = TriggerChange(name=trigger.name, threshold=trigger.criteria.threshold)
     assert bench.update_trigger(trigger.id, same, **ANN) == trigger
-    assert len(told(bench)) == 1
+    assert len(announced(bench)) == 1
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_names_and_comments_are_short_and_printable(
         bench.create_trigger(a_trigger_draft(bench.integration(), **fields))
 
 
-def test_a_deleted_integration_is_taken_off_triggers_and_others_are_told(bench: Bench) -> None:
+def test_a_deleted_integration_is_taken_off_triggers_and_others_are_notified(bench: Bench) -> None:
     gone = bench.integration(subscribe=("rules_and_triggers", "system"))
     kept = bench.integration(subscribe=("rules_and_triggers",))
     shared = bench.trigger(gone, kept, threshold="0 in 1h")
@@ -251,7 +251,7 @@ def test_a_deleted_integration_is_taken_off_triggers_and_others_are_told(bench: 
         ([], 1),
         ([kept], 1),
     ]
-    changes = {e["trigger_id"]: e["changes"]["integration_ids"] for e in told(bench)[-2:]}
+    changes = {e["trigger_id"]: e["changes"]["integration_ids"] for e in announced(bench)[-2:]}
     assert changes == {
         shared.id: {"before": [gone, kept], "after": [kept]},
         alone.id: {"before": [gone], "after": []},

@@ -1,4 +1,4 @@
-"""``events.ingest`` with arbitrary JSON: every distinct thing is received once, and the books balance."""
+"""``events.ingest`` with arbitrary JSON: every distinct value is received once, and the ledger balances."""
 
 from __future__ import annotations
 

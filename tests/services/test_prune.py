@@ -8,7 +8,7 @@ import pytest
 from build import (
     RETENTION,
     Bench,
-    Stumbling,
+    FailingStore,
     a_rejection,
     an_answer,
     an_attack,
@@ -24,7 +24,7 @@ SECOND = timedelta(seconds=1)
 
 
 def age(bench: Bench, by: timedelta = RETENTION + SECOND) -> None:
-    """Everything happened so much earlier."""
+    """Make it as if everything had happened so much earlier."""
     bench.sql("UPDATE events SET received_at = received_at - :by", by=by)
     bench.sql("UPDATE rejected SET received_at = received_at - :by", by=by)
     bench.sql("UPDATE notifications SET finished_at = finished_at - :by", by=by)
@@ -33,7 +33,7 @@ def age(bench: Bench, by: timedelta = RETENTION + SECOND) -> None:
 
 
 def left(bench: Bench) -> dict[str, int]:
-    """How many rows each table has."""
+    """Return how many rows each table has."""
     tables = ("events", "notifications", "attempts", "rejected")
     return {t: bench.value(f"SELECT count(*) FROM {t}") for t in tables}
 
@@ -220,7 +220,7 @@ def test_a_kind_that_takes_too_long_does_not_keep_the_others_waiting(bench: Benc
     bench.ingest(an_attack(), rejections=[a_rejection()])
     age(bench)
     bench.sql("DELETE FROM upkeep_runs")
-    store = Stumbling(bench.store, "prune_events", TooMuch("it took more than 10 s"))
+    store = FailingStore(bench.store, "prune_events", TooMuch("it took more than 10 s"))
     done = prune(replace(bench.ctx, store=store))
     assert (done.events, done.rejected) == (0, 1)
     assert store.asked
@@ -250,7 +250,7 @@ def test_while_a_run_is_at_work_no_other_one_begins_and_none_goes_on_beside_it(
 
 
 def cancelled_long_ago(bench: Bench, events: int) -> list[int]:
-    """So many events, each delivered to one integration and cancelled for another after a failure.
+    """Make so many events, each delivered to one integration and cancelled for another after a failure.
 
     Returns the cancelled notifications.
     """
@@ -268,7 +268,7 @@ def cancelled_long_ago(bench: Bench, events: int) -> list[int]:
 
 
 def check_it_is_left_whole_and_goes_later(bench: Bench, replayed: int) -> None:
-    """Of what ``cancelled_long_ago`` made, the one event that was replayed is there."""
+    """Check that of the events of ``cancelled_long_ago`` only the replayed one is there, and goes later."""
     assert left(bench) == {"events": 1, "notifications": 2, "attempts": 2, "rejected": 0}
     assert bench.ledger().findings == []
     bench.sent([replayed])

@@ -1,4 +1,4 @@
-"""Whose things are read: another client's are not there, whoever asks for them by their number."""
+"""Scopes of reading: what belongs to another client is not there, also where its number is known."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOBODYS_CALL = TriedCall(sha256(b"{").digest(), "application/json", "utf-8", "{}
 
 @dataclass(frozen=True)
 class Owned:
-    """What a client has, of each kind one."""
+    """What a client has: one of each kind."""
 
     integration: int
     trigger: Trigger
@@ -131,7 +131,7 @@ def sentence_of(ask: Callable[[Context, Scope, int], object], *given: Any) -> st
 
 
 @pytest.mark.parametrize("ask", LISTINGS.values(), ids=LISTINGS)
-def test_a_listing_has_the_things_of_the_scope_alone(
+def test_a_listing_shows_what_is_in_the_scope_alone(
     bench: Bench,
     mine: Owned,
     others: Owned,
@@ -161,7 +161,7 @@ def test_what_belongs_to_nobody_is_counted_to_who_sees_all(bench: Bench, nobodys
 
 
 @pytest.mark.parametrize(("show", "of"), SHOWN.values(), ids=SHOWN)
-def test_anothers_thing_is_refused_as_one_that_is_not_there(
+def test_what_is_anothers_is_refused_as_if_it_were_not_there(
     bench: Bench,
     mine: Owned,
     others: Owned,
@@ -169,14 +169,14 @@ def test_anothers_thing_is_refused_as_one_that_is_not_there(
     of: Callable[[Owned], int],
 ) -> None:
     for nothing in (only([MINE]), only([])):
-        said = sentence_of(show, bench.ctx, nothing, of(others))
-        assert said == sentence_of(show, bench.ctx, EVERY_CLIENT, 4711).replace(
+        sentence = sentence_of(show, bench.ctx, nothing, of(others))
+        assert sentence == sentence_of(show, bench.ctx, EVERY_CLIENT, 4711).replace(
             "4711", str(of(others))
         )
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if name != "explain the last disabling"])
-def test_ones_own_thing_is_shown(bench: Bench, mine: Owned, others: Owned, name: str) -> None:
+def test_what_is_ones_own_is_shown(bench: Bench, mine: Owned, others: Owned, name: str) -> None:
     show, of = SHOWN[name]
     for scope in (only([MINE]), only([MINE, OTHERS]), EVERY_CLIENT):
         assert show(bench.ctx, scope, of(mine))
@@ -190,9 +190,9 @@ def test_what_belongs_to_nobody_is_shown_to_who_sees_all(
     place: int,
 ) -> None:
     assert show(bench.ctx, EVERY_CLIENT, nobodys[place])
-    said = sentence_of(show, bench.ctx, only([MINE]), nobodys[place])
+    sentence = sentence_of(show, bench.ctx, only([MINE]), nobodys[place])
     missing = sentence_of(show, bench.ctx, EVERY_CLIENT, 4711)
-    assert said == missing.replace("4711", str(nobodys[place]))
+    assert sentence == missing.replace("4711", str(nobodys[place]))
 
 
 def test_each_reading_of_the_listings_is_among_those_that_are_tried_here() -> None:
@@ -207,7 +207,7 @@ def test_each_reading_of_the_listings_is_among_those_that_are_tried_here() -> No
     assert public - tried == {"count_undecodable", "disabled_among", "there_is"}
 
 
-def test_a_wish_for_anothers_things_widens_no_scope(
+def test_asking_for_what_is_anothers_widens_no_scope(
     bench: Bench, mine: Owned, others: Owned
 ) -> None:
     ctx, scope = bench.ctx, only([MINE])
@@ -220,7 +220,7 @@ def test_a_wish_for_anothers_things_widens_no_scope(
         assert list(page.items) == []
 
 
-def test_which_of_anothers_integrations_are_disabled_is_not_told(
+def test_which_of_anothers_integrations_are_disabled_is_not_shown(
     bench: Bench, mine: Owned, others: Owned
 ) -> None:
     bench.disable_integration(others.integration, user="Ann", reason="maintenance")

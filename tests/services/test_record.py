@@ -13,7 +13,7 @@ DELIVERED, FAILED = an_answer(202), an_answer(500)
 
 
 def sleep_through_waits(bench: Bench, number: int) -> None:
-    """Lets one notification fail so often."""
+    """Let one notification fail so often."""
     (notification_id,) = (row["id"] for row in bench.sql("SELECT id FROM notifications"))
     for _ in range(number):
         bench.make_due()
@@ -100,7 +100,7 @@ def test_a_stale_failure_is_kept_as_an_attempt_and_changes_nothing(bench: Bench)
     assert bench.ledger().findings == []
 
 
-def test_a_late_2xx_delivers_under_any_claim(bench: Bench) -> None:
+def test_a_late_2xx_delivers_under_any_fencing_token(bench: Bench) -> None:
     bench.integration()
     ids = bench.made()
     stale = bench.claim(ids)

@@ -17,7 +17,7 @@ ANN = {"user": "Ann", "reason": ""}
 
 
 def skipped(bench: Bench, number: int = 1) -> tuple[int, list[int]]:
-    """An enabled integration with so many skipped notifications."""
+    """Return an enabled integration with so many skipped notifications."""
     integration = bench.integration(enabled=False)
     bench.ingest(*(an_event() for _ in range(number)))
     bench.enable_integration(integration)
@@ -73,14 +73,14 @@ def test_where_the_integration_is_disabled_or_gone_it_is_refused(
     integration, (only,) = skipped(bench)
     change = bench.delete_integration if gone else bench.disable_integration
     change(integration, **ANN)
-    said = "does not exist any more" if gone else "is disabled"
-    with pytest.raises(Refused, match=said):
+    sentence = "does not exist any more" if gone else "is disabled"
+    with pytest.raises(Refused, match=sentence):
         bench.replay_notifications([only])
     for ask in (
         lambda: bench.count_replayable(Wanted(integration, State.SKIPPED)),
         lambda: bench.replay_slice(Wanted(integration, State.SKIPPED), 0),
     ):
-        with pytest.raises(Refused, match=said) as refused:
+        with pytest.raises(Refused, match=sentence) as refused:
             ask()
         hint = None if gone else Hint(Todo.ENABLE_INTEGRATION, integration)
         assert refused.value.hint == hint
@@ -139,7 +139,7 @@ def test_a_replayed_one_is_cancelled_by_the_next_disabling_and_can_be_replayed_a
     assert bench.ledger().findings == []
 
 
-def test_what_two_replay_at_once_is_replayed_once(bench: Bench) -> None:
+def test_what_two_administrators_replay_at_once_is_replayed_once(bench: Bench) -> None:
     integration, ids = skipped(bench, 3)
     wanted = Wanted(integration, State.SKIPPED)
     second = overlapping(
@@ -153,7 +153,9 @@ def test_what_two_replay_at_once_is_replayed_once(bench: Bench) -> None:
     assert bench.ledger().findings == []
 
 
-def test_what_two_replay_at_once_by_id_is_refused_to_the_second(bench: Bench) -> None:
+def test_what_two_administrators_replay_at_once_by_id_is_refused_to_the_second(
+    bench: Bench,
+) -> None:
     _, (only,) = skipped(bench)
     with pytest.raises(Refused, match="is pending"):
         overlapping(

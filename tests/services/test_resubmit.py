@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def rejected(bench: Bench, *rejections: Rejection) -> int:
-    """The id of the last of what was rejected."""
+    """Return the id of the last rejected event."""
     bench.ingest(rejections=rejections or (a_rejection(),))
     number: int = bench.value("SELECT max(id) FROM rejected")
     return number
@@ -102,7 +102,7 @@ def test_the_second_time_it_is_refused(bench: Bench) -> None:
 
 
 def too_early(bench: Bench) -> tuple[int, Event]:
-    """A rejection of an event that was ahead of the time, and that event when it is no more."""
+    """Return a rejection of an event that was ahead, and the event when it is no longer."""
     now = bench.value("SELECT now()")
     event = an_event(occurred_at=(now + timedelta(hours=25)).isoformat())
     bench.ingest(event)

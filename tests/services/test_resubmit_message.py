@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from build import Stumbling, a_rejection, an_event
+from build import FailingStore, a_rejection, an_event
 
 from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo, Unavailable
 from wallarm_notify.domain.scope import EVERY_CLIENT
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def undecodable(bench: Bench, body: bytes = b"{", size: int | None = None) -> int:
-    """The id of a message that was kept."""
+    """Return the id of a message that was kept."""
     bench.store.transact(lambda tx: tx.store_undecodable("no JSON", None, body, size=size))
     number: int = bench.value("SELECT max(id) FROM undecodable")
     return number
@@ -85,13 +85,13 @@ def test_events_that_came_in_otherwise_meanwhile_are_not_doubled(bench: Bench) -
     assert still_undecodable(bench) == 0
 
 
-def test_who_dies_before_it_is_marked_can_do_it_again(bench: Bench) -> None:
+def test_where_a_process_dies_before_it_is_marked_it_can_be_done_again(bench: Bench) -> None:
     number = undecodable(bench)
     event = an_event()
 
     # The database goes away once the events are stored.
     stumbling = copy(bench)
-    away = Stumbling(bench.store, "mark_undecodable_resubmitted", Unavailable("away"))
+    away = FailingStore(bench.store, "mark_undecodable_resubmitted", Unavailable("away"))
     stumbling.ctx = replace(bench.ctx, store=away)
     with pytest.raises(Unavailable):
         stumbling.resubmit_message(UNDECODABLE, number, [event])

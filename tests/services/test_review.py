@@ -1,4 +1,4 @@
-"""The review over a real database: who is switched off, who is told, who is warned."""
+"""The review over a real database: who is switched off, notified and warned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from build import (
     DOWN,
     REFUSED,
     TAKEN,
-    Stumbling,
+    FailingStore,
     a_key,
     an_answer,
     an_event,
@@ -58,7 +58,7 @@ def explained(bench: Bench, integration: int, policy: Policy = POLICY) -> Explan
 
 
 def failing(bench: Bench, answer: Answer = REFUSED, number: int = 17, **fields: Any) -> int:
-    """An integration whose attempts all failed, one schedule long."""
+    """Return an integration whose attempts all failed, one schedule long."""
     fields.setdefault("client_id", 1)
     integration = bench.integration(**fields)
     bench.attempted(integration, *spread(number, answer), client_id=fields["client_id"])
@@ -86,15 +86,15 @@ def test_what_always_fails_is_switched_off_and_what_waits_is_cancelled(bench: Be
     assert bench.ledger().findings == []
 
 
-def test_every_system_subscriber_is_told_with_figures_the_broken_one_last(bench: Bench) -> None:
+def test_every_system_subscriber_is_notified_with_figures_the_broken_one_last(bench: Bench) -> None:
     broken = failing(bench, subscribe=("system", "security_issue"), name="On call")
     other = bench.integration(subscribe=("system",))
     bench.integration(subscribe=("system",), client_id=2)
     bench.integration(subscribe=("rules_and_triggers",))
     bench.reviewed()
-    told = [bench.notification(i) for message in bench.publisher.taken() for i in message.ids]
-    assert [(n.integration_id, n.closing) for n in told] == [(other, False), (broken, True)]
-    assert told[1].due_at - told[0].due_at == timedelta(seconds=1)
+    sent = [bench.notification(i) for message in bench.publisher.taken() for i in message.ids]
+    assert [(n.integration_id, n.closing) for n in sent] == [(other, False), (broken, True)]
+    assert sent[1].due_at - sent[0].due_at == timedelta(seconds=1)
     body = bench.value("SELECT body FROM events WHERE type = 'integration.auto_disabled'")
     assert {
         name: body[name] for name in ("integration_id", "integration_name", "failure_ratio")
@@ -127,7 +127,7 @@ def test_a_review_says_in_words_what_it_did(reviewed: Reviewed, words: str) -> N
     assert reviewed.words == words
 
 
-def test_where_nobody_else_is_told_the_log_says_so_as_an_error(
+def test_where_nobody_else_is_notified_the_log_has_an_error(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     alone = failing(bench, subscribe=("system", "security_issue"))
@@ -138,8 +138,8 @@ def test_where_nobody_else_is_told_the_log_says_so_as_an_error(
     bench.reviewed()
     off = lines(caplog, "integration.auto_disabled")
     assert [(line.integration, line.failed) for line in off] == [(alone, 17), (heard, 17)]
-    (said,) = lines(caplog, "integration.nobody_else_notified")
-    assert (said.levelname, said.integration) == ("ERROR", alone)
+    (line,) = lines(caplog, "integration.nobody_else_notified")
+    assert (line.levelname, line.integration) == ("ERROR", alone)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_what_somebody_switched_off_first_is_not_switched_off_again(
 def disabled_meanwhile(
     bench: Bench, first: Callable[[Bench], object], meanwhile: Callable[[], object] = lambda: None
 ) -> bool:
-    """Whether a review disables what it found when it has to wait for ``first`` to commit."""
+    """Return whether a review disables what it found where it has to wait for ``first`` to commit."""
     candidate = surveyed(bench)
     done = overlapping(
         bench, first, lambda: disable_candidate(bench.ctx, candidate), meanwhile=meanwhile
@@ -375,21 +375,21 @@ def test_one_that_cannot_be_switched_off_keeps_no_other_from_it(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     stuck, other = failing(bench), failing(bench, client_id=2)
-    held = Stumbling(bench.store, "switch_off", Unavailable("its row is held"), only=stuck)
+    held = FailingStore(bench.store, "switch_off", Unavailable("its row is held"), only=stuck)
     assert bench.reviewed(store=held).disabled == (other,)
-    (said,) = lines(caplog, "review.not_disabled")
-    assert (said.levelname, said.integration) == ("ERROR", stuck)
+    (line,) = lines(caplog, "review.not_disabled")
+    assert (line.levelname, line.integration) == ("ERROR", stuck)
     assert bench.reviewed().disabled == (stuck,)
 
 
 def test_a_database_that_is_away_ends_the_run_but_no_bad_row_does(bench: Bench) -> None:
     for client in range(1, 6):
         failing(bench, client_id=client)
-    away = Stumbling(bench.store, "lock_integration", Unavailable("the database is away"))
+    away = FailingStore(bench.store, "lock_integration", Unavailable("the database is away"))
     with pytest.raises(Unavailable):
         bench.reviewed(store=away)
     assert len(away.asked) == 3
-    bad = Stumbling(bench.store, "lock_integration", BadRow("a row it does not take"))
+    bad = FailingStore(bench.store, "lock_integration", BadRow("a row it does not take"))
     assert bench.reviewed(store=bad).disabled == ()
     assert len(bad.asked) == 5
 
@@ -399,7 +399,7 @@ def test_disablings_that_fail_keep_no_warning_back(bench: Bench) -> None:
         failing(bench, client_id=client)
     warned = bench.integration(client_id=9)
     bench.attempted(warned, *spread(9, TAKEN), *spread(9, REFUSED, until=MINUTE), client_id=9)
-    away = Stumbling(bench.store, "lock_integration", Unavailable("every row is held"))
+    away = FailingStore(bench.store, "lock_integration", Unavailable("every row is held"))
     with pytest.raises(Unavailable):
         bench.reviewed(store=away)
     assert measure(bench.ctx, EVERY_CLIENT).warnings[45] == 1
@@ -409,7 +409,7 @@ def test_evidence_that_takes_too_long_does_not_prevent_the_decision(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     integration = failing(bench)
-    slow = Stumbling(bench.store, "slots", TooMuch("it did not get done in time"))
+    slow = FailingStore(bench.store, "slots", TooMuch("it did not get done in time"))
     assert bench.reviewed(store=slow).disabled == (integration,)
     assert len(lines(caplog, "review.without_details")) == 1
     evidence = explained(bench, integration).evidence
@@ -417,25 +417,25 @@ def test_evidence_that_takes_too_long_does_not_prevent_the_decision(
     assert (evidence["answers"], evidence["over_time"]) == ([], [])
 
 
-def test_what_fails_after_the_commit_is_left_to_sweep_and_still_said(
+def test_what_fails_after_the_commit_is_left_to_sweep_and_still_logged(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = failing(bench), failing(bench, client_id=2)
-    away = Stumbling(bench.store, "left_behind_by", Unavailable("the database is away"))
+    away = FailingStore(bench.store, "left_behind_by", Unavailable("the database is away"))
     assert bench.reviewed(store=away).disabled == (first, second)
-    said = [line.integration for line in lines(caplog, "integration.auto_disabled")]
-    assert said == [first, second]
+    logged = [line.integration for line in lines(caplog, "integration.auto_disabled")]
+    assert logged == [first, second]
     run_sweep(bench.ctx)
     assert bench.states() == {"cancelled": 34}
 
 
-def test_two_of_a_client_that_break_at_once_told_nobody(
+def test_two_of_a_client_that_break_at_once_notify_nobody(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = [failing(bench, subscribe=("system", "security_issue")) for _ in range(2)]
     assert bench.reviewed().disabled == tuple(ours)
-    said = [line.integration for line in lines(caplog, "integration.nobody_else_notified")]
-    assert said == ours
+    logged = [line.integration for line in lines(caplog, "integration.nobody_else_notified")]
+    assert logged == ours
 
 
 # Warnings.
@@ -480,7 +480,7 @@ def test_a_success_between_two_failures_does_not_repeat_a_warning(bench: Bench) 
 
 
 def crossing(bench: Bench) -> tuple[int, list[tuple[ReviewCandidate, Decision]]]:
-    """An integration that has crossed two warnings, and what a review saw of it."""
+    """Return an integration that has crossed two warnings, and what a review saw of it."""
     integration = bench.integration()
     bench.attempted(integration, *spread(8, TAKEN, until=2 * HOUR), *spread(9, REFUSED))
     candidate = surveyed(bench)
@@ -535,7 +535,7 @@ def outage(
     clients_from: int = 1,
     keys: int | None = None,
 ) -> list[int]:
-    """So many integrations that got nothing but 503 for as long as ``since``; of a key each unless told."""
+    """Return so many integrations that got nothing but 503 since then; ``keys`` is how many keys they have."""
     theirs = [a_key() for _ in range(keys or number)]
     ours = [
         bench.integration(theirs[n % len(theirs)], client_id=clients_from + n, region=region)
@@ -547,7 +547,7 @@ def outage(
     return ours
 
 
-def test_an_outage_switches_off_nobody_but_whose_key_is_wrong(
+def test_an_outage_switches_off_only_integrations_whose_key_is_wrong(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     down = outage(bench, 10)
@@ -556,8 +556,8 @@ def test_an_outage_switches_off_nobody_but_whose_key_is_wrong(
     first, second = bench.reviewed(), bench.reviewed()
     assert (first.disabled, first.outage, second.disabled) == ((wrong,), True, ())
     assert enabled(bench, *down) == [True] * 10
-    (said,) = lines(caplog, "pagerduty.outage")
-    assert (said.levelname, said.attempted, said.affected) == ("ERROR", 11, 10)
+    (line,) = lines(caplog, "pagerduty.outage")
+    assert (line.levelname, line.attempted, line.affected) == ("ERROR", 11, 10)
     assert measure(bench.ctx, EVERY_CLIENT).outage
 
 
@@ -569,7 +569,7 @@ def test_fewer_than_ten_integrations_are_no_outage_where_anybody_is_well(bench: 
     assert (list(reviewed.disabled), reviewed.down) == (down, ())
 
 
-def test_a_region_that_is_down_switches_off_nobody_there_and_another_one_is_judged_as_ever(
+def test_a_region_that_is_down_switches_off_nobody_there_and_another_one_is_evaluated_as_ever(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     down = outage(bench, 10, region="eu")
@@ -580,8 +580,8 @@ def test_a_region_that_is_down_switches_off_nobody_there_and_another_one_is_judg
     reviewed = bench.reviewed()
     assert (list(reviewed.disabled), reviewed.down) == (broken, ("eu",))
     assert enabled(bench, *down) == [True] * 10
-    (said,) = lines(caplog, "pagerduty.outage")
-    assert (said.region, said.attempted, said.affected) == ("eu", 10, 10)
+    (line,) = lines(caplog, "pagerduty.outage")
+    assert (line.region, line.attempted, line.affected) == ("eu", 10, 10)
     rows = bench.sql("SELECT region FROM outages WHERE ended_at IS NULL")
     assert rows == [{"region": "eu"}]
     # Over there it is over, and here it begins.
@@ -617,10 +617,10 @@ def test_a_few_are_believed_for_two_hours(
     caplog.set_level(logging.INFO, "wallarm_notify")
     assert bench.reviewed().outage is down
     assert bench.reviewed().outage is down
-    said = lines(caplog, "pagerduty.outage_over")
-    assert len(said) == (not down)
-    if said:
-        assert said[0].hint == "so few are believed for 2 h at most; what fails counts again"
+    logged = lines(caplog, "pagerduty.outage_over")
+    assert len(logged) == (not down)
+    if logged:
+        assert logged[0].hint == "so few are believed for 2 h at most; what fails counts again"
 
 
 def test_what_a_few_fail_after_their_two_hours_switches_them_off(bench: Bench) -> None:
@@ -678,15 +678,15 @@ def test_a_blip_takes_the_two_hours_from_no_outage_that_comes_later(bench: Bench
     assert (reviewed.disabled, reviewed.down) == ((), ("eu",))
 
 
-def test_who_changes_the_region_takes_no_attempts_along(
+def test_an_integration_that_changes_its_region_takes_no_attempts_along(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     down = outage(bench, 11, region="eu")
     bench.update_integration(down[0], IntegrationChange(region="us"))
     reviewed = bench.reviewed()
     assert (reviewed.disabled, reviewed.down) == ((), ("eu",))
-    (said,) = lines(caplog, "pagerduty.outage")
-    assert (said.attempted, said.affected) == (10, 10)
+    (line,) = lines(caplog, "pagerduty.outage")
+    assert (line.attempted, line.affected) == (10, 10)
 
 
 def test_the_outage_guard_can_be_turned_off(bench: Bench) -> None:
@@ -742,7 +742,7 @@ def test_an_outage_after_one_that_nobody_watched_is_another(bench: Bench) -> Non
     assert [row["after"] for row in rows] == [2 * MINUTE, None]
 
 
-def test_with_a_short_window_the_hour_that_tells_an_outage_is_kept(bench: Bench) -> None:
+def test_with_a_short_window_the_hour_that_shows_an_outage_is_kept(bench: Bench) -> None:
     for client in range(1, 13):
         integration = bench.integration(client_id=client)
         history = [

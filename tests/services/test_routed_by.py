@@ -107,7 +107,7 @@ def ingest_while(
 
 @pytest.fixture
 def target(bench: Bench) -> int:
-    """An integration of client 1 that is told of new users by its card and by a trigger."""
+    """An integration of client 1 that is notified of new users by its card and by a trigger."""
     return bench.integration(subscribe=("system",))
 
 
@@ -329,7 +329,7 @@ def test_a_batch_that_waited_for_a_change_of_its_trigger_names_the_version_it_ma
 def test_where_rules_change_all_the_time_the_event_is_stored_with_the_later_version(
     bench: Bench, target: int, trigger: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    turns = iter([OFF, ON] * 10)
+    switches = iter([OFF, ON] * 10)
     user, issue, other = (
         an_event_for("user_created"),
         an_event(),
@@ -339,7 +339,7 @@ def test_where_rules_change_all_the_time_the_event_is_stored_with_the_later_vers
 
     def changed() -> None:
         seen.append(version(bench))
-        change(bench, (next(turns), target))
+        change(bench, (next(switches), target))
 
     with caplog.at_level(logging.INFO):
         runs = ingest_while(bench, "triggers_of", changed, user, issue, other, times=100)

@@ -148,7 +148,7 @@ def test_version_0_is_of_a_client_that_never_had_rules(bench: Bench) -> None:
         (EVERY_CLIENT, 3, False),
     ],
 )
-def test_what_is_out_of_scope_and_what_is_not_there_are_told_alike(
+def test_what_is_out_of_scope_and_what_is_not_there_are_refused_alike(
     bench: Bench, scope: Scope, client_id: int, *, is_there: bool
 ) -> None:
     bench.integration()
@@ -293,7 +293,7 @@ def test_the_next_number_goes_on_when_older_versions_have_gone(bench: Bench) -> 
 
 
 def test_prune_looks_at_no_version_that_stays(bench: Bench) -> None:
-    """Its plan goes by when a version ended, whatever the number of clients and of events."""
+    """Its plan reads by the time a version ended, whatever the number of clients and of events."""
     bench.sql(
         """INSERT INTO rules_versions (client_id, version, since, until, rules)
            SELECT c, v, now() - interval '1 year', CASE WHEN v = 1 THEN now() END, '{}'

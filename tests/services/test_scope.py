@@ -1,4 +1,4 @@
-"""Whose things somebody may change: to somebody else they are not there, in the very same words."""
+"""Scopes of changing: what belongs to another client is refused in the words for what is not there."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def test_a_rejected_event_cannot_become_anothers(bench: Bench) -> None:
     assert bench.all_rows() == before
 
 
-def test_nobody_is_told_of_anothers_integration_that_has_the_same_key(bench: Bench) -> None:
+def test_nobody_is_warned_of_anothers_integration_that_has_the_same_key(bench: Bench) -> None:
     key = a_key()
     bench.integration(key, client_id=2)
     made = manage_integrations.create_integration(bench.ctx, ANN, MINE, an_integration_draft(), key)

@@ -27,7 +27,7 @@ KEY = a_key()
 
 
 class Sender:
-    """Answers every alert by its class, once all three are asked for."""
+    """What answers each alert by its class, once all three were sent."""
 
     def __init__(self) -> None:
         self.alerts: list[Mapping[str, Any]] = []

@@ -54,7 +54,7 @@ PLACES = {i: Place("eu" if i > 10 else "us", b"%d" % (i % 13)) for i in range(1,
 
 
 def by_brute_force(policy: Policy, attempts: list[At], minutes: int) -> dict[int, datetime]:
-    """When each integration is switched off first: everything counted anew at every minute."""
+    """Return when each integration is first switched off, counting everything again at every minute."""
     off: dict[int, datetime] = {}
     down: set[tuple[str, datetime]] = set()  # the minutes of outages
     small: dict[str, SmallOutage | None] = {}
@@ -114,7 +114,7 @@ Policies = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(policy=Policies, attempts=Attempts)
-def test_a_replay_switches_off_whom_and_when_reviews_would_have(
+def test_a_simulation_switches_off_what_reviews_would_have_and_when(
     policy: Policy, attempts: list[At]
 ) -> None:
     minutes = 200
@@ -139,7 +139,7 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
 
 
 def failing(bench: Bench, *, until: timedelta = timedelta(minutes=2), client_id: int = 1) -> int:
-    """An integration whose 17 attempts of an hour failed."""
+    """Return an integration whose 17 attempts of an hour failed."""
     integration = bench.integration(client_id=client_id, name="On call")
     bench.attempted(integration, *spread(17, REFUSED, until=until), client_id=client_id)
     return integration
@@ -178,7 +178,7 @@ def test_another_policy_comes_to_another_end(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("later", "soon"), [(timedelta(minutes=50), True), (timedelta(minutes=53), False)]
 )
-def test_who_got_through_within_one_schedule_healed_soon(
+def test_an_integration_that_got_through_within_one_schedule_healed_soon(
     bench: Bench, later: timedelta, *, soon: bool
 ) -> None:
     integration = failing(bench, until=2 * HOUR)
@@ -188,7 +188,7 @@ def test_who_got_through_within_one_schedule_healed_soon(
     assert decision.healed_soon is soon
 
 
-def test_a_clean_window_is_judged_by_itself(bench: Bench) -> None:
+def test_a_clean_window_is_evaluated_by_itself(bench: Bench) -> None:
     integration = failing(bench, until=3 * HOUR)
     bench.update_integration(integration, IntegrationChange(key=a_key()))
     bench.attempted(integration, *[(MINUTE * (60 - n), REFUSED) for n in range(16)])

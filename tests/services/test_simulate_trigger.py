@@ -51,7 +51,7 @@ def simulated(
     )
 
 
-def told(done: TriggerSimulation) -> list[tuple[UUID, int, str]]:
+def firings_of(done: TriggerSimulation) -> list[tuple[UUID, int, str]]:
     return [(o.firing.event_id, o.firing.count, str(o.firing.window)) for o in done.firings]
 
 
@@ -78,7 +78,7 @@ def test_it_fires_where_the_real_one_did(
         bench.ingest(*stream[first : first + size], *others[first : first + 1])
     real = bench.firings(trigger)
     done = simulated(bench, trigger, since=since)
-    assert sorted(told(done)) == sorted((f.event_id, f.count, str(f.window)) for f in real)
+    assert sorted(firings_of(done)) == sorted((f.event_id, f.count, str(f.window)) for f in real)
     assert {(o.firing.id, o.firing.event_ids) for o in done.firings} == {
         (f.id, f.event_ids) for f in real
     }

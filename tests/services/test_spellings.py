@@ -1,4 +1,4 @@
-"""The same event in another spelling is the same event, to rows from before spellings were told apart too."""
+"""The same event in another spelling is the same event, also to rows from before spellings were compared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUL, HALF = "/etc/passwd\0.jpg", "/?q=\ud83d"
 
 
 def respelled(event: Event, **fields: Any) -> Event:
-    """``event`` as another client writes it."""
+    """Return ``event`` as another producer spells it."""
     other = read_event(
         {
             **event.body,
@@ -41,13 +41,13 @@ def respelled(event: Event, **fields: Any) -> Event:
 
 
 def of_before(event: Event) -> Event:
-    """``event`` as the program stored it that compared spellings."""
+    """Return ``event`` as the former program stored it, which compared spellings."""
     assert event.hash_before is not None
     return replace(event, body_hash=event.hash_before, hash_before=None)
 
 
 def refused_before(**fields: Any) -> tuple[Rejection, Event]:
-    """What that program kept of an event, as rejected; and the event, as it is read now."""
+    """Return what the former program kept of a rejected event, and the event as it is read now."""
     sent = an_event_object(**fields)
     event = read_event(sent)
     assert isinstance(event, Event)
@@ -137,7 +137,7 @@ def test_what_was_rejected_before_and_still_is_is_listed_once(bench: Bench, limi
     assert (ledger.received, ledger.rejected, ledger.findings) == (1, 1, [])
 
 
-def test_nor_is_it_counted_as_not_kept_where_so_much_is_kept_already(bench: Bench) -> None:
+def test_it_is_not_counted_as_not_kept_either_where_so_much_is_kept_already(bench: Bench) -> None:
     ctx = bench.with_settings(rejected_per_day=1)
     rejection = a_rejection(occurred_at="2026-03-01T12:00:00Z")
     assert rejection.hash_before is not None

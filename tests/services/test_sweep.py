@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 def sweep(bench: Bench) -> Swept:
-    """One run, whenever the last one was."""
+    """Do one run, whenever the last one was."""
     bench.sql("DELETE FROM upkeep_runs")
     bench.publisher.taken()
     return run_sweep(bench.ctx)
 
 
 def overdue(bench: Bench, number: int) -> list[int]:
-    """So many notifications that nobody was published."""
+    """Return so many notifications for which no message was published."""
     ids = bench.made(number)
     bench.sql("UPDATE notifications SET recheck_at = now()")
     return ids
 
 
 def pause(n: Notification, bench: Bench) -> float:
-    """How long from now SWEEP leaves it alone."""
+    """Return how long from now SWEEP leaves it alone."""
     assert n.recheck_at is not None
     seconds: float = (n.recheck_at - bench.value("SELECT now()")).total_seconds()
     return seconds
@@ -69,7 +69,7 @@ def test_sweep_publishes_again_after_15_30_and_every_40_seconds_and_a_claim_star
     assert pause(bench.notification(made), bench) == pytest.approx(15, abs=1)
 
 
-def test_sweep_leaves_what_a_worker_is_on_and_publishes_when_its_lease_is_over(
+def test_sweep_leaves_what_a_worker_has_and_publishes_when_its_lease_is_over(
     bench: Bench,
 ) -> None:
     bench.integration()
@@ -171,7 +171,7 @@ def test_what_is_young_stays_out_of_a_long_queue_also_behind_what_is_not(bench: 
 
 
 def behind_a_bulkhead(bench: Bench, number: int) -> int:
-    """A slow integration with so many notifications overdue, longer than anything else; its id."""
+    """Make a slow integration with so many notifications that are overdue longest; return its id."""
     slow = bench.integration(client_id=2)
     bench.sql("UPDATE integrations SET slow_since = now()")
     bench.made(min(number, 100), client_id=2)
@@ -272,7 +272,7 @@ def test_what_waits_behind_a_bulkhead_is_looked_at_as_one_and_when_it_recovers_b
 @pytest.mark.parametrize(
     "change", [IntegrationChange(key=a_key("new")), IntegrationChange(region="eu"), None]
 )
-def test_who_ends_a_bulkhead_leaves_sweep_its_time_to_look_at_what_waited_there(
+def test_the_end_of_a_bulkhead_leaves_sweep_its_time_to_look_at_what_waited_there(
     bench: Bench, change: IntegrationChange | None
 ) -> None:
     slow = behind_a_bulkhead(bench, 20)
@@ -309,7 +309,7 @@ def test_what_waits_behind_a_bulkhead_costs_sweep_nothing(bench: Bench) -> None:
     assert bench.store.transact(work) == 3
     before = tuples()
     assert bench.store.transact(work) == 3
-    bench.engine.dispose()  # a server process tells what it read when it ends
+    bench.engine.dispose()  # a server process reports what it read when it ends
     assert eventually(lambda: tuples() - before) < 50
 
 
@@ -470,7 +470,7 @@ def test_sweep_looks_through_grants_once_an_hour(bench: Bench) -> None:
         assert bench.value("SELECT count(*) FROM rate_limits") == number
 
 
-def test_words_tell_what_a_run_did() -> None:
+def test_words_say_what_a_run_did() -> None:
     assert Swept(2, 1).words == "2 notifications published, 1 cancelled"
 
 

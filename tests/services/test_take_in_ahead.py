@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 def ahead(bench: Bench, hours: float = 1.0, **fields: object) -> Event:
-    """An event that claims to be so far ahead of the database's clock."""
+    """Return an event whose time is so far ahead of the database's clock."""
     at = bench.value("SELECT now()") + timedelta(hours=hours)
     return an_event(occurred_at=at.isoformat(), **fields)
 
 
 def time_passes(bench: Bench, hours: float = 1.0) -> None:
-    """As far as what is kept apart can tell."""
+    """Move the times of what is kept apart, as if so many hours had passed."""
     bench.sql("UPDATE events_ahead SET occurred_at = occurred_at - :by", by=timedelta(hours=hours))
 
 
 def figures(bench: Bench) -> tuple[int, int, int, int]:
-    """Received, rejected, kept apart, and how many findings there are."""
+    """Return the ledger's received, rejected, kept apart, and the number of its findings."""
     ledger = bench.ledger()
     return ledger.received, ledger.rejected, ledger.ahead, len(ledger.findings)
 
@@ -196,7 +196,7 @@ def test_two_runs_at_once_take_it_in_once(bench: Bench) -> None:
 
 def test_a_run_that_is_killed_after_its_commit_is_gone_on_with(bench: Bench) -> None:
     class Killed(BaseException):
-        """What no code of ours expects."""
+        """An error that no code of ours expects."""
 
     class Dying(RememberingPublisher):
         def publish(self, messages: Sequence[Message]) -> None:

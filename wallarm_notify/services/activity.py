@@ -1,4 +1,4 @@
-"""The activity log: written by use cases in the transaction of the change, read by people (spec 9)."""
+"""The activity log (audit log): written in the transaction of the change, read by people (spec 9)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def log_changes(tx: Transaction, actor: Actor, *changes: Change) -> None:
-    """Write ``changes`` of one client, and raise its ``rules_version`` where they decide who is notified.
+    """Write ``changes`` of one client, and raise its ``rules_version`` where they change its rules.
 
-    Call it when the transaction has locked all rows it changes, and before it announces the change: the
-    lock on the client's versions is the last one that is taken, so that no two changes wait for each other.
+    Call it when the transaction has locked all rows that it changes, and before it announces the change.
+    The lock on the client's versions is taken last, so that no two changes wait for each other.
     """
     tx.log_activity(actor, changes)
     for client_id in sorted({c.client_id for c in changes if c.is_of_rules and c.client_id}):
@@ -28,9 +28,9 @@ def log_changes(tx: Transaction, actor: Actor, *changes: Change) -> None:
 def list_activity(
     ctx: Context, scope: Scope, *, client_id: int | None, cursor: int | None, limit: int
 ) -> Page[Activity]:
-    """Return a page of the activity log, the newest first; what is nobody's is within all clients alone.
+    """Return a page of the activity log, the newest line first. Raise Unavailable.
 
-    Raises Unavailable.
+    Lines that belong to no client are there only where ``scope`` is every client.
     """
     rows = ctx.store.transact(
         lambda tx: tx.activity(scope, client_id=client_id, before=cursor, limit=limit + 1)

@@ -1,4 +1,7 @@
-"""Announcing: events this system makes itself, routed in the transaction that causes them (engine 5)."""
+"""Announce: events of our own are stored and routed in the transaction that causes them (engine 5).
+
+Notifications are the outbox: they are stored with the change, and published after its commit.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ if TYPE_CHECKING:
     from wallarm_notify.store import Transaction
 
 
-def own_event(client_id: int, event_type: str, *, at: datetime, told: Mapping[str, Any]) -> Event:
-    """A new event of ours, with what is ``told`` as its fields."""
+def own_event(client_id: int, event_type: str, *, at: datetime, fields: Mapping[str, Any]) -> Event:
+    """Return a new event of our own, with ``fields`` beside what every event has."""
     event_id = uuid4()
     body = {
         "id": str(event_id),
         "client_id": client_id,
         "type": event_type,
         "occurred_at": at.isoformat(),
-        **told,
+        **fields,
     }
     return Event(event_id, client_id, event_type, at, body, hash_of(body), canonical(body))
 
@@ -36,20 +39,20 @@ def announce(
     events: Sequence[Event],
     grace: timedelta,
     *,
-    but: int | None = None,
+    excluding: int | None = None,
     also: Sequence[NewNotification] = (),
 ) -> list[Notification]:
-    """Stores ``events`` of one client and tells its subscribers, integration ``but`` left out.
+    """Store ``events`` of one client with their notifications; return the notifications to be sent.
 
-    ``also`` are notifications of these events that come on top. Returns those to be sent: publish
-    them after the commit. No trigger looks at events of ours.
+    Integration ``excluding`` is sent none. ``also`` are further notifications of these events. Publish what
+    is returned after the commit. No trigger looks at events of our own.
     """
     subscribers = tx.subscribers_of({e.client_id: True for e in events})
     new = [
         notification_of(e, i, tx.now, grace)
         for e in events
         for i in subscribers.of(e)
-        if i.id != but
+        if i.id != excluding
     ] + list(also)
     fan_out = [(e, sum(n.event_id == e.id for n in new)) for e in events]
     tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id), subscribers.rules_versions)

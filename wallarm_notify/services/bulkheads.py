@@ -1,4 +1,7 @@
-"""Bulkheads: a slow integration is sent one request at a time, so that it holds up nobody (engine 11)."""
+"""Bulkheads: a slow integration is sent one request at a time, so that it delays no other (engine 11).
+
+A bulkhead is held under a token, which is made of a notification's fence; it is free after a lease.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def mark_slow(ctx: Context, integration_ids: Iterable[int]) -> None:
-    """Set integrations apart whose answer is outstanding for a second. Raises Unavailable."""
+    """Mark integrations as slow, whose answer has been outstanding for a second. Raise Unavailable."""
     ids = sorted(set(integration_ids))
     ctx.store.transact(lambda tx: tx.mark_slow(ids))
     log.warning("integration.slow", extra={"integrations": ids})
@@ -34,9 +37,9 @@ def mark_slow(ctx: Context, integration_ids: Iterable[int]) -> None:
 def hold_back(
     tx: Transaction, candidates: Sequence[Candidate[Notification]], lease: timedelta
 ) -> tuple[list[Candidate[Notification]], list[Candidate[Notification]]]:
-    """Part ``candidates``: those that may pass, and those that wait behind the bulkheads of their integrations.
+    """Return which ``candidates`` may be sent, and which are held behind their integration's bulkhead.
 
-    Of each slow integration the first one passes, where its bulkhead is free: it takes that for a ``lease``.
+    Of each slow integration the first candidate may, where the bulkhead is free, and takes it for a ``lease``.
     """
     waiting: dict[int, list[Candidate[Notification]]] = defaultdict(list)
     for c in candidates:
@@ -55,14 +58,14 @@ def hold_back(
 
 
 def free_unused(tx: Transaction, candidates: Iterable[Candidate[Notification]]) -> None:
-    """Free the bulkheads that ``candidates`` took, which are not sent after all."""
+    """Free the bulkheads that were taken by ``candidates`` that are not sent after all."""
     tokens = {c.notification.integration_id: _token_to_come(c) for c in candidates if c.slow}
     if tokens:
         tx.free_bulkheads(tokens)
 
 
 def _token_to_come(candidate: Candidate[Notification]) -> str:
-    """Return what the bulkhead is held under by a notification that is about to be claimed."""
+    """Return the token under which a notification that is about to be claimed holds the bulkhead."""
     n = candidate.notification
     return replace(n, fence=n.fence + 1).bulkhead_token
 
@@ -70,10 +73,11 @@ def _token_to_come(candidate: Candidate[Notification]) -> str:
 def free(
     ctx: Context, attempts: Sequence[Attempt], slow: Collection[int], tokens: Mapping[int, str]
 ) -> None:
-    """Free the bulkheads of what was answered, and enqueue what waits there next. Raises Unavailable.
+    """Free the bulkheads of integrations that answered, and enqueue what is held there. Raise Unavailable.
 
-    ``slow`` are the integrations among the attempts that were slow when claimed, or are now; ``tokens``
-    are those of the bulkheads that they held. Who was answered in under a second is slow no more.
+    ``slow`` are the integrations that were slow when their attempts were claimed, or are now; ``tokens`` are
+    those under which the bulkheads are held, by integration. One that answered in under a second is slow no
+    more, and what is held there is enqueued together; of any other the next notification alone is.
     """
     took: dict[int, timedelta] = {}
     for a in attempts:
@@ -84,12 +88,12 @@ def free(
     recovered = sorted(i for i, duration in took.items() if duration < SLOW)
     limits = {i: MESSAGE_SIZE if i in recovered else 1 for i in sorted(took)}
 
-    def call(tx: Transaction) -> tuple[list[Notification], datetime]:
+    def next_ones(tx: Transaction) -> tuple[list[Notification], datetime]:
         if recovered:
             tx.recheck_soon(recovered)
         return tx.waiting_behind(limits), tx.now
 
-    # Two transactions: nobody may hold an integration while it waits for notifications.
+    # Two transactions: none may lock an integration while it waits for notifications.
     ctx.store.transact(lambda tx: tx.free_bulkheads(tokens, recovered=recovered))
-    rows, now = ctx.store.transact(call)
+    rows, now = ctx.store.transact(next_ones)
     ctx.publisher.publish(messages(rows, now))

@@ -1,7 +1,7 @@
-"""Claim: what is due is taken for sending, under a fencing token and for a lease (engine 8).
+"""Claim: due notifications are taken for sending, under a fencing token and for a lease (engine 8).
 
-There is one claim, ``claim_candidates``: of what a message names, and of what the transaction that makes it is
-about to store (``services.inline_dispatch``).
+There is one claim, ``claim_candidates``: of what a message names, and of what routing is about to store
+(``services.inline_dispatch``).
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ log = logging.getLogger(__name__)
 
 
 def claim(ctx: Context, ids: Sequence[int], links: Sequence[int] | None = None) -> Claim:
-    """Take what is due of ``ids``; enqueue again what is early. Raises Unavailable.
+    """Claim what is due of the notifications ``ids``; enqueue again what is early. Raise Unavailable.
 
-    ``links`` are those under which the message carries them, None where it does not say: what another
+    ``links`` are the links under which the message carries them; None: it does not say. What another
     message carries by now is not enqueued again.
     """
     carried = dict(zip(ids, links or (), strict=False))
@@ -65,7 +65,7 @@ def claim(ctx: Context, ids: Sequence[int], links: Sequence[int] | None = None) 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What the transaction of a claim came to: the claim, what is to be enqueued again, and what is to be logged."""
+    """What the transaction of a claim came to: the claim, messages to be enqueued again, and what is to be logged."""
 
     claim: Claim
     again: Sequence[Message]
@@ -74,7 +74,7 @@ class _Done:
 
 
 def _take(tx: Transaction, ids: Sequence[int], carried: Mapping[int, int], ctx: Context) -> _Done:
-    """Do the claim's transaction: see ``claim``."""
+    """Do the transaction of ``claim``."""
     began = ctx.clock()
     now, settings = tx.now, ctx.settings
     found = triage(tx.candidates(ids), now, carried)
@@ -107,9 +107,10 @@ def _ended(found: Triage, now: datetime) -> list[Notification]:
 def _carried_on(
     tx: Transaction, found: Triage
 ) -> tuple[Sequence[Notification], Sequence[Notification], Sequence[Notification]]:
-    """Return what is early, what is to be sent alone, each for another message, and what of it is to be saved.
+    """Return what is early, what is to be sent alone, and what of both is to be saved.
 
-    What SWEEP is about to move along is told by the transaction that wrote it: it is left as it is.
+    SWEEP knows what it has to move after a jump of the clock by the transaction that wrote a row; until it
+    has, rows are not written.
     """
     if not (found.early or found.alone) or not tx.is_clock_followed():
         return found.early, found.alone, ()
@@ -119,7 +120,7 @@ def _carried_on(
 
 
 def _log_unreadable(unreadable: Sequence[Candidate[Notification]]) -> None:
-    """Say whose key none of our Fernet keys opens: our trouble, so they wait."""
+    """Log the integrations whose key none of our Fernet keys opens: our fault, so their notifications wait."""
     if unreadable:
         log.error(
             "delivery.key_unreadable",
@@ -132,14 +133,14 @@ def _log_unreadable(unreadable: Sequence[Candidate[Notification]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Taken(Generic[RowT]):
-    """A candidate that is claimed: its row as it is to be stored, and the grant it holds, None without a limit."""
+    """A claimed candidate: its row as it is to be stored, and its grant; None: no rate limit."""
 
     candidate: Candidate[RowT]
     notification: RowT
     grant: float | None
 
     def sending(self, notification: Notification) -> Sending:
-        """Return what is handed over, of a ``notification`` as it stands once that is stored."""
+        """Return what the dispatcher sends; ``notification`` is the row as it was stored."""
         c = self.candidate
         if c.payload.key is None or c.fingerprint is None:
             raise ValueError(f"notification {notification.id} is claimed without a key")
@@ -160,11 +161,12 @@ def claim_candidates(
     *,
     may_wait: bool,
 ) -> tuple[list[Taken[RowT]], list[tuple[Candidate[RowT], datetime]]]:
-    """Claim the ``candidates`` that the rate limit has a grant for; they come most severe first, then oldest.
+    """Claim the ``candidates`` that get a grant of the rate limit; return them, and those that wait for one.
 
-    Nothing else keeps them from being sent. Where it ``may_wait``, it waits for the locks of their keys, and
-    reserves grants for the others (spec 5). Else it waits for no lock and reserves nothing: it takes grants
-    that nobody waits for, and the others are left for a claim by message.
+    They come most severe first, then oldest; nothing but the rate limit keeps them from being sent. Where it
+    ``may_wait``, it waits for the locks of their keys, and reserves grants for the others (spec 5). Else it
+    waits for no lock and reserves nothing: it takes grants that nobody waits for, and leaves the others for a
+    claim by message.
     """
     granted: list[_Grant[RowT]] = [(c, None) for c in candidates]
     reserved: list[tuple[Candidate[RowT], datetime]] = []
@@ -184,7 +186,7 @@ def claim_candidates(
 def _grants(
     tx: Transaction, by_key: Mapping[bytes, Sequence[Candidate[RowT]]], limit: int
 ) -> tuple[list[_Grant[RowT]], list[tuple[Candidate[RowT], datetime]]]:
-    """Return those that have a grant now, with it, and the others with the time of the one reserved for each."""
+    """Return candidates with the grant each has now, and the others with the time of the reserved one."""
     granted: list[_Grant[RowT]] = []
     reserved: list[tuple[Candidate[RowT], datetime]] = []
     kept: dict[bytes, Grants] = {}
@@ -207,7 +209,7 @@ def _grants(
 def _grants_at_hand(
     tx: Transaction, by_key: Mapping[bytes, Sequence[Candidate[RowT]]], limit: int
 ) -> list[_Grant[RowT]]:
-    """Return those that have a grant now that nobody waits for, by keys that nobody else has locked."""
+    """Return candidates with a free grant that nobody waits for, of keys that nobody else has locked."""
     granted: list[_Grant[RowT]] = []
     kept: dict[bytes, Grants] = {}
     now = tx.now.timestamp()
@@ -222,9 +224,9 @@ def _grants_at_hand(
 
 
 def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool) -> None:
-    """Give back claims, and their grants, whose requests were not begun. Raises Unavailable.
+    """Give back claims whose requests were not begun, and their grants. Raise Unavailable.
 
-    They wait for a bulkhead to free, or are enqueued at once.
+    The notifications wait ``behind_bulkhead``, or are enqueued at once.
     """
 
     def work(tx: Transaction) -> tuple[list[Notification], datetime]:
@@ -243,7 +245,7 @@ def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool
     }
     if tokens:
         ctx.store.transact(lambda tx: tx.free_bulkheads(tokens))
-    # Last, for the same again would find nothing to enqueue.
+    # Last, for if it were repeated it would find nothing to enqueue.
     rows, now = ctx.store.transact(work)
     if behind_bulkhead:
         # One of each: it takes the bulkhead if that is free, and its record calls the next.

@@ -1,4 +1,4 @@
-"""What every use case is given: the database, the broker, the settings it goes by, and a clock."""
+"""What every use case is given: the database, the publisher, the settings and a clock."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """The settings that use cases go by, as rules want them: durations, limits, the policy of the review.
+    """The settings of the use cases, in the types of the domain: durations, limits, the review's policy.
 
-    ``grace`` is how long something may be overdue before SWEEP looks for it, ``lease`` how long a claim holds;
-    ``cloud`` is the client's Wallarm cloud where its record names none.
+    ``grace`` is how long something may be overdue before SWEEP enqueues it again, ``lease`` how long a claim
+    holds. ``cloud`` is the Wallarm cloud of clients whose record names none.
     """
 
     grace: timedelta
@@ -38,9 +38,9 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a process has made once, and gives to every use case it calls.
+    """What a process makes once and gives to every use case.
 
-    ``clock`` is the process's own, in seconds; whatever is due is decided by the database's (engine 17).
+    ``clock`` is the process's own, in seconds. The database's clock alone decides what is due (engine 17).
     """
 
     store: Store

@@ -1,4 +1,4 @@
-"""Explain: what an integration is judged by now, or was when it was switched off (spec 6)."""
+"""Explain: what an integration is evaluated by now, or was when it was switched off (spec 6)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def explain(
 ) -> Explanation:
     """Return the window as it stands, or as it was when the integration was switched off.
 
-    ``last_time``: as it was at the last automatic disabling, enabled again or not. Raise NotFound,
-    Unavailable.
+    ``last_time``: as it was at the last automatic disabling, also where the integration was enabled again.
+    Raise NotFound, Unavailable.
     """
     policy = ctx.settings.policy
 
@@ -49,7 +49,7 @@ def explain(
 
 
 def details_of(tx: Transaction, integration_id: int, policy: Policy, until: datetime) -> Details:
-    """What the attempts of the window at ``until`` tell."""
+    """Return the details of the attempts in the window that ends at ``until``."""
     start = policy.window_from(until)
     return Details(
         answers=tx.failure_tallies(integration_id, start, until),

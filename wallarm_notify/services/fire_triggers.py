@@ -1,8 +1,8 @@
-"""Firing: which triggers are met by events that were just stored, counted under each trigger's lock.
+"""Fire triggers: which triggers fire on events that were just stored, counted under their locks.
 
 Everything here belongs to routing's transaction. Triggers with a threshold are locked in the order
 of their ids, then their cells are read, then written: a second batch reads what the first one wrote
-(engine 15). Triggers that each event fires are not locked. The same code simulates a trigger.
+(engine 15). Triggers without a threshold are not locked. ``simulate_trigger`` runs this code too.
 """
 
 from collections import defaultdict
@@ -33,44 +33,44 @@ from wallarm_notify.domain.triggers.trigger import Threshold, Trigger
 
 
 class FiringQueries(Protocol):
-    """What firing asks of the database."""
+    """The queries by which triggers fire."""
 
     def triggers_of(
         self, client_ids: Collection[int], conditions: Collection[Condition]
     ) -> list[Trigger]:
-        """The enabled triggers of these clients with one of these conditions."""
+        """Return the enabled triggers of these clients that have one of these conditions."""
         ...
 
     def lock_triggers(self, ids: Sequence[int]) -> list[Trigger]:
-        """Those of these triggers that are enabled still, locked in the order of their ids."""
+        """Lock these triggers in the order of their ids; return the ones that are still enabled."""
         ...
 
     def cells(self, counts: Reach, firings: Reach) -> dict[CellKey, Near]:
-        """What was counted in the one reach, and the firings that end in the other."""
+        """Return what was counted within ``counts``, and the firings that end within ``firings``, by trigger."""
         ...
 
     def counted_events(self, windows: Sequence[tuple[CellKey, int]]) -> list[tuple[UUID, ...]]:
-        """For each window, by its last cell: ids of what was counted in it, the newest first."""
+        """Return, for each window, given by its last cell, the ids of events counted in it, the newest first."""
         ...
 
     def add_cells(self, changes: Sequence[CellChange]) -> None:
-        """Writes what was counted."""
+        """Store what was counted."""
         ...
 
     def insert_rogue_endpoints(
         self, endpoints: Collection[tuple[int, bytes]]
     ) -> set[tuple[int, bytes]]:
-        """Notes down rogue endpoints by trigger; those that were new."""
+        """Store rogue endpoints, each with its trigger; return the new ones."""
         ...
 
     def insert_firings(self, firings: Sequence[Firing]) -> None:
-        """Keeps firings with their lineage."""
+        """Store firings with their lineage."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A trigger and the events that pass its filters, in the order in which they are applied."""
+    """A trigger, and the events that pass its filters, by their time."""
 
     trigger: Trigger
     events: tuple[Event, ...]
@@ -83,10 +83,10 @@ TRIGGERS_LOOK_AT: Final = frozenset(CONDITIONS_OF)
 def fire(
     tx: FiringQueries, events: Iterable[Event], now: datetime, *, most: int | None = None
 ) -> list[Firing]:
-    """The firings of ``events``, which were stored in this transaction; counts them.
+    """Count ``events``, which were stored in this transaction; return and store their firings.
 
-    Raises TooMuch, before anything is locked, where several events come to more than ``most`` of what
-    takes time: notifications, or events counted by one trigger each.
+    Raise TooMuch, before anything is locked, where several events make more than ``most`` notifications, an
+    event that one trigger counts being as much.
     """
     looked_at = [e for e in events if e.type in TRIGGERS_LOOK_AT]
     if not looked_at:
@@ -106,7 +106,7 @@ def fire(
 
 
 def _work_of(found: Iterable[Match]) -> int:
-    """How much firing and counting is ahead: what is locked for it must not stay so for seconds."""
+    """Return how much is to be fired and counted: locks for it must not be held for seconds."""
     return sum(
         len(m.events)
         * (1 if m.trigger.criteria.threshold else max(1, len(m.trigger.integration_ids)))
@@ -115,7 +115,7 @@ def _work_of(found: Iterable[Match]) -> int:
 
 
 def matches(triggers: Iterable[Trigger], events: Iterable[Event]) -> list[Match]:
-    """Which events pass the filters of which triggers; triggers that no event passes are left out."""
+    """Return the triggers whose filters events pass, with these events."""
     by_kind: dict[tuple[int, str], list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda e: (e.occurred_at, e.id)):
         by_kind[event.client_id, event.type].append(event)
@@ -130,7 +130,7 @@ def matches(triggers: Iterable[Trigger], events: Iterable[Event]) -> list[Match]
 
 
 def _each(tx: FiringQueries, found: Sequence[Match]) -> list[Firing]:
-    """Triggers that each event fires; rogue endpoints once each."""
+    """Return the firings of triggers without a threshold: one for each event, or each new rogue endpoint."""
     firings = [
         (m.trigger, e)
         for m in found
@@ -144,13 +144,13 @@ def _each(tx: FiringQueries, found: Sequence[Match]) -> list[Firing]:
                 first.setdefault((m.trigger.id, endpoint_of(e)), (m.trigger, e))
     if first:
         new = tx.insert_rogue_endpoints(sorted(first))
-        firings += [first[thing] for thing in sorted(new)]
+        firings += [first[endpoint] for endpoint in sorted(new)]
     return [fired(t, e, count=1, window=None, event_ids=(e.id,)) for t, e in firings]
 
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    """One trigger's share of a batch: its events that are not too old, with the cells they are in."""
+    """What one trigger counts of a batch: its events that are not too old, with their cells."""
 
     trigger: Trigger
     events: tuple[Event, ...]
@@ -175,7 +175,7 @@ def _threshold(trigger: Trigger) -> Threshold:
 def _counted(
     tx: FiringQueries, found: Sequence[Match], events: Sequence[Event], now: datetime
 ) -> list[Firing]:
-    """Triggers with a threshold: everything from the lock on is read and written once for all of them."""
+    """Return the firings of triggers with a threshold; all are locked, read and written together."""
     asked = [c for m in found if (c := _counting(m, now)).events]
     if not asked:
         return []
@@ -210,9 +210,9 @@ def _counting(match: Match, now: datetime) -> _Counting:
 def _locked(
     tx: FiringQueries, asked: Sequence[_Counting], events: Sequence[Event], now: datetime
 ) -> list[_Counting]:
-    """The same under the triggers' locks; one that was changed meanwhile is matched anew.
+    """Lock the triggers of ``asked``; return what each counts, matched anew where it was changed meanwhile.
 
-    One that counts nothing any more is left out: what it looks at now came before the change.
+    A trigger that has no threshold any more is left out: these events came before that change.
     """
     before = {c.trigger.id: c for c in asked}
     counting = []
@@ -227,7 +227,7 @@ def _locked(
 
 
 def _fired(counting: _Counting, crossing: Crossing, before: Sequence[UUID]) -> Firing:
-    """The firing of one crossing; ``before`` are ids of what earlier batches counted in its window."""
+    """Return the firing of a crossing; ``before`` are ids of events that were counted in its window earlier."""
     position, end = crossing.position, crossing.end
     here = [
         e.id
@@ -246,7 +246,7 @@ def _fired(counting: _Counting, crossing: Crossing, before: Sequence[UUID]) -> F
 def _changes(
     counting: _Counting, near: Near | None, ends: Collection[tuple[CellKey, int]]
 ) -> list[CellChange]:
-    """What this batch writes into a trigger's cells: those with new events, those where a firing ends."""
+    """Return the changes of a trigger's cells: new events, and where a firing ends."""
     key, period = counting.key, _threshold(counting.trigger).period
     counted = near.counts if near else {}
     added: dict[int, list[UUID]] = defaultdict(list)

@@ -1,6 +1,6 @@
-"""Follow clock: where the database's clock was set back, what waits by it is moved along (spec 7).
+"""Follow clock: after the database's clock was set back, stored times are set back as far (spec 7).
 
-Only that clock decides what is due. Set back by an hour, all that had been written down before would wait for an
+That clock alone decides what is due. Were it set back by an hour, all that was stored before would wait for an
 hour more: retries, leases of dead workers, what SWEEP is to look at.
 """
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SLICE: Final = 1000
-"""So many notifications are moved in one transaction."""
+"""At most so many notifications are moved in one transaction."""
 
 WORKS_FOR: Final = 10.0
-"""Seconds after which a run begins no slice any more; the next one goes on."""
+"""Seconds after which a run begins no further slice; the next run goes on."""
 
 STRAGGLE: Final = timedelta(minutes=5)
-"""So long after a jump transactions may end that had begun before it."""
+"""How long after a jump there may be transactions that began before it."""
 
 
 def follow_clock(ctx: Context) -> int:
-    """Note what the database's clock shows, and move what waits by another; return how many. Raises Unavailable.
+    """Note the database's clock, and move the times of what waits by an earlier one; return how many.
 
-    Two runs at once, or one that is killed, harm nothing.
+    Two runs at once, or one that is killed, harm nothing. Raise Unavailable.
     """
     until = ctx.clock() + WORKS_FOR
     # What is left of an earlier jump first: a second one counts from where the first has led.

@@ -1,4 +1,4 @@
-"""Ingest: events and rejections come in, in parts that one transaction each can take (spec 2, engine 4)."""
+"""Ingest: events and rejections are stored and routed, a transaction for each part (spec 2, engine 4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.services.inline_dispatch import hand_over, room_of
-from wallarm_notify.services.routing import Crowded, Routed, conflict, route
+from wallarm_notify.services.routing import Routed, TooMuchOfOneClient, conflict, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SLICE: Final = 1000
-"""So many events are routed in one transaction at the most (spec 2)."""
+"""At most so many events are routed in one transaction (spec 2)."""
 
 
 def ingest(
@@ -38,14 +38,14 @@ def ingest(
     tally: AheadTally | None = None,
     takes_in_ahead: bool = False,
 ) -> list[Routed]:
-    """Route ``events`` and keep ``rejections``, in parts, each in one transaction; publish after each commit.
+    """Route ``events`` and keep ``rejections``, a transaction for each part; publish after each commit.
 
-    ``dispatcher`` is this process's own, where it delivers: it is given what it has room for.
-    ``tally`` counts, from one call to the next, whose clock is wrong. ``takes_in_ahead``: the events were
-    kept apart, and are no more.
+    ``dispatcher`` is that of this process, where it delivers: it is given first attempts that it has room
+    for. ``tally`` counts, over all calls, how many events are ahead of the database's clock.
+    ``takes_in_ahead``: these events were kept apart for their time, which has come.
 
-    What the database refuses is found by halving and kept as rejected. Raises Unavailable;
-    what was committed before it stays, and the same call again is harmless.
+    An event that the database refuses is found by halving, and kept as rejected. Raise Unavailable: parts
+    that were committed before it stay, and to repeat the call is harmless.
     """
     parts = deque(_slices(events, rejections))
     results = []
@@ -63,7 +63,7 @@ def ingest(
         if tally is not None:
             at = ctx.clock()
             tally.add(len(part.events), routed.early, at)
-            _name_the_clock(tally, routed.now, at)
+            _report_clock(tally, routed.now, at)
         ctx.publisher.publish(messages(routed.pending, routed.now))
         results.append(routed)
     return results
@@ -86,15 +86,15 @@ def _slices(events: Sequence[Event], rejections: Sequence[Rejection]) -> list[Pa
 
 
 def _smaller(part: Part, error: NotifyError) -> list[Part]:
-    """Return the parts to try in place of ``part``. Raises Unavailable where there is none.
+    """Return the parts to try in place of ``part``. Raise Unavailable where there is none.
 
-    Of a single event that the database refuses that is its rejection, and of such a rejection a plain one.
+    A single event that the database refuses becomes a rejection, and a rejection that it refuses a plain one.
     """
     events, rejections = part.events, part.rejections
-    if isinstance(error, Crowded):
+    if isinstance(error, TooMuchOfOneClient):
         others = [e for e in events if e.client_id != error.client_id]
-        crowd = [e for e in events if e.client_id == error.client_id]
-        return [Part(others, rejections), Part(crowd)]
+        of_client = [e for e in events if e.client_id == error.client_id]
+        return [Part(others, rejections), Part(of_client)]
     if isinstance(error, TooMuch):
         if len(events) + bool(rejections) < 2:  # noqa: PLR2004 - there is nothing to part
             raise error
@@ -127,7 +127,7 @@ def _route(
     *,
     takes_in_ahead: bool,
 ) -> Routed:
-    """Route ``part``, and have what is claimed in it sent; whatever goes wrong in claiming, it is to be stored."""
+    """Route ``part`` and hand over what it claimed; where claiming goes wrong, route it without."""
 
     def run(room: Mapping[int, int]) -> Routed:
         return ctx.store.transact(
@@ -147,7 +147,7 @@ def _route(
         return run(room)
     try:
         routed = run(room)
-    except Crowded:
+    except TooMuchOfOneClient:
         raise
     except (BadRow, TooMuch) as error:
         log.warning("ingest.runs_again_without_claim", extra={"error": str(error)})
@@ -161,8 +161,8 @@ def _route(
     return routed
 
 
-def _name_the_clock(tally: AheadTally, now: datetime, at: float) -> None:
-    """Say so, now and then, where it is the database's clock that most events disagree with."""
+def _report_clock(tally: AheadTally, now: datetime, at: float) -> None:
+    """Log, now and then, that the database's clock is behind that of most events."""
     if tally.is_database_behind and tally.may_complain(at):
         log.error(
             "database.clock_behind",
@@ -177,7 +177,7 @@ def _name_the_clock(tally: AheadTally, now: datetime, at: float) -> None:
 
 
 def _plainly(rejection: Rejection) -> Rejection:
-    """``rejection`` without anything that a database might refuse."""
+    """Return ``rejection`` without anything that a database might refuse."""
     reason = rejection.reason.encode("ascii", "backslashreplace").decode().replace("\0", "")
     text = rejection.text.encode("ascii", "backslashreplace").decode()
     return replace(rejection, reason=reason, text=text, event_id=None, client_id=None, type=None)

@@ -1,7 +1,7 @@
 """Inline dispatch: a process that delivers claims first attempts in the transaction that makes them.
 
-It is the claim of ``services.claim``, of what is not stored yet: the way over the broker is saved
-(docs/decisions/0010). Routing waits for nobody by it, and what it does not take is enqueued.
+It is the claim of ``services.claim``, of what is not stored yet; no message goes over the broker
+(docs/decisions/0010). Routing waits for no lock because of it, and what it does not claim is enqueued.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FEW: Final = 500
-"""Where a transaction makes more, none is claimed in it: from a claim to the commit the rate limit is locked."""
+"""A transaction that makes more claims none: from a claim to the commit the keys' rate limits are locked."""
 
 SOON: Final = 0.5
-"""Nor where it has taken so many seconds: what is claimed has to begin within 2 s (spec 1)."""
+"""A transaction that has taken so many seconds claims none: a request has to begin within 2 s (spec 1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What was made, once it is stored: what is to be enqueued, and what this process is to send."""
+    """Stored notifications: which are to be enqueued, and which this process is to send."""
 
     pending: Sequence[Notification]
     sendings: Sequence[Sending]
 
     def claim(self, now: datetime, began: float) -> Claim | None:
-        """Return what is handed over, of a transaction that ``began`` before its ``now``; None: nothing."""
+        """Return the claim of a transaction that ``began`` before its ``now``; None: nothing was claimed."""
         number = len(self.sendings)
         return Claim(now, began, tuple(self.sendings), number) if number else None
 
 
 def room_of(dispatcher: Dispatcher | None, client_ids: Collection[int]) -> Mapping[int, int]:
-    """Return how many first attempts of each client ``dispatcher`` takes now; empty: none of anybody's."""
+    """Return how many first attempts of each client ``dispatcher`` takes now; empty: none."""
     if dispatcher is None:
         return {}
     try:
         room = dispatcher.room(client_ids)
-    except Exception:  # whatever keeps them from being sent here, they are to be stored
+    except Exception:  # events are to be stored, whatever keeps them from being sent here
         log.exception("ingest.no_dispatcher")
         return {}
     return room if any(room.values()) else {}
 
 
 def hand_over(dispatcher: Dispatcher | None, claim: Claim | None) -> None:
-    """Have ``claim`` sent, after its commit. What fails in it is found by SWEEP when the lease is over."""
+    """Have ``claim`` sent, after its commit; where that fails, SWEEP finds it when the lease is over."""
     if dispatcher is None or claim is None:
         return
     try:
@@ -76,9 +76,9 @@ def store(
     room: Mapping[int, int],
     seconds: float,
 ) -> Stored:
-    """Store what was ``made``; of it, what there is ``room`` for by client is claimed.
+    """Store the notifications that were ``made``, and claim those that there is ``room`` for.
 
-    ``seconds`` is how long the transaction has taken.
+    ``room`` is how many this process can send of each client, ``seconds`` how long the transaction has taken.
     """
     is_soon = len(made) <= FEW and seconds < SOON
     taken = _claimed(tx, made, settings, room) if room and is_soon else {}
@@ -99,7 +99,7 @@ def store(
 def _claimed(
     tx: Transaction, made: Sequence[Made], settings: ServiceSettings, room: Mapping[int, int]
 ) -> dict[tuple[object, ...], Taken[NewNotification]]:
-    """Claim the most severe, then oldest, as many as a message holds at most; return them by identity."""
+    """Claim the most severe, then oldest, at most as many as a message holds; return them by identity."""
     left = Counter(room)
     chosen: list[Made] = []
     for m in sorted(made, key=lambda m: -m.notification.severity):

@@ -1,4 +1,4 @@
-"""What people look at: integrations, and the clients that they belong to."""
+"""Listings of integrations, and of the clients that they belong to."""
 
 from __future__ import annotations
 

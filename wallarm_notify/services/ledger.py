@@ -1,4 +1,4 @@
-"""The ledger: proof that everything received has ended, or is on its way (spec 7)."""
+"""The ledger: proof that everything received has ended or is under way (spec 7)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 
 def balance(ctx: Context, scope: Scope) -> Ledger:
-    """Return the ledger as it stands, which is of all clients together. Raise NotFound, Unavailable."""
+    """Return the ledger of all clients together, as it stands. Raise Unavailable.
+
+    Raise NotFound where ``scope`` is of some clients alone.
+    """
     if scope != EVERY_CLIENT:
         raise NotFound("There is no ledger of some clients alone.")
-    return judge(ctx.store.transact(lambda tx: tx.figures()))
+    return balanced(ctx.store.transact(lambda tx: tx.figures()))
 
 
-def judge(figures: Figures) -> Ledger:
-    """Holds the figures of ``books`` against each other."""
+def balanced(figures: Figures) -> Ledger:
+    """Return the ledger of ``figures``, with a finding for each two that do not agree."""
     counts = figures.counts
     pruned_states = {
         state: sum(

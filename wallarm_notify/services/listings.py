@@ -1,4 +1,4 @@
-"""What people look at: notifications with their attempts, and what could not be taken in, or not yet."""
+"""Listings of notifications, of dead letters, and of events that are ahead of their time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def list_rejections(
 ) -> Page[ShownRejection]:
     """Return the events that are rejected, the newest first. Raise Unavailable.
 
-    One of which no client could be read is within the scope of all clients alone.
+    An event whose client could not be read is there only where ``scope`` is every client.
     """
     rows = ctx.store.transact(lambda tx: tx.rejections(scope, cursor, limit + 1))
     return page_of(rows, limit, lambda r: r.id)
@@ -60,7 +60,7 @@ def list_undecodable(
 ) -> Page[ShownUndecodable]:
     """Return the messages that no events could be read from, the newest first. Raise Unavailable.
 
-    They belong to no client: within the scope of some there are none.
+    They belong to no client: there are some only where ``scope`` is every client.
     """
     rows = ctx.store.transact(lambda tx: tx.undecodable(scope, cursor, limit + 1))
     return page_of(rows, limit, lambda m: m.id)
@@ -84,7 +84,7 @@ def list_set_aside(
 ) -> Page[ShownSetAside]:
     """Return the calls that are set aside, the newest first. Raise Unavailable.
 
-    They belong to no client: within the scope of some there are none.
+    They belong to no client: there are some only where ``scope`` is every client.
     """
     rows = ctx.store.transact(lambda tx: tx.set_aside_calls(scope, cursor, limit + 1))
     return page_of(rows, limit, lambda c: c.id)
@@ -99,8 +99,8 @@ def show_set_aside(ctx: Context, scope: Scope, call_id: int) -> ShownSetAside:
 
 
 def list_ahead(ctx: Context, scope: Scope, *, limit: int) -> Page[ShownAhead]:
-    """Return the events kept apart, what is taken in next first. Raise Unavailable.
+    """Return the events kept apart, the next to be taken in first. Raise Unavailable.
 
-    There is one page: events leave at its beginning while it is looked at, and what follows moves up.
+    There is one page: while it is read, events leave at its beginning, and what follows moves up.
     """
     return Page(ctx.store.transact(lambda tx: tx.events_ahead(scope, limit)))

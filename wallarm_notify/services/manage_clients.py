@@ -1,4 +1,4 @@
-"""Clients: what their alerts say of them (spec 0)."""
+"""Manage clients: what alerts say of a client (spec 0)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def set_client(
     cloud: str | None = None,
     partner_name: str | None = None,
 ) -> Client:
-    """Set what is not None of a client's record; where nothing of it is another than before do nothing.
+    """Set the fields of a client's record that are not None; return the client.
 
-    Raises NotFound, Refused, Unavailable.
+    Do nothing where nothing differs. Raise NotFound, Refused, Unavailable.
     """
     scope.check(client_id)
     for field, text in (("name", name), ("partner", partner_name)):

@@ -1,4 +1,4 @@
-"""Integrations, as administrators manage them: create, change, enable, disable, delete (spec 1).
+"""Manage integrations: create, change, enable, disable and delete them (spec 1).
 
 Each change is one small transaction (engine 12).
 """
@@ -49,9 +49,9 @@ DUE_SLICE: Final = 500
 def create_integration(
     ctx: Context, actor: Actor, scope: Scope, draft: Draft, key: IntegrationKey
 ) -> Integration:
-    """Store a new integration; its ``warnings`` tell what may surprise.
+    """Store a new integration and return it; its ``warnings`` say what may surprise.
 
-    Raises NotFound, Refused, Unavailable.
+    Raise NotFound, Refused, Unavailable.
     """
     scope.check(draft.client_id)
     if draft.name is not None:
@@ -70,10 +70,10 @@ def create_integration(
 def apply_integration(
     ctx: Context, actor: Actor, scope: Scope, integration_id: int, change: IntegrationChange
 ) -> Applied:
-    """Change all that ``change`` names at once; where nothing of it is another than before do nothing.
+    """Change all that ``change`` names at once; do nothing where nothing differs.
 
-    What waits uses the new key or region. Enabled, it begins a clean failure window. Disabled, the client's
-    subscribers are told, itself last. Raises NotFound, Refused, Unavailable.
+    What waits is sent by the new key or region. Where it is enabled, a clean failure window begins; where it
+    is disabled, the client's subscribers are notified, itself last. Raise NotFound, Refused, Unavailable.
     """
     if change.name is not None:
         check_name(change.name)
@@ -89,7 +89,7 @@ def apply_integration(
     done = ctx.store.transact(work)
     applied = done.applied
     if applied.news.enabled is False:
-        off = finish_switch_off(ctx, integration_id, done.told, done.now)
+        off = finish_switch_off(ctx, integration_id, done.notifications, done.now)
         applied = replace(applied, off=off)
     if applied.news.is_another_way:
         while ctx.store.transact(lambda tx: tx.due_now(integration_id, DUE_SLICE)):
@@ -100,9 +100,9 @@ def apply_integration(
 def enable_integration(
     ctx: Context, actor: Actor, scope: Scope, integration_id: int
 ) -> tuple[Integration, Unsent]:
-    """Enable, with a clean failure window; return what was not delivered meanwhile too.
+    """Enable an integration, with a clean failure window; return it, and what was not delivered meanwhile.
 
-    Raises NotFound, Unavailable, and Refused where it is enabled already.
+    Raise NotFound, Unavailable, and Refused where it is enabled already.
     """
     change = IntegrationChange(enabled=True)
     applied = apply_integration(ctx, actor, scope, integration_id, change)
@@ -114,9 +114,9 @@ def enable_integration(
 def disable_integration(
     ctx: Context, actor: Actor, scope: Scope, integration_id: int, *, reason: str
 ) -> tuple[Integration, SwitchedOff]:
-    """Switch off; tell the client's subscribers, this one last.
+    """Disable an integration and notify the client's subscribers, itself last; return it, and what followed.
 
-    Raises NotFound, Unavailable, and Refused where it is disabled already.
+    Raise NotFound, Unavailable, and Refused where it is disabled already.
     """
     change = IntegrationChange(enabled=False, reason=reason)
     applied = apply_integration(ctx, actor, scope, integration_id, change)
@@ -128,14 +128,17 @@ def disable_integration(
 def delete_integration(
     ctx: Context, actor: Actor, scope: Scope, integration_id: int, *, reason: str
 ) -> SwitchedOff:
-    """Delete with all configuration; cannot be undone. Raises NotFound, Refused, Unavailable."""
+    """Delete an integration for ever; return what followed. Raise NotFound, Refused, Unavailable.
+
+    Subscribers are notified as of a disabling, and triggers lose it.
+    """
     check_text("reason", reason)
 
     def work(tx: Transaction) -> _Deleted:
         return _delete(ctx, tx, actor, _locked(tx, scope, integration_id), reason)
 
     d = ctx.store.transact(work)
-    done = finish_switch_off(ctx, integration_id, d.told, d.now, d.further)
+    done = finish_switch_off(ctx, integration_id, d.notifications, d.now, d.further)
     return replace(done, triggers={t.id: bool(t.integration_ids) for t in d.losing})
 
 
@@ -147,7 +150,7 @@ class _Done:
     """What the transaction of a change came to."""
 
     applied: Applied
-    told: list[Notification]
+    notifications: list[Notification]
     now: datetime
 
 
@@ -155,7 +158,7 @@ class _Done:
 class _Deleted:
     """What the transaction of a deletion came to."""
 
-    told: list[Notification]
+    notifications: list[Notification]
     further: list[Notification]
     losing: list[Trigger]
     now: datetime
@@ -176,21 +179,21 @@ def _apply(
     unsent = _write(tx, actor, stored.id, news)
     after = _shown(tx, stored.id)
     log_changes(tx, actor, _change_by(news, before, after))
-    told = []
+    notifications = []
     if news.enabled is False:
         itself = replace(stored, name=after.name, subscriptions=frozenset(after.subscriptions))
-        told = announce_switch_off(
+        notifications = announce_switch_off(
             *(ctx, tx, itself, "integration.disabled"),
             reason=news.reason,
             actor={"name": actor.name},
         )
-    return _Done(Applied(after, news, unsent=unsent), told, tx.now)
+    return _Done(Applied(after, news, unsent=unsent), notifications, tx.now)
 
 
 def _write(
     tx: Transaction, actor: Actor, integration_id: int, news: IntegrationChange
 ) -> Unsent | None:
-    """Write what is another; return what was not delivered before it was enabled, if it is now."""
+    """Store what differs; return what was not delivered before it was enabled, where it is enabled now."""
     if news.sets:
         tx.update_integration(integration_id, news)
     if news.enabled is None:
@@ -215,14 +218,15 @@ def _delete(ctx: Context, tx: Transaction, actor: Actor, stored: Stored, reason:
         _change_of(Action.DELETED, before, before=integration_settings(before)),
         *(loss_of(t, stored.id) for t in losing),
     )
-    told = announce_switch_off(
+    notifications = announce_switch_off(
         *(ctx, tx, stored, "integration.deleted"), reason=reason, actor={"name": actor.name}
     )
     lost = [event_of_loss(t, stored.id, actor, tx.now) for t in losing]
-    further = announce(tx, lost, ctx.settings.grace, but=stored.id) if lost else []
-    if not any(n.integration_id == stored.id for n in told) and not tx.has_open_closing(stored.id):
+    further = announce(tx, lost, ctx.settings.grace, excluding=stored.id) if lost else []
+    has_closing = any(n.integration_id == stored.id for n in notifications)
+    if not has_closing and not tx.has_open_closing(stored.id):
         tx.wipe_key(stored.id)
-    return _Deleted(told, further, losing, tx.now)
+    return _Deleted(notifications, further, losing, tx.now)
 
 
 def _locked(tx: Transaction, scope: Scope, integration_id: int) -> Stored:
@@ -265,7 +269,7 @@ def _change_of(
 
 
 def _warned(integration: Integration, twins: Sequence[int]) -> Integration:
-    """Return it with the warnings of what may surprise; ``twins`` are others with its key."""
+    """Return it with warnings of what may surprise; ``twins`` are other integrations with its key."""
     warnings = []
     if twins:
         named = ", ".join(map(str, twins))

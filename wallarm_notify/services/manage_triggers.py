@@ -1,6 +1,6 @@
-"""Triggers, as administrators manage them: create, change, enable, disable, duplicate, delete (spec 3).
+"""Manage triggers: create, change, enable, disable, duplicate and delete them (spec 3).
 
-Each change is one small transaction, the event of it included.
+Each change is one small transaction, with the event of it.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 MOST_INTEGRATIONS: Final = 100
 
 MOST_TRIGGERS: Final = 200
-"""Triggers of one client: each looks at each event of its kind, in one transaction."""
+"""How many a client may have: each looks at each event of its type, in one transaction."""
 
 
 def create_trigger(ctx: Context, actor: Actor, scope: Scope, draft: TriggerDraft) -> Trigger:
-    """Store a new trigger. Raises NotFound, Refused, Unavailable."""
+    """Store a new trigger and return it. Raise NotFound, Refused, Unavailable."""
     scope.check(draft.client_id)
     check_text("comment", draft.comment)
     if draft.name is not None:
@@ -61,9 +61,9 @@ def create_trigger(ctx: Context, actor: Actor, scope: Scope, draft: TriggerDraft
 def apply_trigger(
     ctx: Context, actor: Actor, scope: Scope, trigger_id: int, change: TriggerChange
 ) -> AppliedTrigger:
-    """Change all that ``change`` names at once; where nothing of it is another than before do nothing.
+    """Change all that ``change`` names at once; do nothing where nothing differs.
 
-    Other criteria start counting afresh, and so does what is enabled. Raises NotFound, Refused, Unavailable.
+    Where criteria change, or it is enabled, it starts counting afresh. Raise NotFound, Refused, Unavailable.
     """
     check_text("comment", change.comment or "")
     if change.name is not None:
@@ -71,7 +71,7 @@ def apply_trigger(
 
     def work(tx: Transaction) -> _Done:
         if change.integration_ids is not None:
-            # Before the trigger: whoever deletes an integration holds it before its triggers.
+            # Before the trigger: a deletion locks an integration before its triggers.
             standing = there_is(trigger_id, tx.standing_trigger(scope, trigger_id))
             _check_integrations(tx, scope, standing.client_id, change.integration_ids)
         before = there_is(trigger_id, tx.lock_trigger(scope, trigger_id))
@@ -82,14 +82,17 @@ def apply_trigger(
 
 
 def enable_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> Trigger:
-    """Let it fire; it counts afresh. Raises NotFound, Unavailable, and Refused where it is enabled already."""
+    """Enable a trigger, which counts afresh, and return it.
+
+    Raise NotFound, Unavailable, and Refused where it is enabled already.
+    """
     return _switch(ctx, actor, scope, trigger_id, enabled=True)
 
 
 def disable_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> Trigger:
-    """Let it fire no more; what it fired already is sent.
+    """Disable a trigger and return it; what it fired already is sent.
 
-    Raises NotFound, Unavailable, and Refused where it is disabled already.
+    Raise NotFound, Unavailable, and Refused where it is disabled already.
     """
     return _switch(ctx, actor, scope, trigger_id, enabled=False)
 
@@ -97,7 +100,7 @@ def disable_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -
 def duplicate_trigger(
     ctx: Context, actor: Actor, scope: Scope, trigger_id: int, *, name: str | None = None
 ) -> Trigger:
-    """Store a copy that counts for itself. Raises NotFound, Refused, Unavailable."""
+    """Store a copy of a trigger, which counts for itself, and return it. Raise NotFound, Refused, Unavailable."""
     if name is not None:
         check_name(name)
 
@@ -118,14 +121,17 @@ def duplicate_trigger(
 
 
 def delete_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> Trigger:
-    """Delete it, for ever; what it fired already is sent. Raises NotFound, Unavailable."""
+    """Delete a trigger for ever; return it as it was. Raise NotFound, Unavailable.
+
+    What it fired already is sent.
+    """
 
     def work(tx: Transaction) -> _Done:
         trigger = there_is(trigger_id, tx.lock_trigger(scope, trigger_id))
         tx.erase_trigger(trigger_id)
         change = _change_of(Action.DELETED, trigger, before=trigger_settings(trigger))
         event = _event(trigger, "trigger.deleted", {}, actor, tx.now)
-        return _Done(trigger, _told(ctx, tx, actor, change, event), tx.now)
+        return _Done(trigger, _announced(ctx, tx, actor, change, event), tx.now)
 
     return _finished(ctx, work).trigger
 
@@ -153,15 +159,15 @@ def _ids_at_loss(trigger: Trigger, integration_id: int) -> tuple[list[int], list
     return sorted([*kept, integration_id]), kept
 
 
-def told_differences(before: Trigger, after: Trigger) -> dict[str, Any]:
-    """Return what differs, by field, as JSON has it; a comment's text is for colleagues and not told."""
+def _announced_differences(before: Trigger, after: Trigger) -> dict[str, Any]:
+    """Return what differs, by field, as JSON; of a comment only that it differs, as it is for colleagues."""
     old, new = difference(trigger_settings(before), trigger_settings(after))
-    told = {
+    differences = {
         name: {"before": old[name], "after": value}
         for name, value in new.items()
         if name != "comment"
     }
-    return {**told, "comment": {}} if "comment" in new else told
+    return {**differences, "comment": {}} if "comment" in new else differences
 
 
 def _switch(ctx: Context, actor: Actor, scope: Scope, trigger_id: int, *, enabled: bool) -> Trigger:
@@ -180,7 +186,7 @@ class _Done:
     """What the transaction of a change came to."""
 
     trigger: Trigger
-    told: list[Notification]
+    notifications: list[Notification]
     now: datetime
     changed: bool = True
 
@@ -188,34 +194,34 @@ class _Done:
 def _created(ctx: Context, tx: Transaction, actor: Actor, made: Trigger) -> _Done:
     change = _change_of(Action.CREATED, made, after=trigger_settings(made))
     event = _event(made, "trigger.created", {}, actor, tx.now)
-    return _Done(made, _told(ctx, tx, actor, change, event), tx.now)
+    return _Done(made, _announced(ctx, tx, actor, change, event), tx.now)
 
 
 def _changed(ctx: Context, tx: Transaction, actor: Actor, before: Trigger, after: Trigger) -> _Done:
-    """Write what differs and tell of it; nothing is done where nothing does."""
+    """Store and announce what differs; do nothing where nothing does."""
     if after == before:
         return _Done(before, [], tx.now, changed=False)
     tx.save_trigger(after)
     was, is_now = difference(trigger_settings(before), trigger_settings(after))
     switched = None if before.enabled is after.enabled else after.enabled
     change = _change_of(action_of(switched), after, before=was, after=is_now)
-    changes = {"changes": told_differences(before, after)}
+    changes = {"changes": _announced_differences(before, after)}
     event = _event(after, "trigger.updated", changes, actor, tx.now)
-    return _Done(after, _told(ctx, tx, actor, change, event), tx.now)
+    return _Done(after, _announced(ctx, tx, actor, change, event), tx.now)
 
 
-def _told(
+def _announced(
     ctx: Context, tx: Transaction, actor: Actor, change: Change, event: Event
 ) -> list[Notification]:
-    """Log a change, and announce it."""
+    """Log a change and announce it; return what is to be sent."""
     log_changes(tx, actor, change)
     return announce(tx, [event], ctx.settings.grace)
 
 
 def _finished(ctx: Context, work: Callable[[Transaction], _Done]) -> _Done:
-    """Run ``work`` in a transaction, and publish after it who is told."""
+    """Run ``work`` in a transaction, and publish its notifications after the commit."""
     done = ctx.store.transact(work)
-    ctx.publisher.publish(messages(done.told, done.now))
+    ctx.publisher.publish(messages(done.notifications, done.now))
     return done
 
 
@@ -234,7 +240,7 @@ def _change_of(
 
 
 def _event(
-    trigger: Trigger, event_type: str, told: Mapping[str, Any], actor: Actor, at: datetime
+    trigger: Trigger, event_type: str, fields: Mapping[str, Any], actor: Actor, at: datetime
 ) -> Event:
     standing = {
         "trigger_id": trigger.id,
@@ -242,7 +248,7 @@ def _event(
         "template_id": str(trigger.criteria.condition),
         "actor": {"name": actor.name},
     }
-    return own_event(trigger.client_id, event_type, at=at, told={**standing, **told})
+    return own_event(trigger.client_id, event_type, at=at, fields={**standing, **fields})
 
 
 def _check_number(tx: Transaction, client_id: int) -> None:

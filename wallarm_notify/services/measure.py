@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """``warnings`` by their level in per cent, ``auto_disabled`` and ``fired`` only grow; the rest is as it stands."""
+    """The figures for monitoring: three counters, which only grow, and three that are as they stand.
+
+    The counters are ``warnings`` by their level in per cent, ``auto_disabled`` and ``fired``.
+    """
 
     warnings: Mapping[int, int]
     auto_disabled: int
@@ -32,7 +35,7 @@ class Measurements:
 
 
 def measure(ctx: Context, scope: Scope) -> Measurements:
-    """Return the figures as they stand, which are of all clients together. Raise NotFound, Unavailable."""
+    """Return the figures of all clients together. Raise NotFound where ``scope`` is of some; Unavailable."""
     if scope != EVERY_CLIENT:
         raise NotFound("There are no figures of some clients alone.")
 

@@ -1,4 +1,4 @@
-"""What the use cases ask of the world beside the database."""
+"""The interfaces that use cases need beside the database: the publisher and the dispatcher."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ if TYPE_CHECKING:
 
 
 class Publisher(Protocol):
-    """The broker, which only wakes workers up: SWEEP finds what a lost message has named (engine 6)."""
+    """What enqueues messages at the broker; where one is lost, SWEEP finds what it named (engine 6)."""
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Enqueue ``messages``. Call it after the commit; a broker's refusal is logged, not raised."""
         ...
 
     def length(self, *, first: bool) -> int | None:
-        """Return how many messages wait in the queue of first attempts, or of retries; None: it cannot be told."""
+        """Return how many messages wait in the queue of first attempts, or of retries; None: unknown."""
         ...
 
     def enqueue(self, call: TriedCall) -> bool:
-        """Enqueue a call that was set aside, as it came, to be begun alone; return whether the broker took it."""
+        """Enqueue a call that was set aside, as it came; return whether the broker took it.
+
+        A worker begins it alone, in quarantine.
+        """
         ...
 
 

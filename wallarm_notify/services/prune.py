@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 NAME: Final = "prune"
 
 WORKS_FOR: Final = timedelta(seconds=0.3)
-"""After so long a run begins no slice any more, but for the first one of each kind; the next run goes on."""
+"""After so long a run begins no further slice, but for the first one of each kind; the next run goes on."""
 
 SLICE: Final = 250
 """So many rows, or events with about as many notifications, are deleted in one transaction."""
 
 CELL_SLICE: Final = 10_000
-"""Cells are small and many: a trigger with a period of a second fills 60 in each. So are counters of minutes."""
+"""Cells of triggers and counters of minutes are small and many: a slice holds more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Pruned:
 
     @property
     def words(self) -> str:
-        """For people, and for Flower."""
+        """What it did in words, for people and for Flower."""
         if not self.ran:
             return "another run was there first"
         words = f"{counted(self.events, 'event')} deleted, {self.rejected} rejected ones"
@@ -54,17 +54,15 @@ class Pruned:
 
 
 Slice: TypeAlias = "Callable[[Transaction], tuple[int, Mapping[str, int]]]"
-"""Deletes a slice of one kind; how many rows, and what the ledger counts of them."""
+"""What deletes a slice of one kind: it returns how many rows, and what the ledger counts of them."""
 
 
 def prune(ctx: Context, *, works_for: timedelta = WORKS_FOR) -> Pruned:
-    """Delete what is past its retention, counters that have left their windows, and what deleted triggers left.
+    """Delete what is past its retention or has left its window, and what deleted triggers left.
 
-    One slice of each kind after the other, at least one of each, until nothing is left or ``works_for`` is
-    over.
-
-    What waits is never touched. A kind whose slice the database does not get done is left out of this run.
-    Raises Unavailable.
+    A slice of each kind is deleted in turn, at least one of each, until nothing is left or ``works_for`` is
+    over. What waits is never deleted. A kind whose slice takes the database too long is left out of this run.
+    Raise Unavailable.
     """
     if not ctx.store.transact(lambda tx: tx.may_run(NAME, ctx.settings.prune_interval * 0.8)):
         return Pruned(ran=False)
@@ -86,10 +84,10 @@ def prune(ctx: Context, *, works_for: timedelta = WORKS_FOR) -> Pruned:
 
 
 def _kinds(settings: ServiceSettings) -> dict[str, tuple[Slice, int]]:
-    """Return what deletes a slice of each kind, and of how many rows a slice is that is not the last one."""
+    """Return, by kind, what deletes a slice of it; and how few rows mark a slice as the last one."""
     retention, window = settings.retention, settings.policy.window
     return {
-        # How many events are a slice depends on their notifications: the last one deletes nothing.
+        # How many events a slice has depends on their notifications: only the last one deletes nothing.
         "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
         "quarantine": (lambda tx: (tx.prune_quarantine(retention), {}), 1),
         "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
@@ -103,7 +101,7 @@ def _kinds(settings: ServiceSettings) -> dict[str, tuple[Slice, int]]:
 
 
 def _delete(ctx: Context, kind: str, one_slice: Slice) -> int | None:
-    """Delete a slice; return how many rows; None: another run is at work."""
+    """Delete a slice; return how many rows it had; None: another run is at work."""
 
     def work(tx: Transaction) -> int | None:
         if not tx.goes_on(NAME):
@@ -115,6 +113,6 @@ def _delete(ctx: Context, kind: str, one_slice: Slice) -> int | None:
     try:
         return ctx.store.transact(work)
     except TooMuch as error:
-        # The others are not to wait for it for ever.
+        # The other kinds should not wait for it for ever.
         log.error("prune.too_much", extra={"kind": kind, "error": str(error)})  # noqa: TRY400 - it says all
         return 0

@@ -1,4 +1,4 @@
-"""Record: outcomes are stored, and with them the next attempt or the end of each notification (engine 8, 9)."""
+"""Record: attempts are stored, with the next attempt or the end that follows from each (engine 8, 9)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Recorded:
 
 
 def record(ctx: Context, attempts: Sequence[Attempt]) -> Recorded:
-    """Store ``attempts`` and what follows from them. Raises Unavailable; the same again is harmless.
+    """Store ``attempts`` and what follows from them. Raise Unavailable; to repeat it is harmless.
 
     The caller enqueues the ``retries``, then calls ``follow_up``.
     """
@@ -54,9 +54,10 @@ def follow_up(
     slow: Collection[int] = (),
     tokens: Mapping[int, str] | None = None,
 ) -> None:
-    """Wipe the keys that ended with a record, and free the bulkheads of slow integrations. Raises Unavailable.
+    """Wipe keys that a record made unnecessary, and free bulkheads. Raise Unavailable; to repeat it is harmless.
 
-    ``slow`` and ``tokens``: see ``bulkheads.free``. The same again is harmless.
+    A deleted integration's key goes when its closing has ended. ``slow`` and ``tokens``: see
+    ``bulkheads.free``.
     """
     ended_closing = {n.integration_id for n in done.changed if n.closing and not n.is_open}
     if ended_closing:
@@ -66,7 +67,7 @@ def follow_up(
 
 
 def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSettings) -> Recorded:
-    """Do the record's transaction: see ``record``."""
+    """Do the transaction of ``record``; an attempt under an older fencing token only counts, unless it delivered."""
     rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
     attempts = [_by_this_clock(a, tx.now) for a in attempts]
     stored = tx.insert_attempts(attempts)
@@ -96,7 +97,7 @@ def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSe
 
 
 def _by_this_clock(attempt: Attempt, now: datetime) -> Attempt:
-    """Return ``attempt``, answered now at the latest, also where the database's clock was set back since its claim.
+    """Return ``attempt`` with a time that is not ahead, also where the database's clock was set back.
 
     Else the next wait would count from a time to come.
     """
@@ -114,7 +115,7 @@ def _log_attempts(attempts: Sequence[Attempt]) -> None:
 
 
 def log_ends(notifications: Iterable[Notification]) -> None:
-    """Say which of ``notifications`` have failed for good."""
+    """Log which of ``notifications`` have failed for good."""
     for n in notifications:
         if n.state is State.FAILED:
             log.error(

@@ -1,6 +1,6 @@
-"""Replay: notifications that failed, were skipped or cancelled are sent anew, by choice (spec 5).
+"""Replay: notifications that failed, were skipped or cancelled are sent again, by choice (spec 5).
 
-They are the same notifications with the same dedup keys, one run more; old attempts stay.
+They keep their dedup keys and their old attempts; a further run begins.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 SLICE: Final = 500
 
 MOST_NAMED: Final = 100
-"""So many notifications of an integration are named in a line of the activity log."""
+"""At most so many notifications of an integration are named in a line of the activity log."""
 
 
 def replay_notifications(ctx: Context, actor: Actor, scope: Scope, ids: Sequence[int]) -> int:
-    """Replay these, all or none; return how many. Raises NotFound, Refused, Unavailable."""
+    """Replay the notifications ``ids``, all or none; return how many. Raise NotFound, Refused, Unavailable."""
 
     def work(tx: Transaction) -> tuple[list[Notification], datetime]:
         rows = tx.lock_for_replay(scope, sorted(set(ids)))
@@ -48,7 +48,7 @@ def replay_notifications(ctx: Context, actor: Actor, scope: Scope, ids: Sequence
 
 
 def count_replayable(ctx: Context, scope: Scope, wanted: Wanted) -> int:
-    """Return how many notifications ``wanted`` means. Raises NotFound, Refused, Unavailable."""
+    """Return how many notifications ``wanted`` means. Raise NotFound, Refused, Unavailable."""
 
     def work(tx: Transaction) -> int:
         _target_of(wanted, tx.replay_targets(scope, [wanted.integration_id]))
@@ -60,9 +60,9 @@ def count_replayable(ctx: Context, scope: Scope, wanted: Wanted) -> int:
 def replay_slice(
     ctx: Context, actor: Actor, scope: Scope, wanted: Wanted, after: int
 ) -> tuple[int, int | None]:
-    """Replay the next slice above id ``after``; return how many, and where to go on (None: done).
+    """Replay the next slice above id ``after``; return how many, and the id to go on after.
 
-    Raises NotFound, Refused, Unavailable; what was replayed before stays so.
+    None in its place: it is done. Raise NotFound, Refused, Unavailable; earlier slices stay replayed.
     """
 
     def work(tx: Transaction) -> tuple[list[Notification], datetime, list[int]]:
@@ -95,7 +95,7 @@ def _publish_for(ctx: Context, rows: Sequence[Notification], now: datetime) -> i
     return len(rows)
 
 
-# What the activity log says of it.
+# Lines of the activity log.
 
 
 def _changes_by_id(
@@ -114,7 +114,7 @@ def _changes_by_id(
 
 
 def _filter_document(wanted: Wanted, number: int) -> dict[str, Any]:
-    """Return what was asked for, and how many notifications that were."""
+    """Return the filter that was asked for, and how many notifications it replayed."""
     asked = {
         "state": str(wanted.state),
         "since": wanted.since and wanted.since.isoformat(),

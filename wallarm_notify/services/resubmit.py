@@ -1,4 +1,4 @@
-"""Resubmit: a rejected event is taken in after all, as it is or mended (spec 2)."""
+"""Resubmit: a rejected event (dead letter) is taken in after all, as it is or mended (spec 2)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 
 class _StillRejected(Refused):
-    """Routing rejected the event again: the transaction is given up, so that nothing has moved."""
+    """The refusal of an event that routing rejected again: the transaction is rolled back."""
 
 
 def rejected_body(ctx: Context, scope: Scope, rejected_id: int) -> str:
-    """Return the text that was kept. Raises NotFound, and Refused where it is cut or done already."""
+    """Return the text of a rejected event. Raise NotFound, Unavailable.
+
+    Raise Refused where it is cut, or the event was re-submitted already.
+    """
     row = ctx.store.transact(lambda tx: _standing(tx, scope, rejected_id))
     if row["cut"]:
         raise Refused(
@@ -38,9 +41,9 @@ def rejected_body(ctx: Context, scope: Scope, rejected_id: int) -> str:
 def resubmit_event(
     ctx: Context, actor: Actor, scope: Scope, rejected_id: int, event: Event
 ) -> Routed:
-    """Take ``event`` in the rejection's place, in one transaction; received stays as it is.
+    """Take in ``event`` in place of a rejected one, in one transaction; return what became of it.
 
-    Raises NotFound, Refused, Unavailable.
+    The ledger's ``received`` stays as it is. Raise NotFound, Refused, Unavailable.
     """
 
     def work(tx: Transaction) -> Routed:

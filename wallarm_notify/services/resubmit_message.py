@@ -1,6 +1,6 @@
-"""Resubmit: the events of undecodable messages, and of calls set aside, are taken in after all (spec 2).
+"""Resubmit: events of undecodable messages, and of calls set aside, are taken in after all (spec 2).
 
-It was never received, so its events count as any that come.
+Both are dead letters that were never counted as received, so their events count like any that come.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A kind of messages that are kept: how people call one, and what is done with it.
+    """A kind of kept messages: what one is called, and what is done with it.
 
-    ``standing`` raises NotFound, and Refused where it was re-submitted already.
+    ``standing`` locks and returns a message; it raises NotFound, and Refused where it was re-submitted
+    already. ``mark`` notes down that it was.
     """
 
     words: str
@@ -38,7 +39,10 @@ class Kept:
 
 
 def message_body(ctx: Context, scope: Scope, kept: Kept, message_id: int) -> bytes:
-    """Return what was kept. Raises NotFound, and Refused where it is cut or done already."""
+    """Return the body of a kept message. Raise NotFound, Unavailable.
+
+    Raise Refused where it is cut, or the message was re-submitted already.
+    """
     row = ctx.store.transact(lambda tx: kept.standing(tx, scope, message_id))
     if row["cut"]:
         raise Refused(
@@ -58,10 +62,10 @@ def resubmit_message(
     events: Sequence[Event],
     rejections: Sequence[Rejection],
 ) -> list[Routed]:
-    """Take in what the message holds, then mark it; what of it is invalid is rejected.
+    """Take in the events of a kept message, then mark it; its invalid events are rejected.
 
-    Between the two it may be done again. It belongs to no client, and its events may be of any. Raises
-    NotFound, Unavailable, and Refused where no event of it is valid: then nothing has moved.
+    To do it again in between is harmless. The message belongs to no client, and its events to any. Raise
+    NotFound, Unavailable, and Refused where no event is valid: then nothing has changed.
     """
     ctx.store.transact(lambda tx: kept.standing(tx, scope, message_id))
     if not events:

@@ -1,4 +1,4 @@
-"""Review: every minute, switch off what fails too often, and warn before that (spec 6)."""
+"""Review, a circuit breaker: every minute, disable what fails too often, and warn before that (spec 6)."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FAILURES_IN_A_ROW: Final = 3
-"""So many integrations that cannot be switched off, one after the other, end a run."""
+"""A run ends where so many integrations one after the other cannot be switched off."""
 
 AUTO_DISABLED: Final = "auto_disabled"
-"""The counter of automatic disablings."""
+"""The name of the counter of automatic disablings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an integration is judged by at one moment."""
+    """What an integration is evaluated by, all of one moment."""
 
     window: Window
     policy: Policy
@@ -61,17 +61,17 @@ class Evidence:
 
     @property
     def decision(self) -> Decision:
-        """The rule's word."""
+        """What the rule decides."""
         return evaluate(self.window, self.policy)
 
     @property
     def evidence(self) -> EvidenceDocument:
-        """The document that is kept."""
+        """The document of it that is stored."""
         return evidence_document(self.window, self.policy, self.at, self.details)
 
     @property
     def last_error(self) -> str | None:
-        """The last failure in words."""
+        """The last failure in words; None: it is not known."""
         return None if self.details.last_failure is None else self.details.last_failure.words
 
 
@@ -91,7 +91,7 @@ class Reviewed:
 
     @property
     def words(self) -> str:
-        """For people, and for Flower."""
+        """What it did in words, for people and for Flower."""
         if not self.ran:
             return "another run was there first"
         text = f"{counted(len(self.disabled), 'integration')} disabled, {counted(self.warned, 'warning')}"
@@ -100,7 +100,7 @@ class Reviewed:
 
 
 def review(ctx: Context) -> Reviewed:
-    """Do one run; end at once where another began a moment ago. Raises NotifyError.
+    """Do one run; end at once where another began a moment ago. Raise NotifyError.
 
     Two runs at once disable once.
     """
@@ -112,14 +112,14 @@ def review(ctx: Context) -> Reviewed:
         for candidate in ctx.store.transact(lambda tx: tx.survey(ctx.settings.policy))
     ]
     try:
-        disabled = _disable_all(ctx, [s for s, j in found if j.disables])
+        disabled = _disable_all(ctx, [one for one, decision in found if decision.disables])
     finally:  # neither keeps the other from being done
-        warned = give_warnings(ctx, [(s, j) for s, j in found if not j.disables])
+        warned = give_warnings(ctx, [pair for pair in found if not pair[1].disables])
     return Reviewed(disabled, warned, down)
 
 
 def _look_for_outages(ctx: Context) -> tuple[str, ...]:
-    """Return the regions in which PagerDuty is down; one error says so of each."""
+    """Return the regions in which PagerDuty is down; log where an outage begins and ends."""
     grace = 2 * ctx.settings.review_interval
 
     def work(tx: Transaction) -> list[tuple[str, Outage, bool, bool]]:
@@ -138,16 +138,19 @@ def _look_for_outages(ctx: Context) -> tuple[str, ...]:
     found = ctx.store.transact(work)
     for region, hour, on, news in found:
         if news:
-            _say_outage(region, hour, on=on)
+            _log_outage(region, hour, on=on)
     return tuple(region for region, _, on, _ in found if on)
 
 
 def give_warnings(ctx: Context, found: Sequence[tuple[ReviewCandidate, Decision]]) -> int:
-    """Give each warning once for each crossing; return how many."""
+    """Log a warning once for each level that a ratio crossed; return how many. Raise Unavailable."""
     moves = {
-        s.integration_id: (Crossing(s.integration_id, s.generation, s.warned, now), j)
-        for s, j in found
-        if (now := j.warned(s.warned)) != s.warned
+        one.integration_id: (
+            Crossing(one.integration_id, one.generation, one.warned, level),
+            decision,
+        )
+        for one, decision in found
+        if (level := decision.warned(one.warned)) != one.warned
     }
     if not moves:
         return 0
@@ -171,11 +174,11 @@ def give_warnings(ctx: Context, found: Sequence[tuple[ReviewCandidate, Decision]
 
 
 def _disable_all(ctx: Context, candidates: Sequence[ReviewCandidate]) -> tuple[int, ...]:
-    """Switch them off, each by itself: one that cannot be keeps no other from it.
+    """Switch them off, each by itself: one that cannot be keeps no other from it; return which were.
 
-    Raises Unavailable where the database did not do its part some times in a row.
+    Raise Unavailable where the database was not there for several in a row.
     """
-    told: dict[int, set[int]] = {}
+    disabled: dict[int, set[int]] = {}
     failures = 0
     try:
         for candidate in candidates:
@@ -184,42 +187,45 @@ def _disable_all(ctx: Context, candidates: Sequence[ReviewCandidate]) -> tuple[i
                 failures = 0
             except NotifyError as error:
                 failures += isinstance(error, Unavailable)
-                said = {"integration": candidate.integration_id, "error": str(error)}
-                log.error("review.not_disabled", extra=said)  # noqa: TRY400 - it says all
+                extra = {"integration": candidate.integration_id, "error": str(error)}
+                log.error("review.not_disabled", extra=extra)  # noqa: TRY400 - it says all
                 if failures == FAILURES_IN_A_ROW:
                     raise
                 continue
             if others is not None:
-                told[candidate.integration_id] = others
+                disabled[candidate.integration_id] = others
     finally:
-        for integration, others in told.items():
+        for integration, others in disabled.items():
             # One that was switched off in the same run is sent nothing of another.
-            if not others - told.keys():
+            if not others - disabled.keys():
                 log.error("integration.nobody_else_notified", extra={"integration": integration})
-    return tuple(told)
+    return tuple(disabled)
 
 
 def disable_candidate(ctx: Context, candidate: ReviewCandidate) -> set[int] | None:
-    """Switch off and say so; return the other integrations told, None where it stands otherwise by now."""
+    """Switch off a candidate and log it; return the other integrations that are notified.
+
+    None: something changed meanwhile, so that it stays enabled. Raise NotifyError.
+    """
     evidence = _evidence_against(ctx, candidate)
     off = None
     if evidence is not None:
         off = ctx.store.transact(lambda tx: _switch_off(ctx, tx, candidate, evidence))
     if off is None or evidence is None:
         return None
-    stored, told, now = off
+    stored, notifications, now = off
     fields = {"integration": stored.id, "client": stored.client_id}
     log.warning("integration.auto_disabled", extra={**fields, **_figures(evidence.decision)})
     try:
-        finish_switch_off(ctx, stored.id, told, now)
+        finish_switch_off(ctx, stored.id, notifications, now)
     except NotifyError as error:
-        # It is off; SWEEP rings and cancels.
+        # It is off; SWEEP publishes and cancels.
         log.warning("review.left_to_sweep", extra={**fields, "error": str(error)})
-    return {n.integration_id for n in told} - {stored.id}
+    return {n.integration_id for n in notifications} - {stored.id}
 
 
 def _evidence_against(ctx: Context, candidate: ReviewCandidate) -> Evidence | None:
-    """Return what it is judged by, all of one moment; None where it is not to be disabled any more."""
+    """Return what a candidate is evaluated by; None where it is not to be disabled any more."""
 
     def work(tx: Transaction) -> Evidence | None:
         tx.read_one_snapshot()
@@ -243,7 +249,7 @@ def _evidence_against(ctx: Context, candidate: ReviewCandidate) -> Evidence | No
 def _switch_off(
     ctx: Context, tx: Transaction, candidate: ReviewCandidate, evidence: Evidence
 ) -> tuple[Stored, list[Notification], datetime] | None:
-    """Do the small transaction (engine 12): under the integration's lock all is looked at again (engine 13)."""
+    """Do the small transaction of engine 12: evaluate again under the integration's lock (engine 13)."""
     stored = tx.lock_integration(EVERY_CLIENT, candidate.integration_id)
     policy = ctx.settings.policy
     again = tx.candidate(candidate.integration_id, candidate.generation, policy)
@@ -255,7 +261,7 @@ def _switch_off(
     kept = SwitchOff(stored.id, stored.generation, policy_document(policy), evidence.evidence)
     tx.keep_switch_off(kept)
     log_changes(tx, REVIEW, _change_of(stored, reason))
-    told = announce_switch_off(
+    notifications = announce_switch_off(
         ctx,
         tx,
         stored,
@@ -267,7 +273,7 @@ def _switch_off(
         last_error=last_error,
     )
     tx.count({AUTO_DISABLED: 1})
-    return stored, told, tx.now
+    return stored, notifications, tx.now
 
 
 def _change_of(stored: Stored, reason: str) -> Change:
@@ -279,11 +285,11 @@ def _change_of(stored: Stored, reason: str) -> Change:
 
 
 def warning_kind(level: int) -> str:
-    """The counter of the warnings at ``level`` per cent."""
+    """Return the name of the counter of warnings at ``level`` per cent."""
     return f"warned:{level}"
 
 
-def _say_outage(region: str, hour: Outage, *, on: bool) -> None:
+def _log_outage(region: str, hour: Outage, *, on: bool) -> None:
     fields: dict[str, object] = {
         "region": region,
         "attempted": hour.attempted,

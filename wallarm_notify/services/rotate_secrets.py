@@ -1,4 +1,4 @@
-"""Rotating secrets: everything that is stored encrypted is encrypted with the newest key (spec 8)."""
+"""Rotate secrets: everything that is stored encrypted is encrypted with the newest key (spec 8)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def rotate_secrets(ctx: Context, actor: Actor, scope: Scope) -> tuple[int, list[int]]:
-    """Encrypt every secret with the newest key; return how many, and whose could not be opened.
+    """Encrypt every secret with the newest key; return how many, and which integrations' could not be opened.
 
-    The keys belong to no client. Raises NotFound, Unavailable.
+    Raise NotFound where ``scope`` is of some clients, as the keys belong to none; Unavailable.
     """
     if scope != EVERY_CLIENT:
         raise NotFound("There are no secret keys.")

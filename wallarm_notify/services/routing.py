@@ -1,4 +1,4 @@
-"""Routing: events in, one notification out for each integration that matches, or that a firing names."""
+"""Routing: an event makes a notification for each integration that subscribes or that a firing names."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from wallarm_notify.store import Transaction
 
 MOST_NOTIFICATIONS: Final = 20_000
-"""So many notifications are made in one transaction, unless a single event makes more.
+"""At most so many notifications are made in one transaction, unless a single event makes more.
 
-So many events are counted in one, too, by one trigger each."""
+The limit holds for counting too: an event that one trigger counts is as much work as a notification.
+"""
 
 SHARED: Final = 2_000
-"""Where events of several clients make more notifications, those of the client that has most are routed apart.
+"""Where events of several clients make more notifications, those of the client with most are routed apart.
 
-A transaction of thousands takes seconds, and claims none: the others are not to wait for it.
+A transaction that makes thousands takes seconds and claims none; other clients should not wait for it.
 """
 
 
@@ -54,7 +55,7 @@ class Routed:
     fired: int = 0
     ahead: int = 0
     early: int = 0
-    """Events of a time ahead of the database's clock, kept apart or not."""
+    """How many events were ahead of the database's clock, kept apart or not."""
     pending: tuple[Notification, ...] = ()
     claim: Claim | None = None
 
@@ -82,7 +83,7 @@ class Routed:
 
 
 def conflict(event: Event, text: str) -> Rejection:
-    """The rejection of an event whose id stands for another body already (spec 2)."""
+    """Return the rejection of an event whose id is taken by another body already (spec 2)."""
     return Rejection(
         reason=f"conflict: another event with the id {event.id} was taken in before, with a different "
         "body; the first stands.",
@@ -95,8 +96,8 @@ def conflict(event: Event, text: str) -> Rejection:
     )
 
 
-class Crowded(TooMuch):
-    """One client's events make so much that those of others are not to wait for it."""
+class TooMuchOfOneClient(TooMuch):
+    """The error that one client's events make more than those of other clients should wait for."""
 
     def __init__(self, client_id: int) -> None:
         super().__init__(f"client {client_id} has more to be sent than others should wait for")
@@ -113,10 +114,11 @@ def route(
     tally: AheadTally | None = None,
     takes_in_ahead: bool = False,
 ) -> Routed:
-    """Do one transaction's worth of ingest: see ``services.ingest``.
+    """Do the work of one transaction of ``services.ingest``; return what became of its events.
 
-    ``room`` is how much of each client this process can send at once. ``tally`` knows whose clock is wrong; it is
-    left as it is, for this may run several times. ``takes_in_ahead``: the events were kept apart, and are no more.
+    ``room`` is how many notifications of each client this process can send at once. ``tally`` and
+    ``takes_in_ahead``: see there; ``tally`` is not changed, as this may be run several times. Raise TooMuch
+    where the events have to be parted, and Unavailable.
     """
     began = ctx.clock()
     now, settings = tx.now, ctx.settings
@@ -126,13 +128,13 @@ def route(
     )
     ahead = _keep_apart(tx, arrived.early, now, is_ours=is_ours) if arrived.early else _Apart()
     new = _take_in(tx, arrived)
-    # Triggers are locked as late as can be: whoever shares one waits from here to the commit.
+    # Triggers are locked as late as can be: who shares one waits from here to the commit.
     firings = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
     _check_work(arrived.accepted, _made_of(new, firings))
     made = _made(tx, new, firings, now, settings.grace)
     _check_rules(tx, new)
     stored = store(tx, made, settings, room or {}, ctx.clock() - began)
-    # Late, for the day's number is everybody's who has something to reject, and locked until the commit.
+    # Late, for the day's counter of rejections is one row for all, and locked until the commit.
     refused = [*ahead.refused, *(conflict(e, canonical(e.body)) for e in new.conflicts)]
     kept, not_kept = tx.insert_rejected([*rejections, *refused], settings.rejected_per_day)
     if takes_in_ahead:
@@ -171,9 +173,9 @@ def _counts_of(routed: Routed, new: _New, made: Sequence[Made]) -> dict[str, int
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """A batch by itself: what may be taken in, by id; what is too early; other bodies; how many stand twice.
+    """What a batch holds: events that may be taken in, by id; early ones; rivals; how many stand twice.
 
-    A rival is another body under the id of one before it: it may be the very one that was taken in earlier.
+    A rival has the id of an event before it and another body. It may be the one that was stored earlier.
     """
 
     accepted: Sequence[Event]
@@ -205,7 +207,7 @@ def _sorted_out(events: Sequence[Event], now: datetime) -> _Arrived:
 
 @dataclass(frozen=True, slots=True)
 class _Apart:
-    """What became of events whose time is ahead: how many are kept apart, what is refused, what is known."""
+    """What became of events that are ahead: how many are kept apart, what is refused, how many are known."""
 
     kept: int = 0
     refused: tuple[Rejection, ...] = ()
@@ -219,7 +221,7 @@ def _keep_apart(
     *,
     is_ours: bool,
 ) -> _Apart:
-    """Keeps apart what is ahead by a day at most; what it was told before is known, whatever the time."""
+    """Keep apart what is ahead by a day at most; what is stored already is a duplicate, whatever its time."""
     waiting = [e for e in early if not is_too_far_ahead(e, now)]
     kept = tx.keep_apart(waiting) if waiting else set()
     others = [e for e in early if is_too_far_ahead(e, now) or e.id not in kept]
@@ -253,7 +255,8 @@ def _too_far_ahead(event: Event, text: str, now: datetime, *, is_ours: bool) -> 
 class _New:
     """What a batch adds to the database: its events, with the integrations that subscribe to each.
 
-    ``rules_versions`` are those by which that was found, by client. ``readmitted`` were rejected before.
+    ``rules_versions`` are the versions of each client's rules by which they were found. ``readmitted`` is how
+    many of the events were rejected before.
     """
 
     events: Sequence[Event]
@@ -265,7 +268,7 @@ class _New:
 
 
 def _take_in(tx: Transaction, arrived: _Arrived) -> _New:
-    """Store what may be taken in and is not there yet. Raises TooMuch where that makes too many notifications."""
+    """Store what may be taken in and is not there yet. Raise TooMuch where that makes too many notifications."""
     accepted = arrived.accepted
     subscribers = _subscribers(tx, accepted)
     cards = {e.id: subscribers.of(e) for e in accepted}
@@ -292,10 +295,10 @@ def _subscribers(tx: Transaction, events: Sequence[Event]) -> Subscribers:
 
 
 def _check_rules(tx: Transaction, new: _New) -> None:
-    """Have each event name the version of the rules that it was routed by, integrations and triggers (engine 25).
+    """Correct the version of the rules in events for which it moved while they were routed (engine 25).
 
-    Triggers are read later than the version. Where that has moved, the transaction is run again; in its last
-    run the later version is taken, so that no event waits for rules that change all the time.
+    Triggers are read later than the version. Where it has moved by then, the transaction is run again; in its
+    last run the later version is taken, so that no event waits for rules that change all the time.
     """
     looked_at = [e for e in new.events if e.type in TRIGGERS_LOOK_AT]
     if not looked_at:
@@ -307,7 +310,7 @@ def _check_rules(tx: Transaction, new: _New) -> None:
 
 
 def _conflicts(tx: Transaction, seen_before: Sequence[Event]) -> list[Event]:
-    """Those whose id stands for another body."""
+    """Return the events whose id is taken by another body."""
     if not seen_before:
         return []
     hashes = tx.event_hashes([e.id for e in seen_before])
@@ -315,7 +318,7 @@ def _conflicts(tx: Transaction, seen_before: Sequence[Event]) -> list[Event]:
 
 
 def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
-    """Raises TooMuch where several events make more notifications than one transaction should."""
+    """Raise TooMuch where several events make more notifications than one transaction should."""
     if len(events) < 2:  # noqa: PLR2004 - there is nothing to part
         return
     notifications = made_of.total()
@@ -324,15 +327,15 @@ def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
         for e in events:
             of_client[e.client_id] += made_of[e.id]
         client_id, most = of_client.most_common(1)[0]
-        # Else nobody is a crowd: taken apart one by one, many clients would be many transactions.
+        # Else no client is routed apart: many clients, one by one, would be many transactions.
         if 2 * most > notifications:
-            raise Crowded(client_id)
+            raise TooMuchOfOneClient(client_id)
     if notifications > MOST_NOTIFICATIONS:
         raise TooMuch(f"{len(events)} events make more than {MOST_NOTIFICATIONS} notifications")
 
 
 def _made_of(new: _New, firings: Iterable[Firing]) -> Counter[UUID]:
-    """Return how many notifications each event makes, those of firings at the most."""
+    """Return how many notifications each event makes at most: of a firing, one for each integration it names."""
     number = Counter({e.id: len(new.subscribers[e.id]) for e in new.events})
     for f in firings:
         number[f.event_id] += len(f.integration_ids)
@@ -342,7 +345,7 @@ def _made_of(new: _New, firings: Iterable[Firing]) -> Counter[UUID]:
 def _made(
     tx: Transaction, new: _New, firings: Sequence[Firing], now: datetime, grace: timedelta
 ) -> list[Made]:
-    """Return what is to be stored; those of firings are added to the fan-out of their events."""
+    """Return the notifications to be stored; those of firings are added to the fan-out of their events."""
     event_of = {e.id: e for e in new.events}
     made = [
         Made(notification_of(e, i, now, grace), e)
@@ -374,7 +377,7 @@ def notification_of(
 def _of_firings(
     tx: Transaction, firings: Sequence[Firing], now: datetime, grace: timedelta
 ) -> list[tuple[Firing, NewNotification]]:
-    """Return one for each integration that a firing's trigger names and that is still there."""
+    """Return a notification for each integration that a firing's trigger names and that is still there."""
     named = {i for f in firings for i in f.integration_ids}
     integrations = {i.id: i for i in tx.subscribers_by_id(sorted(named))} if named else {}
     return [

@@ -1,4 +1,4 @@
-"""Rules as they stood: what an event was routed by, long after somebody has changed them (engine 25)."""
+"""Earlier versions of a client's rules, which say why an event was routed as it was (engine 25)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def rules_at(ctx: Context, scope: Scope, client_id: int, version: int) -> Rules:
-    """Return the rules of a client as ``version``, which events name, has them.
+    """Return the rules of a client in ``version``, the number that its events name.
 
-    Raises NotFound, also where the client is out of ``scope``; Unavailable.
+    Raise NotFound, also where the client is outside ``scope``; Unavailable.
     """
     if version == 0 and scope.includes(client_id):
         return Rules(0)

@@ -1,6 +1,6 @@
-"""Testing an integration: a few test alerts at once, and PagerDuty's answer to each (spec 1).
+"""Send test alerts: a few at once to one integration, and PagerDuty's answer to each (spec 1).
 
-They are no notifications and count in no ratio. They change nothing, so nothing is logged of them.
+They are no notifications and no part of a failure ratio. The activity log has no line of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where test alerts go, and the alerts."""
+    """The region and key that test alerts are sent to, and the alerts."""
 
     region: str
     key: IntegrationKey
@@ -34,11 +34,11 @@ class Target:
 
 
 Send: TypeAlias = "Callable[[Mapping[str, Any], Target], Answer]"
-"""Sends one test alert."""
+"""What sends one test alert and returns the answer."""
 
 
 def send_test_alerts(ctx: Context, scope: Scope, integration_id: int, send: Send) -> list[Tested]:
-    """Test an integration that is stored. Raises NotFound, Unavailable."""
+    """Send test alerts to a stored integration; return the answers. Raise NotFound, Unavailable."""
 
     def work(tx: Transaction) -> Target:
         stored = tx.lock_integration(scope, integration_id)
@@ -52,7 +52,7 @@ def send_test_alerts(ctx: Context, scope: Scope, integration_id: int, send: Send
 def send_test_alerts_unsaved(
     ctx: Context, scope: Scope, client_id: int, region: str, key: IntegrationKey, *, send: Send
 ) -> list[Tested]:
-    """Test a key before it is saved. Raises NotFound, Unavailable."""
+    """Send test alerts by a key that is not saved; return the answers. Raise NotFound, Unavailable."""
     scope.check(client_id)
     return _sent(ctx.store.transact(lambda tx: _target(ctx, tx, client_id, region, key)), send)
 
@@ -67,7 +67,7 @@ def _target(
 
 
 def _sent(target: Target, send: Send) -> list[Tested]:
-    """Send all at once, so that three that hang take no longer than one."""
+    """Send all alerts at once, so that three that hang take no longer than one."""
     with ThreadPoolExecutor(len(target.alerts), "test") as pool:
         answers = list(pool.map(lambda alert: send(alert, target), target.alerts))
     return [

@@ -1,4 +1,4 @@
-"""Calls that are set aside, as workers died of them: SWEEP tries them again each hour."""
+"""Try again: calls that were set aside, as workers died of them, are enqueued each hour (dead letters)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from wallarm_notify.services.context import Context
 
 AT_ONCE: Final = 10
-"""So many are tried again in one run at most; the next goes on."""
+"""At most so many are tried again in one run; the next run goes on."""
 
 
 def try_again(ctx: Context) -> int:
-    """Enqueue what was set aside an hour ago, or tried then for the last time; return how many. Raises Unavailable.
+    """Enqueue calls that were set aside, or tried last, an hour ago; return how many. Raise Unavailable.
 
-    One that the broker does not take is due in an hour again, as is one that another worker dies of.
+    A call that the broker does not take is due again in an hour, as is one that another worker dies of.
     """
     tried = 0
     for _ in range(AT_ONCE):

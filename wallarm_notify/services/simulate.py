@@ -1,4 +1,4 @@
-"""Simulate: what another policy would have switched off, over the attempts that are recorded (spec 6)."""
+"""Simulate: what another policy would have switched off, by the recorded attempts (spec 6)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wallarm_notify.store import Store, Transaction
 
 SLICE: Final = timedelta(hours=1)
-"""So much of the past is read at once, where it is full."""
+"""How much of the past is read at once, where there are many attempts."""
 
 LONGEST_SLICE: Final = timedelta(days=1)
 
@@ -44,7 +44,7 @@ MANY_CELLS: Final = 50_000
 
 
 class _Rolling:
-    """One integration's clean window as it rolls, in the two parts that a Window has."""
+    """One integration's rolling window, in the two parts that a Window has."""
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
@@ -53,18 +53,18 @@ class _Rolling:
         self._sums = {False: [0] * len(NUMBERS), True: [0] * len(NUMBERS)}
 
     def add(self, minute: datetime, counts: Counts, *, in_outage: bool) -> None:
-        """The attempts of one more minute."""
+        """Add the attempts of the next minute."""
         self._cells.append((minute, counts, in_outage))
         self._move(counts, 1, in_outage=in_outage)
 
     def drop(self, before: datetime) -> None:
-        """What lies before has left the window."""
+        """Drop the attempts that have left the window."""
         while self._cells and self._cells[0][0] < before:
             _, counts, in_outage = self._cells.popleft()
             self._move(counts, -1, in_outage=in_outage)
 
     def excuse(self, since: datetime) -> None:
-        """It turns out that there has been an outage since then."""
+        """Count the attempts since then as made in an outage."""
         for n in range(len(self._cells) - 1, -1, -1):
             minute, counts, in_outage = self._cells[n]
             if minute < since:
@@ -80,13 +80,13 @@ class _Rolling:
         return any(any(numbers[1:]) for numbers in self._sums.values())
 
     def may_be_off(self, policy: Policy, *, outage: bool) -> bool:
-        """Whether ratio and attempts suffice; the times are dearer to find."""
+        """Return whether ratio and attempts suffice; the times cost more to find."""
         sums = Window(self._sum(in_outage=False), self._sum(in_outage=True), outage)
         counts = sums.counted(policy)
         return counts.attempts >= policy.min_attempts and counts.reaches(policy.ratio)
 
     def window(self, *, outage: bool) -> Window:
-        """The window as the review has it."""
+        """Return the window as the review reads it."""
         return Window(self._part(in_outage=False), self._part(in_outage=True), outage)
 
     def _part(self, *, in_outage: bool) -> Counts:
@@ -118,7 +118,7 @@ class _Rolling:
 
 
 class _Region:
-    """Everybody's last hour in one region as it rolls, to tell an outage."""
+    """The rolling last hour of all integrations in one region, by which an outage shows."""
 
     def __init__(self) -> None:
         self.down = False
@@ -128,10 +128,10 @@ class _Region:
         self._keys: Counter[bytes] = Counter()
         self._affected: set[tuple[int, bytes]] = set()
         self._taken: set[tuple[int, bytes]] = set()
-        """Those whose last attempt succeeded."""
+        """The integrations, with their keys, whose last attempt succeeded."""
 
     def add(self, minute: datetime, integration_id: int, key: bytes, counts: Counts) -> None:
-        """What one integration attempted in a minute."""
+        """Add what one integration attempted in a minute."""
         self._cells.append((minute, integration_id, key, counts.attempts, counts.excusable))
         self._move((integration_id, key), counts.attempts, counts.excusable)
         if counts.last_attempt_failed:
@@ -140,7 +140,7 @@ class _Region:
             self._taken.add((integration_id, key))
 
     def look(self, now: datetime, policy: Policy) -> bool:
-        """Notes whether PagerDuty was down here at ``now``; whether it was not a minute before."""
+        """Note whether PagerDuty was down here at ``now``; return whether that began since the last minute."""
         while self._cells and self._cells[0][0] < now - OUTAGE_WINDOW:
             _, integration_id, key, attempts, excusable = self._cells.popleft()
             self._move((integration_id, key), -attempts, -excusable)
@@ -167,10 +167,10 @@ class _Region:
 
 
 class Replayed:
-    """A policy's reviews, one at the end of each minute, over attempts given minute by minute.
+    """The reviews of a policy at the end of each minute, over attempts given minute by minute.
 
-    ``places`` are where the integrations send to now: where they did is not recorded. Those that are not
-    in it, as deleted ones, are taken for a region of their own.
+    ``places`` are the regions and keys that integrations have now, as earlier ones are not recorded. An
+    integration that is not in it, such as a deleted one, counts as a region of its own.
     """
 
     def __init__(self, policy: Policy, places: Mapping[int, Place]) -> None:
@@ -181,7 +181,7 @@ class Replayed:
         self._regions: defaultdict[str, _Region] = defaultdict(_Region)
 
     def take(self, minute: datetime, cells: Iterable[tuple[Cell, Counts]]) -> None:
-        """The attempts of ``minute``, the next one."""
+        """Add the attempts of ``minute``, the next one."""
         for cell, counts in cells:
             i = cell.integration_id
             place = self._place_of(i)
@@ -198,7 +198,7 @@ class Replayed:
                     self._failing[i] = window
 
     def look_for_outages(self, now: datetime) -> None:
-        """Notes where PagerDuty was down for most at ``now``, a whole minute."""
+        """Note in which regions PagerDuty was down at ``now``, a whole minute."""
         news = {name for name, region in self._regions.items() if region.look(now, self._policy)}
         if news:
             for i, window in self._windows.items():
@@ -206,7 +206,7 @@ class Replayed:
                     window.excuse(now - OUTAGE_WINDOW)
 
     def review(self, now: datetime) -> list[tuple[int, int, Decision]]:
-        """Who is switched off at ``now``, a whole minute: integration, generation, judgement."""
+        """Return who is switched off at ``now``, a whole minute: integration, generation, decision."""
         self.look_for_outages(now)
         start = self._policy.window_from(now)
         off = []
@@ -234,11 +234,11 @@ def simulate(
     since: datetime,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Simulation:
-    """Run ``policy`` over what was recorded since then. Raise Unavailable.
+    """Return what ``policy`` would have switched off since then. Raise Unavailable.
 
-    Everybody's attempts tell an outage; the rest is of the integrations of ``scope`` alone. The window
-    that stood at ``since`` is read too; ``progress`` is told how much is done, from 0 to 1. What was
-    recorded before counters were kept, test alerts and last notifications are no part of it.
+    Outages are found by the attempts of all integrations; the rest is of the integrations of ``scope``
+    alone. The window before ``since`` is read too. ``progress`` is called with the share that is done, from
+    0 to 1. Attempts from before counters were kept, test alerts and closings are no part of it.
     """
     store = ctx.store
     until = minute_of(store.transact(lambda tx: tx.now))
@@ -252,7 +252,7 @@ def simulate(
     while start < until:
         end = min(start + step, until)
         found = deque(store.transact(_reading(start, end)))
-        # Where there is little to read, reading it at once saves the asking.
+        # Where there is little to read, fewer and longer reads take less time.
         step = min(2 * step, LONGEST_SLICE) if len(found) < MANY_CELLS else SLICE
         while start < end:
             of_minute = []

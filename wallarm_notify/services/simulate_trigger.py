@@ -1,4 +1,4 @@
-"""Simulating a trigger: stored events are counted anew, in memory, by the code that counts them live."""
+"""Simulate a trigger: stored events are counted again, in memory, by the code that counts them live."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wallarm_notify.services.context import Context
 
 AT_ONCE: Final = 5000
-"""So many stored events are looked at in one transaction."""
+"""At most so many stored events are read in one transaction."""
 
 _FIRST: Final = UUID(int=0)
 
@@ -40,10 +40,11 @@ def simulate_trigger(
     until: datetime,
     progress: Callable[[float], None],
 ) -> TriggerSimulation:
-    """Run ``trigger`` over the events that came in from ``since`` to before ``until``.
+    """Return the firings of ``trigger`` over events that came in from ``since`` to before ``until``.
 
-    It begins with nothing counted, and counts each batch as it came. ``progress`` is told the share
-    that is done. Send and store nothing. Raise Unavailable. Of a client outside of ``scope`` no event is found.
+    It begins with nothing counted, and counts each batch as it came. Nothing is sent or stored.
+    ``progress`` is called with the share that is done, from 0 to 1. Of a client outside ``scope`` no event is
+    found. Raise Unavailable.
     """
     memory = _Memory(trigger)
     events = matched = 0
@@ -83,14 +84,14 @@ def _all(
 
 
 def _batches(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
-    """What came in one transaction has one time."""
+    """Yield the events of each transaction: they have one time."""
     for _, batch in groupby(arrivals, key=lambda a: a.at):
         yield list(batch)
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What the database does for routing, for one trigger, in memory."""
+    """The queries of ``FiringQueries`` for one trigger, answered from memory."""
 
     _trigger: Trigger
     _counts: dict[int, int] = field(default_factory=dict)
@@ -142,4 +143,4 @@ class _Memory:
         return new
 
     def insert_firings(self, firings: Sequence[Firing]) -> None:
-        """Nothing is kept: the caller has them."""
+        """Store nothing: the caller has them."""

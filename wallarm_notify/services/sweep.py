@@ -1,4 +1,7 @@
-"""Sweep: what is overdue and nobody is on is enqueued again; what waited for a disabled integration ends."""
+"""Sweep, the watchdog: what is overdue and no worker has is enqueued again (engine 6).
+
+What waited for a disabled integration is cancelled too.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +27,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROUNDS: Final = 5
-"""So many transactions a run makes at the most; the next run goes on."""
+"""At most so many transactions are made by a run; the next run goes on."""
 
 LONG_QUEUE: Final = 50
-"""A queue with so many messages is merely slow: only what is long overdue is published, a few at a time."""
+"""Into a queue with so many messages only what is long overdue is enqueued, a few at a time: it is slow."""
 
 CANCEL_SLICE: Final = 500
 
 FORGET_EVERY: Final = timedelta(hours=1)
-"""How often the grants of keys are looked through that nobody has any more."""
+"""How often grants of keys that no integration has any more are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +48,17 @@ class Swept:
 
     @property
     def words(self) -> str:
-        """For people, and for Flower."""
+        """What it did in words, for people and for Flower."""
         if not self.ran:
             return "another run was there first"
         return f"{counted(self.published, 'notification')} published, {self.cancelled} cancelled"
 
 
 def sweep(ctx: Context) -> Swept:
-    """Do one run; end at once where another is under way or has just been. Raises Unavailable.
+    """Do one run; end at once where another is under way or has just been. Raise Unavailable.
 
-    Two runs at once harm nothing. Before anything else it follows the database's clock, at the end it takes
-    in events that were kept apart for their time.
+    Two runs at once harm nothing. First it follows the database's clock, last it takes in events that were
+    kept apart for their time.
     """
     if not ctx.store.transact(lambda tx: tx.may_run("sweep", ctx.settings.sweep_interval * 0.8)):
         return Swept(ran=False)
@@ -75,9 +78,9 @@ def sweep(ctx: Context) -> Swept:
 
 
 def recheck(ctx: Context, *, again: bool = False) -> int:
-    """Enqueue once more, in one transaction, what is overdue and nobody is on; return how much.
+    """Enqueue again, in one transaction, overdue notifications that no worker has; return how many.
 
-    ``again``: it was done in this run before. Raises Unavailable.
+    ``again``: it was done in this run before. Raise Unavailable.
     """
     room = {first: _has_room(ctx, first=first) for first in (True, False)}
     settings = ctx.settings
@@ -110,7 +113,7 @@ def _has_room(ctx: Context, *, first: bool) -> bool:
 
 
 def _do_beside(use_case: Callable[[Context], object], ctx: Context) -> None:
-    """Do what a run does besides; where it fails it keeps nothing else from being done."""
+    """Do a use case that a run does beside its own work; where it fails the run goes on."""
     try:
         use_case(ctx)
     except NotifyError as error:
@@ -120,7 +123,10 @@ def _do_beside(use_case: Callable[[Context], object], ctx: Context) -> None:
 
 
 def cancel_left_behind(ctx: Context) -> int:
-    """Cancel, slice by slice, what waited for integrations that were switched off; return how many."""
+    """Cancel, slice by slice, what waited for integrations that were switched off; return how many.
+
+    Raise Unavailable.
+    """
 
     def work(tx: Transaction) -> int:
         rows = [ended(n, State.CANCELLED, tx.now) for n in tx.left_behind(CANCEL_SLICE)]

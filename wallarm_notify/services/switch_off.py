@@ -1,6 +1,6 @@
-"""Switching off: its event, who is told of it, and the end of what waited (engine 5 and 12).
+"""Switch off: an integration's event, who is notified of it, and the end of what waited (engine 5, 12).
 
-Disabling by hand, deleting and the review have this in common.
+Disabling by hand, deleting and the review use it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ CANCEL_SLICE: Final = 500
 
 
 def announce_switch_off(
-    ctx: Context, tx: Transaction, stored: Stored, event_type: str, **told: Any
+    ctx: Context, tx: Transaction, stored: Stored, event_type: str, **fields: Any
 ) -> list[Notification]:
-    """Announce our own event, with what is ``told``, in the transaction that causes it.
+    """Announce that an integration is switched off, in the transaction that does it; return what is to be sent.
 
-    ``stored`` is the integration before it was switched off; if it was enabled and subscribes,
-    its own notification comes a moment after the others.
+    ``stored`` is the integration before, ``fields`` what the event says beside it. If it was enabled and
+    subscribes, its closing comes a moment after the notifications of the others.
     """
     grace = ctx.settings.grace
-    event = _event(stored, event_type, at=tx.now, told=told)
+    event = _event(stored, event_type, at=tx.now, fields=fields)
     closing = fresh(
         client_id=stored.client_id,
         integration_id=stored.id,
@@ -49,18 +49,22 @@ def announce_switch_off(
         grace=grace,
     )
     itself = stored.enabled and event.subscription in stored.subscriptions
-    return announce(tx, [event], grace, but=stored.id, also=[closing] if itself else [])
+    return announce(tx, [event], grace, excluding=stored.id, also=[closing] if itself else [])
 
 
 def finish_switch_off(
     ctx: Context,
     integration_id: int,
-    told: Sequence[Notification],
+    notifications: Sequence[Notification],
     now: datetime,
     further: Sequence[Notification] = (),
 ) -> SwitchedOff:
-    """Publish, after the commit, who is ``told`` and what else follows, and cancel what waits."""
-    ctx.publisher.publish(messages([*told, *further], now))
+    """Publish what was announced, after its commit, and cancel what waits; return the numbers of both.
+
+    ``notifications`` are those of the switching off, ``further`` those of what follows from it. Raise
+    Unavailable: SWEEP does what is left.
+    """
+    ctx.publisher.publish(messages([*notifications, *further], now))
 
     def cancel(tx: Transaction) -> int:
         rows = [
@@ -73,13 +77,13 @@ def finish_switch_off(
     cancelled = 0
     while (done := ctx.store.transact(cancel)) > 0:
         cancelled += done
-    return SwitchedOff(len(told), cancelled, any(n.closing for n in told))
+    return SwitchedOff(len(notifications), cancelled, any(n.closing for n in notifications))
 
 
-def _event(stored: Stored, event_type: str, *, at: datetime, told: Mapping[str, Any]) -> Event:
+def _event(stored: Stored, event_type: str, *, at: datetime, fields: Mapping[str, Any]) -> Event:
     integration = {
         "integration_id": stored.id,
         "integration_name": stored.name,
         "integration_type": INTEGRATION_TYPE,
     }
-    return own_event(stored.client_id, event_type, at=at, told={**integration, **told})
+    return own_event(stored.client_id, event_type, at=at, fields={**integration, **fields})

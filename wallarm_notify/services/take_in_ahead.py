@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 500
-"""So many events are read and routed at once."""
+"""At most so many events are read and routed at once."""
 
 AT_ONCE_BYTES: Final = 4_000_000
-"""No more are read at once when they have so many bytes: a worker's memory holds them several times."""
+"""At most so many bytes of events are read at once: a worker's memory holds them several times."""
 
 WORKS_FOR: Final = 2.0
-"""Seconds after which a run begins no more; the next one goes on."""
+"""Seconds after which a run begins no further batch; the next run goes on."""
 
 
 def take_in_ahead(ctx: Context) -> int:
-    """Route the events kept apart that are due, one batch after the other; return how many. Raises Unavailable.
+    """Route the events kept apart whose time has come; return how many. Raise Unavailable.
 
     Two runs at once, or one that is killed, harm nothing.
     """

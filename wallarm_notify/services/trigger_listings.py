@@ -1,4 +1,4 @@
-"""What people look at: triggers, their last firings, and what became of each."""
+"""Listings of triggers, with their last firings and what became of each."""
 
 from __future__ import annotations
 
