@@ -37,7 +37,7 @@ def test_many_calls_within_a_second_are_one_number() -> None:
     assert len(tally._steps) == 1
 
 
-def test_what_is_not_counted_yet_is_judged_with_what_is_and_left_uncounted() -> None:
+def test_what_is_not_counted_yet_weighs_in_and_stays_uncounted() -> None:
     tally = AheadTally()
     tally.add(4, 1, 0.0)
     assert [tally.is_database_behind_with(2, ahead, 1.0) for ahead in (2, 1)] == [False, False]
