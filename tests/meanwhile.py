@@ -55,6 +55,22 @@ class Held:
         return over
 
 
+class EndingWith:
+    """A store whose transactions do something more before their commit."""
+
+    def __init__(self, store: Store, end: Callable[[Any], None]) -> None:
+        self._store = store
+        self._end = end
+
+    def transact(self, work: Callable[[Any], Any]) -> Any:
+        def run(tx: Any) -> Any:
+            result = work(tx)
+            self._end(tx)
+            return result
+
+        return self._store.transact(run)
+
+
 def overlapping(
     bench: Bench,
     first: Callable[[Bench], object],

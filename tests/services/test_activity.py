@@ -418,6 +418,42 @@ def test_each_version_of_the_rules_holds_all_changes_before_it_whoever_makes_the
     assert len(bench.activity()) == 24
 
 
+def test_after_many_changes_at_once_of_everything_the_version_that_stands_is_what_stands(
+    bench: Bench,
+) -> None:
+    """Deletions take integrations off triggers that others change meanwhile."""
+    kept = bench.integration(subscribe=("system",))
+    doomed = [bench.integration(subscribe=("system",)) for _ in range(8)]
+    triggers = [bench.trigger(kept, *doomed, condition="user_created").id for _ in range(3)]
+
+    def delete(numbers: list[int]) -> None:
+        for number in numbers:
+            bench.delete_integration(number)
+
+    def rename(trigger: int) -> None:
+        for n in range(6):
+            bench.update_trigger(trigger, TriggerChange(name=f"Name {n}"))
+
+    def switch(_: int) -> None:
+        for _ in range(3):
+            bench.disable_integration(kept)
+            bench.enable_integration(kept)
+
+    before = versions(bench)
+    with ThreadPoolExecutor(6) as pool:
+        halves = pool.map(delete, (doomed[:4], doomed[4:]))
+        others = [*pool.map(rename, triggers), *pool.map(switch, [0])]
+        assert [*halves, *others] == [None] * 6
+    assert versions(bench) == list(range(1, before[-1] + 8 + 18 + 6 + 1))
+    rules = "SELECT rules FROM rules_versions ORDER BY version DESC LIMIT 1"
+    standing = bench.value(rules)
+    assert [one["integration_ids"] for one in standing["triggers"]] == [[kept]] * 3
+    assert [one["name"] for one in standing["triggers"]] == ["Name 5"] * 3
+    bench.store.transact(lambda tx: tx.raise_rules_version(1))
+    assert bench.value(rules) == standing
+    assert bench.ledger().findings == []
+
+
 # Reading and pruning.
 
 

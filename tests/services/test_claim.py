@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import LEASE, Bench, a_key, an_answer, an_attempt, an_event
-from meanwhile import beside, database_calls, overlapping
+from meanwhile import EndingWith, beside, database_calls, overlapping
 
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import Unavailable
@@ -22,25 +22,7 @@ from wallarm_notify.store.encryption import generate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wallarm_notify.store import Store
-
 DELIVERED, FAILED = an_answer(202), an_answer(500)
-
-
-class EndingWith:
-    """A store whose transactions do something more before their commit."""
-
-    def __init__(self, store: Store, end: Callable[[Any], None]) -> None:
-        self._store = store
-        self._end = end
-
-    def transact(self, work: Callable[[Any], Any]) -> Any:
-        def run(tx: Any) -> Any:
-            result = work(tx)
-            self._end(tx)
-            return result
-
-        return self._store.transact(run)
 
 
 def test_a_claim_takes_what_is_due_and_holds_it_for_a_lease(bench: Bench) -> None:

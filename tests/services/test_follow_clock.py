@@ -5,13 +5,15 @@ Stored times are moved ahead in place of the clock, by transactions before the o
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import DOWN, GRACE, LEASE, NOON, Bench, a_key, an_attempt
-from meanwhile import overlapping
+from meanwhile import EndingWith, overlapping
 
 from wallarm_notify.domain.clock import set_back_by
 from wallarm_notify.domain.sending import Claim
@@ -19,6 +21,7 @@ from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.services.follow_clock import _notice, follow_clock
 from wallarm_notify.services.record import write_down
 from wallarm_notify.services.sweep import sweep as run_sweep
+from wallarm_notify.store.connection import MovedMeanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -436,3 +439,23 @@ def test_a_clock_is_set_back_by_whole_seconds_from_a_minute_on(
 ) -> None:
     latest: datetime = NOON + timedelta(seconds=seconds)
     assert set_back_by(latest, NOON) == (None if back is None else timedelta(seconds=back))
+
+
+def test_a_jump_is_logged_once_however_often_its_transactions_are_run(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.integration()
+    retrying(bench)
+    set_back(bench, HOUR)
+
+    def once(tx: Any) -> None:
+        if tx.run == 1:
+            raise MovedMeanwhile
+
+    over: Any = EndingWith(bench.store, once)
+    with caplog.at_level(logging.INFO):
+        assert follow_clock(replace(bench.ctx, store=over)) == 1
+    assert [r.message for r in caplog.records] == [
+        "database.clock_set_back",
+        "database.clock_followed",
+    ]

@@ -38,7 +38,9 @@ def follow_clock(ctx: Context) -> int:
     until = ctx.clock() + WORKS_FOR
     # What is left of an earlier jump first: a second one counts from where the first has led.
     moved = _mend(ctx, until)
-    ctx.store.transact(_notice)
+    noticed = ctx.store.transact(_notice)
+    if noticed is not None:
+        _log_jump(*noticed)
     moved += _mend(ctx, until)
     if ctx.store.transact(lambda tx: tx.jumped_lately(STRAGGLE)):
         settings = ctx.settings
@@ -55,15 +57,20 @@ def _mend(ctx: Context, until: float) -> int:
         done = ctx.store.transact(lambda tx: _move_some(tx, upto, ctx.settings))  # noqa: B023 - called at once
         if done is None:
             break
-        some, upto = done
+        some, upto, followed = done
+        if followed is not None:
+            log.info("database.clock_followed", extra={"seconds": followed.total_seconds()})
         moved += some
     return moved
 
 
 def _move_some(
     tx: Transaction, upto: datetime | None, settings: ServiceSettings
-) -> tuple[int, datetime | None] | None:
-    """Move one slice; return how many were moved, and from where to go on; None: there is nothing to mend."""
+) -> tuple[int, datetime | None, timedelta | None] | None:
+    """Move one slice; None: there is nothing to mend.
+
+    Return how many were moved, from where to go on, and by how much everything was moved where this was the end.
+    """
     jump = tx.jump_to_mend()
     if jump is None:
         return None
@@ -71,27 +78,32 @@ def _move_some(
     if grants:
         seconds = jump.back.total_seconds()
         tx.save_grants({key: moved_back(of_key, seconds) for key, of_key in grants.items()})
-        return 0, upto
+        return 0, upto, None
     # SWEEP's next look at what is due already is no further ahead than this.
     grace = max(BULKHEAD_PAUSE, RECHECK_CAP, settings.grace)
     moved, reached = tx.move_along(jump, upto, SLICE, lease=settings.lease, grace=grace)
-    if reached is None:
-        tx.end_jump(jump)
-        log.info("database.clock_followed", extra={"seconds": jump.back.total_seconds()})
-    return moved, reached
+    if reached is not None:
+        return moved, reached, None
+    tx.end_jump(jump)
+    return moved, None, jump.back
 
 
-def _notice(tx: Transaction) -> None:
+def _notice(tx: Transaction) -> tuple[timedelta, datetime] | None:
+    """Note the database's time; return by how much it was set back, and to what, if it was."""
     mark = tx.note_clock()
     back = None if mark is None else set_back_by(mark.latest, mark.now)
     if mark is None or back is None:
-        return
+        return None
     tx.note_jump(mark, back)
+    return back, mark.now
+
+
+def _log_jump(back: timedelta, now: datetime) -> None:
     log.error(
         "database.clock_set_back",
         extra={
             "seconds": back.total_seconds(),
-            "database_time": mark.now.isoformat(),
+            "database_time": now.isoformat(),
             "hint": "what waits is moved along; keep the clock of the database's machine in step (NTP)",
         },
     )
