@@ -255,6 +255,7 @@ def test_what_cannot_be_given_back_keeps_no_outcome_from_being_recorded(
     assert in_flight.unrecorded == (1 if call == "put_back" else 0)
     kept.broken = {}
     assert in_flight.wait_until_recorded(5)
+    eventually(lambda: kept.slow == [1])
 
 
 def test_an_outcome_that_is_refused_does_not_keep_others_from_being_recorded(

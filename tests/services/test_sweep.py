@@ -391,16 +391,17 @@ def test_sweep_passes_over_what_others_have_locked_and_waits_for_nobody(bench: B
 
 
 def test_a_run_too_soon_after_the_last_one_ends_at_once(bench: Bench) -> None:
+    ctx = bench.with_settings(sweep_interval=timedelta(seconds=5000))
     bench.integration()
     assert sweep(bench).ran
     overdue(bench, 1)
-    again = run_sweep(bench.ctx)
+    again = run_sweep(ctx)
     assert again == Swept(ran=False)
     assert again.words == "another run was there first"
-    bench.sql("UPDATE upkeep_runs SET began_at = began_at - interval '3.9 s'")
-    assert not run_sweep(bench.ctx).ran
-    bench.sql("UPDATE upkeep_runs SET began_at = began_at - interval '0.2 s'")
-    assert run_sweep(bench.ctx) == Swept(published=1)
+    bench.sql("UPDATE upkeep_runs SET began_at = began_at - interval '3900 s'")
+    assert not run_sweep(ctx).ran
+    bench.sql("UPDATE upkeep_runs SET began_at = began_at - interval '200 s'")
+    assert run_sweep(ctx) == Swept(published=1)
 
 
 def test_a_run_while_another_holds_the_lock_ends_at_once(bench: Bench) -> None:

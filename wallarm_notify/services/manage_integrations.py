@@ -275,7 +275,7 @@ def _warned(integration: Integration, twins: Sequence[int]) -> Integration:
         named = ", ".join(map(str, twins))
         warnings.append(
             f"integration {named} has the same key: events that both subscribe to page twice, and the two "
-            "share one pace."
+            "share one rate limit."
         )
     if not integration.subscriptions:
         warnings.append("it subscribes to nothing, so only triggers can use it; see --subscribe.")
