@@ -152,7 +152,7 @@ def _arm() -> None:
     _wrap(routing, "ingest_events", before="ingest.begun")
     _wrap(ingest, "route", after="ingest.before_commit")
     _wrap(delivery, "claim", before="claim.begun", after="claim.committed")
-    _wrap(claim, "take", after="claim.before_commit")
+    _wrap(claim, "_take", after="claim.before_commit")
     _wrap(record, "write_down", after="record.before_commit")
     _wrap(Dispatcher, "dispatch", before="dispatcher.handed")
     _wrap(HttpClient, "begin", before="send.begun")
