@@ -9,10 +9,10 @@ from wallarm_notify.broker.app import app
 from wallarm_notify.broker.ingest_request import IngestRequest
 from wallarm_notify.broker.retry_in_place import retry_in_place
 from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.routed import Routed
 from wallarm_notify.schemas.call_text import read_calls_or_texts
 from wallarm_notify.schemas.read import read_call
 from wallarm_notify.services.ingest import ingest as ingest_events
-from wallarm_notify.services.routing import Routed
 
 
 @app.task(

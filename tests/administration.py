@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         SwitchedOff,
         Unsent,
     )
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.domain.triggers.trigger import (
         AppliedTrigger,
         Trigger,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.views import Wanted
     from wallarm_notify.services.context import Context
     from wallarm_notify.services.resubmit_message import Kept
-    from wallarm_notify.services.routing import Routed
 
 SOMEBODY: Final = "an administrator"
 

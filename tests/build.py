@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Rejection
     from wallarm_notify.domain.ledger import Ledger
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.domain.sending import Claim, Sending
     from wallarm_notify.domain.set_aside import TriedCall
     from wallarm_notify.domain.triggers.firing import Firing
-    from wallarm_notify.services.routing import Routed
 
 T = TypeVar("T")
 

@@ -29,8 +29,8 @@ from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.domain.triggers.trigger import Trigger
-    from wallarm_notify.services.routing import Routed
 
 HOUR = timedelta(hours=1)
 

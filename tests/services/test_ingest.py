@@ -20,13 +20,14 @@ from build import (
 
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.ingest import ingest
-from wallarm_notify.services.routing import Routed, route
+from wallarm_notify.services.routing import route
 from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.store import Transaction
 
 

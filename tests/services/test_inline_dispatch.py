@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from wallarm_notify.domain.event import Event, Rejection
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.domain.sending import Claim, Sending
-    from wallarm_notify.services.routing import Routed
     from wallarm_notify.store import Store
 
 

@@ -11,7 +11,7 @@ from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.services.inline_dispatch import hand_over, room_of
-from wallarm_notify.services.routing import Routed, TooMuchOfOneClient, conflict, route
+from wallarm_notify.services.routing import TooMuchOfOneClient, conflict, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.clock import AheadTally
     from wallarm_notify.domain.errors import NotifyError
     from wallarm_notify.domain.event import Event, Rejection
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.services.context import Context
     from wallarm_notify.services.ports import Dispatcher
 

@@ -8,13 +8,14 @@ from wallarm_notify.domain.activity import Action, Change, ObjectType
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.services.activity import log_changes
-from wallarm_notify.services.routing import Routed, route
+from wallarm_notify.services.routing import route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wallarm_notify.domain.actor import Actor
     from wallarm_notify.domain.event import Event
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.domain.scope import Scope
     from wallarm_notify.services.context import Context
     from wallarm_notify.store import Transaction

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.actor import Actor
     from wallarm_notify.domain.event import Event, Rejection
+    from wallarm_notify.domain.routed import Routed
     from wallarm_notify.domain.scope import Scope
     from wallarm_notify.services.context import Context
-    from wallarm_notify.services.routing import Routed
     from wallarm_notify.store import Transaction
 
 

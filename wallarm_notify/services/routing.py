@@ -11,9 +11,9 @@ from wallarm_notify.domain.errors import TooMuch, Unavailable
 from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
 from wallarm_notify.domain.integration import Subscriber, Subscribers
 from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
-from wallarm_notify.domain.notification import NewNotification, Notification, fresh
+from wallarm_notify.domain.notification import NewNotification, fresh
+from wallarm_notify.domain.routed import Routed
 from wallarm_notify.domain.sending import Made
-from wallarm_notify.domain.words import counted
 from wallarm_notify.services.fire_triggers import TRIGGERS_LOOK_AT, fire
 from wallarm_notify.services.inline_dispatch import store
 
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from wallarm_notify.domain.clock import AheadTally
-    from wallarm_notify.domain.sending import Claim
     from wallarm_notify.domain.triggers.firing import Firing
-    from wallarm_notify.services.context import Context
+    from wallarm_notify.services.context import Context, ServiceSettings
     from wallarm_notify.store import Transaction
 
 MOST_NOTIFICATIONS: Final = 20_000
@@ -39,47 +38,6 @@ SHARED: Final = 2_000
 
 A transaction that makes thousands takes seconds and claims none; other clients should not wait for it.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """What became of a call: counts, what is sent by this process, and what is to be published."""
-
-    now: datetime
-    matched: int = 0
-    unmatched: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    not_kept: int = 0
-    skipped: int = 0
-    fired: int = 0
-    ahead: int = 0
-    early: int = 0
-    """How many events were ahead of the database's clock, kept apart or not."""
-    pending: tuple[Notification, ...] = ()
-    claim: Claim | None = None
-
-    @property
-    def words(self) -> str:
-        """The counts for people, and for Flower."""
-        sent = 0 if self.claim is None else len(self.claim.sendings)
-        parts = [f"{counted(self.matched + self.unmatched, 'event')} taken in"]
-        parts.append(f"{counted(len(self.pending) + sent, 'notification')} made")
-        if self.fired:
-            parts.append(counted(self.fired, "firing"))
-        for number, word in (
-            (self.skipped, "skipped"),
-            (self.unmatched, "unmatched"),
-            (self.duplicates, "known already"),
-            (self.rejected, "rejected"),
-            (self.not_kept, "rejected and not kept"),
-            (self.ahead, "kept apart until their time"),
-        ):
-            if number:
-                parts.append(f"{number} {word}")
-        if self.claim is not None:
-            parts.append(self.claim.words)
-        return ", ".join(parts)
 
 
 def conflict(event: Event, text: str) -> Rejection:
@@ -135,11 +93,9 @@ def route(
     _check_rules(tx, new)
     stored = store(tx, made, settings, room or {}, ctx.clock() - began)
     # Late, for the day's counter of rejections is one row for all, and locked until the commit.
-    refused = [*ahead.refused, *(conflict(e, canonical(e.body)) for e in new.conflicts)]
-    kept, not_kept = tx.insert_rejected([*rejections, *refused], settings.rejected_per_day)
+    kept, not_kept = _keep_rejected(tx, [*rejections, *ahead.refused], new.conflicts, settings)
     if takes_in_ahead:
-        hashes = [*(r.body_hash for r in rejections), *(e.body_hash for e in arrived.accepted)]
-        tx.count({AHEAD: -tx.end_apart(hashes)})
+        _end_apart(tx, rejections, arrived)
     matched = len({m.event.id for m in made})
     routed = Routed(
         now=now,
@@ -157,6 +113,23 @@ def route(
     )
     tx.count(_counts_of(routed, new, made))
     return routed
+
+
+def _keep_rejected(
+    tx: Transaction,
+    rejections: Sequence[Rejection],
+    conflicts: Iterable[Event],
+    settings: ServiceSettings,
+) -> tuple[int, int]:
+    """Keep what is rejected, conflicts included; return how many were kept, and how many were not."""
+    refused = [*rejections, *(conflict(e, canonical(e.body)) for e in conflicts)]
+    return tx.insert_rejected(refused, settings.rejected_per_day)
+
+
+def _end_apart(tx: Transaction, rejections: Sequence[Rejection], arrived: _Arrived) -> None:
+    """Count out the events that were kept apart for their time, and are stored or rejected now."""
+    hashes = [*(r.body_hash for r in rejections), *(e.body_hash for e in arrived.accepted)]
+    tx.count({AHEAD: -tx.end_apart(hashes)})
 
 
 def _counts_of(routed: Routed, new: _New, made: Sequence[Made]) -> dict[str, int]:
