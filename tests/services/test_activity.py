@@ -500,3 +500,8 @@ def test_a_run_of_prune_deletes_old_lines_and_keeps_the_others(bench: Bench) -> 
     bench.sql("UPDATE activity SET at = now() - interval '91 days' WHERE id < 3")
     bench.prune()
     assert [row["id"] for row in bench.sql("SELECT id FROM activity")] == [3]
+
+
+def test_a_replay_of_no_notifications_writes_no_line(bench: Bench) -> None:
+    assert bench.replay_notifications([]) == 0
+    assert bench.activity() == []

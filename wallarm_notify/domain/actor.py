@@ -44,7 +44,7 @@ REVIEW: Final = Actor("failure ratio", Role.SYSTEM, Source.BEAT)
 def operator(name: str) -> Actor:
     """Return the operator ``name`` at the command line, which is the operator's way in (spec 0).
 
-    Raises Refused for a name that is too long, or not printable.
+    Raise Refused for a name that is too long, or not printable.
     """
     check_text("user", name)
     return Actor(name, Role.OPERATOR, Source.COMMAND_LINE)

@@ -74,9 +74,8 @@ def route(
 ) -> Routed:
     """Do the work of one transaction of ``services.ingest``; return what became of its events.
 
-    ``room`` is how many notifications of each client this process can send at once. ``tally`` and
-    ``takes_in_ahead``: see there; ``tally`` is not changed, as this may be run several times. Raise TooMuch
-    where the events have to be parted, and Unavailable.
+    ``room`` is how many notifications of each client this process can send at once; ``tally`` is read alone,
+    as this may be run several times. Raise TooMuch where the events have to be parted, and Unavailable.
     """
     began = ctx.clock()
     now, settings = tx.now, ctx.settings

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from json import dumps
-from typing import Any
+from typing import Any, Final
 
 from wallarm_notify.domain.activity import Action, Activity, Change, ObjectType
 from wallarm_notify.domain.actor import Actor, Role, Source
 from wallarm_notify.domain.scope import Scope
-from wallarm_notify.store.queries import Queries, in_scope
+from wallarm_notify.store.queries import Queries, in_scope, parameters_of, rows_of, types_of
+from wallarm_notify.store.tables.activity import activity as activity_table
+
+_ACTIVITY: Final = types_of(activity_table)
 
 
 class ActivityQueries(Queries):
@@ -16,22 +19,25 @@ class ActivityQueries(Queries):
 
     def log_activity(self, actor: Actor, changes: Sequence[Change]) -> None:
         """Write ``changes`` that ``actor`` made in this transaction."""
-        for change in changes:
-            self._do_later(
-                """INSERT INTO activity (at, client_id, actor, role, source, action, object_type, object_id,
-                       before, after)
-                   VALUES (now(), :client, :actor, :role, :source, :action, :type, :object,
-                       CAST(:before AS jsonb), CAST(:after AS jsonb))""",
-                client=change.client_id,
-                actor=actor.name,
-                role=actor.role,
-                source=actor.source,
-                action=change.action,
-                type=change.object_type,
-                object=change.object_id,
-                before=dumps(change.before, default=str),
-                after=dumps(change.after, default=str),
-            )
+        if not changes:
+            return
+        values: dict[str, list[Any]] = {
+            "client_id": [change.client_id for change in changes],
+            "action": [change.action for change in changes],
+            "object_type": [change.object_type for change in changes],
+            "object_id": [change.object_id for change in changes],
+            "before": [dumps(change.before, default=str) for change in changes],
+            "after": [dumps(change.after, default=str) for change in changes],
+        }
+        names = ", ".join(values)
+        self._do_later(
+            f"""INSERT INTO activity (at, actor, role, source, {names})
+                SELECT now(), :actor, :role, :source, {names} FROM {rows_of(_ACTIVITY, values)}""",  # noqa: S608 - names of our own
+            actor=actor.name,
+            role=actor.role,
+            source=actor.source,
+            **parameters_of(values),
+        )
 
     def activity(
         self, scope: Scope, *, client_id: int | None, before: int | None, limit: int

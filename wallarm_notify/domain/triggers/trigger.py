@@ -179,7 +179,7 @@ class AppliedTrigger:
 
 
 def changed_trigger(trigger: Trigger, change: TriggerChange) -> Trigger:
-    """Return ``trigger`` after ``change``. Raises Refused where its parts do not go together.
+    """Return ``trigger`` after ``change``. Raise Refused where its parts do not go together.
 
     Other criteria, and enabling, are another version.
     """
