@@ -189,6 +189,16 @@ def test_the_names_of_ended_processes_and_the_last_lines_of_all_are_returned(sta
     assert rests.has_ended()
 
 
+def test_what_a_killed_process_leaves_among_its_temporary_files_goes_with_the_folder(
+    stack: Stack,
+) -> None:
+    script = "import tempfile, time; print(tempfile.mkdtemp(), flush=True); time.sleep(60)"
+    process = stack.start("leaves", [sys.executable, "-c", script])
+    process.wait_for("\n")
+    process.kill()
+    assert process.text().startswith(f"{stack.folder}{os.sep}")
+
+
 def test_the_fixtures_give_an_empty_broker_and_a_server(database_server: str, broker: str) -> None:
     with client(broker) as opened:
         assert opened.dbsize() == 0

@@ -108,9 +108,12 @@ class Stack:
         self.processes: list[Process] = []
 
     def environ(self, **more: str) -> dict[str, str]:
-        """Return the environment of a process: this process's, with this installation's settings, and ``more``."""
+        """Return the environment of a process: this process's, with this installation's settings, and ``more``.
+
+        Its temporary files go into the folder: what a killed process leaves behind goes with the installation.
+        """
         rest = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        return {**rest, **self.environment, **more}
+        return {**rest, **self.environment, "TMPDIR": str(self.folder), **more}
 
     def start(self, name: str, command: Sequence[str], **environment: str) -> Process:
         """Start any program; it ends with the stack, and its log is ``name``.log."""
