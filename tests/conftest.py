@@ -304,12 +304,21 @@ def make_system(
         system = System(tmp_path, **{**usual, **settings})
         for name, value in system.environment.items():
             monkeypatch.setenv(name, value)
+        publish_to(system.broker_url)
         made.append(system)
         return system
 
     yield make
     for system in made:
         system.close()
+
+
+def publish_to(broker_url: str) -> None:
+    """Let this process publish to a broker: Celery reads its settings once in a process, and keeps its connections."""
+    from wallarm_notify.broker.app import app  # noqa: PLC0415 (only for tests that publish)
+
+    app.conf.update(broker_url=broker_url)
+    app._after_fork()  # type: ignore[attr-defined]  # its types lack it
 
 
 @pytest.fixture

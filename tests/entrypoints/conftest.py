@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import publish_to
 
 from entrypoints.command_line import KEY, CommandLine
-from wallarm_notify.broker import app as queue
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 from wallarm_notify.settings import settings
@@ -73,9 +73,7 @@ def command_line(
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     if environment:
-        # Celery reads its settings once in a process, and keeps its connections.
-        queue.app.conf.update(broker_url=environment["WALLARM_NOTIFY_BROKER_URL"])
-        queue.app._after_fork()  # type: ignore[attr-defined]  # its types lack it
+        publish_to(environment["WALLARM_NOTIFY_BROKER_URL"])
     driven = CommandLine(environment)
     yield driven
     settings.cache_clear()
