@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,13 @@ FAKETIME_LIBRARIES: Final = (
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 )
 
+_READ_EVERY: Final = 1
+"""Seconds for which a process trusts what it has read of the clock's file.
+
+Were it read at each look at the clock, then also in signal handlers, where a server process may not open files:
+it aborts or hangs.
+"""
+
 
 def libfaketime() -> str:
     """Return the file of libfaketime; fail where it is missing."""
@@ -29,7 +37,16 @@ def libfaketime() -> str:
     return next(path for path in FAKETIME_LIBRARIES if Path(path).exists())
 
 
-class SetClock:
+def set_clock(file: Path, seconds: int) -> None:
+    """Write into ``file`` by how many seconds a clock is off from now on."""
+    # In one step: what goes by it reads it at any moment, and ends where it is empty.
+    made = file.with_suffix(".new")
+    made.write_text(f"{seconds:+}")
+    made.chmod(0o644)
+    made.replace(file)
+
+
+class PostgresClock:
     """The clock of a running PostgreSQL, set to be off by so many seconds."""
 
     def __init__(self, file: Path, postgres: EmbeddedPostgres) -> None:
@@ -38,25 +55,23 @@ class SetClock:
 
     def set(self, seconds: int) -> None:
         """Set the clock to be off by ``seconds`` from now on."""
-        # In one step: the server reads it at any moment.
-        made = self._file.with_suffix(".new")
-        made.write_text(f"{seconds:+}")
-        made.chmod(0o644)
-        made.replace(self._file)
+        set_clock(self._file, seconds)
+        # Until all of its processes have read it.
+        time.sleep(_READ_EVERY + 0.2)
 
 
 @contextmanager
-def postgres_by_a_clock() -> Iterator[SetClock]:
+def postgres_by_a_clock() -> Iterator[PostgresClock]:
     """Yield the clock of a new PostgreSQL, which can be set while that runs."""
     folder = Path(tempfile.mkdtemp(prefix="wallarm-notify-clock-"))
     folder.chmod(0o755)
     server = EmbeddedPostgres(settings={"fsync": "off"})
-    clock = SetClock(folder / "clock", server)
+    clock = PostgresClock(folder / "clock", server)
     clock.set(0)
     given = {
         "LD_PRELOAD": libfaketime(),
         "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": str(_READ_EVERY),
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
     }

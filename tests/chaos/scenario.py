@@ -13,6 +13,7 @@ from e2e.system import ROOT, System
 
 from chaos.armed import FOLDER, VARIABLE
 from chaos.beat_clock import CLOCK_FILE
+from chaos.clocks import set_clock
 from chaos.findings import Expected, findings_of
 from wallarm_notify.broker.redis_transport import NotingChannel
 from wallarm_notify.domain.triggers.trigger import TriggerDraft
@@ -136,7 +137,7 @@ class Scenario:
 
     def start_beat_by_a_clock(self) -> Process:
         """Start beat with a clock that can be set while it runs; its log has every task."""
-        self.beats_clock.write_text("0")
+        set_clock(self.beats_clock, 0)
         beat = self.system.start(
             "beat",
             [sys.executable, "-m", "chaos.beat_clock", "-A", "tasks", "beat", "-l", "DEBUG"],

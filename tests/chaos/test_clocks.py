@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from build import an_event_object, eventually
 
-from chaos.clocks import SetClock, postgres_by_a_clock, redis_clock_jumps
+from chaos.clocks import PostgresClock, postgres_by_a_clock, redis_clock_jumps, set_clock
 from chaos.scenario import CLIENTS, LATER_WITHIN, Scenario
 from wallarm_notify.domain.rate_limit import WINDOW
 from wallarm_notify.store import migrations
@@ -37,13 +37,13 @@ JUMPS: Final = [
 
 
 @pytest.fixture(scope="module")
-def clock() -> Iterator[SetClock]:
+def clock() -> Iterator[PostgresClock]:
     with postgres_by_a_clock() as made:
         yield made
 
 
 @pytest.fixture
-def database_url(clock: SetClock) -> Iterator[str]:
+def database_url(clock: PostgresClock) -> Iterator[str]:
     """A database whose server's clock is right, for now."""
     clock.set(0)
     url = clock.postgres.create_database(f"clock_{uuid4().hex}")
@@ -64,13 +64,13 @@ def test_beats_clock_jumps(
         return beat.text().count(f"Sending due task {task}")
 
     eventually(lambda: sent("sweep") >= 3, 20, "beat sweeps")
-    clock.write_text(str(seconds))
+    set_clock(clock, seconds)
     before = {task: sent(task) for task in ("sweep", "prune")}
     # SWEEP is due each second here, PRUNE each 5 s: as often as ever, no more and no less.
     eventually(lambda: sent("prune") >= before["prune"] + 2, 15, "beat prunes")
     assert 3 <= sent("sweep") - before["sweep"] <= 15
     # Set right again it goes on too.
-    clock.write_text("0")
+    set_clock(clock, 0)
     before = {task: sent(task) for task in ("sweep", "prune")}
     eventually(lambda: sent("prune") >= before["prune"] + 2, 15, "beat prunes")
     assert 3 <= sent("sweep") - before["sweep"] <= 15
@@ -98,7 +98,7 @@ def test_redis_clock_jumps(
 
 @pytest.mark.parametrize("seconds", JUMPS)
 def test_postgresqls_clock_jumps(
-    make_scenario: Callable[..., Scenario], clock: SetClock, report: Report, seconds: int
+    make_scenario: Callable[..., Scenario], clock: PostgresClock, report: Report, seconds: int
 ) -> None:
     scenario = make_scenario(retry_time_scale=1, rate_limit_per_minute=RATE_LIMIT)
     scenario.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 12}])

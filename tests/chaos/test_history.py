@@ -15,7 +15,7 @@ from build import a_key, an_event_for, an_event_object, criteria_of, eventually
 from e2e.system import ROOT
 
 from chaos import outside
-from chaos.clocks import redis_clock_jumps
+from chaos.clocks import redis_clock_jumps, set_clock
 from chaos.scenario import INGESTED_WITHIN, Scenario
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.notification import State
@@ -260,7 +260,7 @@ class History:
         self._emit()
 
     def _beats_clock_jumps(self) -> None:
-        self.scenario.beats_clock.write_text(str(self.chance.choice(JUMPS)))
+        set_clock(self.scenario.beats_clock, self.chance.choice(JUMPS))
 
     def _redis_clock_jumps(self) -> None:
         redis_clock_jumps(self.scenario, self.chance.choice(JUMPS))
