@@ -126,7 +126,11 @@ def test_postgresqls_clock_jumps(
     for event in events:
         scenario.expected.pages(event)
     if seconds < 0:
-        eventually(lambda: scenario.system.ledger().ahead == len(events), 20, "all are kept apart")
+        eventually(
+            lambda: scenario.look(scenario.system.ledger).ahead == len(events),
+            20,
+            "all are kept apart",
+        )
     scenario.expected.received(len(events))
     clock.set(0)
     scenario.end_well(
