@@ -6,7 +6,7 @@ from typing import Any
 from kombu import Queue
 
 from wallarm_notify import task_names
-from wallarm_notify.broker.quorum import QuorumQueue
+from wallarm_notify.ingest_queue import ingest_queue
 from wallarm_notify.settings import settings
 from wallarm_notify.tls import use_ssl
 
@@ -18,8 +18,8 @@ broker_url = _broker.url
 broker_use_ssl = use_ssl(_broker, _settings.trusted()) or False
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# A refusal by Redis, as by one that has become a replica, ends no worker: it connects again.
-broker_channel_error_retry = _on_redis
+# A refusal by the broker, as by a Redis that has become a replica, ends no worker: it connects again.
+broker_channel_error_retry = True
 broker_pool_limit = 10
 # How long a publish tries to reach a broker that is away: SWEEP enqueues what it gives up.
 _soon = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
@@ -39,8 +39,10 @@ broker_transport_options: dict[str, Any] = _soon | (
 )
 
 # The content of the other queues is in the database too.
-_quorum = task_names.INGEST_QUEUES if _settings.events_queue_type == "quorum" else ()
-task_queues = [QuorumQueue(name) if name in _quorum else Queue(name) for name in task_names.QUEUES]
+task_queues = [
+    *(ingest_queue(name, _settings.events_queue_type) for name in task_names.INGEST_QUEUES),
+    *(Queue(name) for name in task_names.OUR_QUEUES),
+]
 task_default_queue = task_names.DEFAULT_QUEUE
 task_create_missing_queues = True
 task_routes = {

@@ -137,18 +137,18 @@ def key_of(client: int) -> str:
 
 @contextmanager
 def benchmark_stack(
-    *, delay: float = 0.0, hang: str = "", **settings: float
+    *, delay: float = 0.0, hang: str = "", broker_url: str | None = None, **settings: object
 ) -> Iterator[BenchmarkStack]:
     """Yield a stack on servers of its own, or with a database on the server that the environment names.
 
     The sink answers after ``delay`` seconds, and requests with the key ``hang`` never. Several stacks may be
-    up at once.
+    up at once. The broker is the one at ``broker_url``, or one of its own.
     """
     with ExitStack() as parts:
         url = parts.enter_context(database(os.environ))
         migrations.upgrade(url)
         # A broker that the environment names would be shared by stacks that are up at once.
-        broker_url = parts.enter_context(broker({}))
+        broker_url = broker_url or parts.enter_context(broker({}))
         folder = Path(parts.enter_context(TemporaryDirectory()))
         words = ["-m", "benchmarks.sink", "--delay", str(delay), "--hang", hang]
         sink = Process([sys.executable, *words], folder / "sink.log", folder=folder_of_tasks())

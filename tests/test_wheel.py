@@ -34,6 +34,8 @@ FOR_PRODUCERS: Final = {"amqp", "celery", "kombu", "pydantic", "pydantic_core", 
 """Packages that ``wallarm_notify.producer`` may import: those that are installed for it."""
 
 OURS_FOR_PRODUCERS: Final = {
+    "wallarm_notify.events_channel",
+    "wallarm_notify.ingest_queue",
     "wallarm_notify.domain",
     "wallarm_notify.producer",
     "wallarm_notify.schemas",

@@ -1,28 +1,92 @@
-"""Quorum queues of RabbitMQ: a cluster keeps their messages on most of its nodes."""
+"""The queues of events as they are declared: a queue that is there already is used as it is.
 
-from typing import Any, Final
+Any Celery producer declares ``events`` as a classic queue, and RabbitMQ refuses to declare a queue of one type as
+one of another. So the queue is looked up first, and declared only where it is missing.
+"""
 
+from typing import Any, Final, Literal
+
+import amqp
 from kombu import Queue
 
-ARGUMENTS: Final = {"x-queue-type": "quorum"}
+QueueType = Literal["classic", "quorum"]
+
+_FIRST_WITH_LIMIT: Final = 4
+"""The first version of RabbitMQ whose quorum queues have a delivery limit by default: a message that comes back
+20 times is dropped."""
 
 
-class QuorumQueue(Queue):
-    """A queue that is declared as a quorum queue, but looks like an ordinary durable queue to Celery.
-
-    Celery would otherwise take all queues for quorum queues, warn of every countdown, and fix the
-    prefetch of the queues of deliveries, which countdowns need to grow.
-    """
+class IngestQueue(Queue):
+    """A queue of events, a classic one where it is missing."""
 
     def queue_declare(
         self, nowait: bool = False, passive: bool = False, channel: Any = None
     ) -> Any:
-        """Return the result of declaring the queue; an existing queue of another type is an error of the channel."""
-        arguments = {**(self.queue_arguments or {}), **ARGUMENTS}
+        """Return RabbitMQ's or Redis's answer to declaring the queue where it is missing."""
+        channel = channel or self.channel
+        if passive or not isinstance(channel, amqp.Channel):
+            return super().queue_declare(nowait, passive, channel)
+        try:
+            return self._on_a_channel_of_its_own(channel.connection, passive=True)
+        except amqp.NotFound:
+            pass
+        try:
+            return self._on_a_channel_of_its_own(channel.connection, passive=False)
+        except amqp.PreconditionFailed:  # somebody else declared it meanwhile
+            return self._on_a_channel_of_its_own(channel.connection, passive=True)
+
+    def declare_as_asked(self, channel: Any) -> Any:
+        """Return the answer to declaring the queue; one that is there and differs is an error of ``channel``."""
+        arguments = {**(self.queue_arguments or {}), **self._arguments_for(channel.connection)}
         typed = Queue(self.name, durable=self.durable, queue_arguments=arguments)
-        return typed.bind(channel or self.channel).queue_declare(nowait, passive)
+        return typed.bind(channel).queue_declare()
+
+    def _on_a_channel_of_its_own(self, connection: Any, *, passive: bool) -> Any:
+        channel = connection.channel()
+        try:
+            if passive:
+                return super().queue_declare(passive=True, channel=channel)
+            return self.declare_as_asked(channel)
+        finally:
+            if channel.is_open:  # a refusal closes it
+                channel.close()
+
+    def _arguments_for(self, connection: Any) -> dict[str, Any]:
+        """Return the arguments of the queue that depend on its type and the broker's version."""
+        del connection
+        return {}
 
 
-def fix_prefetch(connection: Any) -> None:
-    """Set up ``connection`` so that each consumer has its own prefetch: quorum queues support no other."""
-    connection.transport.qos_semantics_matches_spec = lambda _: True
+class QuorumQueue(IngestQueue):
+    """A queue of events, a quorum one where it is missing: a cluster keeps its messages on most of its nodes.
+
+    To Celery it looks like a classic queue. It would otherwise take all queues for quorum queues, warn of every
+    countdown, and fix the prefetch of the queues of deliveries, which countdowns need to grow.
+    """
+
+    def _arguments_for(self, connection: Any) -> dict[str, Any]:
+        """Return the type, and that no message is ever dropped."""
+        arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+        if major_version(connection) >= _FIRST_WITH_LIMIT:
+            arguments["x-delivery-limit"] = -1
+        return arguments
+
+
+_CLASSES: Final[dict[QueueType, type[IngestQueue]]] = {
+    "classic": IngestQueue,
+    "quorum": QuorumQueue,
+}
+
+
+def ingest_queue(name: str, queue_type: QueueType) -> IngestQueue:
+    """Return the queue of events ``name``, which is of ``queue_type`` where it has to be made."""
+    return _CLASSES[queue_type](name)
+
+
+def major_version(connection: Any) -> int:
+    """Return the first number of the version of the RabbitMQ at an ``amqp`` connection, or 0."""
+    version = connection.server_properties.get("version", "")
+    if isinstance(version, bytes):
+        version = version.decode()
+    first = str(version).partition(".")[0]
+    return int(first) if first.isdigit() else 0

@@ -13,13 +13,12 @@ from copy import copy
 from datetime import UTC, datetime
 from threading import local
 from time import monotonic, sleep
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 from uuid import UUID, uuid4
 
 from amqp.exceptions import MessageNacked
 from celery import Celery
-from kombu import Connection, Queue
-from kombu import Producer as KombuProducer
+from kombu import Connection
 from kombu.exceptions import KombuError
 from kombu.utils.json import loads
 
@@ -28,8 +27,10 @@ from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.spelling import compact
 from wallarm_notify.domain.words import counted
+from wallarm_notify.events_channel import WINDOW, EventsChannel, Published
+from wallarm_notify.ingest_queue import QueueType, ingest_queue
 from wallarm_notify.schemas.read import read_event
-from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
+from wallarm_notify.task_names import EVENTS_QUEUE
 from wallarm_notify.tls import (
     SSL_CERT_FILE,
     ca_fault,
@@ -54,7 +55,6 @@ TRY_AGAIN_UNTIL: Final = 3.0
 """Seconds after which no further try begins, so that the last one is over within 10."""
 
 _PAUSE: Final = 0.2
-_NAMED_CLIENTS: Final = 5
 
 _TRANSPORT_OPTIONS: Final = {
     # If the URL names several brokers, each is tried once; kombu would try for ever.
@@ -64,8 +64,7 @@ _TRANSPORT_OPTIONS: Final = {
     "socket_connect_timeout": CONNECT_TIMEOUT,
     "socket_timeout": ANSWER_TIMEOUT,
     "socket_keepalive": True,
-    # RabbitMQ: without confirms it refuses a message silently.
-    "confirm_publish": True,
+    # RabbitMQ:
     "connect_timeout": CONNECT_TIMEOUT,
     "read_timeout": ANSWER_TIMEOUT,
     "write_timeout": ANSWER_TIMEOUT,
@@ -88,8 +87,8 @@ class InvalidEvent(Refused):
 class NotSent(Unavailable):
     """The broker did not confirm a message.
 
-    ``sent`` are the ids of the events that the broker has. ``events`` are those of the message, complete
-    with id and time. The id is an idempotency key: emitting them again is safe.
+    ``sent`` are the ids of the events that the broker has. ``events`` are the others that were to be sent by
+    then, complete with id and time. The id is an idempotency key: emitting them again is safe.
     """
 
     def __init__(
@@ -105,7 +104,8 @@ class Producer:
 
     ``broker`` is the broker's URL as Celery writes it, or the Celery app of a service with the same broker.
     ``batch_size`` is how many events a message has, 1 to 1000. ``queue_type`` is the type of the queue of
-    events on RabbitMQ: the workers' WALLARM_NOTIFY_EVENTS_QUEUE_TYPE.
+    events on RabbitMQ where it is missing: the workers' WALLARM_NOTIFY_EVENTS_QUEUE_TYPE. One that is there is
+    used as it is.
 
     For a broker at ``rediss://`` or ``amqps://`` certificate and host name are checked, unless its URL says
     ``ssl_cert_reqs=none``. ``ca_file`` is the path of a PEM file with the CAs to trust; the default is the
@@ -120,7 +120,7 @@ class Producer:
         broker: str | Celery,
         *,
         batch_size: int = 100,
-        queue_type: Literal["classic", "quorum"] = "classic",
+        queue_type: QueueType = "classic",
         ca_file: str | None = None,
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
@@ -139,13 +139,8 @@ class Producer:
         else:
             self._app = broker
         self._batch_size = batch_size
-        # By its name alone it would be declared as the service's app declares queues.
-        self._queue: Any = EVENTS_QUEUE
-        if queue_type == "quorum":
-            self._queue = Queue(EVENTS_QUEUE, queue_arguments={"x-queue-type": "quorum"})
-        elif self._url is not None:
-            # Without an exchange: to bind a queue to one, RabbitMQ would require the right to read it.
-            self._queue = Queue(EVENTS_QUEUE)
+        # Without an exchange: to bind a queue to one, RabbitMQ would require the right to read it.
+        self._queue = ingest_queue(EVENTS_QUEUE, queue_type)
         self._own = local()  # one connection for each thread
 
     def emit(self, *events: Mapping[str, Any]) -> list[UUID]:
@@ -159,12 +154,14 @@ class Producer:
     def emit_many(self, events: Iterable[Mapping[str, Any]]) -> list[UUID]:
         """Enqueue ``events`` as they come, message by message, and return their ids.
 
-        Raise as ``emit`` does; messages that were full before a wrong event came were sent.
+        RabbitMQ confirms up to 100 messages together. Raise as ``emit`` does; messages that were full before a
+        wrong event came were sent.
         """
         return self._send_all(_prepared(events))
 
     def close(self) -> None:
         """Close this thread's connection; the next ``emit`` opens another."""
+        self._own.__dict__.pop("channel", None)
         connection: Connection | None = self._own.__dict__.pop("connection", None)
         if connection is not None and self._own.pid == os.getpid():
             connection.release()
@@ -177,29 +174,37 @@ class Producer:
 
     def _send_all(self, events: Iterable[Event]) -> list[UUID]:
         sent: list[UUID] = []
+        window: list[Published] = []
         try:
             for batch in _batches(events, self._batch_size):
-                self._send(batch, sent)
-                sent += [event.id for event in batch]
+                window.append(Published(batch))
+                self._send(window, sent, confirm=len(window) == WINDOW)
         except InvalidEvent as error:
+            self._send(window, sent, confirm=True)
             error.sent = tuple(sent)
             raise
+        self._send(window, sent, confirm=True)
         return sent
 
-    def _send(self, batch: list[Event], sent: list[UUID]) -> None:
+    def _send(self, window: list[Published], sent: list[UUID], *, confirm: bool) -> None:
+        """Publish what is not published yet; to ``confirm``, wait for the broker and move the ids to ``sent``."""
         began = monotonic()
-        while (error := self._try(batch)) is not None:
+        while (error := self._try(window, confirm=confirm)) is not None:
             if monotonic() - began + _PAUSE > TRY_AGAIN_UNTIL:
+                lost = [event for one in window if not one.is_confirmed for event in one.content]
                 raise NotSent(
-                    f"the broker {self._broker()} did not take a message of "
-                    f"{counted(len(batch), 'event')}: {error}.",
-                    sent,
-                    [event.body for event in batch],
+                    f"the broker {self._broker()} did not take {_messages(window)} of "
+                    f"{counted(len(lost), 'event')}: {error}.",
+                    [*sent, *_ids(one for one in window if one.is_confirmed)],
+                    [event.body for event in lost],
                 )
             sleep(_PAUSE)
+        if confirm:
+            sent += _ids(window)
+            window.clear()
 
-    def _try(self, batch: list[Event]) -> str | None:
-        """Send one message; return what went wrong, in words, or None."""
+    def _try(self, window: list[Published], *, confirm: bool) -> str | None:
+        """Publish, and to ``confirm`` wait; return what went wrong, in words, or None."""
         connection = self._connection()
         trouble: tuple[type[BaseException], ...] = (
             KombuError,
@@ -209,24 +214,26 @@ class Producer:
             *connection.channel_errors,
         )
         try:
-            self._app.send_task(
-                INGEST,
-                kwargs={"events": [event.body for event in batch]},
-                queue=self._queue,
-                producer=_InUTF8(connection.default_channel),
-                serializer="json",
-                delivery_mode="persistent",
-                ignore_result=True,
-                retry=False,
-                confirm_timeout=ANSWER_TIMEOUT,
-                argsrepr="()",
-                kwargsrepr=_words(batch),
-            )
+            channel = self._channel(connection)
+            for message in window:
+                if not message.is_published:
+                    channel.publish(message)
+            if confirm:
+                channel.wait(ANSWER_TIMEOUT)
         except trouble as error:
             # A late confirm must not be taken for the confirm of the next message.
             self._drop(connection)
+            for message in window:
+                message.is_published = message.is_confirmed
             return _reason(error, str(connection.password or ""))
         return None
+
+    def _channel(self, connection: Connection) -> EventsChannel:
+        """Return the channel of this thread's connection, which is opened where it is not yet."""
+        if "channel" not in self._own.__dict__:
+            self._own.channel = EventsChannel(connection, self._queue)
+        channel: EventsChannel = self._own.channel
+        return channel
 
     def _connection(self) -> Connection:
         if self._own.__dict__.get("pid") != os.getpid():
@@ -265,23 +272,11 @@ class Producer:
 
     def _drop(self, connection: Connection) -> None:
         del self._own.connection
+        self._own.__dict__.pop("channel", None)
         connection.collect(socket_timeout=_PAUSE)
 
     def _broker(self) -> str:
         return shown(self._connection().as_uri())
-
-
-class _InUTF8(KombuProducer):
-    """A publisher of JSON in UTF-8 without blanks; kombu's own takes six bytes for a letter beyond ASCII."""
-
-    def publish(self, body: Any, *places: Any, **options: Any) -> Any:
-        """Return what kombu returns after publishing ``body``, which is only encoded differently."""
-        options |= {
-            "serializer": None,
-            "content_type": "application/json",
-            "content_encoding": "utf-8",
-        }
-        return super().publish(compact(body).encode(), *places, **options)
 
 
 def _checked(url: str) -> Broker:
@@ -354,12 +349,13 @@ def _batches(events: Iterable[Event], most: int) -> Iterator[list[Event]]:
         yield batch
 
 
-def _words(batch: list[Event]) -> str:
-    clients = sorted({event.client_id for event in batch})
-    named = ", ".join(map(str, clients[:_NAMED_CLIENTS]))
-    if len(clients) > _NAMED_CLIENTS:
-        named += f" and {len(clients) - _NAMED_CLIENTS} more"
-    return f"{counted(len(batch), 'event')} of client{'s' if len(clients) > 1 else ''} {named}"
+def _ids(messages: Iterable[Published]) -> list[UUID]:
+    return [event.id for message in messages for event in message.content]
+
+
+def _messages(window: list[Published]) -> str:
+    lost = sum(not message.is_confirmed for message in window)
+    return "a message" if lost == 1 else counted(lost, "message")
 
 
 def _reason(error: BaseException, password: str) -> str:

@@ -31,11 +31,17 @@ class Worker:
         self.soon: list[Callable[[], None]] = []
         self.sent: list[Any] = []
         self.others: list[Any] = []
-        self.batcher = Batcher(self.soon.append, self.sent.append)
+        self.processes = 9
+        self.batcher = Batcher(
+            self.soon.append, self.sent.append, self._drain, lambda: self.processes
+        )
         queues = [Queue("events", routing_key="events")]
         consumer = Consumer(self.connection.channel(), queues, on_message=self._on_message)
         consumer.qos(prefetch_count=2)
         consumer.consume()
+
+    def _drain(self, more: Callable[[], bool]) -> None:
+        """Redis sends all at once."""
 
     def _on_message(self, message: Any) -> None:
         if not self.batcher.add(message):

@@ -6,11 +6,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from build import an_event_object
+from build import an_event_object, eventually
 
-from chaos.rabbitmq import RabbitMQ
 from chaos.scenario import INGESTED_WITHIN, Scenario
-from wallarm_notify.devstack.processes import CannotStart
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
 from wallarm_notify.producer import Producer
 
 if TYPE_CHECKING:
@@ -65,13 +64,12 @@ def test_a_worker_of_quorum_queues_is_killed(
     make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ, report: Report, step: str
 ) -> None:
     scenario = with_quorum_queues(make_scenario, rabbitmq)
-    worker = scenario.start_armed((step, "kill_worker"), queues="events,celery")
-    scenario.system.start_worker("-Q", "notifications,retries,upkeep")
+    worker = scenario.start_armed((step, "kill_worker"))
     scenario.start_beat()
     scenario.emit()
     scenario.wait_for_point(step)
     worker.popen.wait(10)
-    scenario.system.start_worker("-Q", "events,celery")
+    scenario.system.start_worker()
     scenario.end_well(
         report,
         "RabbitMQ, quorum queues: `kill -9` of a worker",
@@ -86,8 +84,7 @@ def test_the_broker_of_quorum_queues_is_killed_and_comes_back(
     make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ, report: Report, step: str
 ) -> None:
     scenario = with_quorum_queues(make_scenario, rabbitmq)
-    scenario.start_armed((step, "pause"), queues="events,celery")
-    scenario.system.start_worker("-Q", "notifications,retries,upkeep")
+    scenario.start_armed((step, "pause"))
     scenario.start_beat()
     types = rabbitmq.control("list_queues", "--quiet", "name", "type").splitlines()
     assert {"events\tquorum", "celery\tquorum", "retries\tclassic"} <= set(types)
@@ -102,12 +99,61 @@ def test_the_broker_of_quorum_queues_is_killed_and_comes_back(
     )
 
 
-def test_a_worker_of_quorum_queues_and_of_countdowns_refuses_to_start(
-    make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_the_second_batch_ends_first_and_then_the_worker_is_killed(
+    make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ, report: Report, queue_type: str
 ) -> None:
-    scenario = with_quorum_queues(make_scenario, rabbitmq)
-    with pytest.raises(CannotStart, match=r"(?s)ended with 1:.*Run one with -Q events,celery"):
-        scenario.system.start_worker()
+    empty(rabbitmq)
+    scenario = make_scenario(broker_url=rabbitmq.url, events_queue_type=queue_type)
+    worker = scenario.start_armed(("ingest.begun", "pause"))
+    with Producer(rabbitmq.url, batch_size=1) as producer:
+        emit_singly(scenario, producer, 1)
+        scenario.wait_for_point("ingest.begun")
+        already = scenario.system.ledger().received
+        emit_singly(scenario, producer, 100)
+    eventually(
+        lambda: scenario.system.ledger().received == already + 100, 20, "the others were stored"
+    )
+    # Their acknowledgements have left by now, and must not have meant the one before them.
+    time.sleep(1)
+    worker.kill()
+    scenario.system.start_worker()
+    scenario.start_beat()
+    scenario.end_well(
+        report,
+        f"RabbitMQ, {queue_type}: `kill -9` of a worker whose second batch ended first",
+        "ingest.begun",
+        AGAIN,
+        within=INGESTED_WITHIN,
+    )
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_a_batch_takes_longer_than_rabbitmq_waits_for_an_acknowledgement(
+    make_scenario: Callable[..., Scenario], rabbitmq: RabbitMQ, report: Report, queue_type: str
+) -> None:
+    empty(rabbitmq)
+    scenario = make_scenario(broker_url=rabbitmq.url, events_queue_type=queue_type)
+    rabbitmq.control("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
+    rabbitmq.control("eval", "application:set_env(rabbit, consumer_timeout, 3000).")
+    worker = scenario.start_armed(("ingest.begun", "pause"))
+    scenario.start_beat()
+    with Producer(rabbitmq.url) as producer:
+        emit_singly(scenario, producer, 1)
+    scenario.wait_for_point("ingest.begun")
+    eventually(lambda: "delivery acknowledgement" in worker.text(), 30, "RabbitMQ closed a channel")
+    scenario.go_on()
+    with Producer(rabbitmq.url, batch_size=1) as producer:
+        emit_singly(scenario, producer, 20)
+    scenario.end_well(
+        report,
+        f"RabbitMQ, {queue_type}: a batch exceeds consumer_timeout",
+        "ingest.begun",
+        AGAIN,
+        within=INGESTED_WITHIN,
+    )
+    assert worker.popen.poll() is None
+    rabbitmq.control("eval", "application:set_env(rabbit, consumer_timeout, 1800000).")
 
 
 @pytest.mark.parametrize("step", ["ingest.begun", "ingest.committed", "record.committed"])
@@ -138,6 +184,15 @@ def test_the_broker_is_short_of_memory_and_blocks_publishers(
     time.sleep(3)
     rabbitmq.control("set_vm_memory_high_watermark", "0.4")
     scenario.end_well(report, "RabbitMQ out of memory", "record.committed", "blocked who published")
+
+
+def emit_singly(scenario: Scenario, producer: Producer, number: int) -> None:
+    """Emit events of a client, each in a message of its own."""
+    events = [an_event_object(1) for _ in range(number)]
+    for event in events:
+        scenario.expected.pages(event)
+    scenario.expected.received(number)
+    producer.emit_many(events)
 
 
 def emit_by_client(scenario: Scenario, rabbitmq: RabbitMQ) -> None:

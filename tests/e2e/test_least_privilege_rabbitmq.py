@@ -10,12 +10,12 @@ import amqp
 import pytest
 from build import an_event_object, eventually
 from celery import Celery
-from chaos.rabbitmq import RabbitMQ
 from documents import block
 from kombu import Connection, Queue
 from privileges import DOCUMENT, as_user
 
 from e2e.flower import Flower
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
 from wallarm_notify.producer import Producer
 
 if TYPE_CHECKING:

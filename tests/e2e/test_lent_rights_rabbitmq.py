@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from build import a_key, an_event_object, eventually
 from celery import Celery
-from chaos.rabbitmq import RabbitMQ
 
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
 from wallarm_notify.domain.scope import EVERY_CLIENT
 
 if TYPE_CHECKING:

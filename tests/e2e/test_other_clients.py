@@ -11,11 +11,11 @@ from uuid import uuid4
 import pytest
 from build import a_key, an_event_object, eventually
 from celery import Celery
-from chaos.rabbitmq import RabbitMQ
 from kombu import Connection, Queue
 from sqlalchemy import text
 
 from wallarm_notify.broker.unread import unread_lists
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
 from wallarm_notify.store.connection import make_engine
 
 if TYPE_CHECKING:

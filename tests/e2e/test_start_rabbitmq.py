@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from chaos.rabbitmq import RabbitMQ
 from kombu import Connection
 
 from e2e.test_start_broker import BOTH, refusal, running
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,15 +80,6 @@ def test_a_queue_of_another_form_is_named(system: System, rabbitmq: RabbitMQ, pr
     line = refusal(system, program, url)
     assert "x-max-length" in line
     assert "differs from ours" in line
-
-
-def test_an_events_queue_of_the_other_type_is_named(system: System, rabbitmq: RabbitMQ) -> None:
-    url = vhost_of(rabbitmq, ALL)
-    with Connection(url) as connection:
-        channel: Any = connection.default_channel
-        channel.queue_declare(queue="events", durable=True, auto_delete=False,
-                              arguments={"x-queue-type": "quorum"})  # fmt: skip
-    assert "WALLARM_NOTIFY_EVENTS_QUEUE_TYPE" in refusal(system, "worker -c 1", url)
 
 
 def test_messages_that_wait_are_not_touched_by_the_check(

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from build import a_key, an_event_object
 from certificates import ELSEWHERE, Authority, TLSFront
-from chaos.rabbitmq import RabbitMQ
 
 from e2e.flower import Flower
 from e2e.test_secrets import run
 from e2e.test_start import BROKER_URL, start
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
 

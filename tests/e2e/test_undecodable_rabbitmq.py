@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from build import a_key, an_event_object, eventually
-from chaos.rabbitmq import RabbitMQ
 from kombu import Connection
 from odd_events import ODD, REJECTED, TAKEN, body_of, with_odd
 
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
 from wallarm_notify.domain.scope import EVERY_CLIENT
 
 if TYPE_CHECKING:

@@ -1,19 +1,22 @@
 """Batching: one task stores the events of all calls of ``events.ingest`` that came together (engine 24).
 
 Celery and a transaction cost the most where a producer sends each event in a message of its own. A batch is
-what lies in the queue when a worker takes from it; no message waits for later ones. Each message of a batch is
-acknowledged when the task has stored them all, and handed back if the task fails.
+what lies in the queue when a process is free to store it; no message waits for later ones. Each message of a
+batch is acknowledged when the task has stored them all, and handed back if the task fails.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
 from kombu.message import Message
 from kombu.utils.json import dumps
 
-from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.broker.rabbitmq_channel import CallsChannel
+from wallarm_notify.broker.redis_transport import AT_ONCE, BATCH_BYTES, NotingChannel
 from wallarm_notify.domain.words import counted
 from wallarm_notify.task_names import INGEST, INGEST_CALLS
 
@@ -21,6 +24,15 @@ log = logging.getLogger(__name__)
 
 MOST: Final = 500
 """The greatest number of events of one task, unless a single call has more."""
+
+MOST_CALLS: Final = AT_ONCE
+"""The greatest number of messages of a batch."""
+
+MOST_BYTES: Final = BATCH_BYTES
+"""The most bytes of a batch, unless a single message has more."""
+
+CALLS_CHANNELS: Final = (NotingChannel, CallsChannel)
+"""The channels of Redis and RabbitMQ whose messages are batched. Both have a ``qos`` with the same methods."""
 
 
 class BatchMessage(Message):
@@ -68,42 +80,99 @@ class BatchMessage(Message):
         self.reject(requeue=True)
 
 
-class Batcher:
-    """A collector of calls, for one connection, until the worker's event loop runs its next round.
+@dataclass(slots=True)
+class _Batch:
+    """Messages that are to become one, and how much they bring."""
 
-    ``soon`` calls a function in that next round; ``send`` passes a message on.
+    parts: list[Any] = field(default_factory=list)
+    events: int = 0
+    size: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no message may follow, whatever it brings."""
+        return len(self.parts) >= MOST_CALLS or self.events >= MOST or self.size >= MOST_BYTES
+
+    def has_room(self, events: int, size: int) -> bool:
+        return not self.is_full and self.events + events <= MOST and self.size + size <= MOST_BYTES
+
+
+class Batcher:
+    """A collector of calls, for one connection, until a process is free for them.
+
+    ``soon`` calls a function in the next round of the worker's event loop; ``send`` passes a message on;
+    ``drain`` reads what the broker has sent already, while a function returns True; ``processes`` returns how
+    many batches may be under way. What comes meanwhile is collected: a process does more in one transaction
+    than in many, and RabbitMQ hands out messages that no process is free for.
     """
 
     def __init__(
         self,
         soon: Callable[[Callable[[], None]], object],
         send: Callable[[Any], None],
+        drain: Callable[[Callable[[], bool]], None],
+        processes: Callable[[], int],
     ) -> None:
         self._soon = soon
         self._send = send
-        self._parts: list[Any] = []
-        self._events = 0
+        self._drain = drain
+        self._processes = processes
+        self._batches: deque[_Batch] = deque()
+        self._under_way: list[Any] = []
+        self._is_due = False
 
     def add(self, message: Any) -> bool:
         """Return whether a valid ``message`` was put into a batch; False leaves everything as it was."""
-        if not isinstance(message.channel, NotingChannel) or message.headers["task"] != INGEST:
+        if not isinstance(message.channel, CALLS_CHANNELS) or message.headers["task"] != INGEST:
             return False
-        events = events_in(message.payload)
-        if self._parts and self._events + events > MOST:
-            self._send_on()
-        if self._parts:
+        events, size = events_in(message.payload), len(message.body)
+        if not self._batches or not self._batches[-1].has_room(events, size):
+            self._batches.append(_Batch())
+        batch = self._batches[-1]
+        if batch.parts:
             message.channel.qos.mark_batched(message.delivery_tag)
-        else:
-            self._soon(self._send_on)
-        self._parts.append(message)
-        self._events += events
+        batch.parts.append(message)
+        batch.events += events
+        batch.size += size
+        self.look()
         return True
 
-    def _send_on(self) -> None:
-        parts, events = self._parts, self._events
-        self._parts, self._events = [], 0
-        for message in _put_together(parts, events):
+    def look(self) -> None:
+        """Look soon whether a process is free for what was collected."""
+        if self._batches and not self._is_due:
+            self._is_due = True
+            self._soon(self._send_what_may_go)
+
+    def _send_what_may_go(self) -> None:
+        self._is_due = False
+        while self._batches and self._is_a_process_free():
+            # The event loop reads one message of RabbitMQ in a round: the others that are here come along.
+            self._drain(self._takes_more)
+            self._send_next()
+
+    def _takes_more(self) -> bool:
+        return len(self._batches) == 1 and not self._batches[0].is_full
+
+    def _is_a_process_free(self) -> bool:
+        self._under_way = [message for message in self._under_way if not is_over(message)]
+        return len(self._under_way) < self._processes()
+
+    def _send_next(self) -> None:
+        batch = self._batches.popleft()
+        for message in _put_together(batch.parts, batch.events):
+            self._under_way.append(message)
             self._send(message)
+
+
+def is_over(message: Any) -> bool:
+    """Return whether ``message`` is done or handed back, even if the broker did not answer to that.
+
+    In that case kombu leaves its state as if it were under way, for ever.
+    """
+    if message.acknowledged:
+        return True
+    channel = message.channel
+    return isinstance(channel, CALLS_CHANNELS) and not channel.qos.has(message.delivery_tag)
 
 
 def _put_together(parts: list[Any], events: int) -> list[Any]:

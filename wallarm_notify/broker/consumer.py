@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -13,15 +14,20 @@ from celery.worker.consumer import Consumer
 from kombu import Connection
 from kombu.asynchronous import set_event_loop
 
-from wallarm_notify.broker.batching import Batcher, BatchMessage
+from wallarm_notify.broker.batching import (
+    CALLS_CHANNELS,
+    MOST_CALLS,
+    Batcher,
+    BatchMessage,
+)
 from wallarm_notify.broker.message_check import fault_of
 from wallarm_notify.broker.quarantine import Quarantine, bytes_of, is_returned, mark_returned
-from wallarm_notify.broker.quorum import QuorumQueue, fix_prefetch
+from wallarm_notify.broker.rabbitmq_channel import CallsChannel
 from wallarm_notify.broker.redis_transport import NotingChannel, WorkerConnection
 from wallarm_notify.settings import settings
 from wallarm_notify.store import Store, Transaction
 from wallarm_notify.store.connection import make_engine
-from wallarm_notify.task_names import INGEST_QUEUES, OUR_QUEUES
+from wallarm_notify.task_names import EVENTS_QUEUE, INGEST_QUEUES, OUR_QUEUES
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +51,10 @@ class KeepingConsumer(Consumer):
     # Attributes of Celery's class that its published types lack.
     hub: Any
     task_consumer: Any
+    pool: Any
+    connection: Any
     connection_errors: tuple[type[BaseException], ...]
+    channel_errors: tuple[type[BaseException], ...]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The consumer lives in the parent of the worker's processes, so it keeps no connection open.
@@ -53,6 +62,7 @@ class KeepingConsumer(Consumer):
         # Each connection to the broker has its own: see create_task_handler.
         self._quarantine = Quarantine(self._store, self._send, self._later)
         self._batcher: Batcher
+        self._calls: Any = None
         self._receive: Callable[[Any], None]
         self._keeps_again_at = 0.0
         self._queue_by_tag: dict[Any, str] = {}
@@ -75,17 +85,16 @@ class KeepingConsumer(Consumer):
     def stop(self) -> None:
         """Stop as Celery does; from now on a process that is killed does not count as a death."""
         self._quarantine.close()
+        if self._calls is not None:
+            with suppress(Exception):  # the connection may be lost
+                self._calls.cancel()
         super().stop()
 
     def connect(self) -> Connection:
-        """Return the connection that Celery makes, with its event loop and its prefetch set up."""
+        """Return the connection that Celery makes, with its event loop set up."""
         # kombu has no current event loop after a reset of the hub, which follows each lost connection.
         set_event_loop(self.hub)
-        connection = super().connect()
-        queues = self.app.amqp.queues.consume_from
-        if any(isinstance(queue, QuorumQueue) for queue in queues.values()):
-            fix_prefetch(connection)
-        return connection
+        return super().connect()
 
     def connection_for_read(self, heartbeat: float | None = None) -> Connection:
         """Return the connection that messages are taken from; to a Redis it uses this project's transport."""
@@ -97,10 +106,61 @@ class KeepingConsumer(Consumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return the function that takes each message of one connection and passes valid ones to Celery's handler."""
         self._receive = super().create_task_handler(*args, **kwargs)
-        self._batcher = Batcher(self.call_soon, self._begin)
+        # With a timer: what is called "soon" from an acknowledgement waits for the next message.
+        self._batcher = Batcher(
+            partial(self._later, 0), self._begin, self._drain, lambda: self.pool.num_processes
+        )
         unstruck = self._quarantine.close()
         self._quarantine = Quarantine(self._store, self._send, self._later, unstruck=unstruck)
+        channel = self.task_consumer.channel
+        if self.connection.transport.driver_type == "amqp":
+            channel = self._take_calls_apart()
+        if isinstance(channel, CALLS_CHANNELS):
+            channel.qos.settled = self._batcher.look
         return self._on_message
+
+    def _take_calls_apart(self) -> CallsChannel:
+        """Consume the queues of events on a channel of their own, and return that."""
+        calls = [queue for queue in self.task_consumer.queues if queue.name not in OUR_QUEUES]
+        for queue in calls:
+            self.task_consumer.cancel_by_queue(queue.name)
+        # One batch for each process, and one that waits.
+        prefetch = (self.pool.num_processes + 1) * MOST_CALLS
+        channel = CallsChannel(self.connection.connection, prefetch)
+        self._calls = self.app.amqp.TaskConsumer(
+            channel, queues=calls, on_decode_error=self.on_decode_error
+        )
+        self._calls.on_message = self._on_message
+        self._calls.consume()
+        return channel
+
+    def _drain(self, more: Callable[[], bool]) -> None:
+        """Read messages that the broker has sent already, while ``more()``; Redis sends all at once."""
+        if self.connection.transport.driver_type != "amqp":
+            return
+        try:
+            while more():
+                self.connection.drain_events(timeout=0)
+        except TimeoutError:
+            pass  # there are no more
+        except self.channel_errors as error:
+            # Celery's timers only log what is no error of the connection; the loop connects again.
+            self.call_soon(_raise, error)
+
+    def add_task_queue(self, queue: Any, *args: Any, **options: Any) -> Any:
+        """Consume one more queue, as remote control asks for it."""
+        if self._calls is None or queue in OUR_QUEUES or queue not in self.app.amqp.queues:
+            return super().add_task_queue(queue, *args, **options)
+        if not self._calls.consuming_from(queue):
+            self._calls.add_queue(self.app.amqp.queues[queue])
+            self._calls.consume()
+        return None
+
+    def cancel_task_queue(self, queue: Any) -> None:
+        """Consume a queue no longer, as remote control asks for it."""
+        super().cancel_task_queue(queue)
+        if self._calls is not None:
+            self._calls.cancel_by_queue(queue)
 
     def _on_message(self, message: Any) -> None:
         is_call = self._queue_of(message) not in OUR_QUEUES
@@ -148,9 +208,14 @@ class KeepingConsumer(Consumer):
         self.timer.call_after(seconds, call)
 
     def _queue_of(self, message: Any) -> str:
-        """Return the queue that the broker says ``message`` was in, or an empty text if that is not known."""
+        """Return the queue that the broker says ``message`` was in, or an empty text if that is not known.
+
+        On RabbitMQ ``events`` stands for each queue that producers write to.
+        """
         if isinstance(message.channel, NotingChannel):
             return str(message.delivery_info["routing_key"])
+        if isinstance(message.channel, CallsChannel):
+            return EVENTS_QUEUE
         tags: dict[str, str] = self.task_consumer._active_tags  # noqa: SLF001 - kombu has no public way to it
         # Messages that were on their way may still come from a queue after its consumer was cancelled.
         self._queue_by_tag |= {tag: queue for queue, tag in tags.items()}
@@ -193,6 +258,10 @@ class KeepingConsumer(Consumer):
             # Many may come at once, and each would wait for a database that is away.
             self._keeps_again_at = max(self._keeps_again_at, monotonic() + AGAIN_AFTER / 2)
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _hand_back(message: Any) -> None:

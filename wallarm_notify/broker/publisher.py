@@ -2,9 +2,11 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
+from amqp import AMQPError
 from celery import Celery
 
 from wallarm_notify import task_names
@@ -31,10 +33,10 @@ class CeleryPublisher:
         if not messages:
             return
         try:
-            with self._celery.producer_or_acquire() as producer:
+            with self._celery.producer_or_acquire() as producer, new_after_refusal(producer):
                 for message in messages:
                     self._send(message, producer)
-        except UNREACHABLE as error:
+        except (*UNREACHABLE, AMQPError) as error:
             log.warning(
                 "publisher.refused",
                 extra={"messages": len(messages), "error": _text_of(error)},
@@ -49,6 +51,7 @@ class CeleryPublisher:
             argsrepr="()",
             kwargsrepr=message.words,
             producer=producer,
+            mandatory=True,
             confirm_timeout=_CONFIRM_SECONDS,
         )
 
@@ -56,9 +59,10 @@ class CeleryPublisher:
         """Return whether a call that was set aside could be enqueued as it came; see ``services.ports.Publisher``."""
         headers = json.loads(call.headers) | {RETURNED: True}
         try:
-            with self._celery.producer_or_acquire() as producer:
+            with self._celery.producer_or_acquire() as producer, new_after_refusal(producer):
                 producer.publish(
                     call.body,
+                    mandatory=True,
                     routing_key=task_names.EVENTS_QUEUE,
                     exchange="",
                     headers=headers,
@@ -87,6 +91,16 @@ class CeleryPublisher:
         except connection_errors(self._celery) as error:
             log.warning("publisher.unknown_length", extra={"error": _text_of(error)})
             return None
+
+
+@contextmanager
+def new_after_refusal(producer: Any) -> Iterator[None]:
+    """Have ``producer`` connect again after a refusal: it would not declare a queue again that was deleted."""
+    try:
+        yield
+    except AMQPError:
+        producer.connection.collect()
+        raise
 
 
 def _queue_of(*, first: bool) -> str:

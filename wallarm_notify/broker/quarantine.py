@@ -2,7 +2,8 @@
 
 A call that three workers died of becomes a dead letter: it is set aside. A death returns every call of the
 worker's processes; begun together again, none of them would ever be stored. The broker marks what came back:
-Redis by ``NotingChannel``, RabbitMQ by its flag of redelivery. The database counts the deaths: a call is noted
+Redis by ``NotingChannel``, RabbitMQ by its flag of redelivery, which does not count for what this worker
+itself handed back. The database counts the deaths: a call is noted
 there before it is read or begun, and struck out when it is stored or handed back.
 """
 
@@ -14,7 +15,7 @@ from hashlib import sha256
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.broker.batching import CALLS_CHANNELS, is_over
 from wallarm_notify.domain.clock import Clock
 from wallarm_notify.domain.set_aside import AGAIN_IN, DEATHS, TriedCall, next_of
 from wallarm_notify.store import Store, Transaction
@@ -81,7 +82,7 @@ class Quarantine:
     def began(self, message: Any) -> None:
         """Note that a call goes to a process: until it has ended nothing is begun alone."""
         if len(self._under_way) >= _UNDER_WAY:
-            self._under_way = [one for one in self._under_way if not _is_over(one)]
+            self._under_way = [one for one in self._under_way if not is_over(one)]
         self._under_way.append(message)
 
     def close(self) -> Mapping[bytes, bool]:
@@ -99,9 +100,9 @@ class Quarantine:
         if self._is_closed:
             # Celery calls timers even while its processes end and take nothing.
             return
-        self._under_way = [one for one in self._under_way if not _is_over(one)]
+        self._under_way = [one for one in self._under_way if not is_over(one)]
         alone = self._alone
-        if alone is not None and _is_over(alone[1]):
+        if alone is not None and is_over(alone[1]):
             # No request reported this end: the call was refused or handed back. It is not stored, so its note stays.
             self._end(handed_back=True)
         if self._alone is not None or self._under_way:
@@ -186,36 +187,23 @@ class Quarantine:
 
 def is_returned(message: Any) -> bool:
     """Return whether a worker had ``message`` before and died, as far as the broker knows."""
-    if isinstance(message.channel, NotingChannel):
-        came_back = message.channel.qos.has_returned(message.delivery_tag)
-    else:
-        came_back = bool(message.delivery_info.get("redelivered"))
-    return came_back or RETURNED in message.headers
+    return RETURNED in message.headers or (
+        isinstance(message.channel, CALLS_CHANNELS)
+        and message.channel.qos.has_returned(message.delivery_tag)
+    )
 
 
 def mark_returned(message: Any) -> None:
-    """Tell Redis that the process that had ``message`` died, which RabbitMQ knows by itself. It never raises.
+    """Note, in Redis or here, that the process that had ``message`` died. It never raises.
 
     The caller hands the message back next; otherwise it would be under way for ever.
     """
-    if not isinstance(message.channel, NotingChannel):
+    if not isinstance(message.channel, CALLS_CHANNELS):
         return
     try:
         message.channel.qos.mark_returned(getattr(message, "tags", [message.delivery_tag]))
     except Exception as error:  # noqa: BLE001 - see above
         log.warning("quarantine.not_marked", extra={"error": str(error)})
-
-
-def _is_over(message: Any) -> bool:
-    """Return whether ``message`` is done or handed back, even if Redis did not answer to that.
-
-    In that case kombu leaves its state as if it were under way, for ever.
-    """
-    if message.acknowledged:
-        return True
-    return isinstance(message.channel, NotingChannel) and not message.channel.qos.has(
-        message.delivery_tag
-    )
 
 
 def _call_in(digest: bytes, message: Any) -> TriedCall:

@@ -15,11 +15,16 @@ from kombu import Queue
 
 from wallarm_notify.broker.uses import BrokerWarning, Uses
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.ingest_queue import IngestQueue
 
 _CONFIRM_SECONDS: Final = 3
 
 _NO_PRIORITY: Final = {"x-priority": "none"}
 """Arguments with which RabbitMQ checks the permission to consume, and then refuses to hand out anything."""
+
+
+_USED_ANYWAY: Final = ("x-queue-type", "x-delivery-limit")
+"""The arguments of a queue of events in which one that is there may differ from what was asked for."""
 
 
 @dataclass(slots=True)
@@ -29,6 +34,7 @@ class _Asked:
     connection: Any
     lacks: list[str] = field(default_factory=list)
     unlike: list[str] = field(default_factory=list)
+    other_types: list[str] = field(default_factory=list)
 
     def attempt(self, needs: str, act: Callable[[Any], object]) -> None:
         """Try ``act`` and note a refusal: a missing permission, named by ``needs``, or a thing of another form."""
@@ -38,7 +44,9 @@ class _Asked:
         except amqp.AccessRefused:
             self.lacks.append(needs)
         except amqp.PreconditionFailed as error:
-            self.unlike.append(_reason(error))
+            reason = _reason(error)
+            is_used = any(f"'{argument}'" in reason for argument in _USED_ANYWAY)
+            (self.other_types if is_used else self.unlike).append(reason)
         except (
             amqp.NotFound
         ):  # what an earlier attempt could not make, or what lies on a node that is away
@@ -68,11 +76,11 @@ def check_rabbitmq(
         _try_queue(asked, mailbox, takes=True)
         news = get_exchange(connection)
         asked.attempt(f"configure the exchange {news.name}", lambda c: news.bind(c).declare())
-    warnings = _try_publishing(asked)
+    warnings = [*_try_publishing(asked), *map(_other_type, asked.other_types)]
     if asked.unlike:
         raise Refused(
             f"The broker at {where} has a queue that differs from ours ({asked.unlike[0]}); delete it when it is "
-            "empty, use another vhost, or set WALLARM_NOTIFY_EVENTS_QUEUE_TYPE to what it is."
+            "empty, or use another vhost."
         )
     if asked.lacks:
         user = connection.userid or "guest"
@@ -90,9 +98,7 @@ def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
         asked.attempt(
             f"configure the exchange {exchange.name}", lambda c: exchange.bind(c).declare()
         )
-    asked.attempt(
-        f"configure the queue {queue.name}", lambda c: queue.bind(c).queue_declare(channel=c)
-    )
+    asked.attempt(f"configure the queue {queue.name}", lambda c: _declare(queue, c))
     if exchange and exchange.name:
         asked.attempt(
             f"write to the queue {queue.name} and read the exchange {exchange.name}",
@@ -100,6 +106,21 @@ def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
         )
     if takes:
         asked.attempt(f"read the queue {queue.name}", lambda c: _try_consuming(c, queue.name))
+
+
+def _declare(queue: Queue, channel: Any) -> None:
+    if isinstance(queue, IngestQueue):
+        queue.declare_as_asked(channel)
+    else:
+        queue.bind(channel).queue_declare(channel=channel)
+
+
+def _other_type(reason: str) -> BrokerWarning:
+    return BrokerWarning(
+        "broker.other_queue_type",
+        f"A queue of events is there and of another kind than asked for ({reason}); it is used as it is. "
+        "docs/operations.md says how to convert it.",
+    )
 
 
 def _try_consuming(channel: Any, queue: str) -> None:

@@ -45,8 +45,15 @@ BATCH_BYTES: Final = 160_000
 """The most bytes of a batched queue that one step takes, unless a single message has more."""
 
 
+def _nobody_waits() -> None:
+    """Do nothing when messages were settled."""
+
+
 class NotedQoS(redis.QoS):
-    """The messages that this worker has, which Redis has noted already."""
+    """The messages that this worker has, which Redis has noted already.
+
+    ``settled`` is called when some were acknowledged or handed back.
+    """
 
     # kombu's, which its published types lack.
     channel: Any
@@ -58,6 +65,7 @@ class NotedQoS(redis.QoS):
         super().__init__(*args, **kwargs)
         self._batched: set[str] = set()
         self._returned: set[str] = set()
+        self.settled: Callable[[], object] = _nobody_waits
 
     def can_consume(self) -> bool:
         """Return whether the worker has room for another message."""
@@ -132,6 +140,7 @@ class NotedQoS(redis.QoS):
             self._batched.discard(tag)
             self._returned.discard(tag)
             virtual.QoS.ack(self, tag)
+        self.settled()
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Remember ``message``; Redis has noted it already."""

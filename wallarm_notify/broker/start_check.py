@@ -3,7 +3,6 @@
 import logging
 import sys
 import threading
-from collections.abc import Mapping
 from typing import Any, Final
 
 from celery import signals
@@ -18,14 +17,13 @@ from wallarm_notify.broker.process_check import (
     check_temporary_folder,
     files_needed,
 )
-from wallarm_notify.broker.quorum import QuorumQueue
 from wallarm_notify.broker.uses import BEAT, MAY_EVICT, BrokerWarning, Uses, uses_of_worker
-from wallarm_notify.domain.errors import NotifyError, Refused, Unavailable
+from wallarm_notify.domain.errors import NotifyError, Unavailable
 from wallarm_notify.settings import settings
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher
-from wallarm_notify.task_names import INGEST_QUEUES, NOTIFICATIONS_QUEUE, RETRIES_QUEUE
+from wallarm_notify.task_names import NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +50,9 @@ def check_worker(worker: Any, *, connections: int) -> None:
 
 
 def _check_worker(worker: Any, connections: int) -> None:
-    queues: Mapping[str, Any] = app.amqp.queues.consume_from
+    queues = app.amqp.queues.consume_from
     delivers = not _DELIVERING.isdisjoint(queues)
     _check_machine(worker, connections=connections if delivers else 0)
-    _check_queues(queues)
     _check_database(delivers=delivers)
     _check_broker(uses_of_worker(queues, worker.hostname))
 
@@ -67,17 +64,6 @@ def _check_machine(worker: Any, *, connections: int) -> None:
         check_semaphores()
     most, *_ = worker.options.get("autoscale") or [0]
     allow_open_files(files_needed(max(worker.concurrency, most), connections=connections))
-
-
-def _check_queues(queues: Mapping[str, Any]) -> None:
-    """Refuse quorum queues beside deliveries: their prefetch is fixed, and waiting deliveries would use it up."""
-    delivering = sorted(queues.keys() & _DELIVERING)
-    if delivering and any(isinstance(queue, QuorumQueue) for queue in queues.values()):
-        raise Refused(
-            f"{' and '.join(INGEST_QUEUES)} are quorum queues (WALLARM_NOTIFY_EVENTS_QUEUE_TYPE): a worker "
-            f"that consumes them cannot consume {' and '.join(delivering)} too. Run one with "
-            f"-Q {','.join(INGEST_QUEUES)}, and others for the rest."
-        )
 
 
 def _check_database(*, delivers: bool) -> None:

@@ -1,6 +1,4 @@
-"""A RabbitMQ server of the tests' own, from Debian's package, that can be killed and started again."""
-
-from __future__ import annotations
+"""A RabbitMQ server from Debian's package, that can be killed and started again."""
 
 import os
 import shutil
@@ -10,9 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final, Self
 
-from build import eventually
-
-from wallarm_notify.devstack.processes import Process
+from wallarm_notify.devstack.processes import CannotStart, Process, wait_until
 
 SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL: Final = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
@@ -23,8 +19,8 @@ class RabbitMQ:
 
     def __init__(self) -> None:
         if not SERVER.exists():
-            raise RuntimeError("RabbitMQ is needed: apt-get install rabbitmq-server")
-        self._folder = Path(mkdtemp(prefix="chaos-rabbitmq-"))
+            raise CannotStart("RabbitMQ is needed: apt-get install rabbitmq-server")
+        self._folder = Path(mkdtemp(prefix="wallarm-notify-rabbitmq-"))
         self._port, self._distribution = _free_port(), _free_port()
         self._running: Process | None = None
 
@@ -37,7 +33,7 @@ class RabbitMQ:
         """Start with the data there is."""
         (self._folder / "plugins").write_text("[].")
         self._running = Process([SERVER], self._folder / "out", environ=self._environment())
-        eventually(self._answers, 60, "RabbitMQ answered")
+        wait_until(self._answers, 60, "RabbitMQ answered")
         self.control("await_startup")
 
     def kill(self) -> None:
@@ -45,11 +41,11 @@ class RabbitMQ:
         if self._running is not None:
             self._running.kill()
             self._running = None
-            eventually(lambda: not self._answers(), 10, "the port was free")
+            wait_until(lambda: not self._answers(), 10, "the port was free")
 
     def control(self, *words: str) -> str:
         """Run rabbitmqctl; return its output."""
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own words
             [CONTROL, *words],
             env=self._environment(),
             check=True,
@@ -75,7 +71,7 @@ class RabbitMQ:
     def _environment(self) -> dict[str, str]:
         own = {
             "HOME": self._folder,
-            "RABBITMQ_NODENAME": f"chaos{self._port}@localhost",
+            "RABBITMQ_NODENAME": f"wallarm-notify-{self._port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": self._port,
             "RABBITMQ_DIST_PORT": self._distribution,

@@ -1,0 +1,212 @@
+"""Events on RabbitMQ: batches of single calls, on classic and quorum queues, lose nothing whatever the broker does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from build import a_key, an_event_object, eventually
+from kombu import Connection
+
+from wallarm_notify.devstack.rabbitmq import RabbitMQ
+from wallarm_notify.producer import NotSent, Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from e2e.system import System
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
+
+ON_ANY_TYPE: Final = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    with RabbitMQ() as server:
+        yield server
+
+
+@pytest.fixture
+def url(rabbitmq: RabbitMQ) -> str:
+    """The URL of a RabbitMQ without queues."""
+    for word in ("stop_app", "force_reset", "start_app"):
+        rabbitmq.control(word)
+    return rabbitmq.url
+
+
+def a_system(make_system: Callable[..., System], url: str, queue_type: str) -> System:
+    settings = {"retry_time_scale": 1, "rate_limit_per_minute": 0}
+    system = make_system(broker_url=url, events_queue_type=queue_type, **settings)
+    system.integration(a_key())
+    return system
+
+
+def stored(system: System, number: int) -> Callable[[], bool]:
+    return lambda: system.ledger().received == number
+
+
+def has_at_least(system: System, number: int) -> Callable[[], bool]:
+    return lambda: system.ledger().received >= number
+
+
+def events(number: int) -> list[dict[str, Any]]:
+    """Return events that nobody subscribes to."""
+    return [an_event_object(type="rule.created", rule_id=1) for _ in range(number)]
+
+
+@ON_ANY_TYPE
+def test_single_calls_are_stored_in_batches(
+    make_system: Callable[..., System], url: str, queue_type: Any
+) -> None:
+    system = a_system(make_system, url, queue_type)
+    with Producer(url, batch_size=1, queue_type=queue_type) as producer:
+        sent = producer.emit_many(events(500))
+    assert len(set(sent)) == 500
+    worker = system.start_worker(concurrency=2)
+    eventually(stored(system, 500), 60, "all were stored")
+    assert system.ledger().findings == []
+    # Calls are taken as they come, and most come together.
+    assert worker.text().count("events.ingest_calls") <= 50
+
+
+@ON_ANY_TYPE
+def test_events_pass_while_many_retries_wait_in_the_worker(
+    make_system: Callable[..., System], url: str, queue_type: Any
+) -> None:
+    system = a_system(make_system, url, queue_type)
+    system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 600}])
+    system.start_worker(concurrency=2)
+    with Producer(url, batch_size=1, queue_type=queue_type) as producer:
+        producer.emit_many(an_event_object() for _ in range(60))
+        # The fourth and fifth attempt come 10 s after the one before.
+        eventually(
+            lambda: {n.attempts_made for n in system.notifications()} == {4}, 40, "they wait"
+        )
+        producer.emit_many(events(300))
+        eventually(stored(system, 360), 5, "the others were stored")
+        assert {n.attempts_made for n in system.notifications()} == {4}
+
+
+@ON_ANY_TYPE
+def test_connections_are_cut_again_and_again(
+    make_system: Callable[..., System], rabbitmq: RabbitMQ, url: str, queue_type: Any
+) -> None:
+    system = a_system(make_system, url, queue_type)
+    worker = system.start_worker(concurrency=2)
+    with Producer(url, batch_size=1, queue_type=queue_type) as producer:
+        for n in range(1, 5):
+            producer.emit_many(events(200))
+            rabbitmq.control("close_all_connections", "a test")
+            eventually(has_at_least(system, n * 100), 30, "it went on")
+    eventually(stored(system, 800), 60, "all were stored")
+    assert worker.popen.poll() is None
+    ledger = system.ledger()
+    assert (ledger.set_aside, ledger.undecodable, ledger.findings) == (0, 0, [])
+
+
+@ON_ANY_TYPE
+def test_a_stop_in_a_backlog_loses_nothing_and_sets_nothing_aside(
+    make_system: Callable[..., System], url: str, queue_type: Any
+) -> None:
+    system = a_system(make_system, url, queue_type)
+    with Producer(url, batch_size=1, queue_type=queue_type) as producer:
+        producer.emit_many(events(1_500))
+    for number in (1, 600):
+        worker = system.start_worker(concurrency=2)
+        eventually(has_at_least(system, number), 30, "it stores")
+        worker.stop(30)
+    system.start_worker(concurrency=2)
+    eventually(stored(system, 1_500), 60, "all were stored")
+    ledger = system.ledger()
+    assert (ledger.set_aside, ledger.undecodable, ledger.findings) == (0, 0, [])
+
+
+@ON_ANY_TYPE
+def test_a_deleted_queue_is_made_again_by_worker_and_producer(
+    make_system: Callable[..., System], rabbitmq: RabbitMQ, url: str, queue_type: Any
+) -> None:
+    system = a_system(make_system, url, queue_type)
+    with Producer(url, queue_type=queue_type) as producer:
+        producer.emit(an_event_object())
+        rabbitmq.control("delete_queue", "events")
+        # This connection has declared it, and RabbitMQ would drop the message without a word.
+        producer.emit(an_event_object())
+        worker = system.start_worker(concurrency=1)
+        eventually(stored(system, 1), 30, "the second was stored")
+        rabbitmq.control("delete_queue", "events")
+        eventually(lambda: has_queue(rabbitmq, "events"), 30, "the worker declared it again")
+        producer.emit(an_event_object())
+    eventually(stored(system, 2), 30, "the third was stored")
+    assert worker.popen.poll() is None
+
+
+def test_queues_of_deliveries_that_were_deleted_are_made_again(
+    make_system: Callable[..., System], rabbitmq: RabbitMQ, url: str
+) -> None:
+    system = a_system(make_system, url, "classic")
+    worker = system.start_worker(concurrency=1)
+    system.start_beat()
+    for queue in ("retries", "notifications", "upkeep"):
+        rabbitmq.control("delete_queue", queue)
+    system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
+    system.emit(an_event_object())
+    system.wait_for_states(60, delivered=1)
+    assert worker.popen.poll() is None
+
+
+@ON_ANY_TYPE
+def test_a_queue_of_the_other_type_is_used_and_named(
+    make_system: Callable[..., System], url: str, queue_type: Any
+) -> None:
+    other: Any = "quorum" if queue_type == "classic" else "classic"
+    with Producer(url, queue_type=other) as producer:
+        producer.emit(an_event_object())
+    system = a_system(make_system, url, queue_type)
+    worker = system.start_worker(concurrency=1)
+    assert "broker.other_queue_type" in worker.text()
+    with Producer(url, queue_type=queue_type) as producer:
+        producer.emit(an_event_object())
+    eventually(stored(system, 2), 30, "both were stored")
+
+
+@ON_ANY_TYPE
+def test_only_what_a_full_queue_took_counts_as_sent(
+    rabbitmq: RabbitMQ, url: str, queue_type: Any
+) -> None:
+    full = json.dumps({"max-length": 40, "overflow": "reject-publish"})
+    rabbitmq.control("set_policy", "full", "events", full)
+    with Producer(url, batch_size=1, queue_type=queue_type) as producer:
+        with pytest.raises(NotSent) as raised:
+            producer.emit_many(events(150))
+        assert {*raised.value.sent}.isdisjoint(e["id"] for e in raised.value.events)
+        there = ids_in(url)
+        assert {str(i) for i in raised.value.sent} <= there
+        with pytest.raises(NotSent) as refused:
+            producer.emit(*events(90))
+    assert len(refused.value.events) + len(refused.value.sent) == 90
+
+
+def test_an_event_that_no_queue_can_take_is_not_sent(rabbitmq: RabbitMQ, url: str) -> None:
+    with Producer(url) as producer:
+        producer.emit(an_event_object())
+        rabbitmq.control("delete_queue", "events")
+        rabbitmq.control("set_permissions", "guest", "^nothing$", ".*", ".*")
+        with pytest.raises(NotSent) as raised:
+            producer.emit(an_event_object())
+    assert raised.value.sent == ()
+
+
+def has_queue(rabbitmq: RabbitMQ, name: str) -> bool:
+    return name in rabbitmq.control("list_queues", "--quiet", "name").split()
+
+
+def ids_in(url: str) -> set[str]:
+    """Return the ids of the events in the queue, and take them."""
+    ids = set()
+    with Connection(url) as connection:
+        channel: Any = connection.default_channel
+        while (message := channel.basic_get("events", no_ack=True)) is not None:
+            ids |= {event["id"] for event in json.loads(message.body)[1]["events"]}
+    return ids
