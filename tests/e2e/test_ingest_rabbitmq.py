@@ -89,6 +89,22 @@ def test_events_pass_while_many_retries_wait_in_the_worker(
         assert {n.attempts_made for n in system.notifications()} == {4}
 
 
+def test_each_queue_is_consumed_once_by_the_worker_that_is_to_consume_it(
+    make_system: Callable[..., System], rabbitmq: RabbitMQ, url: str
+) -> None:
+    system = a_system(make_system, url, "classic")
+    system.start_worker("-Q", "notifications,upkeep")
+    system.start_worker("-Q", "events,retries")
+    consumed = rabbitmq.control("list_consumers", "--quiet", "queue_name", "prefetch_count")
+    pairs = [line.split("\t") for line in consumed.splitlines()]
+    prefetch = dict(pairs)
+    assert len(pairs) == len(prefetch)
+    assert prefetch["events"] == "300"
+    assert {"notifications", "upkeep", "retries"} < prefetch.keys()
+    system.emit(an_event_object())
+    system.wait_for_states(30, delivered=1)
+
+
 @ON_ANY_TYPE
 def test_connections_are_cut_again_and_again(
     make_system: Callable[..., System], rabbitmq: RabbitMQ, url: str, queue_type: Any

@@ -112,16 +112,16 @@ class KeepingConsumer(Consumer):
         )
         unstruck = self._quarantine.close()
         self._quarantine = Quarantine(self._store, self._send, self._later, unstruck=unstruck)
+        calls = [queue for queue in self.task_consumer.queues if queue.name not in OUR_QUEUES]
         channel = self.task_consumer.channel
-        if self.connection.transport.driver_type == "amqp":
-            channel = self._take_calls_apart()
+        if calls and self.connection.transport.driver_type == "amqp":
+            channel = self._take_apart(calls)
         if isinstance(channel, CALLS_CHANNELS):
             channel.qos.settled = self._batcher.look
         return self._on_message
 
-    def _take_calls_apart(self) -> CallsChannel:
-        """Consume the queues of events on a channel of their own, and return that."""
-        calls = [queue for queue in self.task_consumer.queues if queue.name not in OUR_QUEUES]
+    def _take_apart(self, calls: list[Any]) -> CallsChannel:
+        """Consume the queues of calls on a channel of their own, and return that."""
         for queue in calls:
             self.task_consumer.cancel_by_queue(queue.name)
         # One batch for each process, and one that waits.
