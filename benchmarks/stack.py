@@ -16,6 +16,7 @@ from celery import Celery
 from sqlalchemy import text
 
 from benchmarks.sink import SINK
+from wallarm_notify.devstack.pgbouncer import PgBouncer
 from wallarm_notify.devstack.processes import Process, folder_of_tasks, wait_until
 from wallarm_notify.devstack.stack import PATIENCE, Stack, broker, database
 from wallarm_notify.domain.errors import NotifyError
@@ -137,16 +138,24 @@ def key_of(client: int) -> str:
 
 @contextmanager
 def benchmark_stack(
-    *, delay: float = 0.0, hang: str = "", broker_url: str | None = None, **settings: object
+    *,
+    delay: float = 0.0,
+    hang: str = "",
+    broker_url: str | None = None,
+    pooled: bool = False,
+    **settings: object,
 ) -> Iterator[BenchmarkStack]:
     """Yield a stack on servers of its own, or with a database on the server that the environment names.
 
     The sink answers after ``delay`` seconds, and requests with the key ``hang`` never. Several stacks may be
-    up at once. The broker is the one at ``broker_url``, or one of its own.
+    up at once. The broker is the one at ``broker_url``, or one of its own; ``pooled`` puts a PgBouncer before
+    the database.
     """
     with ExitStack() as parts:
         url = parts.enter_context(database(os.environ))
         migrations.upgrade(url)
+        if pooled:
+            url = parts.enter_context(PgBouncer(url)).url
         # A broker that the environment names would be shared by stacks that are up at once.
         broker_url = broker_url or parts.enter_context(broker({}))
         folder = Path(parts.enter_context(TemporaryDirectory()))

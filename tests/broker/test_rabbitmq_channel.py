@@ -106,11 +106,11 @@ def test_what_is_remembered_is_bounded_and_the_newest() -> None:
     assert not came(qos, REMEMBERED + 3, str(REMEMBERED))
 
 
-def test_who_waits_is_told_when_something_was_settled() -> None:
-    qos, told = a_qos(), list[int]()
-    qos.settled = lambda: told.append(1)
+def test_who_waits_is_called_when_something_was_settled() -> None:
+    qos, calls = a_qos(), list[int]()
+    qos.settled = lambda: calls.append(1)
     came(qos, 1)
     came(qos, 2)
     qos.ack_all([1])
     qos.reject_all([2], requeue=True)
-    assert told == [1, 1]
+    assert calls == [1, 1]

@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 from typing import Final, Self
 
 from wallarm_notify.devstack.processes import CannotStart, Process, wait_until
+from wallarm_notify.devstack.server import free_port
 
 SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL: Final = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
@@ -21,7 +22,7 @@ class RabbitMQ:
         if not SERVER.exists():
             raise CannotStart("RabbitMQ is needed: apt-get install rabbitmq-server")
         self._folder = Path(mkdtemp(prefix="wallarm-notify-rabbitmq-"))
-        self._port, self._distribution = _free_port(), _free_port()
+        self._port, self._distribution = free_port(), free_port()
         self._running: Process | None = None
 
     @property
@@ -82,9 +83,3 @@ class RabbitMQ:
             "RABBITMQ_ENABLED_PLUGINS_FILE": self._folder / "plugins",
         }
         return {**os.environ, **{name: str(value) for name, value in own.items()}}
-
-
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])

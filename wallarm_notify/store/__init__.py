@@ -16,7 +16,7 @@ from wallarm_notify.store.ahead import AheadQueries
 from wallarm_notify.store.clients import ClientQueries
 from wallarm_notify.store.clock import ClockQueries
 from wallarm_notify.store.connection import is_lost, may_run_again, meaning, transaction
-from wallarm_notify.store.database_check import check_server
+from wallarm_notify.store.database_check import check_server, check_time_outs
 from wallarm_notify.store.delivery import DeliveryQueries
 from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.store.evidence import EvidenceQueries
@@ -109,6 +109,7 @@ class Store:
         try:
             with self._engine.connect() as connection:
                 check_server(connection, writes=writes)
+                check_time_outs(connection)
                 migrations.check(connection)
         except SQLAlchemyError as error:
             raise meaning(error) from None

@@ -8,19 +8,28 @@ from typing import Any, Final
 from psycopg2 import Error as PsycopgError
 from psycopg2 import InterfaceError, OperationalError
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TransactionRollbackError
-from sqlalchemy import Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
 
-_SESSION: Final = (
-    "-c statement_timeout=10s -c lock_timeout=3s -c idle_in_transaction_session_timeout=10s "
-    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 "
-    "-c timezone=UTC -c application_name=wallarm-notify"
+TIME_OUTS: Final = {
+    "statement_timeout": "10s",
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+"""How long a transaction may wait: a host that vanishes in one keeps its locks for seconds (engine 18)."""
+
+_SETTINGS: Final = ";".join(
+    f"SET LOCAL {name} = '{value}'" for name, value in {**TIME_OUTS, "timezone": "UTC"}.items()
 )
-"""The settings of each session: a host that vanishes in a transaction keeps its locks for seconds (engine 18)."""
+"""Set in each transaction, not for a session: a pooler before the database hands out another one for each, and
+refuses options at the start of a connection."""
+
+BEGIN: Final = f"BEGIN;{_SETTINGS}".encode()
+"""What begins a transaction."""
 
 _CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": 5,
@@ -29,6 +38,7 @@ _CONNECT: Final[dict[str, Any]] = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
+    "application_name": "wallarm-notify",
     # Whatever PGCLIENTENCODING and the role's settings name: other encodings lack characters.
     "client_encoding": "UTF8",
 }
@@ -62,24 +72,24 @@ def make_engine(url: str, *, pool_size: int = 4, bounded: bool = True) -> Engine
     ``pool_size`` 0 keeps no connection open between uses. ``bounded=False`` leaves out the
     statement time-outs, for migrations.
     """
-    target = make_url(url).set(drivername="postgresql+psycopg2")
-    connect = dict(_CONNECT)
-    if bounded:
-        given = target.query.get("options", "")
-        connect["options"] = f"{given if isinstance(given, str) else ' '.join(given)} {_SESSION}"
-    if pool_size == 0:
-        return create_engine(target, poolclass=NullPool, connect_args=connect, hide_parameters=True)
+    pool: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 4, "pool_timeout": 10}
     engine = create_engine(
-        target,
-        pool_size=pool_size,
-        max_overflow=4,
-        pool_timeout=10,
-        connect_args=connect,
+        make_url(url).set(drivername="postgresql+psycopg2"),
+        connect_args=dict(_CONNECT),
         hide_parameters=True,  # bodies and key tokens do not belong into a log
+        **(pool if pool_size else {"poolclass": NullPool}),
     )
-    event.listen(engine, "checkin", _note_use)
-    event.listen(engine, "checkout", _try)
+    if bounded:
+        event.listen(engine, "begin", _set_time_outs)
+    if pool_size:
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _try)
     return engine
+
+
+def _set_time_outs(connection: Connection) -> None:
+    """Bound a transaction that SQLAlchemy begins; ``BEGIN`` does it for the others."""
+    connection.exec_driver_sql(_SETTINGS)
 
 
 def _note_use(_: object, record: Any) -> None:

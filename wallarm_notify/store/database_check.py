@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.store.connection import TIME_OUTS
 
 ENCODING: Final = "UTF8"
 """The one encoding that has every character of an event."""
@@ -26,6 +27,17 @@ def check_server(connection: Connection, *, writes: bool) -> None:
     )
     if fault is not None:
         raise Unavailable(fault)
+
+
+def check_time_outs(connection: Connection) -> None:
+    """Raise Unavailable where a transaction does not keep the time-outs that were set when it began."""
+    kept = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in TIME_OUTS}
+    if kept != TIME_OUTS:
+        raise Unavailable(
+            "The database, or a pooler before it, does not keep what is set in a transaction until its end "
+            f"({', '.join(name for name in TIME_OUTS if kept[name] != TIME_OUTS[name])}); a pooler has to pool by "
+            "transaction or by session, not by statement."
+        )
 
 
 def fault_of(encoding: str, *, is_standby: bool, is_read_only: bool) -> str | None:

@@ -12,6 +12,7 @@ from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 
 from wallarm_notify.domain.notification import Notification, State
+from wallarm_notify.store.connection import BEGIN
 from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.store.tables.notifications import notifications as notifications_table
 
@@ -133,7 +134,7 @@ class Queries:
         self.run = run
         """How often its work has begun, this time included."""
         self._counts: Counter[str] = Counter()
-        self._to_come = [b"BEGIN"]
+        self._to_come = [BEGIN]
         self.is_ending = False
         """Whether COMMIT may have been sent."""
 
@@ -173,7 +174,7 @@ class Queries:
     def commit(self) -> None:
         """Commit the transaction. Raise TransactionRollbackError where the server has rolled the transaction back."""
         self._write_counts()
-        if self._to_come == [b"BEGIN"]:
+        if self._to_come == [BEGIN]:
             return  # no statement was sent
         self._to_come.append(b"COMMIT")
         self.is_ending = True
