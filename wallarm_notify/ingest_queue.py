@@ -60,8 +60,9 @@ class IngestQueue(Queue):
 class QuorumQueue(IngestQueue):
     """A queue of events, a quorum queue where it is missing.
 
-    A cluster keeps its messages on most of its nodes. To Celery it looks like a classic queue. It would otherwise take all queues for quorum queues, warn of every
-    countdown, and fix the prefetch of the queues of deliveries, which countdowns need to grow.
+    A cluster keeps its messages on most of its nodes. To Celery it looks like a classic queue. It would otherwise
+    take all queues for quorum queues, warn of every countdown, and fix the prefetch of the queues of deliveries,
+    which countdowns need to grow.
     """
 
     def _arguments_for(self, connection: Any) -> dict[str, Any]:
