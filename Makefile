@@ -113,8 +113,9 @@ check: $(STAMP) ## format, lint, types, import contracts
 bench: $(STAMP) ## how fast it is, beside what one would pick instead; half an hour; writes docs/performance.md
 	$(BIN)/python -m benchmarks --write docs/performance.md
 
-bench-quick: $(STAMP) ## what CI plays of it, for the ledger's sake; a minute
+bench-quick: $(STAMP) ## what CI plays of it, on Redis and RabbitMQ, for the ledger's sake; a minute
 	$(BIN)/python -m benchmarks.compare --events 600 --rounds 1
+	$(BIN)/python -m benchmarks.brokers --only backlog --events 600 --rounds 1
 
 format: $(STAMP) ## put the code into its form
 	$(BIN)/ruff format

@@ -1,4 +1,4 @@
-"""Measure again all that docs/performance.md says; it takes some 25 minutes.
+"""Measure again all that docs/performance.md says; it takes some 30 minutes.
 
     python -m benchmarks [--only compare,latency] [--write docs/performance.md]
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import compare, growth, isolation, latency, parts, steady
+from benchmarks import brokers, compare, growth, isolation, latency, parts, steady
 from benchmarks.contenders import ALERTMANAGER, CONTENDERS
 from benchmarks.stack import say
 from wallarm_notify.domain.errors import NotifyError
@@ -49,6 +49,9 @@ PROGRAMS: Final[dict[str, Program]] = {
     "growth": Program("Growth", _grown, growth.table),
     "isolation": Program(
         "Isolation", lambda: isolation.measured(50.0, 10.0, 30.0, 3), isolation.table
+    ),
+    "brokers": Program(
+        "Brokers", lambda: brokers.measured(list(brokers.PARTS), 5000, 3), brokers.table
     ),
     "parts": Program("Where the time goes", lambda: parts.measured(60), parts.table),
 }
