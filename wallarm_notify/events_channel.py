@@ -33,10 +33,10 @@ _PERSISTENT: Final = 2
 
 @dataclass(slots=True)
 class Published:
-    """A message on its way: its events, whether it was published, and whether the broker has it."""
+    """A message on its way: its events, the channel that it was published on, and whether the broker has it."""
 
     content: Sequence[Event]
-    is_published: bool = False
+    channel: "EventsChannel | None" = None
     is_confirmed: bool = False
 
 
@@ -121,7 +121,7 @@ class EventsChannel:
             mandatory=True,
             retry=False,
         )
-        message.is_published = True
+        message.channel = self
         if self._confirms is None:
             message.is_confirmed = True
         else:

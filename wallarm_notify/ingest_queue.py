@@ -52,9 +52,9 @@ class IngestQueue(Queue):
                 channel.close()
 
     def _arguments_for(self, connection: Any) -> dict[str, Any]:
-        """Return the arguments of the queue that depend on its type and the broker's version."""
+        """Return the type, which is otherwise that of the vhost's new queues."""
         del connection
-        return {}
+        return {"x-queue-type": "classic"}
 
 
 class QuorumQueue(IngestQueue):

@@ -64,7 +64,8 @@ _TRANSPORT_OPTIONS: Final = {
     "socket_connect_timeout": CONNECT_TIMEOUT,
     "socket_timeout": ANSWER_TIMEOUT,
     "socket_keepalive": True,
-    # RabbitMQ:
+    # RabbitMQ; confirms are waited for together, whatever an app sets:
+    "confirm_publish": False,
     "connect_timeout": CONNECT_TIMEOUT,
     "read_timeout": ANSWER_TIMEOUT,
     "write_timeout": ANSWER_TIMEOUT,
@@ -179,9 +180,13 @@ class Producer:
             for batch in _batches(events, self._batch_size):
                 window.append(Published(batch))
                 self._send(window, sent, confirm=len(window) == WINDOW)
-        except InvalidEvent as error:
+        except NotSent:
+            raise
+        except Exception as error:
+            # Of the caller's iterable, or a wrong event: what was published is confirmed first.
             self._send(window, sent, confirm=True)
-            error.sent = tuple(sent)
+            if isinstance(error, InvalidEvent):
+                error.sent = tuple(sent)
             raise
         self._send(window, sent, confirm=True)
         return sent
@@ -216,16 +221,18 @@ class Producer:
         try:
             channel = self._channel(connection)
             for message in window:
-                if not message.is_published:
+                # An emit within the iterable, or a fork, may have changed the channel.
+                if not message.is_confirmed and message.channel is not channel:
                     channel.publish(message)
             if confirm:
                 channel.wait(ANSWER_TIMEOUT)
         except trouble as error:
             # A late confirm must not be taken for the confirm of the next message.
             self._drop(connection)
-            for message in window:
-                message.is_published = message.is_confirmed
             return _reason(error, str(connection.password or ""))
+        except BaseException:  # as a time limit, maybe between a message and the note of it
+            self._drop(connection)
+            raise
         return None
 
     def _channel(self, connection: Connection) -> EventsChannel:
@@ -271,8 +278,9 @@ class Producer:
             ) from None
 
     def _drop(self, connection: Connection) -> None:
-        del self._own.connection
-        self._own.__dict__.pop("channel", None)
+        if self._own.__dict__.get("connection") is connection:
+            del self._own.connection
+            self._own.__dict__.pop("channel", None)
         connection.collect(socket_timeout=_PAUSE)
 
     def _broker(self) -> str:
@@ -340,11 +348,14 @@ def _batches(events: Iterable[Event], most: int) -> Iterator[list[Event]]:
     size = 0
     for event in events:
         length = len(compact(event.body).encode())
-        if batch and (len(batch) == most or size + length > MESSAGE_BYTES):
+        if batch and size + length > MESSAGE_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(event)
         size += length
+        if len(batch) == most:
+            yield batch
+            batch, size = [], 0
     if batch:
         yield batch
 

@@ -191,3 +191,20 @@ def test_another_task_travels_alone(worker: Worker) -> None:
     worker.go_round()
     assert [message.payload for message in worker.others] == [a_call("a")]
     assert [message.payload for message in worker.sent] == [a_call("b")]
+
+
+def test_no_more_batches_are_under_way_than_there_are_processes(worker: Worker) -> None:
+    worker.processes = 1
+    put(worker, a_call("a"))
+    worker.go_round()
+    (first,) = worker.sent
+    put(worker, a_call("b"))
+    put(worker, a_call("c"))
+    worker.go_round()
+    assert worker.sent == [first]
+    assert worker.batcher.has_some()
+    first.channel.qos.settled = worker.batcher.look
+    first.ack()
+    worker.go_round()
+    assert not worker.batcher.has_some()
+    assert calls_of(worker.sent[1]) == [a_call("b"), a_call("c")]

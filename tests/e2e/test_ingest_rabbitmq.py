@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from build import a_key, an_event_object, eventually
+from celery import Celery
 from kombu import Connection
 
 from wallarm_notify.devstack.rabbitmq import RabbitMQ
+from wallarm_notify.events_channel import PublisherConfirms
 from wallarm_notify.producer import NotSent, Producer
 
 if TYPE_CHECKING:
@@ -202,6 +204,93 @@ def test_only_what_a_full_queue_took_counts_as_sent(
         with pytest.raises(NotSent) as refused:
             producer.emit(*events(90))
     assert len(refused.value.events) + len(refused.value.sent) == 90
+
+
+def test_what_came_before_an_error_of_the_callers_iterable_is_confirmed(url: str) -> None:
+    given = events(30)
+
+    def until_it_fails() -> Iterator[dict[str, Any]]:
+        yield from given
+        raise LookupError("the caller's own")
+
+    with Producer(url, batch_size=1) as producer, pytest.raises(LookupError):
+        producer.emit_many(until_it_fails())
+    assert ids_in(url) == {event["id"] for event in given}
+
+
+def test_an_iterable_that_emits_itself_and_loses_the_connection_loses_nothing(
+    rabbitmq: RabbitMQ, url: str
+) -> None:
+    given, within = events(20), events(1)
+
+    def with_a_cut(producer: Producer) -> Iterator[dict[str, Any]]:
+        yield from given[:10]
+        rabbitmq.control("close_all_connections", "a test")
+        producer.emit(*within)
+        yield from given[10:]
+
+    with Producer(url, batch_size=1) as producer:
+        sent = producer.emit_many(with_a_cut(producer))
+    assert [str(one) for one in sent] == [event["id"] for event in given]
+    assert ids_in(url) == {event["id"] for event in [*given, *within]}
+
+
+def test_an_emit_that_was_interrupted_confirms_no_other(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with Producer(url) as producer:
+        producer.emit(an_event_object())
+        with monkeypatch.context() as patched:
+            patched.setattr(PublisherConfirms, "note", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                producer.emit(an_event_object())
+        assert len(producer.emit(an_event_object())) == 1
+    assert len(ids_in(url)) == 3
+
+
+def test_an_app_that_waits_for_each_confirm_can_be_used(url: str) -> None:
+    app = Celery(broker=url, set_as_current=False)
+    app.conf.broker_transport_options = {"confirm_publish": True}
+    with Producer(app) as producer:
+        (sent,) = producer.emit(an_event_object())
+    assert ids_in(url) == {str(sent)}
+
+
+@pytest.mark.parametrize("odd", ["time", "text"])
+def test_an_envelope_that_cannot_be_read_ends_no_worker(
+    make_system: Callable[..., System], url: str, odd: str
+) -> None:
+    system = a_system(make_system, url, "classic")
+    worker = system.start_worker(concurrency=1)
+    with Connection(url) as connection:
+        channel: Any = connection.default_channel
+        message = channel.prepare_message(b"[]", headers={"x": 1}, content_type="text/plain")
+        written = {"time": far_time, "text": no_text}[odd]
+        message._serialize_properties = lambda: written(
+            type(message)._serialize_properties(message)
+        )
+        channel.basic_publish(message, routing_key="events")
+    with Producer(url) as producer:
+        producer.emit(an_event_object())
+    eventually(stored(system, 1), 30, "the event was stored")
+    eventually(lambda: system.ledger().undecodable == 1, 30, "the other is kept")
+    assert worker.popen.poll() is None
+
+
+def far_time(properties: bytes) -> bytes:
+    """Return ``properties`` with a time in milliseconds for the header x, as some clients write it."""
+    number = b"\x01xI\x00\x00\x00\x01"
+    assert number in properties
+    longer = properties.replace(number, b"\x01xT\x00\x00\x01\x99\x00\x00\x00\x00")
+    return longer.replace(b"\x00\x00\x00\x07\x01x", b"\x00\x00\x00\x0b\x01x")
+
+
+def no_text(properties: bytes) -> bytes:
+    """Return ``properties`` with a content type that is not UTF-8."""
+    return properties.replace(b"text/plain", b"text/\xff\xfe\xfd\xfc\xfb")
 
 
 def test_an_event_that_no_queue_can_take_is_not_sent(rabbitmq: RabbitMQ, url: str) -> None:

@@ -137,6 +137,10 @@ class Batcher:
         self.look()
         return True
 
+    def has_some(self) -> bool:
+        """Return whether there are calls that no process has yet."""
+        return bool(self._batches)
+
     def look(self) -> None:
         """Look soon whether a process is free for what was collected."""
         if self._batches and not self._is_due:

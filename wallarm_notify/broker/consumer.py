@@ -52,6 +52,7 @@ class KeepingConsumer(Consumer):
     hub: Any
     task_consumer: Any
     pool: Any
+    controller: Any
     connection: Any
     connection_errors: tuple[type[BaseException], ...]
     channel_errors: tuple[type[BaseException], ...]
@@ -107,11 +108,13 @@ class KeepingConsumer(Consumer):
         """Return the function that takes each message of one connection and passes valid ones to Celery's handler."""
         self._receive = super().create_task_handler(*args, **kwargs)
         # With a timer: what is called "soon" from an acknowledgement waits for the next message.
-        self._batcher = Batcher(
-            partial(self._later, 0), self._begin, self._drain, lambda: self.pool.num_processes
+        self._batcher = batcher = Batcher(
+            partial(self._later, 0), self._begin, self._drain, self._processes
         )
         unstruck = self._quarantine.close()
-        self._quarantine = Quarantine(self._store, self._send, self._later, unstruck=unstruck)
+        self._quarantine = Quarantine(
+            self._store, self._send, self._later, unstruck=unstruck, is_busy=batcher.has_some
+        )
         calls = [queue for queue in self.task_consumer.queues if queue.name not in OUR_QUEUES]
         channel = self.task_consumer.channel
         if calls and self.connection.transport.driver_type == "amqp":
@@ -125,21 +128,29 @@ class KeepingConsumer(Consumer):
         for queue in calls:
             self.task_consumer.cancel_by_queue(queue.name)
         # One batch for each process, and one that waits.
-        prefetch = (self.pool.num_processes + 1) * MOST_CALLS
+        prefetch = (self._processes() + 1) * MOST_CALLS
         channel = CallsChannel(self.connection.connection, prefetch)
         self._calls = self.app.amqp.TaskConsumer(
             channel, queues=calls, on_decode_error=self.on_decode_error
         )
         self._calls.on_message = self._on_message
-        self._calls.consume()
+        # In the loop: a message that came earlier would meet a pool that is not registered with it yet.
+        self.call_soon(self._calls.consume)
         return channel
+
+    def _processes(self) -> int:
+        """Return how many processes there are, or may be: autoscaling makes more where there is work for them."""
+        return max(1, int(self.controller.max_concurrency or self.pool.num_processes))
 
     def _drain(self, more: Callable[[], bool]) -> None:
         """Read messages that the broker has sent already, while ``more()``; Redis sends all at once."""
         if self.connection.transport.driver_type != "amqp":
             return
         try:
-            while more():
+            # Not without end: messages that make no batch may come as fast as they are read.
+            for _ in range(MOST_CALLS):
+                if not more():
+                    return
                 self.connection.drain_events(timeout=0)
         except TimeoutError:
             pass  # there are no more

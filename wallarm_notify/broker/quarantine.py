@@ -41,7 +41,8 @@ class Quarantine:
     """The calls that came back, for one connection to the broker, and those that wait behind them.
 
     ``send`` passes a message on, ``alone`` or to be batched; ``later`` calls a function after some seconds;
-    ``unstruck`` is what the quarantine of the previous connection could not write into the database.
+    ``unstruck`` is what the quarantine of the previous connection could not write into the database; ``is_busy``
+    returns whether calls are about to be begun together, so that nothing is begun alone yet.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Quarantine:
         send: Callable[[Any, bool], None],
         later: Callable[[float, Callable[[], None]], object],
         clock: Clock = monotonic,
+        *,
         unstruck: Mapping[bytes, bool] | None = None,
+        is_busy: Callable[[], bool] = bool,
     ) -> None:
         self._store = store
         self._send = send
@@ -62,6 +65,7 @@ class Quarantine:
         self._under_way: list[Any] = []
         self._alone: tuple[bytes, Any] | None = None
         self._unstruck = dict(unstruck or {})
+        self._is_busy = is_busy
         self._is_looking = False
         self._is_closed = False
         self._is_asking = False
@@ -105,7 +109,7 @@ class Quarantine:
         if alone is not None and is_over(alone[1]):
             # No request reported this end: the call was refused or handed back. It is not stored, so its note stays.
             self._end(handed_back=True)
-        if self._alone is not None or self._under_way:
+        if self._alone is not None or self._under_way or self._is_busy():
             self._later(LOOK_AGAIN, self._look)
         elif self._returned:
             # First, so that the others do not wait for ever whatever happens to this one.

@@ -7,10 +7,35 @@ worker; calls need a fixed one, for many messages, and quorum queues support no 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from amqp import serialization
+from amqp.spec import Basic
 from kombu.transport import pyamqp
 
 REMEMBERED: Final = 10_000
 """How many ids of calls that this worker handed back itself are remembered."""
+
+
+_decode_properties: Final[Callable[[bytes, int], tuple[dict[str, Any], int]]] = (
+    serialization.decode_properties_basic
+)
+
+
+def properties_in(header: bytes, offset: int) -> tuple[dict[str, Any], int]:
+    """Return the properties of a message, and where they end; none of them where they cannot be read.
+
+    A text that is not UTF-8 or a time far ahead would end the worker, and the next one, to which the message comes
+    first. Without properties it is an undecodable message.
+    """
+    try:
+        return _decode_properties(header, offset)
+    except MemoryError:
+        raise  # no fault of the message
+    except Exception:  # noqa: BLE001 - any sender may write anything
+        return {}, len(header)
+
+
+_decoders: Any = serialization.PROPERTY_CLASSES
+_decoders[Basic.CLASS_ID] = properties_in
 
 
 class UnsettledTags:
