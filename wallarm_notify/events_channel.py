@@ -33,7 +33,7 @@ _PERSISTENT: Final = 2
 
 @dataclass(slots=True)
 class Published:
-    """A message on its way: its events, the channel that it was published on, and whether the broker has it."""
+    """A message on its way: its events, the channel it was published on, and whether it is confirmed."""
 
     content: Sequence[Event]
     channel: "EventsChannel | None" = None
