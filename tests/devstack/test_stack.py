@@ -49,6 +49,7 @@ def test_two_of_each_run_side_by_side(temporary: Path) -> None:
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.usefixtures("broker")
 def test_servers_of_the_environment_are_used_and_nothing_is_started(
     temporary: Path, database_server: str, broker_url: str
 ) -> None:
@@ -65,6 +66,7 @@ def test_servers_of_the_environment_are_used_and_nothing_is_started(
     assert [words.partition(" of ")[0] for words in lines] == ["PostgreSQL", "Broker"]
 
 
+@pytest.mark.usefixtures("broker")
 def test_each_url_of_the_environment_stands_alone(database_server: str, broker_url: str) -> None:
     lines: list[str] = []
     with database({BROKER_URL: broker_url}, lines.append) as url, connection(url) as opened:
