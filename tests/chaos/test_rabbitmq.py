@@ -114,8 +114,8 @@ def test_the_second_batch_ends_first_and_then_the_worker_is_killed(
     eventually(
         lambda: scenario.system.ledger().received == already + 100, 20, "the others were stored"
     )
-    # Their acknowledgements have left by now, and must not have meant the one before them.
-    time.sleep(1)
+    # Their acknowledgements must not have meant the one before them.
+    eventually(lambda: unacknowledged(rabbitmq) <= 1, 20, "the others were acknowledged")
     worker.kill()
     scenario.system.start_worker()
     scenario.start_beat()
@@ -184,6 +184,12 @@ def test_the_broker_is_short_of_memory_and_blocks_publishers(
     time.sleep(3)
     rabbitmq.control("set_vm_memory_high_watermark", "0.4")
     scenario.end_well(report, "RabbitMQ out of memory", "record.committed", "blocked who published")
+
+
+def unacknowledged(rabbitmq: RabbitMQ) -> int:
+    """Return how many events are with workers."""
+    answer = rabbitmq.control("list_queues", "--quiet", "name", "messages_unacknowledged")
+    return int(dict(line.split("\t") for line in answer.splitlines())["events"])
 
 
 def emit_singly(scenario: Scenario, producer: Producer, number: int) -> None:

@@ -82,6 +82,17 @@ def test_a_queue_of_another_form_is_named(system: System, rabbitmq: RabbitMQ, pr
     assert "differs from ours" in line
 
 
+def test_a_queue_of_deliveries_of_another_type_is_named(system: System, rabbitmq: RabbitMQ) -> None:
+    url = vhost_of(rabbitmq, ALL)
+    with Connection(url) as connection:
+        channel: Any = connection.default_channel
+        channel.queue_declare(queue="notifications", durable=True, auto_delete=False,
+                              arguments={"x-queue-type": "quorum"})  # fmt: skip
+    line = refusal(system, "worker -c 1", url)
+    assert "notifications" in line
+    assert "differs from ours" in line
+
+
 def test_messages_that_wait_are_not_touched_by_the_check(
     system: System, rabbitmq: RabbitMQ
 ) -> None:

@@ -23,8 +23,8 @@ _NO_PRIORITY: Final = {"x-priority": "none"}
 """Arguments with which RabbitMQ checks the permission to consume, and then refuses to hand out anything."""
 
 
-_USED_ANYWAY: Final = ("x-queue-type", "x-delivery-limit")
-"""The arguments of a queue of events in which one that is there may differ from what was asked for."""
+_OF_TYPE: Final = ("x-queue-type", "x-delivery-limit")
+"""The arguments that a queue's type consists of."""
 
 
 @dataclass(slots=True)
@@ -36,8 +36,13 @@ class _Asked:
     unlike: list[str] = field(default_factory=list)
     other_types: list[str] = field(default_factory=list)
 
-    def attempt(self, needs: str, act: Callable[[Any], object]) -> None:
-        """Try ``act`` and note a refusal: a missing permission, named by ``needs``, or a thing of another form."""
+    def attempt(
+        self, needs: str, act: Callable[[Any], object], *, of_any_type: bool = False
+    ) -> None:
+        """Try ``act`` and note a refusal: a missing permission, named by ``needs``, or a thing of another form.
+
+        A queue that is used ``of_any_type`` may be of another type than the one asked for.
+        """
         channel = self.connection.channel()
         try:
             act(channel)
@@ -45,7 +50,7 @@ class _Asked:
             self.lacks.append(needs)
         except amqp.PreconditionFailed as error:
             reason = _reason(error)
-            is_used = any(f"'{argument}'" in reason for argument in _USED_ANYWAY)
+            is_used = of_any_type and any(f"'{argument}'" in reason for argument in _OF_TYPE)
             (self.other_types if is_used else self.unlike).append(reason)
         except (
             amqp.NotFound
@@ -98,7 +103,12 @@ def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
         asked.attempt(
             f"configure the exchange {exchange.name}", lambda c: exchange.bind(c).declare()
         )
-    asked.attempt(f"configure the queue {queue.name}", lambda c: _declare(queue, c))
+    asked.attempt(
+        f"configure the queue {queue.name}",
+        lambda c: _declare(queue, c),
+        # Only these are looked up first: declaring another again would be refused for ever.
+        of_any_type=isinstance(queue, IngestQueue),
+    )
     if exchange and exchange.name:
         asked.attempt(
             f"write to the queue {queue.name} and read the exchange {exchange.name}",
