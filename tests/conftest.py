@@ -315,8 +315,14 @@ def make_system(
 
 def publish_to(broker_url: str) -> None:
     """Let this process publish to a broker: Celery reads its settings once in a process, and keeps its connections."""
-    from wallarm_notify.broker.app import app  # noqa: PLC0415 (only for tests that publish)
+    # Only for tests that publish:
+    from wallarm_notify.broker.app import app  # noqa: PLC0415
+    from wallarm_notify.settings import settings  # noqa: PLC0415
 
+    # A test before this one may have read them where no broker is named: Celery's are read now, from these.
+    settings.cache_clear()
+    app.conf.get("broker_url")
+    settings.cache_clear()
     app.conf.update(broker_url=broker_url)
     app._after_fork()  # type: ignore[attr-defined]  # its types lack it
 
