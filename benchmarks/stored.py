@@ -22,17 +22,16 @@ FILL: Final = """
     ), event AS (
         INSERT INTO events (id, client_id, type, occurred_at, body, body_hash, fan_out, received_at)
         SELECT id, client_id, 'security_issue.detected', at,
-            jsonb_build_object('id', id, 'client_id', client_id, 'type', 'security_issue.detected',
-                'occurred_at', at, 'issue_id', n::text, 'risk', 'high',
-                'title', 'Vulnerable version of nginx, stored'),
+            '{"issue_id":"' || n || '","risk":"high","title":"Vulnerable version of nginx, stored"}',
             sha256(uuid_send(id)), 1, at
         FROM one ORDER BY n
+        RETURNING no, id
     ), notification AS (
-        INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, created_at,
-            state, attempts_made, fence, disablings, due_at, finished_at)
-        SELECT client_id, integration_id, id, 'card', 2, at,
+        INSERT INTO notifications (client_id, integration_id, event_no, trigger_id, dedup_start, severity,
+            created_at, state, attempts_made, fence, disablings, due_at, finished_at)
+        SELECT client_id, integration_id, no, 0, hashint8extended(no, 0), 2, at,
             'delivered', 1, 1, 0, at, at + interval '100 ms'
-        FROM one ORDER BY n
+        FROM one JOIN event USING (id) ORDER BY n
         RETURNING id, integration_id, created_at
     )
     INSERT INTO attempts (notification_id, fence, integration_id, generation, run, number, at, duration_ms,

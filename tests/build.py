@@ -42,6 +42,7 @@ from wallarm_notify.services.review import Reviewed, review
 from wallarm_notify.store import Store
 from wallarm_notify.store.connection import make_engine
 from wallarm_notify.store.encryption import KeyCipher, generate
+from wallarm_notify.store.event_body import EVENT_COLUMNS, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -362,6 +363,7 @@ def some_settings(**fields: Any) -> ServiceSettings:
         retry_time_scale=1.0,
         rejected_per_day=0,
         retention=RETENTION,
+        unmatched_retention=None,
         sweep_interval=timedelta(seconds=5),
         review_interval=timedelta(minutes=1),
         prune_interval=timedelta(seconds=5),
@@ -415,6 +417,14 @@ class Bench(Administration):
         (row,) = self.sql(statement, **parameters)
         (value,) = row.values()
         return value
+
+    def bodies(self, pattern: str = "%") -> list[dict[str, Any]]:
+        """Return the bodies of the events whose type is like ``pattern``, in the order they came."""
+        rows = self.sql(
+            f"SELECT {EVENT_COLUMNS} FROM events e WHERE CAST(type AS text) LIKE :pattern ORDER BY no",
+            pattern=pattern,
+        )
+        return [dict(event_of(row).body) for row in rows]
 
     def all_rows(self) -> dict[str, str]:
         """Return every row that a change by an administrator might touch, by table, as text."""

@@ -46,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "events_queue_type": "classic",
     "rejected_per_day": 10_000,
     "retention_days": 90,
+    "unmatched_retention_days": None,
     "prune_seconds": 5,
     "hosts": "",
 }
@@ -388,6 +389,7 @@ def test_a_broker_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         ("visibility_timeout", "0.5"),
         ("events_queue_type", "stream"),
         ("retention_days", "0"),
+        ("unmatched_retention_days", "0"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_sentence_that_repeats_no_secret(

@@ -179,6 +179,9 @@ def service_settings_of(settings: Settings) -> ServiceSettings:
         retry_time_scale=settings.retry_time_scale,
         rejected_per_day=settings.rejected_per_day,
         retention=timedelta(days=settings.retention_days),
+        unmatched_retention=None
+        if settings.unmatched_retention_days is None
+        else timedelta(days=settings.unmatched_retention_days),
         sweep_interval=timedelta(seconds=settings.sweep_seconds),
         review_interval=timedelta(seconds=settings.review_seconds),
         prune_interval=timedelta(seconds=settings.prune_seconds),

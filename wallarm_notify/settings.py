@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """How many rejected events of a client, and undecodable messages, are kept a day; 0: all of them."""
     retention_days: float = Field(90.0, gt=0, le=36500)
     """How long events, notifications, attempts and rejections are kept after their end."""
+    unmatched_retention_days: float | None = Field(None, gt=0, le=36500)
+    """How long events are kept that nothing was made of; unset: 7, and RETENTION_DAYS where it was installed before."""
     prune_seconds: float = Field(5.0, gt=0, le=3600)
     """Seconds between two runs of PRUNE."""
     hosts: str = ""

@@ -129,9 +129,9 @@ def test_a_lost_message_is_found_at_once_beside_a_backlog_behind_a_hanging_integ
             "UPDATE integrations SET slow_since = now() WHERE id = %s", (slow,)
         )
         connection.exec_driver_sql(
-            """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
-                   disablings, due_at, recheck_at)
-               SELECT n.client_id, n.integration_id, n.event_id, 'trigger:' || g, n.severity, n.state, 0,
+            """INSERT INTO notifications (client_id, integration_id, event_no, trigger_id, dedup_start, severity,
+                   state, disablings, due_at, recheck_at)
+               SELECT n.client_id, n.integration_id, n.event_no, g, 0, n.severity, n.state, 0,
                    now() - interval '1 hour', now() - interval '1 hour'
                FROM notifications n, generate_series(1, 150000) g WHERE n.integration_id = %s""",
             (slow,),

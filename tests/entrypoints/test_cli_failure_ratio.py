@@ -440,7 +440,8 @@ def test_enable_counts_what_ended_since_the_failures_began_and_its_commands_repl
 ) -> None:
     number = line.integration()
     ingest(line.wiring.context, [an_event() for _ in range(3)], ())
-    line.sql("""UPDATE notifications SET state = (ARRAY['failed', 'skipped', 'cancelled'])[id],
+    line.sql("""UPDATE notifications SET
+        state = (CAST(ARRAY['failed', 'skipped', 'cancelled'] AS notification_state[]))[id],
         finished_at = now() - interval '2 hours', recheck_at = NULL""")
     attempted(line, number, *spread(17, REFUSED))
     line.sql("""UPDATE notifications SET state = 'failed', finished_at = now(), recheck_at = NULL
@@ -511,7 +512,7 @@ def test_metrics_count_warnings_and_automatic_disablings(line: CommandLine) -> N
     zero = {
         "up": 1, "failure_ratio_warnings_total_30": 0, "failure_ratio_warnings_total_45": 0,
         "failure_ratio_warnings_total_55": 0, "integrations_auto_disabled_total": 0,
-        "integrations_enabled": 2, "integrations_disabled": 0, "pagerduty_outage": 0,
+        "integrations_enabled": 2, "integrations_disabled": 0, "pagerduty_outage": 0, "prune_lag_seconds": 0,
         "trigger_firings_total": 0,
     }  # fmt: skip
     assert measured(line.ok("metrics")) == zero

@@ -36,7 +36,7 @@ def changes(bench: Bench) -> list[Action]:
 def notified(bench: Bench) -> list[tuple[int, bool]]:
     """Return who is notified of a disabling: integration, and whether by its closing."""
     rows = bench.sql(
-        """SELECT n.integration_id, n.closing FROM notifications n JOIN events e ON e.id = n.event_id
+        """SELECT n.integration_id, n.closing FROM notifications n JOIN events e ON e.no = n.event_no
            WHERE e.type = 'integration.disabled' ORDER BY n.id"""
     )
     return [(row["integration_id"], row["closing"]) for row in rows]
@@ -165,7 +165,7 @@ def test_renamed_and_disabled_it_is_announced_by_its_new_name_and_subscriptions(
     change = IntegrationChange(name="New", subscriptions=SYSTEM, enabled=False, reason="moved")
     applied = bench.apply_integration(number, change)
     assert applied.off == SwitchedOff(told=2, cancelled=1, closing=True)
-    body = bench.value("SELECT body FROM events WHERE type = 'integration.disabled'")
+    (body,) = bench.bodies("integration.disabled")
     assert (body["integration_name"], body["reason"]) == ("New", "moved")
     assert notified(bench) == [(other, False), (number, True)]
     assert [bench.notification(i).state for i in waiting] == ["cancelled"]

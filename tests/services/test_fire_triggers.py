@@ -82,12 +82,13 @@ def test_a_firing_makes_one_notification_for_each_integration_of_the_trigger(ben
     assert [n.integration_id for n in routed.pending] == [on]
     assert routed.skipped == 1
     rows = bench.sql(
-        "SELECT integration_id, origin, state, firing_id, severity FROM notifications ORDER BY 1"
+        """SELECT n.integration_id, n.trigger_id, n.state, f.id AS firing_id, n.severity
+           FROM notifications n JOIN firings f USING (event_no, trigger_id) ORDER BY 1"""
     )
     (firing,) = bench.firings(trigger)
     assert [(r["integration_id"], r["state"]) for r in rows] == [(on, "pending"), (off, "skipped")]
-    assert {(r["origin"], r["firing_id"], r["severity"]) for r in rows} == {
-        (f"trigger:{trigger.id}", firing.id, 1)
+    assert {(r["trigger_id"], r["firing_id"], r["severity"]) for r in rows} == {
+        (trigger.id, firing.id, 1)
     }
     assert bench.publisher.ids() == [routed.pending[0].id]
     assert bench.ledger().findings == []

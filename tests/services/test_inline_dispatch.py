@@ -312,9 +312,9 @@ class Between:
         def run(tx: Any) -> Any:
             whole = getattr(tx, self._before)
 
-            def query(asked: Any) -> Any:
+            def query(*asked: Any) -> Any:
                 self._happens()
-                return whole(asked)
+                return whole(*asked)
 
             setattr(tx, self._before, query)
             return work(tx)

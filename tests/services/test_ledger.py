@@ -34,7 +34,7 @@ def busy(bench: Bench) -> Bench:
     bench.sql("UPDATE events SET received_at = now() - interval '91 days'")
     bench.sql(
         "UPDATE notifications SET finished_at = now() - interval '91 days' "
-        "WHERE event_id = (SELECT event_id FROM notifications WHERE id = :i)",
+        "WHERE event_no = (SELECT event_no FROM notifications WHERE id = :i)",
         i=old[0],
     )
     bench.sql(
@@ -101,13 +101,13 @@ CORRUPTIONS = {
         "1 events whose notifications are not as many as routing noted down",
     ),
     "an event with one too many": (
-        """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
+        """INSERT INTO notifications (client_id, integration_id, event_no, trigger_id, dedup_start, severity, state,
                    disablings, due_at, recheck_at)
-               SELECT 1, 99, id, 'card', 0, 'pending', 0, now(), now() FROM events LIMIT 1""",
+               SELECT 1, 99, no, 0, 0, 0, 'pending', 0, now(), now() FROM events LIMIT 1""",
         "1 events whose notifications are not as many as routing noted down",
     ),
     "another origin": (
-        f"UPDATE notifications SET origin = 'trigger:7' WHERE id = {PENDING}",
+        f"UPDATE notifications SET trigger_id = 7 WHERE id = {PENDING}",
         "notifications of origin trigger: 0 made, but 1 rows and 0 pruned",
     ),
     "nobody would look": (

@@ -23,7 +23,7 @@ def notified(bench: Bench, event_type: str) -> list[tuple[int, bool, str]]:
     """Return who was notified of an event of this type: integration, whether by its closing, state."""
     rows = bench.sql(
         "SELECT n.integration_id, n.closing, n.state FROM notifications n "
-        "JOIN events e ON e.id = n.event_id WHERE e.type = :t ORDER BY n.id",
+        "JOIN events e ON e.no = n.event_no WHERE e.type = :t ORDER BY n.id",
         t=event_type,
     )
     return [(r["integration_id"], r["closing"], r["state"]) for r in rows]
@@ -242,7 +242,7 @@ def test_disabling_waits_for_no_claim_that_is_under_way_and_leaves_that_to_sweep
 def test_the_event_of_a_disabling_says_which_by_whom_and_why(bench: Bench) -> None:
     integration = bench.integration(name="On call")
     bench.disable_integration(integration, **ANN)
-    body = bench.value("SELECT body FROM events")
+    (body,) = bench.bodies()
     assert body["type"] == "integration.disabled"
     assert (body["integration_id"], body["integration_name"]) == (integration, "On call")
     assert (body["integration_type"], body["reason"]) == ("pager_duty", "a test")

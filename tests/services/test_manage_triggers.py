@@ -21,10 +21,9 @@ ANN = {"user": "Ann"}
 
 def announced(bench: Bench) -> list[dict[str, Any]]:
     """Return the events of triggers so far, the oldest first, without what every event has."""
-    rows = bench.sql("SELECT body FROM events WHERE type LIKE 'trigger.%' ORDER BY received_at, id")
     return [
-        {k: v for k, v in row["body"].items() if k not in ("id", "client_id", "occurred_at")}
-        for row in rows
+        {k: v for k, v in body.items() if k not in ("id", "client_id", "occurred_at")}
+        for body in bench.bodies("trigger.%")
     ]
 
 
@@ -45,8 +44,8 @@ def test_a_new_trigger_is_announced_to_subscribers_of_rules_and_triggers(bench: 
             "actor": {"name": "Ann"},
         }
     ]
-    (row,) = bench.sql("SELECT id, integration_id, origin FROM notifications")
-    assert (row["integration_id"], row["origin"]) == (watcher, "card")
+    (row,) = bench.sql("SELECT id, integration_id, trigger_id FROM notifications")
+    assert (row["integration_id"], row["trigger_id"]) == (watcher, 0)
     assert bench.publisher.ids() == [row["id"]]
     assert bench.ledger().findings == []
 
@@ -257,7 +256,7 @@ def test_a_deleted_integration_is_taken_off_triggers_and_others_are_notified(ben
         alone.id: {"before": [gone], "after": []},
     }
     rows = bench.sql(
-        """SELECT n.integration_id, e.type FROM notifications n JOIN events e ON e.id = n.event_id
+        """SELECT n.integration_id, e.type FROM notifications n JOIN events e ON e.no = n.event_no
            WHERE e.type <> 'trigger.created' ORDER BY 1, 2"""
     )
     assert [(r["integration_id"], r["type"]) for r in rows] == [

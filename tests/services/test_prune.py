@@ -13,14 +13,21 @@ from build import (
     an_answer,
     an_attack,
     an_event,
+    an_event_for,
 )
 from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.scope import EVERY_CLIENT
-from wallarm_notify.services.prune import SLICE, prune
+from wallarm_notify.services.prune import SLICE, prune, prune_lag
 
 SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _slices_of_events_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wallarm_notify.services.prune.EVENT_SLICE", SLICE)
 
 
 def age(bench: Bench, by: timedelta = RETENTION + SECOND) -> None:
@@ -30,6 +37,7 @@ def age(bench: Bench, by: timedelta = RETENTION + SECOND) -> None:
     bench.sql("UPDATE notifications SET finished_at = finished_at - :by", by=by)
     bench.sql("UPDATE attempts SET at = at - :by", by=by)
     bench.sql("UPDATE health_minutes SET minute = minute - :by", by=by)
+    bench.sql("UPDATE prune_marks SET began_at = began_at - :by", by=by)
 
 
 def left(bench: Bench) -> dict[str, int]:
@@ -70,7 +78,7 @@ def test_retention_is_kept_to_the_microsecond(
     def work(tx: Any) -> int:
         tx._do("UPDATE events SET received_at = now() - interval '200 days'")
         tx._do("UPDATE notifications SET finished_at = now() - :age", age=RETENTION + beyond)
-        pruned: int = tx.prune_events(RETENTION, 10)[0]
+        pruned: int = tx.prune_events(RETENTION, 10).rows
         return pruned
 
     assert bench.store.transact(work) == int(goes)
@@ -124,13 +132,125 @@ def test_one_that_is_replayed_survives_and_is_pruned_after_its_end(bench: Bench)
     assert bench.ledger().findings == []
 
 
-def test_unmatched_events_go_by_when_they_came(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("installed", "setting", "kept"),
+    [
+        pytest.param("'7 days'", None, 7, id="new"),
+        pytest.param("NULL", None, 90, id="from before there was a difference"),
+        pytest.param("NULL", 7, 7, id="from before, and it is set"),
+        pytest.param("'7 days'", 30, 30, id="new, and more is set"),
+        pytest.param("'7 days'", 200, 90, id="no longer than the others"),
+    ],
+)
+def test_unmatched_events_go_by_when_they_came(
+    bench: Bench, installed: str, setting: int | None, kept: int
+) -> None:
+    bench.integration()  # with the first key the installation has a row
+    bench.sql(f"UPDATE installation SET unmatched_retention = {installed}")
+    bench.ctx = replace(
+        bench.ctx,
+        settings=replace(
+            bench.ctx.settings, unmatched_retention=None if setting is None else setting * DAY
+        ),
+    )
     bench.ingest(an_attack())
-    age(bench, RETENTION - timedelta(minutes=1))
+    age(bench, kept * DAY - timedelta(minutes=1))
     assert bench.prune().events == 0
     age(bench, timedelta(minutes=2))
     assert bench.prune().events == 1
     assert bench.ledger().findings == []
+
+
+def test_an_installation_without_any_key_is_new(bench: Bench) -> None:
+    bench.sql("DELETE FROM installation")
+    bench.ingest(an_attack())
+    age(bench, 7 * DAY + SECOND)
+    assert bench.prune().events == 1
+
+
+def test_what_a_trigger_counted_is_kept_as_long_as_what_was_notified(bench: Bench) -> None:
+    target = bench.integration(subscribe=())
+    bench.trigger(target, threshold="5 in 1h")
+    bench.ingest(an_event_for("attacks_exceeded"), an_event_for("incidents_exceeded"))
+    age(bench, 8 * DAY)
+    assert bench.prune().events == 1 + 1  # that of the trigger
+    assert bench.value("SELECT type FROM events") == "attack.detected"
+    age(bench)
+    assert bench.prune().events == 1
+    assert bench.ledger().findings == []
+
+
+def test_what_a_firing_names_lives_as_long_as_the_firing(bench: Bench) -> None:
+    target = bench.integration(subscribe=())
+    trigger = bench.trigger(target, threshold="2 in 1h")
+    counted = [an_event_for("attacks_exceeded") for _ in range(3)]
+    for event in counted:
+        bench.ingest(event)
+    (firing,) = bench.firings(trigger)
+    assert {e.id for e in counted} == set(firing.event_ids)
+    age(bench)
+    assert bench.prune().events == 1  # that of the trigger
+    assert left(bench)["events"] == 3  # the firing's notification waits
+    bench.sent([n["id"] for n in bench.sql("SELECT id FROM notifications")])
+    age(bench)
+    assert bench.prune().events == 1
+    assert bench.value("SELECT count(*) FROM firings") == 0
+    age(bench, DAY)
+    assert bench.prune().events == 2
+    assert left(bench)["events"] == 0
+    assert bench.ledger().findings == []
+
+
+def test_what_survived_a_pass_is_looked_at_again_by_that_of_the_next_day(bench: Bench) -> None:
+    bench.integration()
+    waiting, done = bench.made(2)
+    bench.sent([done])
+    age(bench)
+    assert bench.prune().events == 1
+    bench.sent([waiting])
+    bench.sql("UPDATE notifications SET finished_at = finished_at - :by", by=RETENTION + SECOND)
+    assert bench.prune().events == 0
+    bench.sql("UPDATE prune_marks SET began_at = began_at - interval '1 day'")
+    assert bench.prune().events == 1
+
+
+def test_an_event_whose_time_is_ahead_keeps_no_later_one_from_going(bench: Bench) -> None:
+    for _ in range(3):
+        bench.ingest(an_attack())
+    age(bench)
+    bench.sql(
+        """UPDATE events SET received_at = now() + interval '1 year'
+           WHERE no = (SELECT min(no) FROM events)"""
+    )
+    assert bench.prune().events == 2
+
+
+def test_a_mark_from_a_time_to_come_does_not_keep_a_pass_from_beginning(bench: Bench) -> None:
+    bench.ingest(an_attack())
+    age(bench)
+    bench.prune()
+    bench.ingest(an_attack())
+    bench.sql("UPDATE prune_marks SET began_at = now() + interval '1 year', after_no = 4711")
+    age(bench, RETENTION + SECOND)
+    bench.sql("UPDATE prune_marks SET began_at = now() + interval '1 year'")
+    assert bench.prune().events == 0
+    bench.sql("UPDATE prune_marks SET began_at = began_at - interval '1 day'")
+    assert bench.prune().events == 1
+
+
+def test_the_lag_is_how_long_the_oldest_event_is_past_its_retention(bench: Bench) -> None:
+    def lag() -> timedelta:
+        found: timedelta = bench.store.transact(lambda tx: prune_lag(tx, bench.ctx.settings))
+        return found
+
+    assert lag() == timedelta()
+    bench.integration()
+    bench.sent(bench.made())
+    assert lag() == timedelta()
+    age(bench, RETENTION + timedelta(hours=1))
+    assert timedelta(hours=1) <= lag() - (RETENTION - 7 * DAY) < timedelta(hours=1, minutes=1)
+    bench.prune()
+    assert lag() == timedelta()
 
 
 def test_a_rejection_that_was_readmitted_is_pruned_without_being_counted_twice(
@@ -168,13 +288,13 @@ def test_a_run_whose_time_is_up_has_deleted_a_slice_of_each_kind_and_the_next_go
     bench: Bench,
 ) -> None:
     bench.ingest(
-        *(an_attack() for _ in range(SLICE + 1)),
+        *(an_attack() for _ in range(2 * SLICE + 1)),  # by either pass
         rejections=[a_rejection(risk=str(n)) for n in range(SLICE + 1)],
     )
     age(bench)
     first, second = bench.prune(timedelta(0)), bench.prune(timedelta(0))
-    assert (first.events, first.rejected) == (SLICE, SLICE)
-    assert first.words == f"{SLICE} events deleted, {SLICE} rejected ones, more is left"
+    assert (first.events, first.rejected) == (2 * SLICE, SLICE)
+    assert first.words == f"{2 * SLICE} events deleted, {SLICE} rejected ones, more is left"
     assert (second.events, second.rejected) == (1, 1)
     assert left(bench) == {"events": 0, "notifications": 0, "attempts": 0, "rejected": 0}
     assert bench.ledger().findings == []
@@ -217,7 +337,8 @@ def test_a_slice_is_of_one_event_where_that_has_more_notifications(bench: Bench)
 
 
 def test_a_kind_that_takes_too_long_does_not_keep_the_others_waiting(bench: Bench) -> None:
-    bench.ingest(an_attack(), rejections=[a_rejection()])
+    bench.integration(enabled=False)
+    bench.ingest(an_event(), rejections=[a_rejection()])
     age(bench)
     bench.sql("DELETE FROM upkeep_runs")
     store = FailingStore(bench.store, "prune_events", TooMuch("it took more than 10 s"))
@@ -273,6 +394,7 @@ def check_it_is_left_whole_and_goes_later(bench: Bench, replayed: int) -> None:
     assert bench.ledger().findings == []
     bench.sent([replayed])
     assert bench.states() == {"delivered": 2}
+    assert bench.prune().events == 0
     age(bench)
     assert bench.prune().events == 1
     assert left(bench) == {"events": 0, "notifications": 0, "attempts": 0, "rejected": 0}
@@ -287,37 +409,16 @@ def test_a_replay_that_is_under_way_is_waited_for_and_keeps_its_event(bench: Ben
     check_it_is_left_whole_and_goes_later(bench, again)
 
 
-def test_a_replay_between_the_two_looks_keeps_its_event(bench: Bench) -> None:
-    _, again, _ = cancelled_long_ago(bench, 3)
-
-    def work(tx: Any) -> int:
-        look = tx._old_events
-
-        def and_then_it_is_replayed(*asked: Any) -> Any:
-            old = look(*asked)
-            bench.replayed(again)
-            return old
-
-        tx._old_events = and_then_it_is_replayed
-        events, counts = tx.prune_events(RETENTION, SLICE)
-        tx.count(counts)
-        return int(events)
-
-    assert bench.store.transact(work) == 2 + 1  # that of the disabling
-    check_it_is_left_whole_and_goes_later(bench, again)
-
-
 def test_what_another_transaction_holds_is_left_to_the_next_run(bench: Bench) -> None:
     bench.ingest(an_attack(), rejections=[a_rejection()])
     bench.ingest(an_attack(), rejections=[a_rejection(risk="x")])
     age(bench)
 
     def hold(tx: Any) -> None:
-        tx._do("SELECT FROM events ORDER BY received_at LIMIT 1 FOR UPDATE")
         tx.lock_rejected(EVERY_CLIENT, bench.value("SELECT min(id) FROM rejected"))
 
     done = beside(bench, hold, bench.prune)
-    assert (done.events, done.rejected) == (1, 1)
+    assert (done.events, done.rejected) == (2, 1)
     done = bench.prune()
-    assert (done.events, done.rejected) == (1, 1)
+    assert (done.events, done.rejected) == (0, 1)
     assert bench.ledger().findings == []

@@ -191,3 +191,38 @@ def test_of_two_answers_recorded_at_once_a_2xx_delivers(bench: Bench, first: str
     assert bench.states() == {"delivered": 1}
     assert bench.value("SELECT count(*) FROM attempts") == 2
     assert bench.ledger().findings == []
+
+
+def test_answers_alike_are_stored_once_and_shown_with_each_attempt(bench: Bench) -> None:
+    bench.integration()
+    (notification_id,) = bench.made()
+    answers = [
+        an_answer(500, response=text) for text in ("down", "down", "busy", "down", "", "busy")
+    ]
+    for answer in answers:
+        bench.make_due()
+        bench.sent([notification_id], answer)
+    rows = bench.sql("SELECT fence, same_as, response FROM attempts ORDER BY fence")
+    assert [(row["same_as"], row["response"]) for row in rows] == [
+        (0, "down"), (1, ""), (0, "busy"), (1, ""), (0, ""), (3, ""),
+    ]  # fmt: skip
+    shown = bench.store.transact(lambda tx: tx.notification(EVERY_CLIENT, notification_id))
+    assert shown is not None
+    assert [a.response for a in shown.attempts] == [a.response for a in answers]
+
+
+def test_an_answer_that_was_recorded_late_does_not_change_what_others_refer_to(
+    bench: Bench,
+) -> None:
+    bench.integration()
+    (notification_id,) = bench.made()
+    late = bench.claim([notification_id])
+    bench.sql("UPDATE notifications SET lease_until = now(), recheck_at = now()")
+    for text in ("down", "down"):
+        bench.make_due()
+        bench.sent([notification_id], an_answer(500, response=text))
+    bench.record([an_attempt(late.sendings[0], late, an_answer(500, response="first"))])
+    shown = bench.store.transact(lambda tx: tx.notification(EVERY_CLIENT, notification_id))
+    assert shown is not None
+    assert [a.response for a in shown.attempts] == ["first", "down", "down"]
+    assert bench.ledger().findings == []

@@ -176,9 +176,9 @@ def behind_a_bulkhead(bench: Bench, number: int) -> int:
     bench.sql("UPDATE integrations SET slow_since = now()")
     bench.made(min(number, 100), client_id=2)
     bench.sql(
-        """INSERT INTO notifications (client_id, integration_id, event_id, origin, severity, state,
+        """INSERT INTO notifications (client_id, integration_id, event_no, trigger_id, dedup_start, severity, state,
                attempts_made, disablings, due_at, recheck_at)
-           SELECT 2, :slow, gen_random_uuid(), 'card', 0, 'retrying', n % 2, 0, now(), now()
+           SELECT 2, :slow, -n, 0, 0, 0, 'retrying', n % 2, 0, now(), now()
            FROM generate_series(1, :n) n""",
         slow=slow,
         n=number - min(number, 100),

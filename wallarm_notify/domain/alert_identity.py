@@ -16,3 +16,11 @@ def dedup_key(occurrence: str, origin: str, integration_id: int) -> str:
     # A JSON list: no character within a part can move the boundary between two.
     identity = _ENCODE([occurrence, origin, integration_id])
     return sha256(identity.encode("ascii")).hexdigest()
+
+
+def start_of(key: str) -> int:
+    """Return the first 8 bytes of a dedup key as a signed number.
+
+    An index of it takes a third of the space that one of whole keys would.
+    """
+    return int.from_bytes(bytes.fromhex(key[:16]), signed=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 AHEAD_AT_MOST: Final = timedelta(minutes=5)
@@ -133,13 +133,17 @@ EVENT_TYPES: Final[Mapping[str, EventType]] = {
 }
 
 
+EventKey: TypeAlias = tuple[int, UUID]
+"""What identifies an event: its client, and the id that the client's producer gave it (spec, words)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """An accepted event.
 
     ``body`` is the whole object as the producer sent it (JSON values), unknown fields included, with U+FFFD
     for what is no character; ``text`` is its canonical JSON if it has just been read, else empty.
-    ``body_hash`` is the SHA-256 of it with every value written in one way: an event with an equal id and
+    ``body_hash`` is the SHA-256 of it with every value written in one way: an event with an equal key and
     hash is a duplicate. ``hash_before`` is the hash of the body as it was written, which identifies rows of
     earlier versions; None if it is equal.
     """
@@ -152,6 +156,11 @@ class Event:
     body_hash: bytes
     text: str = ""
     hash_before: bytes | None = None
+
+    @property
+    def key(self) -> EventKey:
+        """What identifies it: another client's event may have the same id."""
+        return self.client_id, self.id
 
     @property
     def hashes(self) -> tuple[bytes, ...]:

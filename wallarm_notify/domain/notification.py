@@ -9,11 +9,14 @@ from enum import StrEnum
 from typing import Final, TypeVar, assert_never
 from uuid import UUID
 
-from wallarm_notify.domain.event import Severity
+from wallarm_notify.domain.alert_identity import dedup_key
+from wallarm_notify.domain.event import EventKey, Severity
 from wallarm_notify.domain.outcome import Delivered, GaveUp, Outcome, RetryLater
 
 CARD: Final = "card"
 """The origin of a notification that an integration's own subscriptions made."""
+
+_TRIGGER: Final = "trigger:"
 
 MESSAGE_SIZE: Final = 100
 """The most notifications of one message."""
@@ -53,6 +56,16 @@ class State(StrEnum):
 
 OPEN: Final = (State.PENDING, State.RETRYING)
 REPLAYABLE: Final = (State.FAILED, State.SKIPPED, State.CANCELLED)
+
+
+def origin_of(trigger_id: int | None) -> str:
+    """Return the origin of what a trigger made; None: of what an integration's own subscriptions made."""
+    return CARD if trigger_id is None else f"{_TRIGGER}{trigger_id}"
+
+
+def trigger_of(origin: str) -> int | None:
+    """Return the trigger that ``origin`` names; None: it is that of an integration's own subscriptions."""
+    return int(origin.removeprefix(_TRIGGER)) if origin != CARD else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +124,8 @@ class Notification(Row):
 class NewNotification(Row):
     """A notification that is not stored yet, so that it has no id.
 
-    ``event_id`` is its event, or the event of its firing. A trigger fires at most once for an event, so the
-    event with origin and integration is the identity either way.
+    ``event_id`` is its client's event, or the event of its firing. A trigger fires at most once for an event,
+    so the event with origin and integration is the identity either way.
     """
 
     client_id: int
@@ -121,9 +134,19 @@ class NewNotification(Row):
     firing_id: UUID | None = None
 
     @property
-    def identity(self) -> tuple[UUID, str, int]:
+    def identity(self) -> tuple[EventKey, str, int]:
         """Event, origin and integration, which no two notifications share (spec, words)."""
-        return self.event_id, self.origin, self.integration_id
+        return self.event_key, self.origin, self.integration_id
+
+    @property
+    def event_key(self) -> EventKey:
+        """What identifies its event."""
+        return self.client_id, self.event_id
+
+    @property
+    def dedup_key(self) -> str:
+        """The dedup key of its alert in PagerDuty."""
+        return dedup_key(str(self.firing_id or self.event_id), self.origin, self.integration_id)
 
 
 RowT = TypeVar("RowT", Notification, NewNotification)

@@ -112,3 +112,9 @@ def _of(figures: Measurements) -> Iterator[Metric]:
     )
     outage.add_metric([], float(figures.outage))
     yield outage
+    lag = GaugeMetricFamily(
+        f"{PREFIX}prune_lag_seconds",
+        "How long the oldest event that PRUNE has to look at is past its retention; it grows where PRUNE is behind.",
+    )
+    lag.add_metric([], figures.prune_lag.total_seconds())
+    yield lag

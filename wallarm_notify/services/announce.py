@@ -54,9 +54,9 @@ def announce(
         for i in subscribers.of(e)
         if i.id != excluding
     ] + list(also)
-    fan_out = [(e, sum(n.event_id == e.id for n in new)) for e in events]
-    tx.insert_events(sorted(fan_out, key=lambda pair: pair[0].id), subscribers.rules_versions)
-    stored = tx.insert_notifications(new)
+    fan_out = [(e, sum(n.event_key == e.key for n in new)) for e in events]
+    inserted = tx.insert_events(fan_out, subscribers.rules_versions)
+    stored = tx.insert_notifications(new, {key: one.no for key, one in inserted.items()})
     matched = sum(1 for _, number in fan_out if number)
     tx.count(counts_of(taken=len(events), matched=matched, kept=0, readmitted=0, new=new))
     return [n for n in stored if n is not None and n.is_open]

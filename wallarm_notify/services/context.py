@@ -20,7 +20,8 @@ class ServiceSettings:
     """The settings of the use cases, in the types of the domain: durations, limits, the review's policy.
 
     ``grace`` is how long something may be overdue before SWEEP enqueues it again, ``lease`` how long a claim
-    holds. ``cloud`` is the Wallarm cloud of clients whose record names none.
+    holds. ``unmatched_retention`` is for events that nothing was made of, None: as it was installed.
+    ``cloud`` is the Wallarm cloud of clients whose record names none.
     """
 
     grace: timedelta
@@ -29,6 +30,7 @@ class ServiceSettings:
     retry_time_scale: float
     rejected_per_day: int
     retention: timedelta
+    unmatched_retention: timedelta | None
     sweep_interval: timedelta
     review_interval: timedelta
     prune_interval: timedelta

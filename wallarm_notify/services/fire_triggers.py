@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from wallarm_notify.domain.errors import TooMuch
-from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.event import Event, EventKey
 from wallarm_notify.domain.triggers.cells import (
     CELLS,
     CellChange,
@@ -76,13 +76,21 @@ class Match:
     events: tuple[Event, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """The firings of a batch, and the keys of the events that passed the filters of a trigger."""
+
+    firings: Sequence[Firing] = ()
+    passed: Collection[EventKey] = ()
+
+
 TRIGGERS_LOOK_AT: Final = frozenset(CONDITIONS_OF)
 """The types of events that triggers look at."""
 
 
 def fire(
     tx: FiringQueries, events: Iterable[Event], now: datetime, *, most: int | None = None
-) -> list[Firing]:
+) -> Fired:
     """Count ``events``, which were stored in this transaction; return and store their firings.
 
     Raise TooMuch, before anything is locked, where several events make more than ``most`` notifications, an
@@ -90,7 +98,7 @@ def fire(
     """
     looked_at = [e for e in events if e.type in TRIGGERS_LOOK_AT]
     if not looked_at:
-        return []
+        return Fired()
     triggers = tx.triggers_of(
         sorted({e.client_id for e in looked_at}), sorted({CONDITIONS_OF[e.type] for e in looked_at})
     )
@@ -102,7 +110,7 @@ def fire(
     firings += _counted(tx, counted, looked_at, now)
     if firings:
         tx.insert_firings(firings)
-    return firings
+    return Fired(firings, {e.key for m in found for e in m.events})
 
 
 def _work_of(found: Iterable[Match]) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from wallarm_notify.domain.event import EventKey
     from wallarm_notify.domain.sending import Made, Sending
     from wallarm_notify.services.context import ServiceSettings
     from wallarm_notify.services.ports import Dispatcher
@@ -72,13 +73,16 @@ def hand_over(dispatcher: Dispatcher | None, claim: Claim | None) -> None:
 def store(
     tx: Transaction,
     made: Sequence[Made],
+    numbers: Mapping[EventKey, int],
     settings: ServiceSettings,
+    *,
     room: Mapping[int, int],
     seconds: float,
 ) -> Stored:
     """Store the notifications that were ``made``, and claim those that there is ``room`` for.
 
-    ``room`` is how many this process can send of each client, ``seconds`` how long the transaction has taken.
+    ``numbers`` are those of their events; ``room`` is how many this process can send of each client,
+    ``seconds`` how long the transaction has taken.
     """
     is_soon = len(made) <= FEW and seconds < SOON
     taken = _claimed(tx, made, settings, room) if room and is_soon else {}
@@ -88,7 +92,7 @@ def store(
         else m.notification
         for m in made
     ]
-    stored = tx.insert_notifications(rows)
+    stored = tx.insert_notifications(rows, numbers)
     there = [(row, n) for row, n in zip(rows, stored, strict=True) if n is not None]
     return Stored(
         [n for _, n in there if n.is_open and n.lease_until is None],

@@ -9,10 +9,12 @@ from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.health import WARNINGS
 from wallarm_notify.domain.ledger import FIRED
 from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.services.prune import prune_lag
 from wallarm_notify.services.review import AUTO_DISABLED, warning_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from wallarm_notify.domain.scope import Scope
     from wallarm_notify.services.context import Context
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """The figures for monitoring: three counters, which only grow, and three that are as they stand.
+    """The figures for monitoring: three counters, which only grow, and the others as they stand.
 
-    The counters are ``warnings`` by their level in per cent, ``auto_disabled`` and ``fired``.
+    The counters are ``warnings`` by their level in per cent, ``auto_disabled`` and ``fired``. ``prune_lag`` is
+    how long the oldest event that PRUNE has to look at is past its retention.
     """
 
     warnings: Mapping[int, int]
@@ -32,6 +35,7 @@ class Measurements:
     enabled: int
     disabled: int
     outage: bool
+    prune_lag: timedelta
 
 
 def measure(ctx: Context, scope: Scope) -> Measurements:
@@ -48,6 +52,7 @@ def measure(ctx: Context, scope: Scope) -> Measurements:
             enabled=switches.get(True, 0),
             disabled=switches.get(False, 0),
             outage=bool(tx.outages_going_on()),
+            prune_lag=prune_lag(tx, ctx.settings),
         )
 
     return ctx.store.transact(work)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.words import counted
+from wallarm_notify.store.retention import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,11 +26,17 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "prune"
 
-WORKS_FOR: Final = timedelta(seconds=0.3)
-"""After so long a run begins no further slice, but for the first one of each kind; the next run goes on."""
+WORKS_FOR: Final = timedelta(seconds=1)
+"""After so long a run begins no further slice, but for the first one of each kind; the next run goes on.
+
+A fifth of the time between two runs: it deletes about twice as many events as can come in.
+"""
+
+EVENT_SLICE: Final = 2_500
+"""So many rows of events and notifications are deleted in one transaction: one statement takes about 50 ms."""
 
 SLICE: Final = 250
-"""So many rows, or events with about as many notifications, are deleted in one transaction."""
+"""So many rows of other kinds are deleted in one transaction."""
 
 CELL_SLICE: Final = 10_000
 """Cells of triggers and counters of minutes are small and many: a slice holds more of them."""
@@ -53,8 +60,8 @@ class Pruned:
         return f"{words}, more is left" if self.is_more_left else words
 
 
-Slice: TypeAlias = "Callable[[Transaction], tuple[int, Mapping[str, int]]]"
-"""What deletes a slice of one kind: it returns how many rows, and what the ledger counts of them."""
+Deletion: TypeAlias = "Callable[[Transaction], Slice]"
+"""What deletes a slice of one kind."""
 
 
 def prune(ctx: Context, *, works_for: timedelta = WORKS_FOR) -> Pruned:
@@ -71,48 +78,72 @@ def prune(ctx: Context, *, works_for: timedelta = WORKS_FOR) -> Pruned:
     deleted: Counter[str] = Counter()
     is_first_round = True
     while left:
-        for kind, (one_slice, size) in list(left.items()):
+        for kind, deletion in list(left.items()):
             is_time = is_first_round or ctx.clock() < until
-            rows = _delete(ctx, kind, one_slice) if is_time else None
-            if rows is None:
-                return Pruned(deleted["events"], deleted["rejected"], is_more_left=True)
-            deleted[kind] += rows
-            if rows < size:
+            done = _delete(ctx, kind, deletion) if is_time else None
+            if done is None:
+                return _pruned(deleted, is_more_left=True)
+            deleted[kind] += done.rows
+            if done.is_last:
                 del left[kind]
         is_first_round = False
-    return Pruned(deleted["events"], deleted["rejected"])
+    return _pruned(deleted, is_more_left=False)
 
 
-def _kinds(settings: ServiceSettings) -> dict[str, tuple[Slice, int]]:
-    """Return, by kind, what deletes a slice of it; and how few rows mark a slice as the last one."""
+def _pruned(deleted: Mapping[str, int], *, is_more_left: bool) -> Pruned:
+    return Pruned(deleted["events"] + deleted["unmatched"], deleted["rejected"], is_more_left)
+
+
+def _kinds(settings: ServiceSettings) -> dict[str, Deletion]:
+    """Return, by kind, what deletes a slice of it."""
     retention, window = settings.retention, settings.policy.window
+
+    def up_to(limit: int, rows: int) -> Slice:
+        return Slice(rows, is_last=rows < limit)
+
     return {
-        # How many events a slice has depends on their notifications: only the last one deletes nothing.
-        "events": (lambda tx: tx.prune_events(retention, SLICE), 1),
-        "quarantine": (lambda tx: (tx.prune_quarantine(retention), {}), 1),
-        "rejected": (lambda tx: tx.prune_rejected(retention, SLICE), SLICE),
-        "health": (lambda tx: (tx.prune_health(window, retention, CELL_SLICE), {}), CELL_SLICE),
-        "cells": (lambda tx: (tx.prune_cells(CELL_SLICE), {}), CELL_SLICE),
-        "things": (lambda tx: (tx.prune_rogue_endpoints(SLICE), {}), SLICE),
-        "rules": (lambda tx: (tx.prune_rules(retention, SLICE), {}), SLICE),
-        "activity": (lambda tx: (tx.prune_activity(retention, SLICE), {}), SLICE),
-        "triggers": (lambda tx: (tx.prune_triggers(SLICE), {}), SLICE),
+        "unmatched": lambda tx: tx.prune_unmatched(unmatched_retention(tx, settings), EVENT_SLICE),
+        "events": lambda tx: tx.prune_events(retention, EVENT_SLICE),
+        "quarantine": lambda tx: up_to(1, tx.prune_quarantine(retention)),
+        "rejected": lambda tx: tx.prune_rejected(retention, SLICE),
+        "health": lambda tx: up_to(CELL_SLICE, tx.prune_health(window, retention, CELL_SLICE)),
+        "cells": lambda tx: up_to(CELL_SLICE, tx.prune_cells(CELL_SLICE)),
+        "endpoints": lambda tx: up_to(SLICE, tx.prune_rogue_endpoints(SLICE)),
+        "rules": lambda tx: up_to(SLICE, tx.prune_rules(retention, SLICE)),
+        "activity": lambda tx: up_to(SLICE, tx.prune_activity(retention, SLICE)),
+        "triggers": lambda tx: up_to(SLICE, tx.prune_triggers(SLICE)),
     }
 
 
-def _delete(ctx: Context, kind: str, one_slice: Slice) -> int | None:
-    """Delete a slice; return how many rows it had; None: another run is at work."""
+def unmatched_retention(tx: Transaction, settings: ServiceSettings) -> timedelta:
+    """Return how long events are kept that nothing was made of (spec 5).
 
-    def work(tx: Transaction) -> int | None:
+    The setting decides, or how it was installed.
+    """
+    kept = settings.unmatched_retention or tx.unmatched_retention()
+    return settings.retention if kept is None else min(kept, settings.retention)
+
+
+def prune_lag(tx: Transaction, settings: ServiceSettings) -> timedelta:
+    """Return how long the oldest event that PRUNE has to look at is past its retention."""
+    return tx.prune_lag(
+        {"events": settings.retention, "unmatched": unmatched_retention(tx, settings)}
+    )
+
+
+def _delete(ctx: Context, kind: str, deletion: Deletion) -> Slice | None:
+    """Delete a slice and return it; None: another run is at work."""
+
+    def work(tx: Transaction) -> Slice | None:
         if not tx.goes_on(NAME):
             return None
-        rows, counts = one_slice(tx)
-        tx.count(counts)
-        return rows
+        done = deletion(tx)
+        tx.count(done.counts)
+        return done
 
     try:
         return ctx.store.transact(work)
     except TooMuch as error:
         # The other kinds should not wait for it for ever.
         log.error("prune.too_much", extra={"kind": kind, "error": str(error)})  # noqa: TRY400 - it says all
-        return 0
+        return Slice(0, is_last=True)

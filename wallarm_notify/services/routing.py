@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import TooMuch, Unavailable
-from wallarm_notify.domain.event import Event, Rejection, is_ahead, is_too_far_ahead
+from wallarm_notify.domain.event import Event, EventKey, Rejection, is_ahead, is_too_far_ahead
 from wallarm_notify.domain.integration import Subscriber, Subscribers
 from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
 from wallarm_notify.domain.notification import NewNotification, fresh
 from wallarm_notify.domain.routed import Routed
 from wallarm_notify.domain.sending import Made
-from wallarm_notify.services.fire_triggers import TRIGGERS_LOOK_AT, fire
+from wallarm_notify.services.fire_triggers import TRIGGERS_LOOK_AT, Fired, fire
 from wallarm_notify.services.inline_dispatch import store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
-    from uuid import UUID
 
     from wallarm_notify.domain.clock import AheadTally
     from wallarm_notify.domain.triggers.firing import Firing
@@ -43,8 +42,8 @@ A transaction that makes thousands takes seconds and claims none; other clients 
 def conflict(event: Event, text: str) -> Rejection:
     """Return the rejection of an event whose id is taken by another body already (spec 2)."""
     return Rejection(
-        reason=f"conflict: another event with the id {event.id} was taken in before, with a different "
-        "body; the first stands.",
+        reason=f"conflict: another event of client {event.client_id} with the id {event.id} was taken in before, "
+        "with a different body; the first stands.",
         text=text,
         body_hash=event.body_hash,
         hash_before=event.hash_before,
@@ -86,16 +85,16 @@ def route(
     ahead = _keep_apart(tx, arrived.early, now, is_ours=is_ours) if arrived.early else _Apart()
     new = _take_in(tx, arrived)
     # Triggers are locked as late as can be: who shares one waits from here to the commit.
-    firings = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
-    _check_work(arrived.accepted, _made_of(new, firings))
-    made = _made(tx, new, firings, now, settings.grace)
+    fired = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
+    _check_work(arrived.accepted, _made_of(new, fired.firings))
+    made = _made(tx, new, fired, now, settings.grace)
     _check_rules(tx, new)
-    stored = store(tx, made, settings, room or {}, ctx.clock() - began)
+    stored = store(tx, made, new.numbers, settings, room=room or {}, seconds=ctx.clock() - began)
     # Late, for the day's counter of rejections is one row for all, and locked until the commit.
     kept, not_kept = _keep_rejected(tx, [*rejections, *ahead.refused], new.conflicts, settings)
     if takes_in_ahead:
         _end_apart(tx, rejections, arrived)
-    matched = len({m.event.id for m in made})
+    matched = len({m.event.key for m in made})
     routed = Routed(
         now=now,
         matched=matched,
@@ -104,7 +103,7 @@ def route(
         rejected=kept,
         not_kept=not_kept,
         skipped=sum(not m.notification.is_open for m in made),
-        fired=len(firings),
+        fired=len(fired.firings),
         ahead=ahead.kept,
         early=len(arrived.early),
         pending=tuple(stored.pending),
@@ -145,9 +144,9 @@ def _counts_of(routed: Routed, new: _New, made: Sequence[Made]) -> dict[str, int
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """What a batch holds: events that may be taken in, by id; early ones; rivals; how many stand twice.
+    """What a batch holds: events that may be taken in, by key; early ones; rivals; how many stand twice.
 
-    A rival has the id of an event before it and another body. It may be the one that was stored earlier.
+    A rival has the key of an event before it and another body. It may be the one that was stored earlier.
     """
 
     accepted: Sequence[Event]
@@ -158,19 +157,19 @@ class _Arrived:
 
 def _sorted_out(events: Sequence[Event], now: datetime) -> _Arrived:
     rivals = []
-    first: dict[UUID, Event] = {}
+    first: dict[EventKey, Event] = {}
     early: list[Event] = []
     duplicates = 0
     for event in events:
         if is_too_far_ahead(event, now):
             early.append(event)
-        elif (stands := first.setdefault(event.id, event)) is event:
+        elif (stands := first.setdefault(event.key, event)) is event:
             pass
         elif stands.body_hash == event.body_hash:
             duplicates += 1
         else:
             rivals.append(event)
-    in_order = sorted(first.values(), key=lambda e: e.id)
+    in_order = sorted(first.values(), key=lambda e: e.key)
     if any(is_ahead(e, now) for e in in_order):
         early = [*(e for e in in_order if is_ahead(e, now)), *early]
         in_order = [e for e in in_order if not is_ahead(e, now)]
@@ -196,11 +195,11 @@ def _keep_apart(
     """Keep apart what is ahead by a day at most; what is stored already is a duplicate, whatever its time."""
     waiting = [e for e in early if not is_too_far_ahead(e, now)]
     kept = tx.keep_apart(waiting) if waiting else set()
-    others = [e for e in early if is_too_far_ahead(e, now) or e.id not in kept]
-    hashes = tx.event_hashes([e.id for e in others]) if others else {}
+    others = [e for e in early if is_too_far_ahead(e, now) or e.key not in kept]
+    hashes = tx.event_hashes([e.key for e in others]) if others else {}
     refused: list[Rejection] = []
     for e in others:
-        if (known := hashes.get(e.id)) is None:
+        if (known := hashes.get(e.key)) is None:
             if not is_too_far_ahead(e, now):
                 raise Unavailable(f"Event {e.id} is being taken in at this moment.")
             refused.append(_too_far_ahead(e, canonical(e.body), now, is_ours=is_ours))
@@ -227,12 +226,13 @@ def _too_far_ahead(event: Event, text: str, now: datetime, *, is_ours: bool) -> 
 class _New:
     """What a batch adds to the database: its events, with the integrations that subscribe to each.
 
-    ``rules_versions`` are the versions of each client's rules by which they were found. ``readmitted`` is how
-    many of the events were rejected before.
+    ``numbers`` are those of the events. ``rules_versions`` are the versions of each client's rules by which the
+    integrations were found. ``readmitted`` is how many of the events were rejected before.
     """
 
     events: Sequence[Event]
-    subscribers: Mapping[UUID, Sequence[Subscriber]]
+    numbers: Mapping[EventKey, int]
+    subscribers: Mapping[EventKey, Sequence[Subscriber]]
     rules_versions: Mapping[int, int]
     conflicts: Sequence[Event]
     duplicates: int
@@ -243,20 +243,23 @@ def _take_in(tx: Transaction, arrived: _Arrived) -> _New:
     """Store what may be taken in and is not there yet. Raise TooMuch where that makes too many notifications."""
     accepted = arrived.accepted
     subscribers = _subscribers(tx, accepted)
-    cards = {e.id: subscribers.of(e) for e in accepted}
+    cards = {e.key: subscribers.of(e) for e in accepted}
     _check_work(accepted, Counter({i: len(found) for i, found in cards.items()}))
     inserted = tx.insert_events(
-        [(e, len(cards[e.id])) for e in accepted], subscribers.rules_versions
+        [(e, len(cards[e.key])) for e in accepted], subscribers.rules_versions
     )
-    seen_before = [*(e for e in accepted if e.id not in inserted), *arrived.rivals]
+    seen_before = [*(e for e in accepted if e.key not in inserted), *arrived.rivals]
     conflicts = _conflicts(tx, seen_before)
     return _New(
-        events=[e for e in accepted if e.id in inserted],
+        events=[e for e in accepted if e.key in inserted],
+        numbers={key: one.no for key, one in inserted.items()},
         subscribers=cards,
         rules_versions=subscribers.rules_versions,
         conflicts=conflicts,
         duplicates=len(seen_before) - len(conflicts),
-        readmitted=tx.readmit([e for e in accepted if inserted.get(e.id)]),
+        readmitted=tx.readmit(
+            [e for e in accepted if e.key in inserted and inserted[e.key].was_rejected]
+        ),
     )
 
 
@@ -277,19 +280,19 @@ def _check_rules(tx: Transaction, new: _New) -> None:
         return
     moved = tx.moved_rules({e.client_id: new.rules_versions[e.client_id] for e in looked_at})
     if moved:
-        later = {e.id: moved[e.client_id] for e in looked_at if e.client_id in moved}
+        later = {new.numbers[e.key]: moved[e.client_id] for e in looked_at if e.client_id in moved}
         tx.set_rules_versions(later)
 
 
 def _conflicts(tx: Transaction, seen_before: Sequence[Event]) -> list[Event]:
-    """Return the events whose id is taken by another body."""
+    """Return the events whose key is taken by another body."""
     if not seen_before:
         return []
-    hashes = tx.event_hashes([e.id for e in seen_before])
-    return [e for e in seen_before if hashes.get(e.id) not in e.hashes]
+    hashes = tx.event_hashes([e.key for e in seen_before])
+    return [e for e in seen_before if hashes.get(e.key) not in e.hashes]
 
 
-def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
+def _check_work(events: Sequence[Event], made_of: Counter[EventKey]) -> None:
     """Raise TooMuch where several events make more notifications than one transaction should."""
     if len(events) < 2:  # noqa: PLR2004 - there is nothing to part
         return
@@ -297,7 +300,7 @@ def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
     if notifications > SHARED and len({e.client_id for e in events}) > 1:
         of_client: Counter[int] = Counter()
         for e in events:
-            of_client[e.client_id] += made_of[e.id]
+            of_client[e.client_id] += made_of[e.key]
         client_id, most = of_client.most_common(1)[0]
         # Else no client is routed apart: many clients, one by one, would be many transactions.
         if 2 * most > notifications:
@@ -306,27 +309,28 @@ def _check_work(events: Sequence[Event], made_of: Counter[UUID]) -> None:
         raise TooMuch(f"{len(events)} events make more than {MOST_NOTIFICATIONS} notifications")
 
 
-def _made_of(new: _New, firings: Iterable[Firing]) -> Counter[UUID]:
+def _made_of(new: _New, firings: Iterable[Firing]) -> Counter[EventKey]:
     """Return how many notifications each event makes at most: of a firing, one for each integration it names."""
-    number = Counter({e.id: len(new.subscribers[e.id]) for e in new.events})
+    number = Counter({e.key: len(new.subscribers[e.key]) for e in new.events})
     for f in firings:
-        number[f.event_id] += len(f.integration_ids)
+        number[f.event_key] += len(f.integration_ids)
     return number
 
 
-def _made(
-    tx: Transaction, new: _New, firings: Sequence[Firing], now: datetime, grace: timedelta
-) -> list[Made]:
+def _made(tx: Transaction, new: _New, fired: Fired, now: datetime, grace: timedelta) -> list[Made]:
     """Return the notifications to be stored; those of firings are added to the fan-out of their events."""
-    event_of = {e.id: e for e in new.events}
+    event_of = {e.key: e for e in new.events}
     made = [
         Made(notification_of(e, i, now, grace), e)
         for e in new.events
-        for i in new.subscribers[e.id]
+        for i in new.subscribers[e.key]
     ]
-    of_firings = [Made(n, event_of[f.event_id], f) for f, n in _of_firings(tx, firings, now, grace)]
-    if of_firings:
-        tx.add_fan_out(Counter(m.event.id for m in of_firings))
+    of_firings = [
+        Made(n, event_of[f.event_key], f) for f, n in _of_firings(tx, fired.firings, now, grace)
+    ]
+    if fired.passed:
+        more = Counter(m.event.key for m in of_firings)
+        tx.mark_counted({new.numbers[key]: more[key] for key in fired.passed})
     return made + of_firings
 
 

@@ -7,7 +7,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from wallarm_notify.domain.simulation import TriggerSimulation, WouldFire
 from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, in_stretches
@@ -17,6 +16,7 @@ from wallarm_notify.services.fire_triggers import fire, matches
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from wallarm_notify.domain.event import Arrival
     from wallarm_notify.domain.scope import Scope
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 5000
 """At most so many stored events are read in one transaction."""
 
-_FIRST: Final = UUID(int=0)
+_FIRST: Final = 0
 
 
 def simulate_trigger(
@@ -55,7 +55,8 @@ def simulate_trigger(
         matched += sum(len(m.events) for m in matches([trigger], came))
         occurred = {e.id: e.occurred_at for e in came}
         found += [
-            WouldFire(batch[0].at, occurred[f.event_id], f) for f in fire(memory, came, batch[0].at)
+            WouldFire(batch[0].at, occurred[f.event_id], f)
+            for f in fire(memory, came, batch[0].at).firings
         ]
     return TriggerSimulation(trigger, since, until, events, matched, found)
 
@@ -70,7 +71,7 @@ def _all(
     progress: Callable[[float], None],
 ) -> Iterator[Arrival]:
     event_type = trigger.criteria.condition.terms.event_type
-    after: tuple[datetime, UUID] | None = (since, _FIRST)
+    after: tuple[datetime, int] | None = (since, _FIRST)
     while after is not None:
         place = after
         arrivals, after = ctx.store.transact(

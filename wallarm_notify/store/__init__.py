@@ -27,6 +27,7 @@ from wallarm_notify.store.key_samples import KeySampleQueries
 from wallarm_notify.store.listings import ListingQueries
 from wallarm_notify.store.quarantine import QuarantineQueries
 from wallarm_notify.store.replays import ReplayQueries
+from wallarm_notify.store.retention import RetentionQueries
 from wallarm_notify.store.routing import RoutingQueries
 from wallarm_notify.store.rules import RulesQueries
 from wallarm_notify.store.trigger_cells import TriggerCellQueries
@@ -50,6 +51,7 @@ class Transaction(
     HealthQueries,
     EvidenceQueries,
     UpkeepQueries,
+    RetentionQueries,
     ClientQueries,
     IntegrationQueries,
     KeySampleQueries,

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from json import dumps
 from typing import Any, Final
-from uuid import UUID
 
-from wallarm_notify.domain.event import AHEAD_AT_MOST, Event
+from wallarm_notify.domain.event import AHEAD_AT_MOST, Event, EventKey
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.views import ShownAhead
 from wallarm_notify.store.queries import Queries, in_scope, parameters_of, rows_of, types_of
@@ -17,8 +16,8 @@ _EVENTS_AHEAD: Final = types_of(events_ahead)
 class AheadQueries(Queries):
     """Events that are kept apart."""
 
-    def keep_apart(self, events: Sequence[Event]) -> set[UUID]:
-        """Store events apart; return the ids of those that were new."""
+    def keep_apart(self, events: Sequence[Event]) -> set[EventKey]:
+        """Store events apart; return the keys of those that were new."""
         values: dict[str, list[Any]] = {
             "id": [e.id.hex for e in events],
             "client_id": [e.client_id for e in events],
@@ -31,11 +30,11 @@ class AheadQueries(Queries):
         rows = self._rows(
             f"""INSERT INTO events_ahead ({names}, received_at)
                 SELECT {names}, now() FROM {rows_of(_EVENTS_AHEAD, values)}
-                WHERE NOT EXISTS (SELECT FROM events e WHERE e.id = u.id)
-                ORDER BY u.id ON CONFLICT (id) DO NOTHING RETURNING id""",  # noqa: S608 - names of our own
+                WHERE NOT EXISTS (SELECT FROM events e WHERE e.client_id = u.client_id AND e.id = u.id)
+                ORDER BY u.client_id, u.id ON CONFLICT (client_id, id) DO NOTHING RETURNING client_id, id""",  # noqa: S608 - names of our own
             **parameters_of(values),
         )
-        return {UUID(str(row["id"])) for row in rows}
+        return {(row["client_id"], row["id"]) for row in rows}
 
     def no_longer_ahead(self, limit: int, size: int) -> list[Event]:
         """Return the events kept apart that may be taken in by now, the oldest first.
@@ -45,13 +44,13 @@ class AheadQueries(Queries):
         rows = self._rows(
             """WITH due AS MATERIALIZED (
                    SELECT id, client_id, type, occurred_at, body, body_hash FROM events_ahead
-                   WHERE occurred_at <= now() + :most ORDER BY occurred_at, id LIMIT :limit
+                   WHERE occurred_at <= now() + :most ORDER BY occurred_at, client_id, id LIMIT :limit
                ), counted AS (
                    SELECT *, sum(octet_length(CAST(body AS text))) OVER (
-                       ORDER BY occurred_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                       ORDER BY occurred_at, client_id, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                    FROM due)
                SELECT id, client_id, type, occurred_at, body, body_hash FROM counted
-               WHERE coalesce(before, 0) < :size ORDER BY occurred_at, id""",
+               WHERE coalesce(before, 0) < :size ORDER BY occurred_at, client_id, id""",
             most=AHEAD_AT_MOST,
             limit=limit,
             size=size,
@@ -74,12 +73,12 @@ class AheadQueries(Queries):
             most=AHEAD_AT_MOST,
             limit=limit,
         )
-        return [ShownAhead(**{**row, "id": UUID(str(row["id"]))}) for row in rows]
+        return [ShownAhead(**row) for row in rows]
 
 
 def _event_of(row: Mapping[str, Any]) -> Event:
     return Event(
-        id=UUID(str(row["id"])),
+        id=row["id"],
         client_id=row["client_id"],
         type=row["type"],
         occurred_at=row["occurred_at"],

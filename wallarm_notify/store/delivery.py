@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from json import dumps
 from typing import Any, Final
-from uuid import UUID
 
 from wallarm_notify.domain.candidate import Candidate
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.notification import NewNotification, Notification, RowT
+from wallarm_notify.domain.notification import NewNotification, Notification, RowT, origin_of
 from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.domain.rate_limit import Grants, Moments
 from wallarm_notify.domain.sending import Made, Payload
 from wallarm_notify.domain.triggers.firing import Firing
+from wallarm_notify.store.event_body import EVENT_COLUMNS, event_of
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
@@ -42,20 +42,23 @@ class DeliveryQueries(Queries):
     def candidates(self, ids: Sequence[int]) -> list[Candidate[Notification]]:
         """Return the notifications of ``ids`` that no other transaction holds, locked, with their integrations."""
         rows = self._rows(
-            f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, n.origin,
-                    e.id AS event_id, e.client_id, e.type, e.occurred_at, e.body, {FIRING_COLUMNS}
+            f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, {EVENT_COLUMNS}, n.trigger_id AS made_by, {FIRING_COLUMNS}
                 FROM notifications n
                 JOIN integrations i ON i.id = n.integration_id
-                JOIN events e ON e.id = n.event_id
+                JOIN events e ON e.no = n.event_no
                 LEFT JOIN clients c ON c.id = n.client_id
-                LEFT JOIN firings f ON f.id = n.firing_id
+                LEFT JOIN firings f ON f.event_no = n.event_no AND f.trigger_id = n.trigger_id
                 WHERE n.id = ANY(CAST(:ids AS bigint[]))
                 ORDER BY n.id FOR UPDATE OF n SKIP LOCKED""",  # noqa: S608 - constants
             ids=list(ids),
         )
         return [
             self._candidate(
-                notification_of(row), _event_of(row), _firing_of(row), row["origin"], row
+                notification_of(row),
+                event_of(row),
+                _firing_of(row),
+                origin_of(row["made_by"] or None),
+                row,
             )
             for row in rows
         ]
@@ -264,14 +267,22 @@ class DeliveryQueries(Queries):
             "duration_ms": [round(a.duration.total_seconds() * 1000) for a in attempts],
             "status_code": [a.answer.status for a in attempts],
             "error": [a.answer.reason for a in attempts],
-            "response": [a.answer.response for a in attempts],
         }
-        names = ", ".join(values)
+        responses = {"response": [a.answer.response for a in attempts]}
+        names, given = ", ".join(values), ", ".join(f"u.{name}" for name in values)
         rows = self._rows(
-            f"""INSERT INTO attempts ({names}) SELECT {names} FROM {rows_of(_ATTEMPTS, values)}
+            f"""INSERT INTO attempts ({names}, same_as, response)
+                SELECT {given}, coalesce(same.fence, 0), CASE WHEN same.fence IS NULL THEN u.response ELSE '' END
+                FROM {rows_of(_ATTEMPTS, values | responses)}
+                LEFT JOIN LATERAL (
+                    -- The first attempt has none before it to be alike.
+                    SELECT a.fence FROM attempts a
+                    WHERE u.fence > 1 AND a.notification_id = u.notification_id AND a.fence < u.fence
+                      AND a.same_as = 0 AND a.response = u.response
+                    ORDER BY a.fence LIMIT 1) same ON true
                 ORDER BY u.notification_id, u.fence
                 ON CONFLICT DO NOTHING RETURNING notification_id, fence""",  # noqa: S608 - names of our own
-            **parameters_of(values),
+            **parameters_of(values | responses),
         )
         return {(row["notification_id"], row["fence"]) for row in rows}
 
@@ -292,18 +303,6 @@ class DeliveryQueries(Queries):
                FROM ended WHERE i.id = ended.id""",
             ids=None if integration_ids is None else list(integration_ids),
         )
-
-
-def _event_of(row: Mapping[str, Any]) -> Event:
-    """Return the event in a row of ``candidates``."""
-    return Event(
-        id=UUID(str(row["event_id"])),
-        client_id=row["client_id"],
-        type=row["type"],
-        occurred_at=row["occurred_at"],
-        body=row["body"],
-        body_hash=b"",
-    )
 
 
 def _firing_of(row: Mapping[str, Any]) -> Firing | None:

@@ -18,7 +18,8 @@ from wallarm_notify.domain.health import (
 from wallarm_notify.domain.outage import Place
 from wallarm_notify.domain.outcome import FailureReason
 from wallarm_notify.store.health import counts_of, in_outage
-from wallarm_notify.store.queries import Queries
+from wallarm_notify.store.queries import RESPONSE, Queries
+from wallarm_notify.store.tables.notifications import HOUR
 
 
 def _reasons(*kinds: FailureClass) -> str:
@@ -26,8 +27,16 @@ def _reasons(*kinds: FailureClass) -> str:
     return f"a.error IN ({', '.join(reasons)})"
 
 
-_OF_WINDOW: Final = """attempts a JOIN integrations i ON i.id = a.integration_id
+def _hour_of(moment: str) -> str:
+    """Return the hour of a moment as the index of attempts has it."""
+    return f"date_trunc('hour', CAST({moment} AS timestamptz) AT TIME ZONE 'UTC')"
+
+
+_HOUR: Final = HOUR.replace("(at AT", "(a.at AT")
+
+_OF_WINDOW: Final = f"""attempts a JOIN integrations i ON i.id = a.integration_id
     WHERE a.integration_id = :id AND a.generation = i.generation
+      AND {_HOUR} BETWEEN {_hour_of(":start")} AND {_hour_of(":until")}
       AND a.at >= :start AND a.at <= :until"""
 """FROM and WHERE of an integration's attempts in its present clean window, between two moments."""
 
@@ -120,9 +129,9 @@ class EvidenceQueries(Queries):
     ) -> LastAnswer | None:
         """Return the last answer between two moments; with ``failed``, to an attempt that failed."""
         rows = self._rows(
-            f"""SELECT a.notification_id, a.at, a.status_code, a.error, a.response
+            f"""SELECT a.notification_id, a.at, a.status_code, a.error, {RESPONSE} AS response
                 FROM {_OF_WINDOW} AND (NOT :failed OR a.error IS NOT NULL)
-                ORDER BY a.at DESC, a.notification_id DESC, a.fence DESC LIMIT 1""",  # noqa: S608 - a constant
+                ORDER BY {_HOUR} DESC, a.at DESC, a.notification_id DESC, a.fence DESC LIMIT 1""",  # noqa: S608 - a constant
             id=integration_id,
             start=start,
             until=until,
@@ -163,7 +172,8 @@ class EvidenceQueries(Queries):
         rows = self._rows(
             f"""SELECT a.integration_id, a.generation, date_trunc('minute', a.at, 'UTC') AS minute,
                     {_COUNTS_OF_ATTEMPTS}
-                FROM attempts a
+                FROM integrations i JOIN attempts a ON a.integration_id = i.id
+                  AND {_HOUR} BETWEEN {_hour_of(":start")} AND {_hour_of(":end")}
                 WHERE a.at >= :start AND a.at < :end AND a.generation IS NOT NULL
                 GROUP BY 1, 2, 3 ORDER BY 3, 1, 2""",  # noqa: S608 - constants
             start=start,
@@ -182,14 +192,15 @@ class EvidenceQueries(Queries):
         A deleted integration has no name. The success is None where no later attempt of the generation succeeded.
         """
         rows = self._rows(
-            """SELECT i.client_id, i.name, (
-                   SELECT min(a.at) FROM attempts a
-                   WHERE a.integration_id = u.id AND a.generation = u.generation AND a.at > u.at
-                     AND a.error IS NULL) AS healed_at
+            f"""SELECT i.client_id, i.name, (
+                   SELECT a.at FROM attempts a
+                   WHERE a.integration_id = u.id AND {_HOUR} >= {_hour_of("u.at")}
+                     AND a.generation = u.generation AND a.at > u.at AND a.error IS NULL
+                   ORDER BY {_HOUR}, a.at LIMIT 1) AS healed_at
                FROM unnest(CAST(:ids AS bigint[]), CAST(:generations AS int[]),
                    CAST(:moments AS timestamptz[])) WITH ORDINALITY AS u(id, generation, at, place)
                JOIN integrations i ON i.id = u.id
-               ORDER BY u.place""",
+               ORDER BY u.place""",  # noqa: S608 - constants
             ids=[i for i, _, _ in disabled],
             generations=[g for _, g, _ in disabled],
             moments=[at for _, _, at in disabled],

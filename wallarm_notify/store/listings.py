@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from wallarm_notify.domain.notification import OPEN, State
+from wallarm_notify.domain.notification import OPEN, State, origin_of
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.views import (
     Filter,
@@ -13,13 +13,14 @@ from wallarm_notify.domain.views import (
     ShownRejection,
     ShownUndecodable,
 )
-from wallarm_notify.store.queries import OF_NOBODY, UNDECODABLE, Queries, in_scope
+from wallarm_notify.store.queries import OF_NOBODY, RESPONSE, UNDECODABLE, Queries, in_scope
 
-_SHOWN = """n.id, n.client_id, n.event_id, n.firing_id, e.type AS event_type, n.origin, n.integration_id, n.state,
-    n.run, n.attempts_made, n.due_at, n.created_at, n.finished_at, n.end_reason,
+_SHOWN = """n.id, n.client_id, e.id AS event_id, f.id AS firing_id, e.type AS event_type, n.trigger_id,
+    n.integration_id, n.state, n.run, n.attempts_made, n.due_at, n.created_at, n.finished_at, n.end_reason,
     a.status_code AS last_status_code, a.error AS last_error"""
 
-_FROM = """notifications n LEFT JOIN events e ON e.id = n.event_id
+_FROM = """notifications n LEFT JOIN events e ON e.no = n.event_no
+    LEFT JOIN firings f ON f.event_no = n.event_no AND f.trigger_id = n.trigger_id
     LEFT JOIN LATERAL (
         SELECT status_code, error FROM attempts a WHERE a.notification_id = n.id
         ORDER BY a.fence DESC LIMIT 1) a ON true"""
@@ -63,8 +64,8 @@ class ListingQueries(Queries):
         if not rows:
             return None
         attempts = self._rows(
-            """SELECT run, number, at, duration_ms, status_code, error, response FROM attempts
-               WHERE notification_id = :id ORDER BY fence""",
+            f"""SELECT a.run, a.number, a.at, a.duration_ms, a.status_code, a.error, {RESPONSE} AS response
+                FROM attempts a WHERE a.notification_id = :id ORDER BY a.fence""",  # noqa: S608 - a constant
             id=notification_id,
         )
         return _shown(rows[0], tuple(ShownAttempt(**row) for row in attempts))
@@ -160,7 +161,7 @@ def _shown(row: Mapping[str, Any], attempts: Sequence[ShownAttempt] = ()) -> Sho
         event_id=row["event_id"] if row["firing_id"] is None else None,
         firing_id=row["firing_id"],
         event_type=row["event_type"] or "",
-        origin=row["origin"],
+        origin=origin_of(row["trigger_id"] or None),
         integration_id=row["integration_id"],
         state=state,
         run=row["run"],

@@ -29,6 +29,10 @@ UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
 One from before its size was noted may be cut where what is kept has the greatest length.
 """
 
+RESPONSE: Final = """coalesce((SELECT s.response FROM attempts s
+    WHERE a.same_as <> 0 AND s.notification_id = a.notification_id AND s.fence = a.same_as), a.response)"""
+"""The answer to the attempt ``a``, which may be stored with another attempt that was answered alike."""
+
 _SHARDS = 8
 """Rows that each of the ledger's counters is spread over."""
 

@@ -18,7 +18,7 @@ _REPLAYABLE: Final = """n.integration_id = :integration_id AND n.state = :state 
     AND (CAST(:since AS timestamptz) IS NULL OR n.created_at >= :since)
     AND (CAST(:ended_since AS timestamptz) IS NULL OR n.finished_at >= :ended_since)
     AND (CAST(:event_type AS text) IS NULL
-         OR EXISTS (SELECT FROM events e WHERE e.id = n.event_id AND e.type = :event_type))"""
+         OR EXISTS (SELECT FROM events e WHERE e.no = n.event_no AND e.type = :event_type))"""
 
 
 class ReplayQueries(Queries):

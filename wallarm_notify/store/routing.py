@@ -2,15 +2,21 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from json import dumps
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.alert_identity import start_of
+from wallarm_notify.domain.event import Event, EventKey, Rejection
 from wallarm_notify.domain.integration import Subscriber, Subscribers
-from wallarm_notify.domain.notification import NewNotification, Notification, stored
+from wallarm_notify.domain.notification import (
+    NewNotification,
+    Notification,
+    stored,
+    trigger_of,
+)
 from wallarm_notify.domain.rejected import chosen_of, pool_of
 from wallarm_notify.domain.scope import Scope
+from wallarm_notify.store.event_body import stored_text
 from wallarm_notify.store.queries import (
     OF_NOBODY,
     UNDECODABLE,
@@ -57,6 +63,17 @@ _UNDECODABLE: Final = -1
 """The pool of undecodable messages, beside those of clients."""
 
 
+_NO_TRIGGER: Final = 0
+"""In the place of a trigger: the integration's own subscriptions made it."""
+
+
+class Inserted(NamedTuple):
+    """An event that was just stored: its number, and whether a rejection of it is still stored."""
+
+    no: int
+    was_rejected: bool
+
+
 class RoutingQueries(Queries):
     """Events, rejections and new notifications."""
 
@@ -94,11 +111,8 @@ class RoutingQueries(Queries):
 
     def insert_events(
         self, events: Sequence[tuple[Event, int]], rules_versions: Mapping[int, int]
-    ) -> dict[UUID, bool]:
-        """Store events, each with its fan-out and its client's version in ``rules_versions``.
-
-        Return the ids that were new, and whether a rejection of the event is still stored.
-        """
+    ) -> dict[EventKey, Inserted]:
+        """Store events, each with its fan-out and its client's version in ``rules_versions``; return the new ones."""
         if not events:
             return {}
         values: dict[str, list[Any]] = {
@@ -106,7 +120,7 @@ class RoutingQueries(Queries):
             "client_id": [e.client_id for e, _ in events],
             "type": [e.type for e, _ in events],
             "occurred_at": [e.occurred_at for e, _ in events],
-            "body": [e.text or dumps(e.body) for e, _ in events],
+            "body": [stored_text(e) for e, _ in events],
             "body_hash": [e.body_hash for e, _ in events],
             "fan_out": [fan_out for _, fan_out in events],
             "rules_version": [rules_versions[e.client_id] for e, _ in events],
@@ -116,9 +130,10 @@ class RoutingQueries(Queries):
             f"""INSERT INTO events ({names}, received_at)
                 SELECT {names}, now() FROM {rows_of(_EVENTS, values)}
                 WHERE NOT EXISTS (  -- the first stands, also where it is kept apart
-                    SELECT FROM events_ahead a WHERE a.id = u.id AND a.body_hash <> u.body_hash)
-                ORDER BY u.id ON CONFLICT (id) DO NOTHING
-                RETURNING id, EXISTS (
+                    SELECT FROM events_ahead a
+                    WHERE a.client_id = u.client_id AND a.id = u.id AND a.body_hash <> u.body_hash)
+                ORDER BY u.client_id, u.id ON CONFLICT (client_id, id) DO NOTHING
+                RETURNING client_id, id, no, EXISTS (
                     SELECT FROM rejected r
                     WHERE r.body_hash = events.body_hash AND r.resubmitted_as IS NULL)
                 OR EXISTS (
@@ -128,37 +143,51 @@ class RoutingQueries(Queries):
             before=[e.hash_before for e, _ in events if e.hash_before is not None],
             **parameters_of(values),
         )
-        return {UUID(str(row["id"])): row["rejected"] for row in rows}
+        return {(row["client_id"], row["id"]): Inserted(row["no"], row["rejected"]) for row in rows}
 
-    def add_fan_out(self, more: Mapping[UUID, int]) -> None:
-        """Add to the fan-out of events that this transaction stored."""
-        self._do(
-            """UPDATE events e SET fan_out = e.fan_out + u.more
-               FROM unnest(CAST(:ids AS uuid[]), CAST(:more AS int[])) AS u(id, more) WHERE e.id = u.id""",
-            ids=[str(i) for i in more],
-            more=list(more.values()),
+    def mark_counted(self, more: Mapping[int, int]) -> None:
+        """Note that triggers counted or fired for events that this transaction stored, given by their numbers.
+
+        The values are added to their fan-out.
+        """
+        self._do_later(
+            """UPDATE events e SET counted = true, fan_out = e.fan_out + u.more
+               FROM unnest(CAST(:numbers AS bigint[]), CAST(:more AS int[])) AS u(no, more) WHERE e.no = u.no""",
+            numbers=array_of(more),
+            more=array_of(more.values()),
         )
 
-    def event_hashes(self, ids: Iterable[UUID]) -> dict[UUID, bytes]:
-        """Return the body hashes of the events of ``ids``, taken in or kept apart; other ids are left out."""
-        # Where an id is in both, the event that was taken in stands: it comes last.
+    def event_hashes(self, keys: Collection[EventKey]) -> dict[EventKey, bytes]:
+        """Return the body hashes of the events of ``keys``, taken in or kept apart; others are left out."""
+        # Where a key is in both, the event that was taken in stands: it comes last.
         rows = self._rows(
-            """SELECT id, body_hash FROM events_ahead WHERE id = ANY(CAST(:ids AS uuid[]))
-               UNION ALL SELECT id, body_hash FROM events WHERE id = ANY(CAST(:ids AS uuid[]))""",
-            ids=[str(i) for i in ids],
+            """WITH u AS MATERIALIZED (
+                   SELECT * FROM unnest(CAST(:clients AS bigint[]), CAST(:ids AS uuid[])) AS u(client_id, id)
+               )
+               SELECT client_id, id, body_hash FROM events_ahead JOIN u USING (client_id, id)
+               UNION ALL SELECT client_id, id, body_hash FROM events JOIN u USING (client_id, id)""",
+            clients=array_of(client_id for client_id, _ in keys),
+            ids=array_of(event_id for _, event_id in keys),
         )
-        return {UUID(str(row["id"])): bytes(row["body_hash"]) for row in rows}
+        return {(row["client_id"], row["id"]): bytes(row["body_hash"]) for row in rows}
 
-    def insert_notifications(self, new: Sequence[NewNotification]) -> list[Notification | None]:
-        """Store new notifications; return each as stored, None for one that was there already."""
+    def insert_notifications(
+        self, new: Sequence[NewNotification], numbers: Mapping[EventKey, int]
+    ) -> list[Notification | None]:
+        """Store new notifications; return each as stored, None for one that was there already.
+
+        ``numbers`` has the number of each one's event.
+        """
         if not new:
             return []
+        made_of = [numbers[n.event_key] for n in new]
+        triggers = [trigger_of(n.origin) or _NO_TRIGGER for n in new]
         values: dict[str, list[Any]] = {
             "client_id": [n.client_id for n in new],
             "integration_id": [n.integration_id for n in new],
-            "event_id": [n.event_id.hex for n in new],
-            "firing_id": [None if n.firing_id is None else n.firing_id.hex for n in new],
-            "origin": [n.origin for n in new],
+            "event_no": made_of,
+            "trigger_id": triggers,
+            "dedup_start": [start_of(n.dedup_key) for n in new],
             "severity": [int(n.severity) for n in new],
             **{c: [getattr(n, c) for n in new] for c in _AS_IT_STANDS},
         }
@@ -166,18 +195,20 @@ class RoutingQueries(Queries):
         inserted = self._rows(
             f"""INSERT INTO notifications ({names}, created_at) SELECT {names}, now()
                 FROM {rows_of(_NOTIFICATIONS, values)}
-                ORDER BY u.event_id, u.origin, u.integration_id
-                ON CONFLICT (event_id, origin, integration_id) DO NOTHING
-                RETURNING id, event_id, integration_id, origin""",  # noqa: S608 - names of our own
+                ORDER BY u.event_no, u.integration_id, u.trigger_id
+                ON CONFLICT (event_no, integration_id, trigger_id) DO NOTHING
+                RETURNING id, event_no, integration_id, trigger_id""",  # noqa: S608 - names of our own
             **parameters_of(values),
         )
-        # Hexadecimal digits without hyphens: a UUID's text takes Python ten times as long to make.
-        ids = {
-            (str(row["event_id"]).replace("-", ""), row["integration_id"], row["origin"]): row["id"]
+        found = {
+            (row["event_no"], row["integration_id"], row["trigger_id"]): row["id"]
             for row in inserted
         }
-        numbers = (ids.get((n.event_id.hex, n.integration_id, n.origin)) for n in new)
-        return [None if i is None else stored(n, i) for n, i in zip(new, numbers, strict=True)]
+        ids = (
+            found.get((event_no, n.integration_id, trigger_id))
+            for n, event_no, trigger_id in zip(new, made_of, triggers, strict=True)
+        )
+        return [None if i is None else stored(n, i) for n, i in zip(new, ids, strict=True)]
 
     def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
         """Store rejections, of each client ``most`` a day and one that says so; 0: no limit.

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from wallarm_notify.domain.rules import IntegrationRule, Rules, TriggerRule
 from wallarm_notify.domain.scope import Scope
@@ -77,13 +76,13 @@ class RulesQueries(Queries):
             raise MovedMeanwhile(f"the rules of {len(rows)} clients have changed meanwhile")
         return {row["client_id"]: row["version"] for row in rows}
 
-    def set_rules_versions(self, versions: Mapping[UUID, int]) -> None:
-        """Note by which version events that this transaction stored were routed."""
+    def set_rules_versions(self, versions: Mapping[int, int]) -> None:
+        """Note by which version events that this transaction stored, given by their numbers, were routed."""
         self._do_later(
             """UPDATE events e SET rules_version = u.version
-               FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS int[])) AS u(id, version)
-               WHERE e.id = u.id""",
-            ids=array_of(versions),
+               FROM unnest(CAST(:numbers AS bigint[]), CAST(:versions AS int[])) AS u(no, version)
+               WHERE e.no = u.no""",
+            numbers=array_of(versions),
             versions=array_of(versions.values()),
         )
 

@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from json import dumps
 from typing import Any, Final
-from uuid import UUID
 
-from wallarm_notify.domain.event import Arrival, Event
+from wallarm_notify.domain.event import Arrival
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.triggers.cells import Window
@@ -15,6 +14,7 @@ from wallarm_notify.domain.triggers.filters import Operator
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
 from wallarm_notify.domain.views import FiringNotification, ShownFiring
+from wallarm_notify.store.event_body import event_of
 from wallarm_notify.store.queries import Queries, array_of, in_scope
 
 _TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
@@ -24,9 +24,9 @@ _LAST_FIRED = "(SELECT max(f.fired_at) FROM firings f WHERE f.trigger_id = t.id)
 _SHOWN = f"{_TRIGGER}, {_LAST_FIRED}"
 
 _INSERT_FIRINGS: Final = """
-    INSERT INTO firings (id, trigger_id, client_id, event_id, fired_at, trigger_name, condition, filters,
+    INSERT INTO firings (id, trigger_id, client_id, event_no, fired_at, trigger_name, condition, filters,
         threshold_count, threshold_period, integration_ids, count, window_start, window_end, event_ids)
-    SELECT u.id, u.trigger_id, u.client_id, u.event_id, now(), u.trigger_name, u.condition,
+    SELECT u.id, u.trigger_id, u.client_id, e.no, now(), u.trigger_name, u.condition,
         CAST(u.filters AS jsonb), u.threshold_count, u.threshold_period,
         CAST(u.integration_ids AS bigint[]), u.count, u.window_start, u.window_end,
         CAST(u.event_ids AS uuid[])
@@ -39,12 +39,13 @@ _INSERT_FIRINGS: Final = """
         CAST(:event_ids AS text[])
     ) AS u(id, trigger_id, client_id, event_id, trigger_name, condition, filters, threshold_count,
            threshold_period, integration_ids, count, window_start, window_end, event_ids)
-    ORDER BY u.event_id, u.trigger_id
+    JOIN events e ON e.client_id = u.client_id AND e.id = u.event_id
+    ORDER BY e.no, u.trigger_id
 """
 
 FIRING_COLUMNS = """f.id AS firing_id, f.trigger_id, f.trigger_name, f.client_id AS firing_client_id,
     f.condition, f.filters, f.threshold_count, f.threshold_period, f.integration_ids,
-    f.event_id AS firing_event_id, f.count, f.window_start, f.window_end, f.event_ids"""
+    e.id AS event_id, f.count, f.window_start, f.window_end, f.event_ids"""
 
 
 class TriggerQueries(Queries):
@@ -223,8 +224,8 @@ class TriggerQueries(Queries):
                     (SELECT coalesce(jsonb_agg(jsonb_build_array(n.id, n.integration_id, n.state) ORDER BY n.id),
                                      '[]')
                      FROM notifications n
-                     WHERE n.event_id = f.event_id AND n.origin = 'trigger:' || f.trigger_id) AS notifications
-                FROM firings f WHERE f.trigger_id = :id
+                     WHERE n.event_no = f.event_no AND n.trigger_id = f.trigger_id) AS notifications
+                FROM firings f JOIN events e ON e.no = f.event_no WHERE f.trigger_id = :id
                 ORDER BY f.fired_at DESC, f.window_end DESC, f.id LIMIT :limit""",  # noqa: S608 - a constant
             id=trigger_id,
             limit=limit,
@@ -246,48 +247,35 @@ class TriggerQueries(Queries):
         scope: Scope,
         client_id: int,
         event_type: str,
-        after: tuple[datetime, UUID],
+        after: tuple[datetime, int],
         *,
         until: datetime,
         limit: int,
-    ) -> tuple[list[Arrival], tuple[datetime, UUID] | None]:
+    ) -> tuple[list[Arrival], tuple[datetime, int] | None]:
         """Return a client's events of a type among the next ``limit`` events of all clients.
 
         They came after ``after`` and before ``until``, and are in the order they came. The second value is where to
         go on; None: there are no more.
         """
         rows = self._rows(
-            f"""SELECT e.id, e.received_at,
-                   CASE WHEN e.client_id = :client AND e.type = :type THEN e.occurred_at END AS occurred_at,
+            f"""SELECT e.no, e.received_at, e.id AS event_id, e.client_id, e.type, e.occurred_at,
                    CASE WHEN e.client_id = :client AND e.type = :type THEN e.body END AS body
                FROM events e
-               WHERE (e.received_at, e.id) > (:after, CAST(:after_id AS uuid)) AND e.received_at < :until
+               WHERE (e.received_at, e.no) > (:after, :after_no) AND e.received_at < :until
                  AND {in_scope(":client")}
-               ORDER BY e.received_at, e.id LIMIT :limit""",  # noqa: S608 - a constant
+               ORDER BY e.received_at, e.no LIMIT :limit""",  # noqa: S608 - a constant
             scope=scope.parameter,
             client=client_id,
             type=event_type,
             after=after[0],
-            after_id=str(after[1]),
+            after_no=after[1],
             until=until,
             limit=limit,
         )
         found = [
-            Arrival(
-                Event(
-                    id=row["id"],
-                    client_id=client_id,
-                    type=event_type,
-                    occurred_at=row["occurred_at"],
-                    body=row["body"],
-                    body_hash=b"",
-                ),
-                row["received_at"],
-            )
-            for row in rows
-            if row["body"] is not None
+            Arrival(event_of(row), row["received_at"]) for row in rows if row["body"] is not None
         ]
-        last = (rows[-1]["received_at"], rows[-1]["id"]) if len(rows) == limit else None
+        last = (rows[-1]["received_at"], rows[-1]["no"]) if len(rows) == limit else None
         return found, last
 
     # For PRUNE: see services.prune.
@@ -316,7 +304,7 @@ def firing_of(row: Mapping[str, Any]) -> Firing:
         client_id=row["firing_client_id"],
         criteria=criteria_of(row),
         integration_ids=tuple(row["integration_ids"]),
-        event_id=row["firing_event_id"],
+        event_id=row["event_id"],
         count=row["count"],
         window=None if start is None else Window(start, end),
         event_ids=tuple(row["event_ids"]),

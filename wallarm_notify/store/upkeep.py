@@ -1,4 +1,4 @@
-"""Queries of upkeep: the watchdog's overdue notifications, deletion after the retention, the ledger."""
+"""Queries of upkeep: the watchdog's overdue notifications, and the ledger."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from wallarm_notify.domain.ledger import Figures, origin_kind
-from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.notification import Notification, origin_of
 from wallarm_notify.domain.overdue import Backlog, Share
 from wallarm_notify.domain.rate_limit import WINDOW
 from wallarm_notify.store.queries import (
@@ -52,10 +52,13 @@ _ANOMALIES: Final = """
          (SELECT count(*) FROM attempts a
           WHERE a.notification_id = n.id AND a.run = n.run)) AS attempts_short,
       (SELECT count(*) FROM (
-         SELECT integration_id, generation, date_trunc('minute', at, 'UTC') AS minute,
-             count(*) AS attempts, count(error) AS failed
-         FROM attempts WHERE generation IS NOT NULL
-           AND at >= date_trunc('minute', now()) - interval '1 hour'
+         SELECT a.integration_id, a.generation, date_trunc('minute', a.at, 'UTC') AS minute,
+             count(*) AS attempts, count(a.error) AS failed
+         FROM integrations i CROSS JOIN LATERAL (
+           SELECT * FROM attempts s WHERE s.integration_id = i.id AND s.generation IS NOT NULL
+             AND date_trunc('hour', s.at AT TIME ZONE 'UTC')
+               >= date_trunc('hour', (now() - interval '1 hour') AT TIME ZONE 'UTC')
+             AND s.at >= date_trunc('minute', now()) - interval '1 hour') a
          GROUP BY 1, 2, 3) a
        FULL JOIN (
          SELECT integration_id, generation, minute, attempts, failed FROM health_minutes
@@ -64,21 +67,21 @@ _ANOMALIES: Final = """
        WHERE (a.attempts, a.failed) IS DISTINCT FROM (m.attempts, m.failed)
       ) AS counters_wrong,
       (SELECT count(*) FROM notifications n WHERE NOT EXISTS
-         (SELECT FROM events e WHERE e.id = n.event_id)) AS without_event,
-      (SELECT count(*) FROM notifications n WHERE n.firing_id IS NOT NULL AND NOT EXISTS
-         (SELECT FROM firings f WHERE f.id = n.firing_id AND f.event_id = n.event_id
-            AND n.origin = 'trigger:' || f.trigger_id)) AS without_firing,
+         (SELECT FROM events e WHERE e.no = n.event_no)) AS without_event,
+      (SELECT count(*) FROM notifications n WHERE n.trigger_id <> 0 AND NOT EXISTS
+         (SELECT FROM firings f WHERE f.event_no = n.event_no AND f.trigger_id = n.trigger_id)
+      ) AS without_firing,
       (SELECT count(*) FROM (
          SELECT e.fan_out, count(n.id) AS made
-         FROM events e LEFT JOIN notifications n ON n.event_id = e.id
-         GROUP BY e.id, e.fan_out) f
+         FROM events e LEFT JOIN notifications n ON n.event_no = e.no
+         GROUP BY e.no) f
        WHERE f.made <> f.fan_out) AS fan_out_wrong
 """
 """Rows that must not exist, counted by kind (engine 22)."""
 
 
 class UpkeepQueries(Queries):
-    """What SWEEP, PRUNE and the ledger read and write."""
+    """What SWEEP and the ledger read and write."""
 
     def may_run(self, name: str, interval: timedelta) -> bool:
         """Note a run of ``name`` and return True; or False where another is under way or began within ``interval``."""
@@ -179,91 +182,6 @@ class UpkeepQueries(Queries):
             window=timedelta(seconds=WINDOW * 2),
         )
 
-    def prune_events(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
-        """Delete events that ended, with the last of their notifications, before ``retention``.
-
-        Their notifications, attempts and firings are deleted with them, so that an event's fan-out always equals
-        its rows. There are at most ``limit`` events, and no further one once they have as many notifications.
-        Return how many events, and the changes of the ledger's counters by kind.
-        """
-        old = self._old_events(retention, limit)
-        # A replay may have come between: it locks the notification's row, not the event's.
-        rows = self._rows(
-            """SELECT id, event_id, finished_at < now() - :retention AS old FROM notifications
-               WHERE event_id = ANY(CAST(:events AS uuid[])) ORDER BY id FOR UPDATE""",
-            retention=retention,
-            events=[str(i) for i in old],
-        )
-        alive = {row["event_id"] for row in rows if not row["old"]}
-        events = [str(i) for i in old if i not in alive]
-        gone = [row["id"] for row in rows if row["event_id"] not in alive]
-        self._do(
-            "DELETE FROM attempts WHERE notification_id = ANY(CAST(:ids AS bigint[]))", ids=gone
-        )
-        counted: Counter[str] = Counter()
-        for row in self._rows(
-            """DELETE FROM notifications WHERE id = ANY(CAST(:ids AS bigint[]))
-               RETURNING origin, state""",
-            ids=gone,
-        ):
-            counted[f"pruned:{origin_kind(row['origin'])}:{row['state']}"] += 1
-        counted["pruned:fired"] += self._do(
-            "DELETE FROM firings WHERE event_id = ANY(CAST(:ids AS uuid[]))", ids=events
-        )
-        for row in self._rows(
-            """DELETE FROM events WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING fan_out > 0 AS matched""",
-            ids=events,
-        ):
-            counted["pruned:matched" if row["matched"] else "pruned:unmatched"] += 1
-        return len(events), counted
-
-    def _old_events(self, retention: timedelta, limit: int) -> list[Any]:
-        """Return the ids, locked, of events that ended long enough ago, oldest first: see ``prune_events``."""
-        old, notifications = [], 0
-        # OFFSET 0 has each event's notifications looked up: joined, they would be compared with all recent ones,
-        # which the planner takes for few until it has counted them again.
-        for row in self._rows(
-            """SELECT id, fan_out FROM events e
-               WHERE received_at < now() - :retention AND NOT EXISTS (
-                   SELECT FROM notifications n WHERE n.event_id = e.id
-                     AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention) OFFSET 0)
-               ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED""",
-            retention=retention,
-            limit=limit,
-        ):
-            if notifications >= limit:
-                break
-            old.append(row["id"])
-            notifications += row["fan_out"]
-        return old
-
-    def prune_rejected(self, retention: timedelta, limit: int) -> tuple[int, Mapping[str, int]]:
-        """Delete rejections and undecodable messages older than ``retention``.
-
-        Return how many rejections, and the changes of the ledger's counters by kind.
-        """
-        self._do_later(
-            "DELETE FROM rejected_by_day WHERE day < (now() AT TIME ZONE 'UTC')::date - 1"
-        )
-        self._do(
-            """DELETE FROM undecodable WHERE id IN (
-                   SELECT id FROM undecodable WHERE received_at < now() - :retention
-                   ORDER BY received_at LIMIT :limit)""",
-            retention=retention,
-            limit=limit,
-        )
-        rows = self._rows(
-            """WITH old AS MATERIALIZED (
-                   SELECT id FROM rejected WHERE received_at < now() - :retention
-                   ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED
-               )
-               DELETE FROM rejected r USING old WHERE r.id = old.id
-               RETURNING r.resubmitted_as IS NULL AS still""",
-            retention=retention,
-            limit=limit,
-        )
-        return len(rows), {"pruned:rejected": sum(row["still"] for row in rows)}
-
     def running_counts(self) -> dict[str, int]:
         """Return the ledger's running counters by kind."""
         rows = self._rows("SELECT kind, sum(value) AS value FROM counts GROUP BY kind")
@@ -284,9 +202,10 @@ class UpkeepQueries(Queries):
         )[0]
         notifications: Counter[str] = Counter()
         for row in self._rows(
-            "SELECT origin, state, count(*) AS n FROM notifications GROUP BY origin, state"
+            """SELECT (trigger_id <> 0)::int AS trigger_id, state, count(*) AS n
+               FROM notifications GROUP BY 1, 2"""
         ):
-            notifications[f"{origin_kind(row['origin'])}:{row['state']}"] += row["n"]
+            notifications[f"{_kind_of(row)}:{row['state']}"] += row["n"]
         return Figures(
             counts=counts,
             events_matched=held["matched"],
@@ -304,3 +223,8 @@ class UpkeepQueries(Queries):
     def _anomalies(self) -> dict[str, Any]:
         """Return the number of rows that must not exist, by kind."""
         return dict(self._rows(_ANOMALIES)[0])
+
+
+def _kind_of(row: Mapping[str, Any]) -> str:
+    """Return the kind of origin of a notification's row: ``card`` or ``trigger``."""
+    return origin_kind(origin_of(row["trigger_id"] or None))

@@ -7,7 +7,8 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
-from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.event import Event, EventKey
+from wallarm_notify.domain.notification import origin_of
 from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.trigger import Criteria, Trigger
 
@@ -39,7 +40,12 @@ class Firing:
     @property
     def origin(self) -> str:
         """The origin of its notifications."""
-        return f"trigger:{self.trigger_id}"
+        return origin_of(self.trigger_id)
+
+    @property
+    def event_key(self) -> EventKey:
+        """What identifies the event that met it."""
+        return self.client_id, self.event_id
 
 
 def fired(

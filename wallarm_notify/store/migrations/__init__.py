@@ -3,8 +3,9 @@
 Alembic is imported only for an upgrade, as it would slow down the start of every command.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -23,12 +24,17 @@ _LOCK = 0x77616C6C
 """The advisory lock by which upgrades wait for each other."""
 
 
-def _config(connection: Connection | None = None) -> "Config":
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""What is called while rows are copied: with the table, how many are done, and about how many there are."""
+
+
+def _config(connection: Connection | None = None, progress: Progress | None = None) -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
+    config.attributes["progress"] = progress
     return config
 
 
@@ -59,9 +65,10 @@ def check(connection: Connection) -> None:
         raise Unavailable(fault)
 
 
-def upgrade(url: str) -> tuple[str | None, str]:
+def upgrade(url: str, progress: Progress | None = None) -> tuple[str | None, str]:
     """Upgrade the database at ``url`` to the newest schema; return the revisions before and after.
 
+    ``progress`` is called now and then where much has to be written anew.
     A schema that is newer than this program and serves it is left as it is. Raise Unavailable where the
     database cannot be reached, cannot hold what is stored, or does not serve this program.
     """
@@ -77,7 +84,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
             if before is not None and _is_newer(before):
                 check(connection)
                 return before, before
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection, progress), "head")
     except DBAPIError as error:
         raise meaning(error) from None
     except CommandError as error:

@@ -1,9 +1,10 @@
 """What all tables share: their registry, the names of keys and constraints, and columns that many of them have."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import ENUM, UUID
 
 metadata: Final = sa.MetaData(
     naming_convention={
@@ -23,6 +24,11 @@ def numbered_id() -> sa.Column[Any]:
 def uuid(name: str, **options: Any) -> sa.Column[Any]:
     """Return a column of UUIDs; ``options`` are those of ``Column``."""
     return sa.Column(name, UUID(as_uuid=True), **options)
+
+
+def one_of(name: str, words: Iterable[str]) -> ENUM:
+    """Return PostgreSQL's type ``name`` of a closed set of words: 4 bytes in a row, whatever their length."""
+    return ENUM(*sorted(map(str, words)), name=name, metadata=metadata)
 
 
 def moment(name: str, *, nullable: bool = True) -> sa.Column[Any]:

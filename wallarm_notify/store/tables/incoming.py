@@ -1,34 +1,47 @@
 """Tables of what came in: events, and what could not be taken in as one (spec 2)."""
 
+from typing import Final
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.store.tables.columns import (
     metadata,
     moment,
     moment_of_insert,
     numbered_id,
+    one_of,
     uuid,
 )
 
+event_type: Final = one_of("event_type", EVENT_TYPES)
+
+# Columns of 8 bytes stand first: PostgreSQL fills up what is not aligned.
 events = sa.Table(
     "events",
     metadata,
-    # The id under which the event is stored. It is unique.
-    uuid("id", primary_key=True),
+    # Grows as events come in, so that old ones are a range of numbers. What is made of an event refers to it by this.
+    sa.Column("no", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("client_id", sa.BigInteger, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),
     moment("occurred_at", nullable=False),
-    # The whole object as the producer sent it, unknown fields included. U+FFFD stands for what is no character.
-    sa.Column("body", JSONB, nullable=False),
-    # Distinguishes the event from another one under its id.
-    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    moment_of_insert("received_at"),
+    # The id that the producer gave it. No two events of a client share one; those of two clients may.
+    uuid("id", nullable=False),
     # How many notifications routing made of it. The ledger compares it with the rows that there are.
     sa.Column("fan_out", sa.Integer, nullable=False),
-    moment_of_insert("received_at"),
     # The version of its client's rules that it was routed by; 0: the client had none. Null in events from before
     # there were versions.
     sa.Column("rules_version", sa.Integer),
+    sa.Column("type", event_type, nullable=False),
+    # A trigger counted it, or fired for it: it is kept as long as what was notified (spec 5).
+    sa.Column("counted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Distinguishes the event from another one under its id.
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    # JSON of the object as the producer sent it, unknown fields included, without what other columns say
+    # (store.event_body). U+FFFD stands for what is no character.
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("client_id", "id"),
     sa.Index("ix_events_received_at", "received_at"),
 )
 
@@ -37,13 +50,14 @@ events = sa.Table(
 events_ahead = sa.Table(
     "events_ahead",
     metadata,
-    uuid("id", primary_key=True),
     sa.Column("client_id", sa.BigInteger, nullable=False),
+    uuid("id", nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     moment("occurred_at", nullable=False),
     sa.Column("body", JSONB, nullable=False),
     sa.Column("body_hash", sa.LargeBinary, nullable=False),
     moment_of_insert("received_at"),
+    sa.PrimaryKeyConstraint("client_id", "id"),
     sa.Index("ix_events_ahead_occurred_at", "occurred_at"),
     sa.Index("ix_events_ahead_body_hash", "body_hash"),
 )

@@ -24,6 +24,17 @@ upkeep_runs = sa.Table(
     sa.Column("transaction_id", sa.BigInteger),
 )
 
+# How far PRUNE's pass over the events has come, of each kind of pass (store.retention).
+prune_marks = sa.Table(
+    "prune_marks",
+    metadata,
+    # ``events`` or ``unmatched``.
+    sa.Column("kind", sa.Text, primary_key=True),
+    # It goes on after the event of this number.
+    sa.Column("after_no", sa.BigInteger, nullable=False),
+    moment("began_at", nullable=False),
+)
+
 # Times that the database's clock was set back. Open rows wait by the clock from before, until SWEEP has moved their
 # times by as much.
 clock_jumps = sa.Table(
@@ -48,6 +59,9 @@ installation = sa.Table(
     metadata,
     sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.true()),
     sa.Column("fingerprint_token", sa.LargeBinary, nullable=False),
+    # How long events are kept that nothing was made of. Null, as long as the others: it was installed before there
+    # was a difference.
+    sa.Column("unmatched_retention", sa.Interval, server_default=sa.text("'7 days'::interval")),
     sa.CheckConstraint("one", name="one"),
 )
 

@@ -84,7 +84,7 @@ firings = sa.Table(
     sa.Column("trigger_id", sa.BigInteger, nullable=False),
     sa.Column("client_id", sa.BigInteger, nullable=False),
     # The event that met it.
-    uuid("event_id", nullable=False),
+    sa.Column("event_no", sa.BigInteger, nullable=False),
     moment("fired_at", nullable=False),
     # The trigger as it was then, so that every attempt sends one and the same alert.
     sa.Column("trigger_name", sa.Text, nullable=False),
@@ -99,6 +99,13 @@ firings = sa.Table(
     moment("window_start"),
     moment("window_end"),
     sa.Column("event_ids", ARRAY(UUID(as_uuid=True)), nullable=False),
-    sa.UniqueConstraint("event_id", "trigger_id"),
+    sa.UniqueConstraint("event_no", "trigger_id"),
     sa.Index("ix_firings_trigger_id_fired_at", "trigger_id", "fired_at"),
+    # Whether a firing names an event that was counted: PRUNE keeps it as long.
+    sa.Index(
+        "ix_firings_event_ids",
+        "event_ids",
+        postgresql_using="gin",
+        postgresql_where=sa.text("threshold_count IS NOT NULL"),
+    ),
 )
