@@ -27,7 +27,7 @@ from wallarm_notify.devstack.stack import PATIENCE
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.producer import Producer
-from wallarm_notify.services.ledger import balance
+from wallarm_notify.services.ledger import recount
 
 BROKERS: Final = ("redis", "classic", "quorum")
 QUEUES: Final = "events,celery"
@@ -190,7 +190,7 @@ def _take_away(stack: BenchmarkStack, events: int) -> None:
         )
     finally:
         end([worker], PATIENCE)
-    ledger = balance(stack.wiring.context, EVERY_CLIENT)
+    ledger = recount(stack.wiring.context, EVERY_CLIENT)
     if ledger.findings or ledger.received - before != events:
         raise Void(f"{ledger.received - before} received of {events}, {ledger.findings}")
 

@@ -10,7 +10,7 @@ from benchmarks.stack import CORES, BenchmarkStack, Void
 from wallarm_notify.devstack.processes import end, wait_until
 from wallarm_notify.devstack.stack import PATIENCE, READY_SECONDS
 from wallarm_notify.domain.scope import EVERY_CLIENT
-from wallarm_notify.services.ledger import balance
+from wallarm_notify.services.ledger import recount
 
 QUEUES: Final = "events,celery,notifications,upkeep"
 
@@ -33,7 +33,7 @@ def at_work(stack: BenchmarkStack, events: int) -> Iterator[None]:
         wait_until(lambda: stack.open_notifications() == 0, 60, "the last record")
     finally:
         end(workers, PATIENCE)
-    ledger = balance(stack.wiring.context, EVERY_CLIENT)
+    ledger = recount(stack.wiring.context, EVERY_CLIENT)
     if ledger.findings or ledger.received - before != events:
         raise Void(
             f"the ledger does not balance: {ledger.received - before} received of {events}, "

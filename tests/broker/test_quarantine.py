@@ -102,7 +102,7 @@ class Worker:
         return [row["deaths"] for row in rows]
 
     def ledger(self) -> int:
-        return self.store.transact(lambda tx: tx.figures()).set_aside
+        return self.store.transact(lambda tx: tx.standing()).set_aside
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subsc
 from wallarm_notify.domain.ledger import Ledger
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter, ShownNotification
-from wallarm_notify.services.ledger import balance
+from wallarm_notify.services.ledger import recount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ class System(Stack, Administration):
         return shown
 
     def ledger(self) -> Ledger:
-        return balance(self.wiring.context, EVERY_CLIENT)
+        return recount(self.wiring.context, EVERY_CLIENT)
 
     def wait_for_states(self, within: float, **states: int) -> None:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import redis
+from build import COUNT_STATES_ANEW
 from click.testing import CliRunner
 from sqlalchemy import NullPool, create_engine, text
 
@@ -103,6 +104,7 @@ class CommandLine:
         self.sql(
             f"UPDATE notifications SET state = '{state}', finished_at = now(), recheck_at = NULL"
         )
+        self.sql(COUNT_STATES_ANEW)
 
     def messages(self, queue: str) -> list[Any]:
         """Return the keyword arguments of the messages in a queue, in the order they came."""

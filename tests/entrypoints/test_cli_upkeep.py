@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from wallarm_notify.domain.client import CLOUD_ADDRESSES
 from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.prune import prune
 from wallarm_notify.settings import settings
 from wallarm_notify.store.migrations import newest
 
@@ -76,20 +77,43 @@ def test_the_ledger_balances(line: CommandLine) -> None:
             "pending": 1, "retrying": 0, "delivered": 0, "failed": 0, "cancelled": 0, "skipped": 0,
         },
         "balanced": True,
+        "checked_at": None,
     }  # fmt: skip
     output = line.ok("ledger")
-    assert "It balances." in output
+    assert "Not checked against its rows yet: PRUNE does so, once a day.\nIt balances." in output
     assert "events received" in output
+
+
+def test_the_ledger_says_when_it_was_last_checked_against_its_rows(line: CommandLine) -> None:
+    line.integration()
+    ingest(line.wiring.context, [an_event()], ())
+    for _ in range(2):
+        prune(line.wiring.context)
+        line.sql("UPDATE upkeep_runs SET began_at = began_at - interval '1 hour'")
+    line.sql("UPDATE ledger_check SET checked_at = '2026-03-01 12:00:00+00'")
+    assert "Last checked against its rows: 2026-03-01 12:00:00 UTC." in line.ok("ledger")
+    assert line.json("ledger")["checked_at"] == "2026-03-01T12:00:00+00:00"
+
+
+def test_a_recount_counts_every_row(line: CommandLine) -> None:
+    line.integration()
+    ingest(line.wiring.context, [an_event()], ())
+    assert "Every row was counted.\nIt balances." in line.ok("ledger", "--recount")
+    line.sql("DELETE FROM notifications")
+    assert line.json("ledger")["balanced"]
+    result = line("ledger", "--recount")
+    assert result.exit_code == 1
+    assert "- pending notifications of origin card: 1 counted, but 0 rows" in result.stdout
 
 
 def test_a_ledger_that_does_not_balance_is_status_1_with_its_findings(line: CommandLine) -> None:
     line.integration()
     ingest(line.wiring.context, [an_event()], ())
-    line.sql("DELETE FROM notifications")
+    line.sql("UPDATE counts SET value = 2 WHERE kind = 'made:card'")
     result = line("ledger")
     assert result.exit_code == 1
     assert "It does not balance:" in result.stdout
-    finding = "notifications of origin card: 1 made, but 0 rows and 0 pruned"
+    finding = "notifications of origin card: 2 made, but 1 stored and 0 pruned"
     assert f"- {finding}" in result.stdout
     result = line("ledger", "--json")
     assert result.exit_code == 1

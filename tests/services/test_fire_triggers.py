@@ -359,7 +359,11 @@ def test_a_transaction_writes_its_counters_once_and_last(bench: Bench) -> None:
         with statements(bench) as sent:
             act()
         first = [s for s in sent if "INSERT INTO counts" in s or "INSERT INTO events" in s]
-        assert [("counts" in s) for s in first] == [False] * (len(first) - 1) + [True]
+        counting = [("counts" in s) for s in first]
+        # The second transaction of a deletion cancels what waits, which moves counters too.
+        cancels = any("FOR UPDATE OF n SKIP LOCKED" in s for s in sent)
+        assert counting == sorted(counting)
+        assert 1 <= counting.count(True) <= 1 + cancels
 
 
 # Many at once.

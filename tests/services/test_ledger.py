@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from build import Bench, a_rejection, a_user_event, an_answer, an_attack, an_event
 
+from services.test_ingest import statements
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.services.ledger import balance
 
 ANN = {"user": "Ann", "reason": ""}
 
@@ -94,7 +99,7 @@ CORRUPTIONS = {
     ),
     "a notification lost": (
         f"DELETE FROM notifications WHERE id = {DELIVERED}",
-        "notifications of origin card: ",
+        "delivered notifications of origin card: ",
     ),
     "an event with one too few": (
         f"DELETE FROM notifications WHERE id = {PENDING}",
@@ -108,7 +113,7 @@ CORRUPTIONS = {
     ),
     "another origin": (
         f"UPDATE notifications SET trigger_id = 7 WHERE id = {PENDING}",
-        "notifications of origin trigger: 0 made, but 1 rows and 0 pruned",
+        "pending notifications of origin trigger: 0 counted, but 1 rows",
     ),
     "nobody would look": (
         f"UPDATE notifications SET recheck_at = NULL WHERE id = {PENDING}",
@@ -180,3 +185,139 @@ def test_what_is_merely_due_does_not_unbalance_it(busy: Bench) -> None:
         "lease_until = now() - interval '299 s' WHERE finished_at IS NULL"
     )
     assert busy.ledger().findings == []
+
+
+# The balance of counters, and their check against rows.
+
+
+def check_whole(bench: Bench) -> None:
+    """Let upkeep check all rows, as if a day had passed since it began to."""
+    bench.sql("UPDATE ledger_check SET began_at = began_at - interval '1 day'")
+    bench.store.transact(lambda tx: tx.check_slice(1000))
+    bench.store.transact(lambda tx: tx.check_slice(1000))
+
+
+def test_counters_say_what_a_recount_says(busy: Bench) -> None:
+    check_whole(busy)
+    assert balance(busy.ctx, EVERY_CLIENT) == busy.ledger()
+
+
+@pytest.mark.parametrize(
+    ("corruption", "finding"),
+    [
+        ("DELETE FROM counts WHERE kind = 'received'", "received 0 is not rejected"),
+        ("DELETE FROM counts WHERE kind = 'made:card'", "notifications of origin card: 0 made"),
+        ("UPDATE counts SET value = -1 WHERE kind = 'fired'", "fired: -1 counted"),
+        (
+            f"UPDATE notifications SET recheck_at = NULL WHERE id = {PENDING}",
+            "1 open notifications without recheck_at",
+        ),
+        (
+            f"UPDATE notifications SET recheck_at = now() - interval '301 s' WHERE id = {PENDING}",
+            "1 open notifications overdue for 5 minutes",
+        ),
+        (
+            f"UPDATE notifications SET lease_until = now() - interval '301 s' WHERE id = {PENDING}",
+            "1 claims whose lease ended over 5 minutes ago",
+        ),
+    ],
+)
+def test_the_balance_finds_what_its_counters_and_open_rows_show(
+    busy: Bench, corruption: str, finding: str
+) -> None:
+    busy.sql(
+        "INSERT INTO counts (kind, shard, value) VALUES ('fired', 0, 0) ON CONFLICT DO NOTHING"
+    )
+    busy.sql(corruption)
+    assert any(finding in one for one in balance(busy.ctx, EVERY_CLIENT).findings)
+
+
+@pytest.mark.parametrize(
+    ("corruption", "finding"),
+    [
+        ("DELETE FROM events WHERE fan_out = 0", "events more or less than counted"),
+        (
+            f"DELETE FROM notifications WHERE id = {DELIVERED}",
+            "1 notifications more or less than counted",
+        ),
+        (
+            f"DELETE FROM notifications WHERE id = {PENDING}",
+            "1 events whose notifications are not as many as routing noted down",
+        ),
+        (
+            f"UPDATE notifications SET trigger_id = 7 WHERE id = {PENDING}",
+            "1 notifications of a trigger without their firing",
+        ),
+        (
+            f"UPDATE notifications SET recheck_at = now() WHERE id = {DELIVERED}",
+            "1 ended notifications that are still to be rechecked",
+        ),
+        (
+            f"DELETE FROM attempts WHERE notification_id = {DELIVERED}",
+            "1 notifications with fewer attempts recorded than made",
+        ),
+        ("UPDATE counts SET value = value + 1 WHERE kind = 'fired'", "1 firings more or less"),
+    ],
+)
+def test_the_check_finds_what_rows_show_and_the_balance_says_it_from_then_on(
+    busy: Bench, corruption: str, finding: str
+) -> None:
+    busy.sql(
+        "INSERT INTO counts (kind, shard, value) VALUES ('fired', 0, 0) ON CONFLICT DO NOTHING"
+    )
+    check_whole(busy)
+    assert balance(busy.ctx, EVERY_CLIENT).findings == []
+    busy.sql(corruption)
+    assert balance(busy.ctx, EVERY_CLIENT).findings == []
+    check_whole(busy)
+    found = balance(busy.ctx, EVERY_CLIENT)
+    assert any(finding in one for one in found.findings), found.findings
+    assert found.checked_at is not None
+
+
+def test_the_check_goes_on_slice_by_slice_and_begins_anew_after_a_day(bench: Bench) -> None:
+    bench.integration()
+    bench.made(5)
+    at = []
+    for _ in range(6):
+        bench.store.transact(lambda tx: tx.check_slice(4))  # two events with their notifications
+        at.append(bench.value("SELECT after_no FROM ledger_check"))
+    first = bench.value("SELECT min(no) FROM events")
+    assert at == [first + 1, first + 3, first + 4, None, None, None]
+    bench.sql("UPDATE ledger_check SET began_at = now() + interval '1 hour'")  # set back since
+    bench.store.transact(lambda tx: tx.check_slice(4))
+    assert bench.value("SELECT after_no FROM ledger_check") == first + 1
+
+
+def test_what_is_pruned_made_and_delivered_during_a_pass_is_no_finding(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(6)
+    bench.store.transact(lambda tx: tx.check_slice(4))
+    bench.sent(ids)
+    bench.made(3)
+    bench.sql("UPDATE events SET received_at = received_at - interval '91 days' WHERE no <= 5")
+    bench.sql("UPDATE notifications SET finished_at = finished_at - interval '91 days'")
+    bench.prune()
+    while bench.value("SELECT after_no FROM ledger_check") is not None:
+        bench.store.transact(lambda tx: tx.check_slice(4))
+    ledger = balance(bench.ctx, EVERY_CLIENT)
+    assert ledger.findings == []
+    assert ledger.checked_at is not None
+
+
+def test_the_balance_reads_open_notifications_alone(busy: Bench) -> None:
+    with statements(busy) as sent:
+        balance(busy.ctx, EVERY_CLIENT)
+    asked = [s for s in sent if "FROM notifications" in s]
+    assert asked
+    for statement in asked:
+        with busy.engine.connect() as connection:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}").scalars())
+        assert "Seq Scan on notifications" not in plan
+        assert set(re.findall(r"using (\w+) on notifications|on (ix_notifications_\w+)", plan)) <= {
+            ("ix_notifications_open", ""),
+            ("ix_notifications_backlog", ""),
+            ("", "ix_notifications_open"),
+            ("", "ix_notifications_backlog"),
+        }

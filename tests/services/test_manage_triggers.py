@@ -371,7 +371,7 @@ def test_firings_are_pruned_with_their_event_and_the_figures_balance(bench: Benc
     bench.sql("DELETE FROM health_minutes")
     bench.prune()
     assert bench.firings(trigger) == []
-    assert bench.ledger() == before
+    assert replace(bench.ledger(), checked_at=None) == before
     assert before.findings == []
 
 

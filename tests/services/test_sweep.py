@@ -5,7 +5,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import Bench, a_key, an_answer, an_attempt, an_integration_draft, eventually
+from build import (
+    COUNT_STATES_ANEW,
+    Bench,
+    a_key,
+    an_answer,
+    an_attempt,
+    an_integration_draft,
+    eventually,
+)
 from meanwhile import beside
 
 from wallarm_notify.domain.integration import IntegrationChange
@@ -332,6 +340,7 @@ def test_sweep_cancels_what_a_switching_off_left_behind(bench: Bench) -> None:
     bench.sql(
         "UPDATE notifications SET state = 'pending', finished_at = NULL, recheck_at = now() + '15 s'"
     )
+    bench.sql(COUNT_STATES_ANEW)
     assert sweep(bench) == Swept(published=0, cancelled=2)
     assert [bench.notification(i).state for i in ids] == [State.CANCELLED] * 2
     assert bench.ledger().findings == []

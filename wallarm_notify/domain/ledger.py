@@ -3,40 +3,71 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from wallarm_notify.domain.notification import CARD, NewNotification, State
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """All figures that the ledger compares, from one snapshot.
+class LastCheck:
+    """The last pass of upkeep over all rows: when it ended, and how much it found wrong, by kind."""
 
-    ``counts`` are the running counters by kind, pruned rows included; the others are counted in the rows
-    themselves. ``notifications`` are by ``origin:state``. ``fan_out`` is what routing noted for the events
-    that are still stored; ``fan_out_rows`` are the notifications that they have.
+    at: datetime
+    found: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The ledger as its counters have it, and what nobody would come back to, from one snapshot.
+
+    ``counts`` are the running counters by kind. ``state:`` counts the notifications that are stored, by the
+    kind of their origin and their state; ``pruned:`` what was deleted after its retention.
     """
 
     counts: Mapping[str, int]
+    open_without_recheck: int
+    recheck_long_past: int
+    leases_long_dead: int
+    ahead_long_due: int
+    undecodable: int
+    set_aside: int
+    last_check: LastCheck | None
+
+    @staticmethod
+    def rows_of(counts: Mapping[str, int]) -> dict[str, int]:
+        """Return how many rows the tables have by the counters."""
+
+        def held(*kinds: str) -> int:
+            return sum(counts.get(kind, 0) - counts.get(f"pruned:{kind}", 0) for kind in kinds)
+
+        return {
+            "events": held("matched", "unmatched"),
+            "notifications": sum(n for kind, n in counts.items() if kind.startswith("state:")),
+            "firings": held(FIRED),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """What the rows themselves come to, in the snapshot of a ``Standing``.
+
+    ``notifications`` are by ``origin:state``.
+    """
+
     events_matched: int
     events_unmatched: int
     rejected: int
+    ahead: int
     firings: int
     notifications: Mapping[str, int]
     fan_out_wrong: int
     without_event: int
     without_firing: int
-    open_without_recheck: int
-    recheck_long_past: int
-    leases_long_dead: int
     ended_with_recheck: int
     attempts_without_notification: int
     attempts_short: int
     counters_wrong: int
-    ahead: int
-    ahead_long_due: int
-    undecodable: int = 0
-    set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +90,8 @@ class Ledger:
     set_aside: int = 0
     """Calls that workers died of: tried again each hour, and not part of received until they are stored."""
     ahead: int = 0
+    checked_at: datetime | None = None
+    """When the counters were last checked against rows; None: not yet."""
 
     @property
     def balanced(self) -> bool:

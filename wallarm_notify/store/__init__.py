@@ -24,6 +24,7 @@ from wallarm_notify.store.health import HealthQueries
 from wallarm_notify.store.integration_listings import IntegrationListingQueries
 from wallarm_notify.store.integrations import IntegrationQueries
 from wallarm_notify.store.key_samples import KeySampleQueries
+from wallarm_notify.store.ledger import LedgerQueries
 from wallarm_notify.store.listings import ListingQueries
 from wallarm_notify.store.quarantine import QuarantineQueries
 from wallarm_notify.store.replays import ReplayQueries
@@ -52,6 +53,7 @@ class Transaction(
     EvidenceQueries,
     UpkeepQueries,
     RetentionQueries,
+    LedgerQueries,
     ClientQueries,
     IntegrationQueries,
     KeySampleQueries,

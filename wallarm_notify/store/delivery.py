@@ -17,7 +17,6 @@ from wallarm_notify.store.event_body import EVENT_COLUMNS, event_of
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
-    notification_of,
     parameters_of,
     rows_of,
     types_of,
@@ -42,7 +41,7 @@ class DeliveryQueries(Queries):
     def candidates(self, ids: Sequence[int]) -> list[Candidate[Notification]]:
         """Return the notifications of ``ids`` that no other transaction holds, locked, with their integrations."""
         rows = self._rows(
-            f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, {EVENT_COLUMNS}, n.trigger_id AS made_by, {FIRING_COLUMNS}
+            f"""SELECT {NOTIFICATION_COLUMNS}, {_STANDING}, {EVENT_COLUMNS}, {FIRING_COLUMNS}
                 FROM notifications n
                 JOIN integrations i ON i.id = n.integration_id
                 JOIN events e ON e.no = n.event_no
@@ -54,13 +53,9 @@ class DeliveryQueries(Queries):
         )
         return [
             self._candidate(
-                notification_of(row),
-                event_of(row),
-                _firing_of(row),
-                origin_of(row["made_by"] or None),
-                row,
+                n, event_of(row), _firing_of(row), origin_of(row["made_by"] or None), row
             )
-            for row in rows
+            for n, row in zip(self._notifications(rows), rows, strict=True)
         ]
 
     def candidates_of(self, made: Sequence[Made]) -> list[Candidate[NewNotification]]:
@@ -185,7 +180,7 @@ class DeliveryQueries(Queries):
             ids=list(limits),
             most=list(limits.values()),
         )
-        return [notification_of(row) for row in rows]
+        return self._notifications(rows)
 
     def recheck_soon(self, integration_ids: Iterable[int]) -> None:
         """Let SWEEP look at once at what waited behind these bulkheads, at most 1,000 of each."""

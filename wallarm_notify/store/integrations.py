@@ -8,7 +8,7 @@ from wallarm_notify.domain.integration import Draft, IntegrationChange, Integrat
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.store.integration_keys import IntegrationKeyQueries
-from wallarm_notify.store.queries import NOTIFICATION_COLUMNS, in_scope, notification_of
+from wallarm_notify.store.queries import NOTIFICATION_COLUMNS, in_scope
 
 _SLOW_NO_MORE: Final = """recovered_at = CASE WHEN slow_since IS NULL THEN recovered_at ELSE now() END,
     slow_since = NULL, bulkhead_until = NULL, bulkhead_token = NULL"""
@@ -198,7 +198,7 @@ class IntegrationQueries(IntegrationKeyQueries):
             id=integration_id,
             limit=limit,
         )
-        return [notification_of(row) for row in rows]
+        return self._notifications(rows)
 
 
 def _stored_of(row: Mapping[str, Any]) -> Stored:

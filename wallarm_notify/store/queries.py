@@ -11,15 +11,18 @@ from psycopg2.extensions import TransactionRollbackError
 from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 
-from wallarm_notify.domain.notification import Notification, State
+from wallarm_notify.domain.ledger import origin_kind
+from wallarm_notify.domain.notification import Notification, State, origin_of
 from wallarm_notify.store.connection import BEGIN
 from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.store.tables.notifications import notifications as notifications_table
 
 _DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's types lack it
 
-NOTIFICATION_COLUMNS: Final = ", ".join(f"n.{f.name}" for f in fields(Notification))
-"""The columns that ``notification_of`` reads; fields and columns have the same names."""
+NOTIFICATION_COLUMNS: Final = ", ".join(
+    [*(f"n.{f.name}" for f in fields(Notification)), "n.trigger_id AS made_by"]
+)
+"""The columns that ``Queries`` makes notifications of; those of their fields have the same names."""
 
 UNDECODABLE = """id, reason, content_type, received_at, resubmitted_at,
     coalesce(size, octet_length(body)) AS bytes,
@@ -33,7 +36,7 @@ RESPONSE: Final = """coalesce((SELECT s.response FROM attempts s
     WHERE a.same_as <> 0 AND s.notification_id = a.notification_id AND s.fence = a.same_as), a.response)"""
 """The answer to the attempt ``a``, which may be stored with another attempt that was answered alike."""
 
-_SHARDS = 8
+_SHARDS = 16
 """Rows that each of the ledger's counters is spread over."""
 
 _FIXED: Final = ("integration_id", "severity")
@@ -95,7 +98,7 @@ def _is_constant(values: Sequence[Any]) -> bool:
     return values.count(values[0]) == len(values)
 
 
-def notification_of(row: Mapping[str, Any]) -> Notification:
+def _notification_of(row: Mapping[str, Any]) -> Notification:
     """Return the notification in a row that has ``NOTIFICATION_COLUMNS``."""
     return Notification(
         id=row["id"],
@@ -138,6 +141,8 @@ class Queries:
         self.run = run
         """How often its work has begun, this time included."""
         self._counts: Counter[str] = Counter()
+        self._states: dict[int, tuple[str, State]] = {}
+        """The kind of origin and the state of each notification that this transaction has read or stored."""
         self._to_come = [BEGIN]
         self.is_ending = False
         """Whether COMMIT may have been sent."""
@@ -209,14 +214,35 @@ class Queries:
             )
 
     def save(self, notifications: Sequence[Notification]) -> None:
-        """Write ``notifications``, whose rows this transaction has locked."""
+        """Write ``notifications``, whose rows this transaction has locked, and count their changes of state."""
         if notifications:
+            for n in notifications:
+                kind, before = self._states[n.id]
+                if n.state is not before:
+                    self._note_state(n.id, kind, n.state)
             values = {c: [getattr(n, c) for n in notifications] for c in _SAVED}
             changes = ", ".join(f"{c} = u.{c}" for c in _SAVED if c != "id")
             self._do_later(
                 f"UPDATE notifications n SET {changes} FROM {rows_of(_NOTIFICATIONS, values)} WHERE n.id = u.id",  # noqa: S608 - names of our own
                 **parameters_of(values),
             )
+
+    def _notifications(self, rows: Iterable[Mapping[str, Any]]) -> list[Notification]:
+        """Return the notifications in rows that have ``NOTIFICATION_COLUMNS``, and note their states for ``save``."""
+        found = []
+        for row in rows:
+            n = _notification_of(row)
+            self._states[n.id] = (origin_kind(origin_of(row["made_by"] or None)), n.state)
+            found.append(n)
+        return found
+
+    def _note_state(self, notification_id: int, kind: str, state: State) -> None:
+        """Note the state of a notification that was just stored or changed, and count it."""
+        before = self._states.get(notification_id)
+        if before is not None:
+            self._counts[f"state:{kind}:{before[1]}"] -= 1
+        self._counts[f"state:{kind}:{state}"] += 1
+        self._states[notification_id] = (kind, state)
 
     def lock(self, ids: Sequence[int]) -> list[Notification]:
         """Return the notifications of ``ids``, locked in the order of their ids; wait for other holders."""
@@ -225,4 +251,4 @@ class Queries:
                 WHERE n.id = ANY(CAST(:ids AS bigint[])) ORDER BY n.id FOR UPDATE""",  # noqa: S608 - a constant
             ids=list(ids),
         )
-        return [notification_of(row) for row in rows]
+        return self._notifications(rows)

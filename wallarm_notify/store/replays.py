@@ -11,7 +11,6 @@ from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
     in_scope,
-    notification_of,
 )
 
 _REPLAYABLE: Final = """n.integration_id = :integration_id AND n.state = :state AND NOT n.closing
@@ -65,7 +64,7 @@ class ReplayQueries(Queries):
             scope=scope.parameter,
             ids=list(ids),
         )
-        return [notification_of(row) for row in rows]
+        return self._notifications(rows)
 
 
 def _parameters(scope: Scope, wanted: Wanted) -> dict[str, Any]:

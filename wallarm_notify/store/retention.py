@@ -110,7 +110,12 @@ class RetentionQueries(Queries):
         self._do_later(
             "UPDATE prune_marks SET after_no = :upto WHERE kind = :kind", upto=upto, kind=kind
         )
-        return Slice(events, is_last=False, counts=counts)
+        of_states = {
+            kind.replace("pruned:", "state:", 1): -number
+            for kind, number in counts.items()
+            if kind.count(":") == 2  # noqa: PLR2004 - what was pruned, its origin's kind, its state
+        }
+        return Slice(events, is_last=False, counts=counts | of_states)
 
     def _mark(self, kind: str) -> int:
         """Return the number after which a pass goes on, or a new one begins."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from wallarm_notify.domain.alert_identity import start_of
 from wallarm_notify.domain.event import Event, EventKey, Rejection
 from wallarm_notify.domain.integration import Subscriber, Subscribers
+from wallarm_notify.domain.ledger import origin_kind
 from wallarm_notify.domain.notification import (
     NewNotification,
     Notification,
@@ -208,7 +209,11 @@ class RoutingQueries(Queries):
             found.get((event_no, n.integration_id, trigger_id))
             for n, event_no, trigger_id in zip(new, made_of, triggers, strict=True)
         )
-        return [None if i is None else stored(n, i) for n, i in zip(new, ids, strict=True)]
+        return [None if i is None else self._stored(n, i) for n, i in zip(new, ids, strict=True)]
+
+    def _stored(self, new: NewNotification, notification_id: int) -> Notification:
+        self._note_state(notification_id, origin_kind(new.origin), new.state)
+        return stored(new, notification_id)
 
     def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
         """Store rejections, of each client ``most`` a day and one that says so; 0: no limit.

@@ -53,7 +53,7 @@ from wallarm_notify.entrypoints.demo.scenario import (
 )
 from wallarm_notify.entrypoints.demo.signals import ending_in_order, uninterrupted_at_the_end
 from wallarm_notify.producer import Producer
-from wallarm_notify.services.ledger import balance
+from wallarm_notify.services.ledger import balance, recount
 from wallarm_notify.services.listings import list_notifications, show_notification
 from wallarm_notify.services.manage_integrations import create_integration
 from wallarm_notify.services.trigger_listings import show_trigger
@@ -264,7 +264,7 @@ def _report(
         endings.append(
             Ending(role.part, role.name, notifications, stack.sandbox.alerts(keys[role].reveal()))
         )
-    ledger = balance(stack.wiring.context, EVERY_CLIENT)
+    ledger = recount(stack.wiring.context, EVERY_CLIENT)
     console.print(screen.summary(endings))
     console.print(screen.ledger(ledger))
     alerts = stack.sandbox.alerts()

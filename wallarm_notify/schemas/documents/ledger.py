@@ -1,5 +1,7 @@
 """The document of the ledger: whether everything received has ended or is on its way (spec 7)."""
 
+from datetime import datetime
+
 from typing_extensions import TypedDict
 
 from wallarm_notify.domain.ledger import Ledger
@@ -30,6 +32,8 @@ class LedgerDocument(TypedDict):
     """Notifications that were made, by state."""
     balanced: bool
     """Whether nothing is missing and nothing is too much."""
+    checked_at: datetime | None
+    """When the counters were last checked against rows; null where they were not yet."""
 
 
 def ledger_document(ledger: Ledger) -> LedgerDocument:
@@ -46,4 +50,5 @@ def ledger_document(ledger: Ledger) -> LedgerDocument:
         "ahead": ledger.ahead,
         "notifications": {str(state): number for state, number in ledger.notifications.items()},
         "balanced": ledger.balanced,
+        "checked_at": ledger.checked_at,
     }

@@ -1,6 +1,7 @@
 """Tables of the installation itself: the ledger's counters, its scheduled tasks, its clock, its secret, its version."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from wallarm_notify.store.tables.columns import metadata, moment, moment_of_insert, numbered_id
 
@@ -22,6 +23,22 @@ upkeep_runs = sa.Table(
     moment("began_at", nullable=False),
     # The transaction that noted the time: what earlier ones wrote is from before it. Only under ``clock``.
     sa.Column("transaction_id", sa.BigInteger),
+)
+
+# The check of the ledger's counters against rows, a slice in each run of PRUNE. One row.
+ledger_check = sa.Table(
+    "ledger_check",
+    metadata,
+    sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.true()),
+    # The pass goes on after the event of this number; null between two passes.
+    sa.Column("after_no", sa.BigInteger),
+    moment("began_at", nullable=False),
+    # How much the pass has found wrong so far, by kind.
+    sa.Column("finding", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
+    # When the last whole pass ended, and what it found.
+    moment("checked_at"),
+    sa.Column("found", JSONB),
+    sa.CheckConstraint("one", name="one"),
 )
 
 # How far PRUNE's pass over the events has come, of each kind of pass (store.retention).

@@ -103,6 +103,24 @@ def _forget_by_ranges() -> None:
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("kind", name=op.f("pk_prune_marks")),
     )
+    op.create_table(
+        "ledger_check",
+        sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("after_no", sa.BigInteger(), nullable=True),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "finding", postgresql.JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("found", postgresql.JSONB(), nullable=True),
+        sa.CheckConstraint("one", name=op.f("ck_ledger_check_one")),
+        sa.PrimaryKeyConstraint("one", name=op.f("pk_ledger_check")),
+    )
+    op.execute(
+        """INSERT INTO counts (kind, shard, value)
+           SELECT 'state:' || CASE WHEN trigger_id = 0 THEN 'card:' ELSE 'trigger:' END || state, 0, count(*)
+           FROM notifications GROUP BY 1"""
+    )
     # What is installed already keeps unmatched events as long as it did; its row has null here.
     op.add_column("installation", sa.Column("unmatched_retention", sa.Interval(), nullable=True))
     op.alter_column(
