@@ -98,10 +98,11 @@ _CHECK: Final = """
     ), made AS MATERIALIZED (
         SELECT id, event_no, trigger_id, state, run, attempts_made, finished_at, recheck_at FROM notifications
         WHERE event_no = ANY(ARRAY(SELECT no FROM looked))
+    ), numbers AS (
+        SELECT event_no AS no, count(*) AS made FROM made GROUP BY event_no
     )
     SELECT (SELECT max(no) FROM looked) AS upto,
-      (SELECT count(*) FROM looked l WHERE l.fan_out <> (
-          SELECT count(*) FROM made m WHERE m.event_no = l.no)) AS fan_out_wrong,
+      (SELECT count(*) FROM looked LEFT JOIN numbers USING (no) WHERE fan_out <> coalesce(made, 0)) AS fan_out_wrong,
       (SELECT count(*) FROM made m WHERE m.trigger_id <> 0 AND NOT EXISTS
          (SELECT FROM firings f WHERE f.event_no = m.event_no AND f.trigger_id = m.trigger_id)) AS without_firing,
       (SELECT count(*) FROM made

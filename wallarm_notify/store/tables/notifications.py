@@ -83,7 +83,17 @@ notifications = sa.Table(
         "finished_at",
         postgresql_where=sa.text("state IN ('failed', 'skipped', 'cancelled')"),
     ),
+    # Pages, newest first: of a client, and of what was not delivered by state; of an integration. And by dedup key.
     sa.Index("ix_notifications_client_id_id", "client_id", "id"),
+    sa.Index(
+        "ix_notifications_undelivered",
+        "client_id",
+        "state",
+        "id",
+        postgresql_where=sa.text("state <> 'delivered'"),
+    ),
+    sa.Index("ix_notifications_integration_id_id", "integration_id", "id"),
+    sa.Index("ix_notifications_dedup_start", "dedup_start"),
 )
 
 # One HTTP request. Its identity is the claim under which it was made.

@@ -322,6 +322,19 @@ def _copy_notifications() -> None:
     op.create_index(
         "ix_notifications_client_id_id", "notifications", ["client_id", "id"], unique=False
     )
+    op.create_index(
+        "ix_notifications_undelivered",
+        "notifications",
+        ["client_id", "state", "id"],
+        unique=False,
+        postgresql_where=sa.text("state <> 'delivered'"),
+    )
+    op.create_index(
+        "ix_notifications_integration_id_id", "notifications", ["integration_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_notifications_dedup_start", "notifications", ["dedup_start"], unique=False
+    )
 
 
 def _copy_attempts() -> None:
