@@ -66,7 +66,7 @@ test: $(STAMP) ## every test, on a real PostgreSQL and a real broker; SEED=7 for
 	$(TESTS) -n 3 -m timing || code=1; \
 	exit $$code
 
-test-servers: $(STAMP) ## tests that need more than the wheels have: RabbitMQ and PgBouncer, which have to be installed
+test-servers: $(STAMP) ## tests that need more than the wheels have: RabbitMQ, PgBouncer and a Redis with TLS, which have to be installed
 	$(BIN)/pytest -s -m servers
 
 test-demo: $(STAMP) ## make demo, and whether all it shows is as it should be

@@ -32,6 +32,7 @@ broker_transport_options: dict[str, Any] = _soon | (
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 25,
+        **_settings.redis_setup.options(_broker, _settings.trusted()),
     }
     if _on_redis
     # A publish that the broker refuses must be an error.

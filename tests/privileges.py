@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 DOCUMENT: Final = "docs/operations.md"
 STATEMENTS: Final = block(DOCUMENT, r"\getenv owner_password")
 COMMANDS: Final = block(DOCUMENT, "ACL SETUSER").splitlines()
+OF_SENTINELS: Final = block(DOCUMENT, "# On each Sentinel").splitlines()[1]
 WORKER: Final = next(command for command in COMMANDS if command.startswith("ACL SETUSER worker"))
 PASSWORDS: Final = {"NOTIFY_OWNER_PASSWORD": "o'ne", "NOTIFY_PASSWORD": "an\\'other"}
 
@@ -71,6 +73,11 @@ def documented_broker() -> Iterator[EmbeddedBroker]:
             for command in COMMANDS:
                 administrator.execute_command(*command.split(" "))
         yield server
+
+
+def under(prefix: str, command: str) -> str:
+    """Return a documented command for an installation with a prefix of keys."""
+    return re.sub(r"(?<=[~&])(?=\S)", prefix, command)
 
 
 def order(server: EmbeddedBroker, command: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -41,6 +42,11 @@ DEFAULTS: dict[str, Any] = {
     "failure_min_span": 51 * 60 + 8,
     "outage_guard": True,
     "broker_may_evict": False,
+    "sentinel_master_name": None,
+    "sentinel_username": None,
+    "sentinel_password": None,
+    "broker_key_prefix": "",
+    "broker_wait_replicas": 0,
     "review_seconds": 60,
     "visibility_timeout": 120,
     "events_queue_type": "classic",
@@ -138,6 +144,65 @@ def test_quorum_queues_are_rabbitmqs(monkeypatch: pytest.MonkeyPatch) -> None:
     text = refusal(monkeypatch, broker_url="redis://:secret@localhost:6379/0")
     assert "EVENTS_QUEUE_TYPE is quorum, which only RabbitMQ has" in text
     assert "secret" not in text
+
+
+SENTINELS = "sentinel://:secret@one:26379/0;sentinel://:secret@two:26379/0"
+
+
+def test_sentinels_need_the_name_of_their_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = refusal(monkeypatch, broker_url=SENTINELS)
+    assert "SENTINEL_MASTER_NAME is not set" in text
+    assert "«sentinel monitor»" in text
+    got = settings(monkeypatch, sentinel_master_name="notify", sentinel_password="hunter2")
+    assert got.read_broker().is_redis
+    assert got.redis_setup.options(got.read_broker(), None) == {
+        "master_name": "notify",
+        "sentinel_kwargs": {"password": "hunter2"},
+    }
+    assert "hunter2" not in f"{got!r}{got.redis_setup!r}"
+
+
+@pytest.mark.parametrize("name", ["sentinel_master_name", "sentinel_username", "sentinel_password"])
+def test_what_is_for_sentinels_is_refused_without_them(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    text = refusal(monkeypatch, broker_url="redis://host/0", **{name: "hunter2"})
+    assert f"{name.upper()} is set, which is for sentinel:// alone" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("broker_key_prefix", "eu:"), ("broker_wait_replicas", "1")]
+)
+def test_what_only_a_redis_has_is_refused_for_another_broker(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    text = refusal(monkeypatch, broker_url="amqp://host//", **{name: value})
+    assert f"{name.upper()} is set, which only a Redis has" in text
+    got = settings(monkeypatch, broker_url="redis://host/0")
+    options = {"broker_key_prefix": "global_keyprefix", "broker_wait_replicas": "wait_replicas"}
+    assert list(got.redis_setup.options(got.read_broker(), None)) == [options[name]]
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a*", "[", "ä", "x" * 101, "{a"])
+def test_a_prefix_of_keys_needs_no_escape_in_an_acl(
+    monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    text = refusal(monkeypatch, broker_url="redis://host/0", broker_key_prefix=prefix)
+    assert "BROKER_KEY_PREFIX is no prefix of keys" in text
+
+
+def test_over_tls_the_sentinels_are_spoken_to_over_tls_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = "sentinels://one/0?ssl_check_hostname=false"
+    got = settings(monkeypatch, broker_url=url, sentinel_master_name="notify")
+    kwargs = got.redis_setup.options(got.read_broker(), None)["sentinel_kwargs"]
+    assert kwargs == {
+        "ssl": True,
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+        "ssl_check_hostname": False,
+    }
 
 
 def test_unset_the_policy_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,6 +389,8 @@ def test_a_database_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         "redis+socket://:secret@/run/redis.sock?virtual_host=2",
         "rediss://host/0?ssl_cert_reqs=required",
         "redis://one/0;redis://:secret@two/0",
+        "valkey://:secret@host/0",
+        "valkeys://host/0",
         "amqp://one//;amqp://two//",
         "amqp://me:secret@host//",
         "amqps://host//",

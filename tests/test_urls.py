@@ -136,6 +136,47 @@ def test_the_url_that_kombu_gets_has_no_options_of_tls() -> None:
     assert read_broker("redis://host/0").tls is None
 
 
+@pytest.mark.parametrize(
+    ("url", "kombus", "has_tls"),
+    [
+        ("valkey://:x@host/1", "redis://:x@host/1", False),
+        ("valkeys://host/0?ssl_cert_reqs=none", "rediss://host/0", True),
+        (
+            "sentinel://:x@one:1/0;sentinel://:x@two/0",
+            "sentinel://:x@one:1/0;sentinel://:x@two/0",
+            False,
+        ),
+        ("sentinels://one/0", "sentinel://one/0", True),
+        ("sentinel://one/0?ssl_cert_reqs=none", "sentinel://one/0", True),
+        ("valkey://one/0;redis://two/0", "redis://one/0;redis://two/0", False),
+    ],
+)
+def test_other_schemes_of_a_redis_become_those_that_kombu_knows(
+    url: str, kombus: str, has_tls: bool
+) -> None:
+    broker = read_broker(url)
+    assert (broker.url, broker.tls is not None, broker.is_redis) == (kombus, has_tls, True)
+    assert broker.is_behind_sentinel == kombus.startswith("sentinel")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "sentinel://two/0",
+        "sentinel://:another@two/0",
+        f"sentinel://user:{SECRET}@two/0",
+        f"sentinel://:{SECRET}@two/1",
+    ],
+)
+def test_several_sentinels_lead_to_one_redis_by_one_login(other: str) -> None:
+    assert "several Sentinels with different" in refusal(f"sentinel://:{SECRET}@one/0;{other}")
+
+
+@pytest.mark.parametrize("scheme", ["redis+cluster", "rediss+cluster", "valkey+cluster"])
+def test_a_cluster_is_refused_by_its_name(scheme: str) -> None:
+    assert "names a Redis Cluster" in refusal(f"{scheme}://:{SECRET}@host:6379")
+
+
 def test_a_sockets_password_and_database_reach_redis_and_are_not_shown() -> None:
     broker = read_broker(f"redis+socket://:{SECRET}@/run/redis.sock?virtual_host=2")
     with Connection(broker.url) as connection:

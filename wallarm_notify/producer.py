@@ -29,6 +29,9 @@ from wallarm_notify.domain.spelling import compact
 from wallarm_notify.domain.words import counted
 from wallarm_notify.events_channel import WINDOW, EventsChannel, Published
 from wallarm_notify.ingest_queue import QueueType, ingest_queue
+from wallarm_notify.redis_connection import is_behind_sentinel
+from wallarm_notify.redis_options import RedisSetup
+from wallarm_notify.redis_publishing import PublishingConnection
 from wallarm_notify.schemas.read import read_event
 from wallarm_notify.task_names import EVENTS_QUEUE
 from wallarm_notify.tls import (
@@ -112,6 +115,10 @@ class Producer:
     ``ssl_cert_reqs=none``. ``ca_file`` is the path of a PEM file with the CAs to trust; the default is the
     file in SSL_CERT_FILE, or this machine's CAs. An app uses its own TLS settings.
 
+    For Redis, ``redis`` says what its URL cannot: the master's name and the login of its Sentinels for
+    ``sentinel://``, the workers' prefix of keys, and how many replicas have to have a message before it counts
+    as sent. An app uses its own transport options, and of ``redis`` only ``wait_replicas``.
+
     Raise Refused for an invalid URL or file. It connects only when there is something to send, and finds
     only then that an app's broker has an invalid URL.
     """
@@ -123,6 +130,7 @@ class Producer:
         batch_size: int = 100,
         queue_type: QueueType = "classic",
         ca_file: str | None = None,
+        redis: RedisSetup | None = None,
     ) -> None:
         if not 1 <= batch_size <= MAX_BATCH:
             raise Refused(f"must be from 1 to {MAX_BATCH}, not {batch_size}.", field="batch_size")
@@ -130,10 +138,18 @@ class Producer:
             raise Refused(f"must be classic or quorum, not {queue_type!r}.", field="queue_type")
         self._url: str | None = None
         self._ssl: dict[str, Any] | None = None
+        redis = redis or RedisSetup()
+        self._options: dict[str, Any] = dict(_TRANSPORT_OPTIONS)
+        if redis.wait_replicas:
+            self._options["wait_replicas"] = redis.wait_replicas
         if isinstance(broker, str):
             read = _checked(broker)
             self._url = read.url
-            self._ssl = use_ssl(read, _ca_file(ca_file, read))
+            cas = _ca_file(ca_file, read)
+            self._ssl = use_ssl(read, cas)
+            if (misfit := redis.misfit(read)) is not None:
+                raise Refused(f"its {' '.join(misfit)}.", field="redis")
+            self._options |= redis.options(read, cas)
             if (warning := unchecked_warning("the broker's URL", read.tls)) is not None:
                 log.warning(warning)
             self._app = Celery("wallarm-notify-producer", set_as_current=False)
@@ -249,22 +265,25 @@ class Producer:
         if "connection" not in self._own.__dict__:
             self._own.pid = os.getpid()
             self._own.connection = self._new_connection()
-            alternatives = len(self._own.connection.alt or ())
-            self._own.connection.transport_options["max_retries"] = max(alternatives - 1, 0)
+            # Of several Sentinels each is asked with every try.
+            several = not is_behind_sentinel(self._own.connection)
+            others = max(len(self._own.connection.alt or ()) - 1, 0) if several else 0
+            self._own.connection.transport_options["max_retries"] = others
         connection: Connection = self._own.connection
         return connection
 
     def _new_connection(self) -> Connection:
         """Return a connection that is not open yet. Raise Refused for an app whose broker has an invalid URL."""
         try:
-            return self._app.connection_for_write(
+            kombus = self._app.connection_for_write(
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT,
                 heartbeat=0,
                 # kombu changes it, and threads may be at different brokers.
                 ssl=copy(self._ssl),
-                transport_options=_TRANSPORT_OPTIONS,
+                transport_options=self._options,
             )
+            return PublishingConnection.in_place_of(kombus)
         except (
             ValueError,
             TypeError,

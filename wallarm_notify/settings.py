@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW
 from wallarm_notify.domain.retry import ATTEMPTS, SCHEDULE
+from wallarm_notify.redis_options import RedisSetup
 from wallarm_notify.tls import SSL_CERT_FILE, ca_fault, check_files, unchecked_warning
 from wallarm_notify.urls import DATABASE, WEB, Broker, proxy_faults, read_broker, read_url
 
@@ -49,6 +50,16 @@ LEASE_MARGIN: Final = 5.0
 """Seconds that a lease outlives the deadline of a request at least: time to record the outcome."""
 
 
+_OF_REDIS_SETUP: Final = {
+    "master_name": "sentinel_master_name",
+    "sentinel_username": "sentinel_username",
+    "sentinel_password": "sentinel_password",
+    "key_prefix": "broker_key_prefix",
+    "wait_replicas": "broker_wait_replicas",
+}
+"""The fields of ``RedisSetup``, and the settings that they are made of."""
+
+
 class SettingsError(NotifyError):
     """A setting is missing or wrong; the text names it and says what is permitted."""
 
@@ -66,7 +77,16 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """PostgreSQL, as a URL of SQLAlchemy's psycopg2 dialect."""
     broker_url: SecretStr | None = None
-    """Redis, Valkey or RabbitMQ, as Celery writes it."""
+    """Redis, Valkey, their Sentinels or RabbitMQ, as Celery writes it."""
+    sentinel_master_name: str | None = None
+    """The name by which the Sentinels in ``broker_url`` know the master."""
+    sentinel_username: str | None = None
+    sentinel_password: SecretStr | None = None
+    """The password of the Sentinels themselves; that of the master is in ``broker_url``."""
+    broker_key_prefix: str = ""
+    """What stands before each key and channel of a Redis; Celery calls it ``global_keyprefix``."""
+    broker_wait_replicas: int = Field(0, ge=0, le=100)
+    """How many replicas of a Redis must have an event before its publish succeeds."""
     secret_keys: SecretStr | None = None
     """Fernet keys for the integration keys at rest, separated by commas, newest first."""
     ca_file: str | None = None
@@ -245,6 +265,13 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _tie_to_broker(self) -> Self:
+        if self.broker_url is not None and (misfit := self.redis_setup.misfit(self.read_broker())):
+            field, why = misfit
+            raise ValueError(f"{PREFIX}{_OF_REDIS_SETUP[field].upper()} {why}.")
+        return self
+
     def _may_be_plain(self, host: str) -> bool:
         if host == "localhost" or host in _hosts(self.pagerduty_plain_http_hosts):
             return True
@@ -265,6 +292,14 @@ class Settings(BaseSettings):
     def read_broker(self) -> Broker:
         """Return the parts of the broker's URL. Raise SettingsError if it is not set."""
         return read_broker(self.broker())
+
+    @property
+    def redis_setup(self) -> RedisSetup:
+        """How the broker is set up if it is a Redis."""
+        given = {field: getattr(self, name) for field, name in _OF_REDIS_SETUP.items()}
+        if self.sentinel_password is not None:
+            given["sentinel_password"] = self.sentinel_password.get_secret_value()
+        return RedisSetup(**given)
 
     def trusted(self) -> str | None:
         """Return the path of the CAs to trust, this setting's or OpenSSL's; None: those that the machine trusts."""

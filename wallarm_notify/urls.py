@@ -22,6 +22,18 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NO_PROXYS_HOST: Final = re.compile(r"[!@{}$'\"^`*<>=;,+&()%]")
 """Characters of names that libcurl refuses."""
 
+_KOMBUS_SCHEMES: Final = {
+    "rediss": ("rediss", True),
+    "valkey": ("redis", False),
+    "valkeys": ("rediss", True),
+    "sentinels": ("sentinel", True),
+    "amqps": ("amqps", True),
+}
+"""kombu's scheme for one of ours, and whether it means TLS."""
+
+_REDIS_SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys", "sentinel", "sentinels")
+"""Those of a Redis or of its Sentinels at a host."""
+
 _REDIS_DATABASE: Final = re.compile(r"/{0,2}[0-9]{0,9}")
 
 
@@ -48,7 +60,12 @@ DATABASE: Final = Kind(
 BROKER: Final = Kind(
     "a broker URL",
     "redis://host:6379/0 or amqp://user:password@host:5672/vhost",
-    frozenset({"redis", "rediss", "redis+socket", "amqp", "amqps", "pyamqp"}),
+    frozenset(
+        {
+            *("redis", "rediss", "valkey", "valkeys", "redis+socket", "sentinel", "sentinels"),
+            *("amqp", "amqps", "pyamqp"),
+        }
+    ),
     hostless=frozenset({"redis+socket"}),
 )
 WEB: Final = Kind("a URL", "https://host", frozenset({"http", "https"}))
@@ -142,7 +159,12 @@ class Broker:
     @property
     def is_redis(self) -> bool:
         """Whether it speaks Redis's protocol, not RabbitMQ's."""
-        return self.scheme.startswith("redis")
+        return self.scheme.startswith("redis") or self.is_behind_sentinel
+
+    @property
+    def is_behind_sentinel(self) -> bool:
+        """Whether the URL names Sentinels, which name the Redis."""
+        return self.scheme == "sentinel"
 
 
 def read_broker(text: str) -> Broker:
@@ -158,10 +180,26 @@ def read_broker(text: str) -> Broker:
             "names several brokers that differ in more than user, host and path: all need the same scheme and "
             "the same ssl_ parameters"
         )
+    if first.is_behind_sentinel and any(_login(other) != _login(first) for other in others):
+        raise BadURL(
+            "names several Sentinels with different users, passwords or databases: these are of the one Redis that "
+            "the Sentinels name; write the same before and behind each host"
+        )
     return Broker(";".join(one.url for one in (first, *others)), first.scheme, first.tls)
 
 
+def _login(broker: Broker) -> tuple[str, str]:
+    """Return what a URL says of the user and the database."""
+    parts = urlsplit(broker.url)
+    return parts.netloc.rpartition("@")[0], parts.path.strip("/") or "0"
+
+
 def _read_one(text: str) -> Broker:
+    if "cluster" in text.partition("://")[0]:
+        raise BadURL(
+            "names a Redis Cluster, where queues and the notes on what workers hold lie apart; name a Redis or Valkey "
+            "that stands alone, as redis://host:6379/0, or its Sentinels, as sentinel://host:26379/0"
+        )
     parts = read_url(text, BROKER)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     if given.keys() & {"password", "username", "userid", "user"}:
@@ -171,7 +209,7 @@ def _read_one(text: str) -> Broker:
         )
     if parts.scheme == "redis+socket":
         known, path_is_fine = {"virtual_host": _is_redis_database}, len(parts.path) > 1
-    elif parts.scheme in ("redis", "rediss"):
+    elif parts.scheme in _REDIS_SCHEMES:
         known = _SSL_PARAMETERS | {"credential_provider": _can_be_imported}
         path_is_fine = _is_redis_database(unquote(parts.path))
     else:
@@ -193,10 +231,11 @@ def _read_one(text: str) -> Broker:
             )
     ssl_given = {name: value for name, value in given.items() if name in _SSL_PARAMETERS}
     rest = {name: value for name, value in given.items() if name not in _SSL_PARAMETERS}
-    tls = _tls_of(ssl_given) if ssl_given or parts.scheme in ("rediss", "amqps") else None
+    scheme, has_tls = _KOMBUS_SCHEMES.get(parts.scheme, (parts.scheme, False))
+    tls = _tls_of(ssl_given) if ssl_given or has_tls else None
     # Not joined from its parts: that would leave two slashes out of redis+socket:///.
-    base, _, _ = text.partition("?")
-    return Broker(f"{base}?{urlencode(rest)}" if rest else base, parts.scheme, tls)
+    base = f"{scheme}://{text.partition('?')[0].partition('://')[2]}"
+    return Broker(f"{base}?{urlencode(rest)}" if rest else base, scheme, tls)
 
 
 def _tls_of(given: Mapping[str, str]) -> TLS:

@@ -3,10 +3,20 @@
 from typing import Any, Final
 
 from celery import Celery
+from celery.app.amqp import AMQP
 from kombu import compression
 from kombu.exceptions import OperationalError
 
-app = Celery("wallarm_notify")
+from wallarm_notify.redis_publishing import PublishingConnection
+
+
+class OurAMQP(AMQP):
+    """Celery's means to make connections, which publish as this project does."""
+
+    Connection = PublishingConnection
+
+
+app = Celery("wallarm_notify", amqp=f"{__name__}:{OurAMQP.__name__}")
 app.config_from_object("celeryconfig")
 
 

@@ -9,9 +9,9 @@ from celery import Celery
 from wallarm_notify.broker.app import connection_errors
 from wallarm_notify.broker.rabbitmq_check import check_rabbitmq
 from wallarm_notify.broker.redis_check import CheckConnection, check_redis, evicts
-from wallarm_notify.broker.redis_connection import is_redis
 from wallarm_notify.broker.uses import BrokerWarning, Uses
 from wallarm_notify.domain.errors import Unavailable, with_errno
+from wallarm_notify.redis_connection import is_redis
 from wallarm_notify.tls import certificate_fault
 from wallarm_notify.urls import shown
 

@@ -15,10 +15,12 @@ from kombu.transport import redis as transport
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from wallarm_notify.broker.redis_connection import RedisConnection
 from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.broker.replication_check import check_replication, waits_for
 from wallarm_notify.broker.uses import MAY_EVICT, BrokerWarning, Uses
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.redis_connection import RedisConnection
+from wallarm_notify.redis_sentinel import MasterChannel
 
 _ALLOW_EVICTION: Final = "WALLARM_NOTIFY_BROKER_MAY_EVICT"
 _ACL: Final = "docs/operations.md has the ACL that is needed"
@@ -48,13 +50,27 @@ class CheckTransport(transport.Transport):
     Channel = _CheckChannel
 
 
-TRANSPORT_ALIASES["checked-redis"] = f"{__name__}:{CheckTransport.__name__}"
+class _MasterCheckChannel(_CheckChannel, MasterChannel):
+    """A channel of this kind to a master that Sentinels name."""
+
+
+class SentinelCheckTransport(transport.SentinelTransport):
+    """kombu's transport for Sentinel, for the checks at start."""
+
+    Channel = _MasterCheckChannel
 
 
 class CheckConnection(RedisConnection):
     """A connection over which a Redis is checked."""
 
     redis_transport = "checked-redis"
+    sentinel_transport = "checked-sentinel"
+
+
+TRANSPORT_ALIASES[CheckConnection.redis_transport] = f"{__name__}:{CheckTransport.__name__}"
+TRANSPORT_ALIASES[CheckConnection.sentinel_transport] = (
+    f"{__name__}:{SentinelCheckTransport.__name__}"
+)
 
 
 def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> list[BrokerWarning]:
@@ -70,7 +86,13 @@ def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> lis
         info = None
     if info is not None and (fault := fault_of(info, may_evict=may_evict)):
         raise Refused(f"The broker at {where} {fault}")
-    missing = _missing(pool, _attempts(uses, channel.keyprefix_fanout), where)
+    connection = channel.connection.client
+    found = check_replication(connection, client, info, where)
+    prefix = channel.global_keyprefix
+    attempts = [one.under(prefix) for one in _attempts(uses, channel.keyprefix_fanout)]
+    if waits_for(connection) and uses.node is not None:
+        attempts.append(_Attempt(("WAIT", "0", "0")))
+    missing = _missing(pool, attempts, where)
     if missing:
         user = pool.connection_kwargs.get("username") or "default"
         raise Refused(
@@ -78,8 +100,8 @@ def check_redis(channel: Any, where: str, uses: Uses, *, may_evict: bool) -> lis
         )
     if info is None:
         reason = "INFO is not permitted, so nobody knows whether it evicts messages or keeps them over a restart"
-        return [BrokerWarning("broker.not_known", f"{reason}; {_ACL}.")]
-    return warnings_of(info, _snapshots(client, info))
+        return [BrokerWarning("broker.not_known", f"{reason}; {_ACL}."), *found]
+    return [*warnings_of(info, _snapshots(client, info)), *found]
 
 
 def fault_of(info: Mapping[str, Any], *, may_evict: bool) -> str | None:
@@ -188,6 +210,15 @@ class _Attempt:
     def command(self) -> str:
         """The command's name in an ACL, in capitals."""
         return " ".join(self.words[:2]) if self.words[0] == "SCRIPT" else self.words[0]
+
+    def under(self, prefix: str) -> "_Attempt":
+        """Return the same for the key or channel with ``prefix`` before its name."""
+        if not self.about:
+            return self
+        place = 3 if self.command == "EVAL" else 1
+        name = f"{prefix}{self.words[place]}"
+        words = (*self.words[:place], name, *self.words[place + 1 :])
+        return _Attempt(words, f"{prefix}{self.about}")
 
 
 _ALONE: Final = tuple(

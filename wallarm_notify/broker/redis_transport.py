@@ -20,14 +20,15 @@ from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from wallarm_notify.broker.redis_connection import RedisConnection
 from wallarm_notify.broker.redis_message import decoded, well_formed
 from wallarm_notify.broker.redis_scripts import HAND_BACK, HAND_BACK_OLD, MARK_RETURNED, TAKE
+from wallarm_notify.redis_connection import RedisConnection
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "reliable-redis"
-"""The transport's name among kombu's."""
+SENTINEL_NAME: Final = "reliable-sentinel"
+"""The transports' names among kombu's: for a Redis that the URL names, and for a master that Sentinels name."""
 
 AT_ONCE: Final = 100
 """The greatest number of messages that one step takes, or hands back."""
@@ -152,6 +153,7 @@ class NotedQoS(redis.QoS):
             old = (HAND_BACK_OLD, "RPUSH", self.visibility_timeout, AT_ONCE, AHEAD_AT_ONCE)
             while self._run(client, *old) == AT_ONCE:
                 pass
+        self.channel.follow_master()
 
     def restore_unacked(self, client: Any = None) -> None:
         """Hand out again, now, the messages that this worker has and has not done."""
@@ -170,7 +172,7 @@ class NotedQoS(redis.QoS):
             self._run(connected, HAND_BACK, "LPUSH" if leftmost else "RPUSH", tag)
 
     def _run(self, client: Any, script: str, *arguments: Any) -> int:
-        keys = (self.unacked_key, self.unacked_index_key, self.channel.returned_key)
+        keys = self.channel.keys_of_notes()
         return int(client.eval(script, len(keys), *keys, *arguments))
 
 
@@ -198,6 +200,7 @@ class NotingChannel(redis.Channel):
     _fanout_to_queue: Any
     _q_for_pri: Callable[[str, int], str]
     _flush_brpop_reauth: Callable[[], None]
+    global_keyprefix: str
     _create_client: Callable[[], Any]
 
     _rests_until = 0.0
@@ -214,6 +217,14 @@ class NotingChannel(redis.Channel):
             client = self._at_hand
         yield client
 
+    def keys_of_notes(self) -> list[str]:
+        """Return the keys of what workers hold, for scripts: to those kombu adds no prefix."""
+        keys = (self.unacked_key, self.unacked_index_key, self.returned_key)
+        return [f"{self.global_keyprefix}{key}" for key in keys]
+
+    def follow_master(self) -> None:
+        """Do nothing: this Redis has no other in its place."""
+
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Ask for messages, unless there were none a moment ago."""
         del timeout
@@ -225,8 +236,12 @@ class NotingChannel(redis.Channel):
             return
         connection = self.client.connection
         self._track(connection)
-        lists = [self._q_for_pri(queue, pri) for pri in self.priority_steps for queue in queues]
-        keys = [*lists, self.unacked_key, self.unacked_index_key, self.returned_key]
+        lists = [
+            f"{self.global_keyprefix}{self._q_for_pri(queue, pri)}"
+            for pri in self.priority_steps
+            for queue in queues
+        ]
+        keys = [*lists, *self.keys_of_notes()]
         room = self.qos.can_consume_max_estimate()
         most = AT_ONCE if room is None else min(room, AT_ONCE)
         flags = [int(queue in self.batched_queues) for queue in queues]
@@ -296,7 +311,8 @@ class NotingChannel(redis.Channel):
         try:
             for tag, raw in zip(tags, raws, strict=True):
                 done += 1
-                queue = tag.split(":", 1)[1].rsplit(self.sep, 1)[0]
+                name = tag.split(":", 1)[1].removeprefix(self.global_keyprefix)
+                queue = name.rsplit(self.sep, 1)[0]
                 if queue not in (self.connection._callbacks or ()):  # noqa: SLF001 - cancelled meanwhile
                     self.qos.restore_by_tag(tag)
                     continue
@@ -351,16 +367,16 @@ class Transport(redis.Transport):
     Channel = NotingChannel
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
-        if client.transport_options.get("global_keyprefix"):
-            raise ValueError(f"the transport {NAME} has no global_keyprefix; leave that option out")
         super().__init__(client, **kwargs)
         self.cycle = TrackingPoller()
 
 
 TRANSPORT_ALIASES[NAME] = f"{__name__}:{Transport.__name__}"
+TRANSPORT_ALIASES[SENTINEL_NAME] = "wallarm_notify.broker.sentinel_transport:SentinelTransport"
 
 
 class WorkerConnection(RedisConnection):
     """A connection that takes messages out of Redis by this module's transport."""
 
     redis_transport = NAME
+    sentinel_transport = SENTINEL_NAME

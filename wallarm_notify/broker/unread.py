@@ -50,6 +50,7 @@ def unread_lists() -> Iterator[tuple[str, str]]:
 
 def _move(channel: Any) -> int:
     lists = list(unread_lists())
+    prefix = channel.global_keyprefix
     moved = 0
     with channel.conn_or_acquire() as client:
         with client.pipeline(transaction=False) as pipe:
@@ -62,7 +63,8 @@ def _move(channel: Any) -> int:
                 number = min(length, AT_ONCE)
                 with client.pipeline(transaction=False) as pipe:
                     for _ in range(number):
-                        pipe.rpoplpush(name, queue)
+                        # kombu adds its prefix to the keys of some commands, of which this is none.
+                        pipe.rpoplpush(f"{prefix}{name}", f"{prefix}{queue}")
                     moved += sum(got is not None for got in pipe.execute())
                 log.warning(
                     "queue.unread", extra={"list": name, "messages": length, "moved_to": queue}

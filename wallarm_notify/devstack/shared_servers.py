@@ -16,6 +16,8 @@ from wallarm_notify.store.connection import make_engine, meaning
 from wallarm_notify.store.database_check import ENCODING
 from wallarm_notify.store.migrations import current, newest
 from wallarm_notify.task_names import QUEUES
+from wallarm_notify.tls import use_ssl
+from wallarm_notify.urls import BadURL, Broker, read_broker
 
 _PING_SECONDS: Final = 1.0
 
@@ -77,7 +79,9 @@ def unused_broker(url: str) -> Iterator[None]:
 
     Raise Refused if a worker listens or messages wait, Unavailable if it is away.
     """
-    with Celery("wallarm-notify-borrower", broker=url, set_as_current=False) as app:
+    broker = _read(url)
+    with Celery("wallarm-notify-borrower", broker=broker.url, set_as_current=False) as app:
+        app.conf.broker_use_ssl = use_ssl(broker, None) or False
         check_broker(app)
         busy = [f"{name} holds {n}" for name in QUEUES if (n := _waiting(app, name)) > 0]
         pongs = app.control.ping(timeout=_PING_SECONDS) or []
@@ -93,6 +97,19 @@ def unused_broker(url: str) -> Iterator[None]:
         finally:
             for name in QUEUES:
                 _clear(app, name)
+
+
+def _read(url: str) -> Broker:
+    try:
+        broker = read_broker(url)
+    except BadURL as error:
+        raise Refused(f"WALLARM_NOTIFY_BROKER_URL {error}.") from None
+    if broker.is_behind_sentinel:
+        raise Refused(
+            "WALLARM_NOTIFY_BROKER_URL names Sentinels, and their Redis is not for trying things out. Name another "
+            "Redis, as redis://host:6379/15, or unset the variable."
+        )
+    return broker
 
 
 def _waiting(app: Celery, name: str) -> int:

@@ -90,6 +90,7 @@ def emit(ctx: click.Context, *, file: Path, as_json: bool) -> None:
             settings.broker(),
             queue_type=settings.events_queue_type,
             ca_file=settings.trusted(),
+            redis=settings.redis_setup,
         ) as producer,
         click.open_file(str(file), "rb") as source,
         Progress(console=console, disable=hidden, transient=True) as progress,

@@ -16,7 +16,6 @@ from kombu.transport import redis as transport
 from redis import Redis
 
 from wallarm_notify.broker.redis_check import CheckConnection
-from wallarm_notify.broker.redis_connection import RedisConnection, is_redis
 from wallarm_notify.broker.redis_transport import (
     NAME,
     NotingChannel,
@@ -25,6 +24,7 @@ from wallarm_notify.broker.redis_transport import (
     WorkerConnection,
 )
 from wallarm_notify.devstack.valkey import EmbeddedBroker
+from wallarm_notify.redis_connection import RedisConnection, is_behind_sentinel, is_redis
 
 NOBODY = "redis://127.0.0.1:1/0"
 BOTH = pytest.mark.parametrize("kind", [WorkerConnection, CheckConnection])
@@ -47,13 +47,18 @@ def transport_of(connection: Connection) -> Any:
         ("redis+socket://:secret@/run/redis.sock?virtual_host=2", {}),
         ("redis://one/0;redis://:secret@two/0", {}),
         ("rediss://one/0;rediss://two/0", {"ssl": {"ssl_cert_reqs": "none"}}),
+        ("sentinel://one/0", {}),
+        ("sentinel://:secret@one:26379/3;sentinel://:secret@two/3", {}),
     ],
 )
 def test_of_each_url_of_a_redis_all_but_the_transport_is_as_with_kombu(
     kind: type[RedisConnection], url: str, options: dict[str, Any]
 ) -> None:
     kombus = Connection(url, transport_options={"visibility_timeout": 7}, heartbeat=3, **options)
+    is_behind = url.startswith("sentinel:")
+    kombus_class = transport.SentinelTransport if is_behind else transport.Transport
     ours = kind.in_place_of(kombus)
+    assert is_behind_sentinel(ours) == is_behind
     for connection in (ours, ours.clone()):
         assert connection.info() == kombus.info()
         assert [connection.as_uri(), connection.as_uri(include_password=True)] == [
@@ -61,8 +66,8 @@ def test_of_each_url_of_a_redis_all_but_the_transport_is_as_with_kombu(
             kombus.as_uri(include_password=True),
         ]
         assert type(connection) is kind
-        assert type(transport_of(connection)) is type(transport_of(ours)) is not transport.Transport
-    assert type(transport_of(kombus)) is transport.Transport
+        assert type(transport_of(connection)) is type(transport_of(ours)) is not kombus_class
+    assert type(transport_of(kombus)) is kombus_class
 
 
 @pytest.mark.parametrize("url", ["amqp://host//", "amqps://host//", "pyamqp://", "memory://"])
@@ -173,10 +178,43 @@ def test_a_redis_behind_a_unix_socket_is_taken_from() -> None:
             assert client.hlen(NotingChannel.unacked_key) == 0
 
 
-def test_a_prefix_of_keys_is_refused_and_not_left_out_of_some(broker: str) -> None:
-    connection = WorkerConnection(broker, transport_options={"global_keyprefix": "ours."})
-    with pytest.raises(ValueError, match="has no global_keyprefix"):
-        connection.channel()
+@BOTH
+def test_the_password_of_sentinels_is_not_shown_and_stays_with_the_connection(
+    kind: type[RedisConnection],
+) -> None:
+    kwargs = {"username": "notify", "password": "hunter2"}
+    options = {"master_name": "notify", "sentinel_kwargs": kwargs}
+    ours = kind.in_place_of(Connection("sentinel://one/0", transport_options=options))
+    for connection in (ours, ours.clone(), WorkerConnection.in_place_of(ours, more=1)):
+        assert "hunter2" not in f"{connection.info()}{connection!r}{connection.as_uri()}"
+        shown = connection.info()["transport_options"]["sentinel_kwargs"]
+        assert shown == {"username": "notify", "password": "**"}
+        kept: Any = connection.transport_options
+        assert kept["sentinel_kwargs"] == kwargs
+
+
+def test_two_prefixes_on_one_redis_do_not_see_each_other(broker: str, redis: Redis) -> None:
+    with (
+        WorkerConnection(broker, transport_options={"global_keyprefix": "ours:"}) as ours,
+        WorkerConnection(broker, transport_options={"global_keyprefix": "theirs:"}) as theirs,
+    ):
+        mine, yours = ours.SimpleQueue("events"), theirs.SimpleQueue("events")
+        mine.put("a message")
+        with pytest.raises(yours.Empty):
+            yours.get(timeout=0.3)
+        message = mine.get(timeout=5)
+        assert message.payload == "a message"
+        assert redis.hlen(f"ours:{NotingChannel.unacked_key}") == 1
+        # What it has goes back to where it was, and comes once more.
+        message.requeue()
+        again: Any = mine.get(timeout=5)
+        again.channel.qos.mark_returned([again.delivery_tag])
+        names = {key.decode() for key in redis.scan_iter()}
+        assert names
+        assert {name for name in names if not name.startswith(("ours:", "theirs:"))} == set()
+        again.ack()
+        assert redis.hlen(f"ours:{NotingChannel.unacked_key}") == 0
+        assert redis.zcard(f"ours:{NotingChannel.unacked_index_key}") == 0
 
 
 def test_a_transport_that_is_closed_leaves_no_connection(broker: str, redis: Redis) -> None:
