@@ -1,4 +1,4 @@
-"""What retention costs: batches of events where as many old ones leave as new ones come, and where none does.
+"""What retention costs: batches of events where as many old ones leave as new ones come.
 
     python -m benchmarks.retention [--events 40000] [--stored 100000] [--rounds 9] [--json]
     python -m benchmarks.retention --minutes 30 [--rate 1000] [--json]

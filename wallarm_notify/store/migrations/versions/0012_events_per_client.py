@@ -330,11 +330,12 @@ def _copy_notifications() -> None:
         postgresql_where=sa.text("state <> 'delivered'"),
     )
     op.create_index(
-        "ix_notifications_integration_id_id", "notifications", ["integration_id", "id"], unique=False
+        "ix_notifications_integration_id_id",
+        "notifications",
+        ["integration_id", "id"],
+        unique=False,
     )
-    op.create_index(
-        "ix_notifications_dedup_start", "notifications", ["dedup_start"], unique=False
-    )
+    op.create_index("ix_notifications_dedup_start", "notifications", ["dedup_start"], unique=False)
 
 
 def _copy_attempts() -> None:
