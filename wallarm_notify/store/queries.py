@@ -36,8 +36,8 @@ RESPONSE: Final = """coalesce((SELECT s.response FROM attempts s
     WHERE a.same_as <> 0 AND s.notification_id = a.notification_id AND s.fence = a.same_as), a.response)"""
 """The answer to the attempt ``a``, which may be stored with another attempt that was answered alike."""
 
-_SHARDS = 16
-"""Rows that each of the ledger's counters is spread over."""
+_SHARDS = 64
+"""Rows that each of the ledger's counters is spread over: connections that share one wait for each other's commits."""
 
 _FIXED: Final = ("integration_id", "severity")
 """Fields of a notification that never change, beside its id."""

@@ -327,7 +327,7 @@ def _copy_notifications() -> None:
         "notifications",
         ["client_id", "state", "id"],
         unique=False,
-        postgresql_where=sa.text("state <> 'delivered'"),
+        postgresql_where=sa.text("state IN ('failed', 'skipped', 'cancelled')"),
     )
     op.create_index(
         "ix_notifications_integration_id_id",
