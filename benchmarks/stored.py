@@ -42,7 +42,7 @@ FILL: Final = """
 
 COUNT: Final = """
     INSERT INTO counts (kind, shard, value)
-    SELECT kind, 0, :number FROM unnest(ARRAY['received', 'matched', 'made:card']) kind
+    SELECT kind, 0, :number FROM unnest(ARRAY['received', 'matched', 'made\\:card', 'state\\:card\\:delivered']) kind
     ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value"""
 
 

@@ -214,15 +214,15 @@ def test_what_survived_a_pass_is_looked_at_again_by_that_of_the_next_day(bench: 
     assert bench.prune().events == 1
 
 
-def test_an_event_whose_time_is_ahead_keeps_no_later_one_from_going(bench: Bench) -> None:
-    for _ in range(3):
-        bench.ingest(an_attack())
+@pytest.mark.parametrize("ahead", [1, SLICE + 1])
+def test_events_whose_time_is_ahead_keep_no_later_one_from_going(bench: Bench, ahead: int) -> None:
+    bench.ingest(*(an_attack() for _ in range(ahead)))
+    bench.sql("UPDATE events SET received_at = now() + interval '1 year'")
+    bench.ingest(*(an_attack() for _ in range(2)))
     age(bench)
-    bench.sql(
-        """UPDATE events SET received_at = now() + interval '1 year'
-           WHERE no = (SELECT min(no) FROM events)"""
-    )
+    bench.sql("UPDATE events SET received_at = now() WHERE received_at > now()")
     assert bench.prune().events == 2
+    assert left(bench)["events"] == ahead
 
 
 def test_a_mark_from_a_time_to_come_does_not_keep_a_pass_from_beginning(bench: Bench) -> None:

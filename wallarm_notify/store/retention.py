@@ -14,6 +14,9 @@ from wallarm_notify.store.queries import Queries
 PASS: Final = timedelta(days=1)
 """The time between the beginnings of two passes: what survived one is looked at again so much later at most."""
 
+_LOOKED_AT: Final = 5_000
+"""Of so many of the oldest events it is looked whether one is later than those that are not old yet."""
+
 _UNMATCHED: Final = "e.fan_out = 0 AND NOT e.counted"
 """The condition that an event made nothing and no trigger counted it."""
 
@@ -97,14 +100,17 @@ class RetentionQueries(Queries):
         return self._prune_events("unmatched", _UNMATCHED, retention, limit)
 
     def _prune_events(self, kind: str, condition: str, retention: timedelta, limit: int) -> Slice:
+        after = self._mark(kind)
         rows = self._rows(
             _DELETE_EVENTS.format(condition=condition),
-            after=self._mark(kind),
+            after=after,
             retention=retention,
             limit=limit,
         )
         counts = {row["kind"]: row["number"] for row in rows}
         upto, events = counts.pop("upto"), counts.pop("events")
+        if upto is None:
+            upto = self._before_the_next_old(after, retention)
         if upto is None:
             return Slice(0, is_last=True)
         self._do_later(
@@ -116,6 +122,23 @@ class RetentionQueries(Queries):
             if kind.count(":") == 2  # noqa: PLR2004 - what was pruned, its origin's kind, its state
         }
         return Slice(events, is_last=False, counts=counts | of_states)
+
+    def _before_the_next_old(self, after: int, retention: timedelta) -> int | None:
+        """Return up to where a pass may skip events that are not old yet; None: no later one is old.
+
+        While the clock was ahead, events came with a time that would hold up all later ones.
+        """
+        rows = self._rows(
+            """SELECT min(no) - 1 AS upto FROM (
+                   SELECT no FROM events WHERE received_at < now() - :retention
+                   ORDER BY received_at LIMIT :most) e
+               WHERE no > :after""",
+            retention=retention,
+            most=_LOOKED_AT,
+            after=after,
+        )
+        upto: int | None = rows[0]["upto"]
+        return upto
 
     def _mark(self, kind: str) -> int:
         """Return the number after which a pass goes on, or a new one begins."""
