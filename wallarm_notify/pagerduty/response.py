@@ -52,6 +52,9 @@ _REASONS: Final[Mapping[int, FailureReason]] = {
 
 _OF_CONNECTING: Final = (FailureReason.DNS, FailureReason.TLS, FailureReason.NETWORK)
 
+_DEDUP_KEY: Final = re.compile(r'("dedup_key" *: *")[0-9a-f]{64}(?=")')
+"""The dedup key that an answer repeats: it would make each answer another one, and twice as long."""
+
 _BLANK: Final = (b"\r\n", b"\n")
 
 
@@ -76,12 +79,15 @@ def whole_head(lines: Sequence[bytes]) -> Sequence[bytes] | None:
 
 
 def answer_of(status: int, head: Sequence[bytes], body: bytes, key: IntegrationKey) -> Answer:
-    """Return the answer with this status, these header lines and the part of the body that was read."""
+    """Return the answer with this status, these header lines and the part of the body that was read.
+
+    The integration key is cut out of it, and a dedup key of ours.
+    """
     reason = reason_of_status(status)
     return Answer(
         status,
         reason,
-        without_key(body[:RESPONSE_BYTES].decode("utf-8", "replace"), key),
+        _DEDUP_KEY.sub(r"\1…", without_key(body[:RESPONSE_BYTES].decode("utf-8", "replace"), key)),
         None if reason is None else _retry_after_of(head),
     )
 

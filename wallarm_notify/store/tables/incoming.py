@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from wallarm_notify.domain.event import EVENT_TYPES
 from wallarm_notify.store.tables.columns import (
+    VACUUMED_SOON,
     metadata,
     moment,
     moment_of_insert,
@@ -43,6 +44,7 @@ events = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.UniqueConstraint("client_id", "id"),
     sa.Index("ix_events_received_at", "received_at"),
+    postgresql_with=VACUUMED_SOON,
 )
 
 # Events whose time is ahead of the database's clock. They are kept apart until it is not; then SWEEP has them taken in,

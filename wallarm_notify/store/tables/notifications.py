@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.outcome import FailureReason
 from wallarm_notify.store.tables.columns import (
+    VACUUMED_SOON,
     metadata,
     moment,
     moment_of_insert,
@@ -95,6 +96,7 @@ notifications = sa.Table(
     ),
     sa.Index("ix_notifications_integration_id_id", "integration_id", "id"),
     sa.Index("ix_notifications_dedup_start", "dedup_start"),
+    postgresql_with=VACUUMED_SOON,
 )
 
 # One HTTP request. Its identity is the claim under which it was made.
@@ -123,4 +125,5 @@ attempts = sa.Table(
     sa.PrimaryKeyConstraint("notification_id", "fence"),
     # What one integration's window held. By the hour: equal entries of an index share their space.
     sa.Index("ix_attempts_integration_id_hour", "integration_id", sa.text(HOUR)),
+    postgresql_with=VACUUMED_SOON,
 )

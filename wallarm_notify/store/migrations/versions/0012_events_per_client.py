@@ -33,6 +33,13 @@ REASONS = (
     "refused", "reset", "timeout", "tls",
 )  # fmt: skip
 
+VACUUMED_SOON = {
+    "autovacuum_vacuum_scale_factor": "0.02",
+    "autovacuum_vacuum_insert_scale_factor": "0.05",
+    "autovacuum_analyze_scale_factor": "0.02",
+    "autovacuum_vacuum_cost_delay": "1",
+}
+
 # What a trigger may have counted: nobody noted down what it did count.
 MAY_BE_COUNTED = """('attack.detected', 'hit.detected', 'incident.detected', 'api.changed', 'ip.denylisted',
     'rogue_api.detected', 'user.created')"""
@@ -160,6 +167,7 @@ def _copy_events() -> None:
         sa.Column("body_hash", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("no", name=op.f("pk_events")),
+        postgresql_with=VACUUMED_SOON,
     )
     progress = _progress("events")
     after: Any = None
@@ -265,6 +273,7 @@ def _copy_notifications() -> None:
         sa.Column("closing", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("end_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
+        postgresql_with=VACUUMED_SOON,
     )
     kept = """id, client_id, integration_id, created_at, due_at, lease_until, recheck_at, finished_at, run,
         attempts_made, fence, link, disablings, lost_claims, rechecks, severity, closing, end_reason"""
@@ -354,6 +363,7 @@ def _copy_attempts() -> None:
         sa.Column("status_code", sa.SmallInteger(), nullable=True),
         sa.Column("response", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("notification_id", "fence", name=op.f("pk_attempts")),
+        postgresql_with=VACUUMED_SOON,
     )
     progress = _progress("attempts")
     for after, until in _ranges("attempts_before", "notification_id"):
