@@ -25,7 +25,7 @@ comma := ,
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers test-demo chaos chaos-outage chaos-sample mutants check bench bench-quick format lock worker beat flower sandbox clean
+.PHONY: help setup demo test test-servers test-demo chaos chaos-outage chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -112,6 +112,9 @@ check: $(STAMP) ## format, lint, types, import contracts
 
 bench: $(STAMP) ## how fast it is, beside what one would pick instead; half an hour; writes docs/performance.md
 	$(BIN)/python -m benchmarks --write docs/performance.md
+
+bench-retention: $(STAMP) ## whether sizes stay flat where as many events leave as come; half an hour
+	$(BIN)/python -m benchmarks.retention --minutes 30
 
 bench-quick: $(STAMP) ## what CI plays of it, on Redis and RabbitMQ, for the ledger's sake; a minute
 	$(BIN)/python -m benchmarks.compare --events 600 --rounds 1

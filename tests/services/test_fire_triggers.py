@@ -26,6 +26,7 @@ from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import TriggerChange
 from wallarm_notify.entrypoints.cli.criteria import read_filters, read_threshold
 from wallarm_notify.services.ingest import ingest
+from wallarm_notify.store.rules import RUNS
 
 if TYPE_CHECKING:
     from wallarm_notify.domain.event import Event
@@ -439,9 +440,11 @@ def test_batches_that_share_no_trigger_do_not_wait_for_each_other(bench: Bench) 
         assert bench.ingest(*attacks(1, experimental=True)).fired == 0
 
 
+@pytest.mark.parametrize("runs", [0, RUNS], ids=["in its last run", "in its first run"])
 def test_a_trigger_changed_while_a_batch_waits_for_it_counts_by_what_it_is_then(
-    bench: Bench,
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, runs: int
 ) -> None:
+    monkeypatch.setattr("wallarm_notify.store.rules.RUNS", runs)
     trigger = bench.trigger(filters=["attack_type=xss"], threshold="0 in 1h")
     with ThreadPoolExecutor(1) as pool, bench.engine.connect() as connection:
         connection.exec_driver_sql(
@@ -459,6 +462,8 @@ def test_a_trigger_changed_while_a_batch_waits_for_it_counts_by_what_it_is_then(
         assert waiting.result(10).fired == 1
     (firing,) = bench.firings(trigger)
     assert (firing.count, firing.criteria.clauses) == (1, ("Attack type: SQLi",))
+    assert bench.value("SELECT counted FROM events WHERE fan_out = 1")
+    assert bench.ledger().findings == []
 
 
 def changed_meanwhile(bench: Bench, trigger: Trigger, *events: Event, **change: Any) -> Routed:

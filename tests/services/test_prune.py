@@ -12,6 +12,7 @@ from build import (
     a_rejection,
     an_answer,
     an_attack,
+    an_attempt,
     an_event,
     an_event_for,
 )
@@ -230,7 +231,7 @@ def test_a_mark_from_a_time_to_come_does_not_keep_a_pass_from_beginning(bench: B
     age(bench)
     bench.prune()
     bench.ingest(an_attack())
-    bench.sql("UPDATE prune_marks SET began_at = now() + interval '1 year', after_no = 4711")
+    bench.sql("UPDATE prune_marks SET after_no = 4711")
     age(bench, RETENTION + SECOND)
     bench.sql("UPDATE prune_marks SET began_at = now() + interval '1 year'")
     assert bench.prune().events == 0
@@ -422,3 +423,46 @@ def test_what_another_transaction_holds_is_left_to_the_next_run(bench: Bench) ->
     done = bench.prune()
     assert (done.events, done.rejected) == (0, 1)
     assert bench.ledger().findings == []
+
+
+def test_a_chain_of_firings_that_name_each_others_events_ends_with_its_retention(
+    bench: Bench,
+) -> None:
+    target = bench.integration(subscribe=())
+    first = bench.trigger(target, threshold="1 in 1h")
+    second = bench.trigger(target, threshold="2 in 1h")
+    for _ in range(9):
+        bench.ingest(an_event_for("attacks_exceeded"))
+    assert len(bench.firings(first)) + len(bench.firings(second)) >= 2
+    bench.sent([n["id"] for n in bench.sql("SELECT id FROM notifications")])
+    age(bench)
+    bench.sql("UPDATE firings SET fired_at = fired_at - :by", by=RETENTION + SECOND)
+    bench.prune()
+    assert left(bench)["events"] == 0
+    assert bench.ledger().findings == []
+
+
+def test_a_late_answer_to_what_was_pruned_is_forgotten(bench: Bench) -> None:
+    bench.integration()
+    (notification_id,) = bench.made()
+    late = bench.claim([notification_id])
+    bench.sql("UPDATE notifications SET lease_until = now(), recheck_at = now()")
+    bench.sent([notification_id])
+    age(bench)
+    assert bench.prune().events == 1
+    bench.record([an_attempt(late.sendings[0], late, an_answer(500))])
+    assert left(bench)["attempts"] == 0
+    assert bench.ledger().findings == []
+
+
+def test_a_late_answer_that_is_waited_for_goes_with_its_notification(bench: Bench) -> None:
+    bench.integration()
+    (notification_id,) = bench.made()
+    late = bench.claim([notification_id])
+    bench.sql("UPDATE notifications SET lease_until = now(), recheck_at = now()")
+    bench.sent([notification_id])
+    age(bench)
+    attempt = an_attempt(late.sendings[0], late, an_answer(500))
+    done = overlapping(bench, lambda first: first.record([attempt]), bench.prune)
+    assert done.events == 1
+    assert left(bench)["attempts"] == 0

@@ -340,7 +340,7 @@ BEFORE_EVENTS_WERE_NUMBERED = """
                 timestamptz '2026-03-01 12:00+00' + n * interval '0.25 s',
                 CASE WHEN n % 4 = 0 THEN 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'
                     ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"' END) END,
-            'name', 'é' || n),
+            'name', 'é' || n, '', CASE WHEN n % 3 = 0 THEN 'of no name' END),
         sha256(convert_to(CAST(n AS text), 'UTF8')), 1 + n % 2,
         timestamptz '2026-03-02 12:00+00' + (n / 4) * interval '1 s',
         NULLIF(n % 4, 0)

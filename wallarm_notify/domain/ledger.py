@@ -11,9 +11,12 @@ from wallarm_notify.domain.notification import CARD, NewNotification, State
 
 @dataclass(frozen=True, slots=True)
 class LastCheck:
-    """The last pass of upkeep over all rows: when it ended, and how much it found wrong, by kind."""
+    """The last pass of upkeep over all rows.
 
-    at: datetime
+    ``found`` is how much it and the next one found wrong, by kind. ``at`` is None where none has ended yet.
+    """
+
+    at: datetime | None
     found: Mapping[str, int]
 
 

@@ -107,10 +107,13 @@ def fire(
         raise TooMuch(f"{len(looked_at)} events meet or count for more triggers than {most} times")
     firings = _each(tx, [m for m in found if m.trigger.criteria.threshold is None])
     counted = [m for m in found if m.trigger.criteria.threshold is not None]
-    firings += _counted(tx, counted, looked_at, now)
+    of_counts, counting = _counted(tx, counted, looked_at, now)
+    firings += of_counts
     if firings:
         tx.insert_firings(firings)
-    return Fired(firings, {e.key for m in found for e in m.events})
+    # A trigger that was changed meanwhile counts others than those that were found before it was locked.
+    passed = {e.key for m in found for e in m.events} | {e.key for c in counting for e in c.events}
+    return Fired(firings, passed)
 
 
 def _work_of(found: Iterable[Match]) -> int:
@@ -182,14 +185,17 @@ def _threshold(trigger: Trigger) -> Threshold:
 
 def _counted(
     tx: FiringQueries, found: Sequence[Match], events: Sequence[Event], now: datetime
-) -> list[Firing]:
-    """Return the firings of triggers with a threshold; all are locked, read and written together."""
+) -> tuple[list[Firing], Sequence[_Counting]]:
+    """Return the firings of triggers with a threshold, and what was counted.
+
+    All triggers are locked, read and written together.
+    """
     asked = [c for m in found if (c := _counting(m, now)).events]
     if not asked:
-        return []
+        return [], ()
     counting = _locked(tx, asked, events, now)
     if not counting:
-        return []
+        return [], ()
     near = tx.cells(
         {c.key: stretches(c.cells, CELLS - 1, CELLS - 1) for c in counting},
         {c.key: stretches(c.cells, c.quiet, CELLS + c.quiet) for c in counting},
@@ -205,7 +211,7 @@ def _counted(
     firings = [_fired(c, one, ids) for (c, one), ids in zip(crossed, before, strict=True)]
     ends = {(c.key, one.end) for c, one in crossed}
     tx.add_cells([change for c in counting for change in _changes(c, near.get(c.key), ends)])
-    return firings
+    return firings, counting
 
 
 def _counting(match: Match, now: datetime) -> _Counting:

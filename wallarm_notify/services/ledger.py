@@ -177,6 +177,7 @@ _WORDS = {
     "events_differ": "events more or less than counted",
     "notifications_differ": "notifications more or less than counted",
     "firings_differ": "firings more or less than counted",
+    "not_checked": "check of rows against the counters, which took the database too long",
 }
 """What each figure that must be 0 is, for people."""
 

@@ -69,7 +69,8 @@ def follow_up(
 def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSettings) -> Recorded:
     """Do the transaction of ``record``; an attempt under an older fencing token only counts, unless it delivered."""
     rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
-    attempts = [_by_this_clock(a, tx.now) for a in attempts]
+    # What was pruned meanwhile has no place for a late answer.
+    attempts = [_by_this_clock(a, tx.now) for a in attempts if a.notification_id in rows]
     stored = tx.insert_attempts(attempts)
     new = []
     changed = dict(rows)

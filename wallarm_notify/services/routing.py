@@ -289,7 +289,10 @@ def _conflicts(tx: Transaction, seen_before: Sequence[Event]) -> list[Event]:
     if not seen_before:
         return []
     hashes = tx.event_hashes([e.key for e in seen_before])
-    return [e for e in seen_before if hashes.get(e.key) not in e.hashes]
+    for e in seen_before:
+        if e.key not in hashes:
+            raise Unavailable(f"Event {e.id} reached the end of its retention at this moment.")
+    return [e for e in seen_before if hashes[e.key] not in e.hashes]
 
 
 def _check_work(events: Sequence[Event], made_of: Counter[EventKey]) -> None:

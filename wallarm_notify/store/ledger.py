@@ -92,7 +92,7 @@ _CHECK: Final = """
     WITH near AS MATERIALIZED (
         SELECT no, fan_out,
             sum(1 + fan_out) OVER (ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-        FROM (SELECT no, fan_out FROM events WHERE no > :after ORDER BY no LIMIT :limit) e
+        FROM (SELECT no, fan_out FROM events WHERE no > :after AND no <= :last ORDER BY no LIMIT :limit) e
     ), looked AS MATERIALIZED (
         SELECT no, fan_out FROM near WHERE coalesce(before, 0) < :limit
     ), made AS MATERIALIZED (
@@ -160,48 +160,55 @@ class LedgerQueries(Queries):
             notifications[f"{kind}:{row['state']}"] += row["n"]
         return Recount(notifications=notifications, **figures)
 
-    def check_slice(self, limit: int) -> None:
-        """Check the rows of the next ``limit`` events and notifications against each other.
+    def check_slice(self, limit: int) -> bool:
+        """Check the rows of the next ``limit`` events and notifications; return whether the pass goes on.
 
-        Behind the last event the numbers of all rows are compared with the counters, and the pass is over. What it
-        found is kept until the next one is over; that begins a day after this one began.
+        Behind the event that was the last when the pass began, the numbers of all rows are compared with the
+        counters, and it is over. What it found is kept until the next one is over; that begins a day after it did.
         """
         pass_ = self._pass()
         if pass_ is None:
-            return
-        after, found = pass_
-        looked = dict(self._rows(_CHECK, after=after, limit=limit)[0])
+            return False
+        after, last, found = pass_
+        looked = dict(self._rows(_CHECK, after=after, last=last, limit=limit)[0])
         upto = looked.pop("upto")
         found.update(looked)
         if upto is None:
-            found.update(self._totals())
-            changes = (
-                "after_no = NULL, finding = '{}', checked_at = now(), found = CAST(:found AS jsonb)"
-            )
+            self.end_check(found + Counter(self._totals()))
         else:
-            changes = "after_no = :upto, finding = CAST(:found AS jsonb)"
+            self._do_later(
+                "UPDATE ledger_check SET after_no = :upto, finding = CAST(:found AS jsonb)",
+                upto=upto,
+                found=_json_of(found),
+            )
+        return upto is not None
+
+    def end_check(self, found: Mapping[str, int]) -> None:
+        """End the pass of the check with what it ``found``, by kind."""
         self._do_later(
-            f"UPDATE ledger_check SET {changes}",  # noqa: S608 - constants
-            upto=upto,
-            found=dumps({kind: number for kind, number in found.items() if number}),
+            """UPDATE ledger_check
+               SET after_no = NULL, finding = '{}', checked_at = now(), found = CAST(:found AS jsonb)""",
+            found=_json_of(found),
         )
 
-    def _pass(self) -> tuple[int, Counter[str]] | None:
-        """Return the number after which the pass goes on, with what it has found; None: none is due."""
+    def _pass(self) -> tuple[int, int, Counter[str]] | None:
+        """Return after which event the pass goes on, its last one, and what it has found; None: none is due."""
         rows = self._rows(
-            """SELECT after_no, finding, began_at NOT BETWEEN now() - :pass AND now() AS is_due
+            """SELECT after_no, last_no, finding, began_at NOT BETWEEN now() - :pass AND now() AS is_due
                FROM ledger_check FOR UPDATE""",
             **{"pass": PASS},
         )
         if rows and rows[0]["after_no"] is not None:
-            return rows[0]["after_no"], Counter(rows[0]["finding"])
+            return rows[0]["after_no"], rows[0]["last_no"], Counter(rows[0]["finding"])
         if rows and not rows[0]["is_due"]:
             return None
-        self._do_later(
-            """INSERT INTO ledger_check (after_no, began_at) VALUES (0, now())
-               ON CONFLICT (one) DO UPDATE SET after_no = 0, began_at = now()"""
+        begun = self._rows(
+            """INSERT INTO ledger_check (after_no, last_no, began_at)
+               SELECT 0, coalesce(max(no), 0), now() FROM events
+               ON CONFLICT (one) DO UPDATE SET after_no = 0, last_no = excluded.last_no, began_at = now()
+               RETURNING last_no"""
         )
-        return 0, Counter()
+        return 0, begun[0]["last_no"], Counter()
 
     def _totals(self) -> Mapping[str, int]:
         """Return by how many rows each table differs from the counters."""
@@ -209,3 +216,7 @@ class LedgerQueries(Queries):
         row = self._rows(_TOTALS)[0]
         expected = Standing.rows_of(row["counts"] or {})
         return {f"{table}_differ": abs(row[table] - number) for table, number in expected.items()}
+
+
+def _json_of(found: Mapping[str, int]) -> str:
+    return dumps({kind: number for kind, number in found.items() if number})

@@ -40,6 +40,8 @@ class ListingQueries(Queries):
             conditions.append("n.integration_id = :integration")
         if wanted.state is not None:
             conditions.append("n.state = :state")
+            if wanted.state in OPEN:
+                conditions.append("n.finished_at IS NULL")  # by the index of what is open
         if before is not None:
             conditions.append("n.id < :before")
         rows = self._rows(

@@ -20,15 +20,26 @@ _LOOKED_AT: Final = 5_000
 _UNMATCHED: Final = "e.fan_out = 0 AND NOT e.counted"
 """The condition that an event made nothing and no trigger counted it."""
 
+_OVER: Final = """NOT EXISTS (
+    SELECT FROM notifications n WHERE n.event_no = e.no
+      AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention) OFFSET 0)"""
+"""The condition that the notifications of an event ended before the retention."""
+
 _NOT_NAMED: Final = """NOT (e.counted AND EXISTS (
     SELECT FROM firings f WHERE f.threshold_count IS NOT NULL AND f.event_ids @> ARRAY[e.id]
-      AND f.client_id = e.client_id AND f.event_no <> e.no))"""
-"""The condition that no firing of another event names an event: it lives as long as the firing."""
+      AND f.client_id = e.client_id AND f.event_no <> e.no
+      AND (f.fired_at >= now() - :retention OR EXISTS (
+          SELECT FROM notifications n WHERE n.event_no = f.event_no AND n.trigger_id = f.trigger_id
+            AND (n.finished_at IS NULL OR n.finished_at >= now() - :retention)))))"""
+"""The condition that no firing of another event names an event: it lives as long as the firing.
 
-# ``OFFSET 0`` and the arrays have each row looked up by its key: joined, rows would be compared with whole tables,
+A firing that stands only because others name its own event does not count: such chains would have no end.
+"""
+
+# ``OFFSET 0`` and arrays have each row looked up by its key: joined, rows would be compared with whole tables,
 # whose sizes the planner learns of late.
-_DELETE_EVENTS: Final = """
-    WITH near AS MATERIALIZED (
+_CHOSEN: Final = """
+    near AS MATERIALIZED (
         SELECT no, client_id, id, received_at, fan_out, counted,
             sum(1 + fan_out) OVER (ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
         FROM (SELECT * FROM events WHERE no > :after ORDER BY no LIMIT :limit OFFSET 0) e
@@ -36,8 +47,18 @@ _DELETE_EVENTS: Final = """
         SELECT * FROM near WHERE received_at < now() - :retention AND coalesce(before, 0) < :limit
     ), chosen AS MATERIALIZED (
         SELECT no FROM old e WHERE {condition}
-    ), held AS MATERIALIZED (
-        -- A replay may be under way: it is waited for, and seen.
+    )
+"""
+
+_LOCK_NOTIFICATIONS: Final = f"""
+    WITH {_CHOSEN}
+    SELECT count(*) FROM (
+        SELECT FROM notifications WHERE event_no = ANY(ARRAY(SELECT no FROM chosen)) ORDER BY id FOR UPDATE) n
+"""  # noqa: S608 - constants
+"""A statement of its own, before what deletes: a replay or a record that is waited for here is seen there."""
+
+_DELETE_EVENTS: Final = f"""
+    WITH {_CHOSEN}, held AS MATERIALIZED (
         SELECT n.id, n.event_no, coalesce(n.finished_at < now() - :retention, false) AS over
         FROM notifications n WHERE n.event_no = ANY(ARRAY(SELECT no FROM chosen)) ORDER BY n.id FOR UPDATE
     ), gone AS MATERIALIZED (
@@ -60,7 +81,7 @@ _DELETE_EVENTS: Final = """
     UNION ALL SELECT 'pruned:fired', count(*) FROM fired
     UNION ALL SELECT 'pruned:' || CASE WHEN trigger_id = 0 THEN 'card:' ELSE 'trigger:' END || state, count(*)
     FROM made GROUP BY 1
-"""
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +114,7 @@ class RetentionQueries(Queries):
         Their notifications, attempts and firings are deleted with them, so that an event's fan-out always equals
         its rows. The slice has ``limit`` rows of events and notifications, or a little more.
         """
-        return self._prune_events("events", _NOT_NAMED, retention, limit)
+        return self._prune_events("events", f"{_OVER} AND {_NOT_NAMED}", retention, limit)
 
     def prune_unmatched(self, retention: timedelta, limit: int) -> Slice:
         """Delete events that came before ``retention``, made no notification, and were counted by no trigger."""
@@ -101,20 +122,20 @@ class RetentionQueries(Queries):
 
     def _prune_events(self, kind: str, condition: str, retention: timedelta, limit: int) -> Slice:
         after = self._mark(kind)
-        rows = self._rows(
-            _DELETE_EVENTS.format(condition=condition),
-            after=after,
-            retention=retention,
-            limit=limit,
-        )
+        near = {"after": after, "retention": retention, "limit": limit}
+        self._do_later(_LOCK_NOTIFICATIONS.format(condition=condition), **near)
+        rows = self._rows(_DELETE_EVENTS.format(condition=condition), **near)
         counts = {row["kind"]: row["number"] for row in rows}
         upto, events = counts.pop("upto"), counts.pop("events")
         if upto is None:
             upto = self._before_the_next_old(after, retention)
         if upto is None:
-            return Slice(0, is_last=True)
+            return Slice(0, is_last=not self._begins_anew(kind))
         self._do_later(
-            "UPDATE prune_marks SET after_no = :upto WHERE kind = :kind", upto=upto, kind=kind
+            """UPDATE prune_marks SET after_no = :upto, reached_no = greatest(reached_no, :upto)
+               WHERE kind = :kind""",
+            upto=upto,
+            kind=kind,
         )
         of_states = {
             kind.replace("pruned:", "state:", 1): -number
@@ -141,18 +162,28 @@ class RetentionQueries(Queries):
         return upto
 
     def _mark(self, kind: str) -> int:
-        """Return the number after which a pass goes on, or a new one begins."""
+        """Return the number after which a pass goes on."""
         rows = self._rows(
-            """INSERT INTO prune_marks AS m (kind, after_no, began_at) VALUES (:kind, 0, now())
-               ON CONFLICT (kind) DO UPDATE SET
-                   after_no = CASE WHEN m.began_at > now() - :pass THEN m.after_no ELSE 0 END,
-                   began_at = CASE WHEN m.began_at > now() - :pass THEN least(m.began_at, now()) ELSE now() END
-               RETURNING after_no""",
+            """INSERT INTO prune_marks AS m (kind, after_no, reached_no, began_at) VALUES (:kind, 0, 0, now())
+               ON CONFLICT (kind) DO UPDATE SET began_at = least(m.began_at, now()) RETURNING after_no""",
             kind=kind,
-            **{"pass": PASS},
         )
         after: int = rows[0]["after_no"]
         return after
+
+    def _begins_anew(self, kind: str) -> bool:
+        """Begin the next pass where a day has passed since this one, which is over, began; return whether it did.
+
+        Nothing that was passed over as matched or counted ever becomes unmatched: that kind has one pass.
+        """
+        return kind == "events" and bool(
+            self._do(
+                """UPDATE prune_marks SET after_no = 0, began_at = now()
+                   WHERE kind = :kind AND after_no > 0 AND began_at <= now() - :pass""",
+                kind=kind,
+                **{"pass": PASS},
+            )
+        )
 
     def prune_lag(self, retentions: Mapping[str, timedelta]) -> timedelta:
         """Return for how long the oldest event that a pass has still to look at is past its retention.
@@ -164,7 +195,7 @@ class RetentionQueries(Queries):
                FROM unnest(CAST(:kinds AS text[]), CAST(:retentions AS interval[])) AS u(kind, retention)
                LEFT JOIN prune_marks m ON m.kind = u.kind
                CROSS JOIN LATERAL (
-                   SELECT received_at FROM events e WHERE e.no > coalesce(m.after_no, 0)
+                   SELECT received_at FROM events e WHERE e.no > coalesce(m.reached_no, 0)
                    ORDER BY e.no LIMIT 1) e""",
             kinds=list(retentions),
             retentions=list(retentions.values()),

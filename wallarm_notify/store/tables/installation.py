@@ -32,6 +32,8 @@ ledger_check = sa.Table(
     sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.true()),
     # The pass goes on after the event of this number; null between two passes.
     sa.Column("after_no", sa.BigInteger),
+    # The last event when the pass began, with which it ends.
+    sa.Column("last_no", sa.BigInteger),
     moment("began_at", nullable=False),
     # How much the pass has found wrong so far, by kind.
     sa.Column("finding", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
@@ -49,6 +51,8 @@ prune_marks = sa.Table(
     sa.Column("kind", sa.Text, primary_key=True),
     # It goes on after the event of this number.
     sa.Column("after_no", sa.BigInteger, nullable=False),
+    # The furthest that any pass has come.
+    sa.Column("reached_no", sa.BigInteger, nullable=False),
     moment("began_at", nullable=False),
 )
 

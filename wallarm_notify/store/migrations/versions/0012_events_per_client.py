@@ -47,14 +47,14 @@ MAY_BE_COUNTED = """('attack.detected', 'hit.detected', 'incident.detected', 'ap
 HOUR = "date_trunc('hour'::text, (at AT TIME ZONE 'UTC'::text))"
 
 # A field is left out where it is written just as the column is read.
-BODY = """(e.body
-    - CASE WHEN e.body ->> 'id' = CAST(e.id AS text) THEN 'id' ELSE '' END
-    - CASE WHEN e.body -> 'client_id' = to_jsonb(e.client_id) THEN 'client_id' ELSE '' END
-    - CASE WHEN e.body ->> 'type' = e.type THEN 'type' ELSE '' END
-    - CASE WHEN e.body ->> 'occurred_at' = to_char(e.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS')
+BODY = """(e.body - array_remove(ARRAY[
+    CASE WHEN e.body ->> 'id' = CAST(e.id AS text) THEN 'id' END,
+    CASE WHEN e.body -> 'client_id' = to_jsonb(e.client_id) THEN 'client_id' END,
+    CASE WHEN e.body ->> 'type' = e.type THEN 'type' END,
+    CASE WHEN e.body ->> 'occurred_at' = to_char(e.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS')
           || CASE WHEN date_part('second', e.occurred_at) <> floor(date_part('second', e.occurred_at))
              THEN to_char(e.occurred_at, '.US') ELSE '' END || '+00:00'
-      THEN 'occurred_at' ELSE '' END)"""
+      THEN 'occurred_at' END], NULL))"""
 
 
 def upgrade() -> None:
@@ -107,6 +107,7 @@ def _forget_by_ranges() -> None:
         "prune_marks",
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("after_no", sa.BigInteger(), nullable=False),
+        sa.Column("reached_no", sa.BigInteger(), nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("kind", name=op.f("pk_prune_marks")),
     )
@@ -114,6 +115,7 @@ def _forget_by_ranges() -> None:
         "ledger_check",
         sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("after_no", sa.BigInteger(), nullable=True),
+        sa.Column("last_no", sa.BigInteger(), nullable=True),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
             "finding", postgresql.JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False
@@ -227,8 +229,9 @@ def _copy_firings() -> None:
     _progress("firings")(
         _do(
             f"""INSERT INTO firings (id, trigger_id, client_id, event_no, {columns})
-                SELECT f.id, f.trigger_id, f.client_id, e.no, {columns}
-                FROM firings_before f JOIN events e ON e.client_id = f.client_id AND e.id = f.event_id"""  # noqa: S608 - constants
+                SELECT f.id, f.trigger_id, f.client_id,
+                    coalesce(e.no, -row_number() OVER (ORDER BY f.id)), {columns}
+                FROM firings_before f LEFT JOIN events e ON e.client_id = f.client_id AND e.id = f.event_id"""  # noqa: S608 - constants
         )
     )
     op.create_unique_constraint(
