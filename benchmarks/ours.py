@@ -34,10 +34,16 @@ def at_work(stack: BenchmarkStack, events: int) -> Iterator[None]:
     finally:
         end(workers, PATIENCE)
     ledger = recount(stack.wiring.context, EVERY_CLIENT)
-    if ledger.findings or ledger.received - before != events:
+    # Of a retention below an hour the attempts of that hour are gone, and their counters are not.
+    findings = [
+        finding
+        for finding in ledger.findings
+        if not ("minutes of the last hour" in finding and stack.settings.retention_days < 1 / 24)
+    ]
+    if findings or ledger.received - before != events:
         raise Void(
             f"the ledger does not balance: {ledger.received - before} received of {events}, "
-            f"{ledger.findings}"
+            f"{findings}"
         )
 
 
