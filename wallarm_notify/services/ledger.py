@@ -6,7 +6,7 @@ them all the time, a slice in each run of PRUNE; a recount does so at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.errors import NotFound
 from wallarm_notify.domain.ledger import AHEAD, FIRED, Ledger
@@ -160,9 +160,9 @@ def _alone(rows: Recount) -> list[str]:
     return _named(wrong)
 
 
-_OF_ROWS = ("fan_out_wrong", "without_firing", "ended_with_recheck", "attempts_short")
+_OF_ROWS: Final = ("fan_out_wrong", "without_firing", "ended_with_recheck", "attempts_short")
 
-_WORDS = {
+_WORDS: Final[Mapping[str, str]] = {
     "fan_out_wrong": "events whose notifications are not as many as routing noted down",
     "without_event": "notifications without their event",
     "without_firing": "notifications of a trigger without their firing",
