@@ -13,6 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && break; done)
 
 PORT ?= 8088
+API_PORT ?= 8000
 MINUTES ?= 10
 WAITING ?= 200000
 PROCESSES ?= 4
@@ -25,7 +26,7 @@ comma := ,
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers test-demo chaos chaos-outage chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower sandbox clean
+.PHONY: help setup demo console pictures test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -55,28 +56,44 @@ $(STAMP): $(LOCKS) pyproject.toml
 		--require-hashes -r docker/requirements-dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
+	@echo "Set up, in .venv/. Next: make demo, or . .venv/bin/activate"
 
 demo: $(STAMP) ## the whole way of an event, on servers it starts and stops itself
 	$(BIN)/wallarm-notify demo
 
+console: $(STAMP) ## the console with a week of data, on servers it starts and stops itself; FRESH=1 for a new week
+	@$(BIN)/wallarm-notify console --port $(API_PORT) $(if $(FRESH),--fresh)
+
+pictures: $(STAMP) ## pictures of the console into docs/console/, in Chromium, which has to be installed; TO=folder takes all
+	$(BIN)/python -m pictures $(if $(TO),--all --png --to $(TO))
+
 # What judges time comes after the rest, and little is beside it: one of the three mostly waits.
-test: $(STAMP) ## every test, on a real PostgreSQL and a real broker; SEED=7 for an order played before
+test: $(STAMP) ## every test but those below, on a real PostgreSQL and a real broker; SEED=7 for an order played before
 	@code=0; \
-	$(TESTS) -n $(PROCESSES) -m 'not timing and not servers and not demo' || code=1; \
+	$(TESTS) -n $(PROCESSES) -m 'not timing and not servers and not demo and not faults and not browser' || code=1; \
 	$(TESTS) -n 3 -m timing || code=1; \
 	exit $$code
 
-test-servers: $(STAMP) ## tests that need more than the wheels have: RabbitMQ, PgBouncer and a Redis with TLS, which have to be installed
-	$(BIN)/pytest -s -m servers
+test-servers: $(STAMP) ## tests that need more than the wheels have: RabbitMQ, PgBouncer, a Redis with TLS and promtool, which have to be installed
+	$(BIN)/pytest -n 2 --dist worksteal -m servers
 
-test-demo: $(STAMP) ## make demo, and whether all it shows is as it should be
+test-browser: $(STAMP) ## the console in Chromium, which has to be installed: apt-get install chromium
+	$(BIN)/pytest -n 2 --dist worksteal -m browser
+
+test-faults: $(STAMP) ## what workers, beat and commands do where something dies, hangs or refuses; some minutes
+	$(TESTS) -n $(PROCESSES) -m 'faults and not servers and not timing'
+
+test-demo: $(STAMP) ## make demo and README's "Setting up", and whether all they show is as it should be
 	$(BIN)/pytest -s -m demo
 
 chaos: $(STAMP) ## every fault at every step of the way, then a random history; MINUTES=10 SEED=7; half an hour and more
-	$(BIN)/pytest tests/chaos -s -m 'not servers and not outage' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
+	$(BIN)/pytest tests/chaos -s -m 'not servers and not outage and not failover' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
 
 chaos-outage: $(STAMP) ## 200,000 notifications sit out an outage of MINUTES=10; twice as long and more
 	$(BIN)/pytest tests/chaos -s -m outage --minutes $(MINUTES) --waiting $(WAITING) --reliability docs/reliability.md
+
+chaos-failover: $(STAMP) ## Sentinel, a RabbitMQ cluster and a PostgreSQL standby take over, at every step of the way; 18 minutes
+	$(BIN)/pytest tests/chaos -s -m failover --reliability docs/reliability.md
 
 chaos-sample: $(STAMP) ## what CI plays of it, with two minutes of random history
 	$(BIN)/pytest tests/chaos -s -m sample --minutes 2
@@ -116,9 +133,10 @@ bench: $(STAMP) ## how fast it is, beside what one would pick instead; half an h
 bench-retention: $(STAMP) ## whether sizes stay flat where as many events leave as come; half an hour
 	$(BIN)/python -m benchmarks.retention --minutes 30
 
-bench-quick: $(STAMP) ## what CI plays of it, on Redis and RabbitMQ, for the ledger's sake; a minute
+bench-quick: $(STAMP) ## what CI plays of it, on Redis and RabbitMQ, for the ledger's sake; over a minute
 	$(BIN)/python -m benchmarks.compare --events 600 --rounds 1
 	$(BIN)/python -m benchmarks.brokers --only backlog --events 600 --rounds 1
+	$(BIN)/python -m benchmarks.api --only pages,events --quick
 
 format: $(STAMP) ## put the code into its form
 	$(BIN)/ruff format
@@ -133,8 +151,9 @@ lock: $(STAMP) ## the lock files anew, with today's versions
 	$(BIN)/python -m venv "$$tools" && \
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv && \
 	PATH="$$tools/bin:$$PATH" && \
-	$(COMPILE) --upgrade --extra service --extra embedded --extra dev -o docker/requirements-dev.txt && \
-	$(COMPILE) --upgrade --extra service -c docker/requirements-dev.txt -o docker/requirements.txt && \
+	$(COMPILE) --upgrade --extra service --extra serve --extra embedded --extra dev --extra browser \
+		-o docker/requirements-dev.txt && \
+	$(COMPILE) --upgrade --extra service --extra serve -c docker/requirements-dev.txt -o docker/requirements.txt && \
 	$(COMPILE) --upgrade --extra service --extra dev --extra mutants -c docker/requirements-dev.txt \
 		-o docker/requirements-mutants.txt
 
@@ -157,6 +176,9 @@ beat: $(STAMP) ## Celery's clock: exactly one of these runs
 
 flower: $(STAMP) ## Celery's monitor, on this machine only
 	$(BIN)/wallarm-notify flower
+
+serve: $(STAMP) ## the HTTP API and the console, on this machine only; API_PORT=8000
+	$(BIN)/wallarm-notify serve --port $(API_PORT)
 
 sandbox: $(STAMP) ## a PagerDuty that is none; PORT=8088
 	$(BIN)/wallarm-notify sandbox --port $(PORT)

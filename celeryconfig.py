@@ -3,16 +3,17 @@
 from datetime import timedelta
 from typing import Any
 
-from kombu import Queue
-
 from wallarm_notify import task_names
-from wallarm_notify.ingest_queue import ingest_queue
+from wallarm_notify.domain.drill import RUN_EVERY
+from wallarm_notify.ingest_queue import ingest_queue, our_queue
 from wallarm_notify.settings import settings
 from wallarm_notify.tls import use_ssl
 
 _settings = settings()
 _broker = _settings.read_broker()
 _on_redis = _broker.is_redis
+# Redis knows one kind of queue.
+_queue_type = "classic" if _on_redis else _settings.events_queue_type
 
 broker_url = _broker.url
 broker_use_ssl = use_ssl(_broker, _settings.trusted()) or False
@@ -39,10 +40,11 @@ broker_transport_options: dict[str, Any] = _soon | (
     else {"confirm_publish": True}
 )
 
-# The content of the other queues is in the database too.
+# The content of the other queues is in the database too. They are classic wherever new queues are of another type: no
+# quorum queue takes the prefetch that grows with each countdown.
 task_queues = [
-    *(ingest_queue(name, _settings.events_queue_type) for name in task_names.INGEST_QUEUES),
-    *(Queue(name) for name in task_names.OUR_QUEUES),
+    *(ingest_queue(name, _queue_type) for name in task_names.INGEST_QUEUES),
+    *(our_queue(name, _queue_type) for name in task_names.OUR_QUEUES),
 ]
 task_default_queue = task_names.DEFAULT_QUEUE
 task_create_missing_queues = True
@@ -53,6 +55,8 @@ task_routes = {
     task_names.SWEEP: {"queue": task_names.UPKEEP_QUEUE},
     task_names.REVIEW: {"queue": task_names.UPKEEP_QUEUE},
     task_names.PRUNE: {"queue": task_names.UPKEEP_QUEUE},
+    task_names.DRILL: {"queue": task_names.UPKEEP_QUEUE},
+    task_names.REPLAY: {"queue": task_names.UPKEEP_QUEUE},
 }
 task_serializer = "json"
 accept_content = ["json"]
@@ -93,4 +97,11 @@ beat_schedule = {
         "options": {"argsrepr": "()", "kwargsrepr": "what is past its retention"},
     },
 }
+if _settings.drill_hours:
+    # Workers from before do not know the task: it is sent only where somebody asked for it.
+    beat_schedule["drill"] = {
+        "task": task_names.DRILL,
+        "schedule": RUN_EVERY,
+        "options": {"argsrepr": "()", "kwargsrepr": "proofs that are due"},
+    }
 timezone = "UTC"

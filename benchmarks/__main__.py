@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import brokers, compare, growth, isolation, latency, parts, steady
+from benchmarks import api, brokers, compare, console, growth, isolation, latency, parts, steady
 from benchmarks.contenders import ALERTMANAGER, CONTENDERS
 from benchmarks.stack import say
 from wallarm_notify.domain.errors import NotifyError
@@ -53,6 +53,8 @@ PROGRAMS: Final[dict[str, Program]] = {
     "brokers": Program(
         "Brokers", lambda: brokers.measured(list(brokers.PARTS), 5000, 3), brokers.table
     ),
+    "api": Program("The HTTP API", lambda: api.measured(api.FULL), api.table),
+    "console": Program("The console", lambda: console.measured(console.FULL), console.table),
     "parts": Program("Where the time goes", lambda: parts.measured(60), parts.table),
 }
 

@@ -76,7 +76,7 @@ def emit(stack: BenchmarkStack, events: int) -> Figures:
         for _ in range(events // 5):
             producer.emit(_unmatched())
         took = time.perf_counter() - began
-    _take_away(stack, events // 5 + 1)
+    take_away(stack, events // 5 + 1)
     return {"events/s": events // 5 / took}
 
 
@@ -88,7 +88,7 @@ def emit_many(stack: BenchmarkStack, events: int) -> Figures:
         began = time.perf_counter()
         producer.emit_many(given)
         took = time.perf_counter() - began
-    _take_away(stack, events + 1)
+    take_away(stack, events + 1)
     return {"events/s": events / took}
 
 
@@ -172,7 +172,7 @@ def _stored(stack: BenchmarkStack, events: int, batch_size: int) -> float:
     before = stack.number(
         "SELECT coalesce((extract(epoch FROM max(received_at)) * 1000000)::bigint, 0) FROM events"
     )
-    _take_away(stack, events)
+    take_away(stack, events)
     took = stack.number(
         "SELECT (extract(epoch FROM max(received_at) - min(received_at)) * 1000000)::bigint FROM events "  # noqa: S608 - ours
         f"WHERE received_at > to_timestamp({before} / 1000000.0)"
@@ -180,7 +180,7 @@ def _stored(stack: BenchmarkStack, events: int, batch_size: int) -> float:
     return events / took * 1_000_000
 
 
-def _take_away(stack: BenchmarkStack, events: int) -> None:
+def take_away(stack: BenchmarkStack, events: int) -> None:
     """Have a worker store what lies in the queue. Raise Void where it is another number, or something is wrong."""
     before = stack.counted("received")
     worker = stack.start_worker("-Q", QUEUES, name="ingest", concurrency=CORES)

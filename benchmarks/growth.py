@@ -1,6 +1,6 @@
 """What this pipeline's rate becomes as things grow: rows, integrations, unmatched events, retention.
 
-    python -m benchmarks.growth [--parts stored,integrations,unmatched,prune] [--events 10000] [--json]
+    python -m benchmarks.growth [--parts stored,integrations,unmatched,indexes,prune] [--events 10000] [--json]
 
 Each part compares (e), events in batches of 100, with itself, in turn, round after round; the figures are
 medians, and medians of the ratios within a round. Every run's ledger must balance.
@@ -13,6 +13,8 @@ with a rate limit of 1,000,000 a minute: no notification waits for a grant, and 
 
 ``unmatched``: events of clients without an integration, until the last of them is taken in, and events
 that are delivered, until the last is at the sink.
+
+``indexes``: without the indexes that only listings read, and with them.
 
 ``prune``: while PRUNE, as beat calls it, deletes what is older than the retention, and while the same rows
 are there and not old enough. A run of this part is ten times as long. --old events are there to be deleted in
@@ -31,6 +33,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from benchmarks.contenders import BATCH, WITHIN, batched, slices
+from benchmarks.indexes import OF_LISTINGS
 from benchmarks.ours import at_work, event
 from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
 from benchmarks.stored import settle, store
@@ -135,6 +138,22 @@ def unmatched(size: Size) -> dict[str, Any]:
     return {"rates": rates, "ratios": _ratios(rates)}
 
 
+def indexes(size: Size) -> dict[str, Any]:
+    """Compare a database without the indexes of listings, and one with them. Raise Void."""
+    with benchmark_stack() as bare, benchmark_stack() as whole:
+        for one in (bare, whole):
+            one.make_integrations(INTEGRATIONS)
+        bare.execute(f"DROP INDEX {', '.join(OF_LISTINGS)}")
+        rates = _in_turn(
+            size,
+            {
+                "without": lambda: batched(bare, size.events),
+                "with": lambda: batched(whole, size.events),
+            },
+        )
+    return {"rates": rates, "ratios": _ratios(rates)}
+
+
 def prune(size: Size) -> dict[str, Any]:
     """Compare the rate while PRUNE deletes with the rate while it has nothing to delete. Raise Void."""
     deleted: list[float] = []
@@ -163,6 +182,7 @@ PARTS: Final[dict[str, Callable[[Size], dict[str, Any]]]] = {
     "stored": stored,
     "integrations": integrations,
     "unmatched": unmatched,
+    "indexes": indexes,
     "prune": prune,
 }
 

@@ -51,7 +51,7 @@ def post(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]
     """Return the latency of (c), a plain Celery task an event, in milliseconds. Raise Void."""
     worker = plain_worker(stack)
     with stack.producer() as send:
-        figures = _played(
+        figures = played(
             stack,
             rate,
             seconds,
@@ -68,15 +68,11 @@ def post(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]
 def single(stack: BenchmarkStack, rate: float, seconds: float) -> dict[str, float]:
     """Return the latency of (f), this pipeline, in milliseconds. Raise Void."""
     with at_work(stack, how_many(rate, seconds)), stack.producer() as send:
-        return _played(
+        return played(
             stack,
             rate,
             seconds,
-            lambda n: send(
-                INGEST,
-                kwargs={"events": [event(n, n % INTEGRATIONS + 1)]},
-                queue=EVENTS_QUEUE,
-            ),
+            lambda n: send_events(send, [event(n, n % INTEGRATIONS + 1)]),
         )
 
 
@@ -136,7 +132,12 @@ def table(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _played(
+def send_events(send: Callable[..., object], events: Sequence[Mapping[str, Any]]) -> None:
+    """Send events in one message, by Celery's ``send_task``."""
+    send(INGEST, kwargs={"events": events}, queue=EVENTS_QUEUE)
+
+
+def played(
     stack: BenchmarkStack, rate: float, seconds: float, send: Callable[[int], object]
 ) -> dict[str, float]:
     """Send events at ``rate`` for ``seconds``; return their latency, once the sink has all of them."""

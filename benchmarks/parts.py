@@ -24,7 +24,8 @@ from typing import Any, Final
 from benchmarks.contenders import nothing
 from benchmarks.ours import event
 from benchmarks.stack import CORES, BenchmarkStack, Void, benchmark_stack, say
-from wallarm_notify.bootstrap import Wiring, request_settings_of, sender_of
+from wallarm_notify.bootstrap import Wiring
+from wallarm_notify.domain.alert_identity import start_of
 from wallarm_notify.domain.batches import Message
 from wallarm_notify.domain.outcome import Answer, Attempt
 from wallarm_notify.domain.sending import Claim
@@ -32,9 +33,11 @@ from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.pagerduty.request import request_of
 from wallarm_notify.schemas.read import read_call
 from wallarm_notify.sender.dispatcher import Dispatcher
+from wallarm_notify.sending import request_settings_of
 from wallarm_notify.services.claim import claim
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.record import record
+from wallarm_notify.worker_parts import sender_of
 
 INTEGRATIONS: Final = 1000
 BATCH: Final = 100
@@ -62,6 +65,13 @@ class SilentPublisher:
         """Return 0: nothing waits in any queue."""
         del first
         return 0
+
+    def lengths(self) -> Mapping[str, int]:
+        """Return nothing: there are no queues."""
+        return {}
+
+    def request_replays(self) -> None:
+        """See ``services.ports.Publisher``."""
 
     def enqueue(self, call: TriedCall) -> bool:
         """Return True, and enqueue nothing."""
@@ -239,6 +249,7 @@ def answered(claim: Claim) -> list[Attempt]:
             at=claim.now,
             duration=timedelta(milliseconds=2),
             answer=Answer(202, None, '{"status":"success","message":"Event processed"}'),
+            dedup_start=start_of(s.dedup_key),
         )
         for s in claim.sendings
     ]

@@ -29,6 +29,7 @@ from benchmarks.ours import at_work, event
 from benchmarks.stack import BenchmarkStack, Void, benchmark_stack, say
 from benchmarks.stored import store
 from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.store.retention import passed_after
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST
 
 RETENTION: Final = timedelta(days=1)
@@ -82,7 +83,7 @@ def _compared(events: int, stored: int, rounds: int) -> tuple[dict[str, Any], li
             store(stack, stored, newest=timedelta(hours=13), oldest=timedelta(hours=20))
         for number in range(1, rounds + 1):
             for name, stack in stacks.items():
-                past = RETENTION + timedelta(minutes=1)
+                past = passed_after(RETENTION) + timedelta(minutes=1)
                 store(stack, events, newest=past, oldest=past + timedelta(hours=1))
                 stack.execute("UPDATE prune_marks SET began_at = began_at - interval '1 day'")
                 stack.sink.forget()

@@ -29,7 +29,8 @@ from wallarm_notify.services.context import Context
 from wallarm_notify.services.review import review
 from wallarm_notify.settings import Settings
 from wallarm_notify.store import Store, migrations
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.engine import make_engine
+from wallarm_notify.store.pool import Pool
 
 MINUTES = 720
 
@@ -81,7 +82,7 @@ def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
         _say(f"{case}: filling {integrations * (MINUTES + 1):,} counters")
         counters = _fill(url, integrations, case=case)
         settings = replace(service_settings_of(Settings()), review_interval=timedelta())
-        ctx = Context(Store(make_engine(url)), SilentPublisher(), settings)
+        ctx = Context(Store(Pool(url)), SilentPublisher(), settings)
         times = []
         for n in range(rounds):
             began = time.perf_counter()
@@ -99,7 +100,7 @@ def _measured(case: str, integrations: int, rounds: int) -> dict[str, Any]:
 
 def _fill(url: str, integrations: int, *, case: str) -> int:
     migrations.upgrade(url)
-    engine = make_engine(url, pool_size=0, bounded=False)
+    engine = make_engine(url)
     with engine.begin() as connection:
         connection.execute(text(MAKE_INTEGRATIONS), {"number": integrations})
         made = connection.execute(text(FILL), {"minutes": MINUTES, "case": case})

@@ -19,6 +19,7 @@ from typing import Any, Final
 from benchmarks.compare import INTEGRATIONS
 from benchmarks.ours import event
 from benchmarks.stack import BenchmarkStack, Void, benchmark_stack, say
+from wallarm_notify.domain.alert_identity import start_of
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import IntegrationKey
@@ -62,6 +63,9 @@ class Nobody:
     def publish(self, messages: object) -> None:
         """Send nothing."""
 
+    def request_replays(self) -> None:
+        """See ``services.ports.Publisher``."""
+
     def enqueue(self, call: object) -> bool:
         """Take nothing."""
         del call
@@ -71,6 +75,10 @@ class Nobody:
         """Return that nothing waits."""
         del first
         return 0
+
+    def lengths(self) -> dict[str, int]:
+        """Return nothing: there are no queues."""
+        return {}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,7 +121,7 @@ def _measured(kind: str, number: int) -> dict[str, dict[str, float]]:
         ctx = replace(stack.wiring.context, publisher=Nobody())
         for start in range(0, events, BATCH):
             objects = [event(n, n % INTEGRATIONS + 1 + beyond) for n in range(start, start + BATCH)]
-            _played(ctx, [e for o in objects if isinstance(e := read_event(o), Event)], answers)
+            played(ctx, [e for o in objects if isinstance(e := read_event(o), Event)], answers)
         ledger = recount(stack.wiring.context, EVERY_CLIENT)
         if ledger.findings or ledger.received != events:
             raise Void(f"{ledger.received} of {events} received; {ledger.findings}")
@@ -124,7 +132,7 @@ def _measured(kind: str, number: int) -> dict[str, dict[str, float]]:
     return sizes
 
 
-def _played(ctx: Context, events: Sequence[Event], answers: Sequence[Answer]) -> None:
+def played(ctx: Context, events: Sequence[Event], answers: Sequence[Answer]) -> None:
     """Take events in, and record these answers to the attempts of each."""
     ids = [n.id for routed in ingest(ctx, events, ()) for n in routed.pending]
     for answer in answers:
@@ -140,6 +148,7 @@ def _played(ctx: Context, events: Sequence[Event], answers: Sequence[Answer]) ->
                 at=claimed.now,
                 duration=timedelta(),
                 answer=answer,
+                dedup_start=start_of(s.dedup_key),
             )
             for s in claimed.sendings
         ]

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from celery import Celery
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from benchmarks.sink import SINK
 from wallarm_notify.devstack.pgbouncer import PgBouncer
@@ -22,7 +22,6 @@ from wallarm_notify.devstack.stack import PATIENCE, Stack, broker, database
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.store import Transaction, migrations
-from wallarm_notify.store.connection import make_engine
 
 CORES = os.cpu_count() or 1
 
@@ -74,7 +73,7 @@ class BenchmarkStack(Stack):
         super().__init__(folder, pagerduty_url=sink.url, **settings)
         self.sink = sink
         self.environment[SINK] = f"{sink.url}/v2/enqueue"
-        self._engine = make_engine(self.settings.database(), pool_size=1, bounded=False)
+        self._engine = create_engine(self.settings.database(), pool_size=1)
         self.keys: list[IntegrationKey] = []
         self.last_sink_share = 0.0
         """The share of the machine's CPU that the sink used when it was last waited for."""
@@ -103,13 +102,20 @@ class BenchmarkStack(Stack):
     @contextmanager
     def producer(self) -> Iterator[Callable[..., object]]:
         """Yield Celery's ``send_task`` on a connection of its own, which stays open."""
-        with Celery(broker=self.broker_url) as app, app.producer_or_acquire() as one:
-            yield partial(app.send_task, producer=one)
+        with Celery(broker=self.broker_url) as app:
+            app.conf.task_create_missing_queue_type = self.settings.events_queue_type
+            with app.producer_or_acquire() as one:
+                yield partial(app.send_task, producer=one)
 
     def number(self, query: str) -> int:
         """Return the single number that ``query`` yields."""
         with self._engine.connect() as connection:
             return int(connection.execute(text(query)).scalar_one())
+
+    def text(self, query: str) -> str:
+        """Return the single text that ``query`` yields, or an empty one where it is null."""
+        with self._engine.connect() as connection:
+            return str(connection.exec_driver_sql(query).scalar_one() or "")
 
     def execute(self, statement: str, **parameters: Any) -> int:
         """Run one statement that commits by itself, within ten minutes; return how many rows it touched."""

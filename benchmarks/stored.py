@@ -18,7 +18,7 @@ FILL: Final = """
         SELECT n, gen_random_uuid() AS id, i.client_id, i.id AS integration_id,
             now() - :oldest + n * (:oldest - :newest) / :number AS at
         FROM generate_series(CAST(:start AS bigint), :stop) n
-        JOIN integrations i ON i.client_id = n % :clients + 1
+        JOIN integrations i ON i.id = n % :clients + :first
     ), event AS (
         INSERT INTO events (id, client_id, type, occurred_at, body, body_hash, fan_out, received_at)
         SELECT id, client_id, 'security_issue.detected', at,
@@ -46,10 +46,13 @@ COUNT: Final = """
     ON CONFLICT (kind, shard) DO UPDATE SET value = counts.value + excluded.value"""
 
 
-def store(stack: BenchmarkStack, number: int, *, newest: timedelta, oldest: timedelta) -> None:
+def store(
+    stack: BenchmarkStack, number: int, *, newest: timedelta, oldest: timedelta, first: int = 1
+) -> None:
     """Fill a stack that has integrations, evenly over the time from ``oldest`` to ``newest`` ago.
 
-    The ledger balances, the tables are as autovacuum would have left them, and nothing is left to be written.
+    ``first`` is the integration of the first client. The ledger balances, the tables are as autovacuum would have left
+    them, and nothing is left to be written.
     """
     for start in range(0, number, SLICE):
         say(f"storing {number:,} notifications: {start:,} so far")
@@ -59,6 +62,7 @@ def store(stack: BenchmarkStack, number: int, *, newest: timedelta, oldest: time
             stop=min(start + SLICE, number) - 1,
             number=number,
             clients=len(stack.keys),
+            first=first,
             oldest=oldest,
             newest=newest,
         )

@@ -1,7 +1,8 @@
 """Celery's tasks: each is an envelope, which unpacks a message, calls one use case and returns what it did.
 
 ``celery -A tasks worker`` consumes every queue; ``celery -A tasks beat`` runs the schedule. Wrong settings
-stop either at once, with a sentence. Beat needs the broker alone: what a worker needs besides is checked
+stop either at once, with a sentence. Beat needs the broker alone, and with
+HEARTBEAT_URL the database (``tasks.beat``): what a worker needs besides is checked
 when one starts (``tasks.process``).
 """
 
@@ -14,7 +15,7 @@ try:
 except SettingsError as error:
     sys.exit(f"wallarm-notify: {error}")
 
-from tasks import delivery, process, routing, upkeep
+from tasks import beat, delivery, process, routing, upkeep
 from wallarm_notify.broker.app import app
 
-__all__ = ["app", "delivery", "process", "routing", "upkeep"]
+__all__ = ["app", "beat", "delivery", "process", "routing", "upkeep"]

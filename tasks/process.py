@@ -3,19 +3,25 @@
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 from celery import signals
 from celery.utils.nodenames import gethostname
 
-from wallarm_notify.bootstrap import WorkerParts
 from wallarm_notify.broker import worker_process  # noqa: F401 - connects the signals of worker and processes
 from wallarm_notify.broker.app import app
 from wallarm_notify.broker.start_check import check_worker
+from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.notification import START_WITHIN
+from wallarm_notify.domain.readiness import HEARTBEAT
 from wallarm_notify.logs import set_up_logging
 from wallarm_notify.sender.dispatcher import CONNECTIONS
+from wallarm_notify.services.readiness import note_heartbeat
 from wallarm_notify.settings import settings
+from wallarm_notify.worker_parts import WorkerParts
+
+log = logging.getLogger(__name__)
 
 _making = threading.Lock()
 _made: dict[int, WorkerParts] = {}
@@ -30,7 +36,28 @@ def wiring() -> WorkerParts:
     with _making:
         if (pid := os.getpid()) not in _made:
             _made[pid] = WorkerParts(settings(), app.amqp.queues.consume_from)
+            _note_that_it_lives(_made[pid], frozenset(app.amqp.queues.consume_from))
         return _made[pid]
+
+
+def _note_once(parts: WorkerParts, queues: frozenset[str]) -> None:
+    try:
+        note_heartbeat(parts.context, _node[0], queues)
+    except NotifyError:
+        pass  # readiness says that the database is away
+    except Exception:  # whatever it is, the process lives, and would count as dead from here on
+        log.exception("heartbeat.failed")
+
+
+def _note_that_it_lives(parts: WorkerParts, queues: frozenset[str]) -> None:
+    """Have a thread note every few seconds that this process lives, until the process ends."""
+
+    def note() -> None:
+        while True:
+            _note_once(parts, queues)
+            time.sleep(HEARTBEAT.total_seconds())
+
+    threading.Thread(target=note, name="heartbeat", daemon=True).start()
 
 
 @signals.worker_process_init.connect
@@ -49,7 +76,7 @@ def _note_node(sender: str, **_: Any) -> None:
 
 @signals.setup_logging.connect
 def _set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
-    set_up_logging(loglevel or logging.INFO, _node[0])
+    set_up_logging(loglevel or logging.INFO, _node[0], as_json=settings().log_format == "json")
 
 
 @signals.worker_init.connect

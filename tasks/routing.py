@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from celery import Task
+
 from tasks.process import wiring
 from wallarm_notify import task_names
 from wallarm_notify.broker.app import app
@@ -16,20 +18,30 @@ from wallarm_notify.services.ingest import ingest as ingest_events
 
 
 @app.task(
-    name=task_names.INGEST, typing=False, Request=IngestRequest, acks_on_failure_or_timeout=False
+    name=task_names.INGEST,
+    bind=True,
+    typing=False,
+    Request=IngestRequest,
+    acks_on_failure_or_timeout=False,
 )
-def ingest(*args: Any, **kwargs: Any) -> str:
+def ingest(self: Task, *args: Any, **kwargs: Any) -> str:  # type: ignore[type-arg]  # generic in the types alone
     """Store and route a list of events; events that cannot be taken in are kept as rejected."""
-    return _take_in(*read_call(args, kwargs))
+    return _take_in(*read_call(args, kwargs, self.request.get("origin")))
 
 
-@app.task(name=task_names.INGEST_CALLS, Request=IngestRequest, acks_on_failure_or_timeout=False)
-def ingest_calls(calls: list[Any]) -> str:
+@app.task(
+    name=task_names.INGEST_CALLS,
+    bind=True,
+    Request=IngestRequest,
+    acks_on_failure_or_timeout=False,
+)
+def ingest_calls(self: Task, calls: list[Any], origins: list[str | None] | None = None) -> str:  # type: ignore[type-arg]  # see above
     """Store and route the events of several calls of ``events.ingest`` at once: see ``broker.batching``.
 
-    A single call that cannot be decoded as a whole comes here too: see ``schemas.call_text``.
+    ``origins`` are their producers, as these name themselves. A single call that cannot be decoded as a whole
+    comes here too: see ``schemas.call_text``.
     """
-    return _take_in(*read_calls_or_texts(calls))
+    return _take_in(*read_calls_or_texts(calls, origins or [self.request.get("origin")]))
 
 
 def _take_in(events: Sequence[Event], rejections: Sequence[Rejection]) -> str:

@@ -27,6 +27,7 @@ from wallarm_notify.services.resubmit_message import resubmit_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from wallarm_notify.domain.event import Event, Rejection
     from wallarm_notify.domain.integration import (
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
         IntegrationChange,
         IntegrationKey,
         SwitchedOff,
-        Unsent,
     )
     from wallarm_notify.domain.routed import Routed
     from wallarm_notify.domain.triggers.trigger import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         TriggerChange,
         TriggerDraft,
     )
+    from wallarm_notify.domain.unsent import Unsent
     from wallarm_notify.domain.views import Wanted
     from wallarm_notify.services.context import Context
     from wallarm_notify.services.resubmit_message import Kept
@@ -83,6 +84,18 @@ class Administration:
         )
         return done
 
+    def pause_integration(
+        self,
+        integration_id: int,
+        until: datetime,
+        user: str = SOMEBODY,
+        reason: str = "a test",
+    ) -> SwitchedOff:
+        _, done = disable_integration(
+            *(self.ctx, operator(user), EVERY_CLIENT, integration_id), reason=reason, until=until
+        )
+        return done
+
     def delete_integration(
         self, integration_id: int, user: str = SOMEBODY, reason: str = "a test"
     ) -> SwitchedOff:
@@ -108,6 +121,9 @@ class Administration:
 
     def disable_trigger(self, trigger_id: int, user: str = SOMEBODY) -> Trigger:
         return disable_trigger(self.ctx, operator(user), EVERY_CLIENT, trigger_id)
+
+    def pause_trigger(self, trigger_id: int, until: datetime, user: str = SOMEBODY) -> Trigger:
+        return disable_trigger(self.ctx, operator(user), EVERY_CLIENT, trigger_id, until=until)
 
     def duplicate_trigger(
         self, trigger_id: int, user: str = SOMEBODY, name: str | None = None

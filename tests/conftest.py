@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for name in [name for name in os.environ if name.startswith(("WALLARM_NOTIFY_", "CELERY_"))]:
     del os.environ[name]
 os.environ.pop("SSL_CERT_FILE", None)
+os.environ["WALLARM_NOTIFY_ENV_FILE"] = "none"
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +120,7 @@ class Databases:
         """End the connections of a database, and empty or drop it."""
         connection = self._connection(name)
         connection.exec_driver_sql(
-            """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+            """SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
                WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         )
         if _shape(connection) == self._as_made:
@@ -314,16 +316,18 @@ def make_system(
 
 
 def publish_to(broker_url: str) -> None:
-    """Let this process publish to a broker: Celery reads its settings once in a process, and keeps its connections."""
+    """Let this process publish to a broker by the environment's settings: Celery reads them once in a process."""
     # Only for tests that publish:
     from wallarm_notify.broker.app import app  # noqa: PLC0415
     from wallarm_notify.settings import settings  # noqa: PLC0415
 
-    # A test before this one may have read them where no broker is named: Celery's are read now, from these.
     settings.cache_clear()
-    app.conf.get("broker_url")
-    settings.cache_clear()
+    sys.modules.pop("celeryconfig", None)
+    app.config_from_object("celeryconfig", force=True)
     app.conf.update(broker_url=broker_url)
+    settings.cache_clear()
+    # What was made by the settings of a test before this one, which may prefix keys or wait for replicas.
+    app.__dict__.pop("amqp", None)
     app._after_fork()  # type: ignore[attr-defined]  # its types lack it
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from build import eventually
 
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.sender.retry_buffer import RetryBuffer
+from wallarm_notify.store import queries
+from wallarm_notify.store.connection import BEGIN
 from wallarm_notify.store.queries import Queries
 
 if TYPE_CHECKING:
@@ -25,8 +28,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 9.0
-"""How many seconds a transaction waits for the other; after 10 the server ends an idle one."""
+PATIENCE = 60.0
+"""How many seconds a transaction waits for the other, as the machine may be busy."""
+
+PATIENT_BEGIN = re.sub(rb"_timeout = '\d+s'", b"_timeout = '120s'", BEGIN)
+"""What begins a transaction that may wait for longer than that, for the other or for a lock of it."""
 
 
 class Held:
@@ -83,7 +89,8 @@ def overlapping(
     ``first`` is one transaction of the bench it is given; ``meanwhile`` happens while the other one waits.
     """
     held = Held(bench.store)
-    with ThreadPoolExecutor(2) as pool:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(queries, "BEGIN", PATIENT_BEGIN)
         holder = pool.submit(first, held.bench(bench))
         try:
             eventually(lambda: holder.done() or held.is_held.is_set(), PATIENCE)

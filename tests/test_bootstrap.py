@@ -7,20 +7,22 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import NullPool, QueuePool
 
-from wallarm_notify import bootstrap
-from wallarm_notify.bootstrap import WorkerParts, context_of, sender_of
+from wallarm_notify import bootstrap, worker_parts
+from wallarm_notify.bootstrap import context_of
 from wallarm_notify.broker.publisher import CeleryPublisher
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.settings import Settings, SettingsError
+from wallarm_notify.store.connection import Unpooled
 from wallarm_notify.store.encryption import generate
+from wallarm_notify.store.pool import Pool
 from wallarm_notify.task_names import (
     EVENTS_QUEUE,
     NOTIFICATIONS_QUEUE,
     RETRIES_QUEUE,
     UPKEEP_QUEUE,
 )
+from wallarm_notify.worker_parts import WorkerParts, sender_of
 
 if TYPE_CHECKING:
     from wallarm_notify.sender.dispatcher import Dispatcher
@@ -41,34 +43,38 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Dispatcher]:
         dispatchers.append(sender_of(*given))  # type: ignore[arg-type]  # as they were given
         return dispatchers[-1]
 
-    monkeypatch.setattr(bootstrap, "sender_of", remembered)
+    monkeypatch.setattr(worker_parts, "sender_of", remembered)
     return dispatchers
 
 
 def test_a_command_keeps_no_connection_and_a_server_some() -> None:
     command, server = (context_of(settings_for(), pooled=pooled) for pooled in (False, True))
-    assert isinstance(command.store._engine.pool, NullPool)
-    assert isinstance(server.store._engine.pool, QueuePool)
+    assert isinstance(command.store._connections, Unpooled)
+    assert isinstance(server.store._connections, Pool)
 
 
-def test_a_command_imports_celery_for_the_first_message_and_a_server_at_once() -> None:
+def test_a_command_imports_what_sends_only_where_it_sends_and_celery_for_the_first_message() -> (
+    None
+):
     script = """
 import sys
 from wallarm_notify.bootstrap import context_of
 from wallarm_notify.settings import Settings
+from wallarm_notify.store.connection import Unpooled
 from wallarm_notify.store.encryption import generate
+from wallarm_notify.store.pool import Pool
 
 settings = Settings(database_url="postgresql://127.0.0.1:1/nothing", secret_keys=generate())
 ctx = context_of(settings)
 ctx.publisher.publish([])
-print("celery" in sys.modules)
+print({"celery", "pycurl", "wallarm_notify.sender"} & sys.modules.keys())
 context_of(settings, pooled=True)
 print("celery" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.split() == ["set()", "True"]
 
 
 def test_the_late_publisher_of_a_command_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,10 +87,14 @@ def test_the_late_publisher_of_a_command_is_made_once(monkeypatch: pytest.Monkey
         def length(self, *, first: bool) -> int | None:
             return int(first)
 
+        def lengths(self) -> dict[str, int]:
+            return {"events": 3}
+
     monkeypatch.setattr(bootstrap, "_celery_publisher", Quiet)
     publisher = context_of(settings_for()).publisher
     assert made == []
     assert [publisher.length(first=first) for first in (True, False)] == [1, 0]
+    assert publisher.lengths() == {"events": 3}
     assert len(made) == 1
 
 
@@ -138,7 +148,7 @@ def test_a_dispatcher_that_could_not_be_made_is_tried_again(
         raise OSError("too many open files")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bootstrap, "sender_of", refuse)
+        patched.setattr(worker_parts, "sender_of", refuse)
         parts = WorkerParts(settings_for(), [NOTIFICATIONS_QUEUE])
         assert parts.inline_dispatcher is None
         assert [record.message for record in caplog.records] == ["ingest.no_dispatcher"]

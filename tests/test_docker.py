@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 SETTINGS: Final = {PREFIX + name.upper() for name in Settings.model_fields}
-SECRET_SETTINGS: Final = {PREFIX + name for name in ("DATABASE_URL", "BROKER_URL", "SECRET_KEYS")}
+SECRET_SETTINGS: Final = {
+    PREFIX + name for name in ("DATABASE_URL", "BROKER_URL", "SECRET_KEYS", "HEARTBEAT_URL")
+}
 OURS: Final = [name for name, one in SERVICES.items() if one["image"] == "wallarm-notify"]
 
 
@@ -50,6 +52,7 @@ def test_each_service_is_given_the_secrets_it_needs_and_no_other() -> None:
         "worker-first": worker,
         "worker-retries": worker,
         "beat": {"VALKEY_PASSWORD"},
+        "api": worker,
         "flower": {"VALKEY_PASSWORD"},
         "sandbox": set(),
     }
@@ -63,15 +66,24 @@ def test_workers_and_migrations_have_a_role_each_and_neither_is_the_superuser() 
     roles = {}
     for name in OURS:
         if url := environment(name).get(PREFIX + "DATABASE_URL"):
-            roles[name] = make_url(re.sub(r"\$\{\w+:[^}]*\}", "word", url)).username
+            given = re.sub(r"^\$\{WALLARM_NOTIFY_HEARTBEAT_URL:\+(.*)\}$", r"\1", url)
+            roles[name] = make_url(re.sub(r"\$\{\w+[^}]*\}", "word", given)).username
     assert roles == {
+        "beat": "notify",
         "migrate": "notify_owner",
         "worker-first": "notify",
         "worker-retries": "notify",
+        "api": "notify",
     }
     assert "POSTGRES_USER" not in environment("postgres")  # the image's own: postgres
     script = "./database.sql:/docker-entrypoint-initdb.d/database.sql:ro"
     assert script in SERVICES["postgres"]["volumes"]
+
+
+def test_beat_reaches_the_database_only_where_it_calls_somebody_outside() -> None:
+    url = environment("beat")[PREFIX + "DATABASE_URL"]
+    assert url is not None
+    assert url.startswith("${WALLARM_NOTIFY_HEARTBEAT_URL:+")
 
 
 @pytest.mark.parametrize("service", [name for name in OURS if name != "sandbox"])
@@ -106,7 +118,7 @@ def test_the_broker_asks_for_a_password_and_refuses_when_its_memory_is_full(
                 return False
             return True
 
-        eventually(answers, 20, "Valkey up")
+        eventually(answers, 60, "Valkey up")
         with pytest.raises(
             RedisError, match="must be called with the client already authenticated"
         ):

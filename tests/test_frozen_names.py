@@ -17,13 +17,15 @@ TASKS_AND_QUEUES = {
     "SWEEP": "upkeep.sweep",
     "REVIEW": "upkeep.review",
     "PRUNE": "upkeep.prune",
+    "DRILL": "upkeep.drill",
+    "REPLAY": "upkeep.replay",
     "EVENTS_QUEUE": "events",
     "DEFAULT_QUEUE": "celery",
     "NOTIFICATIONS_QUEUE": "notifications",
     "RETRIES_QUEUE": "retries",
     "UPKEEP_QUEUE": "upkeep",
 }
-SCHEMA = "a84e269c8656bd6cfee7f1261f368f11062e4b5cb9ebd174eb6bfacb3119ab7c"
+SCHEMA = "a7a1a0c4a27480541110e01867fac54a977ed20295951d31ddd0c33608cec236"
 """SHA-256 of what ``wallarm-notify events schema`` prints, in canonical JSON."""
 
 

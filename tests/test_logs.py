@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallarm_notify.logs import LineFormatter, set_up_logging
+from wallarm_notify.logs import JsonFormatter, LineFormatter, set_up_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,54 @@ def test_no_line_of_a_traceback_can_be_taken_for_a_record() -> None:
     assert "    2026-01-01T00:00:00+0000 ERROR forged\\x1b[2J" in rest
 
 
+def in_json(message: str, name: str = "tasks.routing", node: str = "", **extra: Any) -> str:
+    record = logging.LogRecord(name, logging.WARNING, "", 0, message, (), None)
+    record.created = 1_767_225_600.25
+    vars(record).update(extra)
+    return JsonFormatter(node).format(record)
+
+
+def test_in_json_a_record_has_its_name_fields_and_node_with_the_types_of_values() -> None:
+    shown = json.loads(
+        in_json(
+            "step", node="first@host", level=45, ids=[1, 2], error="Connection refused", no=None
+        )
+    )
+    assert shown == {
+        "time": "2026-01-01T00:00:00.250+00:00",
+        "severity": "WARNING",
+        "message": "step",
+        "level": 45,
+        "ids": [1, 2],
+        "error": "[Errno 111] Connection refused",
+        "no": None,
+        "node": "first@host",
+    }
+
+
+def test_in_json_too_only_our_own_records_have_fields() -> None:
+    shown = json.loads(in_json("step", name="celery.worker", body="secret", left_out=3))
+    assert {*shown} == {"time", "severity", "message", "left_out"}
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=50))
+def test_in_json_too_a_record_is_one_line_whatever_a_value_is(text: str) -> None:
+    sentence = in_json(text, value=text, node=text)
+    assert sentence.isascii()
+    assert sentence.isprintable()
+    assert json.loads(sentence)["message"] == text
+
+
+def test_in_json_a_traceback_is_a_field() -> None:
+    try:
+        fail()
+    except ValueError:
+        record = logging.LogRecord("tasks", logging.ERROR, "", 0, "fault", (), sys.exc_info())
+    sentence = JsonFormatter().format(record)
+    assert sentence.isprintable()
+    assert FORGED in json.loads(sentence)["traceback"]
+
+
 @pytest.fixture
 def loggers_as_before() -> Iterator[None]:
     names = ["", "wallarm_notify", "tasks", "celery", "celery.concurrency", "celery.pool"]
@@ -103,3 +152,14 @@ def test_a_debug_log_holds_no_arguments_of_tasks(
     logging.getLogger("celery.worker.request").debug("accepted")
     logging.getLogger("tasks.routing").debug("step")
     assert [one.split(" ", 2)[2] for one in written.getvalue().splitlines()] == ["accepted", "step"]
+
+
+def test_logs_are_json_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, loggers_as_before: None
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    set_up_logging("INFO", "first@host", as_json=True)
+    logging.getLogger("tasks.routing").info("step", extra={"events": 3})
+    shown = json.loads(written.getvalue())
+    assert (shown["message"], shown["events"], shown["node"]) == ("step", 3, "first@host")

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 import redis
+from build import kill_connections
 from celery import Celery
 from kombu import Connection
 
@@ -286,7 +287,7 @@ def test_a_closed_producer_connects_anew(broker: str, producer: Producer) -> Non
 def test_a_dropped_connection_is_made_anew(broker: str, producer: Producer) -> None:
     producer.emit(an_event())
     with redis.Redis.from_url(broker) as client:
-        client.client_kill_filter(_type="normal", skipme=True)
+        kill_connections(client)
     producer.emit(an_event())
 
     assert len(messages(broker)) == 2

@@ -37,7 +37,7 @@ def with_replica() -> Iterator[str]:
                 info = asked.info("replication")
                 return bool(info["connected_slaves"] and info["slave0"]["state"] == "online")
 
-            eventually(is_online, 20, "the replica")
+            eventually(is_online, 60, "the replica")
         yield primary.url
 
 

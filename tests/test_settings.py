@@ -4,16 +4,22 @@ import ssl
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from wallarm_notify.bootstrap import policy_of
 from wallarm_notify.domain.health import Policy
 from wallarm_notify.settings import Settings, SettingsError, read_settings, unknown_variables
 from wallarm_notify.settings import settings as settings_of_this_process
 from wallarm_notify.store.encryption import generate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from certificates import Authority
 
 PREFIX = "WALLARM_NOTIFY_"
 
@@ -28,7 +34,10 @@ DEFAULTS: dict[str, Any] = {
     "console_us_url": "https://us1.my.wallarm.com/",
     "console_eu_url": "https://my.wallarm.com/",
     "console_me_url": None,
+    "public_url": None,
+    "flower_url": None,
     "cloud": "us",
+    "summary": "brief",
     "connect_timeout": 5,
     "request_timeout": 15,
     "rate_limit_per_minute": 100,
@@ -54,8 +63,22 @@ DEFAULTS: dict[str, Any] = {
     "retention_days": 90,
     "unmatched_retention_days": None,
     "prune_seconds": 5,
+    "drill_hours": 0,
+    "api_threads": 8,
+    "api_token_rate": 1200,
+    "trusted_proxies": "",
+    "identity_header": "",
+    "heartbeat_url": None,
+    "log_format": "text",
     "hosts": "",
+    "env_file": ".env",
 }
+
+
+@pytest.fixture(autouse=True)
+def _without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WALLARM_NOTIFY_ENV_FILE")
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **values: str) -> Settings:
@@ -373,10 +396,38 @@ def test_a_host_in_the_open_is_a_name_alone(monkeypatch: pytest.MonkeyPatch, hos
         "postgresql+psycopg2://me:secret@host:5433/name",
         "postgresql://me@/name?host=/var/run/postgresql",
         "postgresql:///name?host=/a%20b&port=6543",
+        "postgresql://me@/name?host=one:5432&host=two:5433&target_session_attrs=read-write",
+        "postgresql://me@/name?host=one,two&target_session_attrs=read-write",
+        "postgresql://me@/name?host=::1,::2",
     ],
 )
 def test_a_database_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert settings(monkeypatch, database_url=url).database() == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@one:5432,two:5432/name",
+        "postgresql://me:hunter2@/name?host=one:5432,two:5432",
+        "postgresql://me:hunter2@/name?host=one:5432%2Ctwo&target_session_attrs=read-write",
+    ],
+)
+def test_several_hosts_of_a_database_are_named_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    text = refusal(monkeypatch, database_url=url)
+    assert "?host=one:5432&host=two:5432&target_session_attrs=read-write" in text
+    assert "hunter2" not in text
+
+
+def test_with_several_hosts_the_ca_file_is_added(
+    monkeypatch: pytest.MonkeyPatch, authority: Authority
+) -> None:
+    url = "postgresql://me@/name?host=one:1&host=two:2&sslmode=verify-full"
+    made = make_url(settings(monkeypatch, database_url=url, ca_file=str(authority.file)).database())
+    assert made.query["host"] == ("one:1", "two:2")
+    assert made.query["sslrootcert"] == str(authority.file)
 
 
 @pytest.mark.parametrize(
@@ -453,6 +504,7 @@ def test_a_broker_may_be(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         ("grace_seconds", "0"),
         ("sweep_seconds", "61"),
         ("prune_seconds", "0"),
+        ("drill_hours", "-1"),
         ("visibility_timeout", "0.5"),
         ("events_queue_type", "stream"),
         ("retention_days", "0"),

@@ -18,7 +18,7 @@ from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.producer import NotSent, Producer
 from wallarm_notify.settings import SettingsError, read_settings
 from wallarm_notify.store import Store
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.connection import Unpooled
 from wallarm_notify.tls import ca_fault, certificate_fault, unchecked_warning, use_ssl
 from wallarm_notify.urls import read_broker
 
@@ -233,7 +233,7 @@ def check_database(monkeypatch: pytest.MonkeyPatch, url: sa.URL, **parameters: s
     """Raises Unavailable where the database cannot be used."""
     text = url.set(query=parameters).render_as_string(hide_password=False)
     monkeypatch.setenv("WALLARM_NOTIFY_DATABASE_URL", text)
-    Store(make_engine(read_settings().database(), pool_size=0)).check()
+    Store(Unpooled(read_settings().database())).check()
 
 
 def test_the_databases_certificate_is_checked_by_the_ca_file(

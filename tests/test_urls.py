@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kombu import Connection
 from kombu.transport.redis import Channel
+from sqlalchemy.exc import ArgumentError
 
 from wallarm_notify.urls import (
     BROKER,
@@ -17,6 +18,7 @@ from wallarm_notify.urls import (
     PROXY,
     WEB,
     BadURL,
+    database_parameters,
     proxy_faults,
     read_broker,
     read_url,
@@ -314,3 +316,84 @@ def test_hosts_that_no_proxy_is_asked_for_are_no_urls(name: str) -> None:
     ((named, message),) = proxy_faults({name: f"http://me:{SECRET}@host"}).items()
     assert (named, SECRET in message) == (name, False)
     assert "localhost,10.0.0.0/8" in message
+
+
+def as_sqlalchemy_reads(url: str) -> dict[str, str] | None:
+    """Return what SQLAlchemy would give the driver; None: it refuses the URL."""
+    try:
+        made = sa.make_url(url).set(drivername="postgresql+psycopg2")
+        given = made.get_dialect()().create_connect_args(made)[1]
+    except (ArgumentError, ValueError):
+        return None
+    return {name: str(value) for name, value in given.items()}
+
+
+HOSTS: Final = (
+    "one",
+    "Two.example",
+    "one:1",
+    "two:2",
+    "1.2.3.4:5",
+    "a,b",
+    "",
+    "/run/a",
+    "/run/a:1",
+)
+
+QUERIES: Final = st.lists(
+    st.tuples(st.just("host"), st.sampled_from(HOSTS))
+    | st.tuples(st.just("port"), st.sampled_from(["1", "1,2", "x", ",", ""]))
+    | st.tuples(st.just("user"), AWKWARD)
+    | st.tuples(st.just("sslmode"), st.sampled_from(["require", ""])),
+    max_size=4,
+    unique_by=lambda one: one if one[0] in ("host", "port") else one[0],
+)
+
+
+@given(
+    login=st.sampled_from(["", "me@", "@", "me:@", ":secret@", "m%20e:s%2Fec%40ret@", "me:a:b@"]),
+    place=st.sampled_from(
+        ["", "host", "Host.Example:5432", "[::1]", "[fe80::1]:5", "host:05", ":5", "host:", "a%2Fb"]
+    ),
+    path=st.sampled_from(["", "/", "/name", "/n%20a/me", "//name", "/n+a"]),
+    query=QUERIES,
+    scheme=st.sampled_from(sorted(DATABASE.schemes)),
+)
+@example("me@", "", "/name", [("host", "one,two"), ("port", "1,2")], "postgresql")
+@example("me@", "", "/name", [("host", "::1,::2")], "postgresql")
+@example("me@", "host:1", "/name", [("host", "one"), ("host", "two")], "postgresql")
+def test_of_a_database_url_the_driver_is_given_what_sqlalchemy_would_give_it(
+    login: str, place: str, path: str, query: list[tuple[str, str]], scheme: str
+) -> None:
+    behind = "&".join(f"{name}={quote(value, safe=',:/')}" for name, value in query)
+    url = f"{scheme}://{login}{place}{path}" + (f"?{behind}" if query else "")
+    try:
+        given = database_parameters(url)
+    except BadURL:
+        try:
+            read_url(url, DATABASE)
+        except BadURL:
+            return
+        given = None
+    wanted = as_sqlalchemy_reads(url)
+    if wanted and ":" in wanted.get("host", "") and given is None:
+        return  # a host of this name would be looked up
+    assert given == wanted
+
+
+@pytest.mark.parametrize(
+    "query", ["sslmode=require&sslmode=disable", "host=one:x", "host=one&host=two:1&port=2"]
+)
+def test_parameters_of_a_database_of_which_one_would_be_ignored_or_cannot_be_are_refused(
+    query: str,
+) -> None:
+    with pytest.raises(BadURL, match="stand libpq's parameters"):
+        database_parameters(f"postgresql://me:{SECRET}@/name?{query}")
+
+
+def test_addresses_of_ipv6_may_be_named_one_by_one() -> None:
+    """SQLAlchemy would take each for a host with two ports, and connect to this machine."""
+    assert database_parameters("postgresql:///?host=::1&host=::2") == {
+        "host": "::1,::2",
+        "port": ",",
+    }

@@ -34,6 +34,7 @@ FOR_PRODUCERS: Final = {"amqp", "celery", "kombu", "pydantic", "pydantic_core", 
 """Packages that ``wallarm_notify.producer`` may import: those that are installed for it."""
 
 OURS_FOR_PRODUCERS: Final = {
+    "wallarm_notify.event_types",
     "wallarm_notify.events_channel",
     "wallarm_notify.ingest_queue",
     "wallarm_notify.domain",
@@ -44,6 +45,7 @@ OURS_FOR_PRODUCERS: Final = {
     "wallarm_notify.redis_sentinel",
     "wallarm_notify.schemas",
     "wallarm_notify.task_names",
+    "wallarm_notify.testing",
     "wallarm_notify.tls",
     "wallarm_notify.urls",
 }
@@ -141,7 +143,7 @@ import json, sys
 from importlib.machinery import PathFinder
 from wallarm_notify.producer import Producer
 import wallarm_notify.schemas.call_text, wallarm_notify.schemas.json_text
-import wallarm_notify.tls, wallarm_notify.urls
+import wallarm_notify.event_types, wallarm_notify.testing, wallarm_notify.tls, wallarm_notify.urls
 with Producer(sys.argv[1]) as producer:
     ids = producer.emit({"type": "rule.created", "client_id": 1, "rule_id": 7, "name": "é"})
 found = [name for name in sys.argv[2:] if PathFinder.find_spec(name)]
@@ -225,7 +227,7 @@ def test_the_producers_contract_forbids_all_that_there_is_but_its_own() -> None:
     (contract,) = (
         one
         for one in PROJECT["tool"]["importlinter"]["contracts"]
-        if one.get("source_modules") == ["wallarm_notify.producer"]
+        if "wallarm_notify.producer" in one.get("source_modules", ())
     )
     graph = grimp.build_graph("wallarm_notify", "tasks", include_external_packages=True)
     ours = {"tasks", *graph.find_children("wallarm_notify")}
@@ -238,8 +240,8 @@ def test_the_producers_contract_forbids_all_that_there_is_but_its_own() -> None:
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        ("requirements.txt", ["service"]),
-        ("requirements-dev.txt", ["service", "embedded", "dev"]),
+        ("requirements.txt", ["service", "serve"]),
+        ("requirements-dev.txt", ["service", "serve", "embedded", "dev", "browser"]),
         ("requirements-mutants.txt", ["service", "dev", "mutants"]),
     ],
 )

@@ -1,33 +1,27 @@
 """Composition: the only place where the parts of a process are put together."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from threading import Lock
 from typing import Any, Final
 
 from wallarm_notify.domain.batches import Message
-from wallarm_notify.domain.client import CLOUDS
-from wallarm_notify.domain.clock import AheadTally
 from wallarm_notify.domain.health import Policy
-from wallarm_notify.domain.integration import REGIONS
+from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.outcome import Answer
+from wallarm_notify.domain.sending import ShownSending
 from wallarm_notify.domain.set_aside import TriedCall
-from wallarm_notify.pagerduty.client import HttpClient
-from wallarm_notify.pagerduty.exchange import HttpSettings
-from wallarm_notify.pagerduty.request import RequestSettings, request_with
-from wallarm_notify.sender.dispatcher import Dispatcher
-from wallarm_notify.sender.in_flight import Dispatch, InFlight
-from wallarm_notify.sender.recorder import Recorder
-from wallarm_notify.sender.retry_buffer import RetryBuffer
+from wallarm_notify.domain.summary_form import SummaryForm
+from wallarm_notify.pagerduty.request import (
+    shown_alert,
+)
 from wallarm_notify.services.context import Context, ServiceSettings
 from wallarm_notify.services.ports import Publisher
 from wallarm_notify.services.send_test_alerts import Target
 from wallarm_notify.settings import Settings
 from wallarm_notify.store import Store
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.connection import Connections, Unpooled
 from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.task_names import NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
@@ -36,31 +30,39 @@ _POOL_SIZE: Final = 4
 
 _DELIVERING: Final = frozenset({NOTIFICATIONS_QUEUE, RETRIES_QUEUE})
 
+_EVENTS_SECONDS: Final = 2.0
+"""How long a process that ends waits for its last events of tasks."""
+
 log = logging.getLogger(__name__)
 
 
-def context_of(settings: Settings, *, keyless: bool = False, pooled: bool = False) -> Context:
+def context_of(
+    settings: Settings,
+    *,
+    keyless: bool = False,
+    pooled: bool = False,
+    connections: int = _POOL_SIZE,
+) -> Context:
     """Return the context of this process's use cases. Raise SettingsError.
 
-    The context of a server is ``pooled``: its connections stay open, and all of it is made at once, after the
-    fork. That of a command connects for each transaction, checks the database before the first, and imports
-    Celery only where a message is sent. A ``keyless`` one handles no integration keys and needs no
-    WALLARM_NOTIFY_SECRET_KEYS.
+    The context of a server is ``pooled``: so many ``connections`` stay open, and all of it is made at once, after
+    the fork. That of a command connects for each transaction and checks the database before the first. It imports
+    no SQLAlchemy, and Celery and what makes requests only where something is sent: people wait for it. A
+    ``keyless`` one handles no integration keys and needs no WALLARM_NOTIFY_SECRET_KEYS.
     """
     cipher = None if keyless else KeyCipher(settings.fernet_keys())
-    engine = make_engine(settings.database(), pool_size=_POOL_SIZE if pooled else 0)
-    store = Store(engine, cipher, checks_first=not pooled)
+    url = settings.database()
+    store = Store(
+        _pool(url, connections) if pooled else Unpooled(url), cipher, checks_first=not pooled
+    )
     publisher = _celery_publisher() if pooled else _LatePublisher()
     return Context(store, publisher, service_settings_of(settings))
 
 
-def sender_of(ctx: Context, settings: Settings) -> Dispatcher:
-    """Return the dispatcher of a process, which sends its claims; a recorder stores the outcomes."""
-    # What may fail is made first: a recorder has a thread, which would be left behind.
-    client: HttpClient[Dispatch] = HttpClient(http_settings_of(settings))
-    in_flight = InFlight()
-    recorder = Recorder(in_flight, ctx, RetryBuffer(ctx.publisher))
-    return Dispatcher(client, request_settings_of(settings), in_flight, recorder)
+def _pool(url: str, connections: int) -> Connections:
+    from wallarm_notify.store.pool import Pool  # noqa: PLC0415 - SQLAlchemy, only in servers
+
+    return Pool(url, connections)
 
 
 def _celery_publisher() -> Publisher:
@@ -86,9 +88,17 @@ class _LatePublisher:
         """See ``services.ports.Publisher``."""
         return self._publisher.length(first=first)
 
+    def lengths(self) -> Mapping[str, int]:
+        """See ``services.ports.Publisher``."""
+        return self._publisher.lengths()
+
     def enqueue(self, call: TriedCall) -> bool:
         """See ``services.ports.Publisher``."""
         return self._publisher.enqueue(call)
+
+    def request_replays(self) -> None:
+        """See ``services.ports.Publisher``."""
+        self._publisher.request_replays()
 
 
 class Wiring:
@@ -103,71 +113,25 @@ class Wiring:
         """The database."""
         return self.context.store
 
+    def shown_alert(self, shown: ShownSending) -> dict[str, Any]:
+        """Return the alert that a notification is sent as, with its key masked."""
+        from wallarm_notify.sending import request_settings_of  # noqa: PLC0415 - see context_of
+
+        return shown_alert(shown, request_settings_of(self.settings))
+
     def send_test_alert(self, alert: Mapping[str, Any], target: Target) -> Answer:
         """Send one test alert to ``target``; return the answer."""
-        settings = request_settings_of(self.settings)
-        with HttpClient[None](http_settings_of(self.settings)) as client:
-            return client.post(request_with(alert, target.key, target.region, settings))
+        from wallarm_notify.sending import send_test_alert  # noqa: PLC0415 - see context_of
 
+        return send_test_alert(self.settings, alert, target)
 
-class WorkerParts(Wiring):
-    """What a worker's process is made of, by the queues that it takes from.
+    def send_resolve(
+        self, dedup_key: str, region: str, key: IntegrationKey, within: timedelta
+    ) -> Answer:
+        """Send a ``resolve`` to a region's host, as alerts are sent, but within this time; return the answer."""
+        from wallarm_notify.sending import send_resolve  # noqa: PLC0415 - see context_of
 
-    Each process has its own, made after the fork.
-    """
-
-    def __init__(self, settings: Settings, queues: Collection[str]) -> None:
-        super().__init__(settings, context_of(settings, pooled=True))
-        self.ahead_tally = AheadTally()
-        """How many of the last minute's events, as this process counts them, were ahead of the database's clock."""
-        self._sends_what_it_routes = NOTIFICATIONS_QUEUE in queues
-        self._dispatcher: Dispatcher | None = None
-        self._making = Lock()
-        if not _DELIVERING.isdisjoint(queues):
-            with suppress(Exception):  # what needs it tries again, and raises
-                self.dispatcher  # noqa: B018 - it is made by asking for it
-
-    @property
-    def dispatcher(self) -> Dispatcher:
-        """What sends this process's claims; raises whatever keeps it from being made."""
-        with self._making:
-            if self._dispatcher is None:
-                self._dispatcher = sender_of(self.context, self.settings)
-            return self._dispatcher
-
-    @property
-    def inline_dispatcher(self) -> Dispatcher | None:
-        """What sends first attempts of what this process routes; None: other processes send them."""
-        if not self._sends_what_it_routes:
-            return None
-        try:
-            return self.dispatcher
-        except Exception:  # events are to be stored, whatever keeps them from being sent here
-            log.exception("ingest.no_dispatcher")
-            return None
-
-    def drain(self, seconds: float) -> None:
-        """Wait at most so many ``seconds`` for requests under way to end and be recorded."""
-        if self._dispatcher is not None:
-            self._dispatcher.drain(seconds)
-
-
-def http_settings_of(settings: Settings) -> HttpSettings:
-    """Return the timeouts and the CA file of requests to PagerDuty."""
-    return HttpSettings(
-        connect_timeout=settings.connect_timeout,
-        request_timeout=settings.request_timeout,
-        ca_file=settings.trusted(),
-    )
-
-
-def request_settings_of(settings: Settings) -> RequestSettings:
-    """Return the settings by which a request is made: hosts of PagerDuty and of the console, and the cloud."""
-    return RequestSettings(
-        events_urls={region: settings.pagerduty_url(region) for region in REGIONS},
-        console_urls={cloud: settings.console_host(cloud) for cloud in CLOUDS},
-        cloud=settings.cloud,
-    )
+        return send_resolve(self.settings, dedup_key, region, key, within)
 
 
 def service_settings_of(settings: Settings) -> ServiceSettings:
@@ -187,6 +151,8 @@ def service_settings_of(settings: Settings) -> ServiceSettings:
         prune_interval=timedelta(seconds=settings.prune_seconds),
         policy=policy_of(settings),
         cloud=settings.cloud,
+        summary=SummaryForm(settings.summary),
+        drill_interval=timedelta(hours=settings.drill_hours) if settings.drill_hours else None,
     )
 
 

@@ -33,11 +33,15 @@ _PERSISTENT: Final = 2
 
 @dataclass(slots=True)
 class Published:
-    """A message on its way: its events, the channel it was published on, and whether it is confirmed."""
+    """A message on its way: its events, the channel it was published on, and whether it is confirmed.
+
+    ``sent_by`` is who sends them for somebody else; None: this process does, by itself.
+    """
 
     content: Sequence[Event]
     channel: "EventsChannel | None" = None
     is_confirmed: bool = False
+    sent_by: str | None = None
 
 
 class PublisherConfirms:
@@ -110,7 +114,7 @@ class EventsChannel:
                 "id": task_id,
                 "root_id": task_id,
                 "parent_id": None,
-                "origin": anon_nodename(),
+                "origin": message.sent_by or anon_nodename(),
                 "argsrepr": "()",
                 "kwargsrepr": _words(message.content),
             },

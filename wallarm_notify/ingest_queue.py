@@ -1,10 +1,10 @@
-"""The queues of events as they are declared: a queue that is there already is used as it is.
+"""Queues as they are declared: one that is there already is used as it is.
 
 Any Celery producer declares ``events`` as a classic queue, and RabbitMQ refuses to declare a queue of one type as
 one of another. So the queue is looked up first, and declared only where it is missing.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import amqp
 from kombu import Queue
@@ -16,8 +16,11 @@ _FIRST_WITH_LIMIT: Final = 4
 20 times is dropped."""
 
 
-class IngestQueue(Queue):
-    """A queue of events, a classic one where it is missing."""
+class FoundQueue(Queue):
+    """A queue that is used as it is, and declared where it is missing."""
+
+    may_differ_in: ClassVar[tuple[str, ...]] = ()
+    """RabbitMQ's names of what a queue that is there may have another value of."""
 
     def queue_declare(
         self, nowait: bool = False, passive: bool = False, channel: Any = None
@@ -38,7 +41,8 @@ class IngestQueue(Queue):
     def declare_as_asked(self, channel: Any) -> Any:
         """Return the answer to declaring the queue; one that is there and differs is an error of ``channel``."""
         arguments = {**(self.queue_arguments or {}), **self._arguments_for(channel.connection)}
-        typed = Queue(self.name, durable=self.durable, queue_arguments=arguments)
+        # Without arguments it is whatever kombu's own declaration would make it.
+        typed = Queue(self.name, durable=self.durable, queue_arguments=arguments or None)
         return typed.bind(channel).queue_declare()
 
     def _on_a_channel_of_its_own(self, connection: Any, *, passive: bool) -> Any:
@@ -50,6 +54,17 @@ class IngestQueue(Queue):
         finally:
             if channel.is_open:  # a refusal closes it
                 channel.close()
+
+    def _arguments_for(self, connection: Any) -> dict[str, Any]:
+        """Return what the queue is declared with besides its own arguments."""
+        del connection
+        return {}
+
+
+class IngestQueue(FoundQueue):
+    """A queue of events, a classic one where it is missing."""
+
+    may_differ_in = ("x-queue-type", "x-delivery-limit")
 
     def _arguments_for(self, connection: Any) -> dict[str, Any]:
         """Return the type, which is otherwise that of the vhost's new queues."""
@@ -73,6 +88,28 @@ class QuorumQueue(IngestQueue):
         return arguments
 
 
+class TransientQueue(FoundQueue):
+    """A classic queue of what is in the database too, which goes with its node.
+
+    A durable one is out of reach for everybody while its node is away, and nobody can make another of its name
+    meanwhile. This one is made again on another node at once, and SWEEP publishes what was in it.
+    """
+
+    may_differ_in = ("durable",)
+
+    def __init__(self, name: str = "", **kwargs: Any) -> None:
+        super().__init__(name, **{**kwargs, "durable": False})
+
+    def durable_form(self) -> Queue:
+        """Return the queue as it is declared where there is no cluster."""
+        return _durable(self.name)
+
+    def _arguments_for(self, connection: Any) -> dict[str, Any]:
+        """Return the type: a vhost's new queues may be of one that is always durable."""
+        del connection
+        return {"x-queue-type": "classic"}
+
+
 _CLASSES: Final[dict[QueueType, type[IngestQueue]]] = {
     "classic": IngestQueue,
     "quorum": QuorumQueue,
@@ -82,6 +119,16 @@ _CLASSES: Final[dict[QueueType, type[IngestQueue]]] = {
 def ingest_queue(name: str, queue_type: QueueType) -> IngestQueue:
     """Return the queue of events ``name``, which is of ``queue_type`` where it has to be made."""
     return _CLASSES[queue_type](name)
+
+
+def our_queue(name: str, queue_type: QueueType) -> Queue:
+    """Return a queue whose content is in the database too; ``queue_type`` is that of the queues of events."""
+    return TransientQueue(name) if queue_type == "quorum" else _durable(name)
+
+
+def _durable(name: str) -> Queue:
+    """Return a durable queue, classic wherever a vhost's new queues are of another type."""
+    return Queue(name, queue_arguments={"x-queue-type": "classic"})
 
 
 def major_version(connection: Any) -> int:

@@ -1,8 +1,11 @@
 """Logs: one line for each step, with a constant name and its subject as key=value."""
 
+import json
 import logging
 import re
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from wallarm_notify.domain.errors import with_errno
@@ -33,23 +36,22 @@ class LineFormatter(logging.Formatter):
     A record is one line, whatever an attacker has put into it, and controls no terminal: invisible
     characters are escaped. Tracebacks follow it, indented. The last field of a node's lines is its name.
     From warnings up, errors of the operating system have their numbers.
+
+    Where ``sentences`` has one for a message, that is the line: for people who did not ask for a log. Its fields
+    are those of the record.
     """
 
-    def __init__(self, node: str = "") -> None:
+    def __init__(self, node: str = "", sentences: Mapping[str, str] | None = None) -> None:
         self._node = node
+        self._sentences = sentences or {}
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the line, with the fields of ``extra`` after the message."""
+        if (sentence := self._sentences.get(record.message)) is not None:
+            return with_errno(_spelt(sentence.format_map(vars(record))))
         line = _spelt(super().formatMessage(record))
-        given = vars(record)
-        if record.name.startswith(_OURS):
-            named = [n for n in given if n not in _STANDARD and not n.startswith("_")]
-        else:
-            named = ["left_out"] if "left_out" in given else []
-        fields = {name: given[name] for name in named} | (
-            {"node": self._node} if self._node else {}
-        )
+        fields = _fields_of(record) | ({"node": self._node} if self._node else {})
         text = " ".join([line, *(f"{_spelt(n)}={_quoted(value)}" for n, value in fields.items())])
         return with_errno(text) if record.levelno >= logging.WARNING else text
 
@@ -60,6 +62,49 @@ class LineFormatter(logging.Formatter):
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
         """Return a stack whose lines cannot be taken for lines of the log."""
         return _indented(super().formatStack(stack_info))
+
+
+class JsonFormatter(logging.Formatter):
+    """A formatter of one JSON object a line, for programs that collect logs.
+
+    It has ``time`` (UTC), ``severity``, ``message``, the fields of ``extra``, ``node`` where that has a name, and
+    ``traceback`` where there is one. Whatever an attacker has put into a value stays within its text, in ASCII.
+    """
+
+    def __init__(self, node: str = "") -> None:
+        self._node = node
+        super().__init__()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of ``record``."""
+        is_trouble = record.levelno >= logging.WARNING
+        shown: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            **_fields_of(record),
+        }
+        if self._node:
+            shown["node"] = self._node
+        if record.exc_info:
+            shown["traceback"] = self.formatException(record.exc_info)
+        return json.dumps({name: _json_value(v, is_trouble) for name, v in shown.items()})
+
+
+def _json_value(value: object, is_trouble: bool) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_json_value(one, is_trouble) for one in value]
+    return with_errno(str(value)) if is_trouble else str(value)
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """Return the fields of ``extra``, where they are ours."""
+    given = vars(record)
+    if record.name.startswith(_OURS):
+        return {n: v for n, v in given.items() if n not in _STANDARD and not n.startswith("_")}
+    return {"left_out": given["left_out"]} if "left_out" in given else {}
 
 
 def _spelt(text: str) -> str:
@@ -97,13 +142,20 @@ class UnrepeatedHandler(logging.StreamHandler[TextIO]):
             super().emit(written)
 
 
-def set_up_logging(level: int | str, node: str = "") -> None:
+def set_up_logging(
+    level: int | str,
+    node: str = "",
+    sentences: Mapping[str, str] | None = None,
+    *,
+    as_json: bool = False,
+) -> None:
     """Send logs to standard error; of libraries only warnings and errors, and never the content of events.
 
-    ``node`` is the name of the worker or beat that logs.
+    ``node`` is the name of the worker or beat that logs; for ``sentences`` see ``LineFormatter``. ``as_json``: for
+    programs, as ``JsonFormatter`` has it.
     """
     lines = UnrepeatedHandler(sys.stderr)
-    lines.setFormatter(LineFormatter(node))
+    lines.setFormatter(JsonFormatter(node) if as_json else LineFormatter(node, sentences))
     root = logging.getLogger()
     root.handlers[:] = [lines]
     root.setLevel(logging.WARNING)

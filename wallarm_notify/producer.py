@@ -8,7 +8,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from threading import local
@@ -20,19 +20,20 @@ from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import KombuError
-from kombu.utils.json import loads
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.domain.event import Event, Rejection
 from wallarm_notify.domain.spelling import compact
 from wallarm_notify.domain.words import counted
+from wallarm_notify.event_types import GivenEvent, body_of
 from wallarm_notify.events_channel import WINDOW, EventsChannel, Published
 from wallarm_notify.ingest_queue import QueueType, ingest_queue
 from wallarm_notify.redis_connection import is_behind_sentinel
 from wallarm_notify.redis_options import RedisSetup
 from wallarm_notify.redis_publishing import PublishingConnection
 from wallarm_notify.schemas.read import read_event
+from wallarm_notify.schemas.sendable import MISREAD, is_misread
 from wallarm_notify.task_names import EVENTS_QUEUE
 from wallarm_notify.tls import (
     SSL_CERT_FILE,
@@ -63,11 +64,10 @@ _TRANSPORT_OPTIONS: Final = {
     # If the URL names several brokers, each is tried once; kombu would try for ever.
     "interval_start": 0,
     "interval_step": 0,
-    # Redis:
     "socket_connect_timeout": CONNECT_TIMEOUT,
     "socket_timeout": ANSWER_TIMEOUT,
     "socket_keepalive": True,
-    # RabbitMQ; confirms are waited for together, whatever an app sets:
+    # Above for Redis, below for RabbitMQ; confirms are waited for together, whatever an app sets:
     "confirm_publish": False,
     "connect_timeout": CONNECT_TIMEOUT,
     "read_timeout": ANSWER_TIMEOUT,
@@ -123,6 +123,8 @@ class Producer:
     only then that an app's broker has an invalid URL.
     """
 
+    _try_again_until = TRY_AGAIN_UNTIL
+
     def __init__(
         self,
         broker: str | Celery,
@@ -160,21 +162,29 @@ class Producer:
         self._queue = ingest_queue(EVENTS_QUEUE, queue_type)
         self._own = local()  # one connection for each thread
 
-    def emit(self, *events: Mapping[str, Any]) -> list[UUID]:
+    def emit(self, *events: GivenEvent) -> list[UUID]:
         """Enqueue ``events`` and return their ids, once the broker has them.
 
-        An event without ``id`` or ``occurred_at`` gets them. Nothing is sent if one is wrong: raise
-        InvalidEvent, and NotSent if the broker does not confirm (within 10 s for each message).
+        An event is an object or a model of ``event_types``. It gets an id and a time if it has none. Nothing is sent
+        if one is wrong: raise InvalidEvent, and NotSent if the broker does not confirm (10 s for each message).
         """
         return self._send_all(list(_prepared(events)))
 
-    def emit_many(self, events: Iterable[Mapping[str, Any]]) -> list[UUID]:
+    def emit_many(self, events: Iterable[GivenEvent]) -> list[UUID]:
         """Enqueue ``events`` as they come, message by message, and return their ids.
 
         RabbitMQ confirms up to 100 messages together. Raise as ``emit`` does; messages that were full before a
         wrong event came were sent.
         """
         return self._send_all(_prepared(events))
+
+    def send(self, events: Sequence[Event], *, sent_by: str | None = None) -> None:
+        """Enqueue events that were read and checked (``schemas.sendable``), for ``sent_by``.
+
+        All are confirmed together. Raise NotSent, within some 10 s however many messages they are.
+        """
+        window = [Published(batch, sent_by=sent_by) for batch in _batches(events, self._batch_size)]
+        self._send(window, [], confirm=True)
 
     def close(self) -> None:
         """Close this thread's connection; the next ``emit`` opens another."""
@@ -211,7 +221,7 @@ class Producer:
         """Publish what is not published yet; to ``confirm``, wait for the broker and move the ids to ``sent``."""
         began = monotonic()
         while (error := self._try(window, confirm=confirm)) is not None:
-            if monotonic() - began + _PAUSE > TRY_AGAIN_UNTIL:
+            if monotonic() - began + _PAUSE > self._try_again_until:
                 lost = [event for one in window if not one.is_confirmed for event in one.content]
                 raise NotSent(
                     f"the broker {self._broker()} did not take {_messages(window)} of "
@@ -324,9 +334,9 @@ def _ca_file(given: str | None, broker: Broker) -> str | None:
     return path
 
 
-def _prepared(events: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
+def _prepared(events: Iterable[GivenEvent]) -> Iterator[Event]:
     for number, given in enumerate(events, 1):
-        body = dict(given)
+        body = body_of(given)
         if body.get("id") is None:
             body["id"] = str(uuid4())
         if body.get("occurred_at") is None:
@@ -334,12 +344,11 @@ def _prepared(events: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
         match read_event(body):
             case Rejection() as rejection:
                 raise InvalidEvent(number, rejection)
-            case event if _is_misread(event):
+            case event if is_misread(event):
                 raise InvalidEvent(
                     number,
                     Rejection(
-                        "an object of just __type__ and __value__ is Celery's own mark and would "
-                        "not arrive as it is.",
+                        MISREAD,
                         canonical(event.body),
                         event.body_hash,
                         event_id=event.id,
@@ -349,17 +358,6 @@ def _prepared(events: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
                 )
             case event:
                 yield event
-
-
-def _is_misread(event: Event) -> bool:
-    """Return whether Celery would decode another value, or fail and lose the whole message."""
-    text = canonical(event.body)
-    if '"__type__"' not in text:
-        return False
-    try:
-        return canonical(loads(text)) != text
-    except Exception:  # noqa: BLE001 - any decoder that applications register may run here
-        return True
 
 
 def _batches(events: Iterable[Event], most: int) -> Iterator[list[Event]]:

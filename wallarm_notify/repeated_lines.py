@@ -13,17 +13,11 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from math import inf
 from socket import gaierror
 from typing import Any, Final
-
-from amqp.exceptions import AMQPError
-from billiard.exceptions import RestartFreqExceeded
-from celery.beat import SchedulingError
-from celery.exceptions import Reject
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from wallarm_notify.task_names import SWEEP
 
@@ -41,12 +35,10 @@ _OF_DATABASE: Final = (".not_now", ".not_claimed", ".waits_for_database")
 _OF_INGEST: Final = frozenset(
     {"ingest.waits_for_database", "ingest.handed_back", "message.not_kept"}
 )
-_OF_PUBLISHER: Final = frozenset({"publisher.refused", "publisher.unknown_length"})
-
-_OF_A_SERVER: Final = (
-    *(ConnectionError, TimeoutError, gaierror),
-    *(RedisError, AMQPError, KombuError, RestartFreqExceeded),
+_OF_PUBLISHER: Final = frozenset(
+    {"publisher.refused", "publisher.unknown_length", "task_events.not_sent"}
 )
+
 _UNREACHABLE: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENOENT}
 )
@@ -152,8 +144,34 @@ def _name_of(record: logging.LogRecord) -> str:
     return str(record.args.get("name", "")) if isinstance(record.args, dict) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    """The types of errors that tell what a line is about."""
+
+    of_a_server: tuple[type[BaseException], ...]
+    of_a_schedule: type[BaseException]
+    handed_back: type[BaseException]
+
+
+@cache
+def _errors() -> _Errors:
+    # Imported at the first line with an error: commands that log nothing start in half the time.
+    from amqp.exceptions import AMQPError  # noqa: PLC0415
+    from billiard.exceptions import RestartFreqExceeded  # noqa: PLC0415
+    from celery.beat import SchedulingError  # noqa: PLC0415
+    from celery.exceptions import Reject  # noqa: PLC0415
+    from kombu.exceptions import KombuError  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    of_a_server = (
+        *(ConnectionError, TimeoutError, gaierror),
+        *(RedisError, AMQPError, KombuError, RestartFreqExceeded),
+    )
+    return _Errors(of_a_server, SchedulingError, Reject)
+
+
 def _is_handed_back(record: logging.LogRecord) -> bool:
-    return record.exc_info is not None and isinstance(record.exc_info[1], Reject)
+    return record.exc_info is not None and isinstance(record.exc_info[1], _errors().handed_back)
 
 
 def _text_of(record: logging.LogRecord) -> str:
@@ -170,13 +188,13 @@ def _text_of(record: logging.LogRecord) -> str:
 
 
 def _is_of_a_server(error: BaseException) -> bool:
-    if isinstance(error, SchedulingError):
+    if isinstance(error, _errors().of_a_schedule):
         return any(_is_of_a_server(cause) for cause in _causes(error))
     # An error about a missing file has its name, one about a socket has none.
     is_unreachable = (
         isinstance(error, OSError) and error.errno in _UNREACHABLE and error.filename is None
     )
-    return is_unreachable or isinstance(error, _OF_A_SERVER)
+    return is_unreachable or isinstance(error, _errors().of_a_server)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

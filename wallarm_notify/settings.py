@@ -1,5 +1,6 @@
 """Settings: every environment variable, typed, and checked before anything starts."""
 
+import base64
 import difflib
 import os
 import re
@@ -8,29 +9,49 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any, Final, Literal, Self
+from urllib.parse import quote
 
-from cryptography.fernet import Fernet
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    HttpUrl,
+    Secret,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW
 from wallarm_notify.domain.retry import ATTEMPTS, SCHEDULE
+from wallarm_notify.env_file import EnvFile, EnvFileError, read_env_file
 from wallarm_notify.redis_options import RedisSetup
 from wallarm_notify.tls import SSL_CERT_FILE, ca_fault, check_files, unchecked_warning
-from wallarm_notify.urls import DATABASE, WEB, Broker, proxy_faults, read_broker, read_url
+from wallarm_notify.urls import (
+    DATABASE,
+    WEB,
+    Broker,
+    bad_parameters,
+    database_parameters,
+    proxy_faults,
+    read_broker,
+    read_url,
+)
 
 PREFIX: Final = "WALLARM_NOTIFY_"
+
+_FERNET_KEY_BYTES: Final = 32
 
 _WEB_URLS: Final = (
     *("pagerduty_us_url", "pagerduty_eu_url"),
     *("console_us_url", "console_eu_url", "console_me_url"),
+    *("public_url", "flower_url"),
 )
 
 _CELERYS_OWN: Final = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
@@ -60,12 +81,18 @@ _OF_REDIS_SETUP: Final = {
 """The fields of ``RedisSetup``, and the settings that they are made of."""
 
 
+ENV_FILE: Final = f"{PREFIX}ENV_FILE"
+
+NO_ENV_FILE: Final = "none"
+"""The name by which no file is read."""
+
+
 class SettingsError(NotifyError):
     """A setting is missing or wrong; the text names it and says what is permitted."""
 
 
 class Settings(BaseSettings):
-    """The settings, from environment variables named ``WALLARM_NOTIFY_`` and the field in capitals.
+    """The settings, from variables named ``WALLARM_NOTIFY_`` and the field in capitals.
 
     Times are in seconds.
     """
@@ -75,7 +102,7 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = None
-    """PostgreSQL, as a URL of SQLAlchemy's psycopg2 dialect."""
+    """PostgreSQL, as a URL; see ``urls.database_parameters``."""
     broker_url: SecretStr | None = None
     """Redis, Valkey, their Sentinels or RabbitMQ, as Celery writes it."""
     sentinel_master_name: str | None = None
@@ -100,14 +127,20 @@ class Settings(BaseSettings):
     console_eu_url: HttpUrl | None = HttpUrl("https://my.wallarm.com")
     console_me_url: HttpUrl | None = None
     """The target of links into the console, per cloud; no links if it is unset."""
+    public_url: HttpUrl | None = None
+    """Where people reach this installation: alerts lead to the page that says why they came; no link if it is unset."""
+    flower_url: HttpUrl | None = None
+    """Where operators reach Flower: the console leads there; no link if it is unset."""
     cloud: Literal["us", "eu", "me"] = "us"
     """The cloud of clients that have none of their own."""
+    summary: Literal["original", "brief", "full"] = "brief"
+    """The form of the summaries of new integrations."""
 
     connect_timeout: float = Field(5.0, gt=0, le=60)
     request_timeout: float = Field(15.0, gt=0, le=300)
     """The wall-clock deadline of a whole request, body included."""
     rate_limit_per_minute: int = Field(100, ge=0, le=1_000_000)
-    """The rate limit: requests for one key in any sliding 60 s; 0 turns it off."""
+    """The rate limit: requests for one key in any sliding 60 s, a fifth for severe ones alone; 0 turns it off."""
     retry_time_scale: float = Field(1.0, gt=0, le=1)
     """Multiplies the waits of the retry cycles; for demos and tests."""
     lease_seconds: float = Field(30.0, gt=0, le=3600)
@@ -145,23 +178,34 @@ class Settings(BaseSettings):
     """How long events are kept that nothing was made of; unset: 7, and RETENTION_DAYS where it was installed before."""
     prune_seconds: float = Field(5.0, gt=0, le=3600)
     """Seconds between two runs of PRUNE."""
+    drill_hours: float = Field(0.0, ge=0, le=8760)
+    """Hours between two drills of each enabled integration; 0: by command alone."""
+    log_format: Literal["text", "json"] = "text"
+    """How workers, beat and the API write their logs: lines for people, or JSON for programs."""
+    heartbeat_url: Secret[HttpUrl] | None = None
+    """What beat calls each minute while alerts are attended to, so that somebody outside notices when it does not."""
+    env_file: str = ".env"
+    """Path of a file with settings that the environment does not have; ``none``: there is none."""
+    api_threads: int = Field(8, ge=1, le=200)
+    """How many requests of the HTTP API a process works on at once, each with a connection to the database."""
+    api_token_rate: int = Field(1200, ge=0, le=1_000_000)
+    """How many requests a token may make in any sliding 60 s, as each process of the API counts; 0: any number."""
+    trusted_proxies: str = ""
+    """Addresses, networks and names of proxies before the HTTP API, whose X-Forwarded-For is believed."""
+    identity_header: str = Field("", pattern="^([A-Za-z0-9-]{1,100})?$")
+    """The header in which a trusted proxy names who is signed in, by e-mail address; empty: none is read."""
     hosts: str = ""
     """Further host names under which Flower and the metrics answer, besides localhost and their own address."""
 
     @field_validator("database_url")
     @classmethod
-    def _is_psycopg2(cls, value: SecretStr | None) -> SecretStr | None:
+    def _is_a_database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        read_url(value.get_secret_value(), DATABASE)
         try:
-            url = make_url(value.get_secret_value()).set(drivername="postgresql+psycopg2")
-            make_dsn(**url.get_dialect()().create_connect_args(url)[1])
-        except (ArgumentError, ProgrammingError, ValueError, TypeError):
-            raise ValueError(
-                f"is not {DATABASE.noun}, as {DATABASE.example}: behind the ? stand libpq's parameters, "
-                "as ?host=/run/postgresql&sslmode=verify-full"
-            ) from None
+            make_dsn(**database_parameters(value.get_secret_value()))
+        except ProgrammingError:
+            raise bad_parameters() from None
         return value
 
     @field_validator("broker_url")
@@ -198,12 +242,10 @@ class Settings(BaseSettings):
         if value is None:
             return None
         for number, key in enumerate(value.get_secret_value().split(","), start=1):
-            try:
-                Fernet(key.strip())
-            except ValueError:
+            if not _is_fernet_key(key.strip()):
                 raise ValueError(
                     f"has no Fernet key in place {number}; make one with: wallarm-notify secrets generate"
-                ) from None
+                )
         return value
 
     @field_validator("pagerduty_plain_http_hosts", "hosts")
@@ -214,6 +256,17 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"names no host in place {number}; write names or addresses alone, as "
                     "flower.example.com,10.0.0.7"
+                )
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_proxies(cls, value: str) -> str:
+        for number, name in enumerate(value.split(","), start=1):
+            if name.strip() and not (_HOST.fullmatch(name.strip()) or _is_network(name.strip())):
+                raise ValueError(
+                    f"names no proxy in place {number}; write addresses, networks or names, as "
+                    "10.0.0.7,10.1.0.0/16,proxy"
                 )
         return value
 
@@ -323,9 +376,19 @@ class Settings(BaseSettings):
         return None if url is None else str(url).rstrip("/")
 
     @property
+    def public_base(self) -> str | None:
+        """The URL at which people reach this installation, without a slash at its end; None: it has none."""
+        return None if self.public_url is None else str(self.public_url).rstrip("/")
+
+    @property
     def known_hosts(self) -> tuple[str, ...]:
         """The names in ``hosts``."""
         return tuple(name.strip() for name in self.hosts.split(",") if name.strip())
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The names in ``trusted_proxies``."""
+        return tuple(name.strip() for name in self.trusted_proxies.split(",") if name.strip())
 
     @property
     def lease(self) -> timedelta:
@@ -336,6 +399,14 @@ class Settings(BaseSettings):
     def grace(self) -> timedelta:
         """How long SWEEP leaves an overdue notification."""
         return timedelta(seconds=self.grace_seconds)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _hosts(text: str) -> list[str]:
@@ -353,12 +424,23 @@ def _with_root(url: str, ca_file: str | None, environ: Mapping[str, str]) -> str
 
     Only then: with a CA file libpq checks the certificate under ``sslmode=require`` too.
     """
-    parts = make_url(url)
-    mode = parts.query.get("sslmode") or environ.get("PGSSLMODE", "")
-    is_named = "sslrootcert" in parts.query or environ.get("PGSSLROOTCERT")
+    named = database_parameters(url)
+    mode = named.get("sslmode") or environ.get("PGSSLMODE", "")
+    is_named = "sslrootcert" in named or environ.get("PGSSLROOTCERT")
     if ca_file is None or is_named or mode not in ("verify-ca", "verify-full"):
         return url
-    return parts.update_query_dict({"sslrootcert": ca_file}).render_as_string(hide_password=False)
+    return f"{url}{'&' if '?' in url else '?'}sslrootcert={quote(ca_file)}"
+
+
+def _is_fernet_key(text: str) -> bool:
+    """Return whether this is a Fernet key: 32 bytes in base64, in the form for URLs.
+
+    The library would be loaded for it by every command.
+    """
+    try:
+        return len(base64.urlsafe_b64decode(text)) == _FERNET_KEY_BYTES
+    except ValueError:
+        return False
 
 
 def _check_environment(environ: Mapping[str, str]) -> None:
@@ -411,33 +493,66 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     return warnings
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, given: Mapping[str, str], file: EnvFile) -> str:
+    """Return the first error in words, with the variable's name and whether it stands in the file."""
     first = error.errors(include_url=False, include_input=False)[0]
     text = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
         return text
     field = str(first["loc"][0])
     old = next((old for old, new in RENAMED.items() if new.lower() == field), None)
-    is_old = old is not None and field in _under_old_names(os.environ)
+    is_old = old is not None and field in _under_old_names(given)
     name = PREFIX + (str(old) if is_old else field.upper())
-    return f"{name}: {text[0].lower()}{text[1:]}."
+    place = f" (in {_env_file_path()})" if name in file.values and name not in os.environ else ""
+    return f"{name}{place}: {text[0].lower()}{text[1:]}."
+
+
+def _env_file_path() -> str:
+    return os.environ.get(ENV_FILE) or str(Settings.model_fields["env_file"].default)
+
+
+def _env_file() -> EnvFile:
+    """Return what stands in the file of settings. Raise SettingsError."""
+    path = _env_file_path()
+    try:
+        return EnvFile() if path == NO_ENV_FILE else read_env_file(Path(path), PREFIX)
+    except EnvFileError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _with_file(environ: Mapping[str, str], file: EnvFile) -> dict[str, str]:
+    """Return the environment, and what of ``file`` it does not have: under no name, nor as an empty text."""
+    named = {*environ, *(PREFIX + new for old, new in RENAMED.items() if PREFIX + old in environ)}
+    return {**{k: v for k, v in file.values.items() if k not in named}, **environ}
 
 
 def read_settings() -> Settings:
-    """Return the settings of this process's environment. Raise SettingsError with the name of the wrong one."""
+    """Return the settings of this process. Raise SettingsError with the name of the wrong one."""
+    return _read(_env_file())
+
+
+def _read(file: EnvFile) -> Settings:
     _check_environment(os.environ)
+    given = _with_file(os.environ, file)
+    fields = {
+        name: given[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if given.get(PREFIX + name.upper()) and PREFIX + name.upper() not in os.environ
+    }
     try:
-        return Settings(**_under_old_names(os.environ))  # type: ignore[arg-type]  # read as the environment is
+        return Settings(**_under_old_names(given), **fields)  # type: ignore[arg-type]  # read as the environment is
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None
+        raise SettingsError(_sentence(error, given, file)) from None
 
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
     """Return the settings, read once; print warnings of unknown variables, and of TLS that checks nothing."""
-    warnings = [*unknown_variables(os.environ), *renamed_variables(os.environ)]
+    file = _env_file()
+    given = _with_file(os.environ, file)
+    warnings = [*file.warnings, *unknown_variables(given), *renamed_variables(given)]
     try:
-        read = read_settings()
+        read = _read(file)
         if read.broker_url is not None:
             unchecked = unchecked_warning(f"{PREFIX}BROKER_URL", read.read_broker().tls)
             warnings += [] if unchecked is None else [unchecked]

@@ -20,6 +20,12 @@ REVIEW: Final = "upkeep.review"
 PRUNE: Final = "upkeep.prune"
 """Beat: deletes what ended longer ago than the retention."""
 
+DRILL: Final = "upkeep.drill"
+"""Beat, where DRILL_HOURS is set: proves the keys and ways of integrations, and pages nobody."""
+
+REPLAY: Final = "upkeep.replay"
+"""Works on replay jobs and computations; sent where there are any."""
+
 EVENTS_QUEUE: Final = "events"
 DEFAULT_QUEUE: Final = "celery"
 """Celery's own default, consumed too, so that a producer with no routing works (spec 2)."""

@@ -5,14 +5,26 @@ It may have a password.
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 _ESCAPES: Final = (
     "in a user name or password / ? # @ ; % are written %2F %3F %23 %40 %3B %25, and a blank %20"
 )
+
+_SEVERAL_HOSTS: Final = (
+    "it names several hosts, which are written behind the ?, as "
+    "postgresql://user@/name?host=one:5432&host=two:5432&target_session_attrs=read-write"
+)
+
+_LIBPQS_PARAMETERS: Final = (
+    "behind the ? stand libpq's parameters, as ?host=/run/postgresql&sslmode=verify-full"
+)
+
+_PORT: Final = re.compile("[0-9]*")
 
 _UNWRITTEN: Final = re.compile(r"[\s\\\x00-\x1f\x7f]")
 """Characters that some parsers drop, or take for others (a backslash for a slash): they would read another URL."""
@@ -84,6 +96,70 @@ def read_url(text: str, kind: Kind) -> SplitResult:
     return parts
 
 
+def bad_parameters() -> BadURL:
+    """Return the error for a database URL whose parameters libpq would not take."""
+    return BadURL(f"is not {DATABASE.noun}, as {DATABASE.example}: {_LIBPQS_PARAMETERS}")
+
+
+def database_parameters(text: str) -> dict[str, str]:
+    """Return what libpq is given for the database URL ``text``, by libpq's names. Raise BadURL.
+
+    What stands behind the ? has precedence. Only ``host`` and ``port`` may be there more than once, as
+    ``?host=one:5432&host=two:5432``: libpq is given them with commas between. Whether libpq knows the other
+    names is not checked.
+    """
+    parts = read_url(text, DATABASE)
+    login, _, place = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    given = {
+        "user": unquote(user),
+        "password": unquote(password),
+        "host": _host_of(place),
+        "port": "" if parts.port is None else str(parts.port),
+        "dbname": unquote(parts.path.removeprefix("/")),
+    }
+    named: dict[str, list[str]] = {}
+    for name, value in parse_qsl(parts.query):
+        named.setdefault(name, []).append(value)
+    behind = _hosts_and_ports(named.pop("host", []), named.pop("port", []))
+    if any(len(values) > 1 for values in named.values()):
+        raise bad_parameters()
+    behind |= {name: value for name, (value,) in named.items()}
+    return {name: value for name, value in given.items() if value} | behind
+
+
+def _host_of(place: str) -> str:
+    """Return the host of ``host:port``, as it is written; urllib's has lost its capitals."""
+    if place.startswith("["):
+        return place[1:].partition("]")[0]
+    return place.partition(":")[0]
+
+
+def _hosts_and_ports(hosts: Sequence[str], ports: Sequence[str]) -> dict[str, str]:
+    """Return the hosts and ports that are named behind the ?, each joined by commas. Raise BadURL."""
+    is_one_by_one = len(hosts) > 1
+    if len(hosts) == 1:
+        hosts = hosts[0].split(",")
+    if len(ports) == 1:
+        ports = ports[0].split(",")
+    is_socket = len(hosts) == 1 and hosts[0].startswith("/")  # whose path may have a colon
+    pairs = [(host, "") if is_socket else _with_port(host) for host in hosts]
+    own = [port for _, port in pairs]
+    if (ports and (is_one_by_one or any(own))) or not all(map(_PORT.fullmatch, [*ports, *own])):
+        raise bad_parameters()
+    ports = ports or own
+    if len(hosts) != len(ports) and (hosts or len(ports) > 1):
+        raise bad_parameters()
+    joined = {"host": ",".join(host for host, _ in pairs), "port": ",".join(ports)}
+    return {name: value for name, value in joined.items() if value}
+
+
+def _with_port(host: str) -> tuple[str, str]:
+    """Return a host and its port, which is empty if it has none: an address of IPv6 has more than one colon."""
+    name, _, port = host.partition(":")
+    return (host, "") if ":" in port else (name, port)
+
+
 def _read(text: str, kind: Kind) -> tuple[SplitResult | None, str]:
     """Return the parts, and what is wrong; an empty text if nothing is."""
     if not _is_text(text) or _UNWRITTEN.search(text):
@@ -106,6 +182,8 @@ def _fault_of(parts: SplitResult, text: str, kind: Kind) -> str:
     except UnicodeError:
         return "its host cannot be read"
     except ValueError:
+        if kind is DATABASE and "," in parts.netloc.rpartition("@")[2]:
+            return _SEVERAL_HOSTS  # as libpq itself writes them
         port = 0
     user, _, host = parts.netloc.rpartition("@")
     is_hostless = not parts.hostname and (host or parts.scheme not in kind.hostless)
@@ -114,9 +192,18 @@ def _fault_of(parts: SplitResult, text: str, kind: Kind) -> str:
         "a # or @ stands behind the host": "#" in text or "@" in parts.path + parts.query,
         "there is more than one @ in it": "@" in user,
         "it names no host": is_hostless,
+        _SEVERAL_HOSTS: kind is DATABASE and _joins_hosts(parts.query),
         "there is a control character in its user name or password": _CONTROL.search(unquote(user)),
     }
     return next((fault for fault, is_so in faults.items() if is_so), "")
+
+
+def _joins_hosts(query: str) -> bool:
+    """Return whether a parameter has several hosts with ports, which SQLAlchemy takes for parts of their names."""
+    return any(
+        name == "host" and "," in value and any(one.count(":") == 1 for one in value.split(","))
+        for name, value in parse_qsl(query)
+    )
 
 
 def _is_text(text: str) -> bool:
@@ -257,10 +344,10 @@ def _is_number(value: str) -> bool:
 
 
 def _can_be_imported(value: str) -> bool:
-    from kombu.utils import symbol_by_name  # noqa: PLC0415 - almost never needed
-
+    """Return whether kombu finds what is named as ``module.name`` or ``module:name``."""
+    module, _, name = value.rpartition(":" if ":" in value else ".")
     try:
-        symbol_by_name(value)
+        getattr(import_module(module), name)
     except Exception:  # noqa: BLE001 - importing a module may raise anything
         return False
     return True

@@ -77,7 +77,8 @@ def a_call(*events: Any, **embed: Any) -> list[Any]:
 
 def calls_of(message: Any) -> list[Any]:
     body = json.loads(message.body)
-    assert (body[0], list(body[1]), body[2]) == ([], ["calls"], {})
+    assert (body[0], list(body[1]), body[2]) == ([], ["calls", "origins"], {})
+    assert len(body[1]["origins"]) == len(body[1]["calls"])
     return list(body[1]["calls"])
 
 
@@ -91,6 +92,17 @@ def test_what_came_together_is_one_call_of_all(worker: Worker) -> None:
     assert calls_of(batch) == [a_call("a"), odd, a_call("b", "c")]
     assert batch.headers["kwargsrepr"] == "4 events of 3 messages"
     assert batch.payload == json.loads(batch.body)
+
+
+def test_a_batch_knows_of_each_call_its_task_how_many_events_it_brings_and_who_sent_it(
+    worker: Worker,
+) -> None:
+    put(worker, a_call("a"), id="one", origin='gen1@"a"')
+    put(worker, a_call("b", "c"), id="two")
+    worker.go_round()
+    (batch,) = worker.sent
+    assert batch.calls == [("one", 1), ("two", 2)]
+    assert json.loads(batch.body)[1]["origins"] == ['gen1@"a"', None]
 
 
 def test_one_message_stays_what_it_is(worker: Worker) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,14 +17,16 @@ JUMPS = [timedelta(minutes=m) for m in (-60, -10, 10, 60)]
 class Machine:
     """Its two clocks, and a beat on it that notes down what it would send."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *others: str) -> None:
         self.day = datetime(2026, 3, 1, 12, tzinfo=UTC)
         self.boot = 1000.0
         self.sent: list[float] = []
         monkeypatch.setattr(beat_scheduler, "since_boot", lambda: self.boot)
         monkeypatch.setattr(Celery, "now", lambda _: self.day)
         app = Celery(set_as_current=False)
-        app.conf.beat_schedule = {"sweep": {"task": "sweep", "schedule": EVERY}}
+        app.conf.beat_schedule = {
+            name: {"task": name, "schedule": EVERY} for name in ("sweep", *others)
+        }
         self.beat: Any = SteadyScheduler(app)
         monkeypatch.setattr(self.beat, "apply_entry", lambda *_, **__: self.sent.append(self.boot))
         monkeypatch.setitem(vars(self.beat), "producer", None)
@@ -59,7 +62,7 @@ def test_the_schedule_goes_on_whichever_way_the_clock_jumps(
         machine.day += jump
     machine.lives(20)
     assert 8 <= len(machine.sent) <= 9
-    assert max(b - a for a, b in zip(machine.sent, machine.sent[1:], strict=False)) < 6
+    assert max(b - a for a, b in pairwise(machine.sent)) < 6
 
 
 def test_what_was_due_while_the_machine_slept_is_sent_when_it_wakes(machine: Machine) -> None:
@@ -76,3 +79,20 @@ def test_a_clock_that_is_set_by_little_again_and_again_is_followed(machine: Mach
         machine.day -= timedelta(seconds=0.4)
         machine.lives(1)
     assert len(machine.sent) >= 18
+
+
+def test_tasks_of_one_interval_are_never_sent_at_once_but_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = Machine(monkeypatch, "review", "prune")
+    for seconds in (61, 62.3, 3600):
+        machine.lives(60)
+        sent = machine.sent
+        assert len(sent) >= 33
+        assert min(b - a for a, b in pairwise(sent)) > 1.5
+        machine.boot += seconds
+        machine.day += timedelta(seconds=seconds)
+        while machine.beat.tick() == 0:
+            pass
+        assert len(sent) >= 36
+        sent.clear()

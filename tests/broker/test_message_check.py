@@ -23,12 +23,14 @@ from wallarm_notify.broker.message_check import fault_of
 from wallarm_notify.schemas.json_text import text_of
 from wallarm_notify.task_names import (
     DELIVER,
+    DRILL,
     INGEST,
     INGEST_CALLS,
     INGEST_QUEUES,
     NOTIFICATIONS_QUEUE,
     PRUNE,
     QUEUES,
+    REPLAY,
     RETRIES_QUEUE,
     REVIEW,
     SWEEP,
@@ -41,7 +43,7 @@ TAKEN = {
     **{queue: {INGEST} for queue in INGEST_QUEUES},
     NOTIFICATIONS_QUEUE: {DELIVER},
     RETRIES_QUEUE: {DELIVER},
-    UPKEEP_QUEUE: {SWEEP, REVIEW, PRUNE},
+    UPKEEP_QUEUE: {SWEEP, REVIEW, PRUNE, DRILL, REPLAY},
     "somebody's": {INGEST},
 }
 
@@ -88,6 +90,17 @@ def test_each_queue_is_for_its_own_tasks_and_no_others(app: Celery, queue: str) 
     }
     assert taken == TAKEN[queue]
     assert INGEST_CALLS not in taken  # only a worker makes those, of calls that it has taken
+
+
+def test_each_task_that_has_a_name_is_taken_from_some_queue(app: Celery) -> None:
+    names = set(NAMES)
+    taken = {
+        name
+        for queue in QUEUES
+        for name in names
+        if fault(a_message([[], {}, {}], task=name), app, queue) is None
+    }
+    assert names - taken == {INGEST_CALLS}
 
 
 @pytest.mark.parametrize("task", [INGEST, DELIVER])

@@ -21,7 +21,7 @@ from wallarm_notify.domain.set_aside import DEATHS, TriedCall, next_of
 from wallarm_notify.services.context import Context
 from wallarm_notify.services.set_aside import try_again
 from wallarm_notify.store import Store
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.connection import Unpooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,8 +49,8 @@ class Worker:
     """The part of a worker that a quarantine is in: what it begins is in ``begun``, until the test ends it."""
 
     def __init__(self, broker_url: str, database_url: str) -> None:
-        self.store = Store(make_engine(database_url, pool_size=0))
-        self.watched = WatchedStore(make_engine(database_url, pool_size=0))
+        self.store = Store(Unpooled(database_url))
+        self.watched = WatchedStore(Unpooled(database_url))
         self.connection = WorkerConnection(
             broker_url, transport_options={"socket_timeout": 0.5, "batched_queues": ["events"]}
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from build import kill_connections
 from kombu import Connection, Consumer, Queue
 from kombu.transport import redis as transport
 from redis.exceptions import ResponseError
@@ -422,7 +423,7 @@ def test_a_connection_that_is_lost_while_there_is_no_room_is_made_anew(
     for number in range(4):
         put(worker, number)
     worker.drain(3)
-    redis.client_kill_filter(_type="normal", skipme=True)
+    kill_connections(redis)
     worker.look()
     worker.messages[0].ack()
     worker.drain(4)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import an_event_object, eventually
 from celery import Celery
+from redis import RedisError
 from sentinels import MASTER_NAME, PASSWORD, SENTINEL_PASSWORD, Sentinels
 
 from wallarm_notify.broker.redis_transport import NotingChannel, WorkerConnection
@@ -34,7 +35,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
-    lag = {"min-replicas-max-lag": "2"}
+    lag = {"min-replicas-max-lag": "4"}
     with Sentinels(tmp_path_factory.mktemp("servers"), settings=lag) as running:
         yield running
 
@@ -42,23 +43,25 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
 @pytest.fixture
 def master(servers: Sentinels) -> int:
     """The port of the master, which is empty and has both its replicas."""
-    port = eventually(servers.master, 30, "a master")
-    eventually(lambda: replicas_of(servers, port) == 2, 30, "its replicas")
+    port = eventually(servers.master, 60, "a master")
+    eventually(lambda: replicas_of(servers, port) == 2, 60, "its replicas")
     servers.client(port).flushall()
     return port
 
 
 def replicas_of(servers: Sentinels, port: int) -> int:
-    """Return how many replicas a master hears of."""
-    info: Any = servers.client(port).info("replication")
-    return int(info.get("min_slaves_good_slaves", 0))
+    """Return how many replicas a master hears of; -1 where it does not answer."""
+    with suppress(RedisError):
+        info: Any = servers.client(port).info("replication")
+        return int(info.get("min_slaves_good_slaves", 0))
+    return -1
 
 
 def connected(kind: type[Connection], servers: Sentinels, **options: Any) -> Connection:
     return kind(servers.url, transport_options={**OPTIONS, **options})
 
 
-def got(queue: Any, within: int = 20) -> Any:
+def got(queue: Any, within: int = 60) -> Any:
     """Return the next message; a connection that is lost meanwhile is made again, as Celery does."""
 
     def look() -> Any:
@@ -117,7 +120,7 @@ def test_a_worker_that_waits_at_a_former_master_finds_the_new_one(
             connected_to.add(waiting.port)
             return bool(waiting.port == master)
 
-        eventually(moved, 10, "the master again")
+        eventually(moved, 60, "the master again")
         assert connected_to == {former, master}
         with connected(PublishingConnection, servers) as other:
             other.SimpleQueue("retries").put("a message")
@@ -132,8 +135,7 @@ def test_a_demoted_master_is_left_by_whoever_writes(servers: Sentinels, master: 
         queue = connection.SimpleQueue("events")
         producer.emit(an_event_object())
         got(queue).ack()
-        asked: Any = servers.client(servers.sentinel_ports[0], SENTINEL_PASSWORD)
-        asked.execute_command("SENTINEL", "FAILOVER", MASTER_NAME)
+        servers.fail_over()
         present = servers.await_other_master(master)
 
         def sent() -> bool:
@@ -141,16 +143,14 @@ def test_a_demoted_master_is_left_by_whoever_writes(servers: Sentinels, master: 
                 return bool(producer.emit(an_event_object()))
             return False
 
-        eventually(sent, 30, "an event")
+        eventually(sent, 60, "an event")
         assert servers.client(present).llen("events") == 1
 
         again = connection.SimpleQueue("events")
         message = got(again)
         assert message.headers["task"] == INGEST
         message.ack()
-        eventually(
-            lambda: servers.client(master).info("replication")["role"] == "slave", 20, "a replica"
-        )
+        eventually(lambda: servers.is_replica(master), 60, "a replica")
 
 
 def test_a_master_without_replicas_takes_no_event_and_says_so(
@@ -160,12 +160,12 @@ def test_a_master_without_replicas_takes_no_event_and_says_so(
     with Producer(servers.url, redis=SETUP) as producer:
         producer.emit(an_event_object())
         with servers.paused(*others):
-            eventually(lambda: replicas_of(servers, master) == 0, 20, "too few replicas")
+            eventually(lambda: replicas_of(servers, master) == 0, 60, "too few replicas")
             with pytest.raises(NotSent, match="it has too few replicas") as error:
                 producer.emit(an_event_object())
         assert SENTINEL_PASSWORD not in str(error.value)
         assert PASSWORD not in str(error.value)
-        eventually(lambda: replicas_of(servers, master) == 2, 20, "its replicas")
+        eventually(lambda: replicas_of(servers, master) == 2, 60, "its replicas")
         assert producer.emit(an_event_object())
 
 

@@ -45,7 +45,7 @@ POINTS: Final = (
 
 ACTIONS: Final = ("kill_child", "kill_worker", "pause")
 
-LONGEST_PAUSE: Final = 20.0
+LONGEST_PAUSE: Final = 120.0
 
 _folder = Path(os.environ.get(FOLDER, "."))
 _armed = {one["point"]: one for one in json.loads(os.environ.get(VARIABLE, "[]"))}

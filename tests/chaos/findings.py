@@ -56,6 +56,11 @@ class Expected:
             identity = (key, dedup_key(event["id"], "card", integration_id))
             self.alerts[identity] = f"event {event['id']} at integration {integration_id}"
 
+    def alerts_of(self, events: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Return the expected alerts of events, in words."""
+        begins = tuple(f"event {event['id']} " for event in events)
+        return [what for what in self.alerts.values() if what.startswith(begins)]
+
 
 def findings_of(
     expected: Expected, sandbox: SandboxClient, ledger: Ledger, left: Mapping[str, int]

@@ -93,8 +93,13 @@ class Scenario:
         self.trigger_id = self.system.create_trigger(draft).id
         self.expected.received(1)  # trigger.created, which nobody subscribes to
 
-    def emit(self, *, twice: bool = False) -> None:
-        """Emit security issues of every client, and attacks of which one makes the trigger fire."""
+    def emit(
+        self, *, twice: bool = False, send: Callable[..., object] | None = None
+    ) -> list[dict[str, Any]]:
+        """Emit security issues of every client, and attacks of which one makes the trigger fire; return them.
+
+        ``send`` emits the events of a call, by default as any Celery client would.
+        """
         issues = [an_event_object(CLIENTS[n % len(CLIENTS)]) for n in range(EVENTS)]
         attacks = [dict(an_event_for("attacks_exceeded").body) for _ in range(ATTACKS)]
         everything = [e for pair in zip(issues, [*attacks, *issues], strict=False) for e in pair]
@@ -105,7 +110,8 @@ class Scenario:
         self.expected.firings[self.keys[min(self.keys)].reveal()] = LIMIT + 1
         for _ in range(1 + twice):
             for start in range(0, len(events), CALL):
-                self.system.emit(*events[start : start + CALL])
+                (send or self.system.emit)(*events[start : start + CALL])
+        return events
 
     def start_armed(
         self,
@@ -150,7 +156,7 @@ class Scenario:
         beat.wait_for("Sending due task")
         return beat
 
-    def wait_for_point(self, point: str, within: float = 30) -> None:
+    def wait_for_point(self, point: str, within: float = 60) -> None:
         """Wait until a worker has come to ``point``."""
         eventually(lambda: list(self.folder.glob(f"met.{point}.*")), within, f"{point} was met")
 
@@ -160,10 +166,10 @@ class Scenario:
 
     def wait_for_return(self, point: str) -> None:
         """Wait until workers paused at ``point`` have gone on and acknowledged their messages."""
-        eventually((self.folder / f"left.{point}").exists, 30, f"{point} was left")
+        eventually((self.folder / f"left.{point}").exists, 60, f"{point} was left")
         with self.system.ask_broker() as client:
             unacked = NotingChannel.unacked_key
-            eventually(lambda: client.hlen(unacked) == 0, 30, "everything was acknowledged")
+            eventually(lambda: client.hlen(unacked) == 0, 60, "everything was acknowledged")
 
     def wait_for_all(self, within: float) -> float:
         """Wait until everything has ended; return how many seconds that took."""

@@ -85,7 +85,7 @@ def test_redis_clock_jumps(
     scenario.system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 20}])
     worker = scenario.start_armed(("ingest.begun", "kill_worker"))
     scenario.emit()
-    worker.popen.wait(20)
+    worker.popen.wait(60)
     # Before the dead one's are away for long enough, and while others wait in this one till they are due.
     redis_clock_jumps(scenario, seconds)
     scenario.system.start_worker()
@@ -105,7 +105,7 @@ def test_postgresqls_clock_jumps(
     worker = scenario.start_armed(("dispatcher.handed", "kill_worker"), concurrency=1)
     scenario.start_beat()
     scenario.emit()
-    worker.popen.wait(20)
+    worker.popen.wait(60)
     scenario.system.start_worker()
     # A dead worker has the others, and keys have no grants left.
     eventually(

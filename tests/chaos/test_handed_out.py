@@ -32,7 +32,7 @@ def test_a_message_on_its_way_from_redis_to_a_worker_is_not_lost(
     worker = scenario.system.start_worker()
     os.kill(worker.popen.pid, signal.SIGSTOP)
     scenario.emit()
-    eventually(lambda: put_on_its_way(scenario, servers, worker), 20, "messages were on their way")
+    eventually(lambda: put_on_its_way(scenario, servers, worker), 60, "messages were on their way")
     began = time.monotonic()
     if fault == "broker killed and restarted":
         broker_killed(scenario, servers)

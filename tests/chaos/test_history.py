@@ -155,7 +155,7 @@ class History:
                 return False
             return True
 
-        eventually(sent, 30, "the producer's events were taken")
+        eventually(sent, 60, "the producer's events were taken")
 
     def _make_integration(self) -> int:
         key = a_key()
@@ -300,7 +300,7 @@ def test_a_random_history_loses_nothing_and_pages_nobody_twice(
 
 def replay_failed(scenario: Scenario, history: History) -> float:
     """Replay what failed seventeen times meanwhile: it is not lost, but listed as failed."""
-    failed = [n.id for n in scenario.system.notifications(state=State.FAILED, client_id=None)]
+    failed = [n.id for n in scenario.system.notifications(states=(State.FAILED,), client_id=None)]
     stable = [n for n in failed if scenario.system.show(n).integration_id in scenario.keys]
     if not stable:
         return 0.0

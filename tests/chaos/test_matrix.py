@@ -75,7 +75,7 @@ def test_a_worker_is_killed(
     scenario.wait_for_point(step)
     happened = "the child was replaced"
     if fault == "kill_worker":
-        worker.popen.wait(10)
+        worker.popen.wait(60)
         scenario.system.start_worker()
         happened = "another worker took over"
     name = f"`kill -9` of a {fault.removeprefix('kill_')}"
@@ -108,7 +108,7 @@ def test_a_worker_is_killed_where_events_are_routed_on_one_node_and_delivered_on
     scenario.start_beat()
     scenario.emit()
     scenario.wait_for_point(step)
-    worker.popen.wait(10)
+    worker.popen.wait(60)
     scenario.system.start_worker("-Q", armed)
     name = "`kill -9` of a worker, nodes apart"
     scenario.end_well(report, name, step, "another worker took over", within=bound(step))
@@ -129,7 +129,7 @@ def test_another_part_of_the_system_fails_while_a_worker_is_at_a_step(
         if step in BEFORE_COMMIT:
             scenario.go_on()
         eventually(
-            lambda: scenario.system.ledger().received >= scenario.expected.events, 30, "all in"
+            lambda: scenario.system.ledger().received >= scenario.expected.events, 60, "all in"
         )
     happened = FAULTS[fault](scenario, servers)
     scenario.go_on()

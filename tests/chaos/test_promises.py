@@ -28,7 +28,7 @@ def test_the_events_that_a_killed_worker_held_are_stored_in_time(
     worker = scenario.start_armed((step, "kill_worker"))
     scenario.start_beat()
     scenario.emit()
-    worker.popen.wait(30)
+    worker.popen.wait(60)
     died = time.monotonic()
     scenario.system.start_worker()
     everything = scenario.expected.events
@@ -49,7 +49,7 @@ def test_the_notifications_that_a_killed_worker_held_are_sent_in_time(
     take_everything_in(scenario)
     worker = scenario.start_armed((step, "kill_worker"))
     scenario.start_beat()
-    worker.popen.wait(30)
+    worker.popen.wait(60)
     scenario.system.start_worker()
     scenario.end_well(report, "`kill -9` of a worker, settings as installed", step, "in time")
 

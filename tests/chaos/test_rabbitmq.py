@@ -53,7 +53,7 @@ def test_a_worker_is_killed(scenario: Scenario, report: Report, step: str, actio
     scenario.emit()
     scenario.wait_for_point(step)
     if action == "kill_worker":
-        worker.popen.wait(10)
+        worker.popen.wait(60)
         scenario.system.start_worker()
     fault = f"RabbitMQ: `kill -9` of a {action.removeprefix('kill_')}"
     scenario.end_well(report, fault, step, AGAIN, within=INGESTED_WITHIN)
@@ -68,7 +68,7 @@ def test_a_worker_of_quorum_queues_is_killed(
     scenario.start_beat()
     scenario.emit()
     scenario.wait_for_point(step)
-    worker.popen.wait(10)
+    worker.popen.wait(60)
     scenario.system.start_worker()
     scenario.end_well(
         report,
@@ -112,10 +112,10 @@ def test_the_second_batch_ends_first_and_then_the_worker_is_killed(
         already = scenario.system.ledger().received
         emit_singly(scenario, producer, 100)
     eventually(
-        lambda: scenario.system.ledger().received == already + 100, 20, "the others were stored"
+        lambda: scenario.system.ledger().received == already + 100, 60, "the others were stored"
     )
     # Their acknowledgements must not have meant the one before them.
-    eventually(lambda: unacknowledged(rabbitmq) <= 1, 20, "the others were acknowledged")
+    eventually(lambda: unacknowledged(rabbitmq) <= 1, 60, "the others were acknowledged")
     worker.kill()
     scenario.system.start_worker()
     scenario.start_beat()
@@ -141,7 +141,7 @@ def test_a_batch_takes_longer_than_rabbitmq_waits_for_an_acknowledgement(
     with Producer(rabbitmq.url) as producer:
         emit_singly(scenario, producer, 1)
     scenario.wait_for_point("ingest.begun")
-    eventually(lambda: "delivery acknowledgement" in worker.text(), 30, "RabbitMQ closed a channel")
+    eventually(lambda: "delivery acknowledgement" in worker.text(), 60, "RabbitMQ closed a channel")
     scenario.go_on()
     with Producer(rabbitmq.url, batch_size=1) as producer:
         emit_singly(scenario, producer, 20)

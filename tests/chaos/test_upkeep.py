@@ -27,12 +27,12 @@ def test_beat_is_away_for_a_while(make_scenario: Callable[..., Scenario], report
     scenario = make_scenario()
     worker = scenario.start_armed(("dispatcher.handed", "kill_worker"))
     scenario.emit()
-    worker.popen.wait(20)
+    worker.popen.wait(60)
     scenario.system.start_worker()
     eventually(
         lambda: scenario.system.ledger().received >= scenario.expected.events, 60, "all is in"
     )
-    eventually(lambda: scenario.system.queue_length("notifications") == 0, 30, "an empty queue")
+    eventually(lambda: scenario.system.queue_length("notifications") == 0, 60, "an empty queue")
     scenario.start_beat()
     scenario.end_well(
         report, "beat away", "dispatcher.handed", "what a dead worker held waited for it"
@@ -47,7 +47,7 @@ def test_two_beats_at_once(make_scenario: Callable[..., Scenario], report: Repor
     for _ in range(2):
         scenario.start_beat()
     scenario.emit(twice=True)
-    worker.popen.wait(20)
+    worker.popen.wait(60)
     scenario.system.start_worker()
     scenario.end_well(report, "two beats", "record.before_commit", "one run of each task at a time")
 

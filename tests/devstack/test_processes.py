@@ -30,7 +30,7 @@ def shell(script: str, folder: Path, name: str = "one") -> Process:
 def test_words_are_waited_for_and_found_also_in_what_has_ended(tmp_path: Path) -> None:
     process = shell("echo one; echo two", tmp_path)
     process.wait_for("two")
-    eventually(process.has_ended, 10, "it ended")
+    eventually(process.has_ended, 60, "it ended")
     process.wait_for("one")
     assert process.stop() == 0
 
@@ -49,7 +49,7 @@ def test_what_it_leaves_behind_is_killed_when_its_end_is_reported(tmp_path: Path
     left = psutil.Process(int(process.text()))
     assert is_alive(left)
     process.kill()
-    eventually(lambda: not is_alive(left), 10, "its end")
+    eventually(lambda: not is_alive(left), 60, "its end")
 
 
 def test_words_that_do_not_come_are_named(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_what_it_started_goes_with_it(tmp_path: Path, how: str) -> None:
     assert len(whole) == 2
     getattr(process, how)()
     assert process.popen.returncode == (3 if how == "stop" else -signal.SIGKILL)
-    eventually(lambda: not any(map(is_alive, whole)), 10, "nothing is left")
+    eventually(lambda: not any(map(is_alive, whole)), 60, "nothing is left")
 
 
 def test_several_are_asked_together_and_waited_for_once(tmp_path: Path) -> None:
@@ -110,4 +110,4 @@ input()
         started = family(parent.pid)[1:]
         assert [process.name() for process in started] == ["sleep"]
         parent.kill()
-    eventually(lambda: not any(map(is_alive, started)), 10, "its end")
+    eventually(lambda: not any(map(is_alive, started)), 60, "its end")

@@ -113,7 +113,7 @@ with database({}), broker({}):
         started = family(parent.pid)[1:]
         assert len(started) > 2
         parent.kill()
-    eventually(lambda: not any(map(is_alive, started)), 10, "the end of every server")
+    eventually(lambda: not any(map(is_alive, started)), 60, "the end of every server")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_the_names_of_ended_processes_and_the_last_lines_of_all_are_returned(sta
     stack.start("short", [sys.executable, "-c", "print('I am off')"])
     asks = stack.start("asks", [sys.executable, "-c", "print('up', flush=True); input()"])
     rests = stack.start("rests", ["sleep", "60"])
-    eventually(lambda: stack.ended() == ["short", "asks"], 20, "two ended")
+    eventually(lambda: stack.ended() == ["short", "asks"], 60, "two ended")
     assert asks.text().startswith("up\n")
     assert "--- the end of the log of short:\nI am off\n--- " in stack.tails()
     stack.close(1)

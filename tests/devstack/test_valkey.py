@@ -113,8 +113,7 @@ def test_a_port_that_is_taken_is_nobody_elses_broker(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(valkey, "_PORTS", range(port, port + 1))
-        monkeypatch.setattr(valkey, "_TRIES", 1)
+        monkeypatch.setattr(valkey, "some_ports", lambda: [port])
         before = children()
         with pytest.raises(CannotStart, match=str(port)), EmbeddedBroker():
             pytest.fail("it came up")

@@ -47,5 +47,6 @@ def test_only_changes_of_integrations_and_triggers_are_changes_of_the_rules(
         Action.REPLAYED,
         Action.RESUBMITTED,
         Action.ROTATED,
+        Action.RENEWED,
     }
     assert Change(action, kind).is_of_rules is of_rules

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wallarm_notify.domain.actor import Actor, Role, Source, operator
+from wallarm_notify.domain.actor import REVIEW, Actor, Role, Source, operator
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.scope import EVERY_CLIENT, only
 
@@ -17,8 +17,9 @@ def test_an_operator_is_at_the_command_line() -> None:
         ("x" * 501, "user: give at most 500"),
         ("a\nb", "user: give at most 500"),
         ("0" * 32, "user: this holds what looks like an integration key"),
+        (f" {REVIEW.name}", "user: .* stands for automatic disablings"),
     ],
-    ids=["long", "not printable", "a key"],
+    ids=["long", "not printable", "a key", "the system's own"],
 )
 def test_a_name_that_cannot_be_kept_is_refused(name: str, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):

@@ -8,7 +8,7 @@ from build import NOON, a_notification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallarm_notify.domain.batches import Message, messages
+from wallarm_notify.domain.batches import Message, gap_between, messages
 from wallarm_notify.domain.notification import Notification, State
 
 
@@ -79,6 +79,52 @@ def test_a_message_carries_a_hundred_ids_at_most(number: int, sizes: list[int]) 
     assert [len(m.ids) for m in made] == sizes
 
 
+def test_what_one_integration_is_sent_stays_together_where_a_message_holds_it() -> None:
+    made = messages([due_in(0, id=n, integration_id=1 + n % 2) for n in range(120)], NOON)
+    assert [m.ids for m in made] == [tuple(range(0, 120, 2)), tuple(range(1, 120, 2))]
+
+
+def test_many_integrations_share_messages_as_full_as_can_be() -> None:
+    made = messages([due_in(0, id=n, integration_id=n // 3) for n in range(200)], NOON)
+    assert [len(m.ids) for m in made] == [99, 99, 2]
+
+
+@pytest.mark.parametrize(
+    ("number", "waits"),
+    [
+        pytest.param(100, [None], id="one message"),
+        pytest.param(101, [None, 1], id="one more"),
+        pytest.param(350, [None, 1, 2, 3], id="several"),
+        pytest.param(1300, [None, *range(1, 11), 10, 10], id="never so long that SWEEP looks"),
+    ],
+)
+def test_further_messages_of_one_integration_wait_where_they_would_overtake_the_first(
+    number: int, waits: list[float | None]
+) -> None:
+    gap = timedelta(seconds=1)
+    made = messages([due_in(0, id=n) for n in range(number)], NOON, gap=gap)
+    assert [m.countdown and m.countdown.total_seconds() for m in made] == waits
+
+
+def test_other_integrations_wait_for_no_gap() -> None:
+    group = [due_in(0, id=n) for n in range(150)]
+    group += [due_in(0, id=1000 + n, integration_id=2) for n in range(60)]
+    made = messages(group, NOON, gap=timedelta(seconds=1))
+    assert [(len(m.ids), bool(m.countdown)) for m in made] == [
+        (100, False),
+        (50, True),
+        (60, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "gap"),
+    [(0, 0), (1, 25), (100, 25), (600, 10), (6_000, 1), (6_001, 0)],
+)
+def test_the_gap_is_the_time_in_which_a_whole_message_begins(limit: int, gap: float) -> None:
+    assert gap_between(limit).total_seconds() == gap
+
+
 def test_size_one_sends_each_alone() -> None:
     made = messages([due_in(0, id=n) for n in range(3)], NOON, size=1)
     assert [m.ids for m in made] == [(0,), (1,), (2,)]
@@ -88,22 +134,23 @@ def test_size_one_sends_each_alone() -> None:
     ("notifications", "words"),
     [
         pytest.param(
-            [due_in(0)], "1 notification for integration 1, attempt 1 of 17", id="a first attempt"
+            [due_in(0)], "notification 1 for integration 1, attempt 1 of 17", id="a first attempt"
         ),
         pytest.param(
             [due_in(0, attempts_made=1), due_in(0, id=2, integration_id=3, attempts_made=4)],
-            "2 notifications for integrations 1, 3, attempts 2 to 5 of 17",
+            "notifications 1, 2 for integrations 1, 3, attempts 2 to 5 of 17",
             id="retries",
         ),
         pytest.param(
             [due_in(0, id=n, integration_id=n) for n in range(5)],
-            "5 notifications for integrations 0, 1, 2, 3, 4, attempt 1 of 17",
-            id="as many integrations as are named",
+            "notifications 0, 1, 2, 3, 4 for integrations 0, 1, 2, 3, 4, attempt 1 of 17",
+            id="as many as are named",
         ),
         pytest.param(
             [due_in(0, id=n, integration_id=n) for n in range(7)],
-            "7 notifications for integrations 0, 1, 2, 3, 4 and 2 more, attempt 1 of 17",
-            id="many integrations",
+            "notifications 0, 1, 2, 3, 4 and 2 more for integrations 0, 1, 2, 3, 4 and 2 more, "
+            "attempt 1 of 17",
+            id="many",
         ),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
 from wallarm_notify.domain.integration import IntegrationKey, parse_region, parse_subscriptions
-from wallarm_notify.domain.text import check_name, check_text
+from wallarm_notify.domain.text import check_text, read_name
 from wallarm_notify.domain.triggers.condition import Condition, read_condition, read_filter
 from wallarm_notify.domain.triggers.trigger import check_criteria, check_threshold
 
@@ -24,10 +24,10 @@ REFUSALS: dict[str, tuple[Callable[[], object], str, str]] = {
     "a REST key": (lambda: IntegrationKey.parse("x" * 20), "key", "this looks like a PagerDuty"),
     "a region": (lambda: parse_region("mars"), "region", "there is no «mars»"),
     "a subscription": (lambda: parse_subscriptions(["x"]), "subscriptions", "there is no «x»"),
-    "a blank name": (lambda: check_name(" "), "name", "give 1 to 200 printable"),
-    "a name of another kind": (lambda: check_name(" ", "partner"), "partner", "give 1 to 200"),
+    "a blank name": (lambda: read_name(" "), "name", "give 1 to 200 printable"),
+    "a name of another kind": (lambda: read_name(" ", "partner"), "partner", "give 1 to 200"),
     "a long text": (lambda: check_text("reason", "x " * 300), "reason", "give at most 500"),
-    "a key in a name": (lambda: check_name("0a" * 16), "name", "this holds what looks like"),
+    "a key in a name": (lambda: read_name("0a" * 16), "name", "this holds what looks like"),
     "a condition": (lambda: read_condition("x"), "condition", "«x» is none of those"),
     "a filter it has not": (lambda: read_filter(ATTACKS, "x", "eq", ["1"]), "filter", "attacks_"),
     "a filter's operator": (

@@ -65,7 +65,7 @@ def an_attempt(
 ) -> Attempt:
     """One that began ``at``; it succeeded unless there is a reason."""
     answer = Answer(202 if reason is None else None, reason)
-    return Attempt(1, integration_id, generation, 1, 1, 1, at, SECOND, answer)
+    return Attempt(1, integration_id, generation, 1, 1, 1, at, SECOND, answer, 1)
 
 
 def counts(attempts: Iterable[Attempt]) -> Counts:

@@ -21,6 +21,7 @@ from wallarm_notify.domain.integration import (
     parse_region,
     parse_subscriptions,
 )
+from wallarm_notify.domain.summary_form import SummaryForm
 
 KEY = "0123456789abcdefABCDEF0123456789"
 
@@ -190,7 +191,8 @@ def test_an_event_goes_to_its_clients_integrations_that_subscribe_disabled_ones_
 STORED = Stored(
     id=1, client_id=1, name="On call", region="us",
     subscriptions=frozenset({Subscription.SYSTEM, Subscription.RULES_AND_TRIGGERS}),
-    enabled=True, disablings=0, generation=0, key_token=b"t", key_fingerprint=b"f",
+    summary=SummaryForm.ORIGINAL, enabled=True, disablings=0, generation=0, key_token=b"t",
+    key_fingerprint=b"f",
 )  # fmt: skip
 
 

@@ -136,7 +136,7 @@ def test_the_last_attempt_can_still_deliver() -> None:
 @pytest.mark.parametrize("seconds", [0, 15])
 def test_an_answer_came_when_the_attempt_had_begun_and_taken_its_time(seconds: int) -> None:
     took = timedelta(seconds=seconds)
-    assert Attempt(1, 1, 1, 1, 1, 1, NOON, took, Answer(202)).answered_at == NOON + took
+    assert Attempt(1, 1, 1, 1, 1, 1, NOON, took, Answer(202), 1).answered_at == NOON + took
 
 
 def test_retry_after_and_scale_reach_the_wait() -> None:

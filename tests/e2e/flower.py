@@ -29,21 +29,21 @@ class Flower:
     def ask(self, path: str) -> requests.Response | None:
         assert self.process.popen.poll() is None, self.process.text()
         try:
-            return requests.get(f"{self.url}{path}", timeout=5)
-        except requests.ConnectionError:
+            return requests.get(f"{self.url}{path}", timeout=30)
+        except (requests.ConnectionError, requests.Timeout):
             return None
 
     def wait_until_up(self) -> None:
         self.process.wait_for(" until Ctrl-C.")
         (self.url,) = re.findall(r"http://\S+", self.process.text())
-        eventually(lambda: self.ask("/healthcheck"), 20, "Flower up")
+        eventually(lambda: self.ask("/healthcheck"), 60, "Flower up")
 
     def wait_until_it_sees_workers(self) -> None:
         def seen() -> bool:
             answer = self.ask("/api/workers?refresh=1")
             return answer is not None and answer.status_code == 200 and bool(answer.json())
 
-        eventually(seen, 30, "workers in Flower")
+        eventually(seen, 60, "workers in Flower")
 
     def done(self, task: str) -> list[dict[str, str]]:
         answer = self.ask("/api/tasks")

@@ -15,6 +15,7 @@ from wallarm_notify.devstack.processes import NotInTime
 from wallarm_notify.devstack.stack import Stack
 from wallarm_notify.domain.integration import Draft, IntegrationKey, parse_subscriptions
 from wallarm_notify.domain.ledger import Ledger
+from wallarm_notify.domain.page import Slice
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter, ShownNotification
 from wallarm_notify.services.ledger import recount
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wallarm_notify.domain.ledger import Ledger
+    from wallarm_notify.domain.summary_form import SummaryForm
     from wallarm_notify.domain.views import ShownNotification
     from wallarm_notify.sandbox.client import SandboxClient
     from wallarm_notify.services.context import Context
 
 ROOT = Path(__file__).parents[2]
+MANY = 100_000
 
 
 class System(Stack, Administration):
@@ -47,12 +50,14 @@ class System(Stack, Administration):
         client_id: int = 1,
         subscribe: tuple[str, ...] = ("security_issue",),
         region: str = "us",
+        summary: SummaryForm | None = None,
     ) -> int:
         draft = Draft(
             client_id=client_id,
             region=region,
             subscriptions=parse_subscriptions(subscribe),
             enabled=True,
+            summary=summary,
         )
         return self.create_integration(draft, key or a_key()).id
 
@@ -68,8 +73,8 @@ class System(Stack, Administration):
 
     def notifications(self, **wanted: Any) -> list[ShownNotification]:
         return self.wiring.store.transact(
-            lambda tx: tx.notifications(EVERY_CLIENT, Filter(**wanted), None, 100_000)
-        )
+            lambda tx: tx.notifications(EVERY_CLIENT, Filter(**wanted), Slice(None, MANY, MANY))
+        ).items
 
     def states(self) -> Counter[str]:
         return Counter(str(n.state) for n in self.notifications())

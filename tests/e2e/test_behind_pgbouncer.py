@@ -14,14 +14,15 @@ from wallarm_notify.devstack.pgbouncer import PgBouncer
 from wallarm_notify.devstack.postgres import EmbeddedPostgres
 from wallarm_notify.domain.errors import TooMuch, Unavailable
 from wallarm_notify.store import Store, migrations
-from wallarm_notify.store.connection import TIME_OUTS, make_engine
+from wallarm_notify.store.connection import TIME_OUTS
+from wallarm_notify.store.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from e2e.system import System
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.servers
 
 FEW = 3
 
@@ -69,22 +70,25 @@ def test_many_processes_share_few_connections_to_the_server(
     system.emit(*(an_event_object(type="rule.created", rule_id=1) for _ in range(1_000)))
     engine = sa.create_engine(database, poolclass=sa.NullPool)
     most = 0
-    deadline = time.monotonic() + 60
-    while system.ledger().received < 1_000 and time.monotonic() < deadline:
+    count = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+
+    def is_all_in() -> bool:
+        nonlocal most
         with engine.connect() as connection:
-            count = sa.text(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-            )
             most = max(most, connection.execute(count).scalar_one())
-    assert system.ledger().received == 1_000
+        return system.ledger().received == 1_000
+
+    eventually(is_all_in, 60, "all were stored")
     assert 1 <= most <= FEW
 
 
 def test_every_transaction_has_its_time_outs_and_leaves_none_behind(
     pooler: PgBouncer, database: str
 ) -> None:
-    store = Store(make_engine(pooler.url))
+    store = Store(Pool(pooler.url))
     for _ in range(FEW * 2):
         kept = store.transact(
             lambda tx: {name: tx._rows(f"SHOW {name}")[0][name] for name in TIME_OUTS}
@@ -98,7 +102,7 @@ def test_every_transaction_has_its_time_outs_and_leaves_none_behind(
 
 
 def test_a_statement_ends_at_its_time_out(pooler: PgBouncer) -> None:
-    store = Store(make_engine(pooler.url))
+    store = Store(Pool(pooler.url))
 
     def work(tx: Any) -> None:
         tx._do("SET LOCAL statement_timeout = '200ms'")
@@ -116,7 +120,7 @@ def test_a_statement_ends_at_its_time_out(pooler: PgBouncer) -> None:
 def test_a_pooler_that_pools_by_statement_is_refused_at_the_start(database: str) -> None:
     migrations.upgrade(database)
     with PgBouncer(database, pool_mode="statement") as pooler, pytest.raises(Unavailable):
-        Store(make_engine(pooler.url)).check()
+        Store(Pool(pooler.url)).check()
 
 
 def test_a_pooler_that_was_restarted_is_connected_to_again(
@@ -128,7 +132,7 @@ def test_a_pooler_that_was_restarted_is_connected_to_again(
         system.integration(a_key())
         worker = system.start_worker()
         system.emit(an_event_object())
-        system.wait_for_states(30, delivered=1)
+        system.wait_for_states(60, delivered=1)
         pooler.restart()
         system.emit(an_event_object())
         eventually(lambda: system.states()["delivered"] == 2, 60, "the second was delivered")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from e2e.system import System
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.servers
 
 ON_ANY_TYPE: Final = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
 
@@ -78,17 +79,15 @@ def test_events_pass_while_many_retries_wait_in_the_worker(
     make_system: Callable[..., System], url: str, queue_type: Any
 ) -> None:
     system = a_system(make_system, url, queue_type)
-    system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 600}])
+    # The second attempts come ten minutes after the first ones.
+    system.sandbox.set_faults([{"kind": "status", "status": 429, "retry_after": 600}])
     system.start_worker(concurrency=2)
     with Producer(url, batch_size=1, queue_type=queue_type) as producer:
         producer.emit_many(an_event_object() for _ in range(60))
-        # The fourth and fifth attempt come 10 s after the one before.
-        eventually(
-            lambda: {n.attempts_made for n in system.notifications()} == {4}, 40, "they wait"
-        )
+        eventually(lambda: system.states() == {"retrying": 60}, 60, "they wait")
         producer.emit_many(events(300))
-        eventually(stored(system, 360), 5, "the others were stored")
-        assert {n.attempts_made for n in system.notifications()} == {4}
+        eventually(stored(system, 360), 60, "the others were stored")
+        assert system.states() == {"retrying": 60}
 
 
 def test_each_queue_is_consumed_once_by_the_worker_that_is_to_consume_it(
@@ -104,7 +103,7 @@ def test_each_queue_is_consumed_once_by_the_worker_that_is_to_consume_it(
     assert prefetch["events"] == "300"
     assert {"notifications", "upkeep", "retries"} < prefetch.keys()
     system.emit(an_event_object())
-    system.wait_for_states(30, delivered=1)
+    system.wait_for_states(60, delivered=1)
 
 
 @ON_ANY_TYPE
@@ -117,7 +116,7 @@ def test_connections_are_cut_again_and_again(
         for n in range(1, 5):
             producer.emit_many(events(200))
             rabbitmq.control("close_all_connections", "a test")
-            eventually(has_at_least(system, n * 100), 30, "it went on")
+            eventually(has_at_least(system, n * 100), 60, "it went on")
     eventually(stored(system, 800), 60, "all were stored")
     assert worker.popen.poll() is None
     ledger = system.ledger()
@@ -126,15 +125,18 @@ def test_connections_are_cut_again_and_again(
 
 @ON_ANY_TYPE
 def test_a_stop_in_a_backlog_loses_nothing_and_sets_nothing_aside(
-    make_system: Callable[..., System], url: str, queue_type: Any
+    make_system: Callable[..., System], rabbitmq: RabbitMQ, url: str, queue_type: Any
 ) -> None:
     system = a_system(make_system, url, queue_type)
     with Producer(url, batch_size=1, queue_type=queue_type) as producer:
         producer.emit_many(events(1_500))
     for number in (1, 600):
         worker = system.start_worker(concurrency=2)
-        eventually(has_at_least(system, number), 30, "it stores")
-        worker.stop(30)
+        eventually(has_at_least(system, number), 60, "it stores")
+        assert worker.stop() == 0
+        # What its processes had taken is stored and acknowledged, the rest was handed back.
+        left = 1_500 - system.ledger().received
+        eventually(partial(has_messages, rabbitmq, "events", left), 60, f"{left} left")
     system.start_worker(concurrency=2)
     eventually(stored(system, 1_500), 60, "all were stored")
     ledger = system.ledger()
@@ -152,11 +154,11 @@ def test_a_deleted_queue_is_made_again_by_worker_and_producer(
         # This connection has declared it, and RabbitMQ would drop the message without a word.
         producer.emit(an_event_object())
         worker = system.start_worker(concurrency=1)
-        eventually(stored(system, 1), 30, "the second was stored")
+        eventually(stored(system, 1), 60, "the second was stored")
         rabbitmq.control("delete_queue", "events")
-        eventually(lambda: has_queue(rabbitmq, "events"), 30, "the worker declared it again")
+        eventually(lambda: has_queue(rabbitmq, "events"), 60, "the worker declared it again")
         producer.emit(an_event_object())
-    eventually(stored(system, 2), 30, "the third was stored")
+    eventually(stored(system, 2), 60, "the third was stored")
     assert worker.popen.poll() is None
 
 
@@ -170,7 +172,7 @@ def test_queues_of_deliveries_that_were_deleted_are_made_again(
         rabbitmq.control("delete_queue", queue)
     system.sandbox.set_faults([{"kind": "status", "status": 503, "times": 1}])
     system.emit(an_event_object())
-    system.wait_for_states(60, delivered=1)
+    system.wait_for_states(120, delivered=1)
     assert worker.popen.poll() is None
 
 
@@ -186,7 +188,7 @@ def test_a_queue_of_the_other_type_is_used_and_named(
     assert "broker.other_queue_type" in worker.text()
     with Producer(url, queue_type=queue_type) as producer:
         producer.emit(an_event_object())
-    eventually(stored(system, 2), 30, "both were stored")
+    eventually(stored(system, 2), 60, "both were stored")
 
 
 @ON_ANY_TYPE
@@ -196,14 +198,12 @@ def test_only_what_a_full_queue_took_counts_as_sent(
     full = json.dumps({"max-length": 40, "overflow": "reject-publish"})
     rabbitmq.control("set_policy", "full", "events", full)
     with Producer(url, batch_size=1, queue_type=queue_type) as producer:
-        with pytest.raises(NotSent) as raised:
-            producer.emit_many(events(150))
-        assert {*raised.value.sent}.isdisjoint(e["id"] for e in raised.value.events)
+        many = refusal(lambda: producer.emit_many(events(150)))
+        assert {*many.sent}.isdisjoint(e["id"] for e in many.events)
         there = ids_in(url)
-        assert {str(i) for i in raised.value.sent} <= there
-        with pytest.raises(NotSent) as refused:
-            producer.emit(*events(90))
-    assert len(refused.value.events) + len(refused.value.sent) == 90
+        assert {str(i) for i in many.sent} <= there
+        one_call = refusal(lambda: producer.emit(*events(90)))
+    assert len(one_call.events) + len(one_call.sent) == 90
 
 
 def test_what_came_before_an_error_of_the_callers_iterable_is_confirmed(url: str) -> None:
@@ -275,8 +275,8 @@ def test_an_envelope_that_cannot_be_read_ends_no_worker(
         channel.basic_publish(message, routing_key="events")
     with Producer(url) as producer:
         producer.emit(an_event_object())
-    eventually(stored(system, 1), 30, "the event was stored")
-    eventually(lambda: system.ledger().undecodable == 1, 30, "the other is kept")
+    eventually(stored(system, 1), 60, "the event was stored")
+    eventually(lambda: system.ledger().undecodable == 1, 60, "the other is kept")
     assert worker.popen.poll() is None
 
 
@@ -305,6 +305,25 @@ def test_an_event_that_no_queue_can_take_is_not_sent(rabbitmq: RabbitMQ, url: st
 
 def has_queue(rabbitmq: RabbitMQ, name: str) -> bool:
     return name in rabbitmq.control("list_queues", "--quiet", "name").split()
+
+
+def has_messages(rabbitmq: RabbitMQ, name: str, number: int) -> bool:
+    listed = rabbitmq.control("list_queues", "--quiet", "name", "messages")
+    return f"{name}\t{number}" in listed.splitlines()
+
+
+def refusal(emit: Callable[[], object]) -> NotSent:
+    """Emit until the full queue refuses, and return what was raised.
+
+    The limit of a quorum queue is soft: publishers learn late that it is reached, so
+    that a quick one may place a whole call above it.
+    """
+    for _ in range(50):
+        try:
+            emit()
+        except NotSent as refused:
+            return refused
+    pytest.fail("a queue limited to 40 messages took 50 calls")
 
 
 def ids_in(url: str) -> set[str]:

@@ -27,6 +27,7 @@ from e2e.flower import Flower
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.producer import Producer
 from wallarm_notify.store import migrations
+from wallarm_notify.task_names import OUR_QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,10 +81,10 @@ def test_an_event_goes_its_whole_way_with_no_more_than_is_documented(
     beat = system.start_beat(WALLARM_NOTIFY_DATABASE_URL="", WALLARM_NOTIFY_SECRET_KEYS="")
     with Producer(as_user(valkey.url, "producer")) as producer:
         producer.emit(an_event_object())
-    system.wait_for_states(20, delivered=1)
+    system.wait_for_states(60, delivered=1)
     worker.wait_for("Task upkeep.sweep")
     flower.wait_until_it_sees_workers()
-    eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in Flower")
+    eventually(partial(flower.done, "notifications.deliver"), 60, "the retry in Flower")
     lengths = flower.ask("/api/queues/length")
     assert lengths is not None
     assert {"name": "events", "messages": 0} in lengths.json()["active_queues"]
@@ -105,6 +106,19 @@ def test_any_client_of_celery_may_enqueue_events_as_producer(
     assert refusals(valkey.url) == []
 
 
+NOT_THE_APIS = [
+    *(f"{command} {queue}" for queue in OUR_QUEUES for command in ("LPOP", "RPOP", "DEL")),
+    "LRANGE events 0 -1",
+    "LRANGE notifications 0 -1",
+    "LPUSH celery x",
+    "LPUSH worker@host.celery.pidbox x",
+    "SMEMBERS _kombu.binding.events",
+    "PUBLISH /0.celery.pidbox x",
+    "PSUBSCRIBE /0.celery.pidbox",
+    "HGETALL wallarm_notify.unacked",
+    "EVAL 0 0",
+    "SELECT 1",
+]
 NOT_A_PRODUCERS = [
     "LRANGE events 0 -1",
     "LPOP events",
@@ -155,6 +169,7 @@ ADMINISTRATORS = [
     ("user", "command"),
     [
         *(("producer", command) for command in [*NOT_A_PRODUCERS, *ADMINISTRATORS]),
+        *(("api", command) for command in [*NOT_THE_APIS, *ADMINISTRATORS]),
         *(("monitor", command) for command in [*NOT_A_MONITORS, *ADMINISTRATORS]),
         *(("worker", command) for command in [*NOT_A_WORKERS, *ADMINISTRATORS]),
     ],

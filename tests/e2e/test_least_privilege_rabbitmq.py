@@ -14,9 +14,11 @@ from documents import block
 from kombu import Connection, Queue
 from privileges import DOCUMENT, as_user
 
+from e2e.api_process import Api, check_work_of_api
 from e2e.flower import Flower
 from wallarm_notify.devstack.rabbitmq import RabbitMQ
 from wallarm_notify.producer import Producer
+from wallarm_notify.task_names import QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,10 +52,10 @@ def test_an_event_goes_its_whole_way_with_no_more_than_is_documented(
     # As most would start it: with mingle and gossip, which talk to other workers.
     worker = system.start_worker("-E")
     system.start_beat()
-    system.wait_for_states(20, delivered=1)
+    system.wait_for_states(60, delivered=1)
     worker.wait_for("Task upkeep.sweep")
     flower.wait_until_it_sees_workers()
-    eventually(partial(flower.done, "notifications.deliver"), 20, "the retry in Flower")
+    eventually(partial(flower.done, "notifications.deliver"), 60, "the retry in Flower")
     for process in (worker, flower.process):
         assert "ACCESS_REFUSED" not in process.text()
 
@@ -64,8 +66,32 @@ def test_another_client_of_celery_may_enqueue_events_as_producer(rabbitmq: str) 
         queue: Any = Queue("events")  # the published types know names alone
         client.send_task("events.ingest", kwargs={"events": []}, queue=queue)
     with Connection(as_user(rabbitmq, "worker")) as worker:
-        taken = worker.SimpleQueue("events").get(timeout=10)
+        taken = worker.SimpleQueue("events").get(timeout=60)
     assert taken.headers["task"] == "events.ingest"
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_the_api_does_its_work_with_a_user_that_reads_no_message(
+    rabbitmq: str, make_system: Callable[..., System], queue_type: str
+) -> None:
+    url = as_user(rabbitmq, "worker")
+    delete_queues(url)  # the API may come first
+    settings = {"broker_url": url, "events_queue_type": queue_type}
+    system = make_system(retry_time_scale=0.002, sweep_seconds=1, **settings)
+    api = Api(system, WALLARM_NOTIFY_BROKER_URL=as_user(rabbitmq, "api"))
+    try:
+        check_work_of_api(system, api)
+        assert "ACCESS_REFUSED" not in api.process.text()
+    finally:
+        system.close()
+        delete_queues(url)  # of another type than the next test's
+
+
+def delete_queues(url: str) -> None:
+    with Connection(url) as worker:
+        channel: Any = worker.default_channel
+        for queue in QUEUES:
+            channel.queue_delete(queue)
 
 
 REFUSED: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
@@ -74,6 +100,14 @@ REFUSED: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
         ("empties", "queue_purge", {"queue": "events"}),
         ("declares", "queue_declare", {"queue": "notifications", "durable": True}),
         ("deletes", "queue_delete", {"queue": "notifications"}),
+        ("binds", "queue_bind", {"queue": "events", "exchange": "celery"}),
+        ("makes an exchange", "exchange_declare", {"exchange": "mine", "type": "direct"}),
+    ],
+    "api": [
+        ("reads", "basic_get", {"queue": "events"}),
+        ("empties", "queue_purge", {"queue": "notifications"}),
+        ("declares", "queue_declare", {"queue": "celery", "durable": True}),
+        ("deletes", "queue_delete", {"queue": "celery"}),
         ("binds", "queue_bind", {"queue": "events", "exchange": "celery"}),
         ("makes an exchange", "exchange_declare", {"exchange": "mine", "type": "direct"}),
     ],

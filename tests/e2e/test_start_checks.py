@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 
     from e2e.system import System
 
-SECONDS = 20
-"""Seconds that a refusal may take on a busy machine; it takes two."""
+pytestmark = pytest.mark.faults
 
 DATABASE_URL = "WALLARM_NOTIFY_DATABASE_URL"
 COMMAND = Path(sys.executable).with_name("wallarm-notify")
@@ -52,11 +50,9 @@ def refusal(
     **environment: str,
 ) -> str:
     """Return the one sentence of a program that must not start."""
-    began = time.monotonic()
     done = run([*limited(limits or {}, program), *words], system.environ(**environment))
     output = done.stdout + done.stderr
     assert (done.returncode, "Traceback" in output) == (1, False), output
-    assert time.monotonic() - began < SECONDS
     sentence = output.splitlines()[-1]
     assert sentence.startswith("wallarm-notify: "), output
     assert output.count("wallarm-notify: ") == 1, output
@@ -104,7 +100,8 @@ def replica() -> Iterator[str]:
 def test_on_a_read_replica_which_is_good_for_listings_alone(system: System, replica: str) -> None:
     output = refusal(system, "worker", WALLARM_NOTIFY_DATABASE_URL=replica)
     assert output == (
-        "The database is a read replica, which takes no changes; WALLARM_NOTIFY_DATABASE_URL has to name the primary."
+        "The database is a read replica, which takes no changes; WALLARM_NOTIFY_DATABASE_URL has to name the primary; "
+        "of several hosts target_session_attrs=read-write finds it."
     )
     assert (
         refusal(

@@ -11,9 +11,15 @@ import pytest
 from build import a_key, an_event_object, eventually
 from celery import Celery
 
+from wallarm_notify.broker.redis_transport import NotingChannel
+from wallarm_notify.producer import Producer
+from wallarm_notify.store.engine import make_engine
+
 if TYPE_CHECKING:
     from e2e.system import System
     from wallarm_notify.devstack.processes import Process
+
+pytestmark = pytest.mark.faults
 
 ASKED = [signal.SIGINT, signal.SIGTERM]
 
@@ -24,7 +30,7 @@ def ask(process: Process, number: signal.Signals) -> tuple[int, str]:
     Return the exit status and the output.
     """
     os.killpg(process.popen.pid, number)
-    return process.popen.wait(30), process.text()
+    return process.popen.wait(60), process.text()
 
 
 @pytest.mark.parametrize("number", ASKED)
@@ -33,7 +39,7 @@ def test_a_worker_ends_what_is_under_way(system: System, number: signal.Signals)
     system.sandbox.set_faults([{"kind": "slow", "delay": 2}])
     worker = system.start_worker()
     system.emit(an_event_object())
-    eventually(system.sandbox.requests, 10, "a request under way")
+    eventually(system.sandbox.requests, 60, "a request under way")
     status, output = ask(worker, number)
     assert (status, "Traceback" in output, "exited with" in output) == (0, False, False), output
     assert system.states() == {"delivered": 1}
@@ -50,11 +56,11 @@ def test_with_any_pool_all_that_is_under_way_is_recorded_and_nothing_is_sent_twi
     system.sandbox.set_faults([{"kind": "slow", "delay": 3}])
     worker = system.start_worker("-P", pool)
     system.emit(*(an_event_object() for _ in range(4)))
-    eventually(lambda: len(system.sandbox.requests()) >= 10, 10, "requests under way")
+    eventually(lambda: len(system.sandbox.requests()) >= 10, 60, "requests under way")
     status, output = ask(worker, number)
     assert (status, "Traceback" in output) == (0, False), output
     sent = len(system.sandbox.requests())
-    with system.wiring.store._engine.connect() as connection:
+    with make_engine(system.settings.database()).connect() as connection:
         attempts = connection.exec_driver_sql(
             "SELECT notification_id, count(*) FROM attempts GROUP BY notification_id"
         ).fetchall()
@@ -64,8 +70,24 @@ def test_with_any_pool_all_that_is_under_way_is_recorded_and_nothing_is_sent_twi
     system.sandbox.set_faults([])
     system.start_worker("-P", pool)
     system.start_beat()
-    system.wait_for_states(30, delivered=20)
+    system.wait_for_states(60, delivered=20)
     assert len(system.sandbox.requests()) == 20
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_what_a_worker_stored_in_a_backlog_is_handed_to_no_other(
+    system: System, round_: int
+) -> None:
+    del round_  # a task is on its way to a process at many a moment, not at each
+    with Producer(system.broker_url, batch_size=1) as producer:
+        producer.emit_many(an_event_object(type="rule.created", rule_id=1) for _ in range(1_500))
+    worker = system.start_worker()
+    eventually(lambda: system.ledger().received > 0, 60, "it stores")
+    status, _ = ask(worker, signal.SIGTERM)
+    assert status == 0
+    with system.ask_broker() as client:
+        waiting = client.llen("events") + client.hlen(NotingChannel.unacked_key)
+    assert waiting + system.ledger().received == 1_500
 
 
 @pytest.mark.parametrize("pool", ["solo", "threads"])
@@ -105,14 +127,16 @@ def test_a_process_that_its_worker_ends_is_ended(system: System, *, is_busy: boo
     worker = system.start_worker()
     if is_busy:
         system.emit(an_event_object())
-        eventually(system.sandbox.requests, 10, "a request under way")
+        eventually(system.sandbox.requests, 60, "a request under way")
     children = psutil.Process(worker.popen.pid).children()
     assert len(children) == 2
     with Celery(broker=system.broker_url) as operator:
+        # What is broadcast before the worker listens is lost.
+        eventually(lambda: operator.control.ping(timeout=1), 60, "the worker listens")
         operator.control.pool_shrink(1)
-    eventually(lambda: sum(not is_over(child) for child in children) == 1, 20, "one has ended")
+    eventually(lambda: sum(not is_over(child) for child in children) == 1, 60, "one has ended")
     os.kill(worker.popen.pid, signal.SIGQUIT)
-    assert worker.popen.wait(30) == 0
+    assert worker.popen.wait(60) == 0
     assert all(map(is_over, children))
 
 

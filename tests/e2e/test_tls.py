@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from e2e.system import System
 
+pytestmark = pytest.mark.faults
+
 CA_FILE = "WALLARM_NOTIFY_CA_FILE"
 US_URL = "WALLARM_NOTIFY_PAGERDUTY_US_URL"
 
@@ -92,7 +94,7 @@ def test_an_event_goes_its_whole_way_over_tls(
         beat = system.start_beat(**over_tls)
         beat.wait_for("beat: Starting...")
         assert "1 event sent" in run(environment, "events", "emit", an_events_file(tmp_path))
-        system.wait_for_states(30, delivered=1)
+        system.wait_for_states(60, delivered=1)
         client = SandboxClient(pagerduty.url, verify=str(authority.file))
         assert [request["key"] for request in client.requests()] == [key.reveal()]
         worker.stop()
@@ -128,7 +130,7 @@ def test_a_url_that_disables_the_check_works_with_a_warning(
         worker = system.start_worker(concurrency=2, **{BROKER_URL: url})
         system.integration()
         system.emit(an_event_object())
-        system.wait_for_states(30, delivered=1)
+        system.wait_for_states(60, delivered=1)
         worker.stop()
     assert f"wallarm-notify: {BROKER_URL} says ssl_cert_reqs=none: whoever" in worker.text()
 
@@ -157,7 +159,6 @@ def test_flower_sees_workers_over_tls(
 
 
 @pytest.mark.servers
-@pytest.mark.timeout(240)
 def test_an_event_goes_its_way_over_rabbitmqs_tls(
     system: System, authority: Authority, tmp_path: Path
 ) -> None:
@@ -178,7 +179,7 @@ def test_an_event_goes_its_way_over_rabbitmqs_tls(
             worker = system.start_worker(concurrency=2, **over_tls)
             environment = {**system.environment, **over_tls}
             assert "1 event sent" in run(environment, "events", "emit", an_events_file(tmp_path))
-            system.wait_for_states(30, delivered=1)
+            system.wait_for_states(60, delivered=1)
             worker.stop()
             unchecked = {BROKER_URL: f"{url}?ssl_cert_reqs=none"}
             worker = system.start_worker(concurrency=2, **unchecked)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
 from conftest import publish_to
 
@@ -15,7 +18,7 @@ from wallarm_notify.settings import settings
 from wallarm_notify.store.encryption import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @pytest.fixture
@@ -78,3 +81,23 @@ def command_line(
     yield driven
     settings.cache_clear()
     assert KEY.lower() not in "".join(driven.outputs).lower()
+
+
+@pytest.fixture
+def stray() -> Iterator[Callable[[], list[str]]]:
+    """Tell which processes that inherited this test's mark still run."""
+    mark = uuid4().hex
+    os.environ["TEST_MARK"] = mark
+
+    def find() -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.pid != os.getpid() and process.environ().get("TEST_MARK") == mark:
+                    found.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    yield find
+    del os.environ["TEST_MARK"]

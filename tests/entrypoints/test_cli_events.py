@@ -44,8 +44,25 @@ def test_emit_enqueues_every_line_of_a_file_in_batches(line: CommandLine, tmp_pa
 def test_emit_takes_standard_input_and_gives_id_and_time(line: CommandLine) -> None:
     event = {"type": "rule.created", "client_id": 1, "rule_id": 7}
     document = line.json("events", "emit", "-", stdin=b"\xef\xbb\xbf" + lines(event) + b"\r\n\r\n")
-    assert document == {"sent": 1, "refused": 0}
-    assert set(sent(line)[0]) == {*event, "id", "occurred_at"}
+    (stored,) = sent(line)
+    given = [{"line": 1, "id": stored["id"]}]
+    assert document == {"sent": 1, "refused": 0, "given": given}
+    assert set(stored) == {*event, "id", "occurred_at"}
+
+
+def test_emit_says_which_id_it_gave_to_which_line(line: CommandLine) -> None:
+    named, nameless = an_event_object(), {"type": "rule.created", "client_id": 1, "rule_id": 7}
+    output = line.ok("events", "emit", "-", stdin=lines(named, b"", nameless, *[nameless] * 100))
+    ids = [event["id"] for event in sent(line)]
+    printed = output.splitlines()
+    assert ids[0] == named["id"]
+    assert printed[:100] == [
+        f"-:{number} was given the id {given}." for number, given in enumerate(ids[1:101], 3)
+    ]
+    assert printed[100:] == [
+        "1 further event was given an id; --json lists them all.",
+        "102 events sent, 0 lines refused.",
+    ]
 
 
 def test_emit_takes_what_an_attacker_wrote_and_numbers_as_lua_writes_them(
@@ -53,7 +70,7 @@ def test_emit_takes_what_an_attacker_wrote_and_numbers_as_lua_writes_them(
 ) -> None:
     text = lines(an_event_object(port=4711, path="PATH"))
     text = text.replace(b"4711", b"4.43e2").replace(b"PATH", rb"/\u0000\ud83d\ud83d\ude00")
-    assert line.json("events", "emit", "-", stdin=text) == {"sent": 1, "refused": 0}
+    assert line.json("events", "emit", "-", stdin=text)["sent"] == 1
     (event,) = sent(line)
     assert (event["path"], event["port"]) == ("/\ufffd\ufffd😀", 443)
     assert isinstance(event["port"], int)
@@ -101,7 +118,7 @@ def test_a_wrong_line_is_reported_and_the_others_are_sent(line: CommandLine) -> 
 def test_with_json_the_reports_of_wrong_lines_are_on_standard_error(line: CommandLine) -> None:
     result = line("events", "emit", "-", "--json", stdin=lines({}, an_event_object()))
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == {"sent": 1, "refused": 1}
+    assert json.loads(result.stdout) == {"sent": 1, "refused": 1, "given": []}
     assert result.stderr.startswith("-:1: type is required")
 
 
@@ -149,7 +166,7 @@ def test_rejected_lists_rejected_events_with_the_reason(line: CommandLine) -> No
     listed = line.json("events", "rejected", "--limit", 1)
     (item,) = listed["items"]
     assert set(item) == {
-        "id", "reason", "event_id", "client_id", "type", "cut", "received_at", "text",
+        "id", "reason", "event_id", "client_id", "type", "cut", "received_at", "sent_by", "text",
     }  # fmt: skip
     assert item["reason"].startswith("title must not be blank")
     rest = line.json("events", "rejected", "--cursor", listed["next"])
@@ -216,6 +233,28 @@ def test_undecodable_shows_a_whole_message_without_control_characters(line: Comm
     for output in (raw, line.ok("events", "undecodable", 1)):
         assert all(c == "\n" or c.isprintable() for c in output)
     assert "There is no undecodable message 9" in line.refusal("events", "undecodable", 9)
+
+
+@pytest.mark.parametrize("name", ["rejected", "undecodable", "set-aside"])
+def test_what_could_not_be_taken_in_is_listed_and_shown_by_the_words_that_others_have(
+    line: CommandLine, name: str
+) -> None:
+    ingest(line.wiring.context, [], [a_rejection()])
+    kept(line, b"x")
+    aside(line, b"x")
+    assert line.ok("events", name, "list") == line.ok("events", name)
+    assert line.json("events", name, "list", "--limit", 1)["items"][0]["id"] == 1
+    assert line.ok("events", name, "show", 1) == line.ok("events", name, 1)
+    assert line.json("events", name, "show", 1)["id"] == 1
+    for words, sentence in (
+        (["show"], "Missing argument 'ID'."),
+        (["list", 1], "A listing takes no ID"),
+        (["show", "list"], "'list' is not a positive whole number"),
+        (["find"], "'find' is not a positive whole number"),
+    ):
+        result = line("events", name, *words)
+        assert result.exit_code == 2
+        assert sentence in result.stderr
 
 
 def test_resubmit_takes_a_mended_message_in_once(line: CommandLine, tmp_path: Path) -> None:

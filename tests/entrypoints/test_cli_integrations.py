@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import subprocess
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from build import an_event, eventually
+from build import an_answer, an_attempt, an_event, eventually
 
 from entrypoints.command_line import COMMAND, KEY, MASKED
+from entrypoints.test_cli_failure_ratio import set_to
+from wallarm_notify.domain.advice import NEW_KEY
+from wallarm_notify.services.claim import claim
 from wallarm_notify.services.ingest import ingest
+from wallarm_notify.services.record import record
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
     from wallarm_notify.sandbox.client import SandboxClient
 
+DAY = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+"""The day after tomorrow."""
+
 FIELDS = {
     "id", "client_id", "name", "region", "key", "subscriptions", "enabled", "disabled_by",
-    "disabled_at", "disabled_reason", "failed_24h", "created_by", "created_at",
+    "disabled_at", "disabled_reason", "disabled_until", "failed_24h", "created_by", "created_at",
+    "summary", "proven_at", "last_drill", "state",
 }  # fmt: skip
 
 
@@ -150,6 +160,8 @@ def test_a_key_that_is_no_text_is_refused(line: CommandLine) -> None:
             "there is no «sistem»; permitted are system, rules_and_triggers",
         ),
         (["--region", "mars"], "PagerDuty's service regions are us and eu"),
+        (["--region", ""], "PagerDuty's service regions are us and eu"),
+        (["--subscribe", ""], "or 'none' for no subscription"),
         (["--name", " "], "name: give 1 to 200"),
         (["--user", ""], "user: give a name"),
     ],
@@ -193,7 +205,41 @@ def test_list_pages_by_cursor(line: CommandLine) -> None:
     assert set(first["items"][0]) == FIELDS
     second = line.json("integrations", "list", "--limit", 2, "--cursor", first["next"])
     assert ([i["id"] for i in second["items"]], second["next"]) == (ids[2:], None)
-    assert line.json("integrations", "list", "--client", 2) == {"items": [], "next": None}
+    assert line.json("integrations", "list", "--client", 2) == {
+        "items": [],
+        "next": None,
+        "searched_back_to": None,
+    }
+
+
+def test_list_says_which_were_disabled_automatically(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on, off, broken = (line.integration("--subscribe", "system") for _ in range(3))
+    for number in (off, broken):
+        line.ok("integrations", "disable", number)
+    line.sql(f"UPDATE integrations SET disabled_by = 'failure ratio' WHERE id = {broken}")
+    for options, ids in (
+        (["enabled"], [on]),
+        (["disabled"], [off]),
+        (["disabled-automatically"], [broken]),
+        (["disabled", "--state", "disabled-automatically"], [off, broken]),
+    ):
+        listed = line.json("integrations", "list", "--state", *options)["items"]
+        assert [i["id"] for i in listed] == ids
+    assert [i["state"] for i in line.json("integrations", "list")["items"]] == [
+        *("enabled", "disabled", "disabled_automatically"),
+    ]
+    assert "disabled automatically" in line.ok("integrations", "show", broken)
+    for width in (80, 140):
+        monkeypatch.setenv("COLUMNS", str(width))
+        output = line.ok("integrations", "list")
+        assert re.search(r"^ *3 .* disabled +0 *$", output, re.MULTILINE), output
+        assert re.search(r" automatically *$", output, re.MULTILINE), output
+    assert "No integrations." in line.ok(
+        "integrations", "list", "--client", 2, "--state", "enabled"
+    )
+    assert line("integrations", "list", "--state", "broken").exit_code == 2
 
 
 def test_list_for_people_counts_failed_notifications_of_24_hours(line: CommandLine) -> None:
@@ -218,6 +264,26 @@ def test_show_refuses_an_id_that_does_not_exist(line: CommandLine) -> None:
     assert line.refusal("integrations", "show", 5) == "There is no integration 5."
 
 
+def test_new_integrations_have_brief_summaries_and_another_form_can_be_chosen(
+    line: CommandLine,
+) -> None:
+    number = line.integration()
+    assert line.json("integrations", "show", number)["summary"] == "brief"
+    assert line.json("integrations", "update", number, "--summary", "full")["summary"] == "full"
+    assert "Summary" in line.ok("integrations", "show", number)
+    other = line.integration("--summary", "original")
+    assert line.json("integrations", "show", other)["summary"] == "original"
+    refused = line.refusal("integrations", "update", number, "--summary", "short")
+    assert refused.startswith("summary: there is no «short»; permitted are original, brief, full.")
+
+
+def test_the_form_of_new_integrations_is_a_setting(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to("SUMMARY", "full", monkeypatch)
+    assert line.json("integrations", "show", line.integration())["summary"] == "full"
+
+
 def test_update_sets_the_given_options_and_none_subscribes_to_nothing(line: CommandLine) -> None:
     number = line.integration("--subscribe", "system", "--region", "us")
     changed = line.json("integrations", "update", number, "--name", "New", "--region", "eu")
@@ -226,10 +292,13 @@ def test_update_sets_the_given_options_and_none_subscribes_to_nothing(line: Comm
         "eu",
         ["system"],
     )
-    for none in ("none", ""):
-        line.ok("integrations", "update", number, "--subscribe", "system")
-        changed = line.json("integrations", "update", number, "--subscribe", none)
-        assert changed["subscriptions"] == []
+    for empty in ("", " ", ","):  # as of a shell variable that is not set
+        assert "or 'none' for no subscription" in line.refusal(
+            "integrations", "update", number, "--subscribe", empty
+        )
+    assert line.json("integrations", "show", number)["subscriptions"] == ["system"]
+    changed = line.json("integrations", "update", number, "--subscribe", "none")
+    assert changed["subscriptions"] == []
     other = "b" * 28 + "wxyz"
     assert "…wxyz" in line.ok("integrations", "update", number, "--key", "-", stdin=other)
 
@@ -275,6 +344,76 @@ def test_a_test_of_a_wrong_key_shows_pagerdutys_errors(
     assert '"error": "http_4xx"' in result.stdout
 
 
+def test_an_answer_comes_with_what_to_do_wherever_it_is_shown(
+    line: CommandLine, sandbox: SandboxClient
+) -> None:
+    sandbox.set_keys([])
+    number = line.integration()
+    ingest(line.wiring.context, [an_event()], ())
+    sending = claim(line.wiring.context, [1])
+    refusal = an_answer(400, response="Invalid routing key")
+    record(line.wiring.context, [an_attempt(sending.sendings[0], sending, refusal)])
+    for words in (("notifications", "show", 1), ("integrations", "explain", number)):
+        assert line(*words).stdout.count(f"What to do: {NEW_KEY}") == 1, words
+    # A test knows more: it has tried the other region.
+    tested = line("integrations", "test", number).stdout
+    assert "No region knows this key. It has to be the Integration Key" in tested
+    assert {t["advice"] for t in answers_of(line, number)} == {NEW_KEY}
+    assert line.json("notifications", "show", 1)["advice"] == NEW_KEY
+    assert line.json("integrations", "explain", number)["advice"] == NEW_KEY
+    shown = line.ok("integrations", "explain", number)
+    assert f"To see whether it is mended: wallarm-notify integrations test {number}\n" in shown
+    line.ok("integrations", "disable", number)
+    assert f"{number}; then: wallarm-notify integrations enable {number}\n" in line.ok(
+        "integrations", "explain", number
+    )
+
+
+def test_what_was_taken_needs_no_advice(line: CommandLine) -> None:
+    number = line.integration()
+    assert "What to do" not in line.ok("integrations", "test", number)
+    assert "What to do" not in line.ok("integrations", "explain", number)
+    assert {t["advice"] for t in answers_of(line, number)} == {None}
+
+
+def answers_of(line: CommandLine, number: int) -> list[dict[str, Any]]:
+    tests: list[dict[str, Any]] = json.loads(line("integrations", "test", number, "--json").stdout)[
+        "tests"
+    ]
+    return tests
+
+
+def test_a_test_counts_the_seconds_on_a_terminal_and_nowhere_else(
+    line: CommandLine, sandbox: SandboxClient
+) -> None:
+    number = str(line.integration())
+    sandbox.set_faults([{"kind": "status", "status": 202, "delay": 1.6}])
+    waits = "Waiting for PagerDuty's answers, at most 15 s: 1 s"
+    assert waits in on_a_terminal(line, "integrations", "test", number)
+    done = line.process("integrations", "test", number)
+    assert done.returncode == 0
+    (announced,) = done.stderr.splitlines()
+    assert announced.startswith("Sends 3 alerts to PagerDuty (US) by the key ")
+    assert "Waiting" not in done.stdout
+
+
+def on_a_terminal(line: CommandLine, *words: str) -> str:
+    """Run the real program with standard error on a terminal; return what that shows."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, **line.environment, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [COMMAND, *words], env=environment, stdout=subprocess.DEVNULL, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # what Linux says at the end of a terminal
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        assert process.wait(60) == 0
+    os.close(ours)
+    return shown.decode()
+
+
 def test_disable_and_enable_show_what_was_not_sent_and_how_to_send_it(line: CommandLine) -> None:
     number = line.integration("--subscribe", "security_issue,system")
     ingest(line.wiring.context, [an_event(), an_event()], ())
@@ -288,8 +427,9 @@ def test_disable_and_enable_show_what_was_not_sent_and_how_to_send_it(line: Comm
     )
     ingest(line.wiring.context, [an_event()], ())
     output = line.ok("integrations", "enable", number)
-    assert f"wallarm-notify notifications replay --integration {number} --state skipped" in output
-    assert "2 notifications cancelled" in output
+    assert f"wallarm-notify notifications replay --integration {number} --ended-since" in output
+    assert "3 notifications not delivered since" in output
+    assert "1 skipped, 2 cancelled" in output
 
 
 def test_disable_and_enable_in_json(line: CommandLine) -> None:
@@ -303,7 +443,7 @@ def test_disable_and_enable_in_json(line: CommandLine) -> None:
     )
     on = line.json("integrations", "enable", number)
     assert (on["enabled"], on["unsent"]) == (True, {"skipped": 0, "cancelled": 0, "failed": 0})
-    assert set(on) == FIELDS | {"unsent", "unsent_since"}
+    assert set(on) == FIELDS | {"unsent", "unsent_by_severity", "unsent_since"}
 
 
 def test_disabling_a_disabled_and_enabling_an_enabled_integration_are_refused(
@@ -313,6 +453,60 @@ def test_disabling_a_disabled_and_enabling_an_enabled_integration_are_refused(
     assert "is enabled already" in line.refusal("integrations", "enable", number)
     line.ok("integrations", "disable", number)
     assert "is disabled already" in line.refusal("integrations", "disable", number)
+
+
+def test_an_end_of_a_disabling_is_shown_wherever_the_state_is(line: CommandLine) -> None:
+    number = line.integration("--name", "Nights", "--subscribe", "system")
+    output = line.ok("integrations", "disable", number, "--until", DAY)
+    end = f"{DAY} 00:00:00Z"
+    assert output.startswith(f"Integration {number} is disabled until {end}; 0 waiting")
+    assert re.search(
+        rf"^State +disabled until {end} *$", line.ok("integrations", "show", number), re.MULTILINE
+    )
+    explained = line.ok("integrations", "explain", number)
+    assert re.search(rf"^State +disabled until {end} *$", explained, re.MULTILINE)
+    assert re.search(rf"^It was disabled by .*Z, until {end}\.$", explained, re.MULTILINE)
+    listed = re.sub(r" +", " ", line.ok("integrations", "list"))
+    assert all(word in listed for word in ("disabled", "until", DAY, "00:00:00Z"))
+    (one,) = line.json("integrations", "list")["items"]
+    assert one["disabled_until"] == f"{DAY}T00:00:00+00:00"
+    assert line.json("integrations", "show", number)["disabled_until"] == one["disabled_until"]
+    assert line.json("integrations", "enable", number)["disabled_until"] is None
+
+
+def test_a_disabling_is_given_another_end_or_none(line: CommandLine) -> None:
+    number = line.integration()
+    first = line.json("integrations", "disable", number, "--until", "2h")["disabled_until"]
+    ahead = datetime.fromisoformat(first) - datetime.now(UTC)
+    assert timedelta(hours=2) - timedelta(minutes=2) < ahead <= timedelta(hours=2)
+    zoned = line.json("integrations", "disable", number, "--until", f"{DAY}T03:00+03:00")
+    assert zoned["disabled_until"] == f"{DAY}T00:00:00+00:00"
+    assert line.json("integrations", "disable", number)["disabled_until"] is None
+    assert "is disabled already" in line.refusal("integrations", "disable", number)
+
+
+@pytest.mark.parametrize(
+    ("until", "sentence"),
+    [
+        ("09:30", "until: «09:30» is no time with a date; give one as 2026-03-01T09:30, in UTC"),
+        ("tomorrow", "until: «tomorrow» is no time with a date; "),
+        ("", "until: «» is no time with a date; "),
+        ("9999-12-31T23:00-05:00", "until: «9999-12-31T23:00-05:00» is no time with a date; "),
+        ("999999999w", "until: «999999999w» is no time with a date; "),
+        ("2020-01-01", "until: 2020-01-01 00:00 UTC is past; it is 20"),
+        ("9999-12-31", "until: 9999-12-31 00:00 UTC is more than a year ahead; "),
+        ("0s", "is past; it is 20"),
+    ],
+)
+@pytest.mark.parametrize("things", ["integrations", "triggers"])
+def test_an_end_that_is_no_time_to_come_is_refused_with_a_sentence(
+    line: CommandLine, things: str, until: str, sentence: str
+) -> None:
+    number = line.integration()
+    rule = ("--condition", "user_created", "--integration", number)
+    line.ok("triggers", "create", "--client", 1, *rule)
+    assert sentence in line.refusal(things, "disable", 1, "--until", until)
+    assert line.json(things, "show", 1)["enabled"] is True
 
 
 def test_delete_cannot_be_undone(line: CommandLine) -> None:
@@ -328,36 +522,112 @@ def test_delete_cannot_be_undone(line: CommandLine) -> None:
     }
     for command in ("show", "enable", "disable", "delete", "test"):
         assert "There is no integration" in line.refusal("integrations", command, number)
-    assert f"Integration {line.integration()} is deleted" in line.ok("integrations", "delete", 2)
+    assert f"Integration {line.integration()} is deleted" in line.ok(
+        "integrations", "delete", 2, "--yes"
+    )
 
 
-def has_ended(process: subprocess.Popen[bytes], terminal: int, answer: str) -> bool:
-    """Answer a prompt, and again where Ctrl-C came just before the program read: the next key shows it."""
-    os.write(terminal, answer.encode())
+@pytest.mark.parametrize("piped", ["", "n\n", "y\n"], ids=repr)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "integrations delete 1",
+        "triggers delete 1",
+        "notifications replay --integration 1 --state failed",
+    ],
+)
+def test_what_cannot_be_undone_is_refused_where_nobody_can_be_asked(
+    line: CommandLine, words: str, piped: str
+) -> None:
+    integration = line.integration()
+    line.ok(
+        "triggers", "create", "--client", 1, "--condition", "user_created",
+        "--integration", integration,
+    )  # fmt: skip
+    ingest(line.wiring.context, [an_event()], [])
+    line.end_all("failed")
+    result = line(*words.split(" "), stdin=piped)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Nobody can be asked here. To do it, add --yes." in result.stderr
+    assert len(line.json("integrations", "list")["items"]) == 1
+    assert len(line.json("triggers", "list")["items"]) == 1
+    states = {n["state"] for n in line.json("notifications", "list")["items"]}
+    assert states == {"failed"}
+
+
+def has_ended(process: subprocess.Popen[bytes], terminal: int, answer: bytes) -> bool:
+    """Wait for the program, and answer again where it goes on to wait, as people do.
+
+    Python sees a Ctrl-C that came just before it read only with the next key, and one within a destructor never. It is
+    not pressed again soon: it would kill a program that is about to end.
+    """
     with suppress(subprocess.TimeoutExpired):
-        process.wait(2)
-    return process.poll() is not None
+        process.wait(15)
+        return True
+    os.write(terminal, answer)
+    return False
 
 
-@pytest.mark.parametrize(("answer", "status"), [("n\n", 1), ("y\n", 0), ("\x04", 1), ("\x03", 130)])
-def test_delete_asks_on_a_terminal(line: CommandLine, answer: str, status: int) -> None:
-    number = line.integration()
+def asked_on_a_terminal(line: CommandLine, answer: str, *words: str) -> tuple[str, int]:
+    """Run the real program on a terminal, answer once it asks; return what it showed until then, and its status."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [COMMAND, "integrations", "delete", str(number)],
-        env={**os.environ, **line.environment},
+        [COMMAND, *words],
+        env={**os.environ, **line.environment, "COLUMNS": "100"},
         stdin=theirs, stdout=theirs, stderr=theirs,
         preexec_fn=lambda: os.login_tty(theirs),  # noqa: PLW1509 - no threads of ours hold locks
     )  # fmt: skip
     output = ""
     while "[y/N]" not in output:
         output += os.read(ours, 1000).decode()
-    eventually(lambda: has_ended(process, ours, answer), 30)
-    assert process.returncode == status
+    os.write(ours, answer.encode())
+    eventually(lambda: has_ended(process, ours, answer.encode()), 60)
     os.close(ours)
     os.close(theirs)
+    return output, process.returncode
+
+
+@pytest.mark.parametrize(("answer", "status"), [("n\n", 1), ("y\n", 0), ("\x04", 1), ("\x03", 130)])
+def test_delete_asks_on_a_terminal(line: CommandLine, answer: str, status: int) -> None:
+    number = line.integration()
+    _, ended = asked_on_a_terminal(line, answer, "integrations", "delete", str(number))
+    assert ended == status
     left = line.json("integrations", "list")["items"]
     assert len(left) == (0 if status == 0 else 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "replayed"), [("\n", set()), ("n\n", set()), ("y\n", {1, 2, 6})]
+)
+def test_enable_offers_on_a_terminal_what_is_severe_and_at_most_a_day_old(
+    line: CommandLine, answer: str, replayed: set[int]
+) -> None:
+    number = line.integration("--subscribe", "security_issue")
+    line.ok("integrations", "disable", number)
+    risks = ["critical", "high", "medium", "low", "critical", "high", "info"]
+    for risk in risks:
+        ingest(line.wiring.context, [an_event(risk=risk)], ())
+    line.sql("UPDATE notifications SET created_at = now() - interval '23 hours' WHERE id = 6")
+    line.sql("UPDATE notifications SET created_at = now() - interval '25 hours' WHERE id = 5")
+    output, status = asked_on_a_terminal(line, answer, "integrations", "enable", str(number))
+    assert status == 0
+    assert "Send the 3 critical and error ones of the last 24 h now? [y/N]" in output
+    rows = [row.split() for row in output.splitlines()]
+    assert ["critical", "1", "0", "1"] in rows
+    assert ["error", "1", "1", "0"] in rows
+    assert ["info", "2", "0", "0"] in rows
+    pending = line.json("notifications", "list", "--state", "pending")["items"]
+    assert {n["id"] for n in pending} == replayed
+
+
+def test_enable_offers_nothing_on_a_terminal_where_nothing_severe_was_missed(
+    line: CommandLine,
+) -> None:
+    number = line.integration("--subscribe", "security_issue")
+    line.ok("integrations", "disable", number)
+    ingest(line.wiring.context, [an_event(risk="low")], ())
+    output = on_a_terminal(line, "integrations", "enable", str(number))
+    assert "[y/N]" not in output
 
 
 def test_a_hidden_prompt_takes_the_key_on_a_terminal(line: CommandLine) -> None:
@@ -391,3 +661,18 @@ def test_stored_text_is_shown_as_text_without_control_characters(line: CommandLi
     raw = line.ok("integrations", "show", number, "--json")
     assert not {"\x1b", "\u202e", "\u009b"} & set(raw)
     assert line.json("integrations", "show", number)["name"] == name
+
+
+def test_hours_count_what_became_of_its_notifications(line: CommandLine) -> None:
+    integration = line.integration()
+    line("integrations", "disable", integration)
+    ingest(line.wiring.context, [an_event(), an_event()], ())
+    document = line.json("integrations", "hours", integration, "--since", "3h")
+    assert document["next"] is None
+    assert len(document["items"]) == 4
+    *before, last = document["items"]
+    assert sum(hour["skipped"] for hour in (before[-1], last)) == 2
+    assert list(last) == ["hour", "delivered", "failed", "skipped", "cancelled"]
+    shown = line.ok("integrations", "hours", integration, "--since", "3h")
+    assert [word in shown for word in ("Hour", "Delivered", "Failed", "Skipped", "Cancelled")]
+    assert len([row for row in shown.splitlines() if ":00:00Z" in row]) == 4

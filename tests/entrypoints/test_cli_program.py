@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
 import click
 import pytest
@@ -16,7 +18,7 @@ from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from entrypoints.command_line import CommandLine
     from wallarm_notify.sandbox.server import Sandbox
@@ -29,6 +31,78 @@ def every_command(group: click.Group = cli, *path: str) -> Iterator[tuple[str, .
             yield from every_command(command, *path, name)
 
 
+IMPORTS = """
+import sys
+from wallarm_notify.entrypoints import cli
+try:
+    cli.cli({words!r})
+finally:
+    print(*sorted({modules!r} & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+MODULES: Final = {
+    *("aiohttp", "alembic", "celery", "certifi", "cryptography", "fastapi", "flower", "kombu"),
+    *("pycurl", "redis", "requests", "rich", "sqlalchemy", "tornado", "urllib3"),
+}
+"""What takes long to import."""
+
+
+def imported_by(words: Sequence[str], status: int, environment: Mapping[str, str]) -> set[str]:
+    """Run a command in a process of its own, which ends with ``status``; return which of MODULES it has imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS.format(words=list(words), modules=MODULES)],
+        env={n: v for n, v in os.environ.items() if not n.startswith("WALLARM_NOTIFY_")}
+        | dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--version"], 0),
+        (["cloud-ips"], 0),
+        (["ledger", "--help"], 0),
+        (["integrations", "list"], 1),
+    ],
+    ids=str,
+)
+def test_a_command_waits_for_no_package_that_it_does_not_use(words: list[str], status: int) -> None:
+    assert imported_by(words, status, {}) == {"rich"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "activity list",
+        "clients list",
+        "clients set 1 --name x",
+        "events list",
+        "events rejected",
+        "events undecodable",
+        "events set-aside",
+        "events ahead",
+        "integrations list",
+        "ledger",
+        "notifications list",
+        "tokens list",
+        "triggers list",
+        "users create --email a@example.com --name A --role developer --client 1",
+        "users list",
+    ],
+)
+def test_a_command_that_asks_the_database_waits_for_the_driver_alone(
+    line: CommandLine, words: str
+) -> None:
+    assert imported_by(words.split(), 0, line.environment) == {"rich"}
+
+
 @pytest.mark.parametrize("path", [(), *every_command()], ids=" ".join)
 def test_the_help_of_every_command_shows_an_example(
     bare: CommandLine, path: tuple[str, ...]
@@ -39,7 +113,7 @@ def test_the_help_of_every_command_shows_an_example(
 
 
 def test_the_version_is_the_packages(bare: CommandLine) -> None:
-    assert bare.ok("--version") == "wallarm-notify 0.9.0\n"
+    assert bare.ok("--version") == "wallarm-notify 1.0.0\n"
 
 
 @pytest.mark.parametrize(
@@ -87,19 +161,24 @@ def test_a_database_that_is_down_is_reported_in_one_sentence(
         assert "hidden" not in output
 
 
-def test_a_broker_that_is_down_is_logged_and_the_command_done(line: CommandLine) -> None:
+def test_a_broker_that_is_down_is_one_sentence_and_the_command_done(line: CommandLine) -> None:
     number = line.integration("--subscribe", "system")
     done = line.process(
         "integrations", "disable", str(number), WALLARM_NOTIFY_BROKER_URL="redis://127.0.0.1:1/0"
     )
     assert (done.returncode, "is disabled" in done.stdout) == (0, True), done.stderr
-    assert "publisher.refused" in done.stderr
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(
+        "wallarm-notify: warning: the broker did not take what is to be sent ("
+    )
+    assert "111" in sentence
+    assert sentence.endswith("It is stored: the workers send it once the broker takes it.")
 
 
 def test_the_real_program_prints_only_json_on_standard_output(line: CommandLine) -> None:
     done = line.process("notifications", "list", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == '{\n  "items": [],\n  "next": null\n}\n'
+    assert json.loads(done.stdout) == {"items": [], "next": None, "searched_back_to": None}
     assert line.process("no-such-command").returncode == 2
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from build import an_event_for
 
+from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.filters import FILTERS
+from wallarm_notify.domain.why import Reason
 from wallarm_notify.services.ingest import ingest as ingest_events
 
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
+    from wallarm_notify.domain.triggers.trigger import Trigger
 
 KEYS = [
     "id",
@@ -23,10 +26,14 @@ KEYS = [
     "name",
     "comment",
     "enabled",
+    "disabled_until",
     "condition",
     "filters",
     "threshold",
     "integration_ids",
+    "severity",
+    "group",
+    "created_by",
     "created_at",
     "last_fired_at",
 ]
@@ -39,6 +46,10 @@ def created(line: CommandLine, *arguments: object, integration: int | None = Non
     return line.json("triggers", "create", "--client", 1, "--integration", number, *given)
 
 
+def all_triggers(line: CommandLine) -> list[Trigger]:
+    return line.wiring.store.transact(lambda tx: tx.triggers(EVERY_CLIENT, None, 0, 100))
+
+
 def ingest(line: CommandLine, *conditions: str) -> None:
     ingest_events(line.wiring.context, [an_event_for(c) for c in conditions], [])
 
@@ -49,7 +60,7 @@ def test_every_option_of_a_new_trigger_is_stored(line: CommandLine) -> None:
         *("triggers", "create", "--client", 1, "--condition", "attacks_exceeded"),
         *("--filter", "attack_type=sqli,xss", "--filter", "pool!=3", "--threshold", "10000 in 1d"),
         *("--integration", f"{one},{two}", "--name", "Injections", "--comment", "by request"),
-        "--disabled",
+        *("--severity", "error", "--group", "host", "--disabled", "--user", "Ann"),
     )
     assert list(made) == KEYS
     at = made.pop("created_at")
@@ -60,6 +71,7 @@ def test_every_option_of_a_new_trigger_is_stored(line: CommandLine) -> None:
         "name": "Injections",
         "comment": "by request",
         "enabled": False,
+        "disabled_until": None,
         "condition": "attacks_exceeded",
         "filters": [
             {"id": "attack_type", "operator": "eq", "values": ["sqli", "xss"]},
@@ -67,11 +79,54 @@ def test_every_option_of_a_new_trigger_is_stored(line: CommandLine) -> None:
         ],
         "threshold": {"count": 10000, "period": 86400, "operator": "gt"},
         "integration_ids": [one, two],
+        "severity": "error",
+        "group": "host",
+        "created_by": "Ann",
         "last_fired_at": None,
     }
     shown = line.json("triggers", "show", 1)
-    assert shown == {**made, "created_at": at, "firings": []}
-    assert line.json("triggers", "list") == {"items": [{**made, "created_at": at}], "next": None}
+    assert shown == {**made, "created_at": at, "firings": [], "next": None}
+    assert line.json("triggers", "list") == {
+        "items": [{**made, "created_at": at}],
+        "next": None,
+        "searched_back_to": None,
+    }
+
+
+def test_an_end_of_a_disabling_is_shown_wherever_the_state_is(line: CommandLine) -> None:
+    target = line.integration()
+    created(line, "--condition", "user_created", integration=target)
+    day = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+    end = f"{day} 09:30:00Z"
+    output = line.ok("triggers", "disable", 1, "--until", f"{day}T09:30")
+    assert output == f"Trigger 1 is disabled until {end}.\n"
+    assert re.search(
+        rf"^State +disabled until {end} *$", line.ok("triggers", "show", 1), re.MULTILINE
+    )
+    listed = re.sub(r" +", " ", line.ok("triggers", "list"))
+    assert all(word in listed for word in ("disabled", "until", day, "09:30:00Z"))
+    (one,) = line.json("triggers", "list")["items"]
+    assert (one["enabled"], one["disabled_until"]) == (False, f"{day}T09:30:00+00:00")
+    assert line.json("triggers", "disable", 1)["disabled_until"] is None
+    line.ok("integrations", "disable", target, "--until", day)
+    assert f"{target} (off until {day} 00:00:00Z)" in line.ok("triggers", "show", 1)
+    warned = line("triggers", "update", 1, "--name", "Other")
+    assert f"warning: disabled: {target} until {day} 00:00:00Z; what" in warned.stderr
+
+
+def test_a_stored_filter_that_is_not_taken_any_more_goes_on_as_it_is(line: CommandLine) -> None:
+    made = created(
+        line,
+        *("--condition", "hits_exceeded", "--threshold", "30 in 1 hour"),
+        *("--filter", "response_status=5xx"),
+    )
+    line.sql("UPDATE triggers SET filters = replace(filters::text, '5xx', '9xx')::jsonb")
+    changed = line.json(
+        "triggers", "update", made["id"], "--name", "Odd ", "--threshold", "9 in 1h"
+    )
+    assert (changed["name"], changed["filters"][0]["values"]) == ("Odd", ["9xx"])
+    refused = line.refusal("triggers", "update", made["id"], "--filter", "response_status=9xx")
+    assert "classes of them from 1xx to 5xx" in refused
 
 
 def test_without_name_and_threshold(line: CommandLine) -> None:
@@ -104,7 +159,45 @@ def test_a_trigger_is_shown_with_its_criteria_and_integrations(line: CommandLine
     assert f"warning: disabled: {off}; what a disabled" in warned.stderr
 
 
-def test_a_firing_is_shown_with_its_events_and_notifications(line: CommandLine) -> None:
+def test_severity_and_group_can_be_changed_and_the_conditions_severity_chosen_again(
+    line: CommandLine,
+) -> None:
+    number = created(line)["id"]
+    shown = line.ok("triggers", "show", number)
+    assert "warning (the condition's)" in shown
+    assert "each (every firing is an alert of its own)" in shown
+    changed = line.json("triggers", "update", number, "--severity", "critical", "--group", "ip")
+    assert (changed["severity"], changed["group"]) == ("critical", "ip")
+    again = line.json("triggers", "update", number, "--severity", "default")
+    assert (again["severity"], again["group"]) == (None, "ip")
+    assert line.json("triggers", "duplicate", number)["group"] == "ip"
+    versions = [t.version for t in all_triggers(line)]
+    assert versions == [1, 1], "neither starts counting afresh"
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (
+            "--severity",
+            "severity: there is no «high»; permitted are critical, error, warning, info",
+        ),
+        (
+            "--group",
+            "group: there is no «high»; permitted are each, trigger, host, ip, application",
+        ),
+    ],
+)
+def test_another_severity_or_group_is_refused_with_those_that_there_are(
+    line: CommandLine, option: str, sentence: str
+) -> None:
+    number = created(line)["id"]
+    assert line.refusal("triggers", "update", number, option, "high").startswith(sentence)
+
+
+def test_a_firing_is_shown_with_its_events_and_notifications(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trigger = created(line)
     ingest(line, "attacks_exceeded", "attacks_exceeded")
     shown = line.json("triggers", "show", trigger["id"])
@@ -131,14 +224,44 @@ def test_a_firing_is_shown_with_its_events_and_notifications(line: CommandLine) 
     assert one["origin"] == f"trigger:{trigger['id']}"
     listed = line.json("notifications", "list")["items"][0]
     assert (listed["firing_id"], listed["event_id"]) == (firing["id"], None)
+    monkeypatch.setenv("COLUMNS", "140")
     text = line.ok("triggers", "show", trigger["id"])
-    assert f"{notification['id']} pending" in text
-    assert firing["id"][:8] in text
+    assert f"{notification['id']} Waiting" in text
+    assert firing["id"] in text
     assert f"The last was met by event {firing['event_id']}" in text
     assert firing["id"] in line.ok("notifications", "show", notification["id"])
     assert "trigger:1" in "".join(line.ok("notifications", "list").split())
     assert line.json("triggers", "show", trigger["id"], "--firings", 0)["firings"] == []
     assert "No firings" not in line.ok("triggers", "show", trigger["id"], "--firings", 0)
+
+
+def test_firings_are_shown_in_pages(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    trigger = created(line, "--condition", "user_created")
+    for _ in range(5):
+        ingest(line, "user_created")
+    every = [one["id"] for one in line.json("triggers", "show", trigger["id"])["firings"]]
+    assert len(set(every)) == 5
+    found: list[str] = []
+    cursor: list[str] = []
+    while True:
+        shown = line.json("triggers", "show", trigger["id"], "--firings", 2, *cursor)
+        assert shown["name"] == trigger["name"]
+        found += [one["id"] for one in shown["firings"]]
+        if shown["next"] is None:
+            break
+        cursor = ["--cursor", shown["next"]]
+    assert found == every
+    first = line("triggers", "show", trigger["id"], "--firings", 2)
+    assert first.stderr.startswith("There is more: --cursor ")
+    last = line("triggers", "show", trigger["id"], *cursor)
+    assert (last.exit_code, last.stderr) == (0, "")
+    assert every[-1][:8] in last.stdout
+    assert "The last was met" not in last.stdout
+    assert "Condition" not in last.stdout
+    nothing = line.ok("triggers", "show", trigger["id"], "--cursor", 4711)
+    assert nothing == "No older firings are stored.\n"
+    assert "«x» is none" in line.refusal("triggers", "show", trigger["id"], "--cursor", "x")
 
 
 def test_firings_are_a_metric(line: CommandLine) -> None:
@@ -356,7 +479,7 @@ def test_a_simulation_refuses_options_that_make_no_sense(
 def test_the_conditions_are_listed_without_any_setting(bare: CommandLine) -> None:
     items = bare.json("triggers", "conditions")["items"]
     assert [item["condition"] for item in items] == list(Condition)
-    assert "change_type (= only)" in bare.ok("triggers", "conditions")
+    assert "change_type (= only)" in " ".join(bare.ok("triggers", "conditions").split())
 
 
 def test_the_tables_in_the_docs_are_what_the_program_does() -> None:
@@ -375,6 +498,8 @@ def test_the_tables_in_the_docs_are_what_the_program_does() -> None:
         assert severity.strip(" |") == terms.severity.word
         if not taken.startswith("the same"):
             assert tuple(re.findall(r"\w+", taken)) == terms.filters
+    filters, reasons = filters[: len(FILTERS)], filters[len(FILTERS) :]
+    assert {one for names, _ in reasons for one in re.findall(r"\w+", names)} == set(Reason)
     assert [name for name, *_ in filters] == list(FILTERS)
     for name, _, _, operators in filters:
         assert ("!=" in operators) is (len(FILTERS[name].operators) == 2)

@@ -15,7 +15,7 @@ from wallarm_notify.domain.client import CLOUD_ADDRESSES
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.prune import prune
 from wallarm_notify.settings import settings
-from wallarm_notify.store.migrations import newest
+from wallarm_notify.store.schema_check import newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,15 +124,21 @@ def test_a_ledger_that_does_not_balance_is_status_1_with_its_findings(line: Comm
 def test_clients_have_defaults_where_nothing_was_set(line: CommandLine) -> None:
     line.integration()
     named = line.json("clients", "set", 5, "--name", "Example Corp", "--cloud", "eu")
-    assert named == {"id": 5, "name": "Example Corp", "cloud": "eu", "partner_name": "Wallarm"}
+    standing = {"partner_name": "Wallarm", "parent_id": None, "access": True}
+    assert named == {"id": 5, "name": "Example Corp", "cloud": "eu", **standing}
     assert "Reseller" in line.ok("clients", "set", 5, "--partner", "Reseller")
     first = line.json("clients", "list", "--limit", 1)
     assert first == {
-        "items": [{"id": 1, "name": "Client 1", "cloud": "us", "partner_name": "Wallarm"}],
+        "items": [{"id": 1, "name": "Client 1", "cloud": "us", **standing}],
         "next": "1",
+        "searched_back_to": None,
     }
     second = line.json("clients", "list", "--cursor", "1")
-    assert second == {"items": [{**named, "partner_name": "Reseller"}], "next": None}
+    assert second == {
+        "items": [{**named, "partner_name": "Reseller"}],
+        "next": None,
+        "searched_back_to": None,
+    }
     output = line.ok("clients", "list")
     assert "Example Corp" in output
     assert "EU" in output

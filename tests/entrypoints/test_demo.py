@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-import psutil  # type: ignore[import-untyped]  # publishes no types
 import pytest
 from build import an_event_for, criteria_of
 
@@ -44,7 +43,7 @@ from wallarm_notify.entrypoints.demo.scenario import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -237,27 +236,30 @@ def test_the_samples_show_every_event_type_to_somebody_or_to_triggers() -> None:
     assert min(expected.notifications[role.part] for role in ROLES) > 0
 
 
+A_TRIGGER = Trigger(
+    id=1,
+    client_id=1,
+    name="SQL injections",
+    comment="",
+    enabled=True,
+    criteria=criteria_of("attacks_exceeded", threshold="4 in 1h"),
+    integration_ids=(1,),
+    version=1,
+    created_at=NOON,
+    created_by="Ann",
+)
+
+
 def a_firing(count: int = ATTACKS, state: State = State.DELIVERED) -> ShownFiring:
     event = an_event_for("attacks_exceeded")
     made = fired(
-        Trigger(
-            id=1,
-            client_id=1,
-            name="SQL injections",
-            comment="",
-            enabled=True,
-            criteria=criteria_of("attacks_exceeded", threshold="4 in 1h"),
-            integration_ids=(1,),
-            version=1,
-            created_at=NOON,
-            created_by="Ann",
-        ),
+        A_TRIGGER,
         event,
         count=count,
         window=Window(NOON, NOON),
         event_ids=(event.id,),
     )
-    return ShownFiring(made, NOON, (FiringNotification(1, 1, state),))
+    return ShownFiring(1, made, NOON, (FiringNotification(1, 1, state),))
 
 
 @pytest.mark.parametrize(
@@ -312,26 +314,6 @@ def test_a_failing_notification_is_more_relevant_than_others() -> None:
     retrying = a_notification(State.RETRYING, [an_attempt(1, 503)], event_id=UUID(int=1))
     assert most_relevant([delivered(), refused(), retrying]) is retrying
     assert most_relevant([]) is None
-
-
-@pytest.fixture
-def stray() -> Iterator[Callable[[], list[str]]]:
-    """Tell which processes that inherited this test's mark still run."""
-    mark = f"demo-{uuid4().hex}"
-    os.environ["TEST_MARK"] = mark
-
-    def find() -> list[str]:
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.pid != os.getpid() and process.environ().get("TEST_MARK") == mark:
-                    found.append(" ".join(process.cmdline()))
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
-
-    yield find
-    del os.environ["TEST_MARK"]
 
 
 DEMO = [str(Path(sys.executable).parent / "wallarm-notify"), "demo"]

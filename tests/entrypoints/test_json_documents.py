@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 GOLDEN: Final = Path(__file__).parent / "golden_documents"
 
 EVENT_ID: Final = "7b0c6a52-0001-4000-8000-00000000000a"
+OTHER_ID: Final = "7b0c6a52-0002-4000-8000-00000000000a"
 
 VARIES: Final = (
     (re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00"'), '"a time"'),
     (re.compile(r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"'), '"a UUID"'),
     (re.compile(r'"[0-9a-f]{64}"'), '"64 hexadecimal digits"'),
     (re.compile(r'"[\w-]{43}="'), '"a secret key"'),
+    (re.compile(r'(?<="token": )"[A-Za-z0-9+/]{64}"'), '"a token"'),
+    (re.compile(r'(?<="secret": )"[\w-]{64}"'), '"a secret"'),
+    (re.compile(r'(?<="first_characters": )"[A-Za-z0-9+/]{5}"'), '"five characters"'),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "a time for people"),
     (re.compile(r'(?<=dedup_key\\":\\")[0-9a-f]{32}'), "a key of PagerDuty's"),
 )
 
@@ -59,6 +65,34 @@ def test_clients(line: CommandLine) -> None:
     check(line, "clients_list_goes_on", "clients", "list", "--limit", 1)
 
 
+def test_users_and_tokens(line: CommandLine) -> None:
+    by = ("--by", "Ops")
+    ana = ("--email", "Ana@example.com", "--name", "Ana", "--role", "admin")
+    check(line, "users_create", "users", "create", "--client", 1, *ana, *by)
+    check(line, "users_disable", "users", "disable", 1, *by)
+    check(line, "users_enable", "users", "enable", 1, *by)
+    owned = ("--client", 1, "--role", "analytic", "--user", "ana@example.com", "--name", "CI")
+    check(line, "tokens_create", "tokens", "create", *owned, "--with-uuid", *by)
+    check(line, "tokens_renew", "tokens", "renew", 1, "--expires", "90d", *by)
+    shared = ("--all-clients", "--role", "producer", "--name", "billing")
+    line.ok("tokens", "create", *shared, *by)
+    check(line, "tokens_disable", "tokens", "disable", 1, *by)
+    line.ok(
+        "users",
+        "create",
+        "--all-clients",
+        "--email",
+        "o@example.com",
+        "--name",
+        "O",
+        "--role",
+        "operator",
+        *by,
+    )
+    check(line, "users_list", "users", "list")
+    check(line, "tokens_list", "tokens", "list")
+
+
 def test_integrations(line: CommandLine) -> None:
     check(
         *(line, "integrations_create", "integrations", "create", "--client", 1, "--key", "-"),
@@ -70,6 +104,8 @@ def test_integrations(line: CommandLine) -> None:
     check(line, "integrations_show", "integrations", "show", 2)
     check(line, "integrations_update", "integrations", "update", 2, "--name", "Other")
     check(line, "integrations_test", "integrations", "test", 1)
+    check(line, "integrations_drill", "integrations", "drill", 1)
+    check(line, "integrations_show_drilled", "integrations", "show", 1)
     ingest(line.wiring.context, [an_event()], ())
     why = ("--user", "Ann", "--reason", "maintenance")
     check(line, "integrations_disable", "integrations", "disable", 1, *why)
@@ -126,6 +162,16 @@ def test_triggers(line: CommandLine) -> None:
     check(line, "triggers_delete", "triggers", "delete", 1, "--yes")
 
 
+def test_coverage(line: CommandLine) -> None:
+    line.integration("--name", "On-call", "--subscribe", "system,security_issue_high")
+    rule = ("--condition", "attacks_exceeded", "--threshold", "30 in 1h", "--integration", 1)
+    line.ok("triggers", "create", "--client", 1, *rule, "--filter", "pool!=3", "--name", "Flood")
+    off = ("--condition", "user_created", "--integration", 1, "--disabled", "--name", "Users")
+    line.ok("triggers", "create", "--client", 1, *off)
+    check(line, "coverage", "coverage", "--client", 1)
+    check(line, "coverage_of_no_rules", "coverage", "--client", 2)
+
+
 def test_a_firing_of_a_trigger_without_a_threshold(line: CommandLine) -> None:
     line.integration("--subscribe", "system")
     rule = ("--condition", "user_created", "--integration", 1, "--name", "Users", "--user", "Ann")
@@ -148,7 +194,8 @@ def test_notifications(line: CommandLine) -> None:
 
 def test_events_that_could_not_be_taken_in(line: CommandLine) -> None:
     line.integration()
-    rejected = [a_rejection(id=EVENT_ID), a_rejection(client_id="?", id=3, note="<b>\x9b</b>")]
+    first = replace(a_rejection(id=EVENT_ID), sent_by="gen4711@web-1")
+    rejected = [first, a_rejection(client_id="?", id=3, note="<b>\x9b</b>")]
     for rejection in rejected:  # so that each is the newest once
         ingest(line.wiring.context, [], [rejection])
     check(line, "events_rejected", "events", "rejected")
@@ -174,8 +221,36 @@ def test_events(line: CommandLine) -> None:
     ahead = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
     ingest(line.wiring.context, [an_event(occurred_at=ahead)], ())
     check(line, "events_ahead", "events", "ahead")
+    line.integration()
+    issue = an_event(id=EVENT_ID, host="shop.example.com", actor={"name": "Ana"})
+    ingest(line.wiring.context, [issue], ())
+    ingest(line.wiring.context, [an_event(issue_id="8", client_id=2)], ())
+    check(line, "events_list", "events", "list", "shop.example.com", "--client", 1)
+    check(line, "events_list_goes_on", "events", "list", "--limit", 1)
+    check(line, "events_list_nothing", "events", "list", "x", "--since", "1h")
     check(line, "events_types", "events", "types")
     check(line, "events_schema", "events", "schema")
+
+
+def test_why_an_event_was_notified_or_not(line: CommandLine) -> None:
+    line.integration("--subscribe", "security_issue_high", "--name", "On-call", "--user", "Ann")
+    line.integration("--subscribe", "system", "--name", "Nights", "--user", "Ann")
+    rule = ("--condition", "user_created", "--integration", 1, "--name", "Users", "--user", "Ann")
+    line.ok("triggers", "create", "--client", 1, *rule)
+    ingest(line.wiring.context, [an_event(id=EVENT_ID)], [a_rejection(id=OTHER_ID)])
+    check(line, "events_show", "events", "show", EVENT_ID, "--client", 1)
+    check(line, "events_show_rejected", "events", "show", OTHER_ID, "--client", 1)
+
+
+def test_previews(line: CommandLine) -> None:
+    line.integration("--name", "On-call", "--subscribe", "system")
+    rule = ("--condition", "attacks_exceeded", "--threshold", "30 in 1h", "--integration", 1)
+    line.ok("triggers", "create", "--client", 1, *rule, "--name", "Flood")
+    events = [an_event_for(c, id=EVENT_ID) for c in ("user_created",)]
+    events += [an_event(type="attack.detected", attack_id="a", attack_type="xss")]
+    given = "\n".join(json.dumps(dict(event.body)) for event in events)
+    check(line, "events_preview", "events", "preview", "-", stdin=given)
+    check(line, "events_check", "events", "check", "-", stdin=given)
 
 
 def test_documents_that_need_no_event(line: CommandLine) -> None:

@@ -14,7 +14,16 @@ from wallarm_notify.entrypoints.cli import cli
 if TYPE_CHECKING:
     from entrypoints.command_line import CommandLine
 
-NOT_TESTED = {("demo",), ("sandbox",), ("metrics",), ("flower",), ("db", "upgrade")}
+NOT_TESTED = {
+    ("console",),
+    ("demo",),
+    ("sandbox",),
+    ("serve",),
+    ("metrics",),
+    ("flower",),
+    ("db", "upgrade"),
+    ("doctor",),
+}
 """Commands that serve until they are stopped, or that a fuzz test must not run."""
 
 COMMANDS = [path for path in every_command() if path not in NOT_TESTED]

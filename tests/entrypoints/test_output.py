@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from rich.table import Column
 from rich.text import Text
 
-from wallarm_notify.entrypoints.cli.output import fixed, number, print_table
+from wallarm_notify.entrypoints.cli.output import print_table
+from wallarm_notify.entrypoints.cli.tables import Column, fixed, number, sentence
 
 COLUMNS: list[str | Column] = [
     "XX",
     "YY",
     fixed("XY"),
-    Column("ZZ", overflow="fold", min_width=36),
+    sentence("ZZ", 36),
     number("YZ"),
 ]
 ROWS = [
@@ -25,8 +25,8 @@ ROWS = [
     ),
     ("ana", "created trigger 12", "2027", "disabled reason: none → maintenance until Friday", 7),
 ]
-LEAST = 8 + 8 + 4 + 36 + 2 + 2 * 5
-"""A word or its column's least width, what stands whole, and two characters beside each column."""
+LEAST = 10 + 11 + 4 + 36 + 2 + 2 * 4
+"""The longest word or a column's least width, what stands whole, and two characters between columns."""
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

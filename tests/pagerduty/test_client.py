@@ -94,6 +94,8 @@ def assert_no_answer(answer: Answer, reason: FailureReason) -> None:
     """An answer that stands for none, with a text for people."""
     assert (answer.status, answer.reason) == (None, reason)
     assert answer.response
+    if reason is FailureReason.RESET:
+        assert answer.response == "the connection was closed before a whole answer came"
 
 
 class Server:

@@ -8,15 +8,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from build import NOON, an_event_for, criteria_of
+from build import NOON, a_firing, a_trigger, an_event_for, criteria_of
 from golden_triggers import FOLDER, SAMPLES, golden, without_what_changes, write
 
 from wallarm_notify.domain.client import Client
+from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.triggers.cells import cell_of, window_of
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.firing import fired
-from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body
@@ -31,18 +31,7 @@ def alert(condition: str, *, console: str | None = CONSOLE, **fields: Any) -> di
     sample = SAMPLES[condition]
     event = an_event_for(condition, NOON, **{**sample.event, **fields})
     criteria = criteria_of(condition, *sample.filters, threshold=sample.threshold)
-    trigger = Trigger(
-        id=7,
-        client_id=1,
-        name=sample.name,
-        comment="",
-        enabled=True,
-        criteria=criteria,
-        integration_ids=(1,),
-        version=1,
-        created_at=NOON,
-        created_by="Ann",
-    )
+    trigger = a_trigger(criteria, name=sample.name)
     window = None
     if criteria.threshold is not None:
         period = criteria.threshold.period
@@ -211,6 +200,38 @@ def test_a_long_path_and_many_parameters_are_taken() -> None:
     assert read is not None
     assert alert_errors(read, KEY.reveal()) == []
     assert read["payload"]["custom_details"]["cut"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "group", "component"),
+    [
+        ((), None, None),
+        (("domain=shop.example.com",), "shop.example.com", None),
+        (("domain=shop.example.com,api.example.com",), None, None),
+        (("domain!=shop.example.com",), None, None),
+        (("pool=7",), None, "Application #7"),
+        (("pool=-1", "domain=shop.example.com"), "shop.example.com", "default"),
+        (("pool=7,8",), None, None),
+    ],
+)
+def test_a_count_names_host_and_application_where_its_trigger_looks_at_one(
+    filters: tuple[str, ...], group: str | None, component: str | None
+) -> None:
+    event, firing = a_firing(*filters)
+    payload = render(event, CLIENT, dedup_key="d", console_host=None, firing=firing)["payload"]
+    assert (payload.get("group"), payload.get("component")) == (group, component)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "severity"),
+    [(None, "warning"), (Severity.CRITICAL, "critical"), (Severity.INFO, "info")],
+)
+def test_its_severity_is_the_triggers_or_else_the_conditions(
+    chosen: Severity | None, severity: str
+) -> None:
+    event, firing = a_firing(chosen_severity=chosen)
+    payload = render(event, CLIENT, dedup_key="d", console_host=None, firing=firing)["payload"]
+    assert payload["severity"] == severity
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from build import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,11 +23,11 @@ from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import EVENT_TYPES, Event
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.roles import ROLE_NAMES, role_name
+from wallarm_notify.domain.summary_form import SummaryForm
 from wallarm_notify.pagerduty import request as pagerduty
 from wallarm_notify.pagerduty.encode import encode
 from wallarm_notify.pagerduty.request import render
 from wallarm_notify.sandbox.events import alert_errors, read_body
-from wallarm_notify.schemas.read import read_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,15 +43,6 @@ RENDERED = [
     for name, kind in EVENT_TYPES.items()
     if kind.subscription is not None or name == "security_issue.detected"
 ]
-
-
-def sample(event_type: str, **fields: Any) -> Event:
-    """The first sample of a type, with other fields."""
-    lines = files("wallarm_notify").joinpath("samples/events.jsonl").read_text("utf-8").splitlines()
-    first = next(obj for obj in map(json.loads, lines) if obj["type"] == event_type)
-    read = read_event({**first, **fields})
-    assert isinstance(read, Event), read
-    return read
 
 
 def rendered(event: Event, client: Client = CLIENT, console: str | None = None) -> dict[str, Any]:
@@ -257,8 +248,8 @@ def test_roles_have_names_and_others_are_shown_as_they_are() -> None:
 
 
 def test_the_test_alerts_are_the_originals_three_and_each_is_fresh() -> None:
-    first = pagerduty.test_alerts(CLIENT, NOW)
-    second = pagerduty.test_alerts(CLIENT, NOW)
+    first = pagerduty.test_alerts(CLIENT, NOW, SummaryForm.ORIGINAL)
+    second = pagerduty.test_alerts(CLIENT, NOW, SummaryForm.ORIGINAL)
 
     assert [body["payload"]["summary"] for body in first] == [
         "[Test message] [Wallarm] New user was added to the company account",

@@ -10,13 +10,19 @@ import pytest
 from build import NOON, a_key, a_user_event, an_attack, criteria_of
 from sender.claims import sendings
 
-from wallarm_notify.bootstrap import request_settings_of
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.triggers.firing import fired
 from wallarm_notify.domain.triggers.trigger import Trigger
 from wallarm_notify.pagerduty.encode import encode
-from wallarm_notify.pagerduty.request import RequestSettings, render, request_of
+from wallarm_notify.pagerduty.request import (
+    RequestSettings,
+    render,
+    request_of,
+    request_to_resolve,
+    request_with,
+)
+from wallarm_notify.sending import request_settings_of
 from wallarm_notify.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,3 +132,15 @@ def test_the_settings_name_every_region_and_cloud() -> None:
         {**CONSOLES, "me": "https://me1.my.wallarm.com"},
         cloud="us",
     )
+
+
+@pytest.mark.parametrize("region", ["us", "eu"])
+def test_a_resolve_is_a_dedup_key_alone_and_goes_where_alerts_go(region: str) -> None:
+    key = a_key()
+    request = request_to_resolve("never opened", key, region, SETTINGS)
+    assert request.url == request_with({}, key, region, SETTINGS).url
+    assert json.loads(request.body) == {
+        "routing_key": key.reveal(),
+        "event_action": "resolve",
+        "dedup_key": "never opened",
+    }

@@ -1,3 +1,4 @@
+import gc
 import gzip
 import json
 import re
@@ -93,6 +94,19 @@ def test_stopping_drops_connections_that_hang(event: Event) -> None:
     with pytest.raises(ConnectionError):
         caller.connection.getresponse()
     caller.connection.close()
+
+
+def test_stopping_closes_connections_that_were_just_accepted() -> None:
+    sandbox = Sandbox()
+    connections: list[socket.socket] = []
+    for _ in range(60):
+        sandbox.start()
+        address = urlsplit(sandbox.url)
+        connections += [socket.create_connection((address.hostname, address.port)) for _ in "123"]
+        sandbox.stop()
+    for connection in connections:
+        connection.close()
+    gc.collect()  # one that was left open would be an error of this test
 
 
 @pytest.mark.parametrize("path", ["/v2/enqueue", "/v2/enqueue/"])

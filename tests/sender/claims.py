@@ -9,6 +9,7 @@ from build import NOON, a_key, a_notification, an_event
 
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, Unavailable
+from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.sending import Claim, Payload, Sending
 from wallarm_notify.services.record import Recorded
@@ -30,19 +31,23 @@ def sendings(
     slow: bool = False,
     client: int = 1,
     region: str = "us",
+    grant: float | None = None,
+    severity: Severity = Severity.ERROR,
 ) -> tuple[Sending, ...]:
-    """Notifications of one integration, each on its third attempt."""
+    """Notifications of one integration, each on its third attempt; with a ``grant``, under a rate limit."""
     key = key or a_key()
     payload = Payload(an_event(client_id=client), None, "card", region, key, None, None, None)
     return tuple(
         Sending(
-            a_notification(id=i, integration_id=integration, fence=1, attempts_made=2),
+            a_notification(
+                id=i, integration_id=integration, fence=1, attempts_made=2, severity=severity
+            ),
             payload,
             key,
             b"fingerprint",
             generation=0,
             slow=slow,
-            grant=None,
+            grant=grant,
         )
         for i in ids
     )

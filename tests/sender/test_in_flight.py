@@ -13,8 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sender.claims import one_each, sendings
+from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.sending import Claim, Sending
-from wallarm_notify.sender.in_flight import LIMITS, Dispatch, InFlight, InFlightLimits, Step
+from wallarm_notify.sender.in_flight import (
+    LIMITS,
+    Dispatch,
+    InFlight,
+    InFlightLimits,
+    Step,
+    limits_under,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,6 +108,136 @@ def test_a_round_that_is_cut_short_goes_on_with_the_oldest(in_flight: InFlight) 
     assert ids(begun(s for s in steps if s)) == [*range(16), 100, 101]
     in_flight.end(d for _, d in (s for s in steps if s) if d.integration_id == 1)
     assert ids(begun(play(in_flight))) == [16, 17, 18, 19, 102, 103]
+
+
+# Who goes first.
+
+
+def rate_limited(
+    ids: Iterable[int], integration: int = 1, severity: Severity = Severity.ERROR
+) -> tuple[Sending, ...]:
+    return sendings(ids, integration, severity=severity, grant=0.0)
+
+
+def test_under_a_rate_limit_an_integrations_next_request_begins_when_its_last_one_is_answered(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(rate_limited(range(3)), rate_limited([10], 2)))
+    first = begun(play(in_flight))
+    assert ids(first) == [0, 10]
+    assert play(in_flight, 0.2) == []
+    in_flight.end(first)
+    second = begun(play(in_flight, 0.2))
+    assert ids(second) == [1]
+    in_flight.end(second)
+    assert ids(begun(play(in_flight, 0.2))) == [2]
+
+
+@pytest.mark.parametrize(("out_for", "begins"), [(0.249, []), (0.25, [1])])
+def test_or_when_its_last_one_has_been_out_for_a_quarter_of_a_second(
+    in_flight: InFlight, out_for: float, begins: list[int]
+) -> None:
+    in_flight.add(claimed(rate_limited(range(3))))
+    play(in_flight)
+    assert ids(begun(play(in_flight, out_for))) == begins
+
+
+def test_no_later_one_begins_in_a_round_in_which_an_earlier_one_had_to_wait(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(rate_limited(range(3))))
+    play(in_flight)
+    in_flight.start_round(0.24)
+    # A round takes a while: by now it would be its turn.
+    found = [in_flight.next(now, now) for now in (0.24, 0.26, 0.26)]
+    assert found == [None, None, None]
+    assert ids(begun(play(in_flight, 0.26))) == [1]
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"),
+    [
+        pytest.param(0, 0.0, id="no limit"),
+        pytest.param(1, 0.25, id="one a minute"),
+        pytest.param(100, 0.25, id="the default"),
+        pytest.param(240, 0.25, id="four a second"),
+        pytest.param(600, 0.1, id="ten a second: as the limit spreads them"),
+        pytest.param(6_000, 0.01, id="a hundred a second"),
+        pytest.param(6_001, 0.0, id="more: at once, in any order"),
+    ],
+)
+def test_order_costs_no_more_than_the_limit_does(limit: int, seconds: float) -> None:
+    assert limits_under(limit).in_order_for == seconds
+    in_flight = InFlight(limits_under(limit))
+    in_flight.add(claimed(rate_limited(range(20))))
+    assert len(begun(play(in_flight))) == (1 if seconds else 16)
+
+
+def test_without_a_rate_limit_sixteen_begin_at_once(in_flight: InFlight) -> None:
+    in_flight.add(claimed(sendings(range(20), 1)))
+    assert len(begun(play(in_flight))) == 16
+
+
+def test_what_is_more_severe_passes_what_has_not_begun(in_flight: InFlight) -> None:
+    in_flight.add(
+        claimed(rate_limited(range(3), severity=Severity.INFO), sendings(range(50, 70), 2))
+    )
+    first = begun(play(in_flight))
+    in_flight.add(claimed(rate_limited([10, 11], severity=Severity.CRITICAL)))
+    order = []
+    while first:
+        order += ids(d for d in first if d.integration_id == 1)
+        in_flight.end(first)
+        first = begun(play(in_flight))
+    assert order == [0, 10, 11, 1, 2]
+
+
+def test_who_waits_for_the_one_before_keeps_nobody_from_claiming(in_flight: InFlight) -> None:
+    in_flight.add(claimed(rate_limited(range(100))))
+    assert not in_flight.wait_for_room(0)  # the first of them has not begun
+    play(in_flight)
+    assert in_flight.wait_for_room(0)
+    assert in_flight.room([1, 2]) == {1: 29, 2: 128}
+
+
+def test_however_many_of_one_client_wait_for_the_one_before_there_is_room_for_others(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(rate_limited(range(2000))))
+    play(in_flight)
+    assert in_flight.room([1, 2]) == {1: 0, 2: 128}
+
+
+@pytest.mark.parametrize(("number", "has_room"), [(301, True), (302, False)])
+def test_so_many_may_wait_for_the_one_before(
+    in_flight: InFlight, number: int, *, has_room: bool
+) -> None:
+    in_flight.add(claimed(rate_limited(range(number))))
+    play(in_flight)
+    assert in_flight.wait_for_room(0) is has_room
+
+
+def test_what_was_claimed_later_goes_back_with_what_it_must_not_overtake(
+    in_flight: InFlight,
+) -> None:
+    in_flight.add(claimed(rate_limited(range(10)), at=0))
+    first = begun(play(in_flight))
+    in_flight.add(claimed(rate_limited(range(10, 15)), rate_limited([20], 2), at=1.5))
+    in_flight.add(claimed(rate_limited([30], severity=Severity.CRITICAL), at=1.5))
+    in_flight.end(first)
+    steps = play(in_flight, 1.95)
+    back = [n for step, d in steps if step is Step.RETURN for n in ids([d])]
+    assert back == list(range(1, 15))
+    assert sorted(ids(begun(steps))) == [20, 30]
+
+
+def test_those_in_line_go_back_when_they_could_not_begin_in_time(in_flight: InFlight) -> None:
+    in_flight.add(claimed(rate_limited(range(10))))
+    play(in_flight)
+    steps = play(in_flight, 1.95)
+    # The first has no answer after a second: its integration is slow.
+    assert {step for step, _ in steps} == {Step.HOLD}
+    assert (in_flight.waiting, in_flight.under_way) == (0, 1)
 
 
 # What goes back.
@@ -321,7 +459,7 @@ def test_who_waits_for_room_is_woken_however_it_comes(how: str) -> None:
 
 # Whatever happens, in whatever order.
 
-SMALL = InFlightLimits(fast=4, slow=3, of_client=3, of_integration=2, unrecorded=8)
+SMALL = InFlightLimits(fast=4, slow=3, of_client=3, of_integration=2, unrecorded=8, in_line=3)
 
 
 @dataclass(eq=False)
@@ -334,6 +472,9 @@ class One:
     was_slow: bool
     claimed_at: float
     is_slow: bool
+    severity: Severity
+    is_in_order: bool
+    in_line: bool = False
     dispatch: Dispatch | None = None
     began: float = 0.0
 
@@ -345,14 +486,34 @@ class Model:
     waiting: list[One] = field(default_factory=list)
     under_way: list[One] = field(default_factory=list)
     unrecorded: list[One] = field(default_factory=list)
+    last: dict[int, One] = field(default_factory=dict)
+    passed_over: set[int] = field(default_factory=set)
+    went_back: set[tuple[int, Severity]] = field(default_factory=set)
+
+    def claim(self, added: list[One]) -> None:
+        for one in added:
+            others = [*self.waiting, *self.under_way]
+            one.in_line = one.is_in_order and one.integration in {o.integration for o in others}
+            self.waiting.append(one)
+            self.unrecorded.append(one)
+
+    def is_next(self, one: One, now: float) -> bool:
+        last = self.last.get(one.integration)
+        is_out = last in self.under_way and last is not None and now - last.began < 0.25
+        return not one.is_in_order or (one.integration not in self.passed_over and not is_out)
 
     def step(self, one: One, now: float) -> Step | None:
         slow = [other for other in self.under_way if other.is_slow]
         fast = [other for other in self.under_way if not other.is_slow]
         if any(other.integration == one.integration and not other.was_slow for other in slow):
             return Step.HOLD
-        if now - one.claimed_at >= SMALL.begin_within:
+        kind = (one.integration, one.severity)
+        if now - one.claimed_at >= SMALL.begin_within or kind in self.went_back:
+            if one.is_in_order:
+                self.went_back.add(kind)
             return Step.RETURN
+        if not self.is_next(one, now):
+            return None
         if sum(other.integration == one.integration for other in self.under_way) >= 2:
             return None
         if one.is_slow:
@@ -367,23 +528,33 @@ class Model:
         return sorted({one.integration for one in found})
 
     def room(self, client: int) -> int:
-        if sum(not one.is_slow for one in self.unrecorded) > 8:
+        if self.records_lag():
             return 0
-        unbegun = Counter(one.client for one in self.waiting if not one.is_slow)
+        fast = [one for one in self.waiting if not one.is_slow]
+        unbegun = Counter(one.client for one in fast if not one.in_line)
         most = 8 - sum(min(number, 3) for number in unbegun.values())
-        return max(min(6 - unbegun[client], most), 0)
+        return max(min(6 - sum(one.client == client for one in fast), most), 0)
 
     def has_room(self) -> bool:
-        fast = sum(not one.is_slow for one in self.unrecorded)
-        return all(one.is_slow for one in self.waiting) and fast <= 8
+        has_begun = all(one.is_slow or one.in_line for one in self.waiting)
+        return has_begun and self.in_line() <= 3 and not self.records_lag()
+
+    def in_line(self) -> int:
+        return sum(one.in_line and not one.is_slow for one in self.waiting)
+
+    def records_lag(self) -> bool:
+        return sum(not one.is_slow for one in self.unrecorded) - self.in_line() > 8
 
 
 def play_both(in_flight: InFlight, model: Model, now: float, most: int) -> None:
     """A round of both, which may end early; each decision is held against the rules."""
     assert in_flight.start_round(now) == model.become_slow(now)
+    model.passed_over, model.went_back = set(), set()
+    model.waiting.sort(key=lambda one: -one.severity)
     for one in [*model.waiting]:
         expected = model.step(one, now)
         if expected is None:
+            model.passed_over.add(one.integration)
             continue
         if not most:
             return
@@ -396,6 +567,7 @@ def play_both(in_flight: InFlight, model: Model, now: float, most: int) -> None:
         one.dispatch, one.began = dispatch, now
         if step is Step.BEGIN:
             model.under_way.append(one)
+            model.last[one.integration] = one
         assert dispatch.is_slow is one.is_slow
     assert in_flight.next(now, now) is None
 
@@ -421,10 +593,23 @@ def test_whatever_comes_in_whatever_order_the_rules_hold(
             # Integrations 11 to 13 are client 1's, and so on.
             integration = client * 10 + number % 3 + 1
             numbers = range(made, made := made + number)
-            in_flight.add(claimed(sendings(numbers, integration, client=client, slow=flag), at=now))
-            added = [One(n, integration, client, flag, now, flag) for n in numbers]
-            model.waiting += added
-            model.unrecorded += added
+            severity = Severity.CRITICAL if made % 3 else Severity.INFO
+            is_in_order = integration % 10 == 3
+            given = sendings(
+                numbers,
+                integration,
+                client=client,
+                slow=flag,
+                severity=severity,
+                grant=0.0 if is_in_order else None,
+            )
+            in_flight.add(claimed(given, at=now))
+            model.claim(
+                [
+                    One(n, integration, client, flag, now, flag, severity, is_in_order)
+                    for n in numbers
+                ]
+            )
         elif step == "round":
             play_both(in_flight, model, now, number if flag else 1000)
         elif step == "answer":

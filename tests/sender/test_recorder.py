@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from build import NOON, RememberingPublisher, an_answer, eventually
 
 from sender.claims import Kept, a_claim, a_retry, one_each, sendings
+from wallarm_notify.domain.delivery_report import DeliveryTask
 from wallarm_notify.domain.errors import BadRow, Unavailable
 from wallarm_notify.pagerduty.client import Response
 from wallarm_notify.sender.in_flight import Dispatch, InFlight, InFlightLimits, Step
@@ -23,6 +25,7 @@ from wallarm_notify.sender.recorder import (
 from wallarm_notify.sender.retry_buffer import RetryBuffer
 
 if TYPE_CHECKING:
+    from wallarm_notify.domain.delivery_report import Report
     from wallarm_notify.domain.sending import Sending
 
 
@@ -319,3 +322,96 @@ def test_a_record_that_takes_long_lets_others_put_theirs(in_flight: InFlight, ke
     goes_on.set()
     assert in_flight.wait_until_recorded(5)
     assert slow.recorded == [1, 2, 3]
+
+
+# What is reported.
+
+
+class Remembering:
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def report(self, report: Report) -> None:
+        self.words.append(f"{report.state.value}: {report.words}")
+
+    def drain(self, seconds: float) -> None:
+        """Nothing waits."""
+
+
+class Faulty(Remembering):
+    """A reporter with a fault."""
+
+    def report(self, report: Report) -> None:
+        super().report(report)
+        raise RuntimeError("can't start new thread")
+
+
+def test_what_is_wrong_with_a_report_keeps_no_outcome_from_being_recorded_once(
+    in_flight: InFlight, kept: Kept, publisher: RememberingPublisher
+) -> None:
+    reported = Faulty()
+    recorder = Recorder(in_flight, kept.ctx, RetryBuffer(publisher), reported)
+    recorder.put(answered(in_flight, watched(in_flight, range(1, 4))))
+    assert in_flight.wait_until_recorded(5)
+    assert kept.recorded == [1, 2, 3]
+    assert kept.calls == ["record", "follow_up"]
+    assert len(reported.words) == 1
+
+
+def watched(in_flight: InFlight, ids: range) -> list[Dispatch]:
+    """What of a watched task's claim has begun."""
+    claim = replace(a_claim(sendings(ids, 1)), asked=len(ids), task=DeliveryTask("id", "node", 0))
+    in_flight.add(claim)
+    in_flight.start_round(0)
+    return [following[1] for _ in ids if (following := in_flight.next(0, 0)) is not None]
+
+
+def test_a_task_is_reported_once_and_only_when_all_of_its_claim_is_recorded(
+    in_flight: InFlight, kept: Kept, publisher: RememberingPublisher
+) -> None:
+    reported = Remembering()
+    recorder = Recorder(in_flight, kept.ctx, RetryBuffer(publisher), reported)
+    first, second, third = watched(in_flight, range(1, 4))
+    kept.retries = [a_retry(1, 5)]
+    recorder.put(answered(in_flight, [first]))
+    eventually(lambda: kept.recorded == [1], 60)
+    assert reported.words == []
+    kept.retries = []
+    recorder.put(answered(in_flight, [second]))
+    in_flight.end([third])
+    recorder.put(Outcomes(unsent=[third]))
+    eventually(lambda: reported.words, 60)
+    assert reported.words == [
+        "retried: 3 notifications: 1 to be tried again (202), 1 decided by a later claim, 1 waiting"
+    ]
+
+
+def test_a_task_is_reported_though_no_request_could_be_made_or_nothing_was_due(
+    in_flight: InFlight, kept: Kept, publisher: RememberingPublisher
+) -> None:
+    reported = Remembering()
+    recorder = Recorder(in_flight, kept.ctx, RetryBuffer(publisher), reported)
+    recorder.put(Outcomes(faulty=watched(in_flight, range(1, 2))))
+    idle = replace(a_claim(), asked=2, waiting=2, task=DeliveryTask("id", "node", 0))
+    recorder.put(Outcomes(idle=[idle]))
+    eventually(lambda: len(reported.words) == 2, 60)
+    assert reported.words == [
+        "retried: 1 notification: 1 not recorded or not sent, by an error that the log has",
+        "succeeded: 2 notifications: 2 waiting",
+    ]
+
+
+def test_a_task_whose_follow_up_fails_is_reported_by_its_first_record(
+    in_flight: InFlight, kept: Kept, publisher: RememberingPublisher
+) -> None:
+    reported = Remembering()
+    recorder = Recorder(in_flight, kept.ctx, RetryBuffer(publisher), reported)
+    kept.broken["follow_up"] = Unavailable("away")
+    kept.retries = [a_retry(1, 5)]
+    recorder.put(answered(in_flight, watched(in_flight, range(1, 2))))
+    eventually(lambda: reported.words, 60)
+    kept.broken.clear()
+    assert in_flight.wait_until_recorded(5)
+    assert reported.words == ["retried: 1 notification: 1 to be tried again (202)"]

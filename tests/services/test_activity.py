@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from build import (
@@ -23,20 +24,26 @@ from build import (
 )
 from meanwhile import overlapping
 
-from wallarm_notify.domain.activity import Action, Change, ObjectType
-from wallarm_notify.domain.actor import REVIEW, operator
+from wallarm_notify.domain.activity import Action, Activity, ActivityFilter, Change, ObjectType
+from wallarm_notify.domain.actor import REVIEW, Role, operator
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import State
+from wallarm_notify.domain.period import Period
 from wallarm_notify.domain.scope import EVERY_CLIENT, only
 from wallarm_notify.domain.set_aside import TriedCall
 from wallarm_notify.domain.triggers.trigger import Threshold, TriggerChange
 from wallarm_notify.domain.views import Wanted
-from wallarm_notify.services.activity import list_activity
+from wallarm_notify.services.activity import export_activity, list_activity
 from wallarm_notify.services.manage_clients import set_client
 from wallarm_notify.services.replay import MOST_NAMED, SLICE
 from wallarm_notify.services.resubmit_message import SET_ASIDE, UNDECODABLE
 from wallarm_notify.services.rotate_secrets import rotate_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wallarm_notify.domain.page import Page
 
 ANN = operator("Ann")
 
@@ -74,7 +81,8 @@ def test_the_life_of_an_integration_is_in_the_log_line_by_line(bench: Bench) -> 
     bench.delete_integration(number)
     first, second = f"…{old.reveal()[-4:]}", f"…{new.reveal()[-4:]}"
     settings = {"name": "On call", "region": "us", "key": first, "subscriptions": ["system"],
-                "enabled": True, "disabled_reason": None}  # fmt: skip
+                "summary": "brief", "enabled": True, "disabled_reason": None,
+                "disabled_until": None}  # fmt: skip
     changed = {"name": "Nights", "region": "eu", "key": second, "subscriptions": []}
     on = {"enabled": True, "disabled_reason": None}
     off = {"enabled": False, "disabled_reason": "maintenance"}
@@ -101,17 +109,72 @@ def test_a_new_key_that_ends_like_the_old_one_is_a_change_too(bench: Bench) -> N
 def test_a_change_says_who_in_which_role_from_where_and_when(bench: Bench) -> None:
     before = bench.value("SELECT now()")
     bench.create_integration(an_integration_draft(), a_key(), user="Ann")
-    page = list_activity(bench.ctx, EVERY_CLIENT, client_id=None, cursor=None, limit=1)
+    page = list_activity(
+        bench.ctx, EVERY_CLIENT, Role.OPERATOR, client_id=None, cursor=None, limit=1
+    )
     (line,) = page.items
     assert line.actor == ANN
     assert before < line.at < bench.value("SELECT now()")
+
+
+def old_lines(bench: Bench, number: int) -> None:
+    """Store so many lines of applications, a minute apart, of which the last was written now."""
+    bench.sql(
+        """INSERT INTO activity (at, client_id, actor, role, source, action, object_type, object_id, before, after)
+           SELECT now() - (:number - n) * interval '1 minute', 1, 'Ops', 'operator', 'command_line', 'updated',
+               'application', n, '{}', '{}' FROM generate_series(1, :number) n""",
+        number=number,
+    )
+
+
+def exported(bench: Bench, clock: Callable[[], float], **wanted: Any) -> Page[Activity]:
+    return export_activity(
+        *(replace(bench.ctx, clock=clock), EVERY_CLIENT, Role.OPERATOR),
+        client_id=None,
+        cursor=None,
+        limit=10_000,
+        wanted=ActivityFilter(**wanted),
+    )
+
+
+def test_a_file_of_the_log_ends_after_2_seconds_and_says_how_far_back_it_goes(
+    bench: Bench,
+) -> None:
+    old_lines(bench, 5000)
+    passed = count()
+    page = exported(bench, lambda: next(passed) * 0.6)
+    assert 0 < len(page.items) < 5000
+    assert page.searched_back_to == page.items[-1].at
+    nothing = exported(bench, lambda: next(passed) * 0.6, user_ids=frozenset({77}))
+    assert nothing.items == []
+    assert nothing.searched_back_to is not None
+    whole = exported(bench, lambda: 0.0)
+    assert (len(whole.items), whole.searched_back_to) == (5000, None)
+
+
+def test_lines_of_other_times_are_not_read_for_a_period(bench: Bench) -> None:
+    old_lines(bench, 3000)
+    since = bench.value("SELECT at FROM activity WHERE object_id = 10")
+    until = bench.value("SELECT at FROM activity WHERE object_id = 20")
+    passed = count()
+    page = list_activity(
+        *(replace(bench.ctx, clock=lambda: next(passed) * 0.6), EVERY_CLIENT, Role.OPERATOR),
+        client_id=None,
+        cursor=None,
+        limit=50,
+        wanted=ActivityFilter(period=Period(since, until)),
+    )
+    assert [line.change.object_id for line in page.items] == list(range(19, 9, -1))
+    assert page.following is None
 
 
 def test_what_the_failure_ratio_disables_is_logged_as_its_doing(bench: Bench) -> None:
     number = bench.integration()
     bench.attempted(number, *spread(17, REFUSED))
     assert bench.reviewed().disabled == (number,)
-    (line, _) = list_activity(bench.ctx, EVERY_CLIENT, client_id=1, cursor=None, limit=10).items
+    (line, _) = list_activity(
+        bench.ctx, EVERY_CLIENT, Role.OPERATOR, client_id=1, cursor=None, limit=10
+    ).items
     reason = bench.value("SELECT disabled_reason FROM integrations")
     assert line.actor == REVIEW
     assert line.change == of_integration(
@@ -142,9 +205,9 @@ def test_the_life_of_a_trigger_is_in_the_log_line_by_line(bench: Bench) -> None:
     copy_ = bench.duplicate_trigger(number).id
     bench.delete_trigger(number)
     settings = {
-        "name": "Many attacks", "comment": "why", "enabled": True, "condition": "attacks_exceeded",
-        "filters": [], "threshold": {"count": 2, "period": 3600, "operator": "gt"},
-        "integration_ids": [target],
+        "name": "Many attacks", "comment": "why", "enabled": True, "disabled_until": None,
+        "condition": "attacks_exceeded", "filters": [], "threshold": {"count": 2, "period": 3600, "operator": "gt"},
+        "integration_ids": [target], "severity": None, "group": "each",
     }  # fmt: skip
     changed = {
         "comment": "for the night",
@@ -270,7 +333,7 @@ def test_a_replay_by_filter_is_logged_once_for_each_slice_with_what_was_asked_fo
     monkeypatch.setattr("wallarm_notify.services.replay.SLICE", 2)
     integration = skipped(bench, 3)
     since = bench.value("SELECT min(created_at) FROM notifications")
-    wanted = Wanted(integration, State.SKIPPED, since, None, "security_issue.detected")
+    wanted = Wanted(integration, (State.SKIPPED,), since, None, "security_issue.detected")
     done, after = bench.replay_slice(wanted, 0)
     assert after is not None
     assert (done, bench.replay_slice(wanted, after)) == (2, (1, None))
@@ -464,7 +527,7 @@ def test_the_log_is_listed_newest_first_page_by_page_within_a_scope(bench: Bench
 
     def listed(cursor: int | None, limit: int, **of: Any) -> tuple[list[int], int | None]:
         asked: dict[str, Any] = {"scope": EVERY_CLIENT, "client_id": None, **of}
-        page = list_activity(bench.ctx, cursor=cursor, limit=limit, **asked)
+        page = list_activity(bench.ctx, role=Role.OPERATOR, cursor=cursor, limit=limit, **asked)
         return [line.id for line in page.items], page.following
 
     assert listed(None, 6) == ([6, 5, 4, 3, 2, 1], None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from build import Bench, a_key, an_event, an_integration_draft, criteria_of
@@ -13,13 +13,15 @@ from meanwhile import overlapping
 from wallarm_notify.domain.activity import Action
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
-from wallarm_notify.domain.integration import IntegrationChange, SwitchedOff
+from wallarm_notify.domain.integration import (
+    IntegrationChange,
+    IntegrationKey,
+    KeyMask,
+    SwitchedOff,
+)
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.trigger import TriggerChange
-
-if TYPE_CHECKING:
-    from wallarm_notify.domain.integration import IntegrationKey
 
 SYSTEM = (Subscription.SYSTEM,)
 
@@ -136,7 +138,7 @@ def test_enabled_with_a_new_key_it_sends_by_that_and_returns_what_was_not_sent(
     key = a_key()
     applied = bench.apply_integration(number, IntegrationChange(key=key, enabled=True))
     assert applied.unsent is not None
-    assert applied.unsent.counts == {"skipped": 2}
+    assert applied.unsent.counts == {"failed": 0, "skipped": 2, "cancelled": 0}
     (sending,) = bench.claim(bench.made()).sendings
     assert sending.key == key
     assert changes(bench) == [Action.ENABLED]
@@ -204,6 +206,37 @@ def test_of_a_change_that_is_refused_nothing_is_done(
     with pytest.raises(Refused, match=sentence):
         bench.apply_integration(number, change)
     assert bench.all_rows() == before
+
+
+def test_a_key_is_kept_by_the_mask_that_was_read(bench: Bench) -> None:
+    key = a_key()
+    number = bench.integration(key)
+    change = IntegrationChange(name="x", kept_key=KeyMask(key.masked))
+    applied = bench.apply_integration(number, change)
+    assert (applied.integration.name, applied.integration.key) == ("x", key.masked)
+    assert applied.news == IntegrationChange(name="x")
+    assert generation(bench, number) == 0
+
+
+@pytest.mark.parametrize("name", ["x", None])
+def test_a_key_that_another_changes_meanwhile_is_not_kept_by_the_mask_of_the_old_one(
+    bench: Bench, name: str | None
+) -> None:
+    old, new = IntegrationKey("a" * 32), IntegrationKey("b" * 32)
+    number = bench.integration(old, name="SOC")
+    with pytest.raises(Refused, match="not the end of the key") as refused:
+        overlapping(
+            bench,
+            lambda first: first.apply_integration(number, IntegrationChange(key=new)),
+            lambda: bench.apply_integration(
+                number, IntegrationChange(name=name, kept_key=KeyMask(old.masked))
+            ),
+        )
+    assert refused.value.field == "key"
+    shown = bench.store.transact(lambda tx: tx.integration(EVERY_CLIENT, number))
+    assert shown is not None
+    assert (shown.name, shown.key) == ("SOC", new.masked)
+    assert changes(bench) == [Action.UPDATED]
 
 
 def test_what_is_deleted_while_a_change_waits_for_it_is_not_there(bench: Bench) -> None:

@@ -30,7 +30,10 @@ def test_a_claim_takes_what_is_due_and_holds_it_for_a_lease(bench: Bench) -> Non
     ids = bench.made(3)
     claim = bench.claim(ids)
     assert [s.notification.id for s in claim.sendings] == ids
-    assert claim.words == f"3 notifications for integration {integration} sent, attempt 1 of 17"
+    named = ", ".join(map(str, ids))
+    assert claim.words == (
+        f"notifications {named} for integration {integration} under way, attempt 1 of 17"
+    )
     for sending in claim.sendings:
         n = sending.notification
         assert (n.fence, n.lost_claims, n.integration_id) == (1, 1, integration)
@@ -195,6 +198,22 @@ def test_putting_back_under_an_old_fencing_token_changes_nothing(bench: Bench) -
     assert bench.notification(ids[0]) == before
 
 
+@pytest.mark.parametrize("behind_bulkhead", [True, False])
+def test_putting_back_another_notification_of_the_same_id_and_claim_changes_nothing(
+    bench: Bench, *, behind_bulkhead: bool
+) -> None:
+    """A standby that was promoted without the last notifications gives their ids once more."""
+    bench.integration()
+    ids = bench.made()
+    (sending,) = bench.claim(ids).sendings
+    before = bench.notification(ids[0])
+    bench.publisher.taken()
+    lost = replace(sending, payload=replace(sending.payload, event=an_event()))
+    bench.put_back([lost], behind_bulkhead=behind_bulkhead)
+    assert bench.notification(ids[0]) == before
+    assert bench.publisher.taken() == []
+
+
 def test_a_grant_not_used_is_given_back_once(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(rate_limit=3)
     bench.integration()
@@ -283,6 +302,51 @@ def test_a_key_that_cannot_be_opened_waits_and_is_logged(
     assert n.recheck_at is not None
     assert n.recheck_at > claim.now + timedelta(seconds=30)
     assert len(right.claim(ids).sendings) == 2
+
+
+def test_a_critical_alert_behind_180_low_ones_is_sent_at_once(bench: Bench) -> None:
+    bench.integration()
+    low = bench.made(180, risk="low")
+    claims = [bench.claim(low[:100]), bench.claim(low[100:])]
+    assert [(len(c.sendings), c.waiting) for c in claims] == [(80, 20), (0, 80)]
+    critical = bench.made(risk="critical")
+    assert [s.notification.id for s in bench.claim(critical).sendings] == critical
+    # The fifth is not lent: however many low ones wait, it is for what is severe.
+    bench.make_due()
+    assert bench.claim(low[80:]).sendings == ()
+    assert len(bench.claim(bench.made(20, risk="high")).sendings) == 19
+
+
+def test_grants_that_are_not_used_are_given_back_to_those_they_were_for(bench: Bench) -> None:
+    bench.integration()
+    ids = bench.made(20, risk="critical") + bench.made(80, risk="low")
+    sendings = bench.claim(ids).sendings
+    severe, low = sendings[:20], sendings[20:]
+    bench.put_back(severe[:3], behind_bulkhead=False)
+    assert bench.claim(bench.made(5, risk="medium")).sendings == ()
+    bench.sql("UPDATE rate_limits SET grants = grants - array['0', '1']")  # nobody waits
+    assert len(bench.claim(bench.made(5, risk="critical")).sendings) == 3
+    bench.put_back(low[:2], behind_bulkhead=False)
+    assert len(bench.claim(bench.made(5, risk="medium")).sendings) == 2
+
+
+def test_grants_of_programs_before_count_as_low(bench: Bench) -> None:
+    bench.integration()
+    assert len(bench.claim(bench.made(70, risk="critical")).sendings) == 70
+    bench.sql("UPDATE rate_limits SET grants = grants - '4'")
+    assert len(bench.claim(bench.made(20, risk="low")).sendings) == 10
+    assert len(bench.claim(bench.made(30, risk="critical")).sendings) == 20
+
+
+def test_programs_before_read_the_grants_of_this_one(bench: Bench) -> None:
+    """They take every name but ``sent`` for the number of a severity, and its value for moments."""
+    bench.integration()
+    bench.claim(bench.made(30, risk="critical") + bench.made(90, risk="low"))
+    stored = bench.value("SELECT grants FROM rate_limits")
+    assert {name for name in stored if name != "sent"} >= {"4"}
+    for name, moments in stored.items():
+        assert name == "sent" or int(name) >= 0
+        assert all(at > 0 and number > 0 for at, number in moments)
 
 
 def test_two_integrations_with_one_key_share_one_rate_limit(

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from build import (
+    NOON,
     Bench,
     a_rejection,
     a_user_event,
@@ -18,6 +19,7 @@ from build import (
     an_event,
 )
 
+from wallarm_notify.domain.page import Slice
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.ingest import ingest
 from wallarm_notify.services.routing import route
@@ -86,6 +88,28 @@ def test_what_matches_a_disabled_integration_is_skipped_and_kept(bench: Bench) -
     assert row["recheck_at"] is None
     assert row["finished_at"] is not None
     assert bench.ledger().findings == []
+
+
+def test_notifications_have_their_ids_in_the_order_of_time_then_of_the_call(bench: Bench) -> None:
+    one, two = bench.integration(), bench.integration()
+    minutes = (3, 1, 2, 1, 1)
+    events = [an_event(occurred_at=(NOON + timedelta(minutes=m)).isoformat()) for m in minutes]
+    bench.ingest(*events)
+    rows = bench.sql(
+        """SELECT n.integration_id, e.id FROM notifications n JOIN events e ON e.no = n.event_no
+           ORDER BY n.id"""
+    )
+    wanted = [events[place].id for place in (1, 3, 4, 2, 0)]
+    for integration in (one, two):
+        assert [r["id"] for r in rows if r["integration_id"] == integration] == wanted
+
+
+def test_events_are_stored_in_the_order_of_their_ids_whatever_their_times(bench: Bench) -> None:
+    minutes = (3, 1, 2, 1, 1)
+    events = [an_event(occurred_at=(NOON + timedelta(minutes=m)).isoformat()) for m in minutes]
+    bench.ingest(*events)
+    rows = bench.sql("SELECT id FROM events ORDER BY no")
+    assert [r["id"] for r in rows] == sorted(e.id for e in events)
 
 
 def test_the_same_event_twice_in_a_batch_is_one(bench: Bench) -> None:
@@ -234,7 +258,7 @@ def test_what_was_too_early_is_taken_in_when_it_comes_again_in_time(bench: Bench
     ledger = bench.ledger()
     assert (ledger.received, ledger.rejected, ledger.matched) == (1, 0, 1)
     assert ledger.findings == []
-    assert bench.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 10)) == []
+    assert bench.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, Slice(None, 10))).items == []
 
 
 def test_a_thousand_events_take_as_many_statements_as_one(bench: Bench) -> None:
@@ -296,7 +320,7 @@ def test_what_makes_too_many_notifications_for_one_transaction_is_routed_in_part
 
 def test_a_rejection_that_the_database_refuses_is_kept_plainly(bench: Bench) -> None:
     bench.ingest(rejections=[replace(a_rejection(), client_id=2**70)])
-    (kept,) = bench.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, None, 10))
+    (kept,) = bench.store.transact(lambda tx: tx.rejections(EVERY_CLIENT, Slice(None, 10))).items
     assert kept.client_id is None
     assert bench.ledger().rejected == 1
 
@@ -329,6 +353,7 @@ def test_origins_and_states_add_up_to_what_routing_made(bench: Bench) -> None:
         {
             "made:card": 10, "received": 5, "matched": 5, "state:card:pending": 5,
             "state:card:skipped": 5,
+            "event:security_issue.detected": 5, "matched:security_issue.detected": 5,
         }
     )  # fmt: skip
     rows = bench.sql("SELECT kind, sum(value) AS n FROM counts GROUP BY kind")

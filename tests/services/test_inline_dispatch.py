@@ -24,9 +24,9 @@ from build import (
 )
 from meanwhile import database_calls, overlapping
 
-from wallarm_notify.bootstrap import WorkerParts
 from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
+from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import START_WITHIN, State
 from wallarm_notify.services import ingest as ingestion
@@ -37,6 +37,7 @@ from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.settings import Settings
 from wallarm_notify.store.encryption import generate
 from wallarm_notify.task_names import NOTIFICATIONS_QUEUE
+from wallarm_notify.worker_parts import WorkerParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -122,7 +123,8 @@ def test_what_is_routed_is_claimed_and_handed_over_and_nothing_is_enqueued(
     assert routed.pending == ()
     assert routed.words == (
         "2 events taken in, 4 notifications made, "
-        f"4 notifications for integrations {min(integrations)}, {max(integrations)} sent, attempt 1 of 17"
+        f"notifications {', '.join(map(str, stored(bench)))} for integrations "
+        f"{min(integrations)}, {max(integrations)} under way, attempt 1 of 17"
     )
     assert bench.ledger().findings == []
 
@@ -344,7 +346,22 @@ def test_what_has_no_grant_now_is_left_to_a_claim_which_reserves_it_one(
     assert (len(sent), len(enqueued)) == (3, 2)
     assert sorted(sent + enqueued) == stored(bench)
     assert [bench.notification(i).fence for i in enqueued] == [0, 0]
-    assert bench.value("SELECT grants - 'sent' FROM rate_limits") == {}
+    assert bench.value("SELECT grants - array['sent', '4'] FROM rate_limits") == {}
+
+
+def test_a_critical_alert_behind_180_low_ones_is_sent_by_routing_at_once(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    dispatcher.places = 100
+    for _ in range(2):
+        ingest(*(an_event(risk="low") for _ in range(90)))
+    assert len(dispatcher.sendings()) == 80
+    assert bench.claim(bench.publisher.ids()).waiting == 100
+    dispatcher.claims.clear()
+    ingest(an_event(risk="critical"), an_event(risk="low"))
+    (sending,) = dispatcher.sendings()
+    assert sending.notification.severity is Severity.CRITICAL
 
 
 def test_no_notification_that_waits_for_a_grant_is_overtaken(
@@ -509,8 +526,34 @@ def test_the_dispatcher_says_how_many_it_takes(
 ) -> None:
     bench.integration()
     dispatcher.places = 7
-    ingest(*(an_event() for _ in range(10)))
+    ingest(*(an_event() for _ in range(10)), rate_limit=0)
     assert (len(dispatcher.sendings()), len(bench.publisher.ids())) == (7, 3)
+
+
+@pytest.mark.parametrize(("places", "claimed"), [(6, 0), (7, 7), (8, 7)])
+def test_under_a_rate_limit_one_integrations_are_claimed_together_or_go_together_by_message(
+    bench: Bench,
+    dispatcher: Dispatcher,
+    ingest: Callable[..., Routed],
+    places: int,
+    claimed: int,
+) -> None:
+    """Another process would send what goes by message while these wait for each other."""
+    bench.integration()
+    dispatcher.places = places
+    ingest(*(an_event() for _ in range(7)))
+    assert (len(dispatcher.sendings()), len(bench.publisher.ids())) == (claimed, 7 - claimed)
+
+
+def test_what_is_more_severe_is_claimed_also_where_the_rest_of_its_integration_has_no_room(
+    bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed]
+) -> None:
+    bench.integration()
+    dispatcher.places = 2
+    ingest(an_event(risk="low"), an_event(risk="low"), an_event(risk="critical"))
+    (severe,) = dispatcher.sendings()
+    assert severe.notification.severity is Severity.CRITICAL
+    assert len(bench.publisher.ids()) == 2
 
 
 @pytest.mark.parametrize(("number", "claimed"), [(FEW, 100), (FEW + 1, 0)])
@@ -518,7 +561,7 @@ def test_a_transaction_that_makes_many_claims_none_as_others_rate_limit_meanwhil
     bench: Bench, dispatcher: Dispatcher, ingest: Callable[..., Routed], number: int, claimed: int
 ) -> None:
     bench.integration()
-    ingest(*(an_event() for _ in range(number)))
+    ingest(*(an_event() for _ in range(number)), rate_limit=0)
     assert len(dispatcher.sendings()) == claimed
     assert len(bench.publisher.ids()) == number - claimed
 
@@ -575,7 +618,7 @@ def test_a_dispatcher_that_cannot_be_made_keeps_no_event_from_being_stored_and_e
     def client(*_: object) -> None:
         raise OSError("too many open files")
 
-    monkeypatch.setattr("wallarm_notify.bootstrap.HttpClient", client)
+    monkeypatch.setattr("wallarm_notify.worker_parts.HttpClient", client)
     settings = Settings(database_url=bench.url, secret_keys=generate())
     parts = WorkerParts(settings, [NOTIFICATIONS_QUEUE])
     ctx = replace(parts.context, publisher=bench.publisher)

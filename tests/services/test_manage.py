@@ -10,10 +10,13 @@ from build import Bench, a_key, a_user_event, an_answer, an_event, an_integratio
 from meanwhile import beside, overlapping
 
 from wallarm_notify.domain.errors import NotFound, Refused
-from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
+from wallarm_notify.domain.event import SECURITY_ISSUES, Event, Subscription
 from wallarm_notify.domain.integration import IntegrationChange, SwitchedOff
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.pagerduty.event_alerts import alert_of
+from wallarm_notify.schemas.read import read_event
+from wallarm_notify.services.integration_listings import list_integrations
 from wallarm_notify.services.sweep import sweep as run_sweep
 
 ANN = {"user": "Ann", "reason": "a test"}
@@ -247,6 +250,10 @@ def test_the_event_of_a_disabling_says_which_by_whom_and_why(bench: Bench) -> No
     assert (body["integration_id"], body["integration_name"]) == (integration, "On call")
     assert (body["integration_type"], body["reason"]) == ("pager_duty", "a test")
     assert body["actor"] == {"name": "Ann"}
+    event = read_event(body)
+    assert isinstance(event, Event)
+    line = alert_of(event).lines[0]
+    assert line == f'The PagerDuty integration "On call" (ID {integration}) was disabled by Ann.'
     assert bench.ledger().received == 1
 
 
@@ -290,7 +297,7 @@ def test_what_comes_while_it_is_disabled_is_skipped_and_enabling_counts_it(bench
     assert bench.ingest(an_event(), an_event(), an_event()).skipped == 3
     after, ended = bench.enable_integration(integration)
     assert after.enabled
-    assert ended.counts == {"skipped": 3, "cancelled": 2}
+    assert ended.counts == {"failed": 0, "skipped": 3, "cancelled": 2}
     assert len(bench.made()) == 1
 
 
@@ -403,7 +410,7 @@ def test_deleted_without_a_last_notification_its_key_is_wiped_at_once(bench: Ben
     assert row == {"name": None, "subscriptions": [], "created_by": None, "disabled_by": None}
     assert bench.claim(ids).sendings == ()
     assert bench.states() == {"cancelled": 1}
-    assert bench.store.transact(lambda tx: tx.integrations(EVERY_CLIENT, None, 0, 10)) == []
+    assert list(list_integrations(bench.ctx, EVERY_CLIENT, limit=10).items) == []
     assert bench.ledger().findings == []
 
 

@@ -21,9 +21,13 @@ from meanwhile import beside, overlapping
 from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.prune import SLICE, prune, prune_lag
+from wallarm_notify.store.retention import passed_after
 
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+PASSED = passed_after(RETENTION) + SECOND
+"""After so long a pass comes to an event."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +35,7 @@ def _slices_of_events_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wallarm_notify.services.prune.EVENT_SLICE", SLICE)
 
 
-def age(bench: Bench, by: timedelta = RETENTION + SECOND) -> None:
+def age(bench: Bench, by: timedelta = PASSED) -> None:
     """Make it as if everything had happened so much earlier."""
     bench.sql("UPDATE events SET received_at = received_at - :by", by=by)
     bench.sql("UPDATE rejected SET received_at = received_at - :by", by=by)
@@ -83,6 +87,35 @@ def test_retention_is_kept_to_the_microsecond(
         return pruned
 
     assert bench.store.transact(work) == int(goes)
+
+
+def test_an_event_that_ends_within_the_hour_is_not_left_to_the_pass_of_the_next_day(
+    bench: Bench,
+) -> None:
+    bench.integration()
+    bench.sent(bench.made())
+    bench.sql("UPDATE notifications SET finished_at = finished_at + interval '52 minutes'")
+    age(bench, RETENTION + timedelta(minutes=50))
+    assert bench.prune().events == 0
+    age(bench, timedelta(minutes=5))
+    assert bench.prune().events == 0
+    age(bench, timedelta(minutes=5, seconds=1))
+    assert bench.prune().events == 1
+
+
+@pytest.mark.parametrize(
+    ("retention", "passed"),
+    [
+        (RETENTION, RETENTION + HOUR),
+        (DAY, DAY + HOUR),
+        (timedelta(hours=12), timedelta(hours=12, minutes=30)),
+        (timedelta(0), timedelta(0)),
+    ],
+)
+def test_a_pass_comes_to_an_event_an_hour_after_its_retention_or_a_part_of_it(
+    retention: timedelta, passed: timedelta
+) -> None:
+    assert passed_after(retention) == passed
 
 
 def test_what_waits_is_never_pruned(bench: Bench) -> None:
@@ -232,7 +265,7 @@ def test_a_mark_from_a_time_to_come_does_not_keep_a_pass_from_beginning(bench: B
     bench.prune()
     bench.ingest(an_attack())
     bench.sql("UPDATE prune_marks SET after_no = 4711")
-    age(bench, RETENTION + SECOND)
+    age(bench)
     bench.sql("UPDATE prune_marks SET began_at = now() + interval '1 year'")
     assert bench.prune().events == 0
     bench.sql("UPDATE prune_marks SET began_at = began_at - interval '1 day'")

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from build import Bench, an_answer, an_attempt
 from meanwhile import overlapping
 
 from wallarm_notify.domain.scope import EVERY_CLIENT
+
+if TYPE_CHECKING:
+    from wallarm_notify.domain.outcome import Answer
 
 DELIVERED, FAILED = an_answer(202), an_answer(500)
 
@@ -172,6 +177,42 @@ def test_an_attempt_of_nothing_we_know_is_no_trouble(bench: Bench) -> None:
     attempt = an_attempt(claim.sendings[0], claim)
     bench.sql("DELETE FROM notifications")
     bench.record([attempt])
+
+
+@pytest.mark.parametrize("answer", [DELIVERED, FAILED])
+def test_an_answer_to_another_notification_of_the_same_id_and_claim_changes_nothing(
+    bench: Bench, answer: Answer
+) -> None:
+    """A standby that was promoted without the last notifications gives their ids once more."""
+    bench.integration()
+    (sending,) = (claim := bench.claim(bench.made())).sendings
+    before = bench.notification(sending.notification.id)
+    attempt = an_attempt(sending, claim, answer)
+    bench.record([replace(attempt, dedup_start=attempt.dedup_start - 1)])
+    assert bench.notification(sending.notification.id) == before
+    assert bench.sql("SELECT * FROM attempts") == []
+    bench.record([an_attempt(sending, claim)])
+    assert bench.states() == {"delivered": 1}
+    assert bench.ledger().findings == []
+
+
+@pytest.mark.parametrize("of_another", [DELIVERED, FAILED])
+@pytest.mark.parametrize("comes_first", [True, False])
+@pytest.mark.parametrize(("own", "state"), [(DELIVERED, "delivered"), (FAILED, "retrying")])
+def test_an_answer_to_another_notification_takes_no_place_of_the_own_one_beside_it(
+    bench: Bench, own: Answer, state: str, of_another: Answer, *, comes_first: bool
+) -> None:
+    """One batch of the recorder has both where the database was away between the two."""
+    bench.integration()
+    (sending,) = (claim := bench.claim(bench.made())).sendings
+    genuine = an_attempt(sending, claim, own)
+    stale = an_attempt(sending, claim, of_another)
+    stale = replace(stale, dedup_start=stale.dedup_start + 1)
+    bench.record([stale, genuine] if comes_first else [genuine, stale])
+    assert bench.states() == {state: 1}
+    assert [a["status_code"] for a in bench.sql("SELECT status_code FROM attempts")] == [own.status]
+    assert bench.value("SELECT sum(attempts) FROM health_minutes") == 1
+    assert bench.ledger().findings == []
 
 
 @pytest.mark.parametrize("first", ["the 2xx", "the failure"])

@@ -7,6 +7,7 @@ from build import Bench, an_answer, an_event
 from meanwhile import overlapping
 
 from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
+from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Wanted
@@ -77,8 +78,8 @@ def test_where_the_integration_is_disabled_or_gone_it_is_refused(
     with pytest.raises(Refused, match=sentence):
         bench.replay_notifications([only])
     for ask in (
-        lambda: bench.count_replayable(Wanted(integration, State.SKIPPED)),
-        lambda: bench.replay_slice(Wanted(integration, State.SKIPPED), 0),
+        lambda: bench.count_replayable(Wanted(integration, (State.SKIPPED,))),
+        lambda: bench.replay_slice(Wanted(integration, (State.SKIPPED,)), 0),
     ):
         with pytest.raises(Refused, match=sentence) as refused:
             ask()
@@ -100,7 +101,7 @@ def test_by_id_it_is_all_or_none(bench: Bench) -> None:
 
 def test_many_are_replayed_slice_by_slice(bench: Bench) -> None:
     integration, ids = skipped(bench, SLICE + 20)
-    wanted = Wanted(integration, State.SKIPPED)
+    wanted = Wanted(integration, (State.SKIPPED,))
     assert bench.count_replayable(wanted) == SLICE + 20
     number, after = bench.replay_slice(wanted, 0)
     assert (number, after) == (SLICE, ids[SLICE - 1])
@@ -119,10 +120,28 @@ def test_a_replay_of_many_means_one_state_one_integration_and_since_when(bench: 
         "UPDATE notifications SET created_at = now() - interval '2 days' WHERE id = :i", i=ids[0]
     )
     since = bench.value("SELECT now()") - timedelta(days=1)
-    assert bench.count_replayable(Wanted(integration, State.SKIPPED, since)) == 2
-    assert bench.count_replayable(Wanted(integration, State.CANCELLED)) == 0
-    assert bench.replay_slice(Wanted(integration, State.SKIPPED, since), 0) == (2, None)
+    assert bench.count_replayable(Wanted(integration, (State.SKIPPED,), since)) == 2
+    assert bench.count_replayable(Wanted(integration, (State.CANCELLED,))) == 0
+    assert bench.replay_slice(Wanted(integration, (State.SKIPPED,), since), 0) == (2, None)
     assert bench.states() == {"pending": 2, "skipped": 2}
+
+
+def test_a_replay_of_many_means_the_severities_and_states_that_were_asked_for(bench: Bench) -> None:
+    integration = bench.integration(enabled=False)
+    bench.ingest(*(an_event(risk=risk) for risk in ("critical", "high", "low")))
+    bench.enable_integration(integration)
+    severe = (Severity.CRITICAL, Severity.ERROR)
+    assert bench.count_replayable(Wanted(integration)) == 3
+    assert bench.count_replayable(Wanted(integration, (State.FAILED,))) == 0
+    wanted = Wanted(integration, (State.FAILED, State.SKIPPED), severities=severe)
+    assert bench.count_replayable(wanted) == 2
+    assert bench.replay_slice(wanted, 0) == (2, None)
+    assert bench.activity()[-1].after == {
+        "notifications": 2,
+        "state": "failed, skipped",
+        "severity": "critical, error",
+    }
+    assert bench.states() == {"pending": 2, "skipped": 1}
 
 
 def test_a_replayed_one_is_cancelled_by_the_next_disabling_and_can_be_replayed_again(
@@ -141,7 +160,7 @@ def test_a_replayed_one_is_cancelled_by_the_next_disabling_and_can_be_replayed_a
 
 def test_what_two_administrators_replay_at_once_is_replayed_once(bench: Bench) -> None:
     integration, ids = skipped(bench, 3)
-    wanted = Wanted(integration, State.SKIPPED)
+    wanted = Wanted(integration, (State.SKIPPED,))
     second = overlapping(
         bench,
         lambda first: first.replay_slice(wanted, 0),

@@ -31,7 +31,14 @@ from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.measure import measure
 from wallarm_notify.services.prune import prune
-from wallarm_notify.services.review import Reviewed, disable_candidate, give_warnings, review
+from wallarm_notify.services.review import (
+    Reviewed,
+    _evidence_against,
+    _switch_off,
+    disable_candidate,
+    give_warnings,
+    review,
+)
 from wallarm_notify.services.sweep import sweep as run_sweep
 from wallarm_notify.store import health
 
@@ -368,6 +375,30 @@ def test_what_somebody_changes_while_the_review_waits_for_its_row_is_left_as_the
     assert enabled(bench, integration) == [stands]
     assert bench.value("SELECT count(*) FROM switch_offs") == 0
     assert bench.value("SELECT count(*) FROM events WHERE type = 'integration.auto_disabled'") == 0
+    assert bench.ledger().findings == []
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_who_switches_one_while_the_review_disables_it_has_the_last_word(
+    bench: Bench, *, wanted: bool
+) -> None:
+    integration = failing(bench)
+    candidate = surveyed(bench)
+    evidence = _evidence_against(bench.ctx, candidate)
+    assert evidence is not None
+    change = IntegrationChange(enabled=wanted, reason="by hand")
+    applied = overlapping(
+        bench,
+        lambda first: first.store.transact(
+            lambda tx: _switch_off(first.ctx, tx, candidate, evidence)
+        ),
+        lambda: bench.apply_integration(integration, change),
+    )
+    assert applied.news.is_nothing is not wanted
+    assert enabled(bench, integration) == [wanted]
+    assert bench.value("SELECT count(*) FROM switch_offs") == 1
+    assert bench.value("SELECT count(*) FROM events WHERE type = 'integration.disabled'") == 0
+    assert bench.reviewed().disabled == ()
     assert bench.ledger().findings == []
 
 
@@ -776,7 +807,7 @@ def test_events_while_it_is_off_are_skipped_and_a_clean_window_follows(bench: Be
     assert bench.ingest(an_event(), an_event()).skipped == 2
     after, unsent = bench.enable_integration(integration)
     assert after.enabled
-    assert unsent.counts == {"skipped": 2, "cancelled": 17}
+    assert unsent.counts == {"failed": 0, "skipped": 2, "cancelled": 17}
     assert bench.reviewed().disabled == ()
     found = explained(bench, integration)
     assert (found.automatic, found.evidence["attempts"]) == (False, 0)

@@ -54,6 +54,7 @@ def rule_of(shown: Integration) -> IntegrationRule:
         disabled_at=shown.disabled_at,
         disabled_by=shown.disabled_by,
         disabled_reason=shown.disabled_reason,
+        summary=shown.summary,
     )
 
 
@@ -65,6 +66,8 @@ def trigger_rule_of(trigger: Trigger) -> TriggerRule:
         criteria=trigger.criteria,
         integration_ids=trigger.integration_ids,
         version=trigger.version,
+        chosen_severity=trigger.chosen_severity,
+        group=trigger.group,
     )
 
 

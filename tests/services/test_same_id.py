@@ -16,6 +16,7 @@ from build import (
     an_event_for,
 )
 
+from wallarm_notify.domain.page import Slice
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.views import Filter
 from wallarm_notify.services.prune import prune
@@ -148,7 +149,9 @@ def test_a_listing_shows_each_its_own(bench: Bench, same: str) -> None:
     for c in CLIENTS:
         bench.integration(client_id=c)
     bench.ingest(*of_both(same))
-    shown = bench.store.transact(lambda tx: tx.notifications(EVERY_CLIENT, Filter(), None, 10))
+    shown = bench.store.transact(
+        lambda tx: tx.notifications(EVERY_CLIENT, Filter(), Slice(None, 10, 10))
+    ).items
     assert sorted((n.client_id, n.event_id) for n in shown) == [(c, UUID(same)) for c in CLIENTS]
     assert len({n.dedup_key for n in shown}) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,22 +16,30 @@ from build import (
     an_integration_draft,
 )
 
-from wallarm_notify.domain.actor import Actor, Role, Source
+from wallarm_notify.domain.actor import Actor, Role, Source, operator
+from wallarm_notify.domain.client import ParentOf
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.integration import IntegrationChange
 from wallarm_notify.domain.notification import State
-from wallarm_notify.domain.scope import Scope, only
+from wallarm_notify.domain.scope import EVERY_CLIENT, Scope, only
+from wallarm_notify.domain.session import Way
 from wallarm_notify.domain.set_aside import TriedCall
+from wallarm_notify.domain.token import TokenDraft
 from wallarm_notify.domain.triggers.trigger import TriggerChange
+from wallarm_notify.domain.user import UserDraft
 from wallarm_notify.domain.views import Wanted
 from wallarm_notify.services import (
+    drill,
     manage_clients,
     manage_integrations,
+    manage_tokens,
     manage_triggers,
+    manage_users,
     replay,
     resubmit,
     resubmit_message,
     send_test_alerts,
+    sessions,
 )
 from wallarm_notify.services.resubmit_message import SET_ASIDE, UNDECODABLE
 from wallarm_notify.services.rotate_secrets import rotate_secrets
@@ -43,6 +52,7 @@ if TYPE_CHECKING:
 
 MISSING = 4711
 ANN = Actor("Ann", Role.ADMINISTRATOR, Source.CONSOLE)
+OPS = operator("Ops")
 MINE = only([1])
 
 
@@ -59,7 +69,10 @@ class Asked:
 
 
 def unsent(*_: Any) -> Answer:
-    raise AssertionError("a test alert was sent")
+    raise AssertionError("a test alert, or a drill, was sent")
+
+
+UNSENT = send_test_alerts.Ways(unsent, unsent)
 
 
 def integration_of(bench: Bench) -> int:
@@ -106,6 +119,32 @@ def aside(bench: Bench) -> int:
     return int(bench.value("SELECT max(id) FROM quarantine"))
 
 
+def user_of(bench: Bench) -> int:
+    draft = UserDraft(2, "ana@example.com", "Ana", Role.ANALYST)
+    return manage_users.create_user(bench.ctx, OPS, EVERY_CLIENT, draft).id
+
+
+def session_of(bench: Bench) -> int:
+    user, at = user_of(bench), datetime.now(UTC)
+    return bench.store.transact(
+        lambda tx: tx.insert_session(b"s" * 32, Way.LINK, user, None, at)
+    ).id
+
+
+def disabled_user_of(bench: Bench) -> int:
+    return manage_users.disable_user(bench.ctx, OPS, EVERY_CLIENT, user_of(bench)).id
+
+
+def token_of(bench: Bench) -> int:
+    draft = TokenDraft(2, Role.ANALYST)
+    return manage_tokens.create_token(bench.ctx, OPS, EVERY_CLIENT, draft).token.id
+
+
+def operators_token(bench: Bench) -> int:
+    draft = TokenDraft(None, Role.OPERATOR)
+    return manage_tokens.create_token(bench.ctx, OPS, EVERY_CLIENT, draft).token.id
+
+
 WANTED_STATE = State.SKIPPED
 
 USE_CASES: list[tuple[str, Callable[[Bench], int], Callable[[Asked], object]]] = [
@@ -142,7 +181,12 @@ USE_CASES: list[tuple[str, Callable[[Bench], int], Callable[[Asked], object]]] =
     (
         "test integration",
         integration_of,
-        lambda a: send_test_alerts.send_test_alerts(a.ctx, MINE, a.number, unsent),
+        lambda a: send_test_alerts.send_test_alerts(a.ctx, MINE, a.number, UNSENT),
+    ),
+    (
+        "drill integration",
+        integration_of,
+        lambda a: drill.drill(a.ctx, MINE, a.number, unsent),
     ),
     (
         "apply trigger",
@@ -168,12 +212,12 @@ USE_CASES: list[tuple[str, Callable[[Bench], int], Callable[[Asked], object]]] =
     (
         "count what can be replayed",
         lambda bench: skipped(bench)[0],
-        lambda a: replay.count_replayable(a.ctx, MINE, Wanted(a.number, WANTED_STATE)),
+        lambda a: replay.count_replayable(a.ctx, MINE, Wanted(a.number, (WANTED_STATE,))),
     ),
     (
         "replay by filter",
         lambda bench: skipped(bench)[0],
-        lambda a: replay.replay_slice(a.ctx, ANN, MINE, Wanted(a.number, WANTED_STATE), 0),
+        lambda a: replay.replay_slice(a.ctx, ANN, MINE, Wanted(a.number, (WANTED_STATE,)), 0),
     ),
     (
         "resubmit event",
@@ -225,7 +269,7 @@ USE_CASES: list[tuple[str, Callable[[Bench], int], Callable[[Asked], object]]] =
         "test a key",
         lambda _: 2,
         lambda a: send_test_alerts.send_test_alerts_unsaved(
-            *(a.ctx, MINE, a.number, "us", a_key()), send=unsent
+            *(a.ctx, MINE, a.number, "us", a_key()), ways=UNSENT
         ),
     ),
     (
@@ -240,6 +284,35 @@ USE_CASES: list[tuple[str, Callable[[Bench], int], Callable[[Asked], object]]] =
         lambda _: 2,
         lambda a: manage_clients.set_client(*a.first, name="x"),
     ),
+    (
+        "set client's parent",
+        lambda _: 2,
+        lambda a: manage_clients.set_client(*a.first[:3], 1, parent=ParentOf(a.number)),
+    ),
+    (
+        "create user",
+        lambda _: 2,
+        lambda a: manage_users.create_user(
+            *a.first[:3], UserDraft(a.number, "b@example.com", "B", Role.ANALYST)
+        ),
+    ),
+    (
+        "change role",
+        user_of,
+        lambda a: manage_users.change_role(*a.first, Role.READ_ONLY),
+    ),
+    ("end session", session_of, lambda a: sessions.end_session(*a.first)),
+    ("disable user", user_of, lambda a: manage_users.disable_user(*a.first)),
+    ("enable user", disabled_user_of, lambda a: manage_users.enable_user(*a.first)),
+    (
+        "create token",
+        lambda _: 2,
+        lambda a: manage_tokens.create_token(*a.first[:3], TokenDraft(a.number, Role.ANALYST)),
+    ),
+    ("renew token", token_of, lambda a: manage_tokens.renew_token(*a.first)),
+    ("disable token", token_of, lambda a: manage_tokens.disable_token(*a.first)),
+    ("renew operator's token", operators_token, lambda a: manage_tokens.renew_token(*a.first)),
+    ("disable operator's token", operators_token, lambda a: manage_tokens.disable_token(*a.first)),
 ]
 
 
@@ -315,7 +388,7 @@ def test_within_its_scope_an_administrator_does_all_of_it(bench: Bench) -> None:
     manage_integrations.disable_integration(ctx, ANN, MINE, made.id, reason="")
     bench.ingest(an_event(), an_event())
     manage_integrations.enable_integration(ctx, ANN, MINE, made.id)
-    wanted = Wanted(made.id, State.SKIPPED)
+    wanted = Wanted(made.id, (State.SKIPPED,))
     assert replay.count_replayable(ctx, MINE, wanted) == 2
     ids = [row["id"] for row in bench.sql("SELECT id FROM notifications ORDER BY id")]
     assert replay.replay_notifications(ctx, ANN, MINE, ids[:1]) == 1
@@ -326,5 +399,5 @@ def test_within_its_scope_an_administrator_does_all_of_it(bench: Bench) -> None:
     assert manage_clients.set_client(ctx, ANN, MINE, 1, name="ACME").name == "ACME"
     manage_integrations.delete_integration(ctx, ANN, MINE, made.id, reason="")
     who = bench.sql("SELECT DISTINCT client_id, actor, role, source FROM activity")
-    assert who == [{"client_id": 1, "actor": "Ann", "role": "administrator", "source": "console"}]
+    assert who == [{"client_id": 1, "actor": "Ann", "role": "admin", "source": "console"}]
     assert bench.ledger().findings == []

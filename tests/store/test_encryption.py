@@ -72,7 +72,7 @@ def test_a_rotation_encrypts_all_secrets_anew_and_fingerprints_stay(bench: Bench
     integrations = [bench.integration(KEY), bench.integration()]
     ids = bench.made()
     before = bench.sql("SELECT key_fingerprint FROM integrations ORDER BY id")
-    both = Store(bench.engine, KeyCipher([NEW, OLD]))
+    both = Store(bench.pool, KeyCipher([NEW, OLD]))
     assert both.transact(lambda tx: tx.rotate_secrets()) == (3, [])
     assert bench.sql("SELECT key_fingerprint FROM integrations ORDER BY id") == before
     assert bench.claim(ids).sendings == ()
@@ -85,7 +85,7 @@ def test_a_rotation_encrypts_all_secrets_anew_and_fingerprints_stay(bench: Bench
 def test_rotating_without_the_old_key_changes_nothing(bench: Bench) -> None:
     bench.integration()
     before = bench.sql("SELECT key_token FROM integrations")
-    wrong = Store(bench.engine, KeyCipher([NEW]))
+    wrong = Store(bench.pool, KeyCipher([NEW]))
     with pytest.raises(
         Unavailable, match=r"nothing was changed. Add the old key after the new one"
     ):
@@ -97,7 +97,7 @@ def test_a_token_that_no_key_decrypts_is_named_and_the_others_are_rotated(bench:
     lost, _ = bench.integration(), bench.integration()
     token = KeyCipher([generate()]).encrypt(KEY)
     bench.sql("UPDATE integrations SET key_token = :t WHERE id = :i", t=token, i=lost)
-    both = Store(bench.engine, KeyCipher([NEW, OLD]))
+    both = Store(bench.pool, KeyCipher([NEW, OLD]))
     assert both.transact(lambda tx: tx.rotate_secrets()) == (2, [lost])
 
 
@@ -112,7 +112,7 @@ def test_without_the_key_of_the_installations_secret_no_integration_is_stored(be
 
 def test_a_store_without_secret_keys_can_still_route(bench: Bench) -> None:
     bench.integration()
-    plain = Store(bench.engine)
+    plain = Store(bench.pool)
     assert len(plain.transact(lambda tx: tx.subscribers_of({1: True})).integrations[1]) == 1
     with pytest.raises(RuntimeError, match="without WALLARM_NOTIFY_SECRET_KEYS"):
         plain.transact(lambda tx: tx.fingerprint(KEY))
@@ -125,7 +125,7 @@ def store_token(bench: Bench, integration: int, secret: str, at: int) -> None:
 
 
 def check(bench: Bench, *secret_keys: str) -> None:
-    Store(bench.engine, KeyCipher(secret_keys)).check_keys()
+    Store(bench.pool, KeyCipher(secret_keys)).check_keys()
 
 
 def test_while_no_integration_key_is_stored_any_secret_key_passes_the_check(bench: Bench) -> None:

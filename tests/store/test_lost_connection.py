@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -14,7 +14,9 @@ from psycopg2 import DataError
 
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.store import Store
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.connection import connect
+from wallarm_notify.store.engine import make_engine
+from wallarm_notify.store.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,18 +28,17 @@ class CuttingProxy:
     """A proxy before PostgreSQL that cuts a connection at a certain statement, before or after it is run."""
 
     def __init__(self, url: str) -> None:
-        engine = make_engine(url, pool_size=0)
-        with engine.connect() as connection:
+        with closing(connect(url)) as connection:
             # Host and port as the driver finds them by the URL, the environment and its own defaults.
-            info: Any = connection.connection.driver_connection
-            self._host, self._port = info.info.host, info.info.port
+            self._host, self._port = connection.info.host, connection.info.port
         self._cuts: list[tuple[bytes, bool]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._listen)]
         # The proxy finds no statement in what is encrypted.
         plain = {"sslmode": "disable", "gssencmode": "disable"}
         self.url = (
-            engine.url.set(host="127.0.0.1", port=self._listener.getsockname()[1])
+            sa.make_url(url)
+            .set(host="127.0.0.1", port=self._listener.getsockname()[1])
             .difference_update_query(["host", "port"])
             .update_query_dict(plain)
             .render_as_string(hide_password=False)
@@ -95,7 +96,7 @@ def proxy(database_url: str) -> Iterator[CuttingProxy]:
 @pytest.fixture
 def store(proxy: CuttingProxy) -> Iterator[Store]:
     """Return a store whose connections pass the proxy."""
-    store = Store(make_engine(proxy.url))
+    store = Store(Pool(proxy.url))
     yield store
     store.close()
 
@@ -114,7 +115,7 @@ class Work:
 
 def stored(url: str) -> list[str]:
     """Return what is stored, read without the proxy."""
-    with make_engine(url, pool_size=0).connect() as connection:
+    with make_engine(url).connect() as connection:
         return list(connection.scalars(sa.text("SELECT reason FROM undecodable ORDER BY id")))
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,13 @@ from wallarm_notify.domain.alert_identity import dedup_key, start_of
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.notification import trigger_of
 from wallarm_notify.domain.scope import EVERY_CLIENT
-from wallarm_notify.store import Store, migrations
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store import Store, migrations, schema_check
+from wallarm_notify.store.compatibility import fault_of
+from wallarm_notify.store.connection import Unpooled, transaction
+from wallarm_notify.store.engine import make_engine
 from wallarm_notify.store.event_body import EVENT_COLUMNS, event_of
-from wallarm_notify.store.migrations.compatibility import fault_of
-from wallarm_notify.store.queries import RESPONSE, types_of
+from wallarm_notify.store.queries import RESPONSE
+from wallarm_notify.store.table_columns import TYPES
 from wallarm_notify.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 def shape(url: str) -> tuple[object, ...]:
     """Return all that the catalogue has of tables, columns, indexes and constraints."""
-    with make_engine(url, pool_size=0).connect() as connection:
+    with make_engine(url).connect() as connection:
         return shape_of(connection)
 
 
@@ -60,7 +63,7 @@ def shape_of(connection: sa.Connection) -> tuple[object, ...]:
 
 
 def test_migrations_make_the_tables(database_url: str) -> None:
-    engine = make_engine(database_url, pool_size=0)
+    engine = make_engine(database_url)
     with engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
@@ -70,7 +73,7 @@ def test_migrations_make_the_tables(database_url: str) -> None:
 def test_migrations_and_tables_make_the_same_catalogue(
     database_url: str, empty_database: str
 ) -> None:
-    engine = make_engine(empty_database, pool_size=0)
+    engine = make_engine(empty_database)
     metadata.create_all(engine)
     assert shape(empty_database) == shape(database_url)
 
@@ -102,7 +105,7 @@ def test_migrations_and_tables_make_the_same_catalogue(
     ],
 )
 def test_any_difference_of_two_schemas_is_found(database_url: str, change: str) -> None:
-    with make_engine(database_url, pool_size=0).connect() as connection:
+    with make_engine(database_url).connect() as connection:
         before = shape_of(connection)
         connection.exec_driver_sql(change)
         assert shape_of(connection) != before
@@ -111,21 +114,26 @@ def test_any_difference_of_two_schemas_is_found(database_url: str, change: str) 
 def test_the_types_that_queries_give_their_parameters_are_those_of_the_columns(
     database_url: str,
 ) -> None:
-    with make_engine(database_url, pool_size=0).connect() as connection:
+    """By PostgreSQL's numbers of types, as some have several names."""
+    with make_engine(database_url).connect() as connection:
         columns = connection.exec_driver_sql(
-            """SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod) FROM pg_attribute
-               WHERE attrelid::regclass::text = ANY(%s) AND attnum > 0""",
-            (list(metadata.tables),),
+            """SELECT attrelid::regclass::text, attname, atttypid FROM pg_attribute
+               WHERE attrelid = ANY(%s::regclass[]) AND attnum > 0 AND NOT attisdropped""",
+            (list(TYPES),),
         ).fetchall()
-    assert len(columns) > 100
-    given = {name: types_of(table) for name, table in metadata.tables.items()}
-    assert {(table, column): given[table][column].lower() for table, column, _ in columns} == {
-        (table, column): kind for table, column, kind in columns
-    }
+        written = {
+            (table, column): connection.exec_driver_sql(
+                "SELECT %s::regtype::oid", (kind,)
+            ).scalar_one()
+            for table, types in TYPES.items()
+            for column, kind in types.items()
+        }
+    assert len(TYPES) == 7
+    assert written == {(table, column): kind for table, column, kind in columns}
 
 
 def test_upgrading_twice_is_upgrading_once(empty_database: str) -> None:
-    newest = migrations.newest()
+    newest = schema_check.newest()
     assert migrations.upgrade(empty_database) == (None, newest)
     before = shape(empty_database)
     assert migrations.upgrade(empty_database) == (newest, newest)
@@ -135,7 +143,7 @@ def test_upgrading_twice_is_upgrading_once(empty_database: str) -> None:
 def test_attempts_from_before_the_failure_ratio_are_kept_and_do_not_count_in_it(
     empty_database: str,
 ) -> None:
-    engine = make_engine(empty_database, pool_size=0)
+    engine = make_engine(empty_database)
     with engine.begin() as connection:
         command.upgrade(migrations._config(connection), "0001")
         connection.exec_driver_sql(
@@ -146,7 +154,7 @@ def test_attempts_from_before_the_failure_ratio_are_kept_and_do_not_count_in_it(
             """INSERT INTO attempts (notification_id, claim, run, number, at, duration_ms, response)
                SELECT n, 1, 1, 1, now(), 1, '' FROM (VALUES (1), (4711)) v (n)"""
         )
-    assert migrations.upgrade(empty_database) == ("0001", migrations.newest())
+    assert migrations.upgrade(empty_database) == ("0001", schema_check.newest())
     with engine.connect() as connection:
         asked = "SELECT notification_id, integration_id, generation FROM attempts ORDER BY 1"
         rows = connection.exec_driver_sql(asked).fetchall()
@@ -164,7 +172,7 @@ def test_revisions_are_numbers_that_grow_from_each_to_the_next() -> None:
 
 
 def test_the_newest_revision_is_read_from_the_names_of_the_files() -> None:
-    assert migrations.newest() == REVISIONS[-1]
+    assert schema_check.newest() == REVISIONS[-1]
 
 
 def test_alembic_is_imported_only_for_an_upgrade() -> None:
@@ -177,15 +185,15 @@ def test_alembic_is_imported_only_for_an_upgrade() -> None:
 def test_an_upgrade_from_any_older_revision_makes_the_same_schema_and_notes_which_programs_it_serves(
     empty_database: str, database_url: str, older: str
 ) -> None:
-    engine = make_engine(empty_database, pool_size=0)
+    engine = make_engine(empty_database)
     with engine.begin() as connection:
         command.upgrade(migrations._config(connection), older)
-    store = Store(engine)
+    store = Store(Unpooled(empty_database))
     with pytest.raises(
         Unavailable, match=f"is at version {older}, .* run: wallarm-notify db upgrade"
     ):
         store.check()
-    assert migrations.upgrade(empty_database) == (older, migrations.newest())
+    assert migrations.upgrade(empty_database) == (older, schema_check.newest())
     assert shape(empty_database) == shape(database_url)
     store.check()
     with engine.connect() as connection:
@@ -208,10 +216,10 @@ def upgrade() -> None:
 
 def upgrade_as_a_newer_program(url: str, folder: Path, breaks: str) -> None:
     """Upgrade by all migrations and by one more, which runs the statement ``breaks``."""
-    newest = migrations.newest()
+    newest = schema_check.newest()
     (folder / "9000_next.py").write_text(NEXT.format(newest=newest, breaks=breaks))
     ours = Path(migrations.__file__).parent / "versions"
-    with make_engine(url, pool_size=0, bounded=False).begin() as connection:
+    with make_engine(url).begin() as connection:
         config = migrations._config(connection)
         config.set_main_option("path_separator", "newline")
         config.set_main_option("version_locations", f"{ours}\n{folder}")
@@ -222,7 +230,7 @@ def test_a_program_works_with_a_newer_schema_that_serves_it(
     empty_database: str, tmp_path: Path
 ) -> None:
     upgrade_as_a_newer_program(empty_database, tmp_path, "SELECT")
-    store = Store(make_engine(empty_database, pool_size=0))
+    store = Store(Unpooled(empty_database))
     store.check()
     assert store.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT)) == 0
     assert migrations.upgrade(empty_database) == ("9000", "9000")
@@ -235,10 +243,10 @@ def test_a_newer_schema_that_does_not_serve_this_program_is_refused(
     upgrade_as_a_newer_program(empty_database, tmp_path, breaks)
     sentence = (
         "The database is at version 9000, which serves programs from version 9000 on, and this one is of "
-        f"version {migrations.newest()}; install the newer program."
+        f"version {schema_check.newest()}; install the newer program."
     )
     with pytest.raises(Unavailable, match=f"^{re.escape(sentence)}$"):
-        Store(make_engine(empty_database, pool_size=0)).check()
+        Store(Unpooled(empty_database)).check()
     with pytest.raises(Unavailable, match=f"^{re.escape(sentence)}$"):
         migrations.upgrade(empty_database)
 
@@ -269,6 +277,20 @@ def test_the_revisions_of_schema_and_program_decide_whether_they_work_together(
     assert words is None or words in str(fault)
 
 
+RELEASES = {"1.0.0": "0013"}
+"""The newest revision that each release knows, by its version."""
+
+
+def test_the_schema_serves_the_programs_of_the_last_release(database_url: str) -> None:
+    with make_engine(database_url).connect() as connection:
+        (oldest,) = connection.exec_driver_sql("SELECT serves_from FROM compatibility").scalars()
+    assert int(oldest) <= int(list(RELEASES.values())[-1])
+
+
+def test_each_release_names_the_newest_revision_that_it_knows() -> None:
+    assert list(RELEASES)[-1] == version("wallarm-notify")
+
+
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
 def test_only_a_database_in_utf_8_is_upgraded(
     make_database: Callable[[str], str], encoding: str
@@ -276,14 +298,14 @@ def test_only_a_database_in_utf_8_is_upgraded(
     url = make_database(encoding)
     with pytest.raises(Unavailable, match=f"is in the encoding {encoding}, .* has to be UTF8"):
         migrations.upgrade(url)
-    with make_engine(url, pool_size=0).connect() as connection:
-        assert migrations.current(connection) is None
+    with transaction(Unpooled(url)) as cursor:
+        assert schema_check.current(cursor) is None
 
 
 def test_an_outage_from_before_there_were_regions_becomes_one_of_each_region(
     empty_database: str,
 ) -> None:
-    engine = make_engine(empty_database, pool_size=0)
+    engine = make_engine(empty_database)
     with engine.begin() as connection:
         command.upgrade(migrations._config(connection), "0004")
         connection.exec_driver_sql(
@@ -305,11 +327,11 @@ def test_an_outage_from_before_there_were_regions_becomes_one_of_each_region(
 def test_two_upgrades_at_once_wait_for_each_other(empty_database: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         befores = [before for before, _ in pool.map(migrations.upgrade, [empty_database] * 2)]
-    assert sorted(befores, key=str) == sorted([None, migrations.newest()], key=str)
+    assert sorted(befores, key=str) == sorted([None, schema_check.newest()], key=str)
 
 
 def test_a_database_that_is_not_migrated_is_refused(empty_database: str, database_url: str) -> None:
-    empty, ready = (Store(make_engine(url, pool_size=0)) for url in (empty_database, database_url))
+    empty, ready = (Store(Unpooled(url)) for url in (empty_database, database_url))
     with pytest.raises(
         Unavailable, match=r"The database is empty, .* run: wallarm-notify db upgrade"
     ):
@@ -317,7 +339,7 @@ def test_a_database_that_is_not_migrated_is_refused(empty_database: str, databas
     with pytest.raises(Unavailable, match="has not been migrated to this version"):
         empty.transact(lambda tx: tx.undecodable_count(EVERY_CLIENT))
     ready.check()
-    with make_engine(database_url, pool_size=0).begin() as connection:
+    with make_engine(database_url).begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
     with pytest.raises(Unavailable, match="The database is at version 0000"):
         ready.check()
@@ -368,10 +390,25 @@ BEFORE_EVENTS_WERE_NUMBERED = """
 """
 
 
+def test_integrations_from_before_there_were_forms_of_summaries_keep_the_originals(
+    empty_database: str,
+) -> None:
+    engine = make_engine(empty_database)
+    insert = "INSERT INTO integrations (client_id, subscriptions, enabled) VALUES (1, '{}', true)"
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "0013")
+        connection.exec_driver_sql(insert)
+    migrations.upgrade(empty_database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(insert)  # by a program of before, which goes on
+        forms = connection.exec_driver_sql("SELECT summary FROM integrations").scalars().all()
+    assert forms == ["original", "original"]
+
+
 def test_what_was_stored_before_events_were_numbered_is_kept(
     empty_database: str,
 ) -> None:
-    engine = make_engine(empty_database, pool_size=0)
+    engine = make_engine(empty_database)
     with engine.begin() as connection:
         command.upgrade(migrations._config(connection), "0011")
         connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -10,10 +12,12 @@ import sqlalchemy as sa
 from build import NOON
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 
+from wallarm_notify import store
 from wallarm_notify.domain.notification import State
-from wallarm_notify.store.connection import make_engine
-from wallarm_notify.store.queries import parameters_of, rows_of
+from wallarm_notify.store.engine import make_engine
+from wallarm_notify.store.queries import for_driver, parameters_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +28,49 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
     engine = make_engine(database_url)
     yield engine
     engine.dispose()
+
+
+DRIVER: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's types lack it
+
+
+def as_sqlalchemy_has_it(statement: str) -> str:
+    return str(sa.text(statement).compile(dialect=DRIVER))
+
+
+class Texts(ast.NodeVisitor):
+    """Every text in a module, those with values put in as if each value were the word ``x``."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self.found.add(node.value)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        parts = [p.value if isinstance(p, ast.Constant) else "x" for p in node.values]
+        self.found.add("".join(map(str, parts)))
+        self.generic_visit(node)
+
+
+def test_every_statement_has_its_parameters_as_sqlalchemy_would_write_them() -> None:
+    texts = Texts()
+    for module in Path(store.__file__).parent.glob("*.py"):
+        texts.visit(ast.parse(module.read_text()))
+    with_parameters = {text for text in texts.found if for_driver(text) != text}
+    assert len(with_parameters) > 200
+    for text in texts.found:
+        assert for_driver(text) == as_sqlalchemy_has_it(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*":\\%'\"() x1é_$-", "::", "\\:", ":id", "%s", "%(a)s", "text[]"])
+    ).map("".join)
+)
+@example("SELECT '%' || :a, b::text, CAST(:a AS int[]), '12:30', :a::text, \\:a, x[1:2]")
+def test_parameters_are_found_where_sqlalchemy_finds_them(statement: str) -> None:
+    assert for_driver(statement) == as_sqlalchemy_has_it(statement)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

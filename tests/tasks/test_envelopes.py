@@ -12,7 +12,8 @@ import pytest
 import redis
 from build import NOON, a_key, a_notification
 from celery import Celery
-from kombu import Queue
+from kombu import Queue, pools
+from kombu.transport.redis import Channel
 
 from wallarm_notify import task_names
 from wallarm_notify.broker.broker_check import check_broker
@@ -81,7 +82,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from tasks import process
-from wallarm_notify import bootstrap
+from wallarm_notify import worker_parts
 
 def slowly(make):
     def made(*given, **named):
@@ -89,8 +90,8 @@ def slowly(make):
         return make(*given, **named)
     return made
 
-process.WorkerParts = slowly(bootstrap.WorkerParts)
-bootstrap.Dispatcher = slowly(bootstrap.Dispatcher)
+process.WorkerParts = slowly(worker_parts.WorkerParts)
+worker_parts.Dispatcher = slowly(worker_parts.Dispatcher)
 together = Barrier(8)
 
 def ask(_):
@@ -137,6 +138,22 @@ except Reject as rejection:
 """
 
 
+# A process whose heartbeat meets a fault of this program, and then an absent database.
+HEARTBEATS = """
+from types import SimpleNamespace
+from tasks import process
+from wallarm_notify.domain.errors import Unavailable
+
+for error in (RuntimeError("a fault"), Unavailable("away")):
+    def note(*_):
+        raise error
+
+    process.note_heartbeat = note
+    process._note_once(SimpleNamespace(context=None), frozenset())
+    print("goes on")
+"""
+
+
 def ask(
     broker: str = "redis://127.0.0.1:1/0", script: str = ASK, **more: str
 ) -> subprocess.CompletedProcess[str]:
@@ -180,6 +197,12 @@ def test_beat_runs_only_tasks_that_exist(worker: dict[str, Any]) -> None:
     assert worker["beat"]["prune"][1] == 5
 
 
+def test_beat_has_drills_done_where_an_interval_is_set() -> None:
+    done = ask(WALLARM_NOTIFY_DRILL_HOURS="6")
+    beat = json.loads(done.stdout)["beat"]
+    assert beat["drill"][:2] == [task_names.DRILL, 60]
+
+
 def test_nothing_of_beats_expires(worker: dict[str, Any]) -> None:
     assert all("expires" not in options for _, _, options in worker["beat"].values())
 
@@ -196,7 +219,11 @@ def test_every_task_is_routed_to_a_queue_that_workers_consume(worker: dict[str, 
 
 def test_beats_tasks_have_a_queue_of_their_own(worker: dict[str, Any]) -> None:
     upkeep = {t for t, queue in worker["routes"].items() if queue == task_names.UPKEEP_QUEUE}
-    assert upkeep == {task for task, _, _ in worker["beat"].values()}
+    assert upkeep == {
+        task_names.DRILL,
+        task_names.REPLAY,
+        *(task for task, _, _ in worker["beat"].values()),
+    }
 
 
 def test_no_message_waits_as_long_as_redis_keeps_it_from_other_workers(
@@ -283,7 +310,7 @@ def test_a_message_carries_ids_and_words_and_no_more(celery: Celery, broker: str
     headers = message["headers"]
     assert headers["task"] == "notifications.deliver"
     assert headers["argsrepr"] == "()"
-    assert headers["kwargsrepr"] == "2 notifications for integration 7, attempt 1 of 17"
+    assert headers["kwargsrepr"] == "notifications 1, 2 for integration 7, attempt 1 of 17"
     assert headers["eta"] is None
     assert a_key().reveal() not in json.dumps(message)
 
@@ -307,6 +334,29 @@ def test_retries_travel_in_a_queue_of_their_own_with_their_countdown(
     assert waiting(broker, "notifications") == []
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_connection_lost_while_a_queue_is_declared_costs_another_try_and_no_message(
+    celery: Celery,
+    broker: str,
+    times: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    faults = [redis.ConnectionError("lost")] * times
+    declares = Channel.queue_declare
+
+    def lost(channel: Any, **options: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return declares(channel, **options)
+
+    monkeypatch.setattr(Channel, "queue_declare", lost)
+    pools.reset()  # a pooled connection remembers what it has declared
+    CeleryPublisher(celery).publish(messages([a_notification()], NOON))
+    assert len(waiting(broker, "notifications")) == 1
+    assert (faults, caplog.messages) == ([], [])
+
+
 def test_the_length_of_a_queue_is_what_waits_in_it(celery: Celery) -> None:
     publisher = CeleryPublisher(celery)
     for name in task_names.QUEUES:
@@ -314,6 +364,15 @@ def test_the_length_of_a_queue_is_what_waits_in_it(celery: Celery) -> None:
     assert (publisher.length(first=True), publisher.length(first=False)) == (0, 0)
     publisher.publish(messages([a_notification(id=n) for n in range(250)], NOON))
     assert (publisher.length(first=True), publisher.length(first=False)) == (3, 0)
+
+
+def test_the_lengths_of_all_queues_are_known_and_looking_makes_none(
+    celery: Celery, broker: str
+) -> None:
+    publisher = CeleryPublisher(celery)
+    assert publisher.lengths() == dict.fromkeys(task_names.QUEUES, 0)
+    publisher.publish(messages([a_notification(id=n) for n in range(250)], NOON))
+    assert publisher.lengths() == dict.fromkeys(task_names.QUEUES, 0) | {"notifications": 3}
 
 
 def test_a_broker_that_is_away_is_logged_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -325,8 +384,10 @@ def test_a_broker_that_is_away_is_logged_and_no_error(caplog: pytest.LogCaptureF
         publisher = CeleryPublisher(app)
         publisher.publish(messages([a_notification()], NOON))
         assert publisher.length(first=True) is None
+        assert publisher.lengths() == {}
         assert [r.message for r in caplog.records if r.name.startswith("wallarm_notify")] == [
             "publisher.refused",
+            "publisher.unknown_length",
             "publisher.unknown_length",
         ]
 
@@ -344,3 +405,9 @@ def test_a_broker_that_is_away_is_named_without_its_password() -> None:
 def test_publishing_for_nothing_needs_no_broker() -> None:
     with Celery("test", broker="redis://127.0.0.1:1/0", set_as_current=False) as app:
         CeleryPublisher(app).publish([])
+
+
+def test_no_failed_heartbeat_ends_those_to_come_and_only_an_unknown_fault_is_logged() -> None:
+    done = ask(script=HEARTBEATS)
+    assert done.stdout.split("\n") == ["goes on", "goes on", ""], done.stderr
+    assert done.stderr.count("heartbeat.failed") == 1

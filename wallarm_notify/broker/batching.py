@@ -36,16 +36,20 @@ CALLS_CHANNELS: Final = (NotingChannel, CallsChannel)
 
 
 class BatchMessage(Message):
-    """Several messages as one, whose acknowledgement acknowledges each of them."""
+    """Several messages as one, whose acknowledgement acknowledges each of them.
+
+    ``events`` has for each of ``parts`` how many events it brings.
+    """
 
     channel: Any
 
-    def __init__(self, parts: Sequence[Any], events: int) -> None:
+    def __init__(self, parts: Sequence[Any], events: Sequence[int]) -> None:
         task_id = str(uuid4())
-        words = f"{counted(events, 'event')} of {counted(len(parts), 'message')}"
+        words = f"{counted(sum(events), 'event')} of {counted(len(parts), 'message')}"
+        origins = dumps([part.headers.get("origin") for part in parts])
         super().__init__(
             # The JSON of each message becomes a part of the whole, without being decoded and encoded again.
-            body=f'[[], {{"calls": [{", ".join(map(_json_of, parts))}]}}, {{}}]',
+            body=f'[[], {{"calls": [{", ".join(map(_json_of, parts))}], "origins": {origins}}}, {{}}]',
             channel=parts[0].channel,
             delivery_tag=parts[0].delivery_tag,
             content_type="application/json",
@@ -63,6 +67,8 @@ class BatchMessage(Message):
             accept=parts[0].accept,
         )
         self.tags = [part.delivery_tag for part in parts]
+        self.calls = [(part.headers["id"], n) for part, n in zip(parts, events, strict=True)]
+        """The producers' task ids, and how many events each call brings."""
 
     def ack(self, multiple: bool = False) -> None:
         """Acknowledge all messages of the batch in one step."""
@@ -85,6 +91,8 @@ class _Batch:
     """Messages that are to become one, and how much they bring."""
 
     parts: list[Any] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """How many events each message brings."""
     events: int = 0
     size: int = 0
 
@@ -132,6 +140,7 @@ class Batcher:
         if batch.parts:
             message.channel.qos.mark_batched(message.delivery_tag)
         batch.parts.append(message)
+        batch.numbers.append(events)
         batch.events += events
         batch.size += size
         self.look()
@@ -163,7 +172,7 @@ class Batcher:
 
     def _send_next(self) -> None:
         batch = self._batches.popleft()
-        for message in _put_together(batch.parts, batch.events):
+        for message in _put_together(batch.parts, batch.numbers):
             self._under_way.append(message)
             self._send(message)
 
@@ -179,7 +188,7 @@ def is_over(message: Any) -> bool:
     return isinstance(channel, CALLS_CHANNELS) and not channel.qos.has(message.delivery_tag)
 
 
-def _put_together(parts: list[Any], events: int) -> list[Any]:
+def _put_together(parts: list[Any], events: Sequence[int]) -> list[Any]:
     """Return one message made of ``parts``; where that fails, which would end the worker, ``parts`` themselves."""
     if len(parts) < 2:  # noqa: PLR2004 - nothing to put together
         return parts

@@ -1,7 +1,8 @@
-"""Beat's schedule, which stays regular when the clock of its machine is set (spec 7).
+"""Beat's schedule, regular even where its machine's clock is set (spec 7), with one task at a time.
 
 Celery's own scheduler knows the time of day alone: after the clock is set back by an hour, it sends nothing for
-an hour.
+an hour. And it sends all tasks of one interval at once: they would take as many processes of a worker at the same
+moment, and events would wait for both.
 """
 
 import logging
@@ -22,7 +23,7 @@ class SteadyScheduler(Scheduler):
     """Celery's scheduler, with the times of the last runs moved by as much as the clock was set.
 
     At each tick, at least once a second, it compares the time of day with the time since boot, which nobody
-    sets.
+    sets. The tasks have their places within the shortest interval, and keep them, however late one is sent.
     """
 
     # Attributes of Celery's class that its published types lack.
@@ -31,6 +32,23 @@ class SteadyScheduler(Scheduler):
     _heap: Any
 
     _booted_at: datetime | None = None
+
+    def setup_schedule(self) -> None:
+        """Set up the schedule, with the tasks apart from each other."""
+        super().setup_schedule()
+        entries: list[Any] = [self.schedule[name] for name in self.app.conf.beat_schedule]
+        shortest = min((entry.schedule.run_every for entry in entries), default=timedelta())
+        for place, entry in enumerate(entries):
+            entry.last_run_at += shortest * place / len(entries)
+
+    def reserve(self, entry: Any) -> Any:
+        """Return the entry for the next run, counted from when this one was due."""
+        following: Any = super().reserve(entry)
+        every = entry.schedule.run_every
+        late = following.last_run_at - entry.last_run_at - every
+        following.last_run_at -= late % every
+        self._heap = None  # made anew from these times: Celery would count from now
+        return following
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """Follow the clock, run one round of the schedule, and return the seconds until the next round."""

@@ -26,7 +26,7 @@ from wallarm_notify.broker.rabbitmq_channel import CallsChannel
 from wallarm_notify.broker.redis_transport import NotingChannel, WorkerConnection
 from wallarm_notify.settings import settings
 from wallarm_notify.store import Store, Transaction
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.connection import Unpooled
 from wallarm_notify.task_names import EVENTS_QUEUE, INGEST_QUEUES, OUR_QUEUES
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ KEPT_BYTES: Final = 64_000
 
 NOT_KEPT: Final = "undecodable_not_kept"
 """The ledger's counter of undecodable messages that came after the daily limit was reached."""
+
+TAKEN_WITHIN: Final = 5.0
+"""Seconds for which a worker that stops lets its processes take what is on its way to them; it takes milliseconds."""
 
 AGAIN_AFTER: Final = 1.0
 """Seconds until a message that could not be kept is handed back."""
@@ -59,7 +62,7 @@ class KeepingConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The consumer lives in the parent of the worker's processes, so it keeps no connection open.
-        self._store = Store(make_engine(settings().database(), pool_size=0))
+        self._store = Store(Unpooled(settings().database()))
         # Each connection to the broker has its own: see create_task_handler.
         self._quarantine = Quarantine(self._store, self._send, self._later)
         self._batcher: Batcher
@@ -89,7 +92,23 @@ class KeepingConsumer(Consumer):
         if self._calls is not None:
             with suppress(Exception):  # the connection may be lost
                 self._calls.cancel()
+        # The same; and a second request to stop, which comes in here, ends no more than this.
+        with suppress(Exception, SystemExit):
+            self._let_processes_take_their_tasks()
         super().stop()
+
+    def _let_processes_take_their_tasks(self) -> None:
+        """Go on with the event loop until no task is on its way to a process.
+
+        Celery forgets such a task when it stops. Its process does it all the same, but nobody acknowledges its message,
+        and the process waits half a minute for somebody to read that it is done.
+        """
+        if self.hub is None:
+            return  # there are no processes
+        tasks, loop = self.pool._pool._cache, self.hub.create_loop()  # noqa: SLF001 - there is no public way to them
+        deadline = monotonic() + TAKEN_WITHIN
+        while any(map(_is_on_its_way, tasks.values())) and monotonic() < deadline:
+            next(loop)
 
     def connect(self) -> Connection:
         """Return the connection that Celery makes, with its event loop set up."""
@@ -269,6 +288,11 @@ class KeepingConsumer(Consumer):
             # Many may come at once, and each would wait for a database that is away.
             self._keeps_again_at = max(self._keeps_again_at, monotonic() + AGAIN_AFTER / 2)
             self.timer.call_after(AGAIN_AFTER, _hand_back, (message,))
+
+
+def _is_on_its_way(task: Any) -> bool:
+    """Return whether a process was sent ``task``, and has not said yet that it took it."""
+    return task._write_to is not None and not task._accepted  # noqa: SLF001 - as above
 
 
 def _raise(error: BaseException) -> None:

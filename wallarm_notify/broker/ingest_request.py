@@ -8,6 +8,8 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded, TimeLimitExceeded
 from celery.worker import state
 from celery.worker.request import Request
 
+from wallarm_notify.broker.batching import BatchMessage
+from wallarm_notify.broker.call_events import report_calls
 from wallarm_notify.broker.quarantine import mark_returned
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,15 @@ class IngestRequest(Request):
 
     Celery would acknowledge, and so lose, a call whose task is revoked or exceeds a time limit.
     """
+
+    _eventer: Any
+    """Celery's attribute that its published types lack: what sends this worker's events."""
+
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
+        """Send an event; where a batch was taken in, say so of each call in it first."""
+        if type == "task-succeeded" and isinstance(self.message, BatchMessage):
+            report_calls(self._eventer, self, self.message.calls)
+        super().send_event(type, **fields)
 
     def revoked(self) -> bool:
         """Return False: calls cannot be revoked."""

@@ -37,7 +37,15 @@ FURTHEST: Final = timedelta(hours=2)
 _TAKEN: Final[Mapping[str, frozenset[str]]] = {
     task_names.NOTIFICATIONS_QUEUE: frozenset({task_names.DELIVER}),
     task_names.RETRIES_QUEUE: frozenset({task_names.DELIVER}),
-    task_names.UPKEEP_QUEUE: frozenset({task_names.SWEEP, task_names.REVIEW, task_names.PRUNE}),
+    task_names.UPKEEP_QUEUE: frozenset(
+        {
+            task_names.SWEEP,
+            task_names.REVIEW,
+            task_names.PRUNE,
+            task_names.DRILL,
+            task_names.REPLAY,
+        }
+    ),
 }
 """The tasks that are taken from this system's own queues. Every other queue, which producers write to, has events."""
 

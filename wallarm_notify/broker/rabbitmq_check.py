@@ -3,7 +3,7 @@
 Everything is tried as the process itself would do it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,16 +15,12 @@ from kombu import Queue
 
 from wallarm_notify.broker.uses import BrokerWarning, Uses
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.ingest_queue import IngestQueue
+from wallarm_notify.ingest_queue import FoundQueue, TransientQueue
 
 _CONFIRM_SECONDS: Final = 3
 
 _NO_PRIORITY: Final = {"x-priority": "none"}
 """Arguments with which RabbitMQ checks the permission to consume, and then refuses to hand out anything."""
-
-
-_OF_TYPE: Final = ("x-queue-type", "x-delivery-limit")
-"""The arguments that a queue's type consists of."""
 
 
 @dataclass(slots=True)
@@ -37,11 +33,11 @@ class _Asked:
     other_types: list[str] = field(default_factory=list)
 
     def attempt(
-        self, needs: str, act: Callable[[Any], object], *, of_any_type: bool = False
+        self, needs: str, act: Callable[[Any], object], *, may_differ_in: Sequence[str] = ()
     ) -> None:
         """Try ``act`` and note a refusal: a missing permission, named by ``needs``, or a thing of another form.
 
-        A queue that is used ``of_any_type`` may be of another type than the one asked for.
+        A queue that may differ is used as it is.
         """
         channel = self.connection.channel()
         try:
@@ -50,7 +46,7 @@ class _Asked:
             self.lacks.append(needs)
         except amqp.PreconditionFailed as error:
             reason = _reason(error)
-            is_used = of_any_type and any(f"'{argument}'" in reason for argument in _OF_TYPE)
+            is_used = any(f"'{argument}'" in reason for argument in may_differ_in)
             (self.other_types if is_used else self.unlike).append(reason)
         except (
             amqp.NotFound
@@ -103,12 +99,19 @@ def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
         asked.attempt(
             f"configure the exchange {exchange.name}", lambda c: exchange.bind(c).declare()
         )
+    differing = len(asked.other_types)
     asked.attempt(
         f"configure the queue {queue.name}",
         lambda c: _declare(queue, c),
         # Only these are looked up first: declaring another again would be refused for ever.
-        of_any_type=isinstance(queue, IngestQueue),
+        may_differ_in=queue.may_differ_in if isinstance(queue, FoundQueue) else (),
     )
+    if isinstance(queue, TransientQueue) and len(asked.other_types) > differing:
+        # RabbitMQ names one difference; a quorum queue, which cannot be used, has another besides.
+        durable = queue.durable_form()
+        asked.attempt(
+            f"configure the queue {queue.name}", lambda c: durable.bind(c).queue_declare()
+        )
     if exchange and exchange.name:
         asked.attempt(
             f"write to the queue {queue.name} and read the exchange {exchange.name}",
@@ -119,7 +122,7 @@ def _try_queue(asked: _Asked, queue: Queue, *, takes: bool) -> None:
 
 
 def _declare(queue: Queue, channel: Any) -> None:
-    if isinstance(queue, IngestQueue):
+    if isinstance(queue, FoundQueue):
         queue.declare_as_asked(channel)
     else:
         queue.bind(channel).queue_declare(channel=channel)
@@ -128,7 +131,7 @@ def _declare(queue: Queue, channel: Any) -> None:
 def _other_type(reason: str) -> BrokerWarning:
     return BrokerWarning(
         "broker.other_queue_type",
-        f"A queue of events is there and of another kind than asked for ({reason}); it is used as it is. "
+        f"A queue is there and of another kind than asked for ({reason}); it is used as it is. "
         "docs/operations.md says how to convert it.",
     )
 

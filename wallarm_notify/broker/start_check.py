@@ -21,7 +21,7 @@ from wallarm_notify.broker.uses import BEAT, MAY_EVICT, BrokerWarning, Uses, use
 from wallarm_notify.domain.errors import NotifyError, Unavailable
 from wallarm_notify.settings import settings
 from wallarm_notify.store import Store
-from wallarm_notify.store.connection import make_engine
+from wallarm_notify.store.connection import Unpooled
 from wallarm_notify.store.encryption import KeyCipher
 from wallarm_notify.task_names import NOTIFICATIONS_QUEUE, RETRIES_QUEUE
 
@@ -68,7 +68,7 @@ def _check_machine(worker: Any, *, connections: int) -> None:
 
 def _check_database(*, delivers: bool) -> None:
     cipher = KeyCipher(settings().fernet_keys())
-    store = Store(make_engine(settings().database(), pool_size=0), cipher)
+    store = Store(Unpooled(settings().database()), cipher)
     store.check()
     if delivers:
         store.check_keys()

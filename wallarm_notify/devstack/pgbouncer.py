@@ -77,7 +77,7 @@ class PgBouncer:
         self._running = Process(
             command, self._folder / "log", folder=self._folder, account=self._account
         )
-        wait_until(self._answers, 20, "PgBouncer answered")
+        wait_until(self._answers, 60, "PgBouncer answered")
 
     def _kill(self) -> None:
         if self._running is not None:

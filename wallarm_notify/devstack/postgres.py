@@ -48,7 +48,7 @@ class EmbeddedPostgres(EmbeddedServer):
     @property
     def url(self) -> str:
         """The URL of the server's own database ``postgres``, for SQLAlchemy."""
-        return self._url_of("postgres")
+        return self.url_of("postgres")
 
     @property
     def pid(self) -> int:
@@ -63,9 +63,10 @@ class EmbeddedPostgres(EmbeddedServer):
         with engine.connect() as connection:
             quoted = engine.dialect.identifier_preparer.quote(name)
             connection.execute(sa.text(f"CREATE DATABASE {quoted}"))
-        return self._url_of(name)
+        return self.url_of(name)
 
-    def _url_of(self, database: str) -> str:
+    def url_of(self, database: str) -> str:
+        """Return the URL of one of its databases."""
         if self._folder is None:
             raise self._not_started()
         # The port is a part of the socket's name, and PGPORT would change it for clients.

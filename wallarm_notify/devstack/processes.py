@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _COMMAND: Final = "from wallarm_notify.entrypoints.cli import main; main()"
-_COMMAND_SECONDS: Final = 60.0
+_COMMAND_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.02
 _TAIL_LINES: Final = 20
 
@@ -123,7 +123,7 @@ class Process:
         if (status := self.exit_status()) is not None:
             raise CannotStart(f"{self.name} ended with {status}:\n{self.tail()}")
 
-    def wait_for(self, words: str, within: float = 20.0) -> None:
+    def wait_for(self, words: str, within: float = 60.0) -> None:
         """Wait until its log has ``words``. Raise CannotStart if it ends before, NotInTime if it takes too long."""
 
         def has_words() -> bool:
@@ -135,7 +135,7 @@ class Process:
 
         wait_until(has_words, within, f"«{words}» in the log of {self.name}")
 
-    def stop(self, within: float = 30.0) -> int:
+    def stop(self, within: float = 60.0) -> int:
         """End it with SIGTERM, or with SIGKILL after so many seconds; return its exit status."""
         end([self], within)
         return self.popen.wait()

@@ -5,10 +5,12 @@ broker. Their files are in a temporary directory that is deleted when they stop.
 """
 
 import re
+import secrets
 import shutil
 import socket
 import tempfile
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
@@ -18,8 +20,14 @@ from wallarm_notify.devstack.processes import CannotStart
 DATABASE_URL: Final = "WALLARM_NOTIFY_DATABASE_URL"
 BROKER_URL: Final = "WALLARM_NOTIFY_BROKER_URL"
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
+
+PORTS: Final = range(20_000, 32_000)
+"""Ports below those that the system gives to clients: a client that reconnects to a dead server's port from
+that very port would be connected to itself, and occupy the port.
+"""
+PORTS_TRIED: Final = 100
 
 _SHORT_TEMPORARY_DIRECTORY: Final = Path("/tmp")  # noqa: S108 - mkdtemp makes ours inside it
 _FIT_FOR_A_SOCKET: Final = re.compile(r"[\w./+-]{1,60}", re.ASCII)
@@ -123,8 +131,24 @@ def not_installed(package: str) -> CannotStart:
     )
 
 
+def some_ports() -> list[int]:
+    """Return different ports, any of which a server may listen on if it is free."""
+    return secrets.SystemRandom().sample(PORTS, PORTS_TRIED)
+
+
+def free_ports(number: int) -> list[int]:
+    """Return so many different ports of the loopback interface that nobody listens on now."""
+    found: list[int] = []
+    for port in some_ports():
+        with socket.socket() as server, suppress(OSError):  # another program listens there
+            server.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == number:
+            return found
+    raise CannotStart(f"{number} ports that are free on 127.0.0.1 were not found")
+
+
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
+    (port,) = free_ports(1)
+    return port

@@ -1,20 +1,21 @@
 """Shared servers: databases and brokers that others use too, used without touching what is theirs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 from uuid import uuid4
 
 from celery import Celery
-from sqlalchemy import Connection, make_url, text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from psycopg2 import Error as PsycopgError
+from psycopg2 import ProgrammingError
+from sqlalchemy import make_url
 
 from wallarm_notify.broker.app import connection_errors
 from wallarm_notify.broker.broker_check import check_broker
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.store.connection import make_engine, meaning
+from wallarm_notify.store.connection import connect, meaning
 from wallarm_notify.store.database_check import ENCODING
-from wallarm_notify.store.migrations import current, newest
+from wallarm_notify.store.schema_check import current, newest
 from wallarm_notify.task_names import QUEUES
 from wallarm_notify.tls import use_ssl
 from wallarm_notify.urls import BadURL, Broker, read_broker
@@ -36,7 +37,7 @@ def separate_database(url: str) -> Iterator[tuple[str, bool]]:
         _check_unused(url)
         yield url, False
         return
-    except DBAPIError as error:
+    except PsycopgError as error:
         raise meaning(error) from None
     try:
         yield make_url(url).set(database=name).render_as_string(hide_password=False), True
@@ -46,17 +47,16 @@ def separate_database(url: str) -> Iterator[tuple[str, bool]]:
 
 def _execute(url: str, statement: str) -> None:
     """Run one statement outside a transaction, as PostgreSQL requires for whole databases."""
-    engine = make_engine(url, pool_size=0, bounded=False)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(statement))
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def _check_unused(url: str) -> None:
     try:
-        with make_engine(url, pool_size=0).connect() as connection:
-            if _is_unused(connection):
+        with closing(connect(url)) as connection, connection.cursor() as cursor:
+            if _is_unused(cursor):
                 return
-    except DBAPIError as error:
+    except PsycopgError as error:
         raise meaning(error) from None
     raise Refused(
         "WALLARM_NOTIFY_DATABASE_URL: its account may not create a database, and the one it names "
@@ -65,12 +65,15 @@ def _check_unused(url: str) -> None:
     )
 
 
-def _is_unused(connection: Connection) -> bool:
-    revision = current(connection)
+def _is_unused(cursor: Any) -> bool:
+    revision = current(cursor)
     if revision is None:
         return True
-    rows = "SELECT EXISTS (SELECT FROM integrations) OR EXISTS (SELECT FROM events)"
-    return revision == newest() and not connection.execute(text(rows)).scalar_one()
+    if revision != newest():
+        return False
+    cursor.execute("SELECT EXISTS (SELECT FROM integrations) OR EXISTS (SELECT FROM events)")
+    (is_used,) = cursor.fetchone()
+    return not is_used
 
 
 @contextmanager

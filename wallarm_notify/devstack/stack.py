@@ -26,13 +26,13 @@ from wallarm_notify.devstack.valkey import EmbeddedBroker
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.sandbox.client import SandboxClient
 from wallarm_notify.sandbox.server import Sandbox
-from wallarm_notify.settings import PREFIX, Settings
+from wallarm_notify.settings import ENV_FILE, NO_ENV_FILE, PREFIX, Settings
 from wallarm_notify.store.encryption import generate
 from wallarm_notify.store.migrations import upgrade
 
 Say = Callable[[str], None]
 
-READY_SECONDS: Final = 60.0
+READY_SECONDS: Final = 120.0
 """How long a worker may take until it takes messages; most of it is Python's start."""
 
 PATIENCE: Final = 20.0
@@ -113,7 +113,8 @@ class Stack:
         Its temporary files go into the folder: what a killed process leaves behind goes with the installation.
         """
         rest = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        return {**rest, **self.environment, "TMPDIR": str(self.folder), **more}
+        own = {**self.environment, ENV_FILE: NO_ENV_FILE, "TMPDIR": str(self.folder)}
+        return {**rest, **own, **more}
 
     def start(self, name: str, command: Sequence[str], **environment: str) -> Process:
         """Start any program; it ends with the stack, and its log is ``name``.log."""

@@ -18,13 +18,9 @@ from wallarm_notify.devstack.server import (
     STOP_SECONDS,
     EmbeddedServer,
     not_installed,
+    some_ports,
 )
 
-_PORTS: Final = range(20_000, 32_000)
-"""Ports below those that the system gives to clients: a client that reconnects to a dead server's port from
-that very port would be connected to itself, and occupy the port.
-"""
-_TRIES: Final = 100
 _SOCKET: Final = "socket"
 
 
@@ -104,7 +100,7 @@ class EmbeddedBroker(EmbeddedServer):
     def _open_port(self, client: redis.Redis) -> None:
         """Listen on its former port, or on any that is free."""
         one = self._port
-        ports = secrets.SystemRandom().sample(_PORTS, _TRIES) if one is None else [one]
+        ports = some_ports() if one is None else [one]
         for port in ports:
             with suppress(redis.ResponseError):  # another program listens there
                 client.config_set("port", port)

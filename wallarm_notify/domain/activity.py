@@ -1,12 +1,13 @@
 """The activity log: each change that somebody made, with what was there before and after (spec 9)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from wallarm_notify.domain.actor import Actor
+from wallarm_notify.domain.actor import Actor, Source
+from wallarm_notify.domain.period import ALWAYS, Period
 
 
 class Action(StrEnum):
@@ -20,6 +21,7 @@ class Action(StrEnum):
     REPLAYED = "replayed"
     RESUBMITTED = "resubmitted"
     ROTATED = "rotated"
+    RENEWED = "renewed"
 
 
 class ObjectType(StrEnum):
@@ -28,6 +30,10 @@ class ObjectType(StrEnum):
     INTEGRATION = "integration"
     TRIGGER = "trigger"
     CLIENT = "client"
+    APPLICATION = "application"
+    USER = "user"
+    TOKEN = "token"  # noqa: S105 - a word, no password
+    SESSION = "session"
     REJECTED_EVENT = "rejected_event"
     UNDECODABLE_MESSAGE = "undecodable_message"
     SET_ASIDE_CALL = "set_aside_call"
@@ -80,6 +86,35 @@ class Activity:
     at: datetime
     actor: Actor
     change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityFilter:
+    """Which lines of the log are wanted; None: whatever they are of. ``oldest_first`` turns their order round.
+
+    Of ``user_ids`` 0 stands for whoever is no user.
+    """
+
+    object_types: frozenset[ObjectType] | None = None
+    actions: frozenset[Action] | None = None
+    sources: frozenset[Source] | None = None
+    user_ids: frozenset[int] | None = None
+    period: Period = ALWAYS
+    oldest_first: bool = False
+
+    def among(self, object_types: frozenset[ObjectType]) -> "ActivityFilter":
+        """Return those of these lines that are of ``object_types``."""
+        asked = object_types if self.object_types is None else self.object_types & object_types
+        return replace(self, object_types=asked)
+
+
+LINK_FOR: Final = "sign_in_link_for"
+"""The field by which a line of a user says that a sign-in link was made, with the user's e-mail address."""
+
+
+def link_made(client_id: int | None, user_id: int, email: str) -> Change:
+    """Return the line of a link that was made to sign in as a user."""
+    return Change(Action.UPDATED, ObjectType.USER, client_id, user_id, after={LINK_FOR: email})
 
 
 def difference(

@@ -56,7 +56,40 @@ class Refused(NotifyError):
 
 
 class NotFound(Refused):
-    """There is no such thing, or it has been deleted."""
+    """There is no such thing, or it has been deleted.
+
+    ``about`` is its kind and its number, for ways in that answer with these.
+    """
+
+    def __init__(
+        self, sentence: str, *, hint: Hint | None = None, about: tuple[str, int] | None = None
+    ) -> None:
+        super().__init__(sentence, hint=hint)
+        self.about = about
+
+
+class NotAuthenticated(NotifyError):
+    """What was presented lets nobody in.
+
+    The sentence is always the same one: whoever guesses is not told what of it was right.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("No valid token was given: it is unknown, expired or disabled.")
+
+
+class TooManyFailures(NotifyError):
+    """Too many tokens from one address were not valid; another one is not tried before ``seconds`` have passed."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"Too many tokens from this address were not valid; try again in {seconds} s."
+        )
+        self.seconds = seconds
+
+
+class Forbidden(NotifyError):
+    """Who asks is known, and may not do that in the own role."""
 
 
 class Unavailable(NotifyError):

@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from wallarm_notify.domain.errors import Refused
+
 AHEAD_AT_MOST: Final = timedelta(minutes=5)
 """How far in the future an event's time may be, for clocks that differ (spec 2)."""
 
@@ -133,6 +135,15 @@ EVENT_TYPES: Final[Mapping[str, EventType]] = {
 }
 
 
+def check_event_type(name: str) -> str:
+    """Return ``name``, which is one of the event types. Raise Refused, which lists them."""
+    if name not in EVENT_TYPES:
+        raise Refused(
+            f"there is no «{name}»; permitted are {', '.join(EVENT_TYPES)}.", field="type"
+        )
+    return name
+
+
 EventKey: TypeAlias = tuple[int, UUID]
 """What identifies an event: its client, and the id that the client's producer gave it (spec, words)."""
 
@@ -145,7 +156,8 @@ class Event:
     for what is no character; ``text`` is its canonical JSON if it has just been read, else empty.
     ``body_hash`` is the SHA-256 of it with every value written in one way: an event with an equal key and
     hash is a duplicate. ``hash_before`` is the hash of the body as it was written, which identifies rows of
-    earlier versions; None if it is equal.
+    earlier versions; None if it is equal. ``sent_by`` is the process that sent it, as it names itself (Celery's
+    ``origin``, a printable text of up to 255 characters); None: it did not say, or the event is our own.
     """
 
     id: UUID
@@ -156,6 +168,7 @@ class Event:
     body_hash: bytes
     text: str = ""
     hash_before: bytes | None = None
+    sent_by: str | None = None
 
     @property
     def key(self) -> EventKey:
@@ -189,7 +202,7 @@ class Rejection:
     ``text`` is its canonical JSON in ASCII, or the original text if it could not be read; if it is ``cut``,
     the first 64 kB of it in UTF-8. ``body_hash`` and ``hash_before`` are of the whole, as events have them.
     ``is_for_its_time``: only its time is wrong. It is not known whose clock is wrong, so such rejections
-    are kept however many there are.
+    are kept however many there are. ``sent_by``: as events have it.
     """
 
     reason: str
@@ -201,6 +214,7 @@ class Rejection:
     type: str | None = None
     is_for_its_time: bool = False
     hash_before: bytes | None = None
+    sent_by: str | None = None
 
     @property
     def hashes(self) -> tuple[bytes, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from wallarm_notify.domain.advice import advice_on
 from wallarm_notify.domain.health import WARNINGS, Window
 from wallarm_notify.domain.integration import Integration
 from wallarm_notify.domain.outcome import FailureReason, message_of
@@ -113,3 +114,11 @@ class Explanation:
     automatic: bool
     policy: Mapping[str, Any]
     evidence: Mapping[str, Any]
+
+    @property
+    def advice(self) -> str | None:
+        """What to do about its last answer; None: PagerDuty took the alert, or it is of long ago."""
+        last = self.evidence["last_answer"]
+        if last is None or (self.automatic and self.integration.enabled):
+            return None
+        return advice_on(last["error"], last["status_code"], last["response"])

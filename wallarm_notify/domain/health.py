@@ -7,8 +7,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.outcome import Attempt, FailureReason
 from wallarm_notify.domain.retry import ATTEMPTS, SCHEDULE
+from wallarm_notify.domain.words import duration_of
 
 MINUTE: Final = timedelta(minutes=1)
 
@@ -76,6 +78,17 @@ class Policy:
         lowest = min([self.ratio, *map(Decimal, self.warnings)])
         needed = lowest * self.min_attempts / 100
         return max(int(needed.to_integral_value(rounding="ROUND_CEILING")), 1)
+
+
+def check_span(policy: Policy, field: str) -> None:
+    """Raise Refused, which names ``field``, where the failures can never be as far apart as a policy asks for."""
+    if policy.min_span > policy.window:
+        raise Refused(
+            f"{duration_of(policy.min_span.total_seconds())} do not fit into a window of "
+            f"{duration_of(policy.window.total_seconds())}; nobody would ever be disabled. Give a "
+            "shorter one; 0 turns the guard off.",
+            field=field,
+        )
 
 
 @dataclass(frozen=True, slots=True)

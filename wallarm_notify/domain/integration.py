@@ -4,14 +4,30 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
+from wallarm_notify.domain.actor import REVIEW
+from wallarm_notify.domain.drill import LastDrill
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import SECURITY_ISSUES, Event, Subscription
+from wallarm_notify.domain.pause import DisabledUntil
+from wallarm_notify.domain.summary_form import SummaryForm
+from wallarm_notify.domain.unsent import Unsent
 
 REGIONS: Final = ("us", "eu")
 
+
+class IntegrationState(StrEnum):
+    """Whether an integration is sent anything; if not, whether somebody disabled it or its failures did (spec 6)."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    DISABLED_AUTOMATICALLY = "disabled_automatically"
+
+
 _KEY: Final = re.compile(r"[A-Za-z0-9]{32}")
+_MASK: Final = re.compile(r"…[A-Za-z0-9]{4}")
 _REST_KEY_LENGTH: Final = 20
 _REST_KEY: Final = re.compile(r"[A-Za-z0-9_+\-]{20}")
 
@@ -69,6 +85,21 @@ class IntegrationKey:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMask:
+    """The form of a key that people may see, given in the key's place.
+
+    Whoever writes back what was read wants the key to stay.
+    """
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyMask | None":
+        """Return the mask in ``text``; None: it is none."""
+        return cls(text) if _MASK.fullmatch(text) else None
 
 
 def parse_subscriptions(words: Iterable[str]) -> tuple[Subscription, ...]:
@@ -137,7 +168,10 @@ class Subscribers:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """An integration as people see it: only the last four characters of its key."""
+    """An integration as people see it: only the last four characters of its key.
+
+    ``proven_at`` is when PagerDuty took a drill by its present key and region last; None: it never did.
+    """
 
     id: int
     client_id: int
@@ -151,8 +185,21 @@ class Integration:
     disabled_by: str | None = None
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
+    summary: SummaryForm = SummaryForm.BRIEF
+    disabled_until: datetime | None = None
     failed_24h: int = 0
+    proven_at: datetime | None = None
+    last_drill: LastDrill | None = None
     warnings: Sequence[str] = field(default=())
+
+    @property
+    def state(self) -> IntegrationState:
+        """Whether it is sent anything, and if not whether somebody wanted that."""
+        if self.enabled:
+            return IntegrationState.ENABLED
+        if self.disabled_by == REVIEW.name:
+            return IntegrationState.DISABLED_AUTOMATICALLY
+        return IntegrationState.DISABLED
 
     @property
     def key(self) -> str:
@@ -162,38 +209,47 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new integration, before it has an id; a ``name`` of None takes the default."""
+    """A new integration, before it has an id; a ``name``, ``region`` or ``summary`` of None takes the default.
+
+    That of the region follows from the client's cloud (``domain.original.region_of``).
+    """
 
     client_id: int
-    region: str
+    region: str | None
     subscriptions: tuple[str, ...]
     enabled: bool
     name: str | None = None
+    summary: SummaryForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrationChange:
     """The fields that a change sets; None leaves a field as it is.
 
-    ``reason`` is why it is disabled, which its subscribers are sent; nothing else needs one.
+    ``reason`` is why it is disabled, which its subscribers are sent; nothing else needs one. ``until`` is when
+    its disabling ends; of one that is disabled already, only the end changes. ``kept_key`` is the mask of the key
+    that is to stay: the change is refused where there is another by now.
     """
 
     name: str | None = None
     region: str | None = None
     subscriptions: tuple[str, ...] | None = None
     key: IntegrationKey | None = None
+    summary: SummaryForm | None = None
     enabled: bool | None = None
     reason: str = ""
+    until: DisabledUntil | None = None
+    kept_key: KeyMask | None = None
 
     @property
     def is_nothing(self) -> bool:
         """Whether all is left as it is."""
-        return self.enabled is None and not self.sets
+        return self.enabled is None and self.until is None and not self.sets
 
     @property
     def sets(self) -> bool:
         """Whether it sets more than the switch."""
-        values = (self.name, self.region, self.subscriptions, self.key)
+        values = (self.name, self.region, self.subscriptions, self.key, self.summary)
         return any(value is not None for value in values)
 
     @property
@@ -211,11 +267,13 @@ class Stored:
     name: str
     region: str
     subscriptions: frozenset[str]
+    summary: SummaryForm
     enabled: bool
     disablings: int
     generation: int
     key_token: bytes
     key_fingerprint: bytes
+    disabled_until: datetime | None = None
 
 
 def news_of(
@@ -229,8 +287,27 @@ def news_of(
         region=None if change.region == stored.region else change.region,
         subscriptions=None if wanted is None or stored.subscriptions == set(wanted) else wanted,
         key=None if fingerprint == stored.key_fingerprint else change.key,
+        summary=None if change.summary == stored.summary else change.summary,
         enabled=None if change.enabled == stored.enabled else change.enabled,
+        until=change.until if _is_another_end(stored, change) else None,
+        kept_key=None,
     )
+
+
+def check_kept(mask: KeyMask | None, integration: Integration) -> None:
+    """Raise Refused where ``mask`` is not that of the key that ``integration`` has: somebody has changed it."""
+    if mask is not None and mask.text != integration.key:
+        raise Refused(
+            "this is not the end of the key that the integration has now; read it again, or give a key.",
+            field="key",
+        )
+
+
+def _is_another_end(stored: Stored, change: IntegrationChange) -> bool:
+    """Return whether a change sets when the disabling ends: of what it disables, or what is disabled."""
+    if change.until is None or change.enabled or (stored.enabled and change.enabled is None):
+        return False
+    return stored.enabled or change.until.at != stored.disabled_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,17 +322,6 @@ class SwitchedOff:
     cancelled: int
     closing: bool
     triggers: Mapping[int, bool] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """How many of an integration's notifications ended undelivered ``since`` it broke, by state.
-
-    It broke at the first of the failures that it was disabled for, or when somebody disabled it.
-    """
-
-    since: datetime
-    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ class Ledger:
     set_aside: int = 0
     """Calls that workers died of: tried again each hour, and not part of received until they are stored."""
     ahead: int = 0
+    made: int = 0
+    """Notifications that were ever made, which are in one of the states each."""
     checked_at: datetime | None = None
     """When the counters were last checked against rows; None: not yet."""
 
@@ -131,3 +133,20 @@ def counts_of(
 def origin_kind(origin: str) -> str:
     """Return ``card`` or ``trigger``, the two kinds of origin that the ledger distinguishes."""
     return CARD if origin == CARD else origin.partition(":")[0]
+
+
+def states_in(counts: Mapping[str, int]) -> dict[State, int]:
+    """Return how many notifications are stored in each state, by the counters ``counts``."""
+    return {
+        state: sum(
+            number
+            for kind, number in counts.items()
+            if kind.startswith("state:") and kind.endswith(f":{state}")
+        )
+        for state in State
+    }
+
+
+def made_in(counts: Mapping[str, int]) -> int:
+    """Return how many notifications were ever made, by the counters ``counts``."""
+    return sum(number for kind, number in counts.items() if kind.startswith("made:"))

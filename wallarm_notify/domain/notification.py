@@ -3,6 +3,7 @@
 The rows are the outbox: a notification is stored with the event that caused it, and sent from there.
 """
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Final, TypeVar, assert_never
 from uuid import UUID
 
 from wallarm_notify.domain.alert_identity import dedup_key
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import EventKey, Severity
 from wallarm_notify.domain.outcome import Delivered, GaveUp, Outcome, RetryLater
 
@@ -55,6 +57,7 @@ class State(StrEnum):
 
 
 OPEN: Final = (State.PENDING, State.RETRYING)
+ENDED: Final = (State.DELIVERED, State.FAILED, State.SKIPPED, State.CANCELLED)
 REPLAYABLE: Final = (State.FAILED, State.SKIPPED, State.CANCELLED)
 
 
@@ -66,6 +69,17 @@ def origin_of(trigger_id: int | None) -> str:
 def trigger_of(origin: str) -> int | None:
     """Return the trigger that ``origin`` names; None: it is that of an integration's own subscriptions."""
     return int(origin.removeprefix(_TRIGGER)) if origin != CARD else None
+
+
+def read_origin(text: str) -> str:
+    """Return the origin that people named. Raise Refused."""
+    if text != CARD and not re.fullmatch(rf"{_TRIGGER}[1-9][0-9]{{0,17}}", text, re.ASCII):
+        raise Refused(
+            f"«{text}» is none; give {CARD}, for what an integration subscribes to, or {_TRIGGER} and the "
+            f"trigger's id, as {_TRIGGER}3.",
+            field="origin",
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +139,15 @@ class NewNotification(Row):
     """A notification that is not stored yet, so that it has no id.
 
     ``event_id`` is its client's event, or the event of its firing. A trigger fires at most once for an event,
-    so the event with origin and integration is the identity either way.
+    so the event with origin and integration is the identity either way. ``group`` is that of a trigger's
+    alerts and its value; None: its alert is its own.
     """
 
     client_id: int
     event_id: UUID
     origin: str = CARD
     firing_id: UUID | None = None
+    group: tuple[str, str] | None = None
 
     @property
     def identity(self) -> tuple[EventKey, str, int]:
@@ -146,7 +162,8 @@ class NewNotification(Row):
     @property
     def dedup_key(self) -> str:
         """The dedup key of its alert in PagerDuty."""
-        return dedup_key(str(self.firing_id or self.event_id), self.origin, self.integration_id)
+        occurrence = str(self.firing_id or self.event_id)
+        return dedup_key(occurrence, self.origin, self.integration_id, self.group)
 
 
 RowT = TypeVar("RowT", Notification, NewNotification)
@@ -169,6 +186,7 @@ def fresh(
     closing: bool = False,
     origin: str = CARD,
     firing_id: UUID | None = None,
+    group: tuple[str, str] | None = None,
 ) -> NewNotification:
     """Return a new notification; it is ``skipped`` if its integration is disabled."""
     due = now + CLOSING_AFTER if closing else now
@@ -177,6 +195,7 @@ def fresh(
         integration_id=integration_id,
         event_id=event_id,
         firing_id=firing_id,
+        group=group,
         origin=origin,
         severity=severity,
         disablings=disablings,

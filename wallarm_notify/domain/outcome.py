@@ -1,11 +1,13 @@
 """The answer to one request to PagerDuty, and the outcome that follows from it (spec 5)."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.retry import wait_after
 
 RESPONSE_BYTES: Final = 2048
@@ -49,7 +51,8 @@ class Attempt:
 
     ``at`` is when it began and ``duration`` how long it took, by the database's clock. ``generation`` is
     the integration's clean window in which it counts, None if it does not count in the failure ratio (spec
-    6).
+    6). ``dedup_start`` is the beginning of the alert's dedup key (``start_of``): after a fail-over of the database
+    another notification may have the id.
     """
 
     notification_id: int
@@ -61,6 +64,7 @@ class Attempt:
     at: datetime
     duration: timedelta
     answer: Answer
+    dedup_start: int
 
     @property
     def answered_at(self) -> datetime:
@@ -86,6 +90,30 @@ class GaveUp:
 
 
 Outcome = Delivered | RetryLater | GaveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """HTTP statuses from ``first`` to ``last`` that people look for; None, both: that no answer came."""
+
+    first: int | None
+    last: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> "Statuses":
+        """Return what ``text`` names: a status, a class of them as ``5xx``, or ``none``. Raise Refused."""
+        word = text.strip().lower()
+        if word == "none":
+            return cls(None, None)
+        if re.fullmatch(r"[1-5]xx", word):
+            return cls(100 * int(word[0]), 100 * int(word[0]) + 99)
+        if re.fullmatch(r"[1-5][0-9][0-9]", word):
+            return cls(int(word), int(word))
+        raise Refused(
+            f"«{text}» is none; give a status from 100 to 599, a class of them from 1xx to 5xx, or none for "
+            "attempts that got no answer.",
+            field="code",
+        )
 
 
 def reason_of_status(status: int) -> FailureReason | None:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from wallarm_notify.domain.event import Severity
+from wallarm_notify.domain.summary_form import BEFORE, SummaryForm
+from wallarm_notify.domain.triggers.alert_group import AlertGroup
 from wallarm_notify.domain.triggers.trigger import Criteria
 
 
@@ -18,6 +21,7 @@ class IntegrationRule:
     disabled_at: datetime | None
     disabled_by: str | None
     disabled_reason: str | None
+    summary: SummaryForm = BEFORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class TriggerRule:
     criteria: Criteria
     integration_ids: tuple[int, ...]
     version: int
+    chosen_severity: Severity | None = None
+    group: AlertGroup = AlertGroup.EACH
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,13 @@ class Scope:
         """The clients as a parameter of a query: see ``store.queries.in_scope``."""
         return None if self.client_ids is None else sorted(self.client_ids)
 
+    @property
+    def only_client(self) -> int | None:
+        """The client, where somebody is confined to a single one."""
+        if self.client_ids is None or len(self.client_ids) != 1:
+            return None
+        return next(iter(self.client_ids))
+
     def includes(self, client_id: int) -> bool:
         """Return whether the things of this client are within."""
         return self.client_ids is None or client_id in self.client_ids

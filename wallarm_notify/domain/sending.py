@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from wallarm_notify.domain.alert_identity import dedup_key
+from wallarm_notify.domain.application import numbered_application
 from wallarm_notify.domain.batches import notification_words
+from wallarm_notify.domain.delivery_report import DeliveryTask
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.integration import IntegrationKey
 from wallarm_notify.domain.notification import NewNotification, Notification
 from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.summary_form import BEFORE, SummaryForm
+from wallarm_notify.domain.triggers.alert_group import group_value
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.words import attempt_words, counted
 
@@ -20,7 +25,9 @@ class Payload:
     """What a send needs besides its notification.
 
     ``firing`` is the firing of ``event``, for a trigger's notification. ``key`` is None if none of this
-    installation's Fernet keys decrypts it. Fields that the client's record lacks are None.
+    installation's Fernet keys decrypts it. Fields that the client's record lacks are None. ``summary`` is the
+    form that the integration has now. ``application_name`` is what the client calls the application that
+    ``numbered_application`` means; None: there is none, or it has no name.
     """
 
     event: Event
@@ -31,11 +38,44 @@ class Payload:
     client_name: str | None
     cloud: str | None
     partner_name: str | None
+    summary: SummaryForm = BEFORE
+    application_name: str | None = None
+
+    @property
+    def numbered_application(self) -> tuple[int, int] | None:
+        """The client and number of the application that the alert has no name of; None: it needs none."""
+        number = numbered_application(self.event, self.firing)
+        return None if number is None else (self.event.client_id, number)
 
     @property
     def occurrence(self) -> str:
         """The id of the event or firing: a part of the notification's identity."""
         return str(self.event.id if self.firing is None else self.firing.id)
+
+    def dedup_key_for(self, integration_id: int) -> str:
+        """Return the dedup key of the alert that an integration is sent of it."""
+        group = None if self.firing is None else group_value(self.firing.group, self.event.body)
+        return dedup_key(self.occurrence, self.origin, integration_id, group)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSending:
+    """What a notification sends, for people: without the key, of which ``masked_key`` is the end.
+
+    It is None where the integration is deleted, and its key with it, and for whoever may not view integrations.
+    """
+
+    notification_id: int
+    run: int
+    due_at: datetime
+    integration_id: int
+    payload: Payload
+    masked_key: str | None
+
+    @property
+    def dedup_key(self) -> str:
+        """The dedup key of its alert in PagerDuty."""
+        return self.payload.dedup_key_for(self.integration_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +100,11 @@ class Sending:
         """Which attempt of the run this is, from 1."""
         return self.notification.attempts_made + 1
 
+    @property
+    def dedup_key(self) -> str:
+        """The dedup key of its alert in PagerDuty."""
+        return self.payload.dedup_key_for(self.notification.integration_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -74,7 +119,8 @@ class Made:
 class Claim:
     """The result of claiming a message's or new notifications: what is sent, and what is not sent now.
 
-    ``began`` is the process's clock just before ``now``.
+    ``began`` is the process's clock just before ``now``. ``task`` is the delivery task whose end is reported when
+    all sendings are recorded; None: nobody watches, or the claim was made by another task.
     """
 
     now: datetime
@@ -84,6 +130,7 @@ class Claim:
     waiting: int = 0
     cancelled: int = 0
     lost: int = 0
+    task: DeliveryTask | None = None
 
     @property
     def words(self) -> str:
@@ -93,7 +140,7 @@ class Claim:
         else:
             numbers = attempt_words({s.number for s in self.sendings})
             group = [s.notification for s in self.sendings]
-            text = f"{notification_words(group)} sent, {numbers} of {ATTEMPTS}"
+            text = f"{notification_words(group)} under way, {numbers} of {ATTEMPTS}"
         for number, word in (
             (self.waiting, "waiting"),
             (self.cancelled, "cancelled"),

@@ -62,7 +62,8 @@ class WouldFire:
 class TriggerSimulation:
     """The firings of a trigger over the events that were received between two times.
 
-    ``events`` are those of its type, ``matched`` those that pass its filters.
+    ``events`` are those of its type, ``matched`` those that pass its filters. It would have ``fired`` so often, of
+    which ``firings`` has the first ones, where they are bounded.
     """
 
     trigger: Trigger
@@ -70,4 +71,13 @@ class TriggerSimulation:
     until: datetime
     events: int
     matched: int
+    fired: int
     firings: Sequence[WouldFire]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a simulation of a trigger may have in memory: matching events, and firings."""
+
+    matched: int
+    firings: int

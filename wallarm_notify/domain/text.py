@@ -10,6 +10,7 @@ LONGEST_TEXT: Final = 500
 
 _KEY_LENGTH: Final = 32
 _LONG_WORD: Final = re.compile(rf"[A-Za-z0-9]{{{_KEY_LENGTH},}}")
+_BREAKS: Final = str.maketrans("\r\n\t", "   ")
 _DIGIT: Final = re.compile(r"[0-9]")
 
 
@@ -20,11 +21,21 @@ def check_text(what: str, text: str) -> None:
     _check_no_key(what, text)
 
 
-def check_name(name: str, what: str = "name") -> None:
-    """Raise Refused if ``name``, given as ``what``, is blank, too long, not printable or may be a key."""
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+def check_lines(what: str, text: str) -> None:
+    """Raise Refused as ``check_text`` does, but for breaks of lines and tabs, which may be in it."""
+    check_text(what, text.translate(_BREAKS))
+
+
+def read_name(given: str, what: str = "name") -> str:
+    """Return the name in ``given``, without blanks around it.
+
+    Raise Refused that names ``what`` if it is blank, too long, not printable or may be a key.
+    """
+    name = given.strip()
+    if not name or len(name) > LONGEST_NAME or not given.isprintable():
         raise Refused(f"give 1 to {LONGEST_NAME} printable characters.", field=what)
     _check_no_key(what, name)
+    return name
 
 
 def _check_no_key(what: str, text: str) -> None:

@@ -1,16 +1,23 @@
 """Metrics in Prometheus's text form, read from the database at each scrape."""
 
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from wallarm_notify.domain.errors import Unavailable
+from wallarm_notify.domain.lateness import BOUNDS_MS
+from wallarm_notify.domain.traffic import TOOK_BOUNDS_MS, Traffic
 from wallarm_notify.entrypoints.hosts import UNKNOWN, KnownHosts
 from wallarm_notify.services.measure import Measurements
 
@@ -118,3 +125,153 @@ def _of(figures: Measurements) -> Iterator[Metric]:
     )
     lag.add_metric([], figures.prune_lag.total_seconds())
     yield lag
+    yield from _of_drills(figures)
+    yield _of_lateness(figures)
+    yield from _of_queues(figures)
+    yield from _of_traffic(figures.traffic)
+    yield _counter(
+        "events_rejected_not_kept",
+        "Rejected events that were not kept, as too many of their client were that day; of no type.",
+        None,
+        {"": figures.not_kept},
+    )
+    yield from _of_notifications(figures)
+    yield from _of_processes(figures)
+
+
+def _of_lateness(figures: Measurements) -> Metric:
+    late = HistogramMetricFamily(
+        f"{PREFIX}attempt_lateness_seconds",
+        "How much later than it was due an attempt began; cycle 0 is of first attempts.",
+        labels=["cycle"],
+    )
+    for one in figures.lateness:
+        bounds = (*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf")
+        buckets = list(zip(bounds, (*one.within, one.attempts), strict=True))
+        late.add_metric([str(one.cycle)], buckets, one.total.total_seconds())
+    return late
+
+
+def _of_queues(figures: Measurements) -> Iterator[Metric]:
+    messages = GaugeMetricFamily(
+        f"{PREFIX}queue_messages", "Messages that wait in a queue of the broker.", labels=["queue"]
+    )
+    waiting = GaugeMetricFamily(
+        f"{PREFIX}queue_waiting_seconds",
+        "How long a queue of the broker was not seen empty: what waits came or was handed back since.",
+        labels=["queue"],
+    )
+    for one in figures.queues:
+        messages.add_metric([one.queue], one.messages)
+        waiting.add_metric([one.queue], one.waiting.total_seconds())
+    yield messages
+    yield waiting
+
+
+def _of_traffic(traffic: Traffic) -> Iterator[Metric]:
+    for name, numbers, what in (
+        ("events", traffic.events, "Events that were taken in."),
+        ("events_matched", traffic.matched, "Events of which notifications were made."),
+        (
+            "events_rejected",
+            traffic.rejected,
+            "Events that were rejected; unknown: of no known type.",
+        ),
+    ):
+        yield _counter(name, what, "type", numbers)
+    yield _counter(
+        "attempts",
+        "Requests to PagerDuty: accepted, or why not (network: no answer, server: 5xx, throttled: 429, client: 4xx).",
+        "answer",
+        traffic.attempts,
+    )
+    took = HistogramMetricFamily(
+        f"{PREFIX}attempt_seconds", "How long requests to PagerDuty took.", labels=[]
+    )
+    bounds = (*(str(bound / 1000) for bound in TOOK_BOUNDS_MS), "+Inf")
+    buckets = list(zip(bounds, (*traffic.took.within, traffic.took.attempts), strict=True))
+    took.add_metric([], buckets, traffic.took.total.total_seconds())
+    yield took
+    yield _counter("swept", "Notifications that SWEEP enqueued again.", None, {"": traffic.swept})
+
+
+def _of_notifications(figures: Measurements) -> Iterator[Metric]:
+    yield _counter("notifications", "Notifications that were made.", None, {"": figures.made})
+    yield _gauge(
+        "notifications_stored",
+        "Notifications that are stored, by their state.",
+        "state",
+        figures.states,
+    )
+    yield _gauge(
+        "overdue_seconds",
+        "How long the delivery is overdue that is so for longest.",
+        None,
+        {"": figures.overdue.total_seconds()},
+    )
+    yield _gauge(
+        "integrations_slow",
+        "Integrations for which PagerDuty answers slowly: one request at a time.",
+        None,
+        {"": figures.slow},
+    )
+    yield _gauge(
+        "integration_failed_ratio",
+        "The share of failed attempts of the last hour, of the ten worst of those above a half.",
+        "integration",
+        figures.failing,
+    )
+
+
+def _of_processes(figures: Measurements) -> Iterator[Metric]:
+    yield _gauge(
+        "queue_consumers",
+        "Workers' nodes that take from a queue and were seen within a minute.",
+        "queue",
+        figures.consumers,
+    )
+    yield _gauge(
+        "node_seen_seconds",
+        "How long ago a worker's node was seen; it is forgotten after a day.",
+        "node",
+        {node: ago.total_seconds() for node, ago in figures.nodes.items()},
+    )
+    yield _gauge(
+        "beat_run_seconds",
+        "How long ago a task of beat began.",
+        "task",
+        {name: ago.total_seconds() for name, ago in figures.runs.items()},
+    )
+
+
+def _counter(
+    name: str, what: str, label: str | None, numbers: Mapping[str, int]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(PREFIX + name, what, labels=[] if label is None else [label])
+    for value, number in numbers.items():
+        family.add_metric([] if label is None else [value], number)
+    return family
+
+
+def _gauge(
+    name: str, what: str, label: str | None, numbers: Mapping[Any, float]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(PREFIX + name, what, labels=[] if label is None else [label])
+    for value, number in numbers.items():
+        family.add_metric([] if label is None else [str(value)], number)
+    return family
+
+
+def _of_drills(figures: Measurements) -> Iterator[Metric]:
+    if figures.oldest_proof is not None:
+        oldest = GaugeMetricFamily(
+            f"{PREFIX}oldest_proof_seconds",
+            "How long ago that enabled integration was proven by a drill whose last proof is oldest.",
+        )
+        oldest.add_metric([], figures.oldest_proof.total_seconds())
+        yield oldest
+    failed = GaugeMetricFamily(
+        f"{PREFIX}drills_failed", "Enabled integrations that failed their last drill."
+    )
+    failed.add_metric([], figures.drills_failed)
+    yield failed

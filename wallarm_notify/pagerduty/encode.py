@@ -36,6 +36,13 @@ def encode(body: Mapping[str, Any], key: IntegrationKey) -> bytes:
     return encoded if len(encoded) <= MAX_BODY_BYTES else _fitted(sound)
 
 
+def encode_resolve(dedup_key: str, key: IntegrationKey) -> bytes:
+    """Return the bytes of a request that resolves the alert with this dedup key, if one is open."""
+    return _compact(
+        {"routing_key": key.reveal(), "event_action": "resolve", "dedup_key": dedup_key}
+    )
+
+
 def _compact(value: Any) -> bytes:
     try:
         encoded = _JSON(value)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from wallarm_notify.domain.event import Event
 from wallarm_notify.domain.roles import role_name
 from wallarm_notify.domain.triggers.filters import DEFAULT_APPLICATION
 from wallarm_notify.pagerduty.encode import is_url
+from wallarm_notify.pagerduty.texts import changes_of, endpoint, line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,8 @@ class Alert:
     """The parts of an alert that are particular to an event or a firing.
 
     ``lines`` are the text; ``notes`` come after them, and after a trigger's name if there is one.
-    ``headline`` is set if the event's type alone does not say what happened.
+    ``headline`` is set if the event's type alone does not say what happened; ``own_headline`` if the original's
+    words do not.
     """
 
     lines: tuple[str, ...]
@@ -25,6 +28,7 @@ class Alert:
     group: str | None = None
     notes: tuple[str, ...] = ()
     headline: str | None = None
+    own_headline: str | None = None
 
 
 def alert_of(event: Event) -> Alert:
@@ -32,11 +36,6 @@ def alert_of(event: Event) -> Alert:
     if event.type not in _ALERTS:
         raise ValueError(f"{event.type} has no alert of its own: triggers only count it")
     return _ALERTS[event.type](event.body)
-
-
-def line_of(value: Any) -> str:
-    """Return ``value`` in one line, so that no value can forge lines of the text."""
-    return "" if value is None else " ".join(str(value).split())
 
 
 def link_of(body: Mapping[str, Any], field: str = "link") -> str | None:
@@ -103,11 +102,21 @@ def _user(action: str) -> Callable[[Mapping[str, Any]], Alert]:
     return alert
 
 
+_INTEGRATION_TYPES: Final = {"pager_duty": "PagerDuty"}
+"""The names of types of integrations, by the ids that the API has for them."""
+
+
+def _named_integration(body: Mapping[str, Any]) -> str:
+    """Return ``The PagerDuty integration "On-call" (ID 17)``."""
+    sort = line_of(body.get("integration_type"))
+    sort = _INTEGRATION_TYPES.get(sort, sort)
+    name, number = line_of(body["integration_name"]), line_of(body["integration_id"])
+    return f'The {f"{sort} " if sort else ""}integration "{name}" (ID {number})'
+
+
 def _integration(action: str) -> Callable[[Mapping[str, Any]], Alert]:
     def alert(body: Mapping[str, Any]) -> Alert:
-        sort = line_of(body.get("integration_type"))
-        text = f'The {f"{sort} " if sort else ""}integration "{line_of(body["integration_name"])}"'
-        text += f" (ID {line_of(body['integration_id'])}) was "
+        text = f"{_named_integration(body)} was "
         text += f"{'deleted' if action == 'delete' else 'disabled'}{_by(body)}."
         return Alert(
             (text, *_noted(("Reason", body.get("reason")))),
@@ -119,8 +128,7 @@ def _integration(action: str) -> Callable[[Mapping[str, Any]], Alert]:
 
 def _broken_integration(body: Mapping[str, Any]) -> Alert:
     text = (
-        f'The integration "{line_of(body["integration_name"])}" (ID {line_of(body["integration_id"])}) '
-        f"was disabled automatically: {body['failed']} of {body['attempts']} requests "
+        f"{_named_integration(body)} was disabled automatically: {body['failed']} of {body['attempts']} requests "
         f"({body['failure_ratio']:.0%}) failed."
     )
     entity = {
@@ -203,7 +211,7 @@ def _rule(action: str) -> Callable[[Mapping[str, Any]], Alert]:
         return Alert(
             (
                 f"{text} was {_DONE[action]}{_by(body)}.",
-                *_noted(("Type", body.get("rule_type")), ("Changes", _changed(body))),
+                *_noted(("Type", body.get("rule_type")), ("Changes", changes_of(body))),
             ),
             _record(body, action, "grouped_hint", entity),
         )
@@ -223,7 +231,7 @@ def _trigger(action: str) -> Callable[[Mapping[str, Any]], Alert]:
         return Alert(
             (
                 f"{text} was {_DONE[action]}{_by(body)}.",
-                *_noted(("Condition", body.get("template_id")), ("Changes", _changed(body))),
+                *_noted(("Condition", body.get("template_id")), ("Changes", changes_of(body))),
             ),
             _record(body, action, "triggers.trigger", entity),
         )
@@ -236,10 +244,6 @@ def _titled(noun: str, name: Any, number: Any) -> str:
     return (
         f'The {noun} "{title}" (ID {line_of(number)})' if title else f"The {noun} {line_of(number)}"
     )
-
-
-def _changed(body: Mapping[str, Any]) -> str:
-    return ", ".join(body.get("changes") or ())
 
 
 def _security_issue(body: Mapping[str, Any]) -> Alert:
@@ -273,11 +277,21 @@ def _security_issue(body: Mapping[str, Any]) -> Alert:
             "discovered_by": body.get("discovered_by"),
             "type": body.get("issue_type"),
             "risk": body["risk"].capitalize(),
+            "reopened": bool(body.get("reopened")),
         }
     }
     if link:
         details["security_issue_link"] = link
-    return Alert((found, "", *shown, *more), details, group=body.get("host"))
+    return Alert(
+        (found, "", *shown, *more),
+        details,
+        group=body.get("host") or _host_of(body.get("url")),
+        own_headline="Security issue was re-opened" if body.get("reopened") else None,
+    )
+
+
+def _host_of(url: Any) -> str | None:
+    return urlsplit(url).hostname if is_url(url) else None
 
 
 def application_of(body: Mapping[str, Any]) -> str:
@@ -286,13 +300,6 @@ def application_of(body: Mapping[str, Any]) -> str:
         return name
     number = body.get("application_id")
     return "default" if number in (None, DEFAULT_APPLICATION) else f"Application #{number}"
-
-
-def _endpoint(body: Mapping[str, Any]) -> str:
-    """Return ``GET example.com/users``."""
-    path = line_of(body["path"])
-    slash = "" if path.startswith("/") else "/"
-    return f"{line_of(body['method'])} {line_of(body['host'])}{slash}{path}"
 
 
 def _listed(details: Mapping[str, Any]) -> tuple[str, ...]:
@@ -323,7 +330,7 @@ def _api_change(body: Mapping[str, Any]) -> Alert:
     )
     article = "An" if word == "unused" else "A"
     return Alert(
-        (f"The {word} {_endpoint(body)} endpoint has been discovered in your API.",),
+        (f"The {word} {endpoint(body)} endpoint has been discovered in your API.",),
         details,
         component=application_of(body),
         group=body["host"],
@@ -346,7 +353,7 @@ def _rogue(body: Mapping[str, Any]) -> Alert:
         }
     )
     return Alert(
-        (f"The new {_endpoint(body)} {kind} endpoint has been discovered in your API.",),
+        (f"The new {endpoint(body)} {kind} endpoint has been discovered in your API.",),
         details,
         component=application_of(body),
         group=body["host"],

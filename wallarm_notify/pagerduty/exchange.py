@@ -173,6 +173,9 @@ class Exchange(Generic[T]):
             text = f"no connection within {min(connect, whole):g} s"
         elif reason is FailureReason.TIMEOUT:
             text = f"no whole answer within {whole:g} s"
+        elif reason is FailureReason.RESET:
+            # libcurl has other words for each, by whether the connection was kept from an earlier request.
+            text = "the connection was closed before a whole answer came"
         return no_answer(reason, text or "no whole answer", self.key)
 
     # Called by libcurl.

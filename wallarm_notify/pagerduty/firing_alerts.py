@@ -11,7 +11,8 @@ from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Threshold
 from wallarm_notify.pagerduty.encode import is_url
-from wallarm_notify.pagerduty.event_alerts import Alert, alert_of, line_of
+from wallarm_notify.pagerduty.event_alerts import Alert, alert_of, application_of
+from wallarm_notify.pagerduty.texts import line_of
 
 VIEW_EVENTS: Final = "View events"
 
@@ -26,13 +27,16 @@ def alert_of_firing(firing: Firing, event: Event, console: str | None) -> Alert:
         notes = (first, *([""] if not by_trigger and rest else []), *rest, *_clauses(firing))
         details = {**alert.details, "trigger_name": firing.trigger_name}
         return replace(alert, details=details, notes=notes)
-    return _counted(firing, firing.criteria.threshold, firing.window, console)
+    return _counted(firing, event, firing.criteria.threshold, firing.window, console)
 
 
-def _counted(firing: Firing, threshold: Threshold, window: Window, console: str | None) -> Alert:
+def _counted(
+    firing: Firing, event: Event, threshold: Threshold, window: Window, console: str | None
+) -> Alert:
     what = firing.criteria.condition.terms.counted
     start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
     link = events_link(firing, console)
+    host = firing.criteria.only_value("domain")
     return Alert(
         (
             f"The number of detected {what} exceeded {threshold.words}.",
@@ -46,6 +50,8 @@ def _counted(firing: Firing, threshold: Threshold, window: Window, console: str 
             "time_to": end.isoformat(),
             "clauses": list(firing.criteria.clauses),
         },
+        component=_component(firing, event),
+        group=None if host is None else str(host),
         notes=(
             _by_trigger(firing),
             *_clauses(firing),
@@ -63,6 +69,15 @@ def events_link(firing: Firing, console: str | None) -> str | None:
     start, end = int(firing.window.start.timestamp()), ceil(firing.window.end.timestamp())
     link = f"{console.rstrip('/')}/attacks?q={kind}&time_from={start}&time_to={end}"
     return link if is_url(link) else None
+
+
+def _component(firing: Firing, event: Event) -> str | None:
+    """Return the application that a trigger counts for, if it is one: that of ``event`` too, which may name it."""
+    pool = firing.criteria.only_value("pool")
+    if pool is None:
+        return None
+    name = event.body.get("application_name")
+    return application_of({"application_id": pool, "application_name": name})
 
 
 def _by_trigger(firing: Firing) -> str:

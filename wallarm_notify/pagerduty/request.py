@@ -1,26 +1,33 @@
 """The request of a notification: its event or firing rendered as the body of a POST (spec 4)."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from wallarm_notify.domain.alert_identity import dedup_key as dedup_key_of
 from wallarm_notify.domain.client import Client
 from wallarm_notify.domain.event import EVENT_TYPES, Event
 from wallarm_notify.domain.integration import IntegrationKey
-from wallarm_notify.domain.sending import Sending
+from wallarm_notify.domain.sending import Payload, Sending, ShownSending
+from wallarm_notify.domain.summary_form import BEFORE, SummaryForm
 from wallarm_notify.domain.triggers.firing import Firing
-from wallarm_notify.pagerduty.encode import SOURCE, encode, is_url
-from wallarm_notify.pagerduty.event_alerts import alert_of, line_of
+from wallarm_notify.pagerduty.encode import SOURCE, encode, encode_resolve, is_url
+from wallarm_notify.pagerduty.event_alerts import Alert, alert_of
 from wallarm_notify.pagerduty.firing_alerts import VIEW_EVENTS, alert_of_firing, events_link
+from wallarm_notify.pagerduty.summaries import late_prefix, summary_of
+from wallarm_notify.pagerduty.texts import line_of
 
 TEST_PREFIX: Final = "[Test message] "
 
 ENQUEUE_PATH: Final = "/v2/enqueue"
 
 _CONSOLE: Final = "Wallarm Console"
+_WHY: Final = "Why this alert"
+
+_NO_KEY: Final = IntegrationKey.parse("0" * 32)
+"""As long as a key, and nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +45,49 @@ class RequestSettings:
 
     ``events_urls`` are the base URLs of PagerDuty's hosts by region, ``console_urls`` those of the Wallarm
     console by cloud, or None for alerts without links; ``cloud`` is the cloud of clients whose record names
-    none.
+    none. ``public_url`` is where people reach this installation; None: alerts do not lead to it.
     """
 
     events_urls: Mapping[str, str]
     console_urls: Mapping[str, str | None]
     cloud: str
+    public_url: str | None = None
 
 
 def request_of(sending: Sending, settings: RequestSettings) -> Request:
-    """Return the request for a claimed notification: its bytes are equal in every attempt (spec 4).
+    """Return the request for a claimed notification (spec 4).
+
+    Its bytes are equal in every attempt, as long as nobody changes what the client or its applications are called.
 
     Raise ValueError for an event that is only counted, KeyError for an unknown region.
     """
-    payload = sending.payload
+    n = sending.notification
+    late = late_prefix(n.run, n.due_at - sending.payload.event.occurred_at)
+    body = _body_of(sending.payload, sending.dedup_key, settings, n.id, prefix=late)
+    return request_with(body, sending.key, sending.payload.region, settings)
+
+
+def shown_alert(shown: ShownSending, settings: RequestSettings) -> dict[str, Any]:
+    """Return the body that a notification is sent with, its key masked.
+
+    The key is None where that is not shown. Raise ValueError for an event that is only counted.
+    """
+    late = late_prefix(shown.run, shown.due_at - shown.payload.event.occurred_at)
+    body = encode(
+        _body_of(shown.payload, shown.dedup_key, settings, shown.notification_id, prefix=late),
+        _NO_KEY,
+    )
+    return {**json.loads(body), "routing_key": shown.masked_key}
+
+
+def _body_of(
+    payload: Payload,
+    dedup_key: str,
+    settings: RequestSettings,
+    notification_id: int,
+    *,
+    prefix: str,
+) -> dict[str, Any]:
     client = Client.of(
         payload.event.client_id,
         payload.client_name,
@@ -59,16 +95,17 @@ def request_of(sending: Sending, settings: RequestSettings) -> Request:
         payload.partner_name,
         default_cloud=settings.cloud,
     )
-    body = render(
+    return render(
         payload.event,
         client,
+        application=payload.application_name,
         firing=payload.firing,
-        dedup_key=dedup_key_of(
-            payload.occurrence, payload.origin, sending.notification.integration_id
-        ),
+        dedup_key=dedup_key,
         console_host=settings.console_urls.get(client.cloud),
+        prefix=prefix,
+        form=payload.summary,
+        why=settings.public_url and f"{settings.public_url}/notifications/{notification_id}",
     )
-    return request_with(body, sending.key, payload.region, settings)
 
 
 def request_with(
@@ -78,59 +115,84 @@ def request_with(
     return Request(settings.events_urls[region] + ENQUEUE_PATH, encode(body, key), key)
 
 
+def request_to_resolve(
+    dedup_key: str, key: IntegrationKey, region: str, settings: RequestSettings
+) -> Request:
+    """Return the request that resolves what is open under a dedup key (spec 1: drills, tests)."""
+    return Request(settings.events_urls[region] + ENQUEUE_PATH, encode_resolve(dedup_key, key), key)
+
+
 def render(
     event: Event,
     client: Client,
     *,
     dedup_key: str,
     console_host: str | None,
+    application: str | None = None,
     firing: Firing | None = None,
     prefix: str = "",
+    form: SummaryForm = BEFORE,
+    why: str | None = None,
 ) -> dict[str, Any]:
     """Return the body of an alert, without the routing key (spec 4).
 
     The alert is of ``event`` itself, or of the ``firing`` that the event caused. ``console_host`` is the
-    host or URL of the console of the client's cloud; None: alerts have no link to it. ``prefix`` goes
-    before the summary, as ``TEST_PREFIX``. Raise ValueError for an event that is only counted.
+    host or URL of the console of the client's cloud; None: alerts have no link to it. ``application`` is the
+    client's name for the application of an event that has no name of it. ``prefix`` goes
+    before the summary, as ``TEST_PREFIX``, which is of this ``form``. ``why`` is the page that says why the
+    alert came. Raise ValueError for an event that is only counted.
     """
     kind = EVENT_TYPES[event.type]
+    if application is not None:
+        event = replace(event, body={**event.body, "application_name": application})
     console = _console_url(console_host)
     alert = alert_of(event) if firing is None else alert_of_firing(firing, event, console)
-    severity = event.severity if firing is None else firing.criteria.condition.terms.severity
-    origin = "" if firing is None else "Trigger: "
-    cloud = client.cloud.upper()
-    occurrence = {"event_id": str(event.id)} if firing is None else {"firing_id": str(firing.id)}
+    severity = event.severity if firing is None else firing.severity
+    original = alert.headline or kind.headline
+    headline = alert.own_headline or original
+    words = original if form is SummaryForm.ORIGINAL else headline
     payload: dict[str, Any] = {
-        "summary": f"{prefix}[{client.partner_name}] {origin}{alert.headline or kind.headline}",
+        "summary": prefix
+        + summary_of(event, firing, headline=words, partner=client.partner_name, form=form),
         "source": SOURCE,
         "severity": severity.word,
         "timestamp": event.occurred_at.astimezone(UTC).isoformat(),
         "component": alert.component,
         "group": alert.group,
         "class": kind.notification_type,
-        "custom_details": {
-            "client_name": client.name,
-            "cloud": cloud,
-            "notification_type": kind.notification_type,
-            **occurrence,
-            "description": _description(
-                kind.notification_type, (*alert.lines, *alert.notes), client.name, cloud
-            ),
-            **alert.details,
-        },
+        "custom_details": _details(event, firing, alert, client, headline=headline),
     }
     body: dict[str, Any] = {
         "event_action": "trigger",
         "dedup_key": dedup_key,
         "payload": {name: value for name, value in payload.items() if value is not None},
-        "links": _links(event, firing, console),
+        "links": [*_links(event, firing, console), *_link_to(why, _WHY)],
     }
-    if console:
-        body |= {"client": _CONSOLE, "client_url": console}
+    if why or console:
+        body |= {"client": _CONSOLE, "client_url": why or console}
     return body
 
 
-def test_alerts(client: Client, now: datetime) -> list[dict[str, Any]]:
+def _details(
+    event: Event, firing: Firing | None, alert: Alert, client: Client, *, headline: str
+) -> dict[str, Any]:
+    """Return the details of an alert: what all have, then those of its type."""
+    notification_type = EVENT_TYPES[event.type].notification_type
+    cloud = client.cloud.upper()
+    occurrence = {"event_id": str(event.id)} if firing is None else {"firing_id": str(firing.id)}
+    lines = (headline, "", *alert.lines, *alert.notes)
+    return {
+        "client_name": client.name,
+        "cloud": cloud,
+        "notification_type": notification_type,
+        **occurrence,
+        "headline": headline,
+        "description": _description(notification_type, lines, client.name, cloud),
+        **alert.details,
+    }
+
+
+def test_alerts(client: Client, now: datetime, form: SummaryForm) -> list[dict[str, Any]]:
     """Return the three bodies of test alerts: new user, new trigger, new security issue (spec 1)."""
     samples: tuple[dict[str, Any], ...] = (
         {
@@ -158,6 +220,7 @@ def test_alerts(client: Client, now: datetime) -> list[dict[str, Any]]:
             dedup_key=uuid4().hex,
             console_host=None,
             prefix=TEST_PREFIX,
+            form=form,
         )
         for sample in samples
     ]
@@ -178,8 +241,11 @@ def _links(event: Event, firing: Firing | None, console: str | None) -> list[dic
     """Return the event's own link, or the link to the list of the counted events."""
     if firing is None or firing.window is None:
         return _event_links(event.body)
-    link = events_link(firing, console)
-    return [{"href": link, "text": VIEW_EVENTS}] if link else []
+    return _link_to(events_link(firing, console), VIEW_EVENTS)
+
+
+def _link_to(href: str | None, text: str) -> list[dict[str, str]]:
+    return [{"href": href, "text": text}] if href else []
 
 
 def _event_links(body: Mapping[str, Any]) -> list[dict[str, str]]:

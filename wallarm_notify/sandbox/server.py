@@ -23,6 +23,12 @@ MAX_HEADER_BYTES: Final = 65_536
 GRACE: Final = 1.0
 """Seconds that requests under way have to end when the server stops; then they are cancelled."""
 
+SETTLED: Final = 0.01
+"""Seconds in which the event loop surely does what it has put off until it runs again.
+
+That is to make a connection that was accepted, and to close one that was aborted.
+"""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -144,8 +150,12 @@ async def _serve(
     )
     server = await loop.create_server(served, sock=listener, ssl=ssl_context, backlog=BACKLOG)
     await asyncio.wrap_future(end)
+    # A server that is closed first fails to make the connections it has just accepted, and leaves them open.
+    loop.remove_reader(listener)
+    await asyncio.sleep(SETTLED)
     server.close()
     for connection in served.connections:
         if connection.transport is not None:
             connection.transport.abort()
     await served.shutdown(GRACE)
+    await asyncio.sleep(SETTLED)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Any, Final
 
 from wallarm_notify.domain.event import Event, Rejection
@@ -111,19 +112,23 @@ def read_message_text(text: str) -> tuple[list[Event], list[Rejection]]:
     return read_call_text(text)
 
 
-def read_calls_or_texts(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
-    """Return the events and rejections of several calls, in their order.
+def read_calls_or_texts(
+    calls: Sequence[Any], senders: Sequence[str | None] = ()
+) -> tuple[list[Event], list[Rejection]]:
+    """Return the events and rejections of several calls, in their order; ``senders`` are those of the calls.
 
     Each call is in Celery's form, or an object with the ``text`` of a call that was not decoded.
     """
     events: list[Event] = []
     rejections: list[Rejection] = []
-    for call in calls:
+    for call, sent_by in zip_longest(calls, senders[: len(calls)]):
         match call:
             case {"text": str(text)}:
                 some, refused = _read_or_kept(text)
+                some = [replace(one, sent_by=sent_by) for one in some]
+                refused = [replace(one, sent_by=sent_by) for one in refused]
             case _:
-                some, refused = read_calls([call])
+                some, refused = read_calls([call], [sent_by])
         events += some
         rejections += refused
     return events, rejections

@@ -347,7 +347,7 @@ def json_schema() -> dict[str, Any]:
             "Times are dates that exist, up to the year 9999; occurred_at is neither before 2015 nor "
             "more than 24 hours ahead, and more than 5 minutes ahead the event waits until it is not. "
             "Whole numbers may be written 12.0 or 1.2e1; a leap second (:60) is :59; NUL and half surrogate "
-            "pairs in texts become U+FFFD. The same id with the same body is a duplicate and harmless: "
+            "pairs in texts become U+FFFD. The same id of a client with the same body is a duplicate and harmless: "
             "values are compared, not their spelling."
         ),
         **EVENT.json_schema(),

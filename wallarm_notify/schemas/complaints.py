@@ -25,6 +25,7 @@ SHOWN_CHARACTERS: Final = 60
 _NAMED_ERRORS: Final = 5
 
 _RULES: Final = {
+    "missing": "is required",
     "string_type": "must be a text",
     "string_pattern_mismatch": "must not be blank",
     "int_type": "must be a whole number",
@@ -40,6 +41,9 @@ _RULES: Final = {
 }
 """The sentence for each kind of pydantic's errors whose own text is not for people."""
 
+_OF_TYPE: Final = frozenset({"union_tag_not_found", "union_tag_invalid"})
+_WITHOUT_VALUE: Final = frozenset({"union_tag_not_found", "missing"})
+
 
 def event_complaint(error: "ValidationError") -> str:
     """Return one sentence with the first five wrong fields of an event, and the number of others."""
@@ -47,6 +51,19 @@ def event_complaint(error: "ValidationError") -> str:
     named = "; ".join(_complaint(one) for one in errors[:_NAMED_ERRORS])
     more = len(errors) - _NAMED_ERRORS
     return f"{named}; and {more} more." if more > 0 else f"{named}."
+
+
+def every_complaint(error: "ValidationError") -> list[str]:
+    """Return a sentence for each wrong field of an event."""
+    return [f"{_complaint(one)}." for one in error.errors(include_url=False)]
+
+
+def every_rule(error: "ValidationError") -> list[tuple[tuple[str | int, ...], str]]:
+    """Return where each wrong field of an event is, and what it must be, not what it was."""
+    return [
+        (("type",) if one["type"] in _OF_TYPE else one["loc"][1:], f"{_rule(one)}.")
+        for one in error.errors(include_url=False)
+    ]
 
 
 def call_complaint(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
@@ -83,17 +100,26 @@ def shown(value: Any) -> str:
 
 
 def _complaint(error: "ErrorDetails") -> str:
-    kind, context = error["type"], error.get("ctx", {})
-    permitted = ", ".join(EVENT_TYPES)
-    if kind == "union_tag_not_found":
-        return f"type is required; permitted are {permitted}"
-    if kind == "union_tag_invalid":
-        return f"type must be one of {permitted}, not {shown(error['input']['type'])}"
+    kind = error["type"]
     # The first step of the path is the event's type, which chose the model.
     place = place_at("".join(_step(step) for step in error["loc"][1:]))
-    if kind == "missing":
-        return f"{place} is required"
-    if kind == "literal_error":
+    if kind in _OF_TYPE:
+        place = "type"
+    if kind in _WITHOUT_VALUE:
+        return f"{place} {_rule(error)}"
+    value = error["input"]["type"] if kind in _OF_TYPE else error["input"]
+    return f"{place} {_rule(error)}, not {shown(value)}"
+
+
+def _rule(error: "ErrorDetails") -> str:
+    """Return what a field must be, without what it was."""
+    kind, context = error["type"], error.get("ctx", {})
+    rule = _RULES.get(kind) or error["msg"]
+    if kind == "union_tag_not_found":
+        rule = f"is required; permitted are {', '.join(EVENT_TYPES)}"
+    elif kind == "union_tag_invalid":
+        rule = f"must be one of {', '.join(EVENT_TYPES)}"
+    elif kind == "literal_error":
         rule = f"must be {context['expected'].replace(chr(39), '')}"
     elif kind == "greater_than_equal":
         rule = f"must be at least {context['ge']}"
@@ -101,9 +127,7 @@ def _complaint(error: "ErrorDetails") -> str:
         rule = f"must be at most {context['le']}"
     elif kind.startswith(("datetime_", "date_")):
         rule = AS_TIME
-    else:
-        rule = _RULES.get(kind) or error["msg"]
-    return f"{place} {rule}, not {shown(error['input'])}"
+    return rule
 
 
 def _step(step: int | str) -> str:

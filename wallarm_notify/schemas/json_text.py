@@ -27,13 +27,21 @@ _AROUND: Final = f" \t\r\n\0{BYTE_ORDER_MARK}"
 
 _CLOSED_BY: Final = {"[": "]", "{": "}"}
 
+# Python before 3.11.5 ends a possessive group of alternatives too early. So groups are repeated as any are, up to 500
+# times: what goes on longer is matched again from there, and the engine's memory stays small.
 _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_PLAIN: Final = rf'(?:[^"\[\]{{}}]++|{_STRING})*+'
+_NO_BRACKET: Final = r'[^"\[\]{}]*+'
+_PLAIN: Final = rf"{_NO_BRACKET}(?:{_STRING}{_NO_BRACKET}){{0,500}}"
 _FLAT: Final = rf"\[{_PLAIN}\]|\{{{_PLAIN}\}}"
 _TO_BRACKET: Final = re.compile(_PLAIN, re.DOTALL)
-_TO_BRACKET_OR_COMMA: Final = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING})*+', re.DOTALL)
+_NO_COMMA: Final = r'[^"\[\]{},]*+'
+_TO_BRACKET_OR_COMMA: Final = re.compile(
+    rf"{_NO_COMMA}(?:{_STRING}{_NO_COMMA}){{0,500}}", re.DOTALL
+)
 _FLAT_ONE: Final = re.compile(_FLAT, re.DOTALL)
-_PAST_FLAT_ONES: Final = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}|{_FLAT})*+', re.DOTALL)
+_PAST_FLAT_ONES: Final = re.compile(
+    rf"{_NO_BRACKET}(?:(?:{_STRING}|{_FLAT}){_NO_BRACKET}){{0,500}}", re.DOTALL
+)
 """Flat lists and objects are skipped in one step: most events are flat."""
 _BRACKETS: Final = re.compile(r"\[++|\{++|\]++|\}++")
 _NAME: Final = re.compile(rf"\s*({_STRING})\s*:\s*", re.DOTALL)
@@ -123,8 +131,7 @@ def _piece(text: str, begin: int, levels: int) -> tuple[Piece, int]:
     head, last = "", begin
     number = 0
     while True:
-        found = _TO_BRACKET_OR_COMMA.match(text, place)
-        place = place if found is None else found.end()
+        place = _after(_TO_BRACKET_OR_COMMA, text, place)
         mark = text[place : place + 1]
         if mark in _CLOSED_BY:
             number += 1
@@ -164,8 +171,14 @@ def _past(text: str, place: int) -> int:
         place += number
         if not closers:
             return place
-        found = _PAST_FLAT_ONES.match(text, place)
-        place = place if found is None else found.end()
+        place = _after(_PAST_FLAT_ONES, text, place)
+
+
+def _after(pattern: re.Pattern[str], text: str, place: int) -> int:
+    """Return where ``pattern``, matched again and again from ``place``, comes to."""
+    while (found := pattern.match(text, place)) and found.end() > place:
+        place = found.end()
+    return place
 
 
 class _Mismatch(NoJson):
@@ -222,8 +235,7 @@ def _is_deep(text: str) -> bool:
         return False
     level = place = 0
     while place < len(text):
-        found = _TO_BRACKET.match(text, place)
-        place = len(text) if found is None else found.end()
+        place = _after(_TO_BRACKET, text, place)
         mark = text[place : place + 1]
         if mark == '"':
             return False  # a string without an end, which the parser reports

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -36,6 +37,8 @@ from wallarm_notify.schemas.complaints import (
     SHOWN_CHARACTERS,
     call_complaint,
     event_complaint,
+    every_complaint,
+    every_rule,
     shown,
 )
 from wallarm_notify.schemas.fields import MAX_INT64, TOO_EARLY, EventId, Time, without_leap_second
@@ -67,23 +70,22 @@ def value_hash(text: str) -> bytes:
     return body_hash(_in_one_spelling(text))
 
 
-def read_event(obj: Any) -> Event | Rejection:
+def read_event(obj: Any, sent_by: str | None = None) -> Event | Rejection:
     """Return the event in ``obj``, or its rejection; never raise.
 
     ``domain.event.is_ahead`` decides whether its time lies in the future, by the database's clock.
     """
-    sent, is_plain = encoded(obj)
-    if (written := _too_large(sent)) is not None:
-        reason = f"The event has {len(written)} bytes; permitted are {MAX_EVENT_BYTES}."
-        return _cut(_rejection(reason, obj, sent), written)
-    trouble, body = (None, obj) if is_plain else _reread(obj, sent)
-    if trouble is None and may_be_unstorable(body, sent):
-        trouble = unstorable(body)
-    if trouble is not None:
-        return _rejection(trouble, obj, sent)
-    body = sanitized(body, sent)
-    if not isinstance(body, dict):
-        return _rejection(f"The event must be an object, not {shown(body)}.", body, sent)
+    read = _read_event(obj, sent_by)
+    if sent_by is not None and isinstance(read, Rejection):
+        return replace(read, sent_by=sent_by)
+    return read
+
+
+def _read_event(obj: Any, sent_by: str | None) -> Event | Rejection:
+    storable = _storable(obj)
+    if isinstance(storable, Rejection):
+        return storable
+    body, sent = storable
     try:
         read, kept = _validated(body)
     except ValidationError as error:
@@ -101,11 +103,39 @@ def read_event(obj: Any) -> Event | Rejection:
         body_hash=body_hash(alike),
         text=text,
         hash_before=None if alike == sent else body_hash(sent),
+        sent_by=sent_by,
     )
 
 
+def faults_of(obj: Any) -> list[str]:
+    """Return a sentence for each fault for which an event would be rejected."""
+    storable = _storable(obj)
+    if isinstance(storable, Rejection):
+        return [storable.reason]
+    try:
+        _validated(storable[0])
+    except ValidationError as error:
+        return every_complaint(error)
+    return []
+
+
+def rules_broken_by(obj: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return where an event that would be rejected is wrong, and what is asked for there.
+
+    Nothing of what it has is repeated. An empty place: it is wrong as a whole.
+    """
+    storable = _storable(obj)
+    if isinstance(storable, Rejection):
+        return [((), storable.reason)]
+    try:
+        _validated(storable[0])
+    except ValidationError as error:
+        return every_rule(error)
+    return []
+
+
 def read_call(
-    args: Sequence[Any], kwargs: Mapping[str, Any]
+    args: Sequence[Any], kwargs: Mapping[str, Any], sent_by: str | None = None
 ) -> tuple[list[Event], list[Rejection]]:
     """Return the events in the arguments of ``events.ingest``, in their order, duplicates included.
 
@@ -115,12 +145,12 @@ def read_call(
     if len(given) != 1 or len(args) + len(kwargs) != 1 or not isinstance(given[0], list | tuple):
         call = {"args": list(args), "kwargs": dict(kwargs)}
         text = canonical(call)
-        rejection = _rejection(call_complaint(args, kwargs), call, text)
+        rejection = replace(_rejection(call_complaint(args, kwargs), call, text), sent_by=sent_by)
         return [], [rejection if (long := _too_large(text)) is None else _cut(rejection, long)]
     events: list[Event] = []
     rejections: list[Rejection] = []
     for obj in given[0]:
-        match read_event(obj):
+        match read_event(obj, sent_by):
             case Event() as event:
                 events.append(event)
             case rejection:
@@ -128,22 +158,41 @@ def read_call(
     return events, rejections
 
 
-def read_calls(calls: Sequence[Any]) -> tuple[list[Event], list[Rejection]]:
-    """Return the events and the rejections of several calls, in their order.
+def read_calls(
+    calls: Sequence[Any], senders: Sequence[str | None] = ()
+) -> tuple[list[Event], list[Rejection]]:
+    """Return the events and the rejections of several calls, in their order; ``senders`` are those of the calls.
 
     Each call is in Celery's form: a list of its positional arguments, its keyword arguments, and more.
     """
     events: list[Event] = []
     rejections: list[Rejection] = []
-    for call in calls:
+    for call, sent_by in zip_longest(calls, senders[: len(calls)]):
         match call:
             case [list(args), dict(kwargs), *_]:
-                some, refused = read_call(args, kwargs)
+                some, refused = read_call(args, kwargs, sent_by)
             case _:
-                some, refused = read_call([call], {})
+                some, refused = read_call([call], {}, sent_by)
         events += some
         rejections += refused
     return events, rejections
+
+
+def _storable(obj: Any) -> tuple[dict[str, Any], str] | Rejection:
+    """Return an object as it is kept, and its JSON as it was sent; or why it cannot be stored."""
+    sent, is_plain = encoded(obj)
+    if (written := _too_large(sent)) is not None:
+        reason = f"The event has {len(written)} bytes; permitted are {MAX_EVENT_BYTES}."
+        return _cut(_rejection(reason, obj, sent), written)
+    trouble, body = (None, obj) if is_plain else _reread(obj, sent)
+    if trouble is None and may_be_unstorable(body, sent):
+        trouble = unstorable(body)
+    if trouble is not None:
+        return _rejection(trouble, obj, sent)
+    body = sanitized(body, sent)
+    if not isinstance(body, dict):
+        return _rejection(f"The event must be an object, not {shown(body)}.", body, sent)
+    return body, sent
 
 
 def _reread(obj: Any, text: str) -> tuple[str | None, Any]:

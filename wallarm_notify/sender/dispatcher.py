@@ -52,6 +52,10 @@ class Dispatcher:
 
     def dispatch(self, claim: Claim) -> None:
         """Take over the notifications of ``claim`` and return at once."""
+        if not claim.sendings:
+            if claim.task is not None:
+                self._recorder.put(Outcomes(idle=[claim]))
+            return
         self._in_flight.add(claim)
         self._client.wake()
 
@@ -112,7 +116,8 @@ class Dispatcher:
                 case None:
                     return True
                 case Step.BEGIN, dispatch:
-                    self._begin(dispatch)
+                    if not self._begin(dispatch):
+                        outcomes.faulty.append(dispatch)
                 case Step.HOLD, dispatch:
                     outcomes.held.append(dispatch)
                 case Step.RETURN, dispatch:
@@ -120,7 +125,8 @@ class Dispatcher:
             now = time.monotonic()
         return False
 
-    def _begin(self, dispatch: Dispatch) -> None:
+    def _begin(self, dispatch: Dispatch) -> bool:
+        """Begin a request; return whether that could be done."""
         try:
             self._client.begin(dispatch, request_of(dispatch.sending, self._settings))
         except Exception:
@@ -130,3 +136,5 @@ class Dispatcher:
             log.exception("delivery.not_sent", extra={"notification": number})
             self._in_flight.end([dispatch])
             self._in_flight.forget([dispatch])
+            return False
+        return True

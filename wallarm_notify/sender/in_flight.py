@@ -6,12 +6,13 @@ under way, so that requests that hang, or come in masses, leave room for others 
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from threading import Condition
 from typing import Final
 
 from wallarm_notify.domain.notification import START_WITHIN
+from wallarm_notify.domain.rate_limit import order_gap
 from wallarm_notify.domain.sending import SLOW, Claim, Sending
 
 
@@ -21,8 +22,10 @@ class InFlightLimits:
 
     At most ``fast`` requests are under way at once, and ``slow`` more of slow integrations. Of the fast ones
     one client has at most ``of_client``, so that other clients' requests begin at once, and one integration has
-    at most ``of_integration``, so that few requests hang when it begins to. There is room for another claim
-    while at most ``unrecorded`` notifications are in flight, answered or not.
+    at most ``of_integration``, so that few requests hang when it begins to. Under a rate limit an integration's
+    next request begins when its last one is answered or has been out for ``in_order_for``, so that they arrive
+    in order (spec 5), or at once where that is 0. There is room for another claim while at most ``in_line`` wait
+    for that, and while at most ``unrecorded`` others are in flight, answered or not.
     """
 
     fast: int = 80
@@ -30,6 +33,8 @@ class InFlightLimits:
     of_client: int = 64
     of_integration: int = 16
     unrecorded: int = 300
+    in_line: int = 300
+    in_order_for: float = 0.25
     slow_after: float = SLOW.total_seconds()
     begin_within: float = START_WITHIN.total_seconds() * 0.95
 
@@ -37,11 +42,18 @@ class InFlightLimits:
 LIMITS: Final = InFlightLimits()
 
 
+def limits_under(rate_limit: int) -> InFlightLimits:
+    """Return the limits where a key may have ``rate_limit`` requests a minute; 0: as many as there are."""
+    return replace(LIMITS, in_order_for=order_gap(rate_limit))
+
+
 @dataclass(eq=False, slots=True)
 class Dispatch:
     """One claimed notification, from its claim to its record.
 
     ``is_slow``: its integration was slow at the claim, or has kept this request waiting for a second.
+    ``is_in_order``: its integration's requests begin one after the other, as the rate limit spreads them anyway.
+    ``is_in_line``: it was claimed while another of them had not ended.
     """
 
     sending: Sending
@@ -49,12 +61,25 @@ class Dispatch:
     integration_id: int
     client_id: int
     is_slow: bool
+    is_in_order: bool
+    is_in_line: bool = False
 
     @classmethod
-    def of(cls, sending: Sending, claim: Claim) -> "Dispatch":
+    def of(cls, sending: Sending, claim: Claim, limits: InFlightLimits) -> "Dispatch":
         """Return the dispatch of one notification of ``claim``."""
-        client_id = sending.payload.event.client_id
-        return cls(sending, claim, sending.notification.integration_id, client_id, sending.slow)
+        return cls(
+            sending,
+            claim,
+            sending.notification.integration_id,
+            sending.payload.event.client_id,
+            is_slow=sending.slow,
+            is_in_order=sending.grant is not None and limits.in_order_for > 0,
+        )
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether no other claim is made until it has begun."""
+        return not self.is_slow and not self.is_in_line
 
 
 class Step(Enum):
@@ -62,7 +87,7 @@ class Step(Enum):
 
     BEGIN = "it is to be sent now, and counts as under way"
     HOLD = "its integration has become slow: it goes back, to wait behind the bulkhead"
-    RETURN = "it could not begin within 2 s of its claim: it goes back"
+    RETURN = "it, or one that it must not overtake, could not begin within 2 s of its claim: it goes back"
 
 
 class UnderWay:
@@ -76,13 +101,19 @@ class UnderWay:
         self._of_client: dict[int, int] = {}
         """The number of fast requests of each client."""
         self._of_integration: dict[int, int] = {}
+        self._last: dict[int, tuple[Dispatch, float]] = {}
+        """The last request of each integration in order that has not ended, and when it began."""
 
     def __len__(self) -> int:
         return len(self._fast) + len(self._slow)
 
-    def has_room_for(self, dispatch: Dispatch) -> bool:
-        """Return whether every bulkhead of this request has room for it."""
+    def has_room_for(self, dispatch: Dispatch, now: float) -> bool:
+        """Return whether every bulkhead of this request has room for it, and it is its turn."""
         limits = self._limits
+        if dispatch.is_in_order and (last := self._last.get(dispatch.integration_id)) is not None:
+            _, began = last
+            if now - began < limits.in_order_for:
+                return False
         if self._of_integration.get(dispatch.integration_id, 0) >= limits.of_integration:
             return False
         if dispatch.is_slow:
@@ -93,6 +124,8 @@ class UnderWay:
     def begin(self, dispatch: Dispatch, now: float) -> None:
         """Count a request as under way."""
         _add(self._of_integration, dispatch.integration_id, 1)
+        if dispatch.is_in_order:
+            self._last[dispatch.integration_id] = (dispatch, now)
         if dispatch.is_slow:
             self._slow.add(dispatch)
         else:
@@ -101,6 +134,9 @@ class UnderWay:
 
     def end(self, dispatch: Dispatch) -> None:
         """Stop counting a request as under way."""
+        last = self._last.get(dispatch.integration_id)
+        if last is not None and last[0] is dispatch:
+            del self._last[dispatch.integration_id]
         if self._fast.pop(dispatch, None) is None:
             self._slow.remove(dispatch)
         else:
@@ -140,8 +176,16 @@ class InFlight:
         self._waiting: deque[Dispatch] = deque()
         self._passed_over: deque[Dispatch] = deque()
         """Requests that wait, too: in this round there was no room for them."""
+        self._waits: set[int] = set()
+        """The integrations in order of which one was passed over in this round: no later one may begin in it."""
+        self._went_back: set[tuple[int, int]] = set()
+        """Integrations in order, each with a severity of which one went back in this round: later ones follow it."""
         self._unbegun: dict[int, int] = {}
-        """The number of fast requests of each client that have not begun."""
+        """The number of fast requests of each client that have not begun, without those in line."""
+        self._lines: dict[int, int] = {}
+        """The number of requests of each integration in order that have not ended."""
+        self._in_line: dict[int, int] = {}
+        """The number of fast requests of each client in line that have not begun."""
         self._under_way = UnderWay(limits)
         self._hanging: set[int] = set()
         self._unrecorded: set[Dispatch] = set()
@@ -152,14 +196,16 @@ class InFlight:
 
     def add(self, claim: Claim) -> None:
         """Let the notifications of ``claim`` wait until there is room for each."""
-        dispatches = [Dispatch.of(sending, claim) for sending in claim.sendings]
-        fast = [d for d in dispatches if not d.is_slow]
+        dispatches = [Dispatch.of(sending, claim, self._limits) for sending in claim.sendings]
         with self._changed:
             self._waiting.extend(dispatches)
-            self._unrecorded.update(fast)
+            self._unrecorded.update(d for d in dispatches if not d.is_slow)
             self._unrecorded_slow.update(d for d in dispatches if d.is_slow)
-            for dispatch in fast:
-                _add(self._unbegun, dispatch.client_id, 1)
+            for dispatch in dispatches:
+                if dispatch.is_in_order:
+                    dispatch.is_in_line = dispatch.integration_id in self._lines
+                    _add(self._lines, dispatch.integration_id, 1)
+                self._count_waiting(dispatch, 1)
 
     def room(self, client_ids: Iterable[int]) -> dict[int, int]:
         """Return how many more notifications of each client may be claimed now.
@@ -169,13 +215,12 @@ class InFlight:
         """
         limits = self._limits
         with self._changed:
-            if len(self._unrecorded) > limits.unrecorded:
+            if self._records_lag():
                 return dict.fromkeys(client_ids, 0)
             ahead = sum(min(number, limits.of_client) for number in self._unbegun.values())
             most = 2 * limits.fast - ahead
             return {
-                i: max(min(2 * limits.of_client - self._unbegun.get(i, 0), most), 0)
-                for i in client_ids
+                i: max(min(2 * limits.of_client - self._unbegun_of(i), most), 0) for i in client_ids
             }
 
     def wait_for_room(self, seconds: float) -> bool:
@@ -195,13 +240,18 @@ class InFlight:
     # Called by the dispatcher.
 
     def start_round(self, now: float) -> list[int]:
-        """Let every waiting request be considered again, the oldest first; return which integrations became slow.
+        """Let every waiting request be considered again; return which integrations became slow.
 
-        An integration becomes slow when one of its answers has been outstanding for a second (engine 11).
+        The most severe comes first, then what was claimed first (spec 5). An integration becomes slow when one of
+        its answers has been outstanding for a second (engine 11).
         """
         with self._changed:
             self._waiting.extendleft(reversed(self._passed_over))
             self._passed_over.clear()
+            self._waits.clear()
+            self._went_back.clear()
+            if len(self._waiting) > 1:
+                self._waiting = deque(sorted(self._waiting, key=_severity_of, reverse=True))
             slow = self._under_way.become_slow(now)
             self._hanging = self._under_way.hanging()
             self._unrecorded.difference_update(slow)
@@ -214,14 +264,16 @@ class InFlight:
         with self._changed:
             while self._waiting:
                 dispatch = self._waiting.popleft()
-                step = self._step(dispatch, age_now)
+                step = self._step(dispatch, now, age_now)
                 if step is None:
-                    self._passed_over.append(dispatch)
+                    self._pass_over(dispatch)
                     continue
+                self._count_waiting(dispatch, -1)
                 if step is Step.BEGIN:
                     self._under_way.begin(dispatch, now)
+                elif dispatch.is_in_order:
+                    _add(self._lines, dispatch.integration_id, -1)
                 if not dispatch.is_slow:
-                    _add(self._unbegun, dispatch.client_id, -1)
                     self._wake_waiting()
                 return step, dispatch
             return None
@@ -231,6 +283,8 @@ class InFlight:
         with self._changed:
             for dispatch in dispatches:
                 self._under_way.end(dispatch)
+                if dispatch.is_in_order:
+                    _add(self._lines, dispatch.integration_id, -1)
 
     @property
     def is_busy(self) -> bool:
@@ -269,16 +323,42 @@ class InFlight:
 
     # Called with the lock held.
 
-    def _step(self, dispatch: Dispatch, age_now: float) -> Step | None:
+    def _count_waiting(self, dispatch: Dispatch, change: int) -> None:
+        """Count a request that begins to wait, or ceases to."""
+        if dispatch.holds_up:
+            _add(self._unbegun, dispatch.client_id, change)
+        elif not dispatch.is_slow:
+            _add(self._in_line, dispatch.client_id, change)
+
+    def _pass_over(self, dispatch: Dispatch) -> None:
+        self._passed_over.append(dispatch)
+        if dispatch.is_in_order:
+            self._waits.add(dispatch.integration_id)
+
+    def _step(self, dispatch: Dispatch, now: float, age_now: float) -> Step | None:
         """Return what happens to a request that waits, or None if it waits on."""
         if dispatch.integration_id in self._hanging:
             return Step.HOLD
-        if age_now - dispatch.claim.began >= self._limits.begin_within:
+        kind = dispatch.integration_id, _severity_of(dispatch)
+        if age_now - dispatch.claim.began >= self._limits.begin_within or kind in self._went_back:
+            if dispatch.is_in_order:
+                self._went_back.add(kind)
             return Step.RETURN
-        return Step.BEGIN if self._under_way.has_room_for(dispatch) else None
+        if dispatch.is_in_order and dispatch.integration_id in self._waits:
+            return None
+        return Step.BEGIN if self._under_way.has_room_for(dispatch, now) else None
 
     def _has_room(self) -> bool:
-        return not self._unbegun and len(self._unrecorded) <= self._limits.unrecorded
+        in_line = sum(self._in_line.values())
+        return not self._unbegun and in_line <= self._limits.in_line and not self._records_lag()
+
+    def _records_lag(self) -> bool:
+        """Return whether so much is unrecorded, without those in line, that nothing more is claimed."""
+        unrecorded = len(self._unrecorded) - sum(self._in_line.values())
+        return unrecorded > self._limits.unrecorded
+
+    def _unbegun_of(self, client_id: int) -> int:
+        return self._unbegun.get(client_id, 0) + self._in_line.get(client_id, 0)
 
     def _total(self) -> int:
         return len(self._unrecorded) + len(self._unrecorded_slow)
@@ -287,6 +367,10 @@ class InFlight:
         """Wake the threads that wait for room, or for nothing to be in flight, which is room too."""
         if self._has_room():
             self._changed.notify_all()
+
+
+def _severity_of(dispatch: Dispatch) -> int:
+    return int(dispatch.sending.notification.severity)
 
 
 def _add(numbers: dict[int, int], key: int, change: int) -> None:

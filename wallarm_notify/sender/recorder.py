@@ -8,20 +8,26 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
+from wallarm_notify.domain.alert_identity import start_of
+from wallarm_notify.domain.delivery_report import Fate
 from wallarm_notify.domain.errors import BadRow, Unavailable
 from wallarm_notify.domain.outcome import Attempt
+from wallarm_notify.domain.sending import Claim
 from wallarm_notify.pagerduty.client import Response
 from wallarm_notify.sender.in_flight import Dispatch, InFlight
+from wallarm_notify.sender.reports import Reports
 from wallarm_notify.sender.retry_buffer import BUFFERED_FOR, RetryBuffer
 from wallarm_notify.services.bulkheads import mark_slow
 from wallarm_notify.services.claim import put_back
 from wallarm_notify.services.context import Context
-from wallarm_notify.services.record import follow_up, record
+from wallarm_notify.services.ports import Reporter
+from wallarm_notify.services.record import Recorded, follow_up, record
 
 log = logging.getLogger(__name__)
 
@@ -39,32 +45,49 @@ class Outcomes:
     """What is to be recorded: responses, integrations that became slow, and claims to be given back unsent.
 
     A notification in ``held`` waits for its slow integration; one in ``unsent`` may be claimed again at
-    once.
+    once. Of those in ``faulty`` no request could be made; their leases run out. ``idle`` are claims without
+    anything to send, whose tasks are over.
     """
 
     slow: list[int] = field(default_factory=list)
     held: list[Dispatch] = field(default_factory=list)
     unsent: list[Dispatch] = field(default_factory=list)
+    faulty: list[Dispatch] = field(default_factory=list)
+    idle: list[Claim] = field(default_factory=list)
     responses: list[Response[Dispatch]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.responses or self.slow or self.held or self.unsent)
+        return bool(
+            self.responses or self.slow or self.held or self.unsent or self.faulty or self.idle
+        )
 
     def add(self, more: "Outcomes") -> None:
         """Add later outcomes to these."""
         self.slow += more.slow
         self.held += more.held
         self.unsent += more.unsent
+        self.faulty += more.faulty
+        self.idle += more.idle
         self.responses += more.responses
 
 
 class Recorder:
-    """The recorder of one process. It removes from ``in_flight`` what it has recorded."""
+    """The recorder of one process. It removes from ``in_flight`` what it has recorded.
 
-    def __init__(self, in_flight: InFlight, ctx: Context, retries: RetryBuffer) -> None:
+    ``reporter`` is told what came of each delivery task; None: nobody is.
+    """
+
+    def __init__(
+        self,
+        in_flight: InFlight,
+        ctx: Context,
+        retries: RetryBuffer,
+        reporter: Reporter | None = None,
+    ) -> None:
         self._in_flight = in_flight
         self._ctx = ctx
         self._retries = retries
+        self._reports = Reports(reporter)
         self._inbox: queue.SimpleQueue[Outcomes] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="recorder", daemon=True).start()
 
@@ -112,7 +135,13 @@ class Recorder:
     def _record_all(self, outcomes: Outcomes) -> bool:
         """Record each kind of outcome, and return whether all are recorded; a refused kind does not delay others."""
         is_done = True
-        for record_kind in (self._mark_slow, self._hold, self._put_back, self._record_responses):
+        for record_kind in (
+            self._mark_slow,
+            self._hold,
+            self._put_back,
+            self._record_responses,
+            self._report,
+        ):
             try:
                 record_kind(outcomes)
             except Unavailable as error:
@@ -138,7 +167,16 @@ class Recorder:
         if dispatches:
             put_back(self._ctx, [d.sending for d in dispatches], behind_bulkhead=are_held)
             self._in_flight.forget(dispatches)
+            self._reports.note(dispatches, Fate.RETURNED)
             dispatches.clear()
+
+    def _report(self, outcomes: Outcomes) -> None:
+        """Report the tasks of what needs no record."""
+        self._reports.note(outcomes.faulty, Fate.FAULT)
+        for claim in outcomes.idle:
+            self._reports.report(claim)
+        outcomes.faulty.clear()
+        outcomes.idle.clear()
 
     def _record_responses(self, outcomes: Outcomes) -> None:
         while outcomes.responses:
@@ -155,7 +193,8 @@ class Recorder:
         }
         try:
             attempts = [attempt_of(response) for response in responses]
-            record_attempts(self._ctx, self._retries, attempts, slow, tokens)
+            note = partial(self._reports.note_recorded, responses)
+            record_attempts(self._ctx, self._retries, attempts, slow, tokens, note=note)
         except BadRow as error:
             if len(responses) > 1:
                 for response in responses:
@@ -163,6 +202,7 @@ class Recorder:
                 return
             # One outcome must not keep all others from being recorded; the lease of its notification runs out.
             log.error("delivery.not_recorded", extra={"error": str(error)})  # noqa: TRY400 - its text is enough
+            self._reports.note(dispatches, Fate.FAULT)
         self._in_flight.forget(dispatches)
 
 
@@ -172,15 +212,20 @@ def record_attempts(
     attempts: Sequence[Attempt],
     slow: Collection[int] = (),
     tokens: Mapping[int, str] | None = None,
+    *,
+    note: Callable[[Recorded], object] | None = None,
 ) -> None:
     """Record ``attempts``, pass the retries on to be enqueued, and free the bulkheads of slow integrations.
 
     ``slow`` are the integrations that were slow at the claim, or are now; ``tokens`` are those that the
-    claims hold their bulkheads by. Raise Unavailable or BadRow; recording the same again is harmless.
+    claims hold their bulkheads by; ``note`` is told what came of the record. Raise Unavailable or BadRow;
+    recording the same again is harmless.
     """
     done = record(ctx, attempts)
     # Before anything else can fail: a second record of these attempts would change nothing, and return no retries.
     retries.add(done.retries, done.now)
+    if note is not None:
+        note(done)
     follow_up(ctx, attempts, done, slow, tokens)
 
 
@@ -199,4 +244,5 @@ def attempt_of(response: Response[Dispatch]) -> Attempt:
         at=claim.now + timedelta(seconds=response.began - claim.began),
         duration=timedelta(seconds=max(response.ended - response.began, 0)),
         answer=response.answer,
+        dedup_start=start_of(sending.dedup_key),
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeAlias
 
-from wallarm_notify.domain.batches import messages
+from wallarm_notify.domain.alert_identity import start_of
+from wallarm_notify.domain.batches import gap_between, messages
 from wallarm_notify.domain.candidate import triage
 from wallarm_notify.domain.notification import (
     WORKER_LOST,
@@ -30,11 +31,13 @@ from wallarm_notify.domain.rate_limit import (
     GrantRequest,
     Grants,
     give_back,
+    is_severe,
     take_free_grants,
     take_grants,
 )
 from wallarm_notify.domain.sending import Claim, Sending
 from wallarm_notify.services.bulkheads import free_unused, hold_back
+from wallarm_notify.services.name_applications import name_applications
 from wallarm_notify.services.record import log_ends
 
 if TYPE_CHECKING:
@@ -165,9 +168,14 @@ def claim_candidates(
 
     They come most severe first, then oldest; nothing but the rate limit keeps them from being sent. Where it
     ``may_wait``, it waits for the locks of their keys, and reserves grants for the others (spec 5). Else it
-    waits for no lock and reserves nothing: it takes grants that nobody waits for, and leaves the others for a
-    claim by message.
+    waits for no lock and reserves nothing: it takes grants that nobody as severe waits for, and leaves the
+    others for a claim by message.
     """
+    payloads = name_applications(tx, [c.payload for c in candidates])
+    candidates = [
+        c if p is c.payload else replace(c, payload=p)
+        for c, p in zip(candidates, payloads, strict=True)
+    ]
     granted: list[_Grant[RowT]] = [(c, None) for c in candidates]
     reserved: list[tuple[Candidate[RowT], datetime]] = []
     if settings.rate_limit_per_minute and candidates:
@@ -209,13 +217,14 @@ def _grants(
 def _grants_at_hand(
     tx: Transaction, by_key: Mapping[bytes, Sequence[Candidate[RowT]]], limit: int
 ) -> list[_Grant[RowT]]:
-    """Return candidates with a free grant that nobody waits for, of keys that nobody else has locked."""
+    """Return candidates with a free grant that nobody as severe waits for, of keys that nobody has locked."""
     granted: list[_Grant[RowT]] = []
     kept: dict[bytes, Grants] = {}
     now = tx.now.timestamp()
     for key, grants in tx.grants_at_hand(by_key).items():
         requests = by_key[key]
-        number, after = take_free_grants(grants, len(requests), limit=limit, now=now)
+        severities = [c.notification.severity for c in requests]
+        number, after = take_free_grants(grants, severities, limit=limit, now=now)
         if number:
             kept[key] = after
             granted += [(c, after.sent[-1][0]) for c in requests[:number]]
@@ -230,14 +239,13 @@ def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool
     """
 
     def work(tx: Transaction) -> tuple[list[Notification], datetime]:
-        held = {s.notification.id: s.notification.fence for s in sendings}
-        mine = [n for n in tx.lock(sorted(held)) if n.lease_until and n.fence == held[n.id]]
-        rows = [given_back(n, tx.now, ctx.settings.grace) for n in mine]
+        held = {n.id: n for n in tx.lock(sorted({s.notification.id for s in sendings}))}
+        mine = [s for s in sendings if _is_held(tx, s, held)]
+        rows = [given_back(held[s.notification.id], tx.now, ctx.settings.grace) for s in mine]
         if behind_bulkhead:
             rows = [held_back(n, tx.now) for n in rows]
         tx.save(rows)
-        kept = {n.id for n in rows}
-        _give_grants_back(tx, [s for s in sendings if s.notification.id in kept], ctx.settings)
+        _give_grants_back(tx, mine, ctx.settings)
         return rows, tx.now
 
     tokens = {
@@ -250,16 +258,30 @@ def put_back(ctx: Context, sendings: Sequence[Sending], *, behind_bulkhead: bool
     if behind_bulkhead:
         # One of each: it takes the bulkhead if that is free, and its record calls the next.
         rows = list({n.integration_id: n for n in reversed(rows)}.values())
-    ctx.publisher.publish(messages(rows, now))
+    gap = gap_between(ctx.settings.rate_limit_per_minute)
+    ctx.publisher.publish(messages(rows, now, gap=gap))
+
+
+def _is_held(tx: Transaction, sending: Sending, rows: Mapping[int, Notification]) -> bool:
+    """Return whether the claim of ``sending`` stands, by the rows that ``tx`` has locked."""
+    claimed = sending.notification
+    if not tx.is_of(claimed.id, start_of(sending.dedup_key)):
+        return False
+    n = rows[claimed.id]
+    return n.lease_until is not None and n.fence == claimed.fence
 
 
 def _give_grants_back(
     tx: Transaction, sendings: Sequence[Sending], settings: ServiceSettings
 ) -> None:
-    unused = Counter((s.fingerprint, s.grant) for s in sendings if s.grant is not None)
+    unused = Counter(
+        (s.fingerprint, s.grant, is_severe(s.notification.severity))
+        for s in sendings
+        if s.grant is not None
+    )
     if settings.rate_limit_per_minute == 0 or not unused:
         return
-    grants = tx.grants({key for key, _ in unused})
-    for (key, grant), number in unused.items():
-        grants[key] = give_back(grants[key], number, granted=grant)
+    grants = tx.grants({key for key, _, _ in unused})
+    for (key, grant, severe), number in unused.items():
+        grants[key] = give_back(grants[key], number, granted=grant, severe=severe)
     tx.save_grants(grants)

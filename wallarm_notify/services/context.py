@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wallarm_notify.domain.clock import Clock, since_boot
+from wallarm_notify.domain.failed_tokens import FailedTokens
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from wallarm_notify.domain.health import Policy
+    from wallarm_notify.domain.summary_form import SummaryForm
     from wallarm_notify.services.ports import Publisher
     from wallarm_notify.store import Store
 
@@ -21,7 +23,8 @@ class ServiceSettings:
 
     ``grace`` is how long something may be overdue before SWEEP enqueues it again, ``lease`` how long a claim
     holds. ``unmatched_retention`` is for events that nothing was made of, None: as it was installed.
-    ``cloud`` is the Wallarm cloud of clients whose record names none.
+    ``cloud`` is the Wallarm cloud of clients whose record names none, ``summary`` the form of the summaries of new
+    integrations.
     """
 
     grace: timedelta
@@ -36,6 +39,9 @@ class ServiceSettings:
     prune_interval: timedelta
     policy: Policy
     cloud: str
+    summary: SummaryForm
+    drill_interval: timedelta | None = None
+    """How often each enabled integration is drilled; None: by command alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +55,5 @@ class Context:
     publisher: Publisher
     settings: ServiceSettings
     clock: Clock = since_boot
+    failed_tokens: FailedTokens = field(default_factory=FailedTokens)
+    """The tokens that were not valid, by address, as far as this process was asked."""

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from wallarm_notify.domain.batches import messages
+from wallarm_notify.domain.batches import gap_between, messages
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
 from wallarm_notify.services.inline_dispatch import hand_over, room_of
@@ -65,7 +65,8 @@ def ingest(
             at = ctx.clock()
             tally.add(len(part.events), routed.early, at)
             _report_clock(tally, routed.now, at)
-        ctx.publisher.publish(messages(routed.pending, routed.now))
+        gap = gap_between(ctx.settings.rate_limit_per_minute)
+        ctx.publisher.publish(messages(routed.pending, routed.now, gap=gap))
         results.append(routed)
     return results
 
@@ -181,4 +182,6 @@ def _plainly(rejection: Rejection) -> Rejection:
     """Return ``rejection`` without anything that a database might refuse."""
     reason = rejection.reason.encode("ascii", "backslashreplace").decode().replace("\0", "")
     text = rejection.text.encode("ascii", "backslashreplace").decode()
-    return replace(rejection, reason=reason, text=text, event_id=None, client_id=None, type=None)
+    return replace(
+        rejection, reason=reason, text=text, event_id=None, client_id=None, type=None, sent_by=None
+    )

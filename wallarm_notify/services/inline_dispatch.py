@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.candidate import may_be_sent_at_once
 from wallarm_notify.domain.notification import MESSAGE_SIZE, NewNotification, Notification
+from wallarm_notify.domain.rate_limit import order_gap
 from wallarm_notify.domain.sending import Claim
 from wallarm_notify.services.claim import Taken, claim_candidates
 
@@ -104,15 +105,33 @@ def _claimed(
     tx: Transaction, made: Sequence[Made], settings: ServiceSettings, room: Mapping[int, int]
 ) -> dict[tuple[object, ...], Taken[NewNotification]]:
     """Claim the most severe, then oldest, at most as many as a message holds; return them by identity."""
-    left = Counter(room)
-    chosen: list[Made] = []
-    for m in sorted(made, key=lambda m: -m.notification.severity):
-        n = m.notification
-        if n.is_open and left[n.client_id] > 0 and len(chosen) < MESSAGE_SIZE:
-            left[n.client_id] -= 1
-            chosen.append(m)
+    chosen = _chosen(made, room, in_order=order_gap(settings.rate_limit_per_minute) > 0)
     if not chosen:
         return {}
     ready = [c for c in tx.candidates_of(chosen) if may_be_sent_at_once(c)]
     taken, _ = claim_candidates(tx, ready, settings, may_wait=False)
     return {t.notification.identity: t for t in taken}
+
+
+def _chosen(made: Sequence[Made], room: Mapping[int, int], *, in_order: bool) -> list[Made]:
+    """Return the most severe, then oldest, that there is room for.
+
+    ``in_order``, those of one integration and one severity are chosen together or not at all: what would go by
+    message meanwhile would overtake them (spec 5).
+    """
+    open_ = sorted(
+        (m for m in made if m.notification.is_open), key=lambda m: -m.notification.severity
+    )
+    groups: dict[object, list[Made]] = {}
+    for place, m in enumerate(open_):
+        n = m.notification
+        together = (n.integration_id, n.severity) if in_order else place
+        groups.setdefault(together, []).append(m)
+    left = Counter(room)
+    chosen: list[Made] = []
+    for group in groups.values():
+        client_id = group[0].notification.client_id
+        if len(group) <= min(left[client_id], MESSAGE_SIZE - len(chosen)):
+            left[client_id] -= len(group)
+            chosen += group
+    return chosen

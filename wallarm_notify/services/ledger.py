@@ -83,6 +83,7 @@ def balanced(standing: Standing, rows: Recount | None = None) -> Ledger:
         undecodable=standing.undecodable,
         set_aside=standing.set_aside,
         ahead=counts.get(AHEAD, 0),
+        made=sum(n for kind, n in counts.items() if kind.startswith("made:")),
         checked_at=None if standing.last_check is None else standing.last_check.at,
     )
 

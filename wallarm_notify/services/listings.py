@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wallarm_notify.domain.awaited_grant import awaited_grant
 from wallarm_notify.domain.errors import NotFound
-from wallarm_notify.domain.page import Page, page_of
+from wallarm_notify.domain.notification import trigger_of
+from wallarm_notify.domain.page import Page, Slice, page_of, search
+from wallarm_notify.domain.rights import Thing, Verb, may
+from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.services.name_applications import name_applications
+from wallarm_notify.services.pages import searched_page
 
 if TYPE_CHECKING:
+    from wallarm_notify.domain.actor import Role
     from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.domain.sending import ShownSending
     from wallarm_notify.domain.views import (
         Filter,
         ShownAhead,
@@ -18,14 +27,52 @@ if TYPE_CHECKING:
         ShownUndecodable,
     )
     from wallarm_notify.services.context import Context
+    from wallarm_notify.store import Transaction
 
 
 def list_notifications(
     ctx: Context, scope: Scope, wanted: Filter, *, limit: int, cursor: int | None = None
 ) -> Page[ShownNotification]:
-    """Return notifications without their attempts, the newest first. Raise Unavailable."""
-    rows = ctx.store.transact(lambda tx: tx.notifications(scope, wanted, cursor, limit + 1))
-    return page_of(rows, limit, lambda n: n.id)
+    """Return notifications without their attempts, the newest first. Raise Unavailable.
+
+    A page that reads too much ends early: see ``Page.searched_back_to``.
+    """
+    if wanted.client_id is None:
+        wanted = replace(wanted, client_id=scope.only_client)
+
+    def work(tx: Transaction) -> Page[ShownNotification]:
+        if not _is_in_scope(tx, scope, wanted.integration_id):
+            return Page([])  # how far it was searched would tell when others are notified
+        few = tx.few_notifications(scope, wanted, Slice(cursor, limit + 1))
+        if few is not None:
+            return page_of(few, limit, lambda n: n.id)
+        near = _narrowed(tx, scope, wanted)
+        ids = tx.notification_ids(wanted.made)
+        return search(
+            lambda part: tx.notifications(scope, near, part, ids), limit, cursor, ctx.clock
+        )
+
+    return ctx.store.transact(work).map(lambda n: with_grant(ctx, n))
+
+
+def with_grant(ctx: Context, n: ShownNotification) -> ShownNotification:
+    """Return a notification with about when it gets its grant of the rate limit."""
+    return replace(n, grant_at=awaited_grant(n, scale=ctx.settings.retry_time_scale))
+
+
+def _narrowed(tx: Transaction, scope: Scope, wanted: Filter) -> Filter:
+    """Return ``wanted`` with the client of its trigger: whose notifications they can only be."""
+    trigger_id = None if wanted.origin is None else trigger_of(wanted.origin)
+    if trigger_id is None or wanted.client_id is not None:
+        return wanted
+    trigger = tx.trigger(scope, trigger_id)
+    return wanted if trigger is None else replace(wanted, client_id=trigger.client_id)
+
+
+def _is_in_scope(tx: Transaction, scope: Scope, integration_id: int | None) -> bool:
+    if integration_id is None or scope == EVERY_CLIENT:
+        return True
+    return integration_id in tx.integration_ids(scope)
 
 
 def show_notification(ctx: Context, scope: Scope, notification_id: int) -> ShownNotification:
@@ -33,7 +80,30 @@ def show_notification(ctx: Context, scope: Scope, notification_id: int) -> Shown
     shown = ctx.store.transact(lambda tx: tx.notification(scope, notification_id))
     if shown is None:
         raise NotFound(f"There is no notification {notification_id}.")
-    return shown
+    return with_grant(ctx, shown)
+
+
+def show_sending(ctx: Context, scope: Scope, role: Role, notification_id: int) -> ShownSending:
+    """Return what a notification sends, without its key. Raise NotFound, Unavailable.
+
+    The end of the key is a setting of the integration: only who may view integrations sees it.
+    """
+    sending = ctx.store.transact(lambda tx: sending_in(tx, scope, role, notification_id))
+    if sending is None:
+        raise NotFound(f"There is no notification {notification_id}.")
+    return sending
+
+
+def sending_in(
+    tx: Transaction, scope: Scope, role: Role, notification_id: int
+) -> ShownSending | None:
+    """Return what ``show_sending`` shows, in a transaction; None: there is no such notification."""
+    sending = tx.sending(scope, notification_id)
+    if sending is None:
+        return None
+    (payload,) = name_applications(tx, [sending.payload])
+    mask = sending.masked_key if may(role, Thing.INTEGRATIONS, Verb.VIEW) else None
+    return replace(sending, payload=payload, masked_key=mask)
 
 
 def list_rejections(
@@ -43,8 +113,7 @@ def list_rejections(
 
     An event whose client could not be read is there only where ``scope`` is every client.
     """
-    rows = ctx.store.transact(lambda tx: tx.rejections(scope, cursor, limit + 1))
-    return page_of(rows, limit, lambda r: r.id)
+    return searched_page(ctx, lambda tx, part: tx.rejections(scope, part), limit, cursor)
 
 
 def show_rejection(ctx: Context, scope: Scope, rejected_id: int) -> ShownRejection:
@@ -62,8 +131,7 @@ def list_undecodable(
 
     They belong to no client: there are some only where ``scope`` is every client.
     """
-    rows = ctx.store.transact(lambda tx: tx.undecodable(scope, cursor, limit + 1))
-    return page_of(rows, limit, lambda m: m.id)
+    return searched_page(ctx, lambda tx, part: tx.undecodable(scope, part), limit, cursor)
 
 
 def count_undecodable(ctx: Context, scope: Scope) -> int:

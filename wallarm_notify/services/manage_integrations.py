@@ -9,16 +9,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType, action_of, difference
+from wallarm_notify.domain.actor import PAUSE_END
 from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.integration import (
     Applied,
     IntegrationChange,
-    Unsent,
+    SwitchedOff,
+    check_kept,
     default_name,
     news_of,
 )
+from wallarm_notify.domain.original import region_of
+from wallarm_notify.domain.pause import DisabledUntil, check_end, is_over, reason_with_end
 from wallarm_notify.domain.scope import EVERY_CLIENT
-from wallarm_notify.domain.text import check_name, check_text
+from wallarm_notify.domain.text import check_text, read_name
 from wallarm_notify.schemas.documents.integrations import integration_settings
 from wallarm_notify.services.activity import log_changes
 from wallarm_notify.services.announce import announce
@@ -35,11 +39,11 @@ if TYPE_CHECKING:
         Integration,
         IntegrationKey,
         Stored,
-        SwitchedOff,
     )
     from wallarm_notify.domain.notification import Notification
     from wallarm_notify.domain.scope import Scope
     from wallarm_notify.domain.triggers.trigger import Trigger
+    from wallarm_notify.domain.unsent import Unsent
     from wallarm_notify.services.context import Context
     from wallarm_notify.store import Transaction
 
@@ -54,11 +58,15 @@ def create_integration(
     Raise NotFound, Refused, Unavailable.
     """
     scope.check(draft.client_id)
-    if draft.name is not None:
-        check_name(draft.name)
+    given = None if draft.name is None else read_name(draft.name)
 
     def work(tx: Transaction) -> Integration:
-        named = replace(draft, name=draft.name or default_name(actor.name, tx.now))
+        named = replace(
+            draft,
+            name=given or default_name(actor.name, tx.now),
+            summary=draft.summary or ctx.settings.summary,
+            region=draft.region or region_of(tx.client(draft.client_id)[1] or ctx.settings.cloud),
+        )
         made = _shown(tx, tx.insert_integration(named, key, by=actor.name))
         twins = tx.same_key(scope, key, made.id)
         log_changes(tx, actor, _change_of(Action.CREATED, made, after=integration_settings(made)))
@@ -76,11 +84,13 @@ def apply_integration(
     is disabled, the client's subscribers are notified, itself last. Raise NotFound, Refused, Unavailable.
     """
     if change.name is not None:
-        check_name(change.name)
+        change = replace(change, name=read_name(change.name))
     check_text("reason", change.reason)
 
     def work(tx: Transaction) -> _Done:
         stored = _locked(tx, scope, integration_id)
+        if change.until is not None:
+            check_end(change.until.at, tx.now)
         done = _apply(ctx, tx, actor, stored, change)
         twins = [] if change.key is None else tx.same_key(scope, change.key, stored.id)
         shown = _warned(done.applied.integration, twins)
@@ -112,17 +122,45 @@ def enable_integration(
 
 
 def disable_integration(
-    ctx: Context, actor: Actor, scope: Scope, integration_id: int, *, reason: str
+    ctx: Context,
+    actor: Actor,
+    scope: Scope,
+    integration_id: int,
+    *,
+    reason: str,
+    until: datetime | None = None,
 ) -> tuple[Integration, SwitchedOff]:
     """Disable an integration and notify the client's subscribers, itself last; return it, and what followed.
 
-    Raise NotFound, Unavailable, and Refused where it is disabled already.
+    Beat enables it at ``until``; None: somebody has to. Of one that is disabled already only that changes.
+    Raise NotFound, Unavailable, and Refused where it is so already or ``until`` is no time to come.
     """
-    change = IntegrationChange(enabled=False, reason=reason)
+    change = IntegrationChange(enabled=False, reason=reason, until=DisabledUntil(until))
     applied = apply_integration(ctx, actor, scope, integration_id, change)
-    if applied.off is None:
+    if applied.news.is_nothing:
         raise Refused(f"Integration {integration_id} is disabled already.")
-    return applied.integration, applied.off
+    return applied.integration, applied.off or SwitchedOff(0, 0, closing=False)
+
+
+def end_pause_of_integration(ctx: Context, integration_id: int) -> bool:
+    """Enable an integration whose pause is over, with a clean failure window; return whether it was so.
+
+    What was not delivered meanwhile is not counted: nobody asks, and there may be much. Raise Unavailable.
+    """
+
+    def work(tx: Transaction) -> bool:
+        stored = tx.lock_integration(EVERY_CLIENT, integration_id)
+        if stored is None or not is_over(
+            enabled=stored.enabled, until=stored.disabled_until, now=tx.now
+        ):
+            return False
+        before = _shown(tx, integration_id)
+        tx.switch_on(integration_id)
+        news = IntegrationChange(enabled=True)
+        log_changes(tx, PAUSE_END, _change_by(news, before, _shown(tx, integration_id)))
+        return True
+
+    return ctx.store.transact(work)
 
 
 def delete_integration(
@@ -140,6 +178,20 @@ def delete_integration(
     d = ctx.store.transact(work)
     done = finish_switch_off(ctx, integration_id, d.notifications, d.now, d.further)
     return replace(done, triggers={t.id: bool(t.integration_ids) for t in d.losing})
+
+
+def ensure_integration_deleted(
+    ctx: Context, actor: Actor, scope: Scope, integration_id: int, *, reason: str
+) -> None:
+    """Delete an integration for ever; one that was deleted already stays so. Raise NotFound, Refused, Unavailable.
+
+    Whoever did not get the answer asks again.
+    """
+    try:
+        delete_integration(ctx, actor, scope, integration_id, reason=reason)
+    except NotFound:
+        if not ctx.store.transact(lambda tx: tx.was_integration(scope, integration_id)):
+            raise
 
 
 # In a transaction.
@@ -174,6 +226,7 @@ def _apply(
     fingerprint = None if change.key is None else tx.fingerprint(change.key)
     news = news_of(stored, change, fingerprint)
     before = _shown(tx, stored.id)
+    check_kept(change.kept_key, before)
     if news.is_nothing:
         return _Done(Applied(before, news), [], tx.now)
     unsent = _write(tx, actor, stored.id, news)
@@ -184,7 +237,7 @@ def _apply(
         itself = replace(stored, name=after.name, subscriptions=frozenset(after.subscriptions))
         notifications = announce_switch_off(
             *(ctx, tx, itself, "integration.disabled"),
-            reason=news.reason,
+            reason=reason_with_end(news.reason, after.disabled_until),
             actor={"name": actor.name},
         )
     return _Done(Applied(after, news, unsent=unsent), notifications, tx.now)
@@ -196,14 +249,17 @@ def _write(
     """Store what differs; return what was not delivered before it was enabled, where it is enabled now."""
     if news.sets:
         tx.update_integration(integration_id, news)
+    until = None if news.until is None else news.until.at
     if news.enabled is None:
+        if news.until is not None:
+            tx.set_disabled_until(integration_id, until)
         return None
     if not news.enabled:
-        tx.switch_off(integration_id, by=actor.name, reason=news.reason)
+        tx.switch_off(integration_id, by=actor.name, reason=news.reason, until=until)
         return None
     since = tx.broke_at(integration_id)
     tx.switch_on(integration_id)
-    return Unsent(since, tx.ended_undelivered(integration_id, since))
+    return tx.ended_undelivered(integration_id, since)
 
 
 def _delete(ctx: Context, tx: Transaction, actor: Actor, stored: Stored, reason: str) -> _Deleted:
@@ -278,5 +334,5 @@ def _warned(integration: Integration, twins: Sequence[int]) -> Integration:
             "share one rate limit."
         )
     if not integration.subscriptions:
-        warnings.append("it subscribes to nothing, so only triggers can use it; see --subscribe.")
+        warnings.append("it subscribes to nothing, so only triggers can use it.")
     return replace(integration, warnings=tuple(warnings))

@@ -5,13 +5,16 @@ Each change is one small transaction, with the event of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType, action_of, difference
+from wallarm_notify.domain.actor import PAUSE_END
 from wallarm_notify.domain.batches import messages
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.text import LONGEST_NAME, check_name, check_text
+from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.pause import DisabledUntil, check_end, is_over
+from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.domain.text import LONGEST_NAME, check_lines, read_name
 from wallarm_notify.domain.triggers.trigger import (
     AppliedTrigger,
     Trigger,
@@ -45,14 +48,13 @@ MOST_TRIGGERS: Final = 200
 def create_trigger(ctx: Context, actor: Actor, scope: Scope, draft: TriggerDraft) -> Trigger:
     """Store a new trigger and return it. Raise NotFound, Refused, Unavailable."""
     scope.check(draft.client_id)
-    check_text("comment", draft.comment)
-    if draft.name is not None:
-        check_name(draft.name)
+    check_lines("comment", draft.comment)
+    given = None if draft.name is None else read_name(draft.name)
 
     def work(tx: Transaction) -> _Done:
         _check_integrations(tx, scope, draft.client_id, draft.integration_ids)
         _check_number(tx, draft.client_id)
-        name = draft.name or default_name(actor.name, tx.now)[:LONGEST_NAME]
+        name = given or default_name(actor.name, tx.now)[:LONGEST_NAME]
         return _created(ctx, tx, actor, tx.insert_trigger(draft, name, by=actor.name))
 
     return _finished(ctx, work).trigger
@@ -65,15 +67,17 @@ def apply_trigger(
 
     Where criteria change, or it is enabled, it starts counting afresh. Raise NotFound, Refused, Unavailable.
     """
-    check_text("comment", change.comment or "")
+    check_lines("comment", change.comment or "")
     if change.name is not None:
-        check_name(change.name)
+        change = replace(change, name=read_name(change.name))
 
     def work(tx: Transaction) -> _Done:
         if change.integration_ids is not None:
             # Before the trigger: a deletion locks an integration before its triggers.
             standing = there_is(trigger_id, tx.standing_trigger(scope, trigger_id))
             _check_integrations(tx, scope, standing.client_id, change.integration_ids)
+        if change.until is not None:
+            check_end(change.until.at, tx.now)
         before = there_is(trigger_id, tx.lock_trigger(scope, trigger_id))
         return _changed(ctx, tx, actor, before, changed_trigger(before, change))
 
@@ -86,15 +90,37 @@ def enable_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) ->
 
     Raise NotFound, Unavailable, and Refused where it is enabled already.
     """
-    return _switch(ctx, actor, scope, trigger_id, enabled=True)
+    return _switch(ctx, actor, scope, trigger_id, TriggerChange(enabled=True))
 
 
-def disable_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> Trigger:
+def disable_trigger(
+    ctx: Context, actor: Actor, scope: Scope, trigger_id: int, *, until: datetime | None = None
+) -> Trigger:
     """Disable a trigger and return it; what it fired already is sent.
 
-    Raise NotFound, Unavailable, and Refused where it is disabled already.
+    Beat enables it at ``until``; None: somebody has to. Of one that is disabled already only that changes.
+    Raise NotFound, Unavailable, and Refused where it is so already or ``until`` is no time to come.
     """
-    return _switch(ctx, actor, scope, trigger_id, enabled=False)
+    change = TriggerChange(enabled=False, until=DisabledUntil(until))
+    return _switch(ctx, actor, scope, trigger_id, change)
+
+
+def end_pause_of_trigger(ctx: Context, trigger_id: int) -> bool:
+    """Enable a trigger whose pause is over, which counts afresh; return whether it was so. Raise Unavailable."""
+
+    def work(tx: Transaction) -> _Done | None:
+        before = tx.lock_trigger(EVERY_CLIENT, trigger_id)
+        if before is None or not is_over(
+            enabled=before.enabled, until=before.disabled_until, now=tx.now
+        ):
+            return None
+        after = changed_trigger(before, TriggerChange(enabled=True))
+        return _changed(ctx, tx, PAUSE_END, before, after)
+
+    done = ctx.store.transact(work)
+    if done is not None:
+        ctx.publisher.publish(messages(done.notifications, done.now))
+    return done is not None
 
 
 def duplicate_trigger(
@@ -102,7 +128,7 @@ def duplicate_trigger(
 ) -> Trigger:
     """Store a copy of a trigger, which counts for itself, and return it. Raise NotFound, Refused, Unavailable."""
     if name is not None:
-        check_name(name)
+        name = read_name(name)
 
     def work(tx: Transaction) -> _Done:
         original = there_is(trigger_id, tx.standing_trigger(scope, trigger_id))
@@ -113,6 +139,8 @@ def duplicate_trigger(
             integration_ids=tuple(sorted(tx.hold_integrations(scope, original.integration_ids))),
             comment=original.comment,
             enabled=original.enabled,
+            chosen_severity=original.chosen_severity,
+            group=original.group,
         )
         called = name or f"Copy of {original.name}"[:LONGEST_NAME]
         return _created(ctx, tx, actor, tx.insert_trigger(draft, called, by=actor.name))
@@ -134,6 +162,18 @@ def delete_trigger(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) ->
         return _Done(trigger, _announced(ctx, tx, actor, change, event), tx.now)
 
     return _finished(ctx, work).trigger
+
+
+def ensure_trigger_deleted(ctx: Context, actor: Actor, scope: Scope, trigger_id: int) -> None:
+    """Delete a trigger for ever; one that was deleted already stays so. Raise NotFound, Unavailable.
+
+    Whoever did not get the answer asks again. After an hour and more nobody knows it any more.
+    """
+    try:
+        delete_trigger(ctx, actor, scope, trigger_id)
+    except NotFound:
+        if not ctx.store.transact(lambda tx: tx.was_trigger(scope, trigger_id)):
+            raise
 
 
 def loss_of(trigger: Trigger, integration_id: int) -> Change:
@@ -170,10 +210,12 @@ def _announced_differences(before: Trigger, after: Trigger) -> dict[str, Any]:
     return {**differences, "comment": {}} if "comment" in new else differences
 
 
-def _switch(ctx: Context, actor: Actor, scope: Scope, trigger_id: int, *, enabled: bool) -> Trigger:
-    applied = apply_trigger(ctx, actor, scope, trigger_id, TriggerChange(enabled=enabled))
+def _switch(
+    ctx: Context, actor: Actor, scope: Scope, trigger_id: int, change: TriggerChange
+) -> Trigger:
+    applied = apply_trigger(ctx, actor, scope, trigger_id, change)
     if not applied.changed:
-        word = "enabled" if enabled else "disabled"
+        word = "enabled" if change.enabled else "disabled"
         raise Refused(f"Trigger {trigger_id} is {word} already.")
     return applied.trigger
 

@@ -1,4 +1,4 @@
-"""The interfaces that use cases need beside the database: the publisher and the dispatcher."""
+"""The interfaces that use cases need beside the database: the publisher, the dispatcher and the reporter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from wallarm_notify.domain.batches import Message
+    from wallarm_notify.domain.delivery_report import Report
     from wallarm_notify.domain.sending import Claim
     from wallarm_notify.domain.set_aside import TriedCall
 
@@ -23,11 +24,19 @@ class Publisher(Protocol):
         """Return how many messages wait in the queue of first attempts, or of retries; None: unknown."""
         ...
 
+    def lengths(self) -> Mapping[str, int]:
+        """Return how many messages wait in each queue; where the broker does not say it, without that queue."""
+        ...
+
     def enqueue(self, call: TriedCall) -> bool:
         """Enqueue a call that was set aside, as it came; return whether the broker took it.
 
         A worker begins it alone, in quarantine.
         """
+        ...
+
+    def request_replays(self) -> None:
+        """Have a worker work on replay jobs and computations. A broker's refusal is logged: SWEEP asks again."""
         ...
 
 
@@ -40,4 +49,16 @@ class Dispatcher(Protocol):
 
     def dispatch(self, claim: Claim) -> None:
         """Take over a claim: send what it holds, and have the outcomes recorded."""
+        ...
+
+
+class Reporter(Protocol):
+    """What tells people who watch tasks what came of them."""
+
+    def report(self, report: Report) -> None:
+        """Take over a report and return at once; one that cannot be told is dropped."""
+        ...
+
+    def drain(self, seconds: float) -> None:
+        """Tell what waits, within ``seconds``: the process ends."""
         ...

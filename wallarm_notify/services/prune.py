@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from wallarm_notify.domain.computation import KEPT_FOR
 from wallarm_notify.domain.errors import TooMuch
+from wallarm_notify.domain.views import HOUR, HOURS_KEPT
 from wallarm_notify.domain.words import counted
-from wallarm_notify.store.retention import Slice
+from wallarm_notify.store.retention import Slice, passed_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,11 +118,18 @@ def _kinds(settings: ServiceSettings) -> dict[str, Deletion]:
         "quarantine": lambda tx: up_to(1, tx.prune_quarantine(retention)),
         "rejected": lambda tx: tx.prune_rejected(retention, SLICE),
         "health": lambda tx: up_to(CELL_SLICE, tx.prune_health(window, retention, CELL_SLICE)),
+        "hours": lambda tx: up_to(
+            CELL_SLICE, tx.prune_ended_by_hour(HOURS_KEPT + HOUR, CELL_SLICE)
+        ),
         "cells": lambda tx: up_to(CELL_SLICE, tx.prune_cells(CELL_SLICE)),
         "endpoints": lambda tx: up_to(SLICE, tx.prune_rogue_endpoints(SLICE)),
         "rules": lambda tx: up_to(SLICE, tx.prune_rules(retention, SLICE)),
         "activity": lambda tx: up_to(SLICE, tx.prune_activity(retention, SLICE)),
+        "computations": lambda tx: up_to(
+            SLICE, tx.prune_computations(min(KEPT_FOR, retention), SLICE)
+        ),
         "triggers": lambda tx: up_to(SLICE, tx.prune_triggers(SLICE)),
+        "sessions": lambda tx: up_to(SLICE, tx.prune_sessions(SLICE)),
     }
 
 
@@ -152,7 +161,10 @@ def unmatched_retention(tx: Transaction, settings: ServiceSettings) -> timedelta
 def prune_lag(tx: Transaction, settings: ServiceSettings) -> timedelta:
     """Return how long the oldest event that PRUNE has to look at is past its retention."""
     return tx.prune_lag(
-        {"events": settings.retention, "unmatched": unmatched_retention(tx, settings)}
+        {
+            "events": passed_after(settings.retention),
+            "unmatched": unmatched_retention(tx, settings),
+        }
     )
 
 

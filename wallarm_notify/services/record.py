@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from wallarm_notify.domain.clock import BACK_FROM
 from wallarm_notify.domain.health import by_minute
+from wallarm_notify.domain.lateness import counted_lateness
 from wallarm_notify.domain.notification import Notification, State, recorded
 from wallarm_notify.domain.outcome import Attempt, outcome_of
+from wallarm_notify.domain.traffic import counted_attempt
 from wallarm_notify.services.bulkheads import free
 
 if TYPE_CHECKING:
@@ -69,10 +71,13 @@ def follow_up(
 def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSettings) -> Recorded:
     """Do the transaction of ``record``; an attempt under an older fencing token only counts, unless it delivered."""
     rows = {n.id: n for n in tx.lock(sorted({a.notification_id for a in attempts}))}
-    # What was pruned meanwhile has no place for a late answer.
-    attempts = [_by_this_clock(a, tx.now) for a in attempts if a.notification_id in rows]
+    # What was pruned meanwhile has no place for a late answer, nor has another notification that has its id by now.
+    attempts = [
+        _by_this_clock(a, tx.now) for a in attempts if tx.is_of(a.notification_id, a.dedup_start)
+    ]
     stored = tx.insert_attempts(attempts)
     new = []
+    counts: Counter[str] = Counter()
     changed = dict(rows)
     for a in sorted(attempts, key=lambda a: a.fence):
         n = changed.get(a.notification_id)
@@ -80,6 +85,9 @@ def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSe
             continue
         stored.discard((a.notification_id, a.fence))
         new.append(a)
+        if n.fence == a.fence:  # of an older claim it is not known any more when it was due
+            counts.update(counted_lateness(a.number, a.at - n.due_at))
+        counts.update(counted_attempt(a.answer, a.duration))
         outcome = outcome_of(
             a.answer, number=a.number, closing=n.closing, scale=settings.retry_time_scale
         )
@@ -94,6 +102,7 @@ def write_down(tx: Transaction, attempts: Sequence[Attempt], settings: ServiceSe
     different = tuple(n for i, n in changed.items() if n is not rows[i])
     tx.save(different)
     tx.count_attempts(by_minute(new))
+    tx.count(counts)
     return Recorded(tx.now, different)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wallarm_notify.domain.activity import Action, Change, ObjectType
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import Hint, NotFound, Refused, Todo
+from wallarm_notify.domain.event import Severity
 from wallarm_notify.domain.notification import REPLAYABLE, Notification, replayed
 from wallarm_notify.services.activity import log_changes
 
@@ -51,7 +52,7 @@ def count_replayable(ctx: Context, scope: Scope, wanted: Wanted) -> int:
     """Return how many notifications ``wanted`` means. Raise NotFound, Refused, Unavailable."""
 
     def work(tx: Transaction) -> int:
-        _target_of(wanted, tx.replay_targets(scope, [wanted.integration_id]))
+        target_of(wanted, tx.replay_targets(scope, [wanted.integration_id]))
         return tx.count_replayable(scope, wanted)
 
     return ctx.store.transact(work)
@@ -66,16 +67,36 @@ def replay_slice(
     """
 
     def work(tx: Transaction) -> tuple[list[Notification], datetime, list[int]]:
-        ids = tx.replayable(scope, wanted, after, SLICE)
-        targets = tx.replay_targets(scope, [wanted.integration_id])
-        target = _target_of(wanted, targets)
-        rows = [n for n in tx.lock_for_replay(scope, ids) if n.state is wanted.state]
-        if rows:
-            log_changes(tx, actor, _change_of(target, _filter_document(wanted, len(rows))))
-        return _replay(ctx, tx, rows, targets), tx.now, ids
+        rows, ids = replay_in(ctx, tx, actor, wanted, scope=scope, after=after)
+        return rows, tx.now, ids
 
     rows, now, ids = ctx.store.transact(work)
     return _publish_for(ctx, rows, now), ids[-1] if len(ids) == SLICE else None
+
+
+def replay_in(
+    ctx: Context,
+    tx: Transaction,
+    actor: Actor,
+    wanted: Wanted,
+    *,
+    scope: Scope,
+    after: int,
+    last: int | None = None,
+) -> tuple[list[Notification], list[int]]:
+    """Replay the next slice above id ``after``, up to ``last``, in a transaction.
+
+    Return what was replayed, and the ids that were looked at: fewer than a slice where these were the last. Raise
+    NotFound, Refused.
+    """
+    found = tx.replayable(scope, wanted, after, SLICE)
+    ids = found if last is None else [one for one in found if one <= last]
+    targets = tx.replay_targets(scope, [wanted.integration_id])
+    target = target_of(wanted, targets)
+    rows = [n for n in tx.lock_for_replay(scope, ids) if n.state in wanted.states]
+    if rows:
+        log_changes(tx, actor, _change_of(target, _filter_document(wanted, len(rows))))
+    return _replay(ctx, tx, rows, targets), ids
 
 
 def _replay(
@@ -116,7 +137,10 @@ def _changes_by_id(
 def _filter_document(wanted: Wanted, number: int) -> dict[str, Any]:
     """Return the filter that was asked for, and how many notifications it replayed."""
     asked = {
-        "state": str(wanted.state),
+        "state": ", ".join(wanted.states),
+        "severity": None
+        if set(wanted.severities) == set(Severity)
+        else ", ".join(severity.word for severity in wanted.severities),
         "since": wanted.since and wanted.since.isoformat(),
         "ended_since": wanted.ended_since and wanted.ended_since.isoformat(),
         "type": wanted.event_type,
@@ -148,7 +172,8 @@ def _refuse_unfit(n: Notification, targets: Mapping[int, ReplayTarget]) -> None:
     _refuse_disabled(targets[n.integration_id])
 
 
-def _target_of(wanted: Wanted, targets: Mapping[int, ReplayTarget]) -> ReplayTarget:
+def target_of(wanted: Wanted, targets: Mapping[int, ReplayTarget]) -> ReplayTarget:
+    """Return the integration that ``wanted`` is of. Raise NotFound; Refused where it is disabled."""
     if wanted.integration_id not in targets:
         raise NotFound(
             f"Integration {wanted.integration_id} does not exist any more; nothing can be replayed to it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType
@@ -48,11 +49,11 @@ def resubmit_event(
     """
 
     def work(tx: Transaction) -> Routed:
-        _standing(tx, scope, rejected_id)
+        row = _standing(tx, scope, rejected_id)
         scope.check(event.client_id)
         tx.mark_resubmitted(rejected_id, event.id)
         log_changes(tx, actor, _change_of(rejected_id, event))
-        routed = route(tx, [event], (), ctx)
+        routed = route(tx, [replace(event, sent_by=row["sent_by"])], (), ctx)
         if routed.duplicates:
             raise _StillRejected(
                 f"Event {event.id} was taken in before with this very body; rejected event "

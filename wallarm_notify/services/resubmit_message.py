@@ -5,7 +5,8 @@ Both are dead letters that were never counted as received, so their events count
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType
@@ -67,7 +68,7 @@ def resubmit_message(
     To do it again in between is harmless. The message belongs to no client, and its events to any. Raise
     NotFound, Unavailable, and Refused where no event is valid: then nothing has changed.
     """
-    ctx.store.transact(lambda tx: kept.standing(tx, scope, message_id))
+    row = ctx.store.transact(lambda tx: kept.standing(tx, scope, message_id))
     if not events:
         why = (
             f"No event of it is valid: {rejections[0].reason}"
@@ -75,7 +76,12 @@ def resubmit_message(
             else "It holds no event."
         )
         raise Refused(f"{why} The {kept.words} {message_id} stays as it is.", hint=Hint(Todo.MEND))
-    routed = ingest(ctx, events, rejections)
+    sent_by = row.get("sent_by")
+    routed = ingest(
+        ctx,
+        [replace(event, sent_by=sent_by) for event in events],
+        [replace(rejection, sent_by=sent_by) for rejection in rejections],
+    )
 
     def mark(tx: Transaction) -> None:
         kept.standing(tx, scope, message_id)
@@ -106,7 +112,8 @@ def _set_aside(tx: Transaction, scope: Scope, call_id: int) -> Mapping[str, Any]
     kept = tx.lock_set_aside(scope, call_id)
     if kept is None:
         raise NotFound(f"No call {call_id} is set aside.", hint=Hint(Todo.SEE_SET_ASIDE))
-    return {"cut": False, "body": kept.call.body}
+    sent_by = json.loads(kept.call.headers).get("origin")
+    return {"cut": False, "body": kept.call.body, "sent_by": sent_by}
 
 
 UNDECODABLE: Final = Kept(

@@ -14,6 +14,8 @@ from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
 from wallarm_notify.domain.notification import NewNotification, fresh
 from wallarm_notify.domain.routed import Routed
 from wallarm_notify.domain.sending import Made
+from wallarm_notify.domain.traffic import counted_events, counted_rejections
+from wallarm_notify.domain.triggers.alert_group import group_value
 from wallarm_notify.services.fire_triggers import TRIGGERS_LOOK_AT, Fired, fire
 from wallarm_notify.services.inline_dispatch import store
 
@@ -50,6 +52,7 @@ def conflict(event: Event, text: str) -> Rejection:
         event_id=event.id,
         client_id=event.client_id,
         type=event.type,
+        sent_by=event.sent_by,
     )
 
 
@@ -87,7 +90,7 @@ def route(
     # Triggers are locked as late as can be: who shares one waits from here to the commit.
     fired = fire(tx, new.events, now, most=MOST_NOTIFICATIONS)
     _check_work(arrived.accepted, _made_of(new, fired.firings))
-    made = _made(tx, new, fired, now, settings.grace)
+    made = _in_order(_made(tx, new, fired, now, settings.grace), events)
     _check_rules(tx, new)
     stored = store(tx, made, new.numbers, settings, room=room or {}, seconds=ctx.clock() - began)
     # Late, for the day's counter of rejections is one row for all, and locked until the commit.
@@ -100,7 +103,7 @@ def route(
         matched=matched,
         unmatched=len(new.events) - matched,
         duplicates=arrived.duplicates + ahead.duplicates + new.duplicates,
-        rejected=kept,
+        rejected=len(kept),
         not_kept=not_kept,
         skipped=sum(not m.notification.is_open for m in made),
         fired=len(fired.firings),
@@ -110,7 +113,16 @@ def route(
         claim=stored.claim(now, began),
     )
     tx.count(_counts_of(routed, new, made))
+    tx.count(_traffic_of(new, made, kept))
     return routed
+
+
+def _traffic_of(new: _New, made: Sequence[Made], kept: Sequence[Rejection]) -> Mapping[str, int]:
+    """Return what the batch adds to the counters by type: events, those that matched, and rejections."""
+    matched = {m.event.key: m.event.type for m in made}
+    counts = counted_events((e.type for e in new.events), matched.values())
+    counts.update(counted_rejections(r.type for r in kept))
+    return counts
 
 
 def _keep_rejected(
@@ -118,8 +130,8 @@ def _keep_rejected(
     rejections: Sequence[Rejection],
     conflicts: Iterable[Event],
     settings: ServiceSettings,
-) -> tuple[int, int]:
-    """Keep what is rejected, conflicts included; return how many were kept, and how many were not."""
+) -> tuple[Sequence[Rejection], int]:
+    """Keep what is rejected, conflicts included; return what is new of it, and how many were not kept."""
     refused = [*rejections, *(conflict(e, canonical(e.body)) for e in conflicts)]
     return tx.insert_rejected(refused, settings.rejected_per_day)
 
@@ -329,12 +341,21 @@ def _made(tx: Transaction, new: _New, fired: Fired, now: datetime, grace: timede
         for i in new.subscribers[e.key]
     ]
     of_firings = [
-        Made(n, event_of[f.event_key], f) for f, n in _of_firings(tx, fired.firings, now, grace)
+        Made(n, event_of[f.event_key], f)
+        for f, n in _of_firings(tx, fired.firings, event_of, now, grace)
     ]
     if fired.passed:
         more = Counter(m.event.key for m in of_firings)
         tx.mark_counted({new.numbers[key]: more[key] for key in fired.passed})
     return made + of_firings
+
+
+def _in_order(made: list[Made], events: Sequence[Event]) -> list[Made]:
+    """Return what was ``made`` in the order in which it is to be sent: that of time, then of ``events`` (spec 5)."""
+    if len(made) < 2:  # noqa: PLR2004 - there is nothing to sort
+        return made
+    place = {e.key: i for i, e in reversed(list(enumerate(events)))}
+    return sorted(made, key=lambda m: (m.event.occurred_at, place[m.event.key]))
 
 
 def notification_of(
@@ -354,7 +375,11 @@ def notification_of(
 
 
 def _of_firings(
-    tx: Transaction, firings: Sequence[Firing], now: datetime, grace: timedelta
+    tx: Transaction,
+    firings: Sequence[Firing],
+    event_of: Mapping[EventKey, Event],
+    now: datetime,
+    grace: timedelta,
 ) -> list[tuple[Firing, NewNotification]]:
     """Return a notification for each integration that a firing's trigger names and that is still there."""
     named = {i for f in firings for i in f.integration_ids}
@@ -368,7 +393,8 @@ def _of_firings(
                 event_id=f.event_id,
                 firing_id=f.id,
                 origin=f.origin,
-                severity=f.criteria.condition.terms.severity,
+                severity=f.severity,
+                group=group_value(f.group, event_of[f.event_key].body),
                 disablings=i.disablings,
                 skipped=not i.enabled,
                 now=now,

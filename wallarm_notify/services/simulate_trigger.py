@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.simulation import TriggerSimulation, WouldFire
 from wallarm_notify.domain.triggers.cells import CELLS, CellChange, CellKey, Reach, in_stretches
 from wallarm_notify.domain.triggers.crossing import Near
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from wallarm_notify.domain.event import Arrival
     from wallarm_notify.domain.scope import Scope
+    from wallarm_notify.domain.simulation import Bounds
     from wallarm_notify.domain.triggers.condition import Condition
     from wallarm_notify.domain.triggers.firing import Firing
     from wallarm_notify.domain.triggers.trigger import Trigger
@@ -39,26 +41,32 @@ def simulate_trigger(
     since: datetime,
     until: datetime,
     progress: Callable[[float], None],
+    bounds: Bounds | None = None,
 ) -> TriggerSimulation:
     """Return the firings of ``trigger`` over events that came in from ``since`` to before ``until``.
 
     It begins with nothing counted, and counts each batch as it came. Nothing is sent or stored.
     ``progress`` is called with the share that is done, from 0 to 1. Of a client outside ``scope`` no event is
-    found. Raise Unavailable.
+    found. Of more firings than ``bounds`` permits the first ones are returned. Raise Refused where more events
+    match than it permits, Unavailable.
     """
     memory = _Memory(trigger)
-    events = matched = 0
+    events = matched = fired = 0
     found: list[WouldFire] = []
     for batch in _batches(_all(ctx, scope, trigger, since=since, until=until, progress=progress)):
         came = [a.event for a in batch]
         events += len(came)
         matched += sum(len(m.events) for m in matches([trigger], came))
+        if bounds is not None and matched > bounds.matched:
+            raise Refused(
+                f"more than {bounds.matched} events match; give a later time.", field="since"
+            )
         occurred = {e.id: e.occurred_at for e in came}
-        found += [
-            WouldFire(batch[0].at, occurred[f.event_id], f)
-            for f in fire(memory, came, batch[0].at).firings
-        ]
-    return TriggerSimulation(trigger, since, until, events, matched, found)
+        firings = fire(memory, came, batch[0].at).firings
+        fired += len(firings)
+        room = None if bounds is None else bounds.firings - len(found)
+        found += [WouldFire(batch[0].at, occurred[f.event_id], f) for f in firings[:room]]
+    return TriggerSimulation(trigger, since, until, events, matched, fired, found)
 
 
 def _all(

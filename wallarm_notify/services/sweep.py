@@ -14,8 +14,12 @@ from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotifyError
 from wallarm_notify.domain.notification import Notification, State, ended, rechecked
 from wallarm_notify.domain.overdue import is_long_overdue, shares_of
+from wallarm_notify.domain.traffic import SWEPT
 from wallarm_notify.domain.words import counted
+from wallarm_notify.services.end_pauses import end_pauses
 from wallarm_notify.services.follow_clock import follow_clock
+from wallarm_notify.services.readiness import measure_queues
+from wallarm_notify.services.replay_jobs import revive_replay_jobs
 from wallarm_notify.services.take_in_ahead import take_in_ahead
 
 if TYPE_CHECKING:
@@ -57,12 +61,15 @@ class Swept:
 def sweep(ctx: Context) -> Swept:
     """Do one run; end at once where another is under way or has just been. Raise Unavailable.
 
-    Two runs at once harm nothing. First it follows the database's clock, last it takes in events that were
-    kept apart for their time.
+    Two runs at once harm nothing. First it follows the database's clock and enables what was disabled until
+    now, and notes how long queues are. Last it takes in events that were kept apart for their time, and has replay jobs
+    worked on.
     """
     if not ctx.store.transact(lambda tx: tx.may_run("sweep", ctx.settings.sweep_interval * 0.8)):
         return Swept(ran=False)
     _do_beside(follow_clock, ctx)
+    _do_beside(measure_queues, ctx)
+    _do_beside(end_pauses, ctx)
     cancelled = cancel_left_behind(ctx)
     ctx.store.transact(lambda tx: tx.wipe_ended_keys())
     if ctx.store.transact(lambda tx: tx.may_run("forget_grants", FORGET_EVERY)):
@@ -74,6 +81,7 @@ def sweep(ctx: Context) -> Swept:
         if not done:
             break
     _do_beside(take_in_ahead, ctx)
+    _do_beside(revive_replay_jobs, ctx)
     return Swept(rechecked, cancelled)
 
 
@@ -96,6 +104,7 @@ def recheck(ctx: Context, *, again: bool = False) -> int:
             if room[n.attempts_made == 0] or _is_long_overdue(n, tx.now, settings.grace)
         ]
         tx.save(rows)
+        tx.count({SWEPT: len(rows)})
         return rows, tx.now
 
     rows, now = ctx.store.transact(work)

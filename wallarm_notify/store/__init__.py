@@ -3,37 +3,58 @@
 import random
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final, TypeVar
 
 from psycopg2 import Error as PsycopgError
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
+from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import Unavailable
-from wallarm_notify.store import migrations
+from wallarm_notify.store import schema_check
 from wallarm_notify.store.activity import ActivityQueries
 from wallarm_notify.store.ahead import AheadQueries
+from wallarm_notify.store.applications import ApplicationQueries
 from wallarm_notify.store.clients import ClientQueries
 from wallarm_notify.store.clock import ClockQueries
-from wallarm_notify.store.connection import is_lost, may_run_again, meaning, transaction
+from wallarm_notify.store.computations import ComputationQueries
+from wallarm_notify.store.connection import (
+    BEGIN,
+    Connections,
+    is_lost,
+    may_run_again,
+    meaning,
+    transaction,
+)
 from wallarm_notify.store.database_check import check_server, check_time_outs
 from wallarm_notify.store.delivery import DeliveryQueries
+from wallarm_notify.store.diagnosis import DiagnosisQueries
+from wallarm_notify.store.drills import DrillQueries
 from wallarm_notify.store.encryption import KeyCipher
+from wallarm_notify.store.event_listings import EventListingQueries
 from wallarm_notify.store.evidence import EvidenceQueries
 from wallarm_notify.store.health import HealthQueries
+from wallarm_notify.store.heartbeats import HeartbeatQueries
+from wallarm_notify.store.integration_cards import IntegrationCardQueries
 from wallarm_notify.store.integration_listings import IntegrationListingQueries
 from wallarm_notify.store.integrations import IntegrationQueries
 from wallarm_notify.store.key_samples import KeySampleQueries
 from wallarm_notify.store.ledger import LedgerQueries
 from wallarm_notify.store.listings import ListingQueries
+from wallarm_notify.store.overview import OverviewQueries
 from wallarm_notify.store.quarantine import QuarantineQueries
+from wallarm_notify.store.replay_jobs import ReplayJobQueries
 from wallarm_notify.store.replays import ReplayQueries
 from wallarm_notify.store.retention import RetentionQueries
 from wallarm_notify.store.routing import RoutingQueries
 from wallarm_notify.store.rules import RulesQueries
+from wallarm_notify.store.sessions import SessionQueries
+from wallarm_notify.store.tokens import TokenQueries
 from wallarm_notify.store.trigger_cells import TriggerCellQueries
+from wallarm_notify.store.trigger_rows import TriggerRowQueries
 from wallarm_notify.store.triggers import TriggerQueries
 from wallarm_notify.store.upkeep import UpkeepQueries
+from wallarm_notify.store.users import UserQueries
+from wallarm_notify.store.why import WhyQueries
 
 T = TypeVar("T")
 
@@ -45,10 +66,15 @@ class Transaction(
     RoutingQueries,
     QuarantineQueries,
     AheadQueries,
+    HeartbeatQueries,
     ClockQueries,
     TriggerQueries,
     TriggerCellQueries,
+    TriggerRowQueries,
     DeliveryQueries,
+    IntegrationCardQueries,
+    DiagnosisQueries,
+    OverviewQueries,
     HealthQueries,
     EvidenceQueries,
     UpkeepQueries,
@@ -57,11 +83,20 @@ class Transaction(
     ClientQueries,
     IntegrationQueries,
     KeySampleQueries,
+    DrillQueries,
     ListingQueries,
+    EventListingQueries,
     ReplayQueries,
+    ReplayJobQueries,
+    ComputationQueries,
     IntegrationListingQueries,
     ActivityQueries,
     RulesQueries,
+    WhyQueries,
+    UserQueries,
+    TokenQueries,
+    SessionQueries,
+    ApplicationQueries,
 ):
     """One transaction, with every query. A use case names the groups that it needs."""
 
@@ -69,35 +104,60 @@ class Transaction(
 class Store:
     """PostgreSQL. Make one in each process: connections do not survive a fork.
 
-    With ``checks_first`` it checks before its first transaction that the database can be read.
+    With ``checks_first`` it checks before its first transaction that the database can be read. With ``within`` its
+    transactions change nothing, and each may take so long.
     """
 
     def __init__(
-        self, engine: Engine, cipher: KeyCipher | None = None, *, checks_first: bool = False
+        self,
+        connections: Connections,
+        cipher: KeyCipher | None = None,
+        *,
+        checks_first: bool = False,
+        within: timedelta | None = None,
     ) -> None:
-        self._engine = engine
+        self._connections = connections
         self._cipher = cipher
         self._is_unchecked = checks_first
+        self._within = within
+
+    def reading(self, within: timedelta) -> "Store":
+        """Return this database for transactions that change nothing, each of which may take so long.
+
+        It shares the connections of this one.
+        """
+        return Store(
+            self._connections, self._cipher, checks_first=self._is_unchecked, within=within
+        )
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` in one transaction, commit it, and return what ``work`` returned.
 
         After a deadlock, serialization failure or lock time-out, which are surely rolled back, the
         whole of ``work`` is run again; once also after a connection that broke before the commit. Raise
-        Unavailable where the database cannot be reached, BadRow where it refuses the data.
+        Unavailable where the database cannot be reached, BadRow where it refuses the data, TooMuch where it takes
+        too long.
         """
+        return self._transact(work, is_one=False)
+
+    def look_up(self, work: Callable[[Transaction], T]) -> T:
+        """Return what ``work`` finds with one statement, in one round trip. Raise as ``transact`` does."""
+        return self._transact(work, is_one=True)
+
+    def _transact(self, work: Callable[[Transaction], T], *, is_one: bool) -> T:
         if self._is_unchecked:
             self.check(writes=False)
             self._is_unchecked = False
+        ends_at = None if self._within is None else since_boot() + self._within.total_seconds()
         for run in range(1, _RUNS + 1):
             tx: Transaction | None = None
             try:
-                with transaction(self._engine) as cursor:
-                    tx = Transaction(cursor, self._cipher, run)
+                with transaction(self._connections) as cursor:
+                    tx = Transaction(cursor, self._cipher, run, ends_at, is_one=is_one)
                     result = work(tx)
                     tx.commit()
                     return result
-            except (PsycopgError, SQLAlchemyError) as error:
+            except PsycopgError as error:
                 # A connection that broke while it was idle is replaced, once.
                 broke = run == 1 and tx is not None and not tx.is_ending and is_lost(error)
                 if run == _RUNS or not (broke or may_run_again(error)):
@@ -111,11 +171,13 @@ class Store:
         Without ``writes`` a read replica is enough.
         """
         try:
-            with self._engine.connect() as connection:
-                check_server(connection, writes=writes)
-                check_time_outs(connection)
-                migrations.check(connection)
-        except SQLAlchemyError as error:
+            with transaction(self._connections) as cursor:
+                cursor.execute(BEGIN)
+                check_server(cursor, writes=writes)
+                check_time_outs(cursor)
+                schema_check.check(cursor)
+                cursor.execute("COMMIT")
+        except PsycopgError as error:
             raise meaning(error) from None
 
     def check_keys(self) -> None:
@@ -133,4 +195,4 @@ class Store:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        self._engine.dispose()
+        self._connections.close()

@@ -7,10 +7,10 @@ from typing import Any, Final
 from wallarm_notify.domain.event import AHEAD_AT_MOST, Event, EventKey
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.views import ShownAhead
-from wallarm_notify.store.queries import Queries, in_scope, parameters_of, rows_of, types_of
-from wallarm_notify.store.tables.incoming import events_ahead
+from wallarm_notify.store.queries import Queries, in_scope, parameters_of, rows_of
+from wallarm_notify.store.table_columns import TYPES
 
-_EVENTS_AHEAD: Final = types_of(events_ahead)
+_EVENTS_AHEAD: Final = TYPES["events_ahead"]
 
 
 class AheadQueries(Queries):
@@ -25,6 +25,7 @@ class AheadQueries(Queries):
             "occurred_at": [e.occurred_at for e in events],
             "body": [e.text or dumps(e.body) for e in events],
             "body_hash": [e.body_hash for e in events],
+            "sent_by": [e.sent_by for e in events],
         }
         names = ", ".join(values)
         rows = self._rows(
@@ -43,13 +44,13 @@ class AheadQueries(Queries):
         """
         rows = self._rows(
             """WITH due AS MATERIALIZED (
-                   SELECT id, client_id, type, occurred_at, body, body_hash FROM events_ahead
+                   SELECT id, client_id, type, occurred_at, body, body_hash, sent_by FROM events_ahead
                    WHERE occurred_at <= now() + :most ORDER BY occurred_at, client_id, id LIMIT :limit
                ), counted AS (
                    SELECT *, sum(octet_length(CAST(body AS text))) OVER (
                        ORDER BY occurred_at, client_id, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
                    FROM due)
-               SELECT id, client_id, type, occurred_at, body, body_hash FROM counted
+               SELECT id, client_id, type, occurred_at, body, body_hash, sent_by FROM counted
                WHERE coalesce(before, 0) < :size ORDER BY occurred_at, client_id, id""",
             most=AHEAD_AT_MOST,
             limit=limit,
@@ -67,7 +68,7 @@ class AheadQueries(Queries):
     def events_ahead(self, scope: Scope, limit: int) -> list[ShownAhead]:
         """Return the events kept apart, with the one that is taken in next first."""
         rows = self._rows(
-            f"""SELECT id, client_id, type, occurred_at, received_at, occurred_at - :most AS taken_in_at
+            f"""SELECT id, client_id, type, occurred_at, received_at, sent_by, occurred_at - :most AS taken_in_at
                FROM events_ahead WHERE {in_scope("client_id")} ORDER BY occurred_at, id LIMIT :limit""",  # noqa: S608 - a constant
             scope=scope.parameter,
             most=AHEAD_AT_MOST,
@@ -84,4 +85,5 @@ def _event_of(row: Mapping[str, Any]) -> Event:
         occurred_at=row["occurred_at"],
         body=row["body"],
         body_hash=bytes(row["body_hash"]),
+        sent_by=row["sent_by"],
     )

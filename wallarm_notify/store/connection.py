@@ -1,19 +1,18 @@
 """Connections to PostgreSQL: how they are made, how long they may wait, and what their errors mean."""
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from math import inf
-from typing import Any, Final
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from typing import Any, Final, Protocol
 
+import psycopg2
 from psycopg2 import Error as PsycopgError
 from psycopg2 import InterfaceError, OperationalError
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TransactionRollbackError
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from psycopg2.extras import register_uuid
 
-from wallarm_notify.domain.clock import since_boot
 from wallarm_notify.domain.errors import BadRow, NotifyError, TooMuch, Unavailable
+from wallarm_notify.urls import database_parameters
 
 TIME_OUTS: Final = {
     "statement_timeout": "10s",
@@ -31,6 +30,15 @@ refuses options at the start of a connection."""
 BEGIN: Final = f"BEGIN;{_SETTINGS}".encode()
 """What begins a transaction."""
 
+
+ALONE: Final = _SETTINGS.encode()
+"""What goes before the one statement of a transaction, in one message: PostgreSQL begins and commits it by itself."""
+
+
+BEGIN_READING: Final = f"BEGIN READ ONLY;{_SETTINGS}".encode()
+"""What begins a transaction that changes nothing."""
+
+
 _CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -43,99 +51,94 @@ _CONNECT: Final[dict[str, Any]] = {
     "client_encoding": "UTF8",
 }
 
-TRUSTED: Final = 1.0
-"""Seconds for which a connection that was just used is taken to be alive."""
-
 _AGAIN: Final = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the whole transaction is run again."""
 
 _ENDED: Final = frozenset({"57P01", "57P02", "57P03"})
 """The server ends, has crashed, or is not up yet."""
 
+_TAKES_NO_CHANGES: Final = "25006"
 _STATEMENT_TIMEOUT: Final = "57014"
 _NOT_PERMITTED: Final = "42501"
+
+NOT_IN_TIME: Final = "The database did not get it done in time."
 
 _OTHER_SCHEMA: Final = (
     "The database has not been migrated to this version; run: wallarm-notify db upgrade"
 )
 _READ_ONLY: Final = (
     "The database takes no changes: it is a read replica, or set to be read only. "
-    "WALLARM_NOTIFY_DATABASE_URL has to name the primary."
+    "WALLARM_NOTIFY_DATABASE_URL has to name the primary; of several hosts target_session_attrs=read-write "
+    "finds it."
 )
-_SENTENCES: Final = {"42P01": _OTHER_SCHEMA, "42703": _OTHER_SCHEMA, "25006": _READ_ONLY}
+_NO_SUCH_DATABASE: Final = re.compile(r'FATAL:  database ".*" does not exist')
+"""What libpq says where the server answers but has no database of the name: there is no code while connecting."""
+
+_SENTENCES: Final = {"42P01": _OTHER_SCHEMA, "42703": _OTHER_SCHEMA, _TAKES_NO_CHANGES: _READ_ONLY}
 """Undefined table, undefined column, read only."""
 
 
-def make_engine(url: str, *, pool_size: int = 4, bounded: bool = True) -> Engine:
-    """Return an engine for ``url``, whose driver is psycopg2 whatever SQLAlchemy's default is.
+def connect(url: str) -> Any:
+    """Return a connection of the driver to the database at ``url``. Raise the driver's errors.
 
-    ``pool_size`` 0 keeps no connection open between uses. ``bounded=False`` leaves out the
-    statement time-outs, for migrations.
+    It begins no transaction by itself, and reads a ``uuid`` as one.
     """
-    pool: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 4, "pool_timeout": 10}
-    engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
-        connect_args=dict(_CONNECT),
-        hide_parameters=True,  # bodies and key tokens do not belong into a log
-        **(pool if pool_size else {"poolclass": NullPool}),
-    )
-    if bounded:
-        event.listen(engine, "begin", _set_time_outs)
-    if pool_size:
-        event.listen(engine, "checkin", _note_use)
-        event.listen(engine, "checkout", _try)
-    return engine
+    connection = psycopg2.connect(**(database_parameters(url) | _CONNECT))
+    connection.autocommit = True
+    register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]  # psycopg2's types lack it
+    return connection
 
 
-def _set_time_outs(connection: Connection) -> None:
-    """Bound a transaction that SQLAlchemy begins; ``BEGIN`` does it for the others."""
-    connection.exec_driver_sql(_SETTINGS)
+class Connections(Protocol):
+    """What hands out connections to a database: ``Unpooled``, or ``store.pool.Pool``."""
+
+    def connection(self) -> AbstractContextManager[Any]:
+        """Yield a connection as ``connect`` makes them; one that is closed in the block is not used again.
+
+        Raise the driver's errors, and Unavailable where there are too many at once.
+        """
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
 
 
-def _note_use(_: object, record: Any) -> None:
-    record.info["used"] = since_boot()
+class Unpooled:
+    """Connections that are made for one use, for processes that ask the database seldom, or only once."""
 
+    def __init__(self, url: str) -> None:
+        self._url = url
 
-def _try(connection: Any, record: Any, _: object) -> None:
-    """Check that a connection did not break while it was idle; if so, the pool makes another.
+    @contextmanager
+    def connection(self) -> Iterator[Any]:
+        """See ``Connections``."""
+        with closing(connect(self._url)) as connection:
+            yield connection
 
-    One that was just used is not checked: that would cost two round trips for each transaction.
-    """
-    if since_boot() - record.info.get("used", inf) < TRUSTED:
-        return
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        connection.rollback()
-    except PsycopgError:
-        raise InvalidatePoolError from None
+    def close(self) -> None:
+        """See ``Connections``: there are none."""
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Any]:
+def transaction(connections: Connections) -> Iterator[Any]:
     """Yield a cursor of the driver for one transaction, which is begun and committed by statements.
 
     It is rolled back where the block is left by an exception. The driver's errors are raised as they are.
     """
-    pooled = engine.raw_connection()
-    connection: Any = pooled.driver_connection
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            yield cursor
-    except BaseException:
-        with suppress(PsycopgError), connection.cursor() as cursor:
-            cursor.execute("ROLLBACK")
-        raise
-    finally:
-        if connection.info.transaction_status == TRANSACTION_STATUS_IDLE:
-            connection.autocommit = False
-        else:
-            # The pool does not know of the open transaction, and would hand the connection out with it.
-            pooled.invalidate()
-        if connection.closed:
-            engine.dispose()  # the others are probably broken too
-        pooled.close()
+    with connections.connection() as connection:
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        except BaseException as error:
+            with suppress(PsycopgError), connection.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+            if isinstance(error, PsycopgError) and sqlstate(error) == _TAKES_NO_CHANGES:
+                # Of a server that another one has taken the place of: it would be used for ever.
+                connection.close()
+            raise
+        finally:
+            if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+                # Whoever gets it next would find an open transaction.
+                connection.close()
 
 
 class MovedMeanwhile(TransactionRollbackError):
@@ -146,7 +149,7 @@ class MovedMeanwhile(TransactionRollbackError):
 
 def sqlstate(error: Exception) -> str:
     """Return PostgreSQL's five-character code of ``error``; empty where it gave none."""
-    return getattr(_of_driver(error), "pgcode", None) or ""
+    return getattr(error, "pgcode", None) or ""
 
 
 def may_run_again(error: Exception) -> bool:
@@ -156,25 +159,13 @@ def may_run_again(error: Exception) -> bool:
 
 def is_lost(error: Exception) -> bool:
     """Return whether the connection ended, so that the server has rolled back what was not committed."""
-    cause = _of_driver(error)
     code = sqlstate(error)
-    return isinstance(cause, OperationalError | InterfaceError) and (not code or code in _ENDED)
+    return isinstance(error, OperationalError | InterfaceError) and (not code or code in _ENDED)
 
 
-def meaning(error: Exception) -> Exception:
-    """Return the domain error that ``error`` of the driver stands for; another error as it is."""
-    if isinstance(error, PoolTimeout):
-        return Unavailable("All connections to the database are in use; it may be overloaded.")
-    cause = _of_driver(error)
-    return _meaning_of(cause, sqlstate(cause)) if isinstance(cause, PsycopgError) else error
-
-
-def _of_driver(error: BaseException) -> BaseException | None:
-    """Return the driver's own error, where SQLAlchemy has wrapped it."""
-    return error.orig if isinstance(error, DBAPIError) else error
-
-
-def _meaning_of(error: PsycopgError, code: str) -> NotifyError:
+def meaning(error: PsycopgError) -> NotifyError:
+    """Return the domain error that ``error`` of the driver stands for."""
+    code = sqlstate(error)
     if code in _SENTENCES:
         return Unavailable(_SENTENCES[code])
     if code == _NOT_PERMITTED:
@@ -185,13 +176,29 @@ def _meaning_of(error: PsycopgError, code: str) -> NotifyError:
     if code[:2] in ("22", "23"):
         return BadRow(f"The database refuses the data: {_first_line(error)}")
     if code == _STATEMENT_TIMEOUT:
-        return TooMuch("The database did not get it done in time.")
+        return TooMuch(NOT_IN_TIME)
     if isinstance(error, OperationalError | InterfaceError) and not code:
-        return Unavailable(
-            f"The database does not answer ({_first_line(error)}); check that it runs and that "
-            "WALLARM_NOTIFY_DATABASE_URL names it."
-        )
+        return Unavailable(_of_no_connection(error))
     return Unavailable(f"The database could not do it now: {_first_line(error)}")
+
+
+def _of_no_connection(error: PsycopgError) -> str:
+    words = _of_each_host(error)
+    if _NO_SUCH_DATABASE.search(str(error)):
+        return (
+            f"There is no such database ({words}); create it, or name another one in "
+            "WALLARM_NOTIFY_DATABASE_URL."
+        )
+    return (
+        f"The database does not answer ({words}); check that it runs and that "
+        "WALLARM_NOTIFY_DATABASE_URL names it."
+    )
+
+
+def _of_each_host(error: PsycopgError) -> str:
+    """Return what libpq says of each host that it tried; it indents what is advice."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
+    return "; ".join(dict.fromkeys(lines)) or _first_line(error)
 
 
 def _first_line(error: PsycopgError) -> str:

@@ -1,8 +1,6 @@
 """The check that a database can hold what is stored: its encoding, and whether it takes changes."""
 
-from typing import Final
-
-from sqlalchemy import Connection, text
+from typing import Any, Final
 
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.store.connection import TIME_OUTS
@@ -11,17 +9,16 @@ ENCODING: Final = "UTF8"
 """The one encoding that has every character of an event."""
 
 
-def check_server(connection: Connection, *, writes: bool) -> None:
+def check_server(cursor: Any, *, writes: bool) -> None:
     """Raise Unavailable where the database cannot hold what is stored.
 
     With ``writes``, raise it also where the database takes no changes: a read replica, or one set to read only.
     """
-    encoding, is_standby, is_read_only = connection.execute(
-        text(
-            """SELECT current_setting('server_encoding'), pg_is_in_recovery(),
-                   current_setting('transaction_read_only')::boolean"""
-        )
-    ).one()
+    cursor.execute(
+        """SELECT current_setting('server_encoding'), pg_is_in_recovery(),
+               current_setting('transaction_read_only')::boolean"""
+    )
+    encoding, is_standby, is_read_only = cursor.fetchone()
     fault = fault_of(
         encoding, is_standby=writes and is_standby, is_read_only=writes and is_read_only
     )
@@ -29,9 +26,10 @@ def check_server(connection: Connection, *, writes: bool) -> None:
         raise Unavailable(fault)
 
 
-def check_time_outs(connection: Connection) -> None:
+def check_time_outs(cursor: Any) -> None:
     """Raise Unavailable where a transaction does not keep the time-outs that were set when it began."""
-    kept = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in TIME_OUTS}
+    cursor.execute("SELECT name, current_setting(name) FROM unnest(%s) AS name", [list(TIME_OUTS)])
+    kept = dict(cursor.fetchall())
     if kept != TIME_OUTS:
         raise Unavailable(
             "The database, or a pooler before it, does not keep what is set in a transaction until its end "
@@ -51,7 +49,7 @@ def fault_of(encoding: str, *, is_standby: bool, is_read_only: bool) -> str | No
     if is_standby:
         return (
             "The database is a read replica, which takes no changes; WALLARM_NOTIFY_DATABASE_URL has to name "
-            "the primary."
+            "the primary; of several hosts target_session_attrs=read-write finds it."
         )
     if is_read_only:
         return (

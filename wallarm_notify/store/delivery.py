@@ -12,6 +12,7 @@ from wallarm_notify.domain.notification import NewNotification, Notification, Ro
 from wallarm_notify.domain.outcome import Attempt
 from wallarm_notify.domain.rate_limit import Grants, Moments
 from wallarm_notify.domain.sending import Made, Payload
+from wallarm_notify.domain.summary_form import SummaryForm
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.store.event_body import EVENT_COLUMNS, event_of
 from wallarm_notify.store.queries import (
@@ -19,18 +20,27 @@ from wallarm_notify.store.queries import (
     Queries,
     parameters_of,
     rows_of,
-    types_of,
 )
-from wallarm_notify.store.tables.notifications import attempts
+from wallarm_notify.store.table_columns import TYPES
 from wallarm_notify.store.triggers import FIRING_COLUMNS, firing_of
 
-_ATTEMPTS: Final = types_of(attempts)
+_ATTEMPTS: Final = TYPES["attempts"]
 
 _FEW_GRANTS: Final = 8_000
-"""Bytes of a key's grants, twice those of a full minute: where many are reserved, reading them takes long."""
+"""Bytes of a key's grants, those of a full minute whose every moment has severe requests too.
+
+Where many are reserved, reading them takes long.
+"""
+
+_SEVERE: Final = "4"
+"""The name under which a key's grants of severe requests are stored: a number, one above all severities.
+
+Programs before it read every name but ``sent`` as the number of a severity. They take these for reservations of
+one that nobody has, and drop them when they grant: what is not known to be severe counts as low.
+"""
 
 _STANDING: Final = """i.enabled, i.disablings AS integration_disablings, i.generation,
-    i.slow_since IS NOT NULL AS slow, i.key_fingerprint, i.region, i.key_token, c.name, c.cloud,
+    i.slow_since IS NOT NULL AS slow, i.key_fingerprint, i.region, i.key_token, i.summary, c.name, c.cloud,
     c.partner_name"""
 """Columns of an integration's state, and of what its alerts say of the client."""
 
@@ -92,6 +102,7 @@ class DeliveryQueries(Queries):
             client_name=standing["name"],
             cloud=standing["cloud"],
             partner_name=standing["partner_name"],
+            summary=SummaryForm(standing["summary"]),
         )
         return Candidate(
             notification,
@@ -242,7 +253,10 @@ class DeliveryQueries(Queries):
                    WHERE p.key_fingerprint = u.f""",
                 keys=list(grants),
                 grants=[
-                    dumps({"sent": t.sent, **{str(s): p for s, p in t.reserved.items()}})
+                    dumps(
+                        {"sent": t.sent, **{str(s): known for s, known in t.reserved.items()}}
+                        | ({_SEVERE: t.severe} if t.severe else {})
+                    )
                     for t in grants.values()
                 ],
             )
@@ -263,7 +277,7 @@ class DeliveryQueries(Queries):
             "status_code": [a.answer.status for a in attempts],
             "error": [a.answer.reason for a in attempts],
         }
-        responses = {"response": [a.answer.response for a in attempts]}
+        responses: dict[str, list[Any]] = {"response": [a.answer.response for a in attempts]}
         names, given = ", ".join(values), ", ".join(f"u.{name}" for name in values)
         rows = self._rows(
             f"""INSERT INTO attempts ({names}, same_as, response)
@@ -307,11 +321,15 @@ def _firing_of(row: Mapping[str, Any]) -> Firing | None:
 def grants_of(stored: dict[str, list[tuple[float, int]]]) -> Grants:
     """Return the grants of a key from how they are stored."""
     moments = {name: _in_order(grants) for name, grants in stored.items()}
-    return Grants(moments.pop("sent", ()), {int(s): grants for s, grants in moments.items()})
+    sent, severe = moments.pop("sent", ()), moments.pop(_SEVERE, ())
+    return Grants(sent, {int(s): grants for s, grants in moments.items()}, severe)
 
 
 def _in_order(grants: Sequence[tuple[float, int]]) -> Moments:
     """Return each moment once, in order: grants of test alerts are appended as they come."""
+    moments = [at for at, _ in grants]
+    if moments == sorted(set(moments)):
+        return tuple((at, number) for at, number in grants)
     numbers: Counter[float] = Counter()
     for at, number in grants:
         numbers[at] += number

@@ -19,7 +19,7 @@ from wallarm_notify.domain.outage import Place
 from wallarm_notify.domain.outcome import FailureReason
 from wallarm_notify.store.health import counts_of, in_outage
 from wallarm_notify.store.queries import RESPONSE, Queries
-from wallarm_notify.store.tables.notifications import HOUR
+from wallarm_notify.store.table_columns import HOUR
 
 
 def _reasons(*kinds: FailureClass) -> str:
@@ -82,9 +82,13 @@ class EvidenceQueries(Queries):
         return rows[0] if rows else None
 
     def read_one_snapshot(self) -> None:
-        """Make this transaction read only, and let all its queries see one state of the database."""
+        """Make this transaction read only, and let all its queries see one state of the database.
+
+        Each may take 50 s, unless the store was made for reading within less.
+        """
         self._do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        self._do("SET LOCAL statement_timeout = '50s'")
+        if self._ends_at is None:
+            self._do("SET LOCAL statement_timeout = '50s'")
 
     def window_of(self, integration_id: int, policy: Policy, until: datetime) -> Window:
         """Return an integration's window as it was at ``until``, counted in its attempts."""

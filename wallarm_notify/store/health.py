@@ -1,7 +1,7 @@
 """Queries of the failure ratio: counters by the minute, the review's candidates, and outages."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
 
 from wallarm_notify.domain.evidence import (
@@ -20,18 +20,20 @@ from wallarm_notify.domain.health import (
     minute_of,
 )
 from wallarm_notify.domain.integration import REGIONS
+from wallarm_notify.domain.operation import AttemptsInMinute, Recent
 from wallarm_notify.domain.outage import (
     OUTAGE_WINDOW,
     Hour,
     SmallOutage,
 )
-from wallarm_notify.store.queries import Queries, parameters_of, rows_of, types_of
-from wallarm_notify.store.tables.health import health_minutes
+from wallarm_notify.store.queries import Queries, parameters_of, rows_of
+from wallarm_notify.store.table_columns import TYPES
+
+_HEALTH_MINUTES: Final = TYPES["health_minutes"]
 
 _FIRSTS: Final = tuple(name for name in TIMES if name.endswith("first_at"))
 _LASTS: Final = tuple(name for name in TIMES if name.endswith("last_at"))
 
-_HEALTH_MINUTES: Final = types_of(health_minutes)
 
 _ADD: Final = f"""
     INSERT INTO health_minutes AS m (integration_id, generation, minute, failed, {", ".join(COUNTED)})
@@ -141,6 +143,29 @@ class HealthQueries(Queries):
         return [
             Hour(r["region"], bytes(r["key"]), r["attempts"], r["excusable"], r["taken"])
             for r in rows
+        ]
+
+    def recent_attempts(self, within: timedelta) -> Recent:
+        """Return what was attempted within so long, to the minute."""
+        (row,) = self._rows(
+            """SELECT coalesce(sum(attempts), 0) AS attempts, coalesce(sum(failed), 0) AS failed
+               FROM health_minutes WHERE minute >= now() - :within""",
+            within=within,
+        )
+        return Recent(int(row["attempts"]), int(row["failed"]))
+
+    def attempts_by_minute(self, within: timedelta) -> list[AttemptsInMinute]:
+        """Return what was attempted within so long, by the minute; those without attempts are left out."""
+        rows = self._rows(
+            """SELECT minute, sum(attempts) AS attempts, sum(failed) AS failed
+               FROM health_minutes WHERE minute >= now() - :within GROUP BY minute ORDER BY minute""",
+            within=within,
+        )
+        return [
+            AttemptsInMinute(
+                row["minute"].astimezone(UTC), int(row["attempts"]), int(row["failed"])
+            )
+            for row in rows
         ]
 
     def small_outages(self) -> dict[str, SmallOutage]:

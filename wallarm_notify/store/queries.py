@@ -1,5 +1,6 @@
 """The base of every group of queries: statements in one transaction."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -8,19 +9,17 @@ from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from psycopg2.extensions import TransactionRollbackError
-from sqlalchemy import Table, text
-from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 
+from wallarm_notify.domain.clock import since_boot
+from wallarm_notify.domain.errors import TooMuch
 from wallarm_notify.domain.ledger import origin_kind
-from wallarm_notify.domain.notification import Notification, State, origin_of
-from wallarm_notify.store.connection import BEGIN
+from wallarm_notify.domain.notification import ENDED, Notification, State, origin_of
+from wallarm_notify.store.connection import ALONE, BEGIN, BEGIN_READING, NOT_IN_TIME
 from wallarm_notify.store.encryption import KeyCipher
-from wallarm_notify.store.tables.notifications import notifications as notifications_table
-
-_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's types lack it
+from wallarm_notify.store.table_columns import TYPES
 
 NOTIFICATION_COLUMNS: Final = ", ".join(
-    [*(f"n.{f.name}" for f in fields(Notification)), "n.trigger_id AS made_by"]
+    [*(f"n.{f.name}" for f in fields(Notification)), "n.trigger_id AS made_by", "n.dedup_start"]
 )
 """The columns that ``Queries`` makes notifications of; those of their fields have the same names."""
 
@@ -36,6 +35,9 @@ RESPONSE: Final = """coalesce((SELECT s.response FROM attempts s
     WHERE a.same_as <> 0 AND s.notification_id = a.notification_id AND s.fence = a.same_as), a.response)"""
 """The answer to the attempt ``a``, which may be stored with another attempt that was answered alike."""
 
+_NOTIFICATIONS: Final = TYPES["notifications"]
+_ENDED_BY_HOUR: Final = TYPES["ended_by_hour"]
+
 _SHARDS = 64
 """Rows that each of the ledger's counters is spread over: connections that share one wait for each other's commits."""
 
@@ -45,13 +47,10 @@ _FIXED: Final = ("integration_id", "severity")
 _SAVED: Final = tuple(f.name for f in fields(Notification) if f.name not in _FIXED)
 """Fields that ``save`` writes."""
 
+_PARAMETER: Final = re.compile(r"(?<![:\w\\]):(\w+)(?![:\w])")
+"""A parameter, as ``:name``; a type, as ``::name``, is none, nor is what follows a backslash."""
 
-def types_of(table: Table) -> Mapping[str, str]:
-    """Return PostgreSQL's type of each column of ``table``, by the column's name, for ``rows_of``."""
-    return {c.name: c.type.compile(_DIALECT) for c in table.columns}
-
-
-_NOTIFICATIONS: Final = types_of(notifications_table)
+_NO_PARAMETER: Final = re.compile(r"\\(:\w*)(?![:\w])")
 
 
 def in_scope(column: str) -> str:
@@ -66,7 +65,7 @@ OF_NOBODY: Final = "CAST(:scope AS bigint[]) IS NULL"
 def rows_of(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> str:
     """Return a FROM item ``u`` of the columns of ``values``, given as parameters of their names.
 
-    ``types`` has the type of each column, and may have more: see ``types_of``.
+    ``types`` has the type of each column, and may have more: see ``table_columns.TYPES``.
 
     A column that is the same in every row is given as one value: an array of equal values would cost as much to
     send and to read as one of different values. See ``parameters_of``. Where all columns are so, there is one row.
@@ -122,9 +121,24 @@ def _notification_of(row: Mapping[str, Any]) -> Notification:
 
 
 @lru_cache(maxsize=1024)
-def _for_driver(statement: str) -> str:
-    """Return ``statement`` with its parameters in the driver's syntax."""
-    return str(text(statement).compile(dialect=_DIALECT))
+def for_driver(statement: str) -> str:
+    """Return ``statement``, whose parameters are written as SQLAlchemy's ``text`` has them, in the driver's syntax.
+
+    A parameter is written ``:name``; where a backslash stands before it, it is none.
+    """
+    named = _PARAMETER.sub(r"%(\1)s", statement.replace("%", "%%"))
+    return _NO_PARAMETER.sub(r"\1", named)
+
+
+def _bound(ends_at: float) -> bytes:
+    """Return the statement that gives the next one the time that is left. Raise TooMuch where there is none.
+
+    PostgreSQL has a bound of its own for a whole transaction only from version 17 on.
+    """
+    left = int(1000 * (ends_at - since_boot()))
+    if left <= 0:
+        raise TooMuch(NOT_IN_TIME)
+    return f"SET LOCAL statement_timeout = '{left}ms'".encode()
 
 
 class Queries:
@@ -133,17 +147,35 @@ class Queries:
     It uses the driver directly: a statement through SQLAlchemy's Core takes Python four times as long. It makes
     as few round trips as it can: BEGIN is sent with the first statement, and a statement without an answer is
     sent with the next one, or with COMMIT.
+
+    With ``ends_at``, as ``since_boot`` counts, it changes nothing and has to end by then; None: it may change
+    something, and each statement is bounded for itself. With ``is_one`` it has one statement, for which one round trip
+    is enough.
     """
 
-    def __init__(self, cursor: Any, cipher: KeyCipher | None, run: int = 1) -> None:
+    def __init__(
+        self,
+        cursor: Any,
+        cipher: KeyCipher | None,
+        run: int = 1,
+        ends_at: float | None = None,
+        *,
+        is_one: bool = False,
+    ) -> None:
         self._cursor = cursor
+        self._begin = ALONE if is_one else BEGIN if ends_at is None else BEGIN_READING
+        self._ends_at = ends_at
         self._cipher_or_none = cipher
         self.run = run
         """How often its work has begun, this time included."""
         self._counts: Counter[str] = Counter()
+        self._ended: dict[int, Counter[State]] = {}
+        """How many notifications of each integration this transaction has ended, by state."""
         self._states: dict[int, tuple[str, State]] = {}
         """The kind of origin and the state of each notification that this transaction has read or stored."""
-        self._to_come = [BEGIN]
+        self._dedup_starts: dict[int, int] = {}
+        """The beginning of the dedup key of each notification that this transaction has read."""
+        self._to_come = [self._begin]
         self.is_ending = False
         """Whether COMMIT may have been sent."""
 
@@ -174,17 +206,24 @@ class Queries:
 
     def _do_later(self, statement: str, **parameters: Any) -> None:
         """Run ``statement``, whose answer nobody needs, together with the next one."""
-        self._to_come.append(self._cursor.mogrify(_for_driver(statement), parameters))
+        self._to_come.append(self._cursor.mogrify(for_driver(statement), parameters))
 
     def _send(self) -> None:
         statements, self._to_come = self._to_come, []
+        if self._begin is ALONE and statements[0] is not ALONE:
+            raise RuntimeError("this transaction was to have one statement")
+        if self._ends_at is not None and not self.is_ending:
+            # Behind BEGIN, where it comes along: before it would be a transaction of its own.
+            begun = statements[:1] if statements[0] == self._begin else []
+            statements = [*begun, _bound(self._ends_at), *statements[len(begun) :]]
         self._cursor.execute(b";".join(statements))
 
     def commit(self) -> None:
         """Commit the transaction. Raise TransactionRollbackError where the server has rolled the transaction back."""
+        self._write_ended()
         self._write_counts()
-        if self._to_come == [BEGIN]:
-            return  # no statement was sent
+        if self._to_come == [self._begin] or (self._begin is ALONE and not self._to_come):
+            return  # no statement was sent, or one that is committed
         self._to_come.append(b"COMMIT")
         self.is_ending = True
         self._send()
@@ -194,6 +233,23 @@ class Queries:
     def count(self, changes: Mapping[str, int]) -> None:
         """Add ``changes`` to the ledger's counters, at the end of the transaction."""
         self._counts.update(changes)
+
+    def _write_ended(self) -> None:
+        """Add what has ended to the counters of this hour, in the order of integrations."""
+        if self._ended:
+            ids = sorted(self._ended)
+            values: dict[str, list[Any]] = {
+                "integration_id": ids,
+                **{state: [self._ended[i][state] for i in ids] for state in ENDED},
+            }
+            self._do_later(
+                f"""INSERT INTO ended_by_hour AS h (integration_id, hour, {", ".join(ENDED)})
+                    SELECT u.integration_id, date_trunc('hour', now(), 'UTC'), {", ".join(f"u.{s}" for s in ENDED)}
+                    FROM {rows_of(_ENDED_BY_HOUR, values)} ORDER BY u.integration_id
+                    ON CONFLICT (integration_id, hour) DO UPDATE
+                    SET {", ".join(f"{s} = h.{s} + excluded.{s}" for s in ENDED)}""",  # noqa: S608 - names of our own
+                **parameters_of(values),
+            )
 
     def _write_counts(self) -> None:
         """Write what was counted, in the order of kinds: the last statement before the commit.
@@ -219,7 +275,7 @@ class Queries:
             for n in notifications:
                 kind, before = self._states[n.id]
                 if n.state is not before:
-                    self._note_state(n.id, kind, n.state)
+                    self._note_state(n, kind)
             values = {c: [getattr(n, c) for n in notifications] for c in _SAVED}
             changes = ", ".join(f"{c} = u.{c}" for c in _SAVED if c != "id")
             self._do_later(
@@ -233,16 +289,26 @@ class Queries:
         for row in rows:
             n = _notification_of(row)
             self._states[n.id] = (origin_kind(origin_of(row["made_by"] or None)), n.state)
+            self._dedup_starts[n.id] = row["dedup_start"]
             found.append(n)
         return found
 
-    def _note_state(self, notification_id: int, kind: str, state: State) -> None:
+    def is_of(self, notification_id: int, dedup_start: int) -> bool:
+        """Return whether a notification was read whose dedup key begins so.
+
+        After a fail-over to a standby that lacked notifications their ids are given to others.
+        """
+        return self._dedup_starts.get(notification_id) == dedup_start
+
+    def _note_state(self, n: Notification, kind: str) -> None:
         """Note the state of a notification that was just stored or changed, and count it."""
-        before = self._states.get(notification_id)
+        before = self._states.get(n.id)
         if before is not None:
             self._counts[f"state:{kind}:{before[1]}"] -= 1
-        self._counts[f"state:{kind}:{state}"] += 1
-        self._states[notification_id] = (kind, state)
+        self._counts[f"state:{kind}:{n.state}"] += 1
+        self._states[n.id] = (kind, n.state)
+        if n.state in ENDED:
+            self._ended.setdefault(n.integration_id, Counter())[n.state] += 1
 
     def lock(self, ids: Sequence[int]) -> list[Notification]:
         """Return the notifications of ``ids``, locked in the order of their ids; wait for other holders."""

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from wallarm_notify.domain.notification import Notification
+from wallarm_notify.domain.replay_job import SAMPLE, Extent
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.views import ReplayTarget, Wanted
 from wallarm_notify.store.queries import (
@@ -13,7 +14,8 @@ from wallarm_notify.store.queries import (
     in_scope,
 )
 
-_REPLAYABLE: Final = """n.integration_id = :integration_id AND n.state = :state AND NOT n.closing
+_REPLAYABLE: Final = """n.integration_id = :integration_id AND NOT n.closing
+    AND n.state = ANY(CAST(:states AS notification_state[])) AND n.severity = ANY(CAST(:severities AS smallint[]))
     AND (CAST(:since AS timestamptz) IS NULL OR n.created_at >= :since)
     AND (CAST(:ended_since AS timestamptz) IS NULL OR n.finished_at >= :ended_since)
     AND (CAST(:event_type AS text) IS NULL
@@ -55,6 +57,16 @@ class ReplayQueries(Queries):
         )
         return int(rows[0]["n"])
 
+    def replay_extent(self, scope: Scope, wanted: Wanted) -> Extent:
+        """Return how many notifications ``wanted`` means, the last one, and the first few."""
+        rows = self._rows(
+            f"""SELECT count(*) AS total, COALESCE(max(n.id), 0) AS last_id FROM notifications n
+                WHERE {_REPLAYABLE} AND {in_scope("n.client_id")}""",  # noqa: S608 - a constant
+            **_parameters(scope, wanted),
+        )
+        sample = self.replayable(scope, wanted, 0, SAMPLE)
+        return Extent(rows[0]["total"], rows[0]["last_id"], tuple(sample))
+
     def lock_for_replay(self, scope: Scope, ids: Sequence[int]) -> list[Notification]:
         """Return the notifications of ``ids``, locked in the order of their ids; wait for other holders."""
         rows = self._rows(
@@ -68,4 +80,9 @@ class ReplayQueries(Queries):
 
 
 def _parameters(scope: Scope, wanted: Wanted) -> dict[str, Any]:
-    return {**asdict(wanted), "scope": scope.parameter}
+    return {
+        **asdict(wanted),
+        "states": list(map(str, wanted.states)),
+        "severities": list(map(int, wanted.severities)),
+        "scope": scope.parameter,
+    }

@@ -14,6 +14,9 @@ from wallarm_notify.store.queries import Queries
 PASS: Final = timedelta(days=1)
 """The time between the beginnings of two passes: what survived one is looked at again so much later at most."""
 
+_MOST_BEHIND: Final = timedelta(hours=1)
+_PART_BEHIND: Final = 24
+
 _LOOKED_AT: Final = 5_000
 """Of so many of the oldest events it is looked whether one is later than those that are not old yet."""
 
@@ -44,7 +47,7 @@ _CHOSEN: Final = """
             sum(1 + fan_out) OVER (ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
         FROM (SELECT * FROM events WHERE no > :after ORDER BY no LIMIT :limit OFFSET 0) e
     ), old AS MATERIALIZED (
-        SELECT * FROM near WHERE received_at < now() - :retention AND coalesce(before, 0) < :limit
+        SELECT * FROM near WHERE received_at < now() - :passed AND coalesce(before, 0) < :limit
     ), chosen AS MATERIALIZED (
         SELECT no FROM old e WHERE {condition}
     )
@@ -84,6 +87,16 @@ _DELETE_EVENTS: Final = f"""
 """  # noqa: S608 - constants
 
 
+def passed_after(retention: timedelta) -> timedelta:
+    """Return how long ago the events came that a pass comes to.
+
+    What is made of them has ended before ``retention``: an event's last notification ends up to an hour after it
+    came. A pass that came to it before would leave it to the pass of the next day. A retention of less than a day gets
+    a part of the hour.
+    """
+    return retention + min(_MOST_BEHIND, retention / _PART_BEHIND)
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What was deleted in one transaction: how many rows, and the changes of the ledger's counters by kind.
@@ -114,21 +127,24 @@ class RetentionQueries(Queries):
         Their notifications, attempts and firings are deleted with them, so that an event's fan-out always equals
         its rows. The slice has ``limit`` rows of events and notifications, or a little more.
         """
-        return self._prune_events("events", f"{_OVER} AND {_NOT_NAMED}", retention, limit)
+        condition = f"{_OVER} AND {_NOT_NAMED}"
+        return self._prune_events("events", condition, retention, passed_after(retention), limit)
 
     def prune_unmatched(self, retention: timedelta, limit: int) -> Slice:
         """Delete events that came before ``retention``, made no notification, and were counted by no trigger."""
-        return self._prune_events("unmatched", _UNMATCHED, retention, limit)
+        return self._prune_events("unmatched", _UNMATCHED, retention, retention, limit)
 
-    def _prune_events(self, kind: str, condition: str, retention: timedelta, limit: int) -> Slice:
+    def _prune_events(
+        self, kind: str, condition: str, retention: timedelta, passed: timedelta, limit: int
+    ) -> Slice:
         after = self._mark(kind)
-        near = {"after": after, "retention": retention, "limit": limit}
+        near = {"after": after, "retention": retention, "passed": passed, "limit": limit}
         self._do_later(_LOCK_NOTIFICATIONS.format(condition=condition), **near)
         rows = self._rows(_DELETE_EVENTS.format(condition=condition), **near)
         counts = {row["kind"]: row["number"] for row in rows}
         upto, events = counts.pop("upto"), counts.pop("events")
         if upto is None:
-            upto = self._before_the_next_old(after, retention)
+            upto = self._before_the_next_old(after, passed)
         if upto is None:
             return Slice(0, is_last=not self._begins_anew(kind))
         self._do_later(
@@ -144,17 +160,17 @@ class RetentionQueries(Queries):
         }
         return Slice(events, is_last=False, counts=counts | of_states)
 
-    def _before_the_next_old(self, after: int, retention: timedelta) -> int | None:
+    def _before_the_next_old(self, after: int, passed: timedelta) -> int | None:
         """Return up to where a pass may skip events that are not old yet; None: no later one is old.
 
         While the clock was ahead, events came with a time that would hold up all later ones.
         """
         rows = self._rows(
             """SELECT min(no) - 1 AS upto FROM (
-                   SELECT no FROM events WHERE received_at < now() - :retention
+                   SELECT no FROM events WHERE received_at < now() - :passed
                    ORDER BY received_at LIMIT :most) e
                WHERE no > :after""",
-            retention=retention,
+            passed=passed,
             most=_LOOKED_AT,
             after=after,
         )
@@ -188,7 +204,7 @@ class RetentionQueries(Queries):
     def prune_lag(self, retentions: Mapping[str, timedelta]) -> timedelta:
         """Return for how long the oldest event that a pass has still to look at is past its retention.
 
-        ``retentions`` are by the kind of pass: ``events`` and ``unmatched``.
+        ``retentions`` are by the kind of pass, ``events`` and ``unmatched``: how long ago events came that it comes to.
         """
         rows = self._rows(
             """SELECT max(now() - e.received_at - u.retention) AS lag

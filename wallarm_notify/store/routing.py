@@ -26,13 +26,11 @@ from wallarm_notify.store.queries import (
     in_scope,
     parameters_of,
     rows_of,
-    types_of,
 )
-from wallarm_notify.store.tables.incoming import events
-from wallarm_notify.store.tables.notifications import notifications
+from wallarm_notify.store.table_columns import TYPES
 
-_EVENTS: Final = types_of(events)
-_NOTIFICATIONS: Final = types_of(notifications)
+_EVENTS: Final = TYPES["events"]
+_NOTIFICATIONS: Final = {**TYPES["notifications"], "place": "int"}
 
 _AS_IT_STANDS: Final = (
     "closing",
@@ -47,13 +45,13 @@ _AS_IT_STANDS: Final = (
 )
 
 _INSERT_REJECTED: Final = """
-    INSERT INTO rejected (body_hash, reason, body_text, cut, event_id, client_id, type, received_at)
-    SELECT u.body_hash, u.reason, u.body_text, u.cut, u.event_id, u.client_id, u.type, now()
+    INSERT INTO rejected (body_hash, reason, body_text, cut, event_id, client_id, type, sent_by, received_at)
+    SELECT u.body_hash, u.reason, u.body_text, u.cut, u.event_id, u.client_id, u.type, u.sent_by, now()
     FROM unnest(
         CAST(:body_hash AS bytea[]), CAST(:reason AS text[]), CAST(:body_text AS text[]),
         CAST(:cut AS boolean[]), CAST(:event_id AS uuid[]), CAST(:client_id AS bigint[]),
-        CAST(:type AS text[]), CAST(:hash_before AS bytea[])
-    ) AS u(body_hash, reason, body_text, cut, event_id, client_id, type, hash_before)
+        CAST(:type AS text[]), CAST(:sent_by AS text[]), CAST(:hash_before AS bytea[])
+    ) AS u(body_hash, reason, body_text, cut, event_id, client_id, type, sent_by, hash_before)
     WHERE NOT EXISTS (SELECT FROM rejected r WHERE r.body_hash = u.hash_before)
     ORDER BY u.body_hash
     ON CONFLICT (body_hash) DO NOTHING
@@ -125,6 +123,7 @@ class RoutingQueries(Queries):
             "body_hash": [e.body_hash for e, _ in events],
             "fan_out": [fan_out for _, fan_out in events],
             "rules_version": [rules_versions[e.client_id] for e, _ in events],
+            "sent_by": [e.sent_by for e, _ in events],
         }
         names = ", ".join(values)
         rows = self._rows(
@@ -177,7 +176,9 @@ class RoutingQueries(Queries):
     ) -> list[Notification | None]:
         """Store new notifications; return each as stored, None for one that was there already.
 
-        ``numbers`` has the number of each one's event.
+        ``numbers`` has the number of each one's event. Their ids ascend in the order of ``new``. They are not
+        sorted as other bulk inserts are (engine 14): this transaction stored their events, so that no other one
+        can insert the same.
         """
         if not new:
             return []
@@ -193,10 +194,11 @@ class RoutingQueries(Queries):
             **{c: [getattr(n, c) for n in new] for c in _AS_IT_STANDS},
         }
         names = ", ".join(values)
+        values["place"] = list(range(len(new)))
         inserted = self._rows(
             f"""INSERT INTO notifications ({names}, created_at) SELECT {names}, now()
                 FROM {rows_of(_NOTIFICATIONS, values)}
-                ORDER BY u.event_no, u.integration_id, u.trigger_id
+                ORDER BY u.place
                 ON CONFLICT (event_no, integration_id, trigger_id) DO NOTHING
                 RETURNING id, event_no, integration_id, trigger_id""",  # noqa: S608 - names of our own
             **parameters_of(values),
@@ -212,19 +214,22 @@ class RoutingQueries(Queries):
         return [None if i is None else self._stored(n, i) for n, i in zip(new, ids, strict=True)]
 
     def _stored(self, new: NewNotification, notification_id: int) -> Notification:
-        self._note_state(notification_id, origin_kind(new.origin), new.state)
-        return stored(new, notification_id)
+        n = stored(new, notification_id)
+        self._note_state(n, origin_kind(new.origin))
+        return n
 
-    def insert_rejected(self, rejections: Sequence[Rejection], most: int) -> tuple[int, int]:
+    def insert_rejected(
+        self, rejections: Sequence[Rejection], most: int
+    ) -> tuple[list[Rejection], int]:
         """Store rejections, of each client ``most`` a day and one that says so; 0: no limit.
 
-        Return how many were new, and how many were not kept.
+        Return those that were new, and how many were not kept.
         """
         if not rejections:
-            return 0, 0
+            return [], 0
         pools = {pool_of(r) for r in rejections if not r.is_for_its_time}
         if not (most and pools):
-            return len(self._insert_rejected(rejections)), 0
+            return _those(rejections, self._insert_rejected(rejections)), 0
         kept = self._kept_today(pools)
         if max(kept.values()) + len(rejections) > most:
             known = self._known({h for r in rejections for h in r.hashes})
@@ -234,7 +239,7 @@ class RoutingQueries(Queries):
         new = self._insert_rejected(chosen)
         counted = (r for r in chosen if r.body_hash in new and not r.is_for_its_time)
         self._keep_today(Counter(map(pool_of, counted)))
-        return len(new), len(left_out)
+        return _those(chosen, new), len(left_out)
 
     def _kept_today(self, pools: Iterable[int]) -> dict[int, int]:
         """Return how many rejections of each pool were kept today, locked until the transaction ends."""
@@ -279,6 +284,7 @@ class RoutingQueries(Queries):
             event_id=[None if r.event_id is None else str(r.event_id) for r in rejections],
             client_id=[r.client_id for r in rejections],
             type=[r.type for r in rejections],
+            sent_by=[r.sent_by for r in rejections],
             hash_before=[r.hash_before for r in rejections],
         )
         return {bytes(row["body_hash"]) for row in rows}
@@ -361,3 +367,8 @@ def _subscriber_of(row: Mapping[str, Any]) -> Subscriber:
         row["enabled"],
         row["disablings"],
     )
+
+
+def _those(rejections: Iterable[Rejection], hashes: Collection[bytes]) -> list[Rejection]:
+    """Return the rejections of these bodies, each once."""
+    return [r for r in {r.body_hash: r for r in rejections}.values() if r.body_hash in hashes]

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from wallarm_notify.domain.rules import IntegrationRule, Rules, TriggerRule
 from wallarm_notify.domain.scope import Scope
+from wallarm_notify.domain.summary_form import BEFORE, SummaryForm
+from wallarm_notify.domain.triggers.alert_group import AlertGroup
 from wallarm_notify.store.connection import MovedMeanwhile
 from wallarm_notify.store.queries import Queries, array_of, in_scope
-from wallarm_notify.store.triggers import criteria_of
+from wallarm_notify.store.triggers import criteria_of, severity_of
 
 RUNS: Final = 3
 """The last run of a transaction that may be repeated because rules have changed."""
@@ -23,7 +25,7 @@ RULES = """jsonb_build_object(
     'integrations', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', i.id, 'name', i.name, 'region', i.region, 'subscriptions', i.subscriptions,
-            'enabled', i.enabled, 'disabled_at', i.disabled_at, 'disabled_by', i.disabled_by,
+            'summary', i.summary, 'enabled', i.enabled, 'disabled_at', i.disabled_at, 'disabled_by', i.disabled_by,
             'disabled_reason', i.disabled_reason) ORDER BY i.id), '[]')
         FROM integrations i WHERE i.client_id = c.id AND i.deleted_at IS NULL),
     'triggers', (
@@ -31,7 +33,7 @@ RULES = """jsonb_build_object(
             'id', t.id, 'name', t.name, 'enabled', t.enabled, 'condition', t.condition,
             'filters', t.filters, 'threshold_count', t.threshold_count,
             'threshold_period', t.threshold_period, 'integration_ids', t.integration_ids,
-            'version', t.version) ORDER BY t.id), '[]')
+            'severity', t.severity, 'alert_group', t.alert_group, 'version', t.version) ORDER BY t.id), '[]')
         FROM triggers t WHERE t.client_id = c.id AND t.deleted_at IS NULL))"""
 """The rules of client ``c.id`` as JSON, without keys."""
 
@@ -97,6 +99,16 @@ class RulesQueries(Queries):
         )
         return _rules_of(rows[0]) if rows else None
 
+    def standing_rules(self, scope: Scope, client_id: int) -> Rules:
+        """Return a client's rules of now; version 0: it never had any."""
+        rows = self._rows(
+            f"""SELECT version, since, until, rules FROM rules_versions
+                WHERE client_id = :client AND until IS NULL AND {in_scope("client_id")}""",  # noqa: S608 - a constant
+            client=client_id,
+            scope=scope.parameter,
+        )
+        return _rules_of(rows[0]) if rows else Rules(0)
+
     def prune_rules(self, retention: timedelta, limit: int) -> int:
         """Delete versions that ended before ``retention`` and that no event can name any more; return how many.
 
@@ -135,6 +147,7 @@ def _integration_of(kept: Mapping[str, Any]) -> IntegrationRule:
         disabled_at=None if disabled_at is None else datetime.fromisoformat(disabled_at),
         disabled_by=kept["disabled_by"],
         disabled_reason=kept["disabled_reason"],
+        summary=SummaryForm(kept.get("summary", BEFORE)),
     )
 
 
@@ -146,4 +159,6 @@ def _trigger_of(kept: Mapping[str, Any]) -> TriggerRule:
         criteria=criteria_of(kept),
         integration_ids=tuple(kept["integration_ids"]),
         version=kept["version"],
+        chosen_severity=severity_of(kept.get("severity")),
+        group=AlertGroup(kept.get("alert_group", AlertGroup.EACH)),
     )

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from json import dumps
 from typing import Any, Final
 
-from wallarm_notify.domain.event import Arrival
+from wallarm_notify.domain.event import Arrival, Severity
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.scope import Scope
+from wallarm_notify.domain.triggers.alert_group import AlertGroup
 from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.condition import Condition, Filter
 from wallarm_notify.domain.triggers.filters import Operator
@@ -15,37 +16,77 @@ from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Criteria, Threshold, Trigger, TriggerDraft
 from wallarm_notify.domain.views import FiringNotification, ShownFiring
 from wallarm_notify.store.event_body import event_of
+from wallarm_notify.store.pause_ends import end_of
 from wallarm_notify.store.queries import Queries, array_of, in_scope
 
-_TRIGGER = """t.id, t.client_id, t.name, t.comment, t.enabled, t.condition, t.filters, t.threshold_count,
-    t.threshold_period, t.integration_ids, t.version, t.created_at, t.created_by"""
+_COLUMNS: Final = (
+    *("id", "client_id", "name", "comment", "enabled", "condition", "filters", "threshold_count"),
+    *(
+        "threshold_period",
+        "integration_ids",
+        "severity",
+        "alert_group",
+        "version",
+        "created_at",
+        "created_by",
+    ),
+)
 
-_LAST_FIRED = "(SELECT max(f.fired_at) FROM firings f WHERE f.trigger_id = t.id) AS last_fired_at"
-_SHOWN = f"{_TRIGGER}, {_LAST_FIRED}"
+
+def shown_trigger(row: str) -> str:
+    """Return the columns that ``trigger_of`` reads of ``row``, and when it fired last."""
+    return f"""{_trigger(row)},
+    (SELECT max(f.fired_at) FROM firings f WHERE f.trigger_id = {row}.id) AS last_fired_at"""  # noqa: S608 - a name of our own
+
+
+def _trigger(row: str) -> str:
+    columns = ", ".join(f"{row}.{name}" for name in _COLUMNS)
+    return f"""{columns}, {end_of("triggers", row)} AS disabled_until"""
+
+
+_TRIGGER: Final = _trigger("t")
+_SHOWN: Final = shown_trigger("t")
 
 _INSERT_FIRINGS: Final = """
     INSERT INTO firings (id, trigger_id, client_id, event_no, fired_at, trigger_name, condition, filters,
-        threshold_count, threshold_period, integration_ids, count, window_start, window_end, event_ids)
+        threshold_count, threshold_period, integration_ids, count, window_start, window_end, event_ids,
+        severity, alert_group)
     SELECT u.id, u.trigger_id, u.client_id, e.no, now(), u.trigger_name, u.condition,
         CAST(u.filters AS jsonb), u.threshold_count, u.threshold_period,
         CAST(u.integration_ids AS bigint[]), u.count, u.window_start, u.window_end,
-        CAST(u.event_ids AS uuid[])
+        CAST(u.event_ids AS uuid[]), u.severity, u.alert_group
     FROM unnest(
         CAST(:id AS uuid[]), CAST(:trigger_id AS bigint[]), CAST(:client_id AS bigint[]),
         CAST(:event_id AS uuid[]), CAST(:trigger_name AS text[]), CAST(:condition AS text[]),
         CAST(:filters AS text[]), CAST(:threshold_count AS bigint[]), CAST(:threshold_period AS int[]),
         CAST(:integration_ids AS text[]), CAST(:count AS bigint[]),
         CAST(:window_start AS timestamptz[]), CAST(:window_end AS timestamptz[]),
-        CAST(:event_ids AS text[])
+        CAST(:event_ids AS text[]), CAST(:severity AS smallint[]), CAST(:alert_group AS text[])
     ) AS u(id, trigger_id, client_id, event_id, trigger_name, condition, filters, threshold_count,
-           threshold_period, integration_ids, count, window_start, window_end, event_ids)
+           threshold_period, integration_ids, count, window_start, window_end, event_ids, severity, alert_group)
     JOIN events e ON e.client_id = u.client_id AND e.id = u.event_id
     ORDER BY e.no, u.trigger_id
 """
 
 FIRING_COLUMNS = """f.id AS firing_id, f.trigger_id, f.trigger_name, f.client_id AS firing_client_id,
     f.condition, f.filters, f.threshold_count, f.threshold_period, f.integration_ids,
-    e.id AS event_id, f.count, f.window_start, f.window_end, f.event_ids"""
+    e.id AS event_id, f.count, f.window_start, f.window_end, f.event_ids,
+    f.severity AS firing_severity, f.alert_group"""
+
+
+NOTIFICATIONS_OF_FIRING: Final = """(
+    SELECT coalesce(jsonb_agg(jsonb_build_array(n.id, n.integration_id, n.state, CASE
+        WHEN n.state = 'pending' AND n.due_at > now() THEN n.due_at END) ORDER BY n.id), '[]')
+    FROM notifications n WHERE n.event_no = f.event_no AND n.trigger_id = f.trigger_id)"""
+"""The notifications of the firing ``f``, for ``shown_firing``."""
+
+_PLACE = "{0}.fired_at, coalesce({0}.window_end, 'infinity'), {0}.event_no"
+_NEWEST = "f.fired_at DESC, coalesce(f.window_end, 'infinity') DESC, f.event_no DESC"
+
+_AT_CURSOR = "FROM firings c WHERE c.event_no = :cursor AND c.trigger_id = :id"
+_BEHIND = f"""(f.fired_at <= (SELECT c.fired_at {_AT_CURSOR})
+    AND ({_PLACE.format("f")}) < (SELECT {_PLACE.format("c")} {_AT_CURSOR}))"""
+"""The condition that a firing comes behind that of the cursor; by its first line the index begins there."""
 
 
 class TriggerQueries(Queries):
@@ -65,7 +106,7 @@ class TriggerQueries(Queries):
             clients=list(client_ids),
             conditions=list(conditions),
         )
-        return [_trigger_of(row) for row in rows]
+        return [trigger_of(row) for row in rows]
 
     def lock_triggers(self, ids: Sequence[int]) -> list[Trigger]:
         """Return the triggers of ``ids`` that are still enabled, locked in the order of their ids."""
@@ -74,7 +115,7 @@ class TriggerQueries(Queries):
                 WHERE t.id = ANY(CAST(:ids AS bigint[])) ORDER BY t.id FOR UPDATE""",  # noqa: S608 - a constant
             ids=list(ids),
         )
-        return [_trigger_of(row) for row in rows if row["enabled"]]
+        return [trigger_of(row) for row in rows if row["enabled"]]
 
     def insert_firings(self, firings: Sequence[Firing]) -> None:
         """Store firings with their lineage."""
@@ -92,6 +133,8 @@ class TriggerQueries(Queries):
             window_start=[f.window and f.window.start for f in firings],
             window_end=[f.window and f.window.end for f in firings],
             event_ids=[array_of(f.event_ids) for f in firings],
+            severity=[_number_of(f.chosen_severity) for f in firings],
+            alert_group=[str(f.group) for f in firings],
         )
 
     # For administrators: see services.manage_triggers.
@@ -119,9 +162,10 @@ class TriggerQueries(Queries):
         """Store a new trigger that ``by`` made, and return it."""
         row = self._rows(
             f"""INSERT INTO triggers AS t (client_id, name, comment, enabled, condition, filters,
-                    threshold_count, threshold_period, integration_ids, created_by)
+                    threshold_count, threshold_period, integration_ids, severity, alert_group, created_by)
                 VALUES (:client, :name, :comment, :enabled, :condition, CAST(:filters AS jsonb),
-                    :threshold_count, :threshold_period, CAST(:integrations AS bigint[]), :user)
+                    :threshold_count, :threshold_period, CAST(:integrations AS bigint[]), :severity,
+                    :alert_group, :user)
                 RETURNING {_TRIGGER}""",  # noqa: S608 - a constant
             client=draft.client_id,
             name=name,
@@ -129,9 +173,11 @@ class TriggerQueries(Queries):
             enabled=draft.enabled,
             **_criteria_columns(draft.criteria),
             integrations=sorted(set(draft.integration_ids)),
+            severity=_number_of(draft.chosen_severity),
+            alert_group=str(draft.group),
             user=by,
         )[0]
-        return _trigger_of(row)
+        return trigger_of(row)
 
     def trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
         """Return one trigger; None: there is none."""
@@ -141,7 +187,7 @@ class TriggerQueries(Queries):
             id=trigger_id,
             scope=scope.parameter,
         )
-        return _trigger_of(rows[0]) if rows else None
+        return trigger_of(rows[0]) if rows else None
 
     def standing_trigger(self, scope: Scope, trigger_id: int) -> Trigger | None:
         """Return one trigger that is about to be changed, not locked; None: there is none."""
@@ -158,7 +204,7 @@ class TriggerQueries(Queries):
             scope=scope.parameter,
             id=trigger_id,
         )
-        return _trigger_of(rows[0]) if rows else None
+        return trigger_of(rows[0]) if rows else None
 
     def save_trigger(self, trigger: Trigger) -> None:
         """Write a trigger that this transaction has locked."""
@@ -166,7 +212,9 @@ class TriggerQueries(Queries):
             """UPDATE triggers SET name = :name, comment = :comment, enabled = :enabled,
                    condition = :condition, filters = CAST(:filters AS jsonb),
                    threshold_count = :threshold_count, threshold_period = :threshold_period,
-                   integration_ids = CAST(:integrations AS bigint[]), version = :version
+                   integration_ids = CAST(:integrations AS bigint[]), version = :version,
+                   severity = :severity, alert_group = :alert_group, disabled_until = :until,
+                   until_version = :version
                WHERE id = :id""",
             id=trigger.id,
             name=trigger.name,
@@ -174,14 +222,29 @@ class TriggerQueries(Queries):
             enabled=trigger.enabled,
             **_criteria_columns(trigger.criteria),
             integrations=list(trigger.integration_ids),
+            severity=_number_of(trigger.chosen_severity),
+            alert_group=str(trigger.group),
             version=trigger.version,
+            until=trigger.disabled_until,
         )
 
     def erase_trigger(self, trigger_id: int) -> None:
         """Delete a locked trigger; PRUNE deletes its row once its rogue endpoints are gone."""
         self._do(
-            "UPDATE triggers SET deleted_at = now(), enabled = false WHERE id = :id", id=trigger_id
+            """UPDATE triggers SET deleted_at = now(), enabled = false, disabled_until = NULL
+               WHERE id = :id""",
+            id=trigger_id,
         )
+
+    def was_trigger(self, scope: Scope, trigger_id: int) -> bool:
+        """Return whether there was a trigger that is deleted, and its row not yet."""
+        rows = self._rows(
+            f"""SELECT FROM triggers
+                WHERE id = :id AND deleted_at IS NOT NULL AND {in_scope("client_id")}""",
+            scope=scope.parameter,
+            id=trigger_id,
+        )
+        return bool(rows)
 
     def take_off_triggers(self, client_id: int, integration_id: int) -> list[Trigger]:
         """Take an integration off its client's triggers; return these triggers as they are now."""
@@ -196,7 +259,7 @@ class TriggerQueries(Queries):
             client=client_id,
             integration=integration_id,
         )
-        return sorted((_trigger_of(row) for row in rows), key=lambda t: t.id)
+        return sorted((trigger_of(row) for row in rows), key=lambda t: t.id)
 
     # For listings: see services.trigger_listings.
 
@@ -215,32 +278,21 @@ class TriggerQueries(Queries):
             after=after,
             limit=limit,
         )
-        return [_trigger_of(row) for row in rows]
+        return [trigger_of(row) for row in rows]
 
-    def firings(self, trigger_id: int, limit: int) -> list[ShownFiring]:
-        """Return a trigger's last firings, newest first."""
+    def firings(self, trigger_id: int, limit: int, cursor: int | None = None) -> list[ShownFiring]:
+        """Return a trigger's firings behind the one of the number ``cursor``, newest first."""
         rows = self._rows(
-            f"""SELECT {FIRING_COLUMNS}, f.fired_at,
-                    (SELECT coalesce(jsonb_agg(jsonb_build_array(n.id, n.integration_id, n.state) ORDER BY n.id),
-                                     '[]')
-                     FROM notifications n
-                     WHERE n.event_no = f.event_no AND n.trigger_id = f.trigger_id) AS notifications
-                FROM firings f JOIN events e ON e.no = f.event_no WHERE f.trigger_id = :id
-                ORDER BY f.fired_at DESC, f.window_end DESC, f.id LIMIT :limit""",  # noqa: S608 - a constant
+            f"""SELECT {FIRING_COLUMNS}, f.event_no, f.fired_at,
+                    {NOTIFICATIONS_OF_FIRING} AS notifications
+                FROM firings f JOIN events e ON e.no = f.event_no
+                WHERE f.trigger_id = :id AND {"true" if cursor is None else _BEHIND}
+                ORDER BY {_NEWEST} LIMIT :limit""",  # noqa: S608 - constants
             id=trigger_id,
+            cursor=cursor,
             limit=limit,
         )
-        return [
-            ShownFiring(
-                firing_of(row),
-                row["fired_at"],
-                tuple(
-                    FiringNotification(i, integration, State(s))
-                    for i, integration, s in row["notifications"]
-                ),
-            )
-            for row in rows
-        ]
+        return [shown_firing(row) for row in rows]
 
     def arrivals(
         self,
@@ -308,10 +360,31 @@ def firing_of(row: Mapping[str, Any]) -> Firing:
         count=row["count"],
         window=None if start is None else Window(start, end),
         event_ids=tuple(row["event_ids"]),
+        chosen_severity=severity_of(row["firing_severity"]),
+        group=AlertGroup(row["alert_group"]),
     )
 
 
-def _trigger_of(row: Mapping[str, Any]) -> Trigger:
+def _number_of(severity: Severity | None) -> int | None:
+    return None if severity is None else int(severity)
+
+
+def severity_of(number: int | None) -> Severity | None:
+    """Return the severity that is stored as ``number``; None: none was chosen."""
+    return None if number is None else Severity(number)
+
+
+def shown_firing(row: Mapping[str, Any]) -> ShownFiring:
+    """Return the firing in a row that has ``FIRING_COLUMNS``, ``event_no``, ``fired_at``, ``notifications``."""
+    made = tuple(
+        FiringNotification(i, integration, State(s), due and datetime.fromisoformat(due))
+        for i, integration, s, due in row["notifications"]
+    )
+    return ShownFiring(row["event_no"], firing_of(row), row["fired_at"], made)
+
+
+def trigger_of(row: Mapping[str, Any]) -> Trigger:
+    """Return the trigger in a row that has its columns."""
     return Trigger(
         id=row["id"],
         client_id=row["client_id"],
@@ -324,6 +397,9 @@ def _trigger_of(row: Mapping[str, Any]) -> Trigger:
         created_at=row["created_at"],
         created_by=row["created_by"],
         last_fired_at=row.get("last_fired_at"),
+        chosen_severity=severity_of(row["severity"]),
+        group=AlertGroup(row["alert_group"]),
+        disabled_until=row["disabled_until"],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from wallarm_notify.domain.notification import Notification
 from wallarm_notify.domain.overdue import Backlog, Share
 from wallarm_notify.domain.rate_limit import WINDOW
+from wallarm_notify.store.pause_ends import NUMBERED_BY, end_of, is_left_behind
 from wallarm_notify.store.queries import (
     NOTIFICATION_COLUMNS,
     Queries,
@@ -39,6 +40,19 @@ class UpkeepQueries(Queries):
                 name=name,
                 interval=interval,
             )
+        )
+
+    def reached(self, name: str) -> int:
+        """Return the id behind which a run of ``name`` goes on; 0: it begins with the first."""
+        rows = self._rows("SELECT reached FROM upkeep_runs WHERE name = :name", name=name)
+        return (rows[0]["reached"] or 0) if rows else 0
+
+    def note_reached(self, name: str, reached: int) -> None:
+        """Note the id behind which the next run of ``name`` goes on."""
+        self._do(
+            "UPDATE upkeep_runs SET reached = :reached WHERE name = :name",
+            name=name,
+            reached=reached,
         )
 
     def goes_on(self, name: str) -> bool:
@@ -109,6 +123,30 @@ class UpkeepQueries(Queries):
             limit=limit,
         )
         return self._notifications(rows)
+
+    def pauses_over(self, limit: int) -> tuple[list[int], list[int]]:
+        """Return the integrations and the triggers that are disabled until a time that has come, the first first.
+
+        An end that a program from before left, where it enabled or disabled anew, is cleared.
+        """
+        found = []
+        for table in NUMBERED_BY:
+            self._do(
+                f"""WITH stale AS MATERIALIZED (
+                        SELECT id FROM {table} s WHERE {is_left_behind(table, "s")}
+                        ORDER BY id FOR UPDATE SKIP LOCKED
+                    )
+                    UPDATE {table} t SET disabled_until = NULL FROM stale WHERE t.id = stale.id"""  # noqa: S608 - names of our own
+            )
+            rows = self._rows(
+                f"""SELECT id FROM {table} s
+                    WHERE disabled_until <= now() AND {end_of(table, "s")} IS NOT NULL AND deleted_at IS NULL
+                    ORDER BY disabled_until, id LIMIT :limit""",  # noqa: S608 - names of our own
+                limit=limit,
+            )
+            found.append([row["id"] for row in rows])
+        integrations, triggers = found
+        return integrations, triggers
 
     def forget_grants(self) -> int:
         """Delete the grants of keys that no integration has any more, once their window has passed."""

@@ -248,7 +248,7 @@ def test_without_a_filter_of_its_kind_an_orphan_does_not_fire(kind: str, *, expe
         (
             "attacks_exceeded",
             "response_status=6x",
-            "filter response_status: «6x» will not do; give status codes, as 404, or classes of them",
+            "filter response_status: «6x» will not do; give status codes from 100 to 599",
         ),
         ("attacks_exceeded", "response_status=99", "filter response_status: «99» will not do"),
         (
@@ -306,6 +306,19 @@ def test_a_filter_has_1_to_100_values(number: int, *, refused: bool) -> None:
         assert read.values == tuple(values)
 
 
+@pytest.mark.parametrize("value", [99, 600, 0, -1, "099", "600", "0xx", "6xx", "9xx", "5x", "5xxx"])
+def test_a_response_status_that_no_server_answers_is_refused(value: object) -> None:
+    with pytest.raises(Refused, match=r"filter response_status: .* from 100 to 599, or classes"):
+        read_filter(Condition.HITS_EXCEEDED, "response_status", "eq", [value])
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(100, 100), (599, 599), ("404", 404), ("1xx", "1xx"), (" 5XX ", "5xx")]
+)
+def test_a_response_status_is_a_code_or_a_class_of_codes(value: object, kept: object) -> None:
+    assert read_filter(Condition.HITS_EXCEEDED, "response_status", "eq", [value]).values == (kept,)
+
+
 @pytest.mark.parametrize("value", [True, None, 1.5, [], {}, "1.5", 10**30])
 @pytest.mark.parametrize("filter_id", sorted(FILTERS))
 def test_values_of_a_wrong_kind_are_refused_and_never_break(filter_id: str, value: object) -> None:
@@ -335,7 +348,7 @@ def test_values_of_a_wrong_kind_are_refused_and_never_break(filter_id: str, valu
         ("pii", "x" * 255, "x" * 255),
         ("domain", "X" * 255, "x" * 255),
         ("response_status", 100, 100),
-        ("response_status", "999", 999),
+        ("response_status", "599", 599),
     ],
 )
 def test_a_value_at_the_edge_of_what_is_permitted_is_kept(

@@ -22,6 +22,8 @@ from wallarm_notify.schemas import documents
 from wallarm_notify.schemas.documents.encoding import json_value
 from wallarm_notify.schemas.documents.listing import Listing, listing
 
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
 MODULES = [
     import_module(f"{documents.__name__}.{found.name}")
     for found in pkgutil.iter_modules(documents.__path__)
@@ -89,5 +91,7 @@ def test_times_are_iso_8601_in_utc_and_ids_are_texts(value: object, text: str) -
 
 
 def test_a_listing_says_where_it_goes_on() -> None:
-    assert listing([1, 2], "2") == {"items": [1, 2], "next": "2"}
-    assert listing([]) == {"items": [], "next": None}
+    whole: Listing[int] = {"items": [], "next": None, "searched_back_to": None}
+    assert listing([1, 2], "2") == {**whole, "items": [1, 2], "next": "2"}
+    assert listing([], "2", NOW) == {**whole, "next": "2", "searched_back_to": NOW}
+    assert listing([]) == whole

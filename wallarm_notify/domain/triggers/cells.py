@@ -34,10 +34,10 @@ def cell_of(moment: datetime, period: timedelta) -> int:
 
 def window_of(end: int, period: timedelta) -> Window:
     """Return the window that ends with the cell ``end``."""
-    return Window(_start_of(end - CELLS + 1, period), _start_of(end + 1, period))
+    return Window(start_of_cell(end - CELLS + 1, period), start_of_cell(end + 1, period))
 
 
-def _start_of(cell: int, period: timedelta) -> datetime:
+def start_of_cell(cell: int, period: timedelta) -> datetime:
     """Return the first microsecond of a cell."""
     return _EPOCH + -(-cell * (period // _MICROSECOND) // CELLS) * _MICROSECOND
 
@@ -54,7 +54,7 @@ def is_late(occurred_at: datetime, period: timedelta, now: datetime) -> bool:
 
 def expiry_of(cell: int, period: timedelta) -> datetime:
     """Return when a cell can be deleted: no event that is still counted needs it."""
-    return _start_of(cell + 1, period) + 2 * period + LATE_BY + 2 * LEAST_QUIET
+    return start_of_cell(cell + 1, period) + 2 * period + LATE_BY + 2 * LEAST_QUIET
 
 
 @dataclass(frozen=True, slots=True)

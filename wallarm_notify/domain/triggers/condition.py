@@ -15,6 +15,9 @@ MOST_FILTERS: Final = 6
 MOST_VALUES: Final = 100
 """The most values of a filter."""
 
+_MOST_NAMED: Final = 5
+"""The most values that a sentence names."""
+
 _ROGUE_UNLESS_ASKED: Final = ("shadow", "zombie")
 """The kinds of rogue endpoints that count without a filter for kinds (spec 3)."""
 
@@ -90,6 +93,19 @@ class Filter:
         named = ", ".join(kind.shown(value) for value in self.values)
         return f"{kind.label}: {'' if self.operator is Operator.EQ else 'any but '}{named}"
 
+    @property
+    def clause(self) -> str:
+        """The filter within a sentence, at most five values of it: ``domain is a.example.com or b.example.com``."""
+        kind = FILTERS[self.id]
+        named = [kind.shown(value) for value in self.values[:_MOST_NAMED]]
+        if (more := len(self.values) - _MOST_NAMED) > 0:
+            named.append(f"one of {more} more")
+        label = (
+            kind.label if kind.label[1].isupper() else f"{kind.label[0].lower()}{kind.label[1:]}"
+        )
+        is_or_not = "is" if self.operator is Operator.EQ else "is not"
+        return f"{label} {is_or_not} {' or '.join(named)}"
+
 
 def read_condition(text: str) -> Condition:
     """Return the condition that ``text`` names. Raise Refused with those that exist."""
@@ -145,17 +161,26 @@ def read_filter(
 Matcher = Callable[[Event], bool]
 
 
+def deciding_filters(condition: Condition, filters: Sequence[Filter]) -> tuple[Filter, ...]:
+    """Return ``filters``, and the one for kinds of rogue endpoints that holds where none of them does (spec 3)."""
+    if condition is Condition.ROGUE_API_DETECTED and all(f.id != "deviation_type" for f in filters):
+        return (*filters, Filter("deviation_type", Operator.EQ, _ROGUE_UNLESS_ASKED))
+    return tuple(filters)
+
+
 def matcher(condition: Condition, filters: Sequence[Filter]) -> Matcher:
     """Return a test of whether an event of the condition's type passes every filter and counts."""
-    asked = list(filters)
-    if condition is Condition.ROGUE_API_DETECTED and all(f.id != "deviation_type" for f in asked):
-        asked.append(Filter("deviation_type", Operator.EQ, _ROGUE_UNLESS_ASKED))
-    tests = [_test(one) for one in asked]
+    tests = [_test(one) for one in deciding_filters(condition, filters)]
 
     def matches(event: Event) -> bool:
         return is_counted(event) and all(test(event.body) for test in tests)
 
     return matches
+
+
+def not_passed(condition: Condition, filters: Sequence[Filter], event: Event) -> tuple[Filter, ...]:
+    """Return the filters that an event of the condition's type does not pass."""
+    return tuple(one for one in deciding_filters(condition, filters) if not _test(one)(event.body))
 
 
 def _test(one: Filter) -> Callable[[Mapping[str, Any]], bool]:
@@ -169,6 +194,16 @@ def _test(one: Filter) -> Callable[[Mapping[str, Any]], bool]:
 
 def is_counted(event: Event) -> bool:
     """Return whether triggers look at ``event``: experimental and unsampled ones are left out (spec 3)."""
-    if event.type in ("attack.detected", "hit.detected") and event.body.get("experimental"):
-        return False
-    return event.type != "hit.detected" or event.body.get("in_sample") is not False
+    return not is_experimental(event) and not is_unsampled(event)
+
+
+def is_experimental(event: Event) -> bool:
+    """Return whether ``event`` is an attack or a hit that is marked experimental, and is not counted."""
+    return event.type in ("attack.detected", "hit.detected") and bool(
+        event.body.get("experimental")
+    )
+
+
+def is_unsampled(event: Event) -> bool:
+    """Return whether ``event`` is a hit that was not saved in the sample, and is not counted."""
+    return event.type == "hit.detected" and event.body.get("in_sample") is False

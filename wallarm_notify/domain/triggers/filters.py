@@ -73,11 +73,11 @@ def _same_address(text: str) -> str | None:
 
 def _status(value: object) -> FilterValue:
     word = str(value).strip().lower() if type(value) in (int, str) else ""
-    if re.fullmatch(r"[1-9]xx", word):
+    if re.fullmatch(r"[1-5]xx", word):
         return word
-    if re.fullmatch(r"[1-9][0-9][0-9]", word):
+    if re.fullmatch(r"[1-5][0-9][0-9]", word):
         return int(word)
-    raise ValueError("give status codes, as 404, or classes of them, as 5xx")
+    raise ValueError("give status codes from 100 to 599, or classes of them from 1xx to 5xx")
 
 
 def _words(value: object) -> FilterValue:
@@ -109,7 +109,8 @@ class FilterKind:
     """A kind of filter: its display name, how a value is read, and what it finds in an event.
 
     ``read`` raises ValueError with what is permitted. ``found`` yields the values of an event in the form
-    of ``key``; nothing if the field is absent.
+    of ``key``; nothing if the field is absent. ``several``: the field is a list of values. ``choices`` are values to
+    choose from, in the form in which they are stored; ``is_open``: there are others.
     """
 
     label: str
@@ -118,6 +119,15 @@ class FilterKind:
     key: Callable[[FilterValue], FilterValue] = lambda value: value
     shown: Callable[[FilterValue], str] = str
     operators: tuple[Operator, ...] = (Operator.EQ,)
+    several: bool = False
+    choices: tuple[str, ...] = ()
+    is_open: bool = True
+
+    def found_words(self, body: Mapping[str, Any]) -> str:
+        """Return what an event has for it as people read it: ``SQLi``, or ``none``."""
+        found = list(self.found(body))
+        shown = found if self.several else found[:1]  # what follows is another name of the first
+        return ", ".join(map(self.shown, shown)) or "none"
 
 
 def _field(name: str) -> Callable[[Mapping[str, Any]], Iterable[FilterValue]]:
@@ -177,6 +187,9 @@ def _change_key(value: FilterValue) -> FilterValue:
     return "unused" if value == "excluded" else value
 
 
+_TARGETS: Final = ("server", "client", "database")
+_CHANGES: Final = ("added", "changed", "excluded")
+_ROGUES: Final = ("shadow", "zombie", "orphan")
 _EITHER: Final = (Operator.EQ, Operator.NE)
 
 FILTERS: Final[Mapping[str, FilterKind]] = {
@@ -186,6 +199,8 @@ FILTERS: Final[Mapping[str, FilterKind]] = {
         _attack_found,
         shown=attack_name,
         operators=_EITHER,
+        choices=ATTACK_TYPES,
+        is_open=False,
     ),
     "pool": FilterKind(
         "Application",
@@ -196,22 +211,43 @@ FILTERS: Final[Mapping[str, FilterKind]] = {
     ),
     "ip_address": FilterKind("IP address", _address, _address_found, operators=_EITHER),
     "domain": FilterKind("Domain", _host, _lowered("host"), operators=_EITHER),
-    "response_status": FilterKind("Response status", _status, _status_found, operators=_EITHER),
+    "response_status": FilterKind(
+        "Response status",
+        _status,
+        _status_found,
+        operators=_EITHER,
+        choices=("1xx", "2xx", "3xx", "4xx", "5xx"),
+    ),
     "target": FilterKind(
-        "Target", _choice("server", "client", "database"), _field("target"), operators=_EITHER
+        "Target",
+        _choice(*_TARGETS),
+        _field("target"),
+        operators=_EITHER,
+        choices=_TARGETS,
+        is_open=False,
     ),
     "change_type": FilterKind(
         "Change type",
-        _choice("added", "changed", "excluded"),
+        _choice(*_CHANGES),
         _field("change_type"),
         key=_change_key,
         shown=lambda value: str(_change_key(value)),
+        choices=_CHANGES,
+        is_open=False,
     ),
     "pii": FilterKind(
-        "Sensitive data", _words, _sensitive_found, key=lambda value: str(value).casefold()
+        "Sensitive data",
+        _words,
+        _sensitive_found,
+        key=lambda value: str(value).casefold(),
+        several=True,
     ),
     "deviation_type": FilterKind(
-        "Type of rogue API", _choice("shadow", "zombie", "orphan"), _field("kind")
+        "Type of rogue API",
+        _choice(*_ROGUES),
+        _field("kind"),
+        choices=_ROGUES,
+        is_open=False,
     ),
     "api_spec_ids": FilterKind("Specification", _specification, _specification_found, key=str),
     "user_role": FilterKind(
@@ -220,5 +256,6 @@ FILTERS: Final[Mapping[str, FilterKind]] = {
         _role_found,
         key=lambda value: str(value).casefold(),
         shown=lambda value: role_name(str(value)),
+        choices=tuple(map(str, ROLE_NAMES)),
     ),
 }

@@ -7,10 +7,11 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
-from wallarm_notify.domain.event import Event, EventKey
+from wallarm_notify.domain.event import Event, EventKey, Severity
 from wallarm_notify.domain.notification import origin_of
+from wallarm_notify.domain.triggers.alert_group import AlertGroup
 from wallarm_notify.domain.triggers.cells import Window
-from wallarm_notify.domain.triggers.trigger import Criteria, Trigger
+from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, severity_of
 
 MOST_EVENTS_NAMED: Final = 100
 """The most ids of counted events that a firing keeps (spec 3)."""
@@ -24,6 +25,7 @@ class Firing:
 
     ``event_id`` is the event that met it; ``event_ids`` are up to 100 of those counted, that one first.
     ``window`` is None if each event fires, and ``count`` is 1 then. ``integration_ids`` are notified.
+    ``chosen_severity`` is that which the trigger was given; None: its condition's.
     """
 
     id: UUID
@@ -36,6 +38,13 @@ class Firing:
     count: int
     window: Window | None
     event_ids: tuple[UUID, ...]
+    chosen_severity: Severity | None = None
+    group: AlertGroup = AlertGroup.EACH
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of its alerts."""
+        return severity_of(self.criteria.condition, self.chosen_severity)
 
     @property
     def origin(self) -> str:
@@ -63,6 +72,8 @@ def fired(
         count=count,
         window=window,
         event_ids=tuple(event_ids[:MOST_EVENTS_NAMED]),
+        chosen_severity=trigger.chosen_severity,
+        group=trigger.group,
     )
 
 

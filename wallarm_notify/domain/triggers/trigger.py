@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from wallarm_notify.domain.errors import Refused
+from wallarm_notify.domain.event import Severity
+from wallarm_notify.domain.pause import DisabledUntil
+from wallarm_notify.domain.triggers.alert_group import AlertGroup
 from wallarm_notify.domain.triggers.condition import (
     Condition,
     Filter,
@@ -15,12 +18,15 @@ from wallarm_notify.domain.triggers.condition import (
     check_permitted,
     matcher,
 )
-from wallarm_notify.domain.triggers.filters import Operator
+from wallarm_notify.domain.triggers.filters import FilterValue, Operator
 
 SHORTEST_PERIOD: Final = timedelta(seconds=1)
 LONGEST_PERIOD: Final = timedelta(days=30)
 LARGEST_COUNT: Final = 10**12
 """The largest count of a threshold: more events than any period has, and fewer than the database can keep."""
+
+DEFAULT_SEVERITY: Final = "default"
+"""The word for the condition's own severity, where one is given."""
 
 _SEVERAL_HELD: Final = frozenset({"pii"})
 """Filters whose field has several values, so that two of them can ask for both."""
@@ -47,6 +53,10 @@ class Threshold:
         """``30 in 1 hour``."""
         return f"{self.count} in {period_words(self.period)}"
 
+    def words_of(self, counted: str | None) -> str:
+        """Return ``30 attacks in 1 hour``: the threshold with what is counted."""
+        return f"{self.count} {counted or 'events'} in {period_words(self.period)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
@@ -66,6 +76,13 @@ class Criteria:
         """The filters in words."""
         return tuple(one.words for one in self.filters)
 
+    def only_value(self, filter_id: str) -> FilterValue | None:
+        """Return the value that every event that counts has in a filter's field; None: they may differ."""
+        for one in self.filters:
+            if one.id == filter_id and one.operator is Operator.EQ and len(one.values) == 1:
+                return one.values[0]
+        return None
+
     def matcher(self) -> Matcher:
         """Return a test of whether an event of the condition's type counts."""
         return matcher(self.condition, self.filters)
@@ -76,7 +93,9 @@ class Trigger:
     """A stored trigger.
 
     ``version`` changes with its criteria and with enabling: counting starts afresh with it.
-    ``last_fired_at`` is None if it has not fired within the retention.
+    ``chosen_severity`` is that of its alerts, None: its condition's. ``group`` says which of its alerts are one in
+    PagerDuty. ``last_fired_at`` is None if it has not fired within the retention. ``disabled_until`` is when
+    beat enables it; None: somebody has to, or it is enabled.
     """
 
     id: int
@@ -90,6 +109,48 @@ class Trigger:
     created_at: datetime
     created_by: str
     last_fired_at: datetime | None = None
+    disabled_until: datetime | None = None
+    chosen_severity: Severity | None = None
+    group: AlertGroup = AlertGroup.EACH
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of its alerts."""
+        return severity_of(self.criteria.condition, self.chosen_severity)
+
+
+def unsaved(client_id: int, criteria: Criteria, now: datetime) -> Trigger:
+    """Return a trigger that is not stored, for trying its criteria; its id is 0."""
+    return Trigger(
+        id=0,
+        client_id=client_id,
+        name="",
+        comment="",
+        enabled=True,
+        criteria=criteria,
+        integration_ids=(),
+        version=0,
+        created_at=now,
+        created_by="",
+    )
+
+
+def severity_of(condition: Condition, chosen: Severity | None) -> Severity:
+    """Return the severity that a trigger was given, or else its condition's (spec 3 and 4)."""
+    return condition.terms.severity if chosen is None else chosen
+
+
+def parse_severity(text: str) -> Severity | None:
+    """Return the severity that ``text`` names, None for ``default``. Raise Refused with those that there are."""
+    known = {one.word: one for one in sorted(Severity, reverse=True)}
+    if text == DEFAULT_SEVERITY:
+        return None
+    if text not in known:
+        raise Refused(
+            f"there is no «{text}»; permitted are {', '.join(known)}, and {DEFAULT_SEVERITY} for the condition's.",
+            field="severity",
+        )
+    return known[text]
 
 
 def check_criteria(
@@ -152,13 +213,16 @@ class TriggerDraft:
     name: str | None = None
     comment: str = ""
     enabled: bool = True
+    chosen_severity: Severity | None = None
+    group: AlertGroup = AlertGroup.EACH
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerChange:
     """The fields that an update sets; None leaves a field as it is.
 
-    A condition that has no threshold drops the existing one.
+    A condition that has no threshold drops the existing one. ``unsets_severity``: it is the condition's again.
+    ``until`` is when its disabling ends.
     """
 
     name: str | None = None
@@ -168,6 +232,10 @@ class TriggerChange:
     threshold: Threshold | None = None
     integration_ids: tuple[int, ...] | None = None
     enabled: bool | None = None
+    chosen_severity: Severity | None = None
+    unsets_severity: bool = False
+    group: AlertGroup | None = None
+    until: DisabledUntil | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +259,7 @@ def changed_trigger(trigger: Trigger, change: TriggerChange) -> Trigger:
     ids = trigger.integration_ids if change.integration_ids is None else change.integration_ids
     criteria = check_criteria(condition, filters, threshold)
     enabled = trigger.enabled if change.enabled is None else change.enabled
+    chosen = trigger.chosen_severity if change.chosen_severity is None else change.chosen_severity
     afresh = criteria != trigger.criteria or (enabled and not trigger.enabled)
     return replace(
         trigger,
@@ -200,4 +269,14 @@ def changed_trigger(trigger: Trigger, change: TriggerChange) -> Trigger:
         criteria=criteria,
         integration_ids=tuple(sorted(set(ids))),
         version=trigger.version + afresh,
+        chosen_severity=None if change.unsets_severity else chosen,
+        group=trigger.group if change.group is None else change.group,
+        disabled_until=None if enabled else _end_of(trigger, change),
     )
+
+
+def _end_of(trigger: Trigger, change: TriggerChange) -> datetime | None:
+    """Return when the disabling of a trigger that ``change`` leaves disabled ends."""
+    if change.until is not None:
+        return change.until.at
+    return None if trigger.enabled else trigger.disabled_until

@@ -6,49 +6,51 @@ Every command reads its options, calls one use case, and prints the result.
 import contextlib
 import io
 import sys
+from typing import Final
 
 import click
 
-from wallarm_notify.entrypoints.cli.activity import activity
-from wallarm_notify.entrypoints.cli.clients import clients
-from wallarm_notify.entrypoints.cli.cloud_ips import cloud_ips
-from wallarm_notify.entrypoints.cli.database import db
-from wallarm_notify.entrypoints.cli.demo import demo
-from wallarm_notify.entrypoints.cli.events import events
-from wallarm_notify.entrypoints.cli.flower import flower
-from wallarm_notify.entrypoints.cli.integrations import integrations
-from wallarm_notify.entrypoints.cli.ledger import ledger
-from wallarm_notify.entrypoints.cli.metrics import metrics
-from wallarm_notify.entrypoints.cli.notifications import notifications
 from wallarm_notify.entrypoints.cli.options import example
-from wallarm_notify.entrypoints.cli.policy import policy
-from wallarm_notify.entrypoints.cli.program import Program
-from wallarm_notify.entrypoints.cli.sandbox import sandbox
-from wallarm_notify.entrypoints.cli.secret_keys import secrets
-from wallarm_notify.entrypoints.cli.triggers import triggers
+from wallarm_notify.entrypoints.cli.output import PROGRAM
+from wallarm_notify.entrypoints.cli.program import LazyCommands, Program
 from wallarm_notify.logs import set_up_logging
 
-COMMANDS = (
-    db,
-    integrations,
-    triggers,
-    events,
-    notifications,
-    clients,
-    activity,
-    policy,
-    ledger,
-    metrics,
-    flower,
-    cloud_ips,
-    sandbox,
-    demo,
-    secrets,
-)
+COMMANDS: Final = {
+    "activity": "activity:activity",
+    "clients": "clients:clients",
+    "cloud-ips": "cloud_ips:cloud_ips",
+    "console": "console:console",
+    "coverage": "coverage:coverage",
+    "db": "database:db",
+    "demo": "demo:demo",
+    "doctor": "doctor:doctor",
+    "events": "events:events",
+    "flower": "flower:flower",
+    "integrations": "integrations:integrations",
+    "ledger": "ledger:ledger",
+    "metrics": "metrics:metrics",
+    "notifications": "notifications:notifications",
+    "policy": "policy:policy",
+    "sandbox": "sandbox:sandbox",
+    "secrets": "secret_keys:secrets",
+    "serve": "serve:serve",
+    "tokens": "tokens:tokens",
+    "triggers": "triggers:triggers",
+    "users": "users:users",
+}
+"""Where each command is: a module of this package, and its name there."""
+
+
+SENTENCES: Final = {
+    "publisher.refused": f"{PROGRAM}: warning: the broker did not take what is to be sent ({{error}}). It is "
+    "stored: the workers send it once the broker takes it.",
+}
+"""What is printed in place of a line of the log."""
 
 
 @click.group(
     cls=Program,
+    commands=LazyCommands(__name__, COMMANDS),
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example(
         "wallarm-notify db upgrade",
@@ -63,11 +65,7 @@ def cli() -> None:
     The exit status is 0 where it is done, 1 where it is refused or fails, 2 where the command is used
     wrongly. Settings are environment variables that begin with WALLARM_NOTIFY_.
     """
-    set_up_logging("WARNING")
-
-
-for command in COMMANDS:
-    cli.add_command(command)
+    set_up_logging("WARNING", sentences=SENTENCES)
 
 
 def main() -> None:

@@ -1,16 +1,12 @@
 """``wallarm-notify activity``: who changed what, when (spec 9)."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import click
-from rich.table import Column
 from rich.text import Text
 
 from wallarm_notify.domain.activity import Activity, Change
+from wallarm_notify.domain.activity_words import change_lines, change_words, spaced
+from wallarm_notify.domain.actor import Role
 from wallarm_notify.domain.scope import EVERY_CLIENT
-from wallarm_notify.domain.triggers.filters import Operator
-from wallarm_notify.domain.words import duration_of
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     example,
@@ -18,17 +14,11 @@ from wallarm_notify.entrypoints.cli.options import (
     paged,
     read_cursor,
 )
-from wallarm_notify.entrypoints.cli.output import (
-    fixed,
-    number,
-    plain,
-    print_page,
-)
+from wallarm_notify.entrypoints.cli.output import plain, print_page
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.tables import fixed, number, sentence
 from wallarm_notify.schemas.documents.activity import activity_document
 from wallarm_notify.services.activity import list_activity
-
-_NOTHING = "none"
 
 _CHANGES = 36
 """Characters that are enough for most fields with their values before and after."""
@@ -47,7 +37,10 @@ def list_changes(client_id: int | None, limit: int, cursor: str | None, as_json:
     """List changes, newest first: who made them, with the values before and after."""
     before = read_cursor(cursor)
     page = list_activity(
-        wiring().context, EVERY_CLIENT, client_id=client_id, cursor=before, limit=limit
+        *(wiring().context, EVERY_CLIENT, Role.OPERATOR),
+        client_id=client_id,
+        cursor=before,
+        limit=limit,
     )
     print_page(
         page,
@@ -58,12 +51,12 @@ def list_changes(client_id: int | None, limit: int, cursor: str | None, as_json:
             "Who",
             "What",
             number("Client"),
-            Column("Changes", overflow="fold", min_width=_CHANGES),
+            sentence("Changes", _CHANGES),
         ],
         row=lambda line: (
             line.at,
             _who(line),
-            _what(line.change),
+            change_words(line.change),
             line.change.client_id,
             _changes(line.change),
         ),
@@ -73,47 +66,8 @@ def list_changes(client_id: int | None, limit: int, cursor: str | None, as_json:
 
 def _who(line: Activity) -> str:
     actor = line.actor
-    return f"{actor.name} ({_words(actor.role)}, {_words(actor.source)})"
-
-
-def _what(change: Change) -> str:
-    which = "" if change.object_id is None else f" {change.object_id}"
-    return f"{change.action} {_words(change.object_type)}{which}"
+    return f"{actor.name} ({spaced(actor.role)}, {spaced(actor.source)})"
 
 
 def _changes(change: Change) -> Text:
-    return Text("\n".join(map(plain, _lines(change))))
-
-
-def _lines(change: Change) -> Iterator[str]:
-    """Yield a line for each field: both values where it changed, one where it was added or removed and is set."""
-    before, after = change.before, change.after
-    for name in {**before, **after}:
-        values = [_value(name, side[name]) for side in (before, after) if name in side]
-        if values != [_NOTHING]:
-            yield f"{_words(name)}: {' → '.join(values)}"
-
-
-def _value(name: str, value: Any) -> str:
-    match name, value:
-        case _, None | "" | []:
-            return _NOTHING
-        case _, bool():
-            return "yes" if value else "no"
-        case "threshold", {"count": count, "period": period}:
-            return f"more than {count} in {duration_of(period)}"
-        case "filters", list():
-            return "; ".join(map(_filter, value))
-        case _, list():
-            return ", ".join(map(str, value))
-        case _:
-            return str(value)
-
-
-def _filter(one: Mapping[str, Any]) -> str:
-    sign = "=" if one["operator"] == Operator.EQ else "!="
-    return f"{one['id']}{sign}{','.join(map(str, one['values']))}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return Text("\n".join(map(plain, change_lines(change))))

@@ -4,7 +4,8 @@ import click
 
 from wallarm_notify.domain.client import CLOUD_ADDRESSES, CLOUDS
 from wallarm_notify.entrypoints.cli.options import example, json_option
-from wallarm_notify.entrypoints.cli.output import fixed, print_listing, print_table
+from wallarm_notify.entrypoints.cli.output import print_listing, print_table
+from wallarm_notify.entrypoints.cli.tables import fixed
 from wallarm_notify.schemas.documents.clients import cloud_document
 
 

@@ -23,7 +23,7 @@ from wallarm_notify.entrypoints.cli.output import time_of
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 _FILTER: Final = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*(!=|=)(.*)", re.DOTALL)
-_THRESHOLD: Final = re.compile(r"\s*(-?[0-9]{1,18})\s+in\s+(\S+)\s*", re.ASCII)
+_THRESHOLD: Final = re.compile(r"\s*(-?[0-9]{1,18})\s+in\s+(\S(?:.*\S)?)\s*", re.ASCII)
 _OPERATORS: Final = {"=": Operator.EQ, "!=": Operator.NE}
 
 
@@ -76,7 +76,9 @@ def read_threshold(text: str) -> Threshold:
     """Return the threshold in an option. Raise Refused."""
     parts = _THRESHOLD.fullmatch(text)
     if parts is None:
-        raise Refused(f"«{text}» is none; give it as '30 in 1h'.", field="threshold")
+        raise Refused(
+            f"«{text}» is none; give it as '30 in 1h' or '30 in 1 hour'.", field="threshold"
+        )
     return check_threshold(int(parts[1]), read_duration(parts[2], "threshold"))
 
 

@@ -17,7 +17,7 @@ def db() -> None:
 @json_option
 def upgrade(as_json: bool) -> None:
     """Upgrade the database to this program's version; do nothing where it has that already."""
-    from wallarm_notify.store import migrations  # noqa: PLC0415 - SQLAlchemy, only here
+    from wallarm_notify.store import migrations  # noqa: PLC0415 - SQLAlchemy and Alembic, only here
 
     console = error_console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:

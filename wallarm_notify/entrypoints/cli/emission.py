@@ -1,8 +1,9 @@
 """The sending of a file's events to the broker: read line by line, sent batch by batch."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from wallarm_notify.domain.errors import Refused, Unavailable
 from wallarm_notify.domain.words import counted
@@ -40,12 +41,14 @@ def read_object(text: bytes) -> dict[str, Any]:
 class Emission:
     """The sending of one source; ``sent`` and ``refused`` are counts of events and of lines.
 
-    It has one batch in memory at a time.
+    ``given`` are the ids that events without one were given, by the numbers of their lines. It has one batch in
+    memory at a time.
     """
 
     def __init__(self, producer: "Producer", name: str) -> None:
         self.sent = 0
         self.refused = 0
+        self.given: dict[int, UUID] = {}
         self._producer = producer
         self._name = name
         self._waiting: list[tuple[int, dict[str, Any]]] = []
@@ -58,7 +61,7 @@ class Emission:
         Raise Unavailable where the broker does not take them.
         """
         read = 0
-        for number, (line, length) in enumerate(_lines(source), 1):
+        for number, (line, length) in enumerate(lines_of(source), 1):
             read += length
             if line is None:
                 self._troubles.append((number, f"The line is longer than {LONGEST_LINE} bytes."))
@@ -95,7 +98,7 @@ class Emission:
 
         while waiting:
             try:
-                self.sent += len(self._producer.emit(*[body for _, body in waiting]))
+                self._note_sent(waiting, self._producer.emit(*[body for _, body in waiting]))
             except InvalidEvent as error:
                 # Nothing was sent; the events before the wrong one are valid.
                 wrong = error.number - 1
@@ -103,7 +106,7 @@ class Emission:
                 self._send(waiting[:wrong])
                 waiting = waiting[wrong + 1 :]
             except NotSent as error:
-                self.sent += len(error.sent)
+                self._note_sent(waiting, error.sent)
                 first = waiting[len(error.sent)][0]
                 raise Unavailable(
                     f"{error} {counted(self.sent, 'event')} sent; from {self._name}:{first} on "
@@ -112,8 +115,16 @@ class Emission:
             else:
                 return
 
+    def _note_sent(self, waiting: list[tuple[int, dict[str, Any]]], ids: Sequence[UUID]) -> None:
+        self.sent += len(ids)
+        self.given |= {
+            number: given
+            for (number, body), given in zip(waiting, ids, strict=False)
+            if body.get("id") is None
+        }
 
-def _lines(source: IO[bytes]) -> Iterator[tuple[bytes | None, int]]:
+
+def lines_of(source: IO[bytes]) -> Iterator[tuple[bytes | None, int]]:
     """Yield each line with its length; None stands for a line that is too long."""
     while line := source.readline(LONGEST_LINE + 1):
         length = len(line)

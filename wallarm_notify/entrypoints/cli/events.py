@@ -9,6 +9,8 @@ from rich.progress import Progress
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.emission import Emission
+from wallarm_notify.entrypoints.cli.event_listing import list_events
+from wallarm_notify.entrypoints.cli.list_or_show import ListOrShow
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     example,
@@ -18,8 +20,6 @@ from wallarm_notify.entrypoints.cli.options import (
 )
 from wallarm_notify.entrypoints.cli.output import (
     error_console,
-    fixed,
-    number,
     print_fields,
     print_json,
     print_line,
@@ -27,11 +27,13 @@ from wallarm_notify.entrypoints.cli.output import (
     print_note,
     print_page,
     print_table,
-    words,
 )
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
+from wallarm_notify.entrypoints.cli.previews import check, preview
 from wallarm_notify.entrypoints.cli.program import FAILED
 from wallarm_notify.entrypoints.cli.resubmission import resubmit
+from wallarm_notify.entrypoints.cli.tables import fixed, number, sentence
+from wallarm_notify.entrypoints.cli.why import show
 from wallarm_notify.schemas.documents.events import (
     ahead_document,
     rejection_document,
@@ -53,15 +55,25 @@ from wallarm_notify.services.listings import (
 LONG_FILE = 200_000
 """Bytes of a file from which on progress is shown."""
 
+MOST_GIVEN = 100
+"""The most ids, given to events without one, that are printed for people."""
+
+BEGINNING = 80
+"""Characters of a call that a listing shows to people."""
+
 _file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.group(epilog=example("wallarm-notify events emit events.jsonl"))
 def events() -> None:
-    """Send events, list their types, and show what could not be taken in."""
+    """Send and find events, show who was notified of one and why, and what could not be taken in."""
 
 
+events.add_command(list_events)
 events.add_command(resubmit)
+events.add_command(show)
+events.add_command(check)
+events.add_command(preview)
 
 
 @events.command(
@@ -100,8 +112,14 @@ def emit(ctx: click.Context, *, file: Path, as_json: bool) -> None:
         for done in emission.run(source):
             progress.update(task, completed=done)
     if as_json:
-        print_json({"sent": emission.sent, "refused": emission.refused})
+        given = [{"line": line, "id": str(id_)} for line, id_ in emission.given.items()]
+        print_json({"sent": emission.sent, "refused": emission.refused, "given": given})
     else:
+        for line, id_ in list(emission.given.items())[:MOST_GIVEN]:
+            print_line(f"{file}:{line} was given the id {id_}.")
+        if (more := len(emission.given) - MOST_GIVEN) > 0:
+            were = "was given an id" if more == 1 else "were given ids"
+            print_line(f"{counted(more, 'further event')} {were}; --json lists them all.")
         print_line(
             f"{counted(emission.sent, 'event')} sent, {counted(emission.refused, 'line')} refused."
         )
@@ -146,10 +164,11 @@ def schema(_as_json: bool) -> None:
 
 
 @events.command(
+    cls=ListOrShow,
     epilog=example(
-        "wallarm-notify events rejected --limit 10",
-        "wallarm-notify events rejected 5",
-    )
+        "wallarm-notify events rejected list --limit 10",
+        "wallarm-notify events rejected show 5",
+    ),
 )
 @click.argument("rejected_id", metavar="[ID]", type=ID, required=False)
 @paged
@@ -171,7 +190,13 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
         page,
         as_json=as_json,
         document=rejection_item,
-        columns=[number("ID"), fixed("Received"), number("Client"), fixed("Type"), "Reason"],
+        columns=[
+            number("ID"),
+            fixed("Received"),
+            number("Client", spare=True),
+            fixed("Type"),
+            sentence("Reason"),
+        ],
         row=lambda r: (r.id, r.received_at, r.client_id, r.type, r.reason),
         nothing="No rejected events.",
     )
@@ -183,10 +208,11 @@ def rejected(rejected_id: int | None, limit: int, cursor: str | None, as_json: b
 
 
 @events.command(
+    cls=ListOrShow,
     epilog=example(
-        "wallarm-notify events undecodable --limit 10",
-        "wallarm-notify events undecodable 3",
-    )
+        "wallarm-notify events undecodable list --limit 10",
+        "wallarm-notify events undecodable show 3",
+    ),
 )
 @click.argument("message_id", metavar="[ID]", type=ID, required=False)
 @paged
@@ -205,7 +231,13 @@ def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json:
         list_undecodable(wiring().context, EVERY_CLIENT, limit=limit, cursor=before),
         as_json=as_json,
         document=undecodable_document,
-        columns=[number("ID"), fixed("Received"), number("Bytes"), words("Content type"), "Reason"],
+        columns=[
+            number("ID"),
+            fixed("Received"),
+            number("Bytes"),
+            "Content type",
+            sentence("Reason"),
+        ],
         row=lambda m: (m.id, m.received_at, m.bytes, m.content_type, m.reason),
         nothing="No undecodable messages.",
     )
@@ -213,9 +245,10 @@ def undecodable(message_id: int | None, limit: int, cursor: str | None, as_json:
 
 @events.command(
     "set-aside",
+    cls=ListOrShow,
     epilog=example(
-        "wallarm-notify events set-aside --limit 10",
-        "wallarm-notify events set-aside 2",
+        "wallarm-notify events set-aside list --limit 10",
+        "wallarm-notify events set-aside show 2",
     ),
 )
 @click.argument("call_id", metavar="[ID]", type=ID, required=False)
@@ -240,9 +273,9 @@ def set_aside(call_id: int | None, limit: int, cursor: str | None, as_json: bool
             fixed("Set aside"),
             fixed("Tried again"),
             number("Bytes"),
-            "Beginning",
+            sentence("Beginning"),
         ],
-        row=lambda c: (c.id, c.set_aside_at, c.retry_at, c.bytes, c.body),
+        row=lambda c: (c.id, c.set_aside_at, c.retry_at, c.bytes, c.body[:BEGINNING]),
         nothing="No call is set aside.",
     )
 
@@ -259,7 +292,7 @@ def ahead(limit: int, as_json: bool) -> None:
         list_ahead(wiring().context, EVERY_CLIENT, limit=limit),
         as_json=as_json,
         document=ahead_document,
-        columns=[number("Client"), fixed("Type"), fixed("Taken in"), "Event"],
+        columns=[number("Client", spare=True), fixed("Type"), "Taken in", fixed("Event")],
         row=lambda e: (e.client_id, e.type, e.taken_in_at, e.id),
         nothing="No events are kept apart.",
     )

@@ -8,14 +8,16 @@ from wallarm_notify.domain.evidence import Explanation, LastAnswer
 from wallarm_notify.domain.health import Guard
 from wallarm_notify.domain.words import counted, duration_of
 from wallarm_notify.entrypoints.cli.output import (
-    number,
     percent_of,
+    print_advice,
     print_fields,
     print_line,
     print_table,
     sparkline,
     time_of,
 )
+from wallarm_notify.entrypoints.cli.switches import switch_words
+from wallarm_notify.entrypoints.cli.tables import number
 
 _GUARDS: Final = {
     Guard.ATTEMPTS: "attempts",
@@ -29,7 +31,7 @@ def print_explanation(found: Explanation) -> None:
     evidence, integration = found.evidence, found.integration
     fields: dict[str, object] = {
         "Integration": f"{integration.id} {integration.name}",
-        "State": "enabled" if integration.enabled else "disabled",
+        "State": switch_words(enabled=integration.enabled, until=integration.disabled_until),
         "Window": f"{_time(evidence['from'])} to {_time(evidence['until'])}",
         "Attempts": f"{evidence['attempts']}, {evidence['failed']} of them failed",
         "Failure ratio": f"{percent_of(evidence['ratio'])} (limit {found.policy['ratio']:g} %)",
@@ -41,13 +43,13 @@ def print_explanation(found: Explanation) -> None:
     }
     print_fields((name, value) for name, value in fields.items() if value)
     print_table(
-        ["Guard", number("Needed"), number("Found"), "It"],
+        ["Guard", number("Needed"), number("Found"), "Prevents\ndisabling"],
         [
             (
                 _GUARDS[Guard(g["guard"])],
                 _amount(g["guard"], g["needed"]),
                 _amount(g["guard"], g["found"]),
-                "holds" if g["holds"] else "is met",
+                "yes" if g["holds"] else "no",
             )
             for g in evidence["guards"]
         ],
@@ -58,7 +60,19 @@ def print_explanation(found: Explanation) -> None:
         [(a["error"], a["status_code"], a["count"]) for a in evidence["answers"]],
         nothing="No failures.",
     )
+    print_advice([_todo(found)])
     print_line(_conclusion(found))
+
+
+def _todo(found: Explanation) -> str | None:
+    """Return what to do so that the integration is sent to, and stays so; None: nothing."""
+    number, is_off = found.integration.id, not found.integration.enabled
+    if found.advice is None:
+        enable = f"wallarm-notify integrations enable {number}"
+        return f"to send to it again: {enable}" if is_off else None
+    then = f"To see whether it is mended: wallarm-notify integrations test {number}"
+    and_on = f"; then: wallarm-notify integrations enable {number}" * is_off
+    return f"{found.advice} {then}{and_on}"
 
 
 def _conclusion(found: Explanation) -> str:
@@ -66,7 +80,9 @@ def _conclusion(found: Explanation) -> str:
         since = ", and enabled again since" if found.integration.enabled else ""
         return f"It was disabled automatically at {time_of(found.at)}{since}."
     if not found.integration.enabled:
-        return f"It was disabled by {found.integration.disabled_by} at {time_of(found.at)}."
+        until = found.integration.disabled_until
+        end = "" if until is None else f", until {time_of(until)}"
+        return f"It was disabled by {found.integration.disabled_by} at {time_of(found.at)}{end}."
     return _outlook(found.evidence)
 
 

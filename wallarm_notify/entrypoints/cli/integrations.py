@@ -1,82 +1,87 @@
 """``wallarm-notify integrations``: the PagerDuty services that alerts go to."""
 
-from collections.abc import Sequence
-from datetime import UTC
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.integration import Draft, Integration, IntegrationChange, SwitchedOff
+from wallarm_notify.domain.integration import (
+    Draft,
+    Integration,
+    IntegrationChange,
+    IntegrationState,
+)
 from wallarm_notify.domain.scope import EVERY_CLIENT
-from wallarm_notify.domain.words import counted
-from wallarm_notify.entrypoints.cli.alert_tests import print_tested
+from wallarm_notify.entrypoints.cli.alert_tests import announce, counted_seconds, print_tested
+from wallarm_notify.entrypoints.cli.drills import drill, proof_words
 from wallarm_notify.entrypoints.cli.explanation import print_explanation
+from wallarm_notify.entrypoints.cli.integration_output import print_integrations, state_of
 from wallarm_notify.entrypoints.cli.options import (
     ID,
     LINE,
     acting,
     example,
-    is_agreed,
     json_option,
     key_option,
     paged,
     read_cursor,
     read_key,
     read_region,
+    read_since,
     read_subscriptions,
+    read_summary_form,
     region_option,
     subscribe_option,
+    summary_option,
     user_option,
-    yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    fixed,
-    number,
     print_diagnostic,
     print_fields,
     print_json,
-    print_line,
-    print_page,
+    print_listing,
+    print_table,
     time_of,
-    words,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.entrypoints.cli.switching import delete, disable, enable
+from wallarm_notify.entrypoints.cli.tables import fixed, number
 from wallarm_notify.schemas.documents.health import explanation_document
 from wallarm_notify.schemas.documents.integrations import (
-    deleted_integration_document,
-    disabled_document,
-    enabled_document,
+    hour_document,
     integration_document,
 )
 from wallarm_notify.services.explain import explain as explanation_of
+from wallarm_notify.services.integration_listings import hours_of_integration, show_integration
 from wallarm_notify.services.integration_listings import list_integrations as list_of_integrations
-from wallarm_notify.services.integration_listings import show_integration
 from wallarm_notify.services.manage_integrations import (
     apply_integration,
     create_integration,
-    delete_integration,
-    disable_integration,
-    enable_integration,
 )
-from wallarm_notify.services.send_test_alerts import send_test_alerts, send_test_alerts_unsaved
+from wallarm_notify.services.send_test_alerts import (
+    Ways,
+    send_test_alerts,
+    send_test_alerts_unsaved,
+)
+
+if TYPE_CHECKING:
+    from wallarm_notify.bootstrap import Wiring
 
 DEFAULT_REGION = "us"
-NO_REASON = "no reason given"
+
+_STATES: Final = {state.replace("_", "-"): state for state in IntegrationState}
+"""The states by the words of the option."""
 
 _id = click.argument("integration_id", metavar="ID", type=ID)
-_reason = click.option(
-    "--reason",
-    type=LINE,
-    default=NO_REASON,
-    show_default=True,
-    help="Why; it is sent to subscribers of system.",
-)
 
 
 @click.group(epilog=example("wallarm-notify integrations list"))
 def integrations() -> None:
     """Manage the PagerDuty services that alerts go to."""
+
+
+for _command in (drill, enable, disable, delete):
+    integrations.add_command(_command)
 
 
 @integrations.command(
@@ -91,6 +96,7 @@ def integrations() -> None:
 @click.option("--name", type=LINE, help="Default: PagerDuty integration by USER, DATE.")
 @region_option
 @subscribe_option
+@summary_option
 @user_option
 @click.option("--disabled", is_flag=True, help="Store it disabled: nothing is sent yet.")
 @json_option
@@ -101,6 +107,7 @@ def create(
     name: str | None,
     region: str | None,
     subscribe: str | None,
+    summary: str | None,
     user: str,
     disabled: bool,
     as_json: bool,
@@ -108,42 +115,52 @@ def create(
     """Store a new integration."""
     draft = Draft(
         client_id=client_id,
-        region=read_region(region or DEFAULT_REGION),
-        subscriptions=read_subscriptions(subscribe or ""),
+        region=read_region(DEFAULT_REGION if region is None else region),
+        subscriptions=() if subscribe is None else read_subscriptions(subscribe),
         enabled=not disabled,
         name=name,
+        summary=None if summary is None else read_summary_form(summary),
     )
     actor, secret = acting(user), read_key(_needed(key))
     made = create_integration(wiring(keys=True).context, actor, EVERY_CLIENT, draft, secret)
     _print_one(made, as_json=as_json)
 
 
-@integrations.command("list", epilog=example("wallarm-notify integrations list --client 1 --json"))
+@integrations.command(
+    "list",
+    epilog=example(
+        "wallarm-notify integrations list --client 1 --json",
+        "wallarm-notify integrations list --state disabled-automatically",
+    ),
+)
 @click.option("--client", "client_id", type=ID, help="Only this client's.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(list(_STATES)),
+    multiple=True,
+    help="Only in this state, disabled by somebody or automatically; can be given several times.",
+)
 @paged
 @json_option
-def list_integrations(client_id: int | None, limit: int, cursor: str | None, as_json: bool) -> None:
+def list_integrations(
+    *,
+    client_id: int | None,
+    states: tuple[str, ...],
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
     """List integrations, with how many notifications failed in the last 24 hours."""
     after = read_cursor(cursor)
-    print_page(
-        list_of_integrations(
-            wiring().context, EVERY_CLIENT, client_id=client_id, limit=limit, cursor=after
-        ),
-        as_json=as_json,
-        document=integration_document,
-        columns=[
-            number("ID"),
-            number("Client"),
-            "Name",
-            fixed("Region"),
-            fixed("Key"),
-            words("Subscriptions"),
-            fixed("State"),
-            number("Failed\n24 h"),
-        ],
-        row=_row,
-        nothing="No integrations.",
+    page = list_of_integrations(
+        *(wiring().context, EVERY_CLIENT),
+        client_id=client_id,
+        states=[_STATES[state] for state in states],
+        limit=limit,
+        cursor=after,
     )
+    print_integrations(page, as_json=as_json)
 
 
 @integrations.command(epilog=example("wallarm-notify integrations show 3"))
@@ -164,6 +181,7 @@ def show(integration_id: int, as_json: bool) -> None:
 @click.option("--name", type=LINE, help="A new name.")
 @region_option
 @subscribe_option
+@summary_option
 @key_option
 @user_option
 @json_option
@@ -173,18 +191,22 @@ def update(
     name: str | None,
     region: str | None,
     subscribe: str | None,
+    summary: str | None,
     key: str | None,
     user: str,
     as_json: bool,
 ) -> None:
-    """Change an integration; waiting notifications use a new key or region."""
-    if name is None and region is None and subscribe is None and key is None:
-        raise click.UsageError("Give at least one of --name, --region, --subscribe and --key.")
+    """Change an integration; waiting notifications use a new key, region or form of summaries."""
+    if all(option is None for option in (name, region, subscribe, summary, key)):
+        raise click.UsageError(
+            "Give at least one of --name, --region, --subscribe, --summary and --key."
+        )
     change = IntegrationChange(
         name=name,
         region=None if region is None else read_region(region),
         subscriptions=None if subscribe is None else read_subscriptions(subscribe),
         key=None if key is None else read_key(key),
+        summary=None if summary is None else read_summary_form(summary),
     )
     actor, ctx = acting(user), wiring(keys=change.key is not None).context
     applied = apply_integration(ctx, actor, EVERY_CLIENT, integration_id, change)
@@ -206,6 +228,7 @@ def update(
 )
 @key_option
 @region_option
+@click.option("--resolve", is_flag=True, help="Close the alerts at once after PagerDuty took them.")
 @json_option
 @click.pass_context
 def test(
@@ -215,54 +238,35 @@ def test(
     client_id: int | None,
     key: str | None,
     region: str | None,
+    resolve: bool,
     as_json: bool,
 ) -> None:
-    """Send three test alerts and show PagerDuty's answers; exit status 1 if it refused one."""
+    """Send three test alerts and show PagerDuty's answers; exit status 1 if it refused one.
+
+    They may page whoever is on call; `integrations drill` proves key and way without that.
+    """
     if integration_id is not None:
         if client_id is not None or key is not None or region is not None:
             raise click.UsageError("Give either an ID or --client, --key and --region.")
         parts = wiring(keys=True)
-        tested = send_test_alerts(
-            parts.context, EVERY_CLIENT, integration_id, parts.send_test_alert
-        )
+        with counted_seconds(parts.settings.request_timeout):
+            tested = send_test_alerts(
+                parts.context, EVERY_CLIENT, integration_id, _ways(parts, closes=resolve)
+            )
     else:
         if client_id is None:
             raise click.UsageError("Give either an ID or --client, --key and --region.")
-        where = read_region(region or DEFAULT_REGION)
+        where = read_region(DEFAULT_REGION if region is None else region)
         secret = read_key(_needed(key))
         parts = wiring(keys=True)
-        tested = send_test_alerts_unsaved(
-            *(parts.context, EVERY_CLIENT, client_id, where, secret), send=parts.send_test_alert
-        )
-    print_tested(tested, as_json=as_json)
-    if not all(one.passed for one in tested):
-        ctx.exit(FAILED)
-
-
-@integrations.command(epilog=example("wallarm-notify integrations enable 3"))
-@_id
-@user_option
-@json_option
-def enable(integration_id: int, user: str, as_json: bool) -> None:
-    """Enable an integration, with a clean failure window; what was not sent can be replayed."""
-    actor = acting(user)
-    enabled, unsent = enable_integration(wiring().context, actor, EVERY_CLIENT, integration_id)
-    if as_json:
-        print_json(enabled_document(enabled, unsent))
-        return
-    counts = {state: unsent.counts.get(state, 0) for state in ("skipped", "cancelled", "failed")}
-    print_line(f"Integration {integration_id} is enabled.")
-    for state, figure in counts.items():
-        if figure:
-            print_line(
-                f"{counted(figure, 'notification')} {state} since {time_of(unsent.since)}; to send them: "
-                f"wallarm-notify notifications replay --integration {integration_id} --state {state} "
-                f"--ended-since {unsent.since.astimezone(UTC).isoformat()}"
+        with counted_seconds(parts.settings.request_timeout):
+            tested = send_test_alerts_unsaved(
+                *(parts.context, EVERY_CLIENT, client_id, where, secret),
+                ways=_ways(parts, closes=resolve),
             )
-    if any(counts.values()):
-        print_line(
-            "Only the latest: add --since 2h. Only of one type: add --type security_issue.detected."
-        )
+    print_tested(tested, integration_id, as_json=as_json)
+    if tested.passed < len(tested.answers):
+        ctx.exit(FAILED)
 
 
 @integrations.command(
@@ -285,57 +289,44 @@ def explain(integration_id: int, last_disabling: bool, as_json: bool) -> None:
         print_explanation(found)
 
 
-@integrations.command(
-    epilog=example("wallarm-notify integrations disable 3 --reason 'maintenance until Friday'")
+@integrations.command(epilog=example("wallarm-notify integrations hours 3 --since 12h"))
+@_id
+@click.option(
+    "--since",
+    type=LINE,
+    default="24h",
+    show_default=True,
+    help="From that hour on: a time with its zone, or how long ago, as 2h or 7d, which is what is kept.",
 )
-@_id
-@user_option
-@_reason
 @json_option
-def disable(integration_id: int, user: str, reason: str, as_json: bool) -> None:
-    """Disable an integration; its settings stay, waiting notifications are cancelled."""
-    actor, ctx = acting(user), wiring(broker=True).context
-    disabled, done = disable_integration(ctx, actor, EVERY_CLIENT, integration_id, reason=reason)
+def hours(integration_id: int, since: str, as_json: bool) -> None:
+    """Count by the hour what became of an integration's notifications.
+
+    One that was replayed has ended twice, and so has one that a late answer delivered.
+    """
+    found = hours_of_integration(wiring().context, EVERY_CLIENT, integration_id, read_since(since))
     if as_json:
-        print_json(disabled_document(disabled, done))
-    else:
-        print_line(f"Integration {integration_id} is disabled; {_consequences(done)}.")
+        print_listing([hour_document(one) for one in found])
+        return
+    print_table(
+        [fixed("Hour"), *map(number, ("Delivered", "Failed", "Skipped", "Cancelled"))],
+        [(time_of(h.hour), h.delivered, h.failed, h.skipped, h.cancelled) for h in found],
+        nothing="No hours.",
+    )
 
 
-@integrations.command(epilog=example("wallarm-notify integrations delete 3 --yes"))
-@_id
-@user_option
-@_reason
-@yes_option
-@json_option
-def delete(integration_id: int, user: str, reason: str, yes: bool, as_json: bool) -> None:
-    """Delete an integration with all its settings, for ever."""
-    actor, ctx = acting(user), wiring(broker=True).context
-    name = _one(integration_id).name
-    if not is_agreed(
-        f"Delete integration {integration_id} ({name}) with its key, for ever?", yes=yes
-    ):
-        raise Refused(f"Integration {integration_id} was not deleted.")
-    done = delete_integration(ctx, actor, EVERY_CLIENT, integration_id, reason=reason)
-    if as_json:
-        print_json(deleted_integration_document(integration_id, done))
-    else:
-        print_line(f"Integration {integration_id} is deleted; {_consequences(done)}.")
-        if done.triggers:
-            print_line(f"Taken off these triggers: {', '.join(map(str, sorted(done.triggers)))}.")
-    for trigger_id in sorted(t for t, has_others in done.triggers.items() if not has_others):
-        print_diagnostic(
-            f"warning: trigger {trigger_id} notifies nobody any more; give it another: "
-            f"wallarm-notify triggers update {trigger_id} --integration ID"
-        )
+def _ways(parts: "Wiring", *, closes: bool) -> Ways:
+    """Return how test alerts are sent, announced and closed."""
+    return Ways(
+        parts.send_test_alert,
+        parts.send_resolve,
+        lambda target: announce(target, closes=closes),
+        closes=closes,
+    )
 
 
 def _one(integration_id: int) -> Integration:
     return show_integration(wiring().context, EVERY_CLIENT, integration_id)
-
-
-def _row(i: Integration) -> Sequence[object]:
-    return (i.id, i.client_id, i.name, i.region, i.key, _listed(i), _state(i), i.failed_24h)
 
 
 def _print_one(integration: Integration, *, as_json: bool) -> None:
@@ -349,37 +340,19 @@ def _print_one(integration: Integration, *, as_json: bool) -> None:
             "Region": integration.region,
             "Key": integration.key,
             "Subscriptions": ", ".join(integration.subscriptions) or "none",
-            "State": _state(integration),
+            "Summary": str(integration.summary),
+            "State": state_of(integration),
             "Disabled by": integration.disabled_by,
             "Disabled at": integration.disabled_at,
             "Reason": integration.disabled_reason,
             "Failed in 24 h": integration.failed_24h,
+            "Last proven": proof_words(integration),
             "Created by": integration.created_by,
             "Created at": integration.created_at,
         }
         print_fields((name, value) for name, value in fields.items() if value is not None)
     for warning in integration.warnings:
         print_diagnostic(f"warning: {warning}")
-
-
-def _state(integration: Integration) -> str:
-    return "enabled" if integration.enabled else "disabled"
-
-
-def _listed(integration: Integration) -> str:
-    """Return the subscriptions, with one word where all five risks of security issues are among them."""
-    words = [s for s in integration.subscriptions if not s.startswith("security_issue_")]
-    risks = [s for s in integration.subscriptions if s.startswith("security_issue_")]
-    every = set(risks) == set(read_subscriptions("security_issue"))
-    return ", ".join([*words, *(["security_issue"] if every else risks)]) or "none"
-
-
-def _consequences(done: SwitchedOff) -> str:
-    itself = ", itself last" if done.closing else ""
-    return (
-        f"{counted(done.cancelled, 'waiting notification')} cancelled, "
-        f"{counted(done.told, 'system subscriber')} told{itself}"
-    )
 
 
 def _needed(key: str | None) -> str:

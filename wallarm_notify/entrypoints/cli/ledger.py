@@ -9,7 +9,6 @@ from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.options import example, json_option
 from wallarm_notify.entrypoints.cli.output import (
     error_console,
-    number,
     print_diagnostic,
     print_json,
     print_line,
@@ -18,6 +17,7 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.entrypoints.cli.tables import number
 from wallarm_notify.schemas.documents.ledger import ledger_document
 from wallarm_notify.services.ledger import balance, recount
 

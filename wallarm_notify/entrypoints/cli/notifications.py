@@ -1,61 +1,48 @@
 """``wallarm-notify notifications``: what was sent, what was not, and sending it again."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
 
 import click
-from rich.progress import Progress
-from rich.text import Text
 
-from wallarm_notify.domain.actor import Actor
-from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.event import EVENT_TYPES
-from wallarm_notify.domain.notification import REPLAYABLE, State
-from wallarm_notify.domain.outcome import message_of
-from wallarm_notify.domain.retry import ATTEMPTS
+from wallarm_notify.domain.actor import Role
+from wallarm_notify.domain.alert_identity import check_dedup_key
+from wallarm_notify.domain.event import check_event_type
+from wallarm_notify.domain.notification import State, read_origin
+from wallarm_notify.domain.outcome import Statuses, message_of
 from wallarm_notify.domain.scope import EVERY_CLIENT
-from wallarm_notify.domain.views import Filter, ShownAttempt, ShownNotification, Wanted
-from wallarm_notify.domain.words import counted
+from wallarm_notify.domain.views import Filter, ShownAttempt, ShownNotification
 from wallarm_notify.entrypoints.cli.options import (
+    EVENT_ID,
     ID,
     LINE,
-    acting,
     example,
-    is_agreed,
+    in_period,
     json_option,
     paged,
     read_cursor,
-    read_since,
-    user_option,
-    yes_option,
+    read_period,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    error_console,
-    fixed,
-    number,
-    plain,
+    print_advice,
     print_fields,
     print_json,
     print_line,
-    print_note,
     print_page,
     print_table,
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.replays import replay
+from wallarm_notify.entrypoints.cli.states import state_text
+from wallarm_notify.entrypoints.cli.tables import fixed, number, sentence
 from wallarm_notify.schemas.documents.notifications import (
-    ReplayedDocument,
     notification_document,
     notification_item,
 )
-from wallarm_notify.services.context import Context
 from wallarm_notify.services.listings import list_notifications as list_of_notifications
-from wallarm_notify.services.listings import show_notification
-from wallarm_notify.services.replay import (
-    count_replayable,
-    replay_notifications,
-    replay_slice,
-)
+from wallarm_notify.services.listings import show_notification, show_sending
 
 
 @click.group(epilog=example("wallarm-notify notifications list --state failed"))
@@ -63,20 +50,60 @@ def notifications() -> None:
     """Show what was sent and what was not, and send it again."""
 
 
+notifications.add_command(replay)
+
+
 @notifications.command(
     "list",
-    epilog=example("wallarm-notify notifications list --integration 3 --state failed --limit 10"),
+    epilog=example(
+        "wallarm-notify notifications list --integration 3 --state failed --limit 10",
+        "wallarm-notify notifications list --client 1 --since 2h --code 5xx",
+    ),
 )
 @click.option("--client", "client_id", type=ID, help="Only this client's.")
 @click.option("--integration", "integration_id", type=ID, help="Only to this integration.")
-@click.option("--state", type=click.Choice([str(s) for s in State]), help="Only in this state.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([str(s) for s in State]),
+    multiple=True,
+    help="Only in this state; can be given several times.",
+)
+@click.option(
+    "--event",
+    "event_id",
+    type=EVENT_ID,
+    help="Only what this event made, or a firing that counted it.",
+)
+@click.option(
+    "--dedup-key",
+    type=LINE,
+    help="Only those of the alert with this dedup key, whole, as PagerDuty shows it.",
+)
+@click.option("--type", "event_type", type=LINE, help="Only those of events of this type.")
+@click.option(
+    "--origin", type=LINE, help="Only from this origin: card, or trigger:N for trigger N."
+)
+@in_period
+@click.option(
+    "--code",
+    type=LINE,
+    help="Only where the last attempt was answered so: a status, as 429, a class of them, as 5xx, or none.",
+)
 @paged
 @json_option
 def list_notifications(
     *,
     client_id: int | None,
     integration_id: int | None,
-    state: str | None,
+    states: tuple[str, ...],
+    event_id: UUID | None,
+    dedup_key: str | None,
+    event_type: str | None,
+    origin: str | None,
+    since: str | None,
+    until: str | None,
+    code: str | None,
     limit: int,
     cursor: str | None,
     as_json: bool,
@@ -85,7 +112,13 @@ def list_notifications(
     wanted = Filter(
         client_id=client_id,
         integration_id=integration_id,
-        state=None if state is None else State(state),
+        states=tuple(dict.fromkeys(map(State, states))),
+        event_id=event_id,
+        event_type=None if event_type is None else check_event_type(event_type),
+        origin=None if origin is None else read_origin(origin),
+        made=read_period(since, until),
+        statuses=None if code is None else Statuses.parse(code),
+        dedup_key=None if dedup_key is None else check_dedup_key(dedup_key),
     )
     before = read_cursor(cursor)
     print_page(
@@ -94,16 +127,18 @@ def list_notifications(
         document=notification_item,
         columns=[
             number("ID"),
-            number("Client"),
+            number("Client", spare=True),
             number("Integr."),
             fixed("Event"),
-            fixed("State"),
-            number("Att."),
+            "State",
+            number("Att.", spare=True),
             "Next or end",
             "Last answer",
         ],
         row=_row,
-        nothing="No notifications.",
+        nothing="No notifications."
+        if event_id is None
+        else f"No notifications of it; see: wallarm-notify events list {event_id}",
     )
 
 
@@ -112,10 +147,19 @@ def list_notifications(
 @json_option
 def show(notification_id: int, as_json: bool) -> None:
     """Show one notification with all its attempts."""
-    shown = show_notification(wiring().context, EVERY_CLIENT, notification_id)
+    parts = wiring()
+    shown = show_notification(parts.context, EVERY_CLIENT, notification_id)
+    sending = show_sending(parts.context, EVERY_CLIENT, Role.OPERATOR, notification_id)
+    alert = parts.shown_alert(sending)
     if as_json:
-        print_json(notification_document(shown))
+        print_json(notification_document(shown, alert))
         return
+    _print_notification(shown)
+    print_advice([shown.advice])
+    _print_alert(alert)
+
+
+def _print_notification(shown: ShownNotification) -> None:
     print_fields(
         (name, value)
         for name, value in (
@@ -125,7 +169,7 @@ def show(notification_id: int, as_json: bool) -> None:
             ("Firing", shown.firing_id and f"{shown.firing_id}, by {shown.event_type}"),
             ("Origin", shown.origin),
             ("Integration", shown.integration_id),
-            ("State", str(shown.state)),
+            ("State", state_text(shown, with_time=True)),
             ("Run", shown.run),
             ("Dedup key", shown.dedup_key),
             ("Created at", shown.created_at),
@@ -136,11 +180,18 @@ def show(notification_id: int, as_json: bool) -> None:
         if value is not None
     )
     print_table(
-        [number("Run"), number("Attempt"), fixed("At"), number("ms"), number("Status"), "Answer"],
+        [
+            number("Run"),
+            number("Attempt"),
+            fixed("At"),
+            number("ms"),
+            number("Status"),
+            sentence("Answer"),
+        ],
         [
             (
                 a.run,
-                f"{a.number} of {ATTEMPTS}",
+                f"{a.number} of {shown.attempts_at_most}",
                 time_of(a.at),
                 a.duration_ms,
                 a.status_code,
@@ -152,106 +203,25 @@ def show(notification_id: int, as_json: bool) -> None:
     )
 
 
-@notifications.command(
-    epilog=example(
-        "wallarm-notify notifications replay 17 18",
-        "wallarm-notify notifications replay --integration 3 --state skipped --since 2h --yes",
-    )
-)
-@click.argument("ids", metavar="[ID]...", type=ID, nargs=-1)
-@click.option(
-    "--integration",
-    "integration_id",
-    type=ID,
-    help="Those to this integration; it needs --state too.",
-)
-@click.option(
-    "--state",
-    type=click.Choice([str(s) for s in REPLAYABLE]),
-    help="Only those that ended in this state.",
-)
-@click.option(
-    "--since",
-    type=LINE,
-    help="Only those made since then: a time with its zone, or how long ago, as 2h or 7d.",
-)
-@click.option(
-    "--ended-since", type=LINE, help="Only those that ended since then, given as --since."
-)
-@click.option("--type", "event_type", type=LINE, help="Only those of events of this type.")
-@user_option
-@yes_option
-@json_option
-def replay(
-    *,
-    ids: tuple[int, ...],
-    integration_id: int | None,
-    state: str | None,
-    since: str | None,
-    ended_since: str | None,
-    event_type: str | None,
-    user: str,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Send notifications again that failed, were skipped or cancelled.
-
-    PagerDuty takes what is sent again for the alert that it was before.
-    """
-    if ids:
-        if any(x is not None for x in (integration_id, state, since, ended_since, event_type)):
-            raise click.UsageError("Give either IDs or --integration and --state.")
-        actor = acting(user)
-        done = replay_notifications(wiring(broker=True).context, actor, EVERY_CLIENT, ids)
-    else:
-        if integration_id is None or state is None:
-            raise click.UsageError("Give either IDs or --integration and --state.")
-        wanted = Wanted(
-            integration_id,
-            State(state),
-            _moment("since", since),
-            _moment("ended-since", ended_since),
-            None if event_type is None else _known(event_type),
+def _print_alert(alert: Mapping[str, Any]) -> None:
+    payload = alert["payload"]
+    print_line("")
+    print_line("The alert as it is sent; --json has the whole of it:")
+    print_fields(
+        (name, value)
+        for name, value in (
+            ("Summary", payload["summary"]),
+            ("Severity", payload["severity"]),
+            ("Component", payload.get("component")),
+            ("Group", payload.get("group")),
+            ("Class", payload["class"]),
+            ("Key", alert["routing_key"] or "deleted with its integration"),
+            *((one["text"], one["href"]) for one in alert["links"]),
         )
-        actor = acting(user)
-        done = _replay_many(wiring(broker=True).context, actor, wanted, yes=yes)
-    if as_json:
-        print_json(ReplayedDocument(replayed=done))
-    else:
-        print_line(f"{counted(done, 'notification')} replayed.")
-
-
-def _moment(option: str, text: str | None) -> datetime | None:
-    return None if text is None else read_since(text, option)
-
-
-def _known(event_type: str) -> str:
-    if event_type not in EVENT_TYPES:
-        raise Refused(
-            f"there is no «{event_type}»; permitted are {', '.join(EVENT_TYPES)}.", field="type"
-        )
-    return event_type
-
-
-def _replay_many(ctx: Context, actor: Actor, wanted: Wanted, *, yes: bool) -> int:
-    """Count, ask, and replay slice by slice; return how many were replayed."""
-    total = count_replayable(ctx, EVERY_CLIENT, wanted)
-    what = (
-        f"{counted(total, f'{wanted.state} notification')} of integration {wanted.integration_id}"
+        if value is not None
     )
-    print_note(f"{what} can be replayed.")
-    if total and not is_agreed("Replay them?", yes=yes):
-        raise Refused("Nothing was replayed.")
-    done = 0
-    after: int | None = 0
-    console = error_console()
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("Replaying", total=total)
-        while after is not None:
-            replayed, after = replay_slice(ctx, actor, EVERY_CLIENT, wanted, after)
-            done += replayed
-            progress.update(task, completed=done)
-    return done
+    for line in ("", *str(payload["custom_details"].get("description", "")).splitlines()):
+        print_line(line)
 
 
 def _row(n: ShownNotification) -> Sequence[object]:
@@ -259,16 +229,12 @@ def _row(n: ShownNotification) -> Sequence[object]:
         n.id,
         n.client_id,
         n.integration_id,
-        _two_lines(n.event_type if n.firing_id is None else n.origin),
-        str(n.state),
+        n.event_type if n.firing_id is None else n.origin,
+        state_text(n),
         f"{n.attempts_made}" if n.run == 1 else f"{n.attempts_made} (run {n.run})",
         n.next_attempt_at or n.finished_at,
         _last_answer(n),
     )
-
-
-def _two_lines(event_type: str) -> Text:
-    return Text(plain(event_type).replace(".", ".\n"))
 
 
 def _last_answer(n: ShownNotification) -> object:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TextIO, TypeVar
+from uuid import UUID
 
 import click
 
@@ -16,6 +17,8 @@ from wallarm_notify.domain.integration import (
     parse_region,
     parse_subscriptions,
 )
+from wallarm_notify.domain.period import Period
+from wallarm_notify.domain.summary_form import SummaryForm, parse_summary_form
 from wallarm_notify.entrypoints.cli.output import print_diagnostic
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -23,7 +26,8 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 MOST_LISTED: Final = 1000
 LARGEST_ID: Final = 2**63 - 1
 
-_DURATION: Final = re.compile(r"([0-9]{1,9}[smhdw])+")
+_UNIT: Final = "weeks?|days?|hours?|minutes?|min|seconds?|sec|[smhdw]"
+_DURATION: Final = re.compile(rf"[0-9]{{1,9}} ?({_UNIT})( ?[0-9]{{1,9}} ?({_UNIT}))*")
 _UNITS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -65,7 +69,23 @@ class _Line(click.ParamType[str]):
         return value
 
 
+class _EventId(click.ParamType[UUID]):
+    """The id that a producer gave an event."""
+
+    name = "UUID"
+
+    def convert(
+        self, value: str | UUID, param: click.Parameter | None, ctx: click.Context | None
+    ) -> UUID:
+        """Return the id. Raise a usage error for what is none."""
+        try:
+            return value if isinstance(value, UUID) else UUID(value)
+        except ValueError:
+            self.fail(f"'{value}' is no UUID, as events have for their id.", param, ctx)
+
+
 ID: Final = _Id()
+EVENT_ID: Final = _EventId()
 LINE: Final = _Line()
 
 
@@ -99,6 +119,20 @@ region_option = click.option("--region", type=LINE, help="PagerDuty service regi
 subscribe_option = click.option(
     "--subscribe", type=LINE, help="Subscriptions, separated by commas; 'none' for no subscription."
 )
+summary_option = click.option(
+    "--summary",
+    type=LINE,
+    help="What a phone shows of an alert: original (the words of Wallarm's own integration), brief (what happened "
+    "to what) or full (both).",
+)
+until_option = click.option(
+    "--until",
+    "until_text",
+    metavar="TIME",
+    type=LINE,
+    help="Enable it by itself then: a time with its date, in UTC where it names no zone, or how long from now, "
+    "as 2h. Default: it stays disabled.",
+)
 user_option = click.option(
     "--user",
     type=LINE,
@@ -118,6 +152,18 @@ def paged(command: CommandT) -> CommandT:
         default=50,
         show_default=True,
         help="How many to list at most.",
+    )(command)
+
+
+def in_period(command: CommandT) -> CommandT:
+    """Add --since and --until to a command."""
+    command = click.option("--until", type=LINE, help="Only before then, given as --since.")(
+        command
+    )
+    return click.option(
+        "--since",
+        type=LINE,
+        help="Only from then on: a time, in UTC where it names no zone, or how long ago, as 2h or 7d.",
     )(command)
 
 
@@ -157,11 +203,11 @@ def read_ids(text: str, option: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def acting(user: str) -> Actor:
+def acting(user: str, option: str = "user") -> Actor:
     """Return the operator in an option. Raise Refused for a blank name, or one that cannot be stored."""
     if not user.strip():
-        raise Refused("give a name.", field="user")
-    return operator(user)
+        raise Refused("give a name.", field=option)
+    return operator(user, option)
 
 
 def read_region(text: str) -> str:
@@ -169,19 +215,30 @@ def read_region(text: str) -> str:
     return parse_region(text.strip())
 
 
+def read_summary_form(text: str) -> SummaryForm:
+    """Return the form of summaries in an option. Raise Refused."""
+    return parse_summary_form(text.strip())
+
+
 def read_subscriptions(text: str) -> tuple[str, ...]:
-    """Return the subscriptions in an option. Raise Refused."""
-    if text.strip() == "none":
-        return ()
-    return parse_subscriptions(word.strip() for word in text.split(",") if word.strip())
+    """Return the subscriptions in an option. Raise Refused, for an empty text too: a shell variable may be empty."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise Refused("give at least one, or 'none' for no subscription.", field="subscriptions")
+    return () if words == ["none"] else parse_subscriptions(words)
 
 
 def read_duration(text: str, option: str) -> timedelta:
-    """Return the duration in an option, as ``12h``, ``51m8s`` or ``0``. Raise Refused that names the ``option``."""
+    """Return the duration in an option, as ``12h``, ``1 hour``, ``51m8s`` or ``0``.
+
+    Raise Refused that names the ``option``.
+    """
     if text == "0":
         return timedelta()
     if not _DURATION.fullmatch(text):
-        raise Refused(f"«{text}» is no duration; give one as 30s, 10m, 6h or 51m8s.", field=option)
+        raise Refused(
+            f"«{text}» is no duration; give one as 30s, 10m, 6h, 51m8s or 2 days.", field=option
+        )
     try:
         return _duration_of(text)
     except OverflowError:
@@ -189,7 +246,7 @@ def read_duration(text: str, option: str) -> timedelta:
 
 
 def read_since(text: str, option: str = "since") -> datetime:
-    """Return the time in an option: one with its zone, or how long ago, as ``2h``.
+    """Return the time in an option: a date, a time, or how long ago, as ``2h``. Without a zone it is in UTC.
 
     Raise Refused that names the ``option``.
     """
@@ -197,27 +254,63 @@ def read_since(text: str, option: str = "since") -> datetime:
         if _DURATION.fullmatch(text):
             return datetime.now(UTC) - _duration_of(text)
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     raise Refused(
-        f"«{text}» is no time; give one with its zone, as 2026-03-01T09:30:00Z, or how long "
-        "ago, as 2h or 7d.",
+        f"«{text}» is no time; give one as 2026-03-01 or 2026-03-01T09:30, in UTC where it names no "
+        "zone, or how long ago, as 2h or 7d.",
         field=option,
     )
 
 
+def read_until(text: str, option: str = "until") -> datetime:
+    """Return the time to come in an option: with its date, or how long from now, as ``2h``.
+
+    Without a zone it is in UTC. Raise Refused that names the ``option``.
+    """
+    try:
+        if _DURATION.fullmatch(text):
+            return datetime.now(UTC) + _duration_of(text)
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Refused(
+        f"«{text}» is no time with a date; give one as 2026-03-01T09:30, in UTC where it names no zone, or "
+        "how long from now, as 2h or 3d.",
+        field=option,
+    )
+
+
+def read_period(since: str | None, until: str | None) -> Period:
+    """Return the time between two options, of which either may be left out. Raise Refused."""
+    return Period(
+        None if since is None else read_since(since),
+        None if until is None else read_since(until, "until"),
+    )
+
+
 def _duration_of(text: str) -> timedelta:
-    parts = re.findall(r"([0-9]+)([smhdw])", text)
+    parts = re.findall(r"([0-9]+) ?([a-z])", text)
     return sum((int(number) * _UNITS[unit] for number, unit in parts), timedelta())
 
 
 def is_agreed(question: str, *, yes: bool) -> bool:
-    """Return whether a person agrees; True without a terminal, where nobody can be asked."""
-    if yes or not (_has_terminal(sys.stdin) and _has_terminal(sys.stderr)):
+    """Return whether a person agrees, or has said ``yes`` before.
+
+    Raise click.UsageError without a terminal, where nobody can be asked: what is piped in is no answer.
+    """
+    if yes:
         return True
+    if not can_ask():
+        raise click.UsageError(f"{question} Nobody can be asked here. To do it, add --yes.")
     return click.confirm(question, err=True)
+
+
+def can_ask() -> bool:
+    """Return whether there is a terminal, at which a person can be asked."""
+    return _has_terminal(sys.stdin) and _has_terminal(sys.stderr)
 
 
 def _has_terminal(stream: TextIO | None) -> bool:

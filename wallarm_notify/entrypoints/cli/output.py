@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import click
 from rich import box
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from wallarm_notify.domain.page import Page
+from wallarm_notify.entrypoints.cli.tables import BETWEEN, Column, folded, widths_of
 from wallarm_notify.schemas.documents.encoding import json_value
 from wallarm_notify.schemas.documents.listing import listing
 
@@ -20,14 +20,13 @@ T = TypeVar("T")
 
 PROGRAM: Final = "wallarm-notify"
 
-_LONG_WORD: Final = 14
-_SHORT_WORD: Final = 8
-"""Characters: the least width of a column of uncut words, and of any wrapped column."""
+NARROWEST: Final = 20
+"""Characters that a value has at least beside its name, however narrow the terminal is."""
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS: Final = "_.:-=+*#"
 
-_STYLES: Final = {
+STYLES: Final = {
     "delivered": "green",
     "enabled": "green",
     "passed": "green",
@@ -66,6 +65,13 @@ def print_diagnostic(text: str) -> None:
     print_note(f"{PROGRAM}: {text}")
 
 
+def print_advice(advice: Iterable[str | None]) -> None:
+    """Print what to do to people, each sentence once."""
+    for sentence in dict.fromkeys(advice):
+        if sentence is not None:
+            print_line(f"What to do: {sentence}")
+
+
 def print_json(document: Any) -> None:
     """Print the one JSON document of a command; times are ISO 8601 in UTC."""
     text = json.dumps(document, indent=2, ensure_ascii=False, default=json_value)
@@ -73,9 +79,9 @@ def print_json(document: Any) -> None:
     click.echo("".join(c if c == "\n" or c.isprintable() else _escaped(c) for c in text))
 
 
-def print_listing(items: Sequence[Any], following: str | None = None) -> None:
-    """Print a listing as JSON; ``following`` is the cursor under which it goes on."""
-    print_json(listing(items, following))
+def print_listing(items: Sequence[Any]) -> None:
+    """Print a listing of one page as JSON."""
+    print_json(listing(items))
 
 
 def print_page(
@@ -90,10 +96,16 @@ def print_page(
     """Print a page of a listing, each item as ``document`` or ``row`` makes it, and its next cursor."""
     following = None if page.following is None else str(page.following)
     if as_json:
-        print_listing([document(item) for item in page.items], following)
+        items = [document(item) for item in page.items]
+        print_json(listing(items, following, page.searched_back_to))
         return
-    print_table(columns, [row(item) for item in page.items], nothing=nothing)
+    back_to = page.searched_back_to
     if following is not None:
+        nothing = "Nothing found so far."
+    print_table(columns, [row(item) for item in page.items], nothing=nothing)
+    if back_to is not None:
+        print_note(f"Searched back to {time_of(back_to)}; what is older: --cursor {following}")
+    elif following is not None:
         print_note(f"There is more: --cursor {following}")
 
 
@@ -102,50 +114,72 @@ def print_table(
 ) -> None:
     """Print a table to people, or the sentence ``nothing`` where it has no rows.
 
-    Where the terminal is too narrow for the columns, each row is printed as names and values, one below the other.
+    Where the terminal is too narrow, spare columns are left out, which a note says. Where that does not do, each
+    row is printed as names and values, one below the other.
     """
-    wrapped = [Column(c, overflow="fold") if isinstance(c, str) else c for c in columns]
-    cells = [[_cell(value) for value in row] for row in rows]
-    if not cells:
+    given = list(rows)
+    if not given:
         print_line(nothing)
         return
-    widths = _widths(wrapped, cells, _output().width)
-    if widths is None:
-        names = [str(column.header) for column in wrapped]
-        for row in cells:
-            print_fields(zip(names, row, strict=True))
+    asked = list(columns)
+    fitted = table_of(asked, given, _output().width)
+    if fitted is None:
+        for row in given:
+            print_fields(zip(titles_of(asked), row, strict=True))
             print_line("")
         return
-    fitted = (replace(c, width=w) for c, w in zip(wrapped, widths, strict=True))
-    table = Table(*fitted, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for row in cells:
-        table.add_row(*row)
+    table, left_out = fitted
+    print_line("")
     _output().print(table)
+    print_line("")
+    if left_out:
+        print_note(f"Left out, as the terminal is narrow: {', '.join(left_out)}; --json has all.")
+
+
+def table_of(
+    columns: Sequence[str | Column], rows: Sequence[Sequence[object]], room: int
+) -> tuple[Table, Sequence[str]] | None:
+    """Return a table that fits into ``room`` characters, and the titles it leaves out; None: there is too little."""
+    asked = [Column(c) if isinstance(c, str) else c for c in columns]
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = widths_of(asked, [[cell.plain for cell in row] for row in cells], room)
+    if widths is None:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, width in widths.items():
+        justify: Literal["left", "right"] = "right" if asked[place].right else "left"
+        title = _fold(Text(asked[place].title), width)
+        table.add_column(title, justify=justify, width=width, no_wrap=True)
+    for row in cells:
+        table.add_row(*(_fold(row[place], width) for place, width in widths.items()))
+    return table, [c.title for place, c in enumerate(asked) if place not in widths]
+
+
+def titles_of(columns: Iterable[str | Column]) -> list[str]:
+    """Return the titles of columns, each in one line."""
+    return [(c if isinstance(c, str) else c.title).replace("\n", " ") for c in columns]
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Print names and values of one object to people."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in fields:
-        table.add_row(name, _cell(value))
-    _output().print(table)
+    console = _output()
+    for line in lines_of(fields, console.width):
+        console.print(line, soft_wrap=True)
 
 
-def fixed(title: str) -> Column:
-    """Return a column that is never wrapped."""
-    return Column(title, no_wrap=True)
-
-
-def words(title: str) -> Column:
-    """Return a column of long words, which is wide enough for most of them."""
-    return Column(title, overflow="fold", min_width=_LONG_WORD)
-
-
-def number(title: str) -> Column:
-    """Return a column of numbers."""
-    return Column(title, no_wrap=True, justify="right")
+def lines_of(fields: Iterable[tuple[str, object]], room: int) -> list[Text]:
+    """Return names and values of one object as lines that fit into ``room`` characters."""
+    cells = [(name, _cell(value)) for name, value in fields]
+    indent = max((len(name) for name, _ in cells), default=0) + BETWEEN
+    shown = []
+    for name, cell in cells:
+        lines = _fold(cell, max(room - indent, NARROWEST)).split("\n", allow_blank=True)
+        for place, line in enumerate(lines):
+            text = Text.assemble(("" if place else name).ljust(indent), line)
+            text.stylize("bold", 0, indent)
+            text.rstrip()
+            shown.append(text)
+    return shown
 
 
 def time_of(moment: datetime) -> str:
@@ -169,28 +203,6 @@ def sparkline(ratios: Iterable[float | None]) -> str:
     return "".join(" " if r is None else bars[min(int(r * len(bars)), top)] for r in ratios)
 
 
-def _widths(
-    columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int
-) -> list[int] | None:
-    """Return the width of each column of a table that has ``room``; None: there is too little.
-
-    Columns that are not wrapped are whole, the others have room for a word at least. The widest are narrowed first.
-    """
-    room -= 2 * len(columns)
-    widths, least = [], []
-    for column, values in zip(columns, zip(*cells, strict=True), strict=True):
-        lines = [Text(str(column.header)), *values]
-        widest = max(line.cell_len for one in lines for line in one.split("\n"))
-        widths.append(widest if column.no_wrap else min(widest, max(room, 0)))
-        least.append(widest if column.no_wrap else min(widest, column.min_width or _SHORT_WORD))
-    if sum(least) > room:
-        return None
-    while sum(widths) > room:
-        widest, place = max((w, i) for i, w in enumerate(widths) if w > least[i])
-        widths[place] = widest - 1
-    return widths
-
-
 def _output() -> Console:
     return Console(highlight=False)
 
@@ -207,7 +219,11 @@ def _cell(value: object) -> Text:
             return Text(time_of(value))
         case _:
             word = plain(value)
-            return Text(word, style=_STYLES.get(word, ""))
+            return Text(word, style=STYLES.get(word, ""))
+
+
+def _fold(cell: Text, width: int) -> Text:
+    return Text("\n".join(folded(cell.plain, width)), style=cell.style)
 
 
 def _escaped(character: str) -> str:

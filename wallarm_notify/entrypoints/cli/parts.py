@@ -19,7 +19,7 @@ def wiring(*, keys: bool = False, broker: bool = False) -> "Wiring":
 
     ``keys`` is for commands that handle integration keys, ``broker`` for commands that publish messages.
     """
-    # The import takes half a second, which --help and a wrong option need not wait for.
+    # The import takes a fifth of a second, which --help and a wrong option need not wait for.
     from wallarm_notify.bootstrap import Wiring, context_of  # noqa: PLC0415 - see above
 
     settings = read_settings()

@@ -8,7 +8,13 @@ import click
 from rich.progress import Progress
 
 from wallarm_notify.domain.errors import Refused
-from wallarm_notify.domain.health import LARGEST_MINIMUM, LONGEST_WINDOW, Policy, ratio_of
+from wallarm_notify.domain.health import (
+    LARGEST_MINIMUM,
+    LONGEST_WINDOW,
+    Policy,
+    check_span,
+    ratio_of,
+)
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.simulation import SOON, SimulatedDecision, Simulation
 from wallarm_notify.domain.words import counted, duration_of
@@ -21,8 +27,6 @@ from wallarm_notify.entrypoints.cli.options import (
 )
 from wallarm_notify.entrypoints.cli.output import (
     error_console,
-    fixed,
-    number,
     percent_of,
     print_fields,
     print_json,
@@ -31,6 +35,7 @@ from wallarm_notify.entrypoints.cli.output import (
     time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.tables import fixed, number
 from wallarm_notify.schemas.documents.health import policy_document, simulation_document
 from wallarm_notify.services.simulate import simulate
 
@@ -108,13 +113,7 @@ def simulate_command(
         min_span=as_set.min_span if min_span is None else _span(min_span),
         outage_guard=as_set.outage_guard if outage_guard is None else outage_guard,
     )
-    if tried.min_span > tried.window:
-        raise Refused(
-            f"{duration_of(tried.min_span.total_seconds())} do not fit into a window of "
-            f"{duration_of(tried.window.total_seconds())}; nobody would ever be disabled. Give a "
-            "shorter one; 0 turns the guard off.",
-            field="min-span",
-        )
+    check_span(tried, "min-span")
     start = _start(since, parts.settings.retention_days)
     console = error_console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:

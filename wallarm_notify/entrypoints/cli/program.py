@@ -3,8 +3,10 @@
 import io
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any, Final
+from collections import UserDict
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final, cast
 
 import click
 
@@ -17,6 +19,29 @@ INTERRUPTED: Final = 130
 
 _SECRET: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+\-]{20,}")
 """A word of the command line that may be a key, even mistyped or in the wrong place."""
+
+
+class LazyCommands(UserDict[str, click.Command]):
+    """Commands by name, each imported when it is asked for: none waits for what the others need.
+
+    ``places`` are modules of ``package`` and the names of the commands there, as ``database:db``.
+    """
+
+    data: dict[str, Any]
+
+    def __init__(self, package: str, places: Mapping[str, str]) -> None:
+        super().__init__()
+        self._package = package
+        self.data |= places
+
+    def __getitem__(self, name: str) -> click.Command:
+        """Return a command. Raise KeyError if there is none of this name."""
+        found: Any = self.data[name]
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            found = getattr(import_module(f"{self._package}.{module}"), attribute)
+            self.data[name] = found
+        return cast("click.Command", found)
 
 
 class Program(click.Group):

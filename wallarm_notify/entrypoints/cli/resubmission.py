@@ -22,8 +22,8 @@ from wallarm_notify.entrypoints.cli.output import (
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
 from wallarm_notify.schemas.documents.events import (
-    ResubmittedDocument,
-    ResubmittedMessageDocument,
+    resubmitted_document,
+    resubmitted_message_document,
 )
 from wallarm_notify.services.context import Context
 from wallarm_notify.services.resubmit import rejected_body, resubmit_event
@@ -105,15 +105,7 @@ def _resubmit_event(
     event = _read(text)
     routed = resubmit_event(ctx, actor, EVERY_CLIENT, rejected_id, event)
     if as_json:
-        print_json(
-            ResubmittedDocument(
-                id=rejected_id,
-                event_id=event.id,
-                matched=bool(routed.matched),
-                notifications=len(routed.pending),
-                skipped=routed.skipped,
-            )
-        )
+        print_json(resubmitted_document(rejected_id, event, routed))
     else:
         print_line(f"Rejected event {rejected_id} is event {event.id} now: {routed.words}.")
 
@@ -131,17 +123,7 @@ def _resubmit_message(
         *(ctx, actor, EVERY_CLIENT, kept, message_id), events=found, rejections=rejections
     )
     if as_json:
-        print_json(
-            ResubmittedMessageDocument(
-                id=message_id,
-                taken_in=sum(r.matched + r.unmatched for r in routed),
-                matched=sum(r.matched for r in routed),
-                known_already=sum(r.duplicates for r in routed),
-                rejected=sum(r.rejected + r.not_kept for r in routed),
-                notifications=sum(len(r.pending) for r in routed),
-                skipped=sum(r.skipped for r in routed),
-            )
-        )
+        print_json(resubmitted_message_document(message_id, routed))
     else:
         results = "; ".join(r.words for r in routed)
         print_line(f"{kept.words.capitalize()} {message_id} is taken in now: {results}.")

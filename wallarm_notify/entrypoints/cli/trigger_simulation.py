@@ -9,7 +9,7 @@ from rich.progress import Progress
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.simulation import TriggerSimulation
-from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, check_criteria
+from wallarm_notify.domain.triggers.trigger import Criteria, Trigger, check_criteria, unsaved
 from wallarm_notify.domain.words import counted
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
@@ -22,16 +22,14 @@ from wallarm_notify.entrypoints.cli.criteria import (
 from wallarm_notify.entrypoints.cli.options import ID, LINE, example, json_option, read_since
 from wallarm_notify.entrypoints.cli.output import (
     error_console,
-    fixed,
-    number,
     print_fields,
     print_json,
     print_line,
     print_note,
     print_table,
-    time_of,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.tables import fixed, number
 from wallarm_notify.schemas.documents.triggers import trigger_simulation_document
 from wallarm_notify.services.simulate_trigger import simulate_trigger
 from wallarm_notify.services.trigger_listings import find_trigger
@@ -137,18 +135,7 @@ def _unsaved(
         read_filters(asked, filters),
         None if threshold is None else read_threshold(threshold),
     )
-    return Trigger(
-        id=0,
-        client_id=client_id,
-        name="",
-        comment="",
-        enabled=True,
-        criteria=criteria,
-        integration_ids=(),
-        version=0,
-        created_at=datetime.now(UTC),
-        created_by="",
-    )
+    return unsaved(client_id, criteria, datetime.now(UTC))
 
 
 def _print(done: TriggerSimulation) -> None:
@@ -163,9 +150,9 @@ def _print(done: TriggerSimulation) -> None:
         ]
     )
     print_table(
-        [fixed("Would have fired"), "Window", number("Counted"), "Met by event"],
+        ["Would have fired", "Window", number("Counted"), fixed("Met by event")],
         [
-            (time_of(o.at), window_text(o.firing.window), o.firing.count, o.firing.event_id)
+            (o.at, window_text(o.firing.window), o.firing.count, o.firing.event_id)
             for o in done.firings[:SHOWN]
         ],
         nothing="It would not have fired.",

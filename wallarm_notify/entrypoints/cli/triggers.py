@@ -1,16 +1,17 @@
 """``wallarm-notify triggers``: rules over events, and what they fired."""
 
 import click
-from rich.table import Column
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.scope import EVERY_CLIENT
+from wallarm_notify.domain.triggers.alert_group import AlertGroup, parse_alert_group
 from wallarm_notify.domain.triggers.condition import Condition, Filter
 from wallarm_notify.domain.triggers.trigger import (
     Trigger,
     TriggerChange,
     TriggerDraft,
     check_criteria,
+    parse_severity,
 )
 from wallarm_notify.entrypoints.cli.criteria import (
     criteria_options,
@@ -28,12 +29,12 @@ from wallarm_notify.entrypoints.cli.options import (
     paged,
     read_cursor,
     read_ids,
+    read_until,
+    until_option,
     user_option,
     yes_option,
 )
 from wallarm_notify.entrypoints.cli.output import (
-    fixed,
-    number,
     print_diagnostic,
     print_json,
     print_line,
@@ -42,6 +43,8 @@ from wallarm_notify.entrypoints.cli.output import (
     print_table,
 )
 from wallarm_notify.entrypoints.cli.parts import wiring
+from wallarm_notify.entrypoints.cli.switches import state_lines, until_words
+from wallarm_notify.entrypoints.cli.tables import fixed, number, sentence
 from wallarm_notify.entrypoints.cli.trigger_output import (
     fires_on,
     notified,
@@ -49,8 +52,6 @@ from wallarm_notify.entrypoints.cli.trigger_output import (
     print_firings,
     print_trigger,
     print_with_warnings,
-    trigger_state,
-    two_lines,
 )
 from wallarm_notify.entrypoints.cli.trigger_simulation import simulate
 from wallarm_notify.schemas.documents.triggers import (
@@ -89,6 +90,19 @@ _integration = click.option(
 )
 
 
+_severity = click.option(
+    "--severity",
+    type=LINE,
+    help="That of its alerts: critical, error, warning, info, or default for the condition's.",
+)
+_group = click.option(
+    "--group",
+    type=LINE,
+    help="Which of its alerts are one in PagerDuty until somebody resolves it: each (none), trigger, or those of one "
+    "host, ip or application.",
+)
+
+
 @click.group(epilog=example("wallarm-notify triggers list --client 1"))
 def triggers() -> None:
     """Manage rules over events, and show when they fired."""
@@ -109,6 +123,8 @@ triggers.add_command(simulate)
 )
 @criteria_options
 @_integration
+@_severity
+@_group
 @click.option("--name", type=LINE, help="Default: New trigger by USER, DATE.")
 @click.option(
     "--comment", type=LINE, default="", help="A note for colleagues; its text is never sent."
@@ -123,6 +139,8 @@ def create(
     filters: tuple[str, ...],
     threshold: str | None,
     integrations: str | None,
+    severity: str | None,
+    group: str | None,
     name: str | None,
     comment: str,
     disabled: bool,
@@ -149,6 +167,8 @@ def create(
         name=name,
         comment=comment,
         enabled=not disabled,
+        chosen_severity=None if severity is None else parse_severity(severity.strip()),
+        group=AlertGroup.EACH if group is None else parse_alert_group(group.strip()),
     )
     actor, ctx = acting(user), wiring(broker=True).context
     print_with_warnings(create_trigger(ctx, actor, EVERY_CLIENT, draft), as_json=as_json)
@@ -162,19 +182,20 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
     """List triggers; one that notifies nobody is marked."""
     after, ctx = read_cursor(cursor), wiring().context
     page = list_of_triggers(ctx, EVERY_CLIENT, client_id=client_id, limit=limit, cursor=after)
-    disabled_ones = [] if as_json else disabled_among(ctx, EVERY_CLIENT, page.items)
+    # Without the times until when: a column has no room for them, and "show" has them.
+    disabled_ones = dict.fromkeys(() if as_json else disabled_among(ctx, EVERY_CLIENT, page.items))
     print_page(
         page,
         as_json=as_json,
         document=trigger_document,
         columns=[
             number("ID"),
-            number("Client"),
+            number("Client", spare=True),
             "Name",
-            Column("Fires on", overflow="fold", min_width=_CRITERIA),
+            sentence("Fires on", _CRITERIA),
             "Notifies",
             fixed("State"),
-            fixed("Last fired"),
+            "Last fired",
         ],
         row=lambda t: (
             t.id,
@@ -182,14 +203,16 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
             t.name,
             fires_on(t),
             notified(t, disabled_ones),
-            trigger_state(t),
-            two_lines(t.last_fired_at),
+            state_lines(enabled=t.enabled, until=t.disabled_until),
+            t.last_fired_at,
         ),
         nothing="No triggers.",
     )
 
 
-@triggers.command(epilog=example("wallarm-notify triggers show 3"))
+@triggers.command(
+    epilog=example("wallarm-notify triggers show 3", "wallarm-notify triggers show 3 --firings 100")
+)
 @_id
 @click.option(
     "--firings",
@@ -197,18 +220,21 @@ def list_triggers(client_id: int | None, limit: int, cursor: str | None, as_json
     type=click.IntRange(0, MOST_FIRINGS_SHOWN),
     default=FIRINGS_SHOWN,
     show_default=True,
-    help="How many of the last firings to show.",
+    help="How many of its firings to show at most.",
 )
+@click.option("--cursor", type=LINE, help="Continue its firings: the cursor that they ended with.")
 @json_option
-def show(trigger_id: int, limit: int, as_json: bool) -> None:
-    """Show one trigger with its last firings; --json has the events of each."""
-    trigger, firings = show_trigger(wiring().context, EVERY_CLIENT, trigger_id, limit)
+def show(trigger_id: int, limit: int, cursor: str | None, as_json: bool) -> None:
+    """Show one trigger with its firings, newest first; --json has the events of each."""
+    behind = read_cursor(cursor)
+    trigger, firings = show_trigger(wiring().context, EVERY_CLIENT, trigger_id, limit, behind)
     if as_json:
         print_json(shown_trigger_document(trigger, firings))
         return
-    print_trigger(trigger)
+    if behind is None:
+        print_trigger(trigger)
     if limit:
-        print_firings(firings)
+        print_firings(firings, are_last=behind is None)
 
 
 @triggers.command(
@@ -221,6 +247,8 @@ def show(trigger_id: int, limit: int, as_json: bool) -> None:
 @criteria_options
 @click.option("--no-filters", is_flag=True, help="Remove all filters.")
 @_integration
+@_severity
+@_group
 @click.option("--name", type=LINE, help="A new name.")
 @click.option("--comment", type=LINE, help="A new comment.")
 @user_option
@@ -233,6 +261,8 @@ def update(
     threshold: str | None,
     no_filters: bool,
     integrations: str | None,
+    severity: str | None,
+    group: str | None,
     name: str | None,
     comment: str | None,
     user: str,
@@ -242,16 +272,18 @@ def update(
     if filters and no_filters:
         raise click.UsageError("Give either --filter or --no-filters.")
     if not (filters or no_filters) and all(
-        option is None for option in (condition, threshold, integrations, name, comment)
+        option is None
+        for option in (condition, threshold, integrations, severity, group, name, comment)
     ):
         raise click.UsageError(
             "Give at least one of --condition, --filter, --no-filters, --threshold, --integration, "
-            "--name and --comment."
+            "--severity, --group, --name and --comment."
         )
     asked = None if condition is None else read_condition_option(condition)
     others: tuple[Filter, ...] | None = () if no_filters else None
     if filters:
         others = read_filters(asked or _one(trigger_id).criteria.condition, filters)
+    chosen = None if severity is None else parse_severity(severity.strip())
     change = TriggerChange(
         name=name,
         comment=comment,
@@ -259,6 +291,9 @@ def update(
         filters=others,
         threshold=None if threshold is None else read_threshold(threshold),
         integration_ids=None if integrations is None else read_ids(integrations, "integration"),
+        chosen_severity=chosen,
+        unsets_severity=severity is not None and chosen is None,
+        group=None if group is None else parse_alert_group(group.strip()),
     )
     actor, ctx = acting(user), wiring(broker=True).context
     applied = apply_trigger(ctx, actor, EVERY_CLIENT, trigger_id, change)
@@ -276,15 +311,25 @@ def enable(trigger_id: int, user: str, as_json: bool) -> None:
     print_done(done, "is enabled and counts afresh", as_json=as_json)
 
 
-@triggers.command(epilog=example("wallarm-notify triggers disable 3"))
+@triggers.command(
+    epilog=example(
+        "wallarm-notify triggers disable 3",
+        "wallarm-notify triggers disable 3 --until 2026-03-01T06:00",
+    )
+)
 @_id
+@until_option
 @user_option
 @json_option
-def disable(trigger_id: int, user: str, as_json: bool) -> None:
-    """Disable a trigger, which fires no more; its settings stay."""
+def disable(trigger_id: int, until_text: str | None, user: str, as_json: bool) -> None:
+    """Disable a trigger, which fires no more; its settings stay.
+
+    Of one that is disabled already, --until changes the end, and without --until it has none.
+    """
+    until = None if until_text is None else read_until(until_text)
     actor, ctx = acting(user), wiring(broker=True).context
-    done = disable_trigger(ctx, actor, EVERY_CLIENT, trigger_id)
-    print_done(done, "is disabled", as_json=as_json)
+    done = disable_trigger(ctx, actor, EVERY_CLIENT, trigger_id, until=until)
+    print_done(done, until_words("is disabled", done.disabled_until), as_json=as_json)
 
 
 @triggers.command(epilog=example("wallarm-notify triggers duplicate 3 --name 'The same for XSS'"))

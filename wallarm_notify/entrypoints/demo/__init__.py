@@ -135,7 +135,7 @@ def _perform(
     keys = {role: IntegrationKey(secrets.token_hex(16)) for role in ROLES}
     _prepare_pagerduty(stack, keys, expected)
     made = _create(stack, keys)
-    console.print(screen.integrations(made))
+    console.print(screen.integrations(made, console.width))
     console.print(Text(_about_time()))
     trigger_id = _create_trigger(console, stack, made)
     console.print(Text(screen.announcement(len(events), ATTACKS)))
@@ -265,8 +265,8 @@ def _report(
             Ending(role.part, role.name, notifications, stack.sandbox.alerts(keys[role].reveal()))
         )
     ledger = recount(stack.wiring.context, EVERY_CLIENT)
-    console.print(screen.summary(endings))
-    console.print(screen.ledger(ledger))
+    console.print(screen.summary(endings, console.width))
+    console.print(screen.ledger(ledger, console.width))
     alerts = stack.sandbox.alerts()
     if alerts:
         worst = [one for one in alerts if one["severity"] == "critical"] or alerts
@@ -277,8 +277,9 @@ def _report(
 
 def _report_trigger(console: Console, stack: Stack, trigger_id: int) -> list[str]:
     """Show what the trigger fired and its alert; return what is not as expected."""
-    trigger, firings = show_trigger(stack.wiring.context, EVERY_CLIENT, trigger_id)
-    console.print(screen.trigger(trigger, firings))
+    trigger, page = show_trigger(stack.wiring.context, EVERY_CLIENT, trigger_id)
+    firings = page.items
+    console.print(screen.trigger(trigger, firings, console.width))
     fired = [str(f.firing.id) for f in firings]
     for alert in stack.sandbox.alerts():
         if alert["payload"]["payload"]["custom_details"].get("firing_id") in fired:

@@ -1,11 +1,9 @@
 """The demo's scenario: the sample events, the integrations, a trigger, and what is expected of them."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from importlib.resources import files
 from typing import Any, Final
 from uuid import uuid4
 
@@ -13,6 +11,7 @@ from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.event import EVENT_TYPES, Event, Rejection, Subscription
 from wallarm_notify.domain.retry import WAITS
 from wallarm_notify.schemas.read import read_event
+from wallarm_notify.schemas.samples import sample_objects
 
 CLIENT: Final = 1
 """The client of the sample events."""
@@ -95,8 +94,7 @@ class Expected:
 
 def sample_events() -> list[Event]:
     """Return the sample events of the package. Raise Refused for a wrong one."""
-    text = (files("wallarm_notify") / "samples" / "events.jsonl").read_text(encoding="utf-8")
-    return [_accepted(json.loads(line)) for line in text.splitlines()]
+    return [_accepted(one) for one in sample_objects()]
 
 
 def attack_events(now: datetime) -> list[Event]:

@@ -15,7 +15,7 @@ class ActorDocument(TypedDict):
     name: str
     """How people know them."""
     role: str
-    """In which role: operator, administrator, analyst, read_only, developer, producer; system is this program."""
+    """In which role: operator, admin, analytic, auditor and so on; system is this program itself."""
     source: str
     """By which way in: command_line, api, console; beat for what the program does by itself."""
 
@@ -30,9 +30,9 @@ class ActivityDocument(TypedDict):
     actor: ActorDocument
     """Who made it."""
     action: str
-    """What was done: created, updated, enabled, disabled, deleted, replayed, resubmitted, rotated."""
+    """What was done: created, updated, enabled, disabled, deleted, replayed, resubmitted, rotated, renewed."""
     object_type: str
-    """What it was done to: integration, trigger, client, rejected_event and so on."""
+    """What it was done to: integration, trigger, client, application, user, token, rejected_event and so on."""
     object_id: int | None
     """The number of that; null: there is one of its type."""
     client_id: int | None

@@ -18,6 +18,10 @@ class ClientDocument(TypedDict):
     """Which Wallarm cloud it is in: us, eu or me."""
     partner_name: str
     """The name in front of its alerts' summaries."""
+    parent_id: int | None
+    """The client whose partner roles reach this one too; null: none."""
+    access: bool
+    """Whether its people and programs are let in; alerts are sent either way."""
 
 
 class CloudDocument(TypedDict):
@@ -36,6 +40,8 @@ def client_document(client: Client) -> ClientDocument:
         "name": client.name,
         "cloud": client.cloud,
         "partner_name": client.partner_name,
+        "parent_id": client.parent_id,
+        "access": client.access,
     }
 
 

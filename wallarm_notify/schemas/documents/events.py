@@ -1,10 +1,13 @@
 """Documents of events that were not taken in at once: rejected, undecodable, set aside, or ahead of their time."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from typing_extensions import TypedDict
 
+from wallarm_notify.domain.event import Event
+from wallarm_notify.domain.routed import Routed
 from wallarm_notify.domain.views import (
     ShownAhead,
     ShownRejection,
@@ -30,8 +33,10 @@ class RejectionItem(TypedDict):
     """Whether it was larger than 256 kB, so that only the first 64 kB are kept."""
     received_at: datetime
     """When it came."""
+    sent_by: str | None
+    """The process that sent it, as it names itself (Celery's ``origin``); null: it did not say."""
     text: str
-    """What was kept of it; in a listing the first 200 characters."""
+    """What was kept of it; in a listing its first 4,000 characters."""
 
 
 class RejectionDocument(RejectionItem):
@@ -92,6 +97,8 @@ class AheadDocument(TypedDict):
     """When it says that it happened."""
     received_at: datetime
     """When it came."""
+    sent_by: str | None
+    """The process that sent it, as it names itself (Celery's ``origin``); null: it did not say."""
     taken_in_at: datetime
     """When its time is near enough: 5 minutes before ``occurred_at``."""
 
@@ -130,6 +137,32 @@ class ResubmittedMessageDocument(TypedDict):
     """Notifications that its events made for disabled integrations."""
 
 
+def resubmitted_document(rejected_id: int, event: Event, routed: Routed) -> ResubmittedDocument:
+    """Return the document of a rejected event that was taken in as ``event``."""
+    return {
+        "id": rejected_id,
+        "event_id": event.id,
+        "matched": bool(routed.matched),
+        "notifications": len(routed.pending),
+        "skipped": routed.skipped,
+    }
+
+
+def resubmitted_message_document(
+    message_id: int, routed: Sequence[Routed]
+) -> ResubmittedMessageDocument:
+    """Return the document of a message, or a call set aside, that was taken in."""
+    return {
+        "id": message_id,
+        "taken_in": sum(r.matched + r.unmatched for r in routed),
+        "matched": sum(r.matched for r in routed),
+        "known_already": sum(r.duplicates for r in routed),
+        "rejected": sum(r.rejected + r.not_kept for r in routed),
+        "notifications": sum(len(r.pending) for r in routed),
+        "skipped": sum(r.skipped for r in routed),
+    }
+
+
 def rejection_item(r: ShownRejection) -> RejectionItem:
     """Return the document of a rejected event in a listing."""
     return {
@@ -140,6 +173,7 @@ def rejection_item(r: ShownRejection) -> RejectionItem:
         "type": r.type,
         "cut": r.cut,
         "received_at": r.received_at,
+        "sent_by": r.sent_by,
         "text": r.text,
     }
 
@@ -183,5 +217,6 @@ def ahead_document(event: ShownAhead) -> AheadDocument:
         "type": event.type,
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
+        "sent_by": event.sent_by,
         "taken_in_at": event.taken_in_at,
     }

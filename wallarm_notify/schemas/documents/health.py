@@ -145,6 +145,8 @@ class ExplanationDocument(TypedDict):
     """The policy of the decision."""
     evidence: EvidenceDocument
     """The evidence of the decision."""
+    advice: str | None
+    """What to do about the last answer in the window, in a sentence; null: it took the alert."""
 
 
 class SimulatedDecisionDocument(TypedDict):
@@ -236,6 +238,7 @@ def explanation_document(found: Explanation) -> ExplanationDocument:
         # As they were made here, and stored where it was disabled automatically.
         "policy": cast("PolicyDocument", dict(found.policy)),
         "evidence": cast("EvidenceDocument", dict(found.evidence)),
+        "advice": found.advice,
     }
 
 

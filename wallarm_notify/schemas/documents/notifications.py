@@ -1,6 +1,8 @@
 """Documents of notifications and of the attempts to send them."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from typing_extensions import TypedDict
@@ -50,6 +52,8 @@ class _Notification(TypedDict):
     """1, and one more for each replay."""
     next_attempt_at: datetime | None
     """When it is tried next; null: it has ended."""
+    grant_at: datetime | None
+    """About when its turn comes, where the rate limit makes it wait; null: it waits for none, as far as is known."""
     dedup_key: str
     """The key by which PagerDuty knows its alert, whatever is sent for it: 64 hexadecimal digits."""
     created_at: datetime
@@ -76,6 +80,13 @@ class NotificationDocument(_Notification):
 
     attempts: list[AttemptDocument]
     """Every attempt of every run, in the order they were made."""
+    advice: str | None
+    """What to do about its last attempt, in a sentence; null: it did not fail, or was delivered after all."""
+    alert: Mapping[str, Any]
+    """The body of its requests, with the key masked.
+
+    The key is null where the integration is deleted, and for whoever may not view integrations.
+    """
 
 
 class ReplayedDocument(TypedDict):
@@ -98,6 +109,7 @@ def notification_item(n: ShownNotification) -> NotificationItem:
         "state": n.state,
         "run": n.run,
         "next_attempt_at": n.next_attempt_at,
+        "grant_at": n.grant_at,
         "dedup_key": n.dedup_key,
         "created_at": n.created_at,
         "attempts_made": n.attempts_made,
@@ -108,8 +120,8 @@ def notification_item(n: ShownNotification) -> NotificationItem:
     }
 
 
-def notification_document(n: ShownNotification) -> NotificationDocument:
-    """Return the document of a notification that is shown alone."""
+def notification_document(n: ShownNotification, alert: Mapping[str, Any]) -> NotificationDocument:
+    """Return the document of a notification that is shown alone, with the ``alert`` that is sent of it."""
     return {
         "id": n.id,
         "client_id": n.client_id,
@@ -122,8 +134,11 @@ def notification_document(n: ShownNotification) -> NotificationDocument:
         "run": n.run,
         "attempts": [attempt_document(a) for a in n.attempts],
         "next_attempt_at": n.next_attempt_at,
+        "grant_at": n.grant_at,
         "dedup_key": n.dedup_key,
         "created_at": n.created_at,
+        "advice": n.advice,
+        "alert": alert,
     }
 
 

@@ -1,11 +1,12 @@
 """Documents of triggers: as they stand, what they fired, and what they would have fired."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from typing_extensions import TypedDict
 
+from wallarm_notify.domain.page import Page
+from wallarm_notify.domain.pause import text_of
 from wallarm_notify.domain.simulation import TriggerSimulation
 from wallarm_notify.domain.triggers.cells import Window
 from wallarm_notify.domain.triggers.condition import Condition, Filter
@@ -56,8 +57,14 @@ class TriggerSettings(CriteriaDocument):
     """A note for colleagues."""
     enabled: bool
     """Whether it counts and fires."""
+    disabled_until: str | None
+    """When it is enabled by itself, in UTC; null: somebody has to, or it is enabled."""
     integration_ids: list[int]
     """The integrations that it notifies."""
+    severity: str | None
+    """That of its alerts: critical, error, warning or info; null: the condition's."""
+    group: str
+    """Which of its alerts are one in PagerDuty: each, trigger, host, ip or application."""
 
 
 class TriggerDocument(TriggerSettings):
@@ -67,6 +74,8 @@ class TriggerDocument(TriggerSettings):
     """Its number."""
     client_id: int
     """The client whose it is."""
+    created_by: str
+    """Who made it."""
     created_at: datetime
     """When it was made."""
     last_fired_at: datetime | None
@@ -86,6 +95,8 @@ class FiringNotification(TypedDict):
     """The integration that it is sent to."""
     state: str
     """pending, retrying, delivered, failed, cancelled or skipped."""
+    grant_at: datetime | None
+    """About when its turn comes, where the rate limit makes it wait; null: it waits for none, as far as is known."""
 
 
 class FiringDocument(TypedDict):
@@ -108,10 +119,12 @@ class FiringDocument(TypedDict):
 
 
 class ShownTriggerDocument(TriggerDocument):
-    """A trigger with its last firings."""
+    """A trigger with a page of its firings."""
 
     firings: list[FiringDocument]
-    """Its last firings, the newest first."""
+    """Its firings, the newest first."""
+    next: str | None
+    """The cursor under which its older firings go on; null: these are the last."""
 
 
 class DeletedTriggerDocument(TypedDict):
@@ -172,12 +185,13 @@ def criteria_document(criteria: Criteria) -> CriteriaDocument:
     """Return the document of what has to be met; subscribers get it for a changed trigger."""
     return {
         "condition": str(criteria.condition),
-        "filters": [_filter_document(one) for one in criteria.filters],
+        "filters": [filter_document(one) for one in criteria.filters],
         "threshold": None if criteria.threshold is None else threshold_document(criteria.threshold),
     }
 
 
-def _filter_document(one: Filter) -> FilterDocument:
+def filter_document(one: Filter) -> FilterDocument:
+    """Return the document of a filter."""
     return {"id": one.id, "operator": str(one.operator), "values": list(one.values)}
 
 
@@ -196,8 +210,11 @@ def trigger_settings(trigger: Trigger) -> TriggerSettings:
         "name": trigger.name,
         "comment": trigger.comment,
         "enabled": trigger.enabled,
+        "disabled_until": text_of(trigger.disabled_until),
         **criteria_document(trigger.criteria),
         "integration_ids": list(trigger.integration_ids),
+        "severity": None if trigger.chosen_severity is None else trigger.chosen_severity.word,
+        "group": str(trigger.group),
     }
 
 
@@ -207,16 +224,19 @@ def trigger_document(trigger: Trigger) -> TriggerDocument:
         "id": trigger.id,
         "client_id": trigger.client_id,
         **trigger_settings(trigger),
+        "created_by": trigger.created_by,
         "created_at": trigger.created_at,
         "last_fired_at": trigger.last_fired_at,
     }
 
 
-def shown_trigger_document(
-    trigger: Trigger, firings: Sequence[ShownFiring]
-) -> ShownTriggerDocument:
-    """Return the document of a trigger with its last firings."""
-    return {**trigger_document(trigger), "firings": [firing_document(one) for one in firings]}
+def shown_trigger_document(trigger: Trigger, firings: Page[ShownFiring]) -> ShownTriggerDocument:
+    """Return the document of a trigger with a page of its firings."""
+    return {
+        **trigger_document(trigger),
+        "firings": [firing_document(one) for one in firings.items],
+        "next": None if firings.following is None else str(firings.following),
+    }
 
 
 def firing_document(shown: ShownFiring) -> FiringDocument:
@@ -229,7 +249,12 @@ def firing_document(shown: ShownFiring) -> FiringDocument:
         "event_id": shown.firing.event_id,
         "event_ids": list(shown.firing.event_ids),
         "notifications": [
-            {"id": n.notification_id, "integration_id": n.integration_id, "state": n.state}
+            {
+                "id": n.notification_id,
+                "integration_id": n.integration_id,
+                "state": n.state,
+                "grant_at": n.grant_at,
+            }
             for n in shown.notifications
         ],
     }

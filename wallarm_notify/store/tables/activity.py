@@ -17,6 +17,8 @@ activity = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
+    # The user whose token it was; null: none, as of a shared token, the command line and the system.
+    sa.Column("user_id", sa.BigInteger),
     # What was done to what (domain.activity).
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("object_type", sa.Text, nullable=False),

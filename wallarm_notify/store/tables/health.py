@@ -1,8 +1,9 @@
-"""Tables of the failure ratio: counters, outages, automatic disablings (spec 6)."""
+"""Tables of counters by time, and of the failure ratio: outages, automatic disablings (spec 6)."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from wallarm_notify.domain.notification import ENDED
 from wallarm_notify.store.tables.columns import metadata, moment, numbered_id
 
 # An integration's attempts of one minute, counted in the transaction that records them (domain.health.Counts). They are
@@ -46,6 +47,21 @@ health_minutes = sa.Table(
     # All integrations' last hour, and what has left the window.
     sa.Index("ix_health_minutes_minute", "minute"),
     # A row is written many times during its minute: leave room in the page for it.
+    postgresql_with={"fillfactor": 70},
+)
+
+# How many notifications of an integration ended in an hour, by the state that they ended in. One that is replayed ends
+# again. They are kept for a week.
+ended_by_hour = sa.Table(
+    "ended_by_hour",
+    metadata,
+    sa.Column("integration_id", sa.BigInteger, nullable=False),
+    # When the hour began.
+    moment("hour", nullable=False),
+    *(sa.Column(state, sa.Integer, nullable=False) for state in ENDED),
+    sa.PrimaryKeyConstraint("integration_id", "hour"),
+    sa.Index("ix_ended_by_hour_hour", "hour"),
+    # A row is written many times during its hour: leave room in the page for it.
     postgresql_with={"fillfactor": 70},
 )
 

@@ -42,8 +42,12 @@ events = sa.Table(
     # JSON of the object as the producer sent it, unknown fields included, without what other columns say
     # (store.event_body). U+FFFD stands for what is no character.
     sa.Column("body", sa.Text, nullable=False),
+    # The process that sent it, as it names itself. Null where that is not known, as for our own events.
+    sa.Column("sent_by", sa.Text),
     sa.UniqueConstraint("client_id", "id"),
     sa.Index("ix_events_received_at", "received_at"),
+    # Pages of a client's, newest first, and the way along which they are searched.
+    sa.Index("ix_events_client_id_no", "client_id", "no"),
     postgresql_with=VACUUMED_SOON,
 )
 
@@ -59,6 +63,8 @@ events_ahead = sa.Table(
     sa.Column("body", JSONB, nullable=False),
     sa.Column("body_hash", sa.LargeBinary, nullable=False),
     moment_of_insert("received_at"),
+    # As events have it.
+    sa.Column("sent_by", sa.Text),
     sa.PrimaryKeyConstraint("client_id", "id"),
     sa.Index("ix_events_ahead_occurred_at", "occurred_at"),
     sa.Index("ix_events_ahead_body_hash", "body_hash"),
@@ -83,8 +89,19 @@ rejected = sa.Table(
     # The event that it became when it was resubmitted; null while it is rejected.
     uuid("resubmitted_as"),
     moment_of_insert("received_at"),
+    # As events have it.
+    sa.Column("sent_by", sa.Text),
     sa.UniqueConstraint("body_hash"),
     sa.Index("ix_rejected_received_at", "received_at"),
+    # Pages of a client's, newest first.
+    sa.Index("ix_rejected_client_id_id", "client_id", "id"),
+    # What is rejected still under an event's id (store.why).
+    sa.Index(
+        "ix_rejected_event_id",
+        "event_id",
+        "id",
+        postgresql_where=sa.text("event_id IS NOT NULL AND resubmitted_as IS NULL"),
+    ),
 )
 
 # How many rejected events of a client were kept on a day (UTC): a flood of them must not fill the database.

@@ -1,7 +1,7 @@
 """Tables of the installation itself: the ledger's counters, its scheduled tasks, its clock, its secret, its version."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from wallarm_notify.store.tables.columns import metadata, moment, moment_of_insert, numbered_id
 
@@ -23,6 +23,33 @@ upkeep_runs = sa.Table(
     moment("began_at", nullable=False),
     # The transaction that noted the time: what earlier ones wrote is from before it. Only under ``clock``.
     sa.Column("transaction_id", sa.BigInteger),
+    # The id that the last run ended with; the next one goes on behind it. Only of tasks that go round.
+    sa.Column("reached", sa.BigInteger),
+)
+
+# When a process of each node was seen last, and from which queues the node takes; kept for a day after that.
+heartbeats = sa.Table(
+    "heartbeats",
+    metadata,
+    # As Celery calls it: first@host.
+    sa.Column("node", sa.Text, primary_key=True),
+    sa.Column("queues", ARRAY(sa.Text), nullable=False),
+    # Since when there is no longer gap between two heartbeats.
+    moment("began_at", nullable=False),
+    moment("seen_at", nullable=False),
+    # How much its clock was ahead of this server's then. Null: written by a program that did not note it.
+    sa.Column("ahead", sa.Interval),
+)
+
+# How many messages waited in each queue of the broker when SWEEP looked last.
+queue_lengths = sa.Table(
+    "queue_lengths",
+    metadata,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("messages", sa.BigInteger, nullable=False),
+    # When it was last seen empty, or was looked at first: what waits came or was handed back later. Null: it is empty.
+    moment("waiting_since"),
+    moment("measured_at", nullable=False),
 )
 
 # The check of the ledger's counters against rows, a slice in each run of PRUNE. One row.

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.outcome import FailureReason
+from wallarm_notify.store.table_columns import HOUR
 from wallarm_notify.store.tables.columns import (
     VACUUMED_SOON,
     metadata,
@@ -14,9 +15,6 @@ from wallarm_notify.store.tables.columns import (
     numbered_id,
     one_of,
 )
-
-HOUR: Final = "date_trunc('hour'::text, (at AT TIME ZONE 'UTC'::text))"
-"""The hour in which an attempt began, as ``ix_attempts_integration_id_hour`` has it."""
 
 notification_state: Final = one_of("notification_state", State)
 failure_reason: Final = one_of("failure_reason", FailureReason)

@@ -20,6 +20,10 @@ triggers = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),
+    # When beat enables it again; null: somebody has to. Programs from before leave it when they enable, and when they
+    # disable again: it counts only while ``version`` is as it was when it was set (store.pause_ends).
+    moment("disabled_until"),
+    sa.Column("until_version", sa.Integer),
     sa.Column("condition", sa.Text, nullable=False),
     # A list of {id, operator, values}.
     sa.Column("filters", JSONB, nullable=False),
@@ -28,6 +32,10 @@ triggers = sa.Table(
     sa.Column("threshold_period", sa.Integer),
     # Who is notified.
     sa.Column("integration_ids", ARRAY(sa.BigInteger), nullable=False),
+    # The severity of its alerts; null: the condition's.
+    sa.Column("severity", sa.SmallInteger),
+    # Which of its alerts are one in PagerDuty (domain.triggers.alert_group).
+    sa.Column("alert_group", sa.Text, nullable=False, server_default=sa.text("'each'")),
     # The version that its cells belong to: other criteria, and enabling, begin a new one.
     sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
     sa.Column("created_by", sa.Text, nullable=False),
@@ -35,7 +43,15 @@ triggers = sa.Table(
     # PRUNE deletes the row once its rogue endpoints are gone.
     moment("deleted_at"),
     sa.CheckConstraint("(threshold_count IS NULL) = (threshold_period IS NULL)", name="threshold"),
+    sa.CheckConstraint(
+        "alert_group IN ('each', 'trigger', 'host', 'ip', 'application')", name="alert_group"
+    ),
     sa.Index("ix_triggers_client_id", "client_id", postgresql_where=sa.text("deleted_at IS NULL")),
+    sa.Index(
+        "ix_triggers_disabled_until",
+        "disabled_until",
+        postgresql_where=sa.text("disabled_until IS NOT NULL"),
+    ),
     sa.Index(
         "ix_triggers_deleted_at", "deleted_at", postgresql_where=sa.text("deleted_at IS NOT NULL")
     ),
@@ -93,6 +109,8 @@ firings = sa.Table(
     sa.Column("threshold_count", sa.BigInteger),
     sa.Column("threshold_period", sa.Integer),
     sa.Column("integration_ids", ARRAY(sa.BigInteger), nullable=False),
+    sa.Column("severity", sa.SmallInteger),
+    sa.Column("alert_group", sa.Text, nullable=False, server_default=sa.text("'each'")),
     # How many events the window held, its start and end, and up to 100 of the events. Without a threshold there is no
     # window, and the count is 1.
     sa.Column("count", sa.BigInteger, nullable=False),

@@ -1,0 +1,1 @@
+"""Pictures of the console, for its documentation and for whoever judges its looks."""

@@ -1,0 +1,109 @@
+"""``wallarm-notify doctor``: what of the installation is well, odd or bad, and what to do."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from wallarm_notify.domain.diagnosis import Diagnosis, Finding, Grade, diagnosis_of
+from wallarm_notify.entrypoints.cli.options import example, json_option
+from wallarm_notify.entrypoints.cli.output import print_fields, print_json, print_line
+from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
+from wallarm_notify.entrypoints.cli.program import FAILED
+from wallarm_notify.schemas.documents.diagnosis import diagnosis_document
+from wallarm_notify.task_names import QUEUES
+
+if TYPE_CHECKING:
+    from wallarm_notify.bootstrap import Wiring
+    from wallarm_notify.services.diagnose import Examination
+
+WATCH_SECONDS: Final = 5.0
+"""The time between two diagnoses of ``--watch``."""
+
+_REGIONS: Final = ("us", "eu")
+
+
+@click.command(epilog=example("wallarm-notify doctor", "wallarm-notify doctor --watch"))
+@json_option
+@click.option("--watch", is_flag=True, help="Look again every 5 s, until Ctrl-C.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool, watch: bool) -> None:
+    """Show what is well, odd or bad, and what to do; exit status 1 if something is bad.
+
+    Run it where a worker runs, with its settings: it looks at database, broker, workers, beat, PagerDuty's hosts,
+    clocks, keys and what producers send. It pages nobody.
+    """
+    if watch and as_json:
+        raise click.UsageError("--watch goes without --json.")
+    found = None
+    with contextlib.suppress(KeyboardInterrupt):
+        for found in _diagnoses(forever=watch):
+            if watch:
+                click.clear()
+            _print(found, as_json=as_json)
+    if found is None or found.is_bad:
+        ctx.exit(FAILED)
+
+
+def _diagnoses(*, forever: bool) -> Iterator[Diagnosis]:
+    yield _diagnosis()
+    while forever:
+        time.sleep(WATCH_SECONDS)
+        yield _diagnosis()
+
+
+def _diagnosis() -> Diagnosis:
+    from wallarm_notify.services.diagnose import diagnose  # noqa: PLC0415 - only this command
+    from wallarm_notify.settings import SettingsError  # noqa: PLC0415 - see above
+
+    try:
+        has_keys = read_settings().secret_keys is not None
+        parts = wiring(keys=has_keys, broker=True)
+        settings = Finding("settings", Grade.GOOD, "The settings of this process are in order.")
+    except SettingsError as error:
+        return diagnosis_of([Finding("settings", Grade.BAD, str(error))])
+    if not has_keys:
+        settings = Finding(
+            "settings",
+            Grade.ODD,
+            "WALLARM_NOTIFY_SECRET_KEYS is not set here, so nobody knows whether it opens the stored keys.",
+            "Run this with the settings of a worker that delivers.",
+        )
+    others = [lambda: [settings], *_examinations(parts)]
+    return diagnose(parts.context, QUEUES, others, keys=has_keys)
+
+
+def _examinations(parts: "Wiring") -> "list[Examination]":
+    """Return what looks at the broker and at PagerDuty's hosts."""
+    from wallarm_notify.broker.app import app  # noqa: PLC0415 - Celery, only for this
+    from wallarm_notify.broker.diagnosis import examine_broker  # noqa: PLC0415 - see above
+    from wallarm_notify.pagerduty.diagnosis import examine_host  # noqa: PLC0415 - requests, only for this
+
+    settings = parts.settings
+
+    def examine(region: str) -> list[Finding]:
+        return [examine_host(region, settings.pagerduty_url(region), settings.trusted())]
+
+    return [
+        partial(examine_broker, app, may_evict=settings.broker_may_evict),
+        *(partial(examine, region) for region in _REGIONS),
+    ]
+
+
+def _print(found: Diagnosis, *, as_json: bool) -> None:
+    if as_json:
+        print_json(diagnosis_document(found))
+        return
+    print_line(found.sentence)
+    print_line("")
+    print_fields(line for finding in found.findings for line in _lines_of(finding))
+
+
+def _lines_of(finding: Finding) -> list[tuple[str, str]]:
+    lines = [(f"{finding.grade:<4}  {finding.part}", finding.sentence)]
+    if finding.todo is not None:
+        lines.append(("", f"What to do: {finding.todo}"))
+    return lines

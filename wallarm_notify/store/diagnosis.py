@@ -1,0 +1,95 @@
+"""Queries of a diagnosis: the server itself, and trouble that is not the installation's own."""
+
+from datetime import timedelta
+
+from wallarm_notify.domain.actor import REVIEW
+from wallarm_notify.domain.diagnosis import FailingIntegration, Server, Trouble
+from wallarm_notify.domain.health import FailureClass
+from wallarm_notify.store.health import HealthQueries
+
+_MOST = 1000
+"""So many rejected events are looked at to find the commonest reason."""
+
+
+class DiagnosisQueries(HealthQueries):
+    """What operators are told by ``doctor``. Every query reads a bounded number of rows."""
+
+    def server(self) -> Server:
+        """Return the database's server as this connection meets it."""
+        (row,) = self._rows(
+            """SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding,
+                   pg_backend_pid() AS pid,
+                   (SELECT sum(numbackends)::int FROM pg_stat_database) AS connections,
+                   current_setting('max_connections')::int AS most,
+                   pg_database_size(current_database()) AS size, clock_timestamp() AS clock"""
+        )
+        return Server(
+            version=row["version"].split()[0],
+            encoding=row["encoding"],
+            # A pooler gives each of its clients a number of its own.
+            pooled=row["pid"] != self._cursor.connection.info.backend_pid,
+            connections=row["connections"],
+            most=row["most"],
+            size=row["size"],
+            clock=row["clock"],
+        )
+
+    def trouble(self, lately: timedelta) -> Trouble:
+        """Return the trouble of PagerDuty, integrations and producers within so long."""
+        rejected = self._rows(
+            """SELECT coalesce(type, 'unknown') AS type, reason, count(*) AS events FROM (
+                   SELECT type, reason FROM rejected
+                   WHERE received_at > now() - :lately AND resubmitted_as IS NULL
+                   ORDER BY received_at DESC LIMIT :most) r
+               GROUP BY 1, 2""",
+            lately=lately,
+            most=_MOST,
+        )
+        (counts,) = self._rows(
+            """SELECT (SELECT count(*) FROM (SELECT FROM undecodable WHERE received_at > now() - :lately
+                           AND resubmitted_at IS NULL LIMIT :most) u) AS undecodable,
+                   (SELECT count(*) FROM (SELECT FROM quarantine WHERE set_aside_at IS NOT NULL LIMIT :most) q)
+                       AS set_aside""",
+            lately=lately,
+            most=_MOST,
+        )
+        return Trouble(
+            outages=sorted(self.outages_going_on()),
+            off=self._integration_ids("NOT enabled AND disabled_by = :review", review=REVIEW.name),
+            failing=self._failing(lately),
+            slow=self._integration_ids("enabled AND slow_since IS NOT NULL"),
+            rejected={(row["type"], row["reason"]): row["events"] for row in rejected},
+            undecodable=counts["undecodable"],
+            set_aside=counts["set_aside"],
+        )
+
+    def _integration_ids(self, condition: str, **parameters: object) -> list[int]:
+        rows = self._rows(
+            f"SELECT id FROM integrations WHERE deleted_at IS NULL AND {condition} ORDER BY id",  # noqa: S608 - constants
+            **parameters,
+        )
+        return [row["id"] for row in rows]
+
+    def _failing(self, lately: timedelta) -> list[FailingIntegration]:
+        """Return the enabled integrations that failed more often than not, those with most failures first."""
+        rows = self._rows(
+            f"""SELECT i.id, i.client_id, m.* FROM (
+                    SELECT integration_id, generation, sum(attempts) AS attempts, sum(failed) AS failed,
+                        {", ".join(f"sum({kind}) AS {kind}" for kind in FailureClass)}
+                    FROM health_minutes WHERE minute >= now() - :lately GROUP BY 1, 2
+                    HAVING sum(failed) * 2 > sum(attempts)) m
+                JOIN integrations i ON i.id = m.integration_id AND i.generation = m.generation
+                WHERE i.enabled AND i.deleted_at IS NULL
+                ORDER BY m.failed DESC, i.id LIMIT 10""",  # noqa: S608 - names of our own
+            lately=lately,
+        )
+        return [
+            FailingIntegration(
+                id=row["id"],
+                client_id=row["client_id"],
+                attempts=int(row["attempts"]),
+                failed=int(row["failed"]),
+                mostly=max(FailureClass, key=lambda kind: row[kind]),
+            )
+            for row in rows
+        ]
