@@ -28,14 +28,14 @@ def system(make_system: Callable[..., System]) -> System:
     return make_system(retry_time_scale=0.01, rate_limit_per_minute=0)
 
 
-def examined(system: System, **environment: str) -> tuple[int, dict[str, Any]]:
+def examined(system: System, *, wait: str = "0", **environment: str) -> tuple[int, dict[str, Any]]:
     """Return the exit status and the document of ``doctor``."""
     done = subprocess.run(
-        [COMMAND, "doctor", "--json"],
+        [COMMAND, "doctor", "--json", "--wait", wait],
         env=system.environ(**environment),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -72,6 +72,15 @@ def test_where_all_runs_nothing_is_bad(system: System) -> None:
     }
     ((grade, sentence),) = findings(system, "PagerDuty us")
     assert (grade, "without TLS: it is not PagerDuty" in sentence) == ("odd", True)
+
+
+def test_after_a_start_it_waits_until_workers_and_beat_are_seen(system: System) -> None:
+    status, document = examined(system, wait="1s")
+    assert (status, document["bad"] > 0) == (1, True)
+    system.start_worker(concurrency=1)
+    system.start_beat()
+    status, document = examined(system, wait="2m")
+    assert (status, document["bad"]) == (0, 0), document
 
 
 def test_nobody_for_retries_and_no_beat_are_found_though_nothing_waits(system: System) -> None:

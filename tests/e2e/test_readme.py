@@ -95,7 +95,9 @@ class Terminals:
             timeout=300,
             check=False,
         )
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), (line, done)
+        # Printed whole, as a failed assertion shows the ends of a text alone.
+        print(line, done.stdout, done.stderr, sep="\n")
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), line
         return done.stdout
 
     def open(self, line: str) -> None:

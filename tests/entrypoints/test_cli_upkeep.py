@@ -211,3 +211,22 @@ def test_commands_that_only_read_need_only_the_database(
 def use(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WALLARM_NOTIFY_SECRET_KEYS", keys)
     settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--wait", "soon"), "«soon» is no duration; give one as 30s, 10m, 6h, 51m8s or 2 days."),
+        (("--wait", "2h"), "«2h» will not do; give 1h at most."),
+    ],
+)
+def test_a_doctor_waits_for_a_duration_of_an_hour_at_most(
+    bare: CommandLine, words: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in bare.refusal("doctor", *words)
+
+
+def test_a_doctor_that_watches_does_not_wait(bare: CommandLine) -> None:
+    result = bare("doctor", "--watch", "--wait", "1m")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--watch goes without --json and --wait." in result.stderr

@@ -3,13 +3,15 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from wallarm_notify.domain.diagnosis import Diagnosis, Finding, Grade, diagnosis_of
-from wallarm_notify.entrypoints.cli.options import example, json_option
+from wallarm_notify.domain.errors import Refused
+from wallarm_notify.entrypoints.cli.options import LINE, example, json_option, read_duration
 from wallarm_notify.entrypoints.cli.output import print_fields, print_json, print_line
 from wallarm_notify.entrypoints.cli.parts import read_settings, wiring
 from wallarm_notify.entrypoints.cli.program import FAILED
@@ -23,36 +25,69 @@ if TYPE_CHECKING:
 WATCH_SECONDS: Final = 5.0
 """The time between two diagnoses of ``--watch``."""
 
+WAIT_SECONDS: Final = 1.0
+"""The time between two diagnoses of ``--wait``."""
+
+LONGEST_WAIT: Final = timedelta(hours=1)
+
 _REGIONS: Final = ("us", "eu")
 
 
-@click.command(epilog=example("wallarm-notify doctor", "wallarm-notify doctor --watch"))
+@click.command(epilog=example("wallarm-notify doctor", "wallarm-notify doctor --wait 2m"))
 @json_option
 @click.option("--watch", is_flag=True, help="Look again every 5 s, until Ctrl-C.")
+@click.option(
+    "--wait",
+    metavar="DURATION",
+    type=LINE,
+    default="0",
+    help="Look again each second until nothing is bad, for so long at most, as 2m: workers and beat are seen some "
+    "seconds after their start.",
+)
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool, watch: bool) -> None:
+def doctor(ctx: click.Context, as_json: bool, watch: bool, wait: str) -> None:
     """Show what is well, odd or bad, and what to do; exit status 1 if something is bad.
 
     Run it where a worker runs, with its settings: it looks at database, broker, workers, beat, PagerDuty's hosts,
     clocks, keys and what producers send. It pages nobody.
     """
-    if watch and as_json:
-        raise click.UsageError("--watch goes without --json.")
+    longest = _wait(wait)
+    if watch and (as_json or longest):
+        raise click.UsageError("--watch goes without --json and --wait.")
     found = None
     with contextlib.suppress(KeyboardInterrupt):
-        for found in _diagnoses(forever=watch):
-            if watch:
+        if watch:
+            for found in _diagnoses(WATCH_SECONDS):
                 click.clear()
+                _print(found, as_json=False)
+        else:
+            found = _settled(longest)
             _print(found, as_json=as_json)
     if found is None or found.is_bad:
         ctx.exit(FAILED)
 
 
-def _diagnoses(*, forever: bool) -> Iterator[Diagnosis]:
-    yield _diagnosis()
-    while forever:
-        time.sleep(WATCH_SECONDS)
+def _wait(text: str) -> timedelta:
+    longest = read_duration(text, "wait")
+    if longest > LONGEST_WAIT:
+        raise Refused(f"«{text}» will not do; give 1h at most.", field="wait")
+    return longest
+
+
+def _diagnoses(seconds: float) -> Iterator[Diagnosis]:
+    while True:
         yield _diagnosis()
+        time.sleep(seconds)
+
+
+def _settled(longest: timedelta) -> Diagnosis:
+    """Return the first diagnosis in which nothing is bad, or the last that is made before ``longest`` is over."""
+    end = time.monotonic() + longest.total_seconds()
+    return next(
+        found
+        for found in _diagnoses(WAIT_SECONDS)
+        if not found.is_bad or time.monotonic() + WAIT_SECONDS >= end
+    )
 
 
 def _diagnosis() -> Diagnosis:
