@@ -95,9 +95,9 @@ class Terminals:
             timeout=300,
             check=False,
         )
-        # Printed whole, as a failed assertion shows the ends of a text alone.
-        print(line, done.stdout, done.stderr, sep="\n")
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False), line
+        # Said by `fail`, as a failed assertion shows the ends of a text alone.
+        if done.returncode != 0 or "Traceback" in done.stderr:
+            pytest.fail(f"{line}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
     def open(self, line: str) -> None:
