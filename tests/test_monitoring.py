@@ -55,6 +55,9 @@ def served() -> dict[str, set[str]]:
             overdue=minute,
             slow=1,
             failing={1: 0.7},
+            rate_limited={1: minute},
+            set_aside=1,
+            undecodable=1,
             oldest_proof=minute,
         )
     )

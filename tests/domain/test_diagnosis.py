@@ -10,6 +10,7 @@ from wallarm_notify.domain.diagnosis import (
     FailingIntegration,
     Finding,
     Grade,
+    RateLimitedIntegration,
     Server,
     Trouble,
     diagnosis_of,
@@ -31,8 +32,8 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 GOOD = Finding("x", Grade.GOOD, "Well.")
-ODD = Finding("y", Grade.ODD, "Odd.")
-BAD = Finding("z", Grade.BAD, "Bad.")
+ODD = Finding("y", Grade.ODD, "Odd.", "Look.")
+BAD = Finding("z", Grade.BAD, "Bad.", "Mend it.")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_the_sentence_counts_what_is_bad_and_names_the_first(
 
 
 def test_the_worst_stands_first_and_equals_keep_their_order() -> None:
-    other = Finding("w", Grade.BAD, "Bad too.")
+    other = Finding("w", Grade.BAD, "Bad too.", "Mend it too.")
     assert diagnosis_of([GOOD, ODD, BAD, other]).findings == [BAD, other, ODD, GOOD]
 
 
@@ -120,7 +121,7 @@ def found_in(one: Standing) -> dict[str, Finding]:
 
 
 def test_what_is_well_is_good() -> None:
-    found = found_in(standing(queues=(QueueLength("events", 3, NOW - MINUTE, NOW),)))
+    found = found_in(standing(queues=(QueueLength("events", 3, NOW - 29 * SECOND, NOW),)))
     assert {f.grade for f in found.values()} == {Grade.GOOD}
     assert found["queues"].sentence == "Each queue is consumed; 3 messages wait."
 
@@ -161,13 +162,25 @@ def test_a_broker_is_bad_where_it_does_not_answer(broker: Word) -> None:
     assert [f.grade for f in of_broker(broker)] == [Grade.BAD] * (broker is Word.UNREACHABLE)
 
 
-@pytest.mark.parametrize(("minutes", "is_bad"), [(5, False), (5.1, True)])
-def test_a_queue_is_bad_that_was_not_empty_for_over_5_minutes(minutes: float, is_bad: bool) -> None:
-    length = QueueLength("events", 900, NOW - minutes * MINUTE, NOW)
-    found = found_in(standing(queues=(length,)))
-    assert ("queue events" in found) is is_bad
-    if is_bad:
-        assert "900 messages wait" in found["queue events"].sentence
+@pytest.mark.parametrize(
+    ("seconds", "grade"),
+    [(29.9, None), (30, Grade.ODD), (300, Grade.ODD), (300.1, Grade.BAD)],
+)
+def test_a_queue_is_odd_that_was_not_empty_for_30_s_and_bad_after_5_minutes(
+    seconds: float, grade: Grade | None
+) -> None:
+    length = QueueLength("events", 900, NOW - seconds * SECOND, NOW)
+    found = found_in(standing(queues=(length,))).get("queue events")
+    assert (found.grade if found else None) == grade
+    if found is not None:
+        assert "900 messages wait" in found.sentence
+
+
+@pytest.mark.parametrize(("ago", "count"), [(60, 1), (60.1, 0)])
+def test_a_queue_that_was_measured_long_ago_is_no_finding(ago: float, count: int) -> None:
+    measured = NOW - ago * SECOND
+    found = found_in(standing(queues=(QueueLength("events", 9, measured - MINUTE, measured),)))
+    assert len([part for part in found if part == "queue events"]) == count
 
 
 @pytest.mark.parametrize(
@@ -213,6 +226,14 @@ def test_a_disk_is_odd_with_less_than_5_per_cent_free(free: float, grade: Grade)
     assert " of 100.0 GB are free at /tmp." in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("grade", "todo"), [(Grade.BAD, None), (Grade.ODD, None), (Grade.GOOD, "x")]
+)
+def test_a_finding_says_what_to_do_unless_it_is_good(grade: Grade, todo: str | None) -> None:
+    with pytest.raises(ValueError, match="what to do"):
+        Finding("x", grade, "So it is.", todo)
+
+
 def test_no_trouble_is_no_finding() -> None:
     assert of_trouble(Trouble()) == []
 
@@ -225,6 +246,10 @@ def test_each_trouble_is_named_with_what_to_do() -> None:
             off=[1, 2, 3, 4, 5],
             failing=failing,
             slow=[9],
+            rate_limited=[
+                RateLimitedIntegration(1, 7, 1000, 8 * MINUTE),
+                RateLimitedIntegration(2, 7, 1, 2 * MINUTE),
+            ],
             rejected={("hit.detected", "No."): 5, ("vuln", "Why."): 1},
             undecodable=1,
             set_aside=2,
@@ -239,6 +264,8 @@ def test_each_trouble_is_named_with_what_to_do() -> None:
             "alert or its key (4xx)."
             for n in (1, 2, 3)
         ),
+        "Integration 1 of client 7 has 1000 alerts that wait for the rate limit of its key, the last for 8 min.",
+        "Integration 2 of client 7 has 1 alert that waits for the rate limit of its key, the last for 2 min.",
         "PagerDuty answers slowly for integration 9; these are sent one at a time.",
         "6 events rejected in the last hour, 5 of them of type hit.detected: No.",
         "1 message in the last hour could not be decoded.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from build import an_event_object, eventually
 from kombu import Connection
 
 from e2e.test_start_broker import BOTH, refusal, running
+from wallarm_notify.devstack.processes import product_command, run
 from wallarm_notify.devstack.rabbitmq import RabbitMQ
 
 if TYPE_CHECKING:
@@ -68,6 +70,18 @@ def test_permissions_that_are_missing_are_named(
     line = refusal(system, program, vhost_of(rabbitmq, permissions))
     assert all(words in line for words in named), line
     assert "docs/operations.md" in line
+
+
+@pytest.mark.parametrize(
+    ("queue_type", "words"), [("classic", "on one node"), ("quorum", "on most of its nodes")]
+)
+def test_doctor_says_on_how_many_nodes_events_wait(
+    make_system: Callable[..., System], rabbitmq: RabbitMQ, queue_type: str, words: str
+) -> None:
+    system = make_system(broker_url=vhost_of(rabbitmq, ALL), events_queue_type=queue_type)
+    done = run(product_command("doctor", "--json"), system.environ())
+    (found,) = (one for one in json.loads(done.stdout)["findings"] if one["part"] == "broker")
+    assert (found["grade"], words in found["sentence"]) == ("good", True), found
 
 
 @BOTH

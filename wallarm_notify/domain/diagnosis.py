@@ -33,6 +33,13 @@ class Finding:
     sentence: str
     todo: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where nothing is said to do about what is not good."""
+        if (self.grade is Grade.GOOD) is not (self.todo is None):
+            raise ValueError(
+                f"What is {self.grade} of {self.part} says what to do unless it is good."
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -110,6 +117,19 @@ class FailingIntegration:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimitedIntegration:
+    """An enabled integration with ``alerts`` that wait for the rate limit of its key, the last for ``wait``.
+
+    They were not tried yet. At most 1,000 are counted.
+    """
+
+    id: int
+    client_id: int
+    alerts: int
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """What the database has of trouble that is not the installation's own.
 
@@ -122,6 +142,7 @@ class Trouble:
     off: Sequence[int] = ()
     failing: Sequence[FailingIntegration] = ()
     slow: Sequence[int] = ()
+    rate_limited: Sequence[RateLimitedIntegration] = ()
     rejected: Mapping[tuple[str, str], int] = field(default_factory=dict)
     undecodable: int = 0
     set_aside: int = 0

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from wallarm_notify.domain.diagnosis import FailingIntegration, Finding, Grade, Server, Trouble
+from wallarm_notify.domain.diagnosis import (
+    FailingIntegration,
+    Finding,
+    Grade,
+    RateLimitedIntegration,
+    Server,
+    Trouble,
+)
 from wallarm_notify.domain.health import FailureClass
 from wallarm_notify.domain.readiness import (
     GONE_AFTER,
@@ -29,6 +36,9 @@ FULL: Final = 0.8
 
 LEAST_FREE: Final = 0.05
 """The share of a disk that has to be free."""
+
+FILLING: Final = timedelta(seconds=30)
+"""A queue that was not seen empty for so long may grow; workers take what comes at once."""
 
 NAMED: Final = 3
 """So many things are named in a finding; of more their number is said."""
@@ -180,19 +190,12 @@ def of_trouble(trouble: Trouble) -> list[Finding]:
 def _of_queues(found: Readiness, standing: Standing) -> list[Finding]:
     lengths = {one.queue: one for one in standing.queues}
     findings = _of_unattended(found.unattended, lengths)
-    for queue in found.backlogged:
-        if queue in found.unattended:
-            continue
-        one = lengths[queue]
-        findings.append(
-            Finding(
-                f"queue {queue}",
-                Grade.BAD,
-                f"The queue {queue} was not seen empty for {_span(one.waiting)}: "
-                f"{_waiting(one.messages)}.",
-                "Start more workers of it, or find out who sends so much.",
-            )
-        )
+    findings += [
+        _of_queue(one, Grade.BAD if one.queue in found.backlogged else Grade.ODD)
+        for one in standing.queues
+        if one.queue not in found.unattended
+        and (one.queue in found.backlogged or _fills(one, standing.now))
+    ]
     if not findings:
         waiting = sum(one.messages for one in standing.queues)
         findings.append(
@@ -203,6 +206,19 @@ def _of_queues(found: Readiness, standing: Standing) -> list[Finding]:
             )
         )
     return findings
+
+
+def _fills(one: QueueLength, now: datetime) -> bool:
+    return now - one.measured_at <= GONE_AFTER and one.waiting >= FILLING
+
+
+def _of_queue(one: QueueLength, grade: Grade) -> Finding:
+    return Finding(
+        f"queue {one.queue}",
+        grade,
+        f"The queue {one.queue} was not seen empty for {_span(one.waiting)}: {_waiting(one.messages)}.",
+        "Start more workers of it, or find out who sends so much: wallarm-notify events list --since 10m",
+    )
 
 
 def _of_unattended(queues: Sequence[str], lengths: Mapping[str, QueueLength]) -> list[Finding]:
@@ -278,6 +294,7 @@ def _of_integrations(trouble: Trouble) -> list[Finding]:
             )
         )
     found += [_of_failing(one) for one in trouble.failing[:NAMED]]
+    found += [_of_rate_limited(one) for one in trouble.rate_limited[:NAMED]]
     if trouble.slow:
         found.append(
             Finding(
@@ -288,6 +305,16 @@ def _of_integrations(trouble: Trouble) -> list[Finding]:
             )
         )
     return found
+
+
+def _of_rate_limited(one: RateLimitedIntegration) -> Finding:
+    return Finding(
+        "integrations",
+        Grade.ODD,
+        f"Integration {one.id} of client {one.client_id} has {counted(one.alerts, 'alert')} that "
+        f"{'waits' if one.alerts == 1 else 'wait'} for the rate limit of its key, the last for {_span(one.wait)}.",
+        f"See what floods it: wallarm-notify events list --client {one.client_id} --since 10m; severe alerts go first.",
+    )
 
 
 def _of_failing(one: FailingIntegration) -> Finding:

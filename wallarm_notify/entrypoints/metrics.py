@@ -135,6 +135,13 @@ def _of(figures: Measurements) -> Iterator[Metric]:
         None,
         {"": figures.not_kept},
     )
+    yield _gauge("calls_set_aside", "Calls that workers died of.", None, {"": figures.set_aside})
+    yield _gauge(
+        "messages_undecodable",
+        "Messages of the last hour that could not be decoded.",
+        None,
+        {"": figures.undecodable},
+    )
     yield from _of_notifications(figures)
     yield from _of_processes(figures)
 
@@ -220,6 +227,12 @@ def _of_notifications(figures: Measurements) -> Iterator[Metric]:
         "The share of failed attempts of the last hour, of the ten worst of those above a half.",
         "integration",
         figures.failing,
+    )
+    yield _gauge(
+        "integration_rate_limited_seconds",
+        "For how long an integration's last alert waits for the rate limit, of the ten longest above a minute.",
+        "integration",
+        {number: wait.total_seconds() for number, wait in figures.rate_limited.items()},
     )
 
 

@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     Examination = Callable[[], Sequence[Finding]]
     """What looks at one part and returns what it found; it raises nothing."""
 
+_MEND_DATABASE: Final = (
+    "Bring it to what is asked for, or mend WALLARM_NOTIFY_DATABASE_URL; events wait at the broker."
+)
+_MEND_KEYS: Final = (
+    "Put the key that it was stored under back into WALLARM_NOTIFY_SECRET_KEYS, or give the integration its key "
+    "anew: wallarm-notify integrations update ID --key -"
+)
+_REPORT: Final = "Mend what it names on this machine, or report it: the other parts were looked at."
+
 _UNEXAMINED: Final = Finding(
     "workers",
     Grade.ODD,
@@ -67,7 +76,7 @@ def _examined(examine: Examination) -> Sequence[Finding]:
         return examine()
     except Exception as error:  # noqa: BLE001 - one part that fails must not hide what the others found
         what = system_words(error) if isinstance(error, OSError) else type(error).__name__
-        return [Finding("doctor", Grade.BAD, f"A part could not be looked at: {what}.")]
+        return [Finding("doctor", Grade.BAD, f"A part could not be looked at: {what}.", _REPORT)]
 
 
 def diagnose_stored(ctx: Context, scope: Scope, queues: Collection[str], broker: Word) -> Diagnosis:
@@ -85,21 +94,21 @@ def _of_database(ctx: Context, queues: Collection[str], *, keys: bool) -> list[F
         ctx.store.check()
         here, server = ctx.store.transact(lambda tx: (datetime.now(UTC), tx.server()))
     except Unavailable as error:
-        return [Finding("database", Grade.BAD, str(error)), _UNEXAMINED]
+        return [Finding("database", Grade.BAD, str(error), _MEND_DATABASE), _UNEXAMINED]
     found = of_server(server, here)
     try:
         if keys:
             found += _of_keys(ctx)
         return found + _of_what_is_stored(ctx, queues)
     except Unavailable as error:
-        return [*found, Finding("database", Grade.BAD, str(error))]
+        return [*found, Finding("database", Grade.BAD, str(error), _MEND_DATABASE)]
 
 
 def _of_keys(ctx: Context) -> list[Finding]:
     try:
         ctx.store.check_keys()
     except Unavailable as error:
-        return [Finding("secret keys", Grade.BAD, str(error))]
+        return [Finding("secret keys", Grade.BAD, str(error), _MEND_KEYS)]
     return [Finding("secret keys", Grade.GOOD, "The secret keys open the stored integration keys.")]
 
 

@@ -47,6 +47,8 @@ class Measurements:
     ``runs`` are how long ago each worker's node was seen and each of beat's tasks began. ``overdue`` is how long the
     oldest delivery is overdue. ``slow`` integrations have one request at a time. ``failing`` has the share of failed
     attempts of the last hour, of the ten enabled integrations with most failures that failed more often than not.
+    ``rate_limited`` has how long the last alert waits, of the ten integrations whose rate limit holds them for longest.
+    ``set_aside`` calls are those that workers died of, ``undecodable`` the messages of the last hour that are no task.
     """
 
     warnings: Mapping[int, int]
@@ -68,6 +70,9 @@ class Measurements:
     overdue: timedelta
     slow: int
     failing: Mapping[int, float]
+    rate_limited: Mapping[int, timedelta]
+    set_aside: int
+    undecodable: int
     oldest_proof: timedelta | None = None
     drills_failed: int = 0
 
@@ -101,6 +106,9 @@ def measure(ctx: Context, scope: Scope) -> Measurements:
             overdue=_overdue(tx),
             slow=len(trouble.slow),
             failing={one.id: one.failed / one.attempts for one in trouble.failing},
+            rate_limited={one.id: one.wait for one in trouble.rate_limited},
+            set_aside=trouble.set_aside,
+            undecodable=trouble.undecodable,
             oldest_proof=None if oldest is None else tx.now - oldest,
             drills_failed=failed,
         )

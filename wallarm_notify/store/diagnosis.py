@@ -3,12 +3,24 @@
 from datetime import timedelta
 
 from wallarm_notify.domain.actor import REVIEW
-from wallarm_notify.domain.diagnosis import FailingIntegration, Server, Trouble
+from wallarm_notify.domain.diagnosis import (
+    FailingIntegration,
+    RateLimitedIntegration,
+    Server,
+    Trouble,
+)
 from wallarm_notify.domain.health import FailureClass
 from wallarm_notify.store.health import HealthQueries
 
 _MOST = 1000
-"""So many rejected events are looked at to find the commonest reason."""
+"""So many rejected events are looked at to find the commonest reason, and so many alerts that wait are counted."""
+
+_LONG_WAIT = timedelta(minutes=1)
+"""A wait for the rate limit from which on somebody should know of it."""
+
+_LAST = "n.integration_id, n.attempts_made = 0 AS first, n.due_at"
+_BACKWARDS = "n.integration_id DESC, (n.attempts_made = 0) DESC, n.recheck_at DESC"
+"""The order of ``ix_notifications_backlog``, from its end."""
 
 
 class DiagnosisQueries(HealthQueries):
@@ -58,6 +70,7 @@ class DiagnosisQueries(HealthQueries):
             off=self._integration_ids("NOT enabled AND disabled_by = :review", review=REVIEW.name),
             failing=self._failing(lately),
             slow=self._integration_ids("enabled AND slow_since IS NOT NULL"),
+            rate_limited=self._rate_limited(),
             rejected={(row["type"], row["reason"]): row["events"] for row in rejected},
             undecodable=counts["undecodable"],
             set_aside=counts["set_aside"],
@@ -69,6 +82,33 @@ class DiagnosisQueries(HealthQueries):
             **parameters,
         )
         return [row["id"] for row in rows]
+
+    def _rate_limited(self) -> list[RateLimitedIntegration]:
+        """Return the enabled integrations whose alerts wait long for a first attempt, the longest wait first.
+
+        The query goes from one integration to the next, so it takes no longer where more waits.
+        """
+        rows = self._rows(
+            f"""WITH RECURSIVE lasts AS (
+                    (SELECT {_LAST} FROM notifications n WHERE n.recheck_at IS NOT NULL
+                     ORDER BY {_BACKWARDS} LIMIT 1)
+                    UNION ALL
+                    SELECT next.* FROM lasts CROSS JOIN LATERAL (
+                        SELECT {_LAST} FROM notifications n WHERE n.recheck_at IS NOT NULL
+                          AND (n.integration_id, (n.attempts_made = 0)) < (lasts.integration_id, lasts.first)
+                        ORDER BY {_BACKWARDS} LIMIT 1) next
+                )
+                SELECT i.id, i.client_id, l.due_at - now() AS wait,
+                    (SELECT count(*) FROM (
+                        SELECT FROM notifications w WHERE w.integration_id = i.id AND (w.attempts_made = 0) = true
+                          AND w.recheck_at > now() LIMIT :most) waiting) AS alerts
+                FROM lasts l JOIN integrations i ON i.id = l.integration_id
+                WHERE l.first AND i.enabled AND l.due_at > now() + :long
+                ORDER BY l.due_at DESC LIMIT 10""",  # noqa: S608 - constants
+            most=_MOST,
+            long=_LONG_WAIT,
+        )
+        return [RateLimitedIntegration(**row) for row in rows]
 
     def _failing(self, lately: timedelta) -> list[FailingIntegration]:
         """Return the enabled integrations that failed more often than not, those with most failures first."""

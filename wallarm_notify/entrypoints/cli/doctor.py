@@ -32,6 +32,8 @@ LONGEST_WAIT: Final = timedelta(hours=1)
 
 _REGIONS: Final = ("us", "eu")
 
+_SET: Final = "Set it right in the environment or in .env; README.md has every setting."
+
 
 @click.command(epilog=example("wallarm-notify doctor", "wallarm-notify doctor --wait 2m"))
 @json_option
@@ -99,7 +101,7 @@ def _diagnosis() -> Diagnosis:
         parts = wiring(keys=has_keys, broker=True)
         settings = Finding("settings", Grade.GOOD, "The settings of this process are in order.")
     except SettingsError as error:
-        return diagnosis_of([Finding("settings", Grade.BAD, str(error))])
+        return diagnosis_of([Finding("settings", Grade.BAD, str(error), _SET)])
     if not has_keys:
         settings = Finding(
             "settings",
@@ -123,7 +125,9 @@ def _examinations(parts: "Wiring") -> "list[Examination]":
         return [examine_host(region, settings.pagerduty_url(region), settings.trusted())]
 
     return [
-        partial(examine_broker, app, may_evict=settings.broker_may_evict),
+        partial(
+            examine_broker, app, settings.events_queue_type, may_evict=settings.broker_may_evict
+        ),
         *(partial(examine, region) for region in _REGIONS),
     ]
 
