@@ -28,7 +28,8 @@ COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker" / "compose.yml"
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 SETTINGS: Final = {PREFIX + name.upper() for name in Settings.model_fields}
 SECRET_SETTINGS: Final = {
-    PREFIX + name for name in ("DATABASE_URL", "BROKER_URL", "SECRET_KEYS", "HEARTBEAT_URL")
+    PREFIX + name
+    for name in ("DATABASE_URL", "BROKER_URL", "SECRET_KEYS", "HEARTBEAT_URL", "FLOWER_LOGIN")
 }
 OURS: Final = [name for name, one in SERVICES.items() if one["image"] == "wallarm-notify"]
 

@@ -36,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "console_me_url": None,
     "public_url": None,
     "flower_url": None,
+    "flower_login": None,
     "cloud": "us",
     "summary": "brief",
     "connect_timeout": 5,
@@ -641,3 +642,23 @@ def test_what_is_wrong_under_an_old_name_is_named_by_it(monkeypatch: pytest.Monk
     monkeypatch.setenv("WALLARM_NOTIFY_RING_SECONDS", "soon")
     with pytest.raises(SettingsError, match=r"^WALLARM_NOTIFY_RING_SECONDS: "):
         read_settings()
+
+
+def test_a_login_of_flower_is_a_name_and_a_password_and_is_shown_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    got = settings(monkeypatch, flower_login="ops:Hidden1:still-the-password")
+    assert got.flower_login is not None
+    assert got.flower_login.get_secret_value() == "ops:Hidden1:still-the-password"
+    assert "Hidden1" not in repr(got)
+
+
+@pytest.mark.parametrize("login", ["Hidden1", "ops:", ":Hidden1", "ops:Hidden 1", "öps:Hidden1"])
+def test_what_is_no_login_of_flower_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    text = refusal(monkeypatch, flower_login=login)
+    assert text == (
+        "WALLARM_NOTIFY_FLOWER_LOGIN: is no name:password; write a name without a colon, a colon and a password, in "
+        "ASCII and without blanks."
+    )

@@ -62,6 +62,9 @@ _HOST: Final = re.compile(
 )
 """A host name or an address and nothing more: no port, no scheme."""
 
+_LOGIN: Final = re.compile(r"[!-9;-~]+:[!-~]+")
+"""A name and a password of printable ASCII: browsers and Flower do not agree on how others are encoded."""
+
 _LONGEST_WINDOW: Final = int(LONGEST_WINDOW.total_seconds())
 
 RENAMED: Final = {"RING_SECONDS": "GRACE_SECONDS", "PACE_PER_MINUTE": "RATE_LIMIT_PER_MINUTE"}
@@ -131,6 +134,8 @@ class Settings(BaseSettings):
     """Where people reach this installation: alerts lead to the page that says why they came; no link if it is unset."""
     flower_url: HttpUrl | None = None
     """Where operators reach Flower: the console leads there; no link if it is unset."""
+    flower_login: SecretStr | None = None
+    """The name and password that Flower asks for, as ``name:password``; without, it listens on loopback alone."""
     cloud: Literal["us", "eu", "me"] = "us"
     """The cloud of clients that have none of their own."""
     summary: Literal["original", "brief", "full"] = "brief"
@@ -234,6 +239,15 @@ class Settings(BaseSettings):
                 raise ValueError(
                     "has something behind a ?, where only scheme, host and path belong; leave it out"
                 )
+        return value
+
+    @field_validator("flower_login")
+    @classmethod
+    def _is_a_login(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _LOGIN.fullmatch(value.get_secret_value()):
+            raise ValueError(
+                "is no name:password; write a name without a colon, a colon and a password, in ASCII and without blanks"
+            )
         return value
 
     @field_validator("secret_keys")

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+from base64 import b64encode
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from wallarm_notify.entrypoints.hosts import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+LOGIN = "ops:Hidden1"
 
 SERVERS = [("flower", "/healthcheck"), ("metrics", "/metrics")]
 
@@ -31,7 +34,12 @@ class Served:
         self.port = port
 
     def ask(
-        self, path: str, host: str | None, method: str = "GET", version: int = 11
+        self,
+        path: str,
+        host: str | None,
+        method: str = "GET",
+        version: int = 11,
+        login: str | None = None,
     ) -> tuple[int, str, str]:
         """Return status, type and text of the answer to a request with this Host header, or with none."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -40,6 +48,8 @@ class Served:
         connection.putrequest(method, path, skip_host=True)
         if host is not None:
             connection.putheader("Host", host)
+        if login is not None:
+            connection.putheader("Authorization", f"Basic {b64encode(login.encode()).decode()}")
         connection.endheaders()
         answer = connection.getresponse()
         output = answer.status, answer.getheader("Content-Type", ""), answer.read().decode()
@@ -116,9 +126,43 @@ def test_flower_refuses_every_request_for_another_name(line: CommandLine) -> Non
 def test_a_server_on_every_address_answers_to_each_address_and_to_no_name(
     line: CommandLine, command: str, path: str
 ) -> None:
-    with served(line.environment, command, "--port", "0", "--address", "0.0.0.0") as server:
+    environment = {**line.environment, "WALLARM_NOTIFY_FLOWER_LOGIN": LOGIN}
+    with served(environment, command, "--port", "0", "--address", "0.0.0.0") as server:
         assert server.ask(path, "192.0.2.7:5555")[0] == 200
         assert server.ask(path, "rebound.example")[0] == 421
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.7", "flower.example.com"])
+def test_flower_refuses_to_serve_others_than_this_machine_without_a_login(
+    line: CommandLine, address: str
+) -> None:
+    done = line.process("flower", "--port", "0", "--address", address)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"wallarm-notify: Flower would show tasks to whoever reaches {address}: set WALLARM_NOTIFY_FLOWER_LOGIN to "
+        "name:password, or leave out --address to serve this machine alone.\n"
+    )
+
+
+def test_an_address_among_flowers_own_options_is_refused_without_a_login_too(
+    line: CommandLine,
+) -> None:
+    done = line.process("flower", "--port=0", "--", "--address=0.0.0.0")
+    assert done.returncode == 1
+    assert "set WALLARM_NOTIFY_FLOWER_LOGIN to name:password" in done.stderr
+
+
+def test_flower_asks_for_its_login_and_shows_it_nowhere(line: CommandLine) -> None:
+    environment = {**line.environment, "WALLARM_NOTIFY_FLOWER_LOGIN": LOGIN}
+    with served(environment, "flower", "--port=0", "--address=0.0.0.0") as server:
+        for path in ("/", "/tasks", "/broker", "/api/tasks", "/api/workers"):
+            assert server.ask(path, "localhost")[0] == 401
+            assert server.ask(path, "localhost", login="ops:guessed")[0] == 401
+            status, _, text = server.ask(path, "localhost", login=LOGIN)
+            assert (status, "Hidden1" in text) == (200, False), path
+        assert server.ask("/healthcheck", "localhost")[0] == 200
+        server.process.terminate()
+        assert "Hidden1" not in "".join(server.process.communicate(timeout=30))
 
 
 @pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGINT])

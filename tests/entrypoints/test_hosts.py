@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wallarm_notify.entrypoints.hosts import KnownHosts
+from wallarm_notify.entrypoints.hosts import KnownHosts, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,24 @@ def test_a_server_on_every_address_is_known_by_each_address_and_by_no_name(every
         assert hosts.know(address)
     for name in ("rebound.example", "192.0.2.8.rebound.example", "127.1", ""):
         assert not hosts.know(name)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_so"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("", False),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.0.2.7", False),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+    ],
+)
+def test_loopback_is_what_no_other_machine_reaches(address: str, is_so: bool) -> None:
+    assert is_loopback(address) is is_so

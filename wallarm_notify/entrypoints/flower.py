@@ -13,7 +13,8 @@ from flower.urls import settings
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import RequestHandler
 
-from wallarm_notify.entrypoints.hosts import UNKNOWN, KnownHosts
+from wallarm_notify.entrypoints.hosts import UNKNOWN, KnownHosts, is_loopback
+from wallarm_notify.settings import SettingsError
 
 
 class KnownFlower(Flower):  # type: ignore[misc]  # publishes no types
@@ -46,14 +47,25 @@ class _Misdirected(RequestHandler):
 class Monitor:
     """A Flower on the broker of ``celery``, which listens once it is made.
 
-    ``given`` are Flower's own options. Making it raises OSError where it cannot listen.
+    ``login`` is a name and password that it asks for, as ``name:password``; ``given`` are Flower's own options.
+    Making it raises OSError where it cannot listen, and SettingsError where anybody could reach it and it has no login.
     """
 
     def __init__(
-        self, celery: Celery, address: str, port: int, hosts: KnownHosts, given: Sequence[str]
+        self,
+        celery: Celery,
+        address: str,
+        port: int,
+        hosts: KnownHosts,
+        given: Sequence[str],
+        *,
+        login: str | None,
     ) -> None:
         apply_env_options()
         apply_options("flower", [f"--address={address}", f"--port={port}", *given])
+        if login is not None:
+            options.basic_auth = [*(options.basic_auth or ()), login]
+        _check_login()
         extract_settings()
         setup_logging()
         self._flower = KnownFlower(hosts, capp=celery, options=options, **settings)
@@ -66,3 +78,13 @@ class Monitor:
             self._flower.start()
         finally:
             self._flower.stop()
+
+
+def _check_login() -> None:
+    """Raise SettingsError where Flower, by all of its options, would listen beyond loopback and ask for no login."""
+    has_login = options.basic_auth or options.auth
+    if not (has_login or options.unix_socket or is_loopback(options.address)):
+        raise SettingsError(
+            f"Flower would show tasks to whoever reaches {options.address or 'this machine'}: set "
+            "WALLARM_NOTIFY_FLOWER_LOGIN to name:password, or leave out --address to serve this machine alone."
+        )

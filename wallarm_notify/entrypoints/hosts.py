@@ -19,6 +19,12 @@ _EVERY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - what somebody may 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::[0-9]*)?")
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether a server that listens on ``address`` is reached from its own machine alone."""
+    bare = _plain(address)
+    return ip_address(bare).is_loopback if _is_address(bare) else bare == "localhost"
+
+
 class KnownHosts:
     """The names of loopback, the ``address`` that a server listens on, and ``further`` ones; any port.
 

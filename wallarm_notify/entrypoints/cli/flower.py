@@ -36,7 +36,8 @@ DEFAULT_PORT = 5555
 def flower(port: int, address: str, options: tuple[str, ...]) -> None:
     """Serve Flower, Celery's monitor, until Ctrl-C; the broker is all it needs.
 
-    It answers requests for localhost, its address, and the names in WALLARM_NOTIFY_HOSTS.
+    It answers requests for localhost, its address, and the names in WALLARM_NOTIFY_HOSTS. Beyond this machine it serves
+    only with a login: WALLARM_NOTIFY_FLOWER_LOGIN.
     """
     settings = read_settings()
     settings.broker()
@@ -44,8 +45,10 @@ def flower(port: int, address: str, options: tuple[str, ...]) -> None:
     from wallarm_notify.entrypoints.flower import Monitor  # noqa: PLC0415 - Flower, only here
     from wallarm_notify.entrypoints.hosts import KnownHosts  # noqa: PLC0415 - a server, only here
 
+    hosts = KnownHosts(address, settings.known_hosts)
+    login = None if settings.flower_login is None else settings.flower_login.get_secret_value()
     try:
-        monitor = Monitor(app, address, port, KnownHosts(address, settings.known_hosts), options)
+        monitor = Monitor(app, address, port, hosts, options, login=login)
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"Cannot serve at {address}, port {port}: {error}.") from None
     shown = f"[{address}]" if ":" in address else address
