@@ -1,4 +1,4 @@
-"""Beat's side: where HEARTBEAT_URL is set, it calls that each minute while alerts are attended to."""
+"""Beat's side, where it has the database: HEARTBEAT_URL, and what it tells of queues that nobody takes from."""
 
 import sys
 import threading
@@ -9,26 +9,37 @@ from celery import signals
 
 from wallarm_notify.bootstrap import context_of
 from wallarm_notify.domain.errors import NotifyError
+from wallarm_notify.services.attendance import watch_until
+from wallarm_notify.services.context import Context
 from wallarm_notify.services.readiness import is_attended
-from wallarm_notify.settings import settings
+from wallarm_notify.settings import Settings, settings
 from wallarm_notify.task_names import QUEUES
 
 
 @signals.beat_init.connect
 def _begin(**_: Any) -> None:
     given = settings()
-    if given.heartbeat_url is None:
-        return
+    if given.database_url is not None:
+        _start("attendance", watch_until, threading.Event(), _context_of(given), QUEUES)
+    if given.heartbeat_url is not None:
+        _call(str(given.heartbeat_url.get_secret_value()), given)
+
+
+def _context_of(given: Settings) -> Context:
+    return context_of(given, keyless=True)
+
+
+def _call(url: str, given: Settings) -> None:
+    """Call ``url`` each minute while alerts are attended to."""
     from wallarm_notify.heartbeat_url import call_while  # noqa: PLC0415 - workers import this and need it not
 
     try:
-        ctx = context_of(given, keyless=True)
+        ctx = _context_of(given)
     except NotifyError as error:
         sys.exit(f"wallarm-notify: WALLARM_NOTIFY_HEARTBEAT_URL needs the database: {error}")
-    url = str(given.heartbeat_url.get_secret_value())
-    threading.Thread(
-        target=call_while,
-        args=(partial(is_attended, ctx, QUEUES), url, given.trusted(), threading.Event()),
-        name="heartbeat",
-        daemon=True,
-    ).start()
+    look = partial(is_attended, ctx, QUEUES)
+    _start("heartbeat", call_while, look, url, given.trusted(), threading.Event())
+
+
+def _start(name: str, run: Any, *given: Any) -> None:
+    threading.Thread(target=run, args=given, name=name, daemon=True).start()

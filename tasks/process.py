@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+from billiard import current_process
 from celery import signals
 from celery.utils.nodenames import gethostname
 
@@ -17,8 +18,10 @@ from wallarm_notify.domain.notification import START_WITHIN
 from wallarm_notify.domain.readiness import HEARTBEAT
 from wallarm_notify.logs import set_up_logging
 from wallarm_notify.sender.dispatcher import CONNECTIONS
+from wallarm_notify.services.attendance import Watch
 from wallarm_notify.services.readiness import note_heartbeat
 from wallarm_notify.settings import settings
+from wallarm_notify.task_names import QUEUES
 from wallarm_notify.worker_parts import WorkerParts
 
 log = logging.getLogger(__name__)
@@ -50,11 +53,19 @@ def _note_once(parts: WorkerParts, queues: frozenset[str]) -> None:
 
 
 def _note_that_it_lives(parts: WorkerParts, queues: frozenset[str]) -> None:
-    """Have a thread note every few seconds that this process lives, until the process ends."""
+    """Have a thread note every few seconds that this process lives, until the process ends.
+
+    Of the processes of a node the first one also looks which queues nobody takes from.
+    """
+    # A process that takes the place of one that died has its index; without a pool there is none.
+    is_first = getattr(current_process(), "index", 0) == 0
+    watch = Watch(parts.context, QUEUES) if is_first else None
 
     def note() -> None:
         while True:
             _note_once(parts, queues)
+            if watch is not None:
+                watch.look()
             time.sleep(HEARTBEAT.total_seconds())
 
     threading.Thread(target=note, name="heartbeat", daemon=True).start()

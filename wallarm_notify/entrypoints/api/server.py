@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import threading
 from typing import Any, Final
 
 import uvicorn
@@ -12,7 +13,9 @@ from wallarm_notify.bootstrap import Wiring, context_of
 from wallarm_notify.domain.errors import Unavailable, system_words
 from wallarm_notify.entrypoints.api.app import make_app
 from wallarm_notify.entrypoints.api.connection import HEAD_SECONDS, PromptProtocol
+from wallarm_notify.services.attendance import watch_until
 from wallarm_notify.settings import Settings, SettingsError
+from wallarm_notify.task_names import QUEUES
 
 ENDS_WITHIN: Final = 30
 """Seconds that requests under way have when the server ends: more than the 20 s of a test."""
@@ -57,6 +60,7 @@ class ApiServer:
         context = context_of(settings, pooled=True, connections=settings.api_threads)
         context.store.check()
         context.store.check_keys()
+        self._context = context
         try:
             app = make_app(Wiring(settings, context), has_tls=cert is not None)
         except OSError:
@@ -88,7 +92,14 @@ class ApiServer:
     def run(self) -> None:
         """Serve until TERM or Ctrl-C; then take nothing more, and end what is under way."""
         log.info("api.serving", extra={"port": self.port, "scheme": self.scheme})
-        self._server.run(sockets=[self._socket])
+        ended = threading.Event()
+        threading.Thread(
+            target=watch_until, args=(ended, self._context, QUEUES), name="attendance", daemon=True
+        ).start()
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            ended.set()
         log.info("api.ended")
 
     def stop(self) -> None:
