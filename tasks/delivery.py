@@ -9,6 +9,7 @@ from tasks.process import wiring
 from wallarm_notify import task_names
 from wallarm_notify.broker.app import app
 from wallarm_notify.broker.delivery_request import DeliveryRequest, watched_task
+from wallarm_notify.broker.watched_request import watched_id
 from wallarm_notify.domain.delivery_report import Report, TaskState
 from wallarm_notify.domain.errors import Unavailable
 from wallarm_notify.domain.notification import START_WITHIN
@@ -36,5 +37,5 @@ def deliver(self: Task, ids: list[int], links: list[int] | None = None) -> str: 
         if task is not None:
             wiring().task_events.report(Report(task, TaskState.RETRIED, words))
         return words
-    dispatcher.dispatch(replace(claimed, task=task))
+    dispatcher.dispatch(replace(claimed, task=task, task_id=watched_id(self.request)))
     return claimed.words

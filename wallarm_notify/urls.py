@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from uuid import UUID
 
 _ESCAPES: Final = (
     "in a user name or password / ? # @ ; % are written %2F %3F %23 %40 %3B %25, and a blank %20"
@@ -421,3 +422,8 @@ def without_credentials(text: str) -> str:
     begins = [place + len(mark) for mark in ("://", "'") if (place := before.find(mark)) >= 0]
     begin = min(begins) if begins else before.rfind(" ") + 1
     return before[:begin] + after
+
+
+def task_page(flower_url: str, task_id: UUID) -> str:
+    """Return the address of a task's page in the Flower at ``flower_url``."""
+    return f"{flower_url.rstrip('/')}/task/{task_id}"

@@ -16,8 +16,8 @@ from celery import Celery
 
 from wallarm_notify.broker import task_events
 from wallarm_notify.broker.call_events import report_calls
-from wallarm_notify.broker.delivery_request import are_watched
 from wallarm_notify.broker.task_events import GATHERED_FOR, TaskEvents
+from wallarm_notify.broker.watched_request import are_watched
 from wallarm_notify.domain.delivery_report import DeliveryTask, Report, TaskState
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,13 @@ from build import NOON, a_notification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallarm_notify.domain.batches import Message, gap_between, messages
+from wallarm_notify.domain.batches import (
+    Message,
+    gap_between,
+    messages,
+    notification_words,
+    notifications_in,
+)
 from wallarm_notify.domain.notification import Notification, State
 
 
@@ -185,3 +192,21 @@ def test_every_notification_travels_once_and_never_before_it_is_due(
             assert late >= timedelta() or countdown == timedelta(seconds=60)
             is_long = due[i] - NOON > timedelta(seconds=30)
             assert late < timedelta(seconds=0.5 if is_long else 0.25)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 6, 100])
+def test_the_notifications_that_words_name_are_read_from_them(number: int) -> None:
+    group = [replace(a_notification(), id=n) for n in range(8, 8 + number)]
+    words = notification_words(group)
+    assert notifications_in(words) == [n.id for n in group][:5]
+    assert (
+        notifications_in(f"'1 event; {words} under way, attempt 1 of 17; {words}'")
+        == [n.id for n in group][:5]
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "None", "notification", "2 notifications: 2 accepted", "12, 13"]
+)
+def test_of_other_words_no_notification_is_read(text: str) -> None:
+    assert notifications_in(text) == []

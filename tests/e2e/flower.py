@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 class Flower:
     """A real Flower on the system's broker; it ends with the system."""
 
-    def __init__(self, system: System, **environment: str) -> None:
+    def __init__(
+        self, system: System, login: tuple[str, str] | None = None, **environment: str
+    ) -> None:
         self.url = ""
+        self.login = login
         self.tasks: dict[str, dict[str, str]] = {}
         self.process = system.start(
             "flower",
@@ -29,7 +32,7 @@ class Flower:
     def ask(self, path: str) -> requests.Response | None:
         assert self.process.popen.poll() is None, self.process.text()
         try:
-            return requests.get(f"{self.url}{path}", timeout=30)
+            return requests.get(f"{self.url}{path}", timeout=30, auth=self.login)
         except (requests.ConnectionError, requests.Timeout):
             return None
 

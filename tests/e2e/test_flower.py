@@ -12,6 +12,7 @@ from build import a_key, an_event_object, eventually
 from celery import Celery
 
 from e2e.flower import Flower
+from wallarm_notify.devstack.processes import product_command, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,7 +173,95 @@ def test_a_worker_that_nobody_watches_sends_no_events_of_tasks(
         worker = system.start_worker(concurrency=1)
         system.wait_for_states(60, delivered=5)
         assert worker.stop() == 0
+        noted = {a.task_id for n in system.notifications() for a in system.show(n.id).attempts}
+        assert noted == {None}, "what nobody sees in Flower is not stored"
         channels = set()
         while (message := heard.get_message(timeout=0.5)) is not None:
             channels.add(str(message["channel"]).rpartition("/")[2].strip("'"))
     assert not {c for c in channels if "task" in c}, channels
+
+
+CONSOLE: Final = "https://notify.example.com/below"
+LOGIN: Final = ("ops", "Hidden1")
+
+
+def links(flower: Flower, task: dict[str, Any]) -> list[str]:
+    """The addresses of notifications in the console to which the page of a task leads."""
+    return re.findall(rf'href="({CONSOLE}/notifications/[0-9]+)"', page(flower, task))
+
+
+def task_ids(system: System, notification_id: int) -> list[str]:
+    return [str(a.task_id) for a in system.show(notification_id).attempts]
+
+
+def test_a_task_leads_to_its_notifications_and_a_notification_to_its_tasks(
+    system: System,
+) -> None:
+    flower = Flower(
+        system,
+        login=LOGIN,
+        WALLARM_NOTIFY_FLOWER_LOGIN=":".join(LOGIN),
+        WALLARM_NOTIFY_PUBLIC_URL=CONSOLE,
+    )
+    flower.wait_until_up()
+    keys = [a_key(), a_key()]
+    for key in keys:
+        system.integration(key)
+    fail(system, 2, keys[1])
+    # The first attempts are made by the process that takes the event in, the others by messages.
+    worker = system.start_worker("-E")
+    flower.wait_until_it_sees_workers()
+    system.emit(an_event_object())
+    system.wait_for_states(60, delivered=2)
+    failing = next(n.id for n in system.notifications() if len(task_ids(system, n.id)) == 3)
+
+    def all_seen() -> bool:
+        flower.done(DELIVER)
+        known = {uuid for uuid, task in flower.tasks.items() if task["state"] != "STARTED"}
+        return known.issuperset(task_ids(system, failing))
+
+    eventually(all_seen, 60, "its tasks in Flower")
+    tasks = [flower.tasks[one] for one in task_ids(system, failing)]
+    assert [task["name"] for task in tasks] == ["events.ingest", DELIVER, DELIVER]
+    assert [task["state"] for task in tasks] == ["SUCCESS", "RETRY", "SUCCESS"]
+    for task in tasks:
+        assert f"{CONSOLE}/notifications/{failing}" in links(flower, task)
+    shown = system.run_command("notifications", "show", str(failing))
+    assert "Task in Flower" not in shown
+    shown = command(system, "show", str(failing), WALLARM_NOTIFY_FLOWER_URL="http://f.example.com/")
+    assert f"http://f.example.com/task/{tasks[-1]['uuid']}\n" in shown
+
+    # Whatever Flower answers, and whoever of its users asks: no key, no login, no password of a server.
+    paths = ["/", "/workers", "/tasks", "/broker", "/metrics", "/api/tasks", "/api/workers"]
+    paths += ["/api/queues/length", "/api/task/types", f"/worker/{node_of(flower)}"]
+    paths += [f"/task/{uuid}" for uuid in flower.tasks]
+    paths += [f"/api/task/info/{uuid}" for uuid in flower.tasks]
+    texts = {path: text_of(flower, path) for path in paths}
+    assert "notifications.deliver" in texts["/api/task/types"]
+    for queue in ("events", "celery", "notifications", "retries", "upkeep"):
+        assert queue in texts["/broker"], "queues are named"
+        assert queue in texts[f"/worker/{node_of(flower)}"], "what a worker takes from is named"
+    secrets = [key.reveal() for key in keys] + [LOGIN[1]]
+    for path, text in {**texts, "its log": flower.process.text(), "worker": worker.text()}.items():
+        assert not [secret for secret in secrets if secret in text], path
+
+
+def command(system: System, *words: str, **environment: str) -> str:
+    """What ``wallarm-notify notifications`` prints, with further settings."""
+    done = run(product_command("notifications", *words), system.environ(**environment))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def text_of(flower: Flower, path: str) -> str:
+    answer = flower.ask(path)
+    assert answer is not None
+    assert answer.status_code == 200, (path, answer.text)
+    return answer.text
+
+
+def node_of(flower: Flower) -> str:
+    answer = flower.ask("/api/workers")
+    assert answer is not None
+    (name,) = answer.json()
+    return str(name)

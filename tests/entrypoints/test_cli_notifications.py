@@ -164,6 +164,21 @@ def test_show_for_people_is_a_table_of_attempts_with_pagerdutys_words(line: Comm
     assert "[bold]answer" in output
 
 
+def test_show_for_people_has_the_task_of_the_last_attempt_that_flower_saw(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(line, 1)
+    attempted(line)
+    monkeypatch.setenv("WALLARM_NOTIFY_FLOWER_URL", "https://example.com/flower")
+    settings.cache_clear()
+    assert "Flower" not in line.ok("notifications", "show", 1)
+    task = "7b0c6a52-0001-4000-8000-0000000000a5"
+    line.sql(f"UPDATE attempts SET task_id = '{task}'")
+    output = line.ok("notifications", "show", 1)
+    assert f"https://example.com/flower/task/{task}" in output.replace("\n", "").replace(" ", "")
+    assert "task" not in line.json("notifications", "show", 1)["attempts"][0]
+
+
 def test_what_waits_for_its_turn_says_so_wherever_its_state_is_shown(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from celery.utils.time import utcoffset
 from kombu.utils.json import dumps
 
-from wallarm_notify.broker.delivery_request import are_watched
+from wallarm_notify.broker.watched_request import are_watched
 from wallarm_notify.domain.words import counted
 from wallarm_notify.task_names import INGEST
 

@@ -6,16 +6,16 @@ from typing import Any
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # its types lack it
 from celery.exceptions import Reject, SoftTimeLimitExceeded, TimeLimitExceeded
 from celery.worker import state
-from celery.worker.request import Request
 
 from wallarm_notify.broker.batching import BatchMessage
 from wallarm_notify.broker.call_events import report_calls
 from wallarm_notify.broker.quarantine import mark_returned
+from wallarm_notify.broker.watched_request import WatchedRequest
 
 log = logging.getLogger(__name__)
 
 
-class IngestRequest(Request):
+class IngestRequest(WatchedRequest):
     """A request of one call or a batch, which is handed back unless its task returns.
 
     Celery would acknowledge, and so lose, a call whose task is revoked or exceeds a time limit.

@@ -1,5 +1,6 @@
 """Batching of notifications: which of them share a message, and when it is due (engine 2 and 3)."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ LONGEST_COUNTDOWN: Final = timedelta(seconds=60)
 
 _NAMED: Final = 5
 """The most notifications, and the most integrations, that a message names in words."""
+
+_NOTIFICATIONS: Final = re.compile(
+    r"\bnotifications? ([0-9]+(?:, [0-9]+)*)(?: and [0-9]+ more)? for integration"
+)
 
 _LONG: Final = timedelta(seconds=30)
 _TOGETHER: Final = 0.25
@@ -119,6 +124,12 @@ def notification_words(group: Collection[Notification]) -> str:
     """Return which they are, and for which integrations: ``notifications 5, 6 for integration 1``."""
     notifications = _named("notification", {n.id for n in group})
     return f"{notifications} for {_named('integration', {n.integration_id for n in group})}"
+
+
+def notifications_in(text: str) -> list[int]:
+    """Return the ids that ``notification_words`` names in a text, in its order, each once."""
+    named = ", ".join(_NOTIFICATIONS.findall(text))
+    return list(dict.fromkeys(map(int, named.split(", ")))) if named else []
 
 
 def _named(noun: str, ids: Collection[int]) -> str:

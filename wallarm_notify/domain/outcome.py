@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from wallarm_notify.domain.errors import Refused
 from wallarm_notify.domain.retry import wait_after
@@ -52,7 +53,7 @@ class Attempt:
     ``at`` is when it began and ``duration`` how long it took, by the database's clock. ``generation`` is
     the integration's clean window in which it counts, None if it does not count in the failure ratio (spec
     6). ``dedup_start`` is the beginning of the alert's dedup key (``start_of``): after a fail-over of the database
-    another notification may have the id.
+    another notification may have the id. ``task_id`` is the watched task whose claim it was; None: nobody watched.
     """
 
     notification_id: int
@@ -65,6 +66,7 @@ class Attempt:
     duration: timedelta
     answer: Answer
     dedup_start: int
+    task_id: UUID | None = None
 
     @property
     def answered_at(self) -> datetime:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.domain.application import numbered_application
@@ -120,7 +121,8 @@ class Claim:
     """The result of claiming a message's or new notifications: what is sent, and what is not sent now.
 
     ``began`` is the process's clock just before ``now``. ``task`` is the delivery task whose end is reported when
-    all sendings are recorded; None: nobody watches, or the claim was made by another task.
+    all sendings are recorded; None: nobody watches, or the claim was made by another task. ``task_id`` is the watched
+    task that made the claim, of whatever kind; None: nobody watches.
     """
 
     now: datetime
@@ -131,6 +133,7 @@ class Claim:
     cancelled: int = 0
     lost: int = 0
     task: DeliveryTask | None = None
+    task_id: UUID | None = None
 
     @property
     def words(self) -> str:

@@ -37,7 +37,10 @@ class ShownAhead:
 
 @dataclass(frozen=True, slots=True)
 class ShownAttempt:
-    """One attempt; ``error`` is its FailureReason, None if it delivered."""
+    """One attempt; ``error`` is its FailureReason, None if it delivered.
+
+    ``task_id`` is the task that made it, by which Flower shows it; None: nobody watched tasks.
+    """
 
     run: int
     number: int
@@ -46,6 +49,7 @@ class ShownAttempt:
     status_code: int | None
     error: str | None
     response: str
+    task_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

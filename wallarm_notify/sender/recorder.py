@@ -245,4 +245,5 @@ def attempt_of(response: Response[Dispatch]) -> Attempt:
         duration=timedelta(seconds=max(response.ended - response.began, 0)),
         answer=response.answer,
         dedup_start=start_of(sending.dedup_key),
+        task_id=claim.task_id,
     )

@@ -1,7 +1,7 @@
 """Reports of delivery tasks, each made once all of its claim is recorded or given back.
 
 One report a task, not one a notification. Where nobody watches tasks, claims name no task and nothing is
-reported (``broker.delivery_request``).
+reported (``broker.watched_request``).
 """
 
 import logging

@@ -16,6 +16,7 @@ from wallarm_notify.services.routing import TooMuchOfOneClient, conflict, route
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from wallarm_notify.domain.clock import AheadTally
     from wallarm_notify.domain.errors import NotifyError
@@ -38,12 +39,14 @@ def ingest(
     dispatcher: Dispatcher | None = None,
     tally: AheadTally | None = None,
     takes_in_ahead: bool = False,
+    task_id: UUID | None = None,
 ) -> list[Routed]:
     """Route ``events`` and keep ``rejections``, a transaction for each part; publish after each commit.
 
     ``dispatcher`` is that of this process, where it delivers: it is given first attempts that it has room
     for. ``tally`` counts, over all calls, how many events are ahead of the database's clock.
-    ``takes_in_ahead``: these events were kept apart for their time, which has come.
+    ``takes_in_ahead``: these events were kept apart for their time, which has come. ``task_id`` is the watched task
+    that takes them in, for people who look for what an attempt was made by.
 
     An event that the database refuses is found by halving, and kept as rejected. Raise Unavailable: parts
     that were committed before it stay, and to repeat the call is harmless.
@@ -53,7 +56,9 @@ def ingest(
     while parts:
         part = parts.popleft()
         try:
-            routed = _route(ctx, part, dispatcher, tally, takes_in_ahead=takes_in_ahead)
+            routed = _route(
+                ctx, part, dispatcher, tally, takes_in_ahead=takes_in_ahead, task_id=task_id
+            )
         except (BadRow, Unavailable) as error:
             parts.extendleft(reversed(_smaller(part, error)))
             continue
@@ -128,6 +133,7 @@ def _route(
     tally: AheadTally | None,
     *,
     takes_in_ahead: bool,
+    task_id: UUID | None,
 ) -> Routed:
     """Route ``part`` and hand over what it claimed; where claiming goes wrong, route it without."""
 
@@ -159,7 +165,7 @@ def _route(
     except Exception:
         log.exception("ingest.runs_again_without_claim")
         return run({})
-    hand_over(dispatcher, routed.claim)
+    hand_over(dispatcher, routed.claim and replace(routed.claim, task_id=task_id))
     return routed
 
 

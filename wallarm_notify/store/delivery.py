@@ -276,6 +276,7 @@ class DeliveryQueries(Queries):
             "duration_ms": [round(a.duration.total_seconds() * 1000) for a in attempts],
             "status_code": [a.answer.status for a in attempts],
             "error": [a.answer.reason for a in attempts],
+            "task_id": [None if a.task_id is None else str(a.task_id) for a in attempts],
         }
         responses: dict[str, list[Any]] = {"response": [a.answer.response for a in attempts]}
         names, given = ", ".join(values), ", ".join(f"u.{name}" for name in values)

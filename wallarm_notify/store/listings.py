@@ -127,7 +127,8 @@ class ListingQueries(SearchQueries):
         if not rows:
             return None
         attempts = self._rows(
-            f"""SELECT a.run, a.number, a.at, a.duration_ms, a.status_code, a.error, {RESPONSE} AS response
+            f"""SELECT a.run, a.number, a.at, a.duration_ms, a.status_code, a.error, {RESPONSE} AS response,
+                    a.task_id
                 FROM attempts a WHERE a.notification_id = :id ORDER BY a.fence""",  # noqa: S608 - a constant
             id=notification_id,
         )

@@ -34,6 +34,7 @@ TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         "number": "smallint",
         "status_code": "smallint",
         "response": "text",
+        "task_id": "uuid",
     },
     "ended_by_hour": {
         "integration_id": "bigint",

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from build import an_event_for
 
+from entrypoints.api.http_api import served
 from entrypoints.api.owned import owned
 from entrypoints.command_line import MASKED
 from entrypoints.console.failing import failed_attempts, flood
@@ -18,6 +19,8 @@ from wallarm_notify.entrypoints.console.pages.notifications import ROWS
 from wallarm_notify.services.ingest import ingest
 
 if TYPE_CHECKING:
+    import pytest
+
     from entrypoints.api.http_api import HttpApi
     from entrypoints.command_line import CommandLine
 
@@ -271,3 +274,25 @@ def test_nothing_is_sent_again_to_anothers_integration_nor_by_who_may_not(
     assert analyst.get(f"{path}{mine.integration_id}").status_code == 403
     assert analyst.send(f"{path}{mine.integration_id}").status_code == 403
     assert "Send again what" not in analyst.page("/notifications").text
+
+
+TASK = "7b0c6a52-0001-4000-8000-0000000000a5"
+
+
+def test_operators_are_led_from_an_attempt_to_its_task_in_flower_and_nobody_else_is(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = flood(line)
+    failed_attempts(line, made, 3)
+    line.sql(f"UPDATE attempts SET task_id = '{TASK}' WHERE fence = 2")
+
+    def links(api: HttpApi, role: Role) -> list[str | None]:
+        page = check_page(person(api, role).get(f"/notifications/{made}"))
+        return [a["href"] for a in page.all("a") if TASK in (a["href"] or "")]
+
+    with served(line) as api:
+        assert links(api, Role.OPERATOR) == []
+    monkeypatch.setenv("WALLARM_NOTIFY_FLOWER_URL", "https://example.com/flower/")
+    with served(line) as api:
+        assert links(api, Role.OPERATOR) == [f"https://example.com/flower/task/{TASK}"]
+        assert links(api, Role.ADMINISTRATOR) == []

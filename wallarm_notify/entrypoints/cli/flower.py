@@ -48,7 +48,9 @@ def flower(port: int, address: str, options: tuple[str, ...]) -> None:
     hosts = KnownHosts(address, settings.known_hosts)
     login = None if settings.flower_login is None else settings.flower_login.get_secret_value()
     try:
-        monitor = Monitor(app, address, port, hosts, options, login=login)
+        monitor = Monitor(
+            app, address, port, hosts, options, login=login, public_url=settings.public_base
+        )
     except (OSError, UnicodeError) as error:
         raise Unavailable(f"Cannot serve at {address}, port {port}: {error}.") from None
     shown = f"[{address}]" if ":" in address else address

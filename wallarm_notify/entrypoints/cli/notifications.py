@@ -43,6 +43,7 @@ from wallarm_notify.schemas.documents.notifications import (
 )
 from wallarm_notify.services.listings import list_notifications as list_of_notifications
 from wallarm_notify.services.listings import show_notification, show_sending
+from wallarm_notify.urls import task_page
 
 
 @click.group(epilog=example("wallarm-notify notifications list --state failed"))
@@ -154,12 +155,12 @@ def show(notification_id: int, as_json: bool) -> None:
     if as_json:
         print_json(notification_document(shown, alert))
         return
-    _print_notification(shown)
+    _print_notification(shown, parts.settings.flower_url)
     print_advice([shown.advice])
     _print_alert(alert)
 
 
-def _print_notification(shown: ShownNotification) -> None:
+def _print_notification(shown: ShownNotification, flower_url: object) -> None:
     print_fields(
         (name, value)
         for name, value in (
@@ -176,6 +177,7 @@ def _print_notification(shown: ShownNotification) -> None:
             ("Next attempt", shown.next_attempt_at),
             ("Ended at", shown.finished_at),
             ("Ended because", shown.end_reason),
+            ("Task in Flower", _task_of(shown, flower_url)),
         )
         if value is not None
     )
@@ -201,6 +203,12 @@ def _print_notification(shown: ShownNotification) -> None:
         ],
         nothing="No attempts.",
     )
+
+
+def _task_of(shown: ShownNotification, flower_url: object) -> str | None:
+    """Return the address of the task that made the last attempt; None: there is none, or no Flower."""
+    ids = [a.task_id for a in shown.attempts if a.task_id is not None]
+    return task_page(str(flower_url), ids[-1]) if ids and flower_url is not None else None
 
 
 def _print_alert(alert: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from wallarm_notify.entrypoints.console.navigation import Entry, current_of, ent
 from wallarm_notify.entrypoints.console.templating import environment
 from wallarm_notify.entrypoints.console.times import Times, zone_of
 from wallarm_notify.services.context import Context
+from wallarm_notify.urls import task_page
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; "
@@ -228,6 +229,7 @@ def _around(request: HTTPConnection) -> dict[str, Any]:
         "link": link,
         "for_client": lambda client_id: _for_client(request, entries, client_id),
         "flower_url": console.flower_url,
+        "task_page": task_page,
         "theme": theme_of(request),
         "times": times_of(request),
         "is_utc": request.cookies.get(UTC_ONLY) == "1",

@@ -120,6 +120,8 @@ attempts = sa.Table(
     sa.Column("status_code", sa.SmallInteger),
     # The beginning of the response's body, or what came in its place, for people. Empty where ``same_as`` names it.
     sa.Column("response", sa.Text, nullable=False),
+    # The id of the task that made it, by which Flower shows it; null where nobody watched tasks.
+    sa.Column("task_id", sa.Uuid),
     sa.PrimaryKeyConstraint("notification_id", "fence"),
     # What one integration's window held. By the hour: equal entries of an index share their space.
     sa.Index("ix_attempts_integration_id_hour", "integration_id", sa.text(HOUR)),
