@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from wallarm_notify.domain.actor import Actor, Source
@@ -55,8 +55,7 @@ def described(app: FastAPI) -> Callable[[], dict[str, Any]]:
 def checked_routes(app: FastAPI) -> list[CheckedRoute]:
     """Return every route of an application that serves a call of the API. Raise TypeError where one checks nothing."""
     routes = []
-    for found in iter_route_contexts(app.routes):
-        route = found.original_route
+    for route in app.routes:
         if isinstance(route, CheckedRoute):
             routes.append(route)
         elif isinstance(route, APIRoute) and not isinstance(route, DeclaredRoute):

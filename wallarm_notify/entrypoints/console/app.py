@@ -85,7 +85,7 @@ def add_console(app: FastAPI, parts: ApiParts, *, has_tls: bool) -> None:
     )
     app.router.routes.append(assets.ROUTE)
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # as the API's are
 
 
 def page_routes() -> list[PageRoute]:
