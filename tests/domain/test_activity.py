@@ -45,6 +45,7 @@ def test_only_changes_of_integrations_and_triggers_are_changes_of_the_rules(
 ) -> None:
     of_rules = kind in {ObjectType.INTEGRATION, ObjectType.TRIGGER} and action not in {
         Action.REPLAYED,
+        Action.CANCELLED,
         Action.RESUBMITTED,
         Action.ROTATED,
         Action.RENEWED,

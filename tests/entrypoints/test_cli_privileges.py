@@ -153,6 +153,7 @@ def test_every_command_and_upkeep_task_works_with_rights_on_rows_alone(
         ("secrets rotate", [], ""),
         ("integrations delete", [1, "--yes"], ""),
         ("db upgrade", [], ""),
+        ("db restored", ["--cancel"], ""),
     ]  # fmt: skip
     assert {command for command, _, _ in done} == leaves() - NO_DATABASE - {"doctor"}
     examined = json.loads(confined("doctor", "--json").stdout)["findings"]

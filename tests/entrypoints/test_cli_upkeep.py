@@ -208,6 +208,31 @@ def test_commands_that_only_read_need_only_the_database(
     line.json(*words.split())
 
 
+def test_after_a_restore_what_may_be_sent_again_is_shown_and_cancelled_where_asked(
+    line: CommandLine,
+) -> None:
+    assert line.ok("db", "restored") == "The database is empty.\n"
+    number = line.integration("--subscribe", "security_issue", "--name", "On-call")
+    assert "Nothing that may have been sent since is open" in line.ok("db", "restored")
+    ingest(line.wiring.context, [an_event()], ())
+    shown = line.ok("db", "restored")
+    assert "The last that this database knows of was at 20" in shown
+    assert "On-call" in shown
+    assert "1 notification and 0 open replays may have been done since the backup." in shown
+    before = line.json("db", "restored", "--lost-at", "2015-01-01")
+    assert (before["may_be_sent"], before["cancelled_at"]) == ([], None)
+    done = line.ok("db", "restored", "--cancel", "--user", "Ops")
+    assert "1 notification and 0 open replays cancelled." in done
+    since = done.split("--ended-since ")[1].strip()
+    options = ("--integration", number, "--state", "cancelled", "--ended-since", since, "--yes")
+    assert "restored" in line.ok("notifications", "show", 1)
+    event_id = line.json("events", "list")["items"][0]["id"]
+    why = line.ok("events", "show", event_id, "--client", 1)
+    assert "the database was restored from a backup" in " ".join(why.split())
+    assert line.json("notifications", "replay", *options) == {"replayed": 1}
+    assert line.refusal("db", "restored", "--lost-at", "then").startswith("lost-at: «then» is no")
+
+
 def use(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WALLARM_NOTIFY_SECRET_KEYS", keys)
     settings.cache_clear()

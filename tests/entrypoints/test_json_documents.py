@@ -107,6 +107,7 @@ def test_integrations(line: CommandLine) -> None:
     check(line, "integrations_drill", "integrations", "drill", 1)
     check(line, "integrations_show_drilled", "integrations", "show", 1)
     ingest(line.wiring.context, [an_event()], ())
+    check(line, "db_restored", "db", "restored")
     why = ("--user", "Ann", "--reason", "maintenance")
     check(line, "integrations_disable", "integrations", "disable", 1, *why)
     check(line, "integrations_enable", "integrations", "enable", 1)

@@ -19,6 +19,7 @@ class Action(StrEnum):
     DISABLED = "disabled"
     DELETED = "deleted"
     REPLAYED = "replayed"
+    CANCELLED = "cancelled"
     RESUBMITTED = "resubmitted"
     ROTATED = "rotated"
     RENEWED = "renewed"

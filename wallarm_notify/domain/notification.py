@@ -41,6 +41,9 @@ RECHECK_CAP: Final = timedelta(seconds=40)
 WORKER_LOST: Final = "worker_lost"
 """The end of a notification that, as far as anybody knows, killed every worker that claimed it."""
 
+RESTORED: Final = "restored"
+"""The end of a notification that a restored backup had open, and that was cancelled, so that a person decides on it."""
+
 BULKHEAD_PAUSE: Final = timedelta(seconds=60)
 """The time until SWEEP checks what waits behind a slow integration's bulkhead, which itself is faster."""
 
@@ -118,8 +121,8 @@ class Notification(Row):
     """A stored notification.
 
     ``run`` counts replays from 1; ``attempts_made`` those of this run. ``end_reason`` says why it ended if
-    no attempt does: ``worker_lost``. ``link`` numbers the messages that carry it, one after the other: an
-    earlier message carries it no further.
+    no attempt does: ``worker_lost`` or ``restored``. ``link`` numbers the messages that carry it, one after the
+    other: an earlier message carries it no further.
     """
 
     id: int

@@ -6,7 +6,7 @@ from typing import Final
 
 from wallarm_notify.domain.coverage_words import listed
 from wallarm_notify.domain.integration import Integration
-from wallarm_notify.domain.notification import WORKER_LOST, State
+from wallarm_notify.domain.notification import RESTORED, WORKER_LOST, State
 from wallarm_notify.domain.sending import Payload, ShownSending
 from wallarm_notify.domain.state_words import state_words
 from wallarm_notify.domain.subjects import words_of
@@ -140,8 +140,17 @@ def _end_words(shown: ShownNotification) -> str:
         case State.FAILED:
             return "PagerDuty accepted none of its attempts. It can be sent again."
         case State.CANCELLED:
-            return "It was cancelled: its integration was disabled before PagerDuty accepted it."
+            return _cancelled_words(shown)
         case State.SKIPPED:
             return "It was kept and not sent: its integration was disabled when it was made."
         case _:
             return f"Not yet. {ONLY_PAGERDUTY}"
+
+
+def _cancelled_words(shown: ShownNotification) -> str:
+    if shown.end_reason == RESTORED:
+        return (
+            "It was cancelled: the database was restored from a backup that had it open, so that it may have been "
+            "sent already. It can be sent again."
+        )
+    return "It was cancelled: its integration was disabled before PagerDuty accepted it."

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from wallarm_notify.domain.event import Event
-from wallarm_notify.domain.notification import State, trigger_of
+from wallarm_notify.domain.notification import RESTORED, State, trigger_of
 from wallarm_notify.domain.rules import IntegrationRule, Rules, TriggerRule
 from wallarm_notify.domain.state_words import state_words
 from wallarm_notify.domain.triggers.cells import (
@@ -273,6 +273,8 @@ def _cause_of(n: ShownNotification, rule: IntegrationRule, facts: Facts) -> Caus
                 until=n.next_attempt_at,
                 note=_last(n),
             )
+        case State.CANCELLED if n.end_reason == RESTORED:
+            return replace(cause, note="the database was restored from a backup")
         case State.CANCELLED:
             now = _named(facts.present, n.integration_id)
             is_off = now is not None and not now.enabled

@@ -194,8 +194,9 @@ def _failed(cause: Cause, _telling: _Telling) -> str:
 
 
 def _cancelled(cause: Cause, telling: _Telling) -> str:
-    off = f": it was disabled by {cause.by}{_because(cause)}" if cause.by else ""
-    return f"was cancelled at {telling.moment(cause.at)}{off}"
+    noted = f": {cause.note}" if cause.note else ""
+    why = f": it was disabled by {cause.by}{_because(cause)}" if cause.by else noted
+    return f"was cancelled at {telling.moment(cause.at)}{why}"
 
 
 def _disabled(cause: Cause, telling: _Telling) -> str:

@@ -44,6 +44,7 @@ from wallarm_notify.store.overview import OverviewQueries
 from wallarm_notify.store.quarantine import QuarantineQueries
 from wallarm_notify.store.replay_jobs import ReplayJobQueries
 from wallarm_notify.store.replays import ReplayQueries
+from wallarm_notify.store.restore import RestoreQueries
 from wallarm_notify.store.retention import RetentionQueries
 from wallarm_notify.store.routing import RoutingQueries
 from wallarm_notify.store.rules import RulesQueries
@@ -88,6 +89,7 @@ class Transaction(
     EventListingQueries,
     ReplayQueries,
     ReplayJobQueries,
+    RestoreQueries,
     ComputationQueries,
     IntegrationListingQueries,
     ActivityQueries,

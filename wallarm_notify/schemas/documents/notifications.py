@@ -68,7 +68,7 @@ class NotificationItem(_Notification):
     finished_at: datetime | None
     """When it ended; null: it has not."""
     end_reason: str | None
-    """Why it ended, where no attempt says it: worker_lost; else null."""
+    """Why it ended, where no attempt says it: worker_lost or restored; else null."""
     last_status_code: int | None
     """The HTTP status of the last answer; null: no attempt was made, or the last had no answer."""
     last_error: str | None

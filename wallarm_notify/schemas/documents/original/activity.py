@@ -16,6 +16,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "disable": Action.DISABLED,
     "delete": Action.DELETED,
     "replay": Action.REPLAYED,
+    "cancel": Action.CANCELLED,
     "resubmit": Action.RESUBMITTED,
     "rotate": Action.ROTATED,
     "renew": Action.RENEWED,
