@@ -25,6 +25,7 @@ from wallarm_notify.domain.diagnosis_rules import (
     of_server,
     of_trouble,
 )
+from wallarm_notify.domain.feed import QuietFeed, QuietFeeds
 from wallarm_notify.domain.health import FailureClass
 from wallarm_notify.domain.readiness import Node, QueueLength, Standing, Word, readiness_of
 
@@ -253,6 +254,9 @@ def test_each_trouble_is_named_with_what_to_do() -> None:
             rejected={("hit.detected", "No."): 5, ("vuln", "Why."): 1},
             undecodable=1,
             set_aside=2,
+            quiet=QuietFeeds(
+                4, [QuietFeed(n, timedelta(hours=3), timedelta(minutes=20)) for n in (7, 8, 9)]
+            ),
         )
     )
     sentences = [f.sentence for f in found]
@@ -270,6 +274,10 @@ def test_each_trouble_is_named_with_what_to_do() -> None:
         "6 events rejected in the last hour, 5 of them of type hit.detected: No.",
         "1 message in the last hour could not be decoded.",
         "2 calls set aside, as workers died of it.",
+        (
+            "No event came of 4 clients: 7 for 3 h (at most 20 min in the week before), 8 for 3 h (at most 20 min "
+            "in the week before), 9 for 3 h (at most 20 min in the week before), and 1 more."
+        ),
     ]
     assert all(f.todo for f in found)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build import a_rejection
 
+from wallarm_notify.domain.event import Wrong
 from wallarm_notify.domain.rejected import NO_CLIENT, chosen_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def some(number: int, client: int | None = 1, *, for_time: bool = False) -> list[Rejection]:
     return [
-        replace(a_rejection(), client_id=client, is_for_its_time=for_time) for _ in range(number)
+        replace(a_rejection(), client_id=client, wrong=Wrong.TIME if for_time else Wrong.FIELDS)
+        for _ in range(number)
     ]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from wallarm_notify.domain.event import EVENT_TYPES
+from wallarm_notify.domain.event import EVENT_TYPES, Rejection, Wrong
 from wallarm_notify.domain.outcome import Answer, FailureReason
 from wallarm_notify.domain.traffic import (
     ANSWERS,
@@ -17,16 +18,22 @@ from wallarm_notify.domain.traffic import (
     counted_attempt,
     counted_events,
     counted_rejections,
+    counted_waits,
     traffic_in,
 )
 
 KIND, OTHER = sorted(EVENT_TYPES)[:2]
 
 
+def rejected(**fields: Any) -> Rejection:
+    return Rejection(**{"reason": "no", "text": "{}", "body_hash": b"", "type": KIND, **fields})
+
+
 def test_without_counters_everything_is_there_and_zero() -> None:
     found = traffic_in({})
     assert {*found.events} == {*found.matched} == {*EVENT_TYPES}
-    assert {*found.rejected} == {*EVENT_TYPES, UNKNOWN}
+    assert {*found.rejected} == {(k, w) for k in (*EVENT_TYPES, UNKNOWN) for w in Wrong}
+    assert found.rejected_from == {}
     assert {*found.attempts} == {*ANSWERS}
     assert not any([*found.events.values(), *found.attempts.values(), found.took.attempts])
 
@@ -39,9 +46,39 @@ def test_events_are_counted_by_type_and_so_is_what_matched() -> None:
 
 @pytest.mark.parametrize("strangers", [None, "", "x" * 500, "event:evil", "<script>"])
 def test_a_type_that_is_not_known_makes_no_counter_of_its_own(strangers: str | None) -> None:
-    counts = counted_rejections([strangers, KIND])
-    assert counts == {f"rejected:{UNKNOWN}": 1, f"rejected:{KIND}": 1}
-    assert traffic_in(counts).rejected[UNKNOWN] == 1
+    counts = counted_rejections([rejected(type=strangers), rejected(wrong=Wrong.SIZE)])
+    assert counts == {
+        f"rejected:{UNKNOWN}:fields": 1,
+        f"rejected:{KIND}:size": 1,
+        "rejected_from:task": 2,
+    }
+    assert traffic_in(counts).rejected[UNKNOWN, Wrong.FIELDS] == 1
+
+
+@pytest.mark.parametrize(
+    ("sent_by", "sender"),
+    [
+        (None, "task"),
+        ("gen17@host", "task"),
+        ("token 3 (billing)", "token 3"),
+        ("token 3 (user 4)", "token 3"),
+        ("user 3 (Ana)", "user"),
+        ("token 12345 (claimed)", "task"),
+        ("token 0 (claimed)", "task"),
+        ("token 3", "task"),
+        ("a token 3 (claimed)", "task"),
+    ],
+)
+def test_a_sender_is_a_token_or_a_user_of_the_api_or_a_task(
+    sent_by: str | None, sender: str
+) -> None:
+    counts = counted_rejections([rejected(sent_by=sent_by)])
+    assert traffic_in(counts).rejected_from == {sender: 1}
+
+
+def test_waits_for_the_rate_limit_are_counted_with_their_time() -> None:
+    found = traffic_in(counted_waits([timedelta(seconds=2), timedelta(milliseconds=500)]))
+    assert (found.waits, found.waited) == (2, timedelta(seconds=2.5))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from wallarm_notify.domain.feed import QuietFeeds
 from wallarm_notify.domain.health import FailureClass
 from wallarm_notify.domain.words import counted
 
@@ -135,7 +136,8 @@ class Trouble:
 
     ``outages`` are the regions of PagerDuty that are down. ``off`` are the integrations that were disabled
     automatically, ``rejected`` how many events were rejected lately by the type and the reason, ``undecodable`` how
-    many messages came lately that are no JSON or no task, ``set_aside`` how many calls workers died of.
+    many messages came lately that are no JSON or no task, ``set_aside`` how many calls workers died of. ``quiet`` are
+    the feeds that stay away beyond their habit.
     """
 
     outages: Sequence[str] = ()
@@ -146,3 +148,4 @@ class Trouble:
     rejected: Mapping[tuple[str, str], int] = field(default_factory=dict)
     undecodable: int = 0
     set_aside: int = 0
+    quiet: QuietFeeds = field(default_factory=QuietFeeds)

@@ -12,6 +12,7 @@ from wallarm_notify.domain.diagnosis import (
     Server,
     Trouble,
 )
+from wallarm_notify.domain.feed import QuietFeeds
 from wallarm_notify.domain.health import FailureClass
 from wallarm_notify.domain.readiness import (
     GONE_AFTER,
@@ -359,7 +360,27 @@ def _of_incoming(trouble: Trouble) -> list[Finding]:
                 "See what is in it, and report it: wallarm-notify events set-aside",
             )
         )
-    return found
+    return found + _of_quiet(trouble.quiet)
+
+
+def _of_quiet(quiet: QuietFeeds) -> list[Finding]:
+    if not quiet.number:
+        return []
+    named = ", ".join(
+        f"{one.client_id} for {_span(one.quiet)} (at most {_span(one.longest)} in the week before)"
+        for one in quiet.longest
+    )
+    others = quiet.number - len(quiet.longest)
+    more = f", and {others} more" if others else ""
+    return [
+        Finding(
+            "producers",
+            Grade.ODD,
+            f"No event came of {counted(quiet.number, 'client')}: {named}{more}.",
+            "Ask who sends them whether that is right; see what came last: wallarm-notify events list --client "
+            f"{quiet.longest[0].client_id}",
+        )
+    ]
 
 
 def _span(time: timedelta) -> str:

@@ -195,14 +195,31 @@ class Event:
         return EVENT_TYPES[self.type].severity
 
 
+class Wrong(StrEnum):
+    """What is wrong with a rejected event: a closed set, where its reason is a sentence for people."""
+
+    CALL = "call"
+    """The arguments of the call; it is kept as one."""
+    JSON = "json"
+    """It is no object, or holds what cannot be stored."""
+    SIZE = "size"
+    FIELDS = "fields"
+    """A field is missing, or has a wrong value; the type is one of them."""
+    TIME = "time"
+    """Nothing but its time: before 2015, or too far ahead."""
+    CONFLICT = "conflict"
+    """Another event was taken in under its id."""
+    DATABASE = "database"
+    """The database refused it, or this program failed over it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """A dead letter: an event, or a whole call, that cannot be taken in, with its reason (spec 2).
 
     ``text`` is its canonical JSON in ASCII, or the original text if it could not be read; if it is ``cut``,
     the first 64 kB of it in UTF-8. ``body_hash`` and ``hash_before`` are of the whole, as events have them.
-    ``is_for_its_time``: only its time is wrong. It is not known whose clock is wrong, so such rejections
-    are kept however many there are. ``sent_by``: as events have it.
+    ``sent_by``: as events have it.
     """
 
     reason: str
@@ -212,9 +229,17 @@ class Rejection:
     event_id: UUID | None = None
     client_id: int | None = None
     type: str | None = None
-    is_for_its_time: bool = False
+    wrong: Wrong = Wrong.FIELDS
     hash_before: bytes | None = None
     sent_by: str | None = None
+
+    @property
+    def is_for_its_time(self) -> bool:
+        """Whether only its time is wrong.
+
+        It is not known whose clock is wrong, so such rejections are kept however many there are.
+        """
+        return self.wrong is Wrong.TIME
 
     @property
     def hashes(self) -> tuple[bytes, ...]:

@@ -179,13 +179,33 @@ def _of_traffic(traffic: Traffic) -> Iterator[Metric]:
     for name, numbers, what in (
         ("events", traffic.events, "Events that were taken in."),
         ("events_matched", traffic.matched, "Events of which notifications were made."),
-        (
-            "events_rejected",
-            traffic.rejected,
-            "Events that were rejected; unknown: of no known type.",
-        ),
     ):
         yield _counter(name, what, "type", numbers)
+    rejected = CounterMetricFamily(
+        f"{PREFIX}events_rejected",
+        "Events that were rejected, by what is wrong with them; type unknown: of no known one.",
+        labels=["type", "reason"],
+    )
+    for (kind, wrong), number in traffic.rejected.items():
+        rejected.add_metric([kind, wrong], number)
+    yield rejected
+    yield _counter(
+        "events_rejected_by_sender",
+        "Events that were rejected, by who sent them: a token or user of the API, or task: a Celery client.",
+        "sender",
+        traffic.rejected_from,
+    )
+    yield _counter(
+        "rate_limit_waits",
+        "Times that a notification was told to wait for its turn by the rate limit of its key.",
+        None,
+        {"": traffic.waits},
+    )
+    yield CounterMetricFamily(
+        f"{PREFIX}rate_limit_wait_seconds",
+        "How long these waits are together.",
+        value=traffic.waited.total_seconds(),
+    )
     yield _counter(
         "attempts",
         "Requests to PagerDuty: accepted, or why not (network: no answer, server: 5xx, throttled: 429, client: 4xx).",
@@ -215,6 +235,12 @@ def _of_notifications(figures: Measurements) -> Iterator[Metric]:
         "How long the delivery is overdue that is so for longest.",
         None,
         {"": figures.overdue.total_seconds()},
+    )
+    yield _gauge(
+        "feeds_quiet",
+        "Clients of which no event came for twice as long as ever in the week before; doctor names some.",
+        None,
+        {"": figures.quiet},
     )
     yield _gauge(
         "integrations_slow",

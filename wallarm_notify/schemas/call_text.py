@@ -13,7 +13,7 @@ from hashlib import sha256
 from itertools import zip_longest
 from typing import Any, Final
 
-from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.event import Event, Rejection, Wrong
 from wallarm_notify.schemas.json_text import NoJson, Piece, outline_of, value_of
 from wallarm_notify.schemas.read import read_call, read_calls, read_event
 from wallarm_notify.schemas.storable import KEPT_BYTES, MAX_EVENT_BYTES
@@ -201,7 +201,7 @@ def _kept(rejection: Rejection, reason: str, text: str) -> Rejection:
         body_hash=sha256(raw).digest(),
         hash_before=None,
         cut=cut,
-        is_for_its_time=False,
+        wrong=Wrong.JSON,
     )
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from wallarm_notify.domain.canonical import body_hash, canonical, encoded
-from wallarm_notify.domain.event import Event, Rejection
+from wallarm_notify.domain.event import Event, Rejection, Wrong
 from wallarm_notify.domain.spelling import (
     beginning,
     in_utf8,
@@ -90,8 +90,8 @@ def _read_event(obj: Any, sent_by: str | None) -> Event | Rejection:
         read, kept = _validated(body)
     except ValidationError as error:
         is_for_its_time = {one["type"] for one in error.errors(include_url=False)} == {TOO_EARLY}
-        rejection = _rejection(event_complaint(error), body, sent)
-        return replace(rejection, is_for_its_time=is_for_its_time)
+        wrong = Wrong.TIME if is_for_its_time else Wrong.FIELDS
+        return _rejection(event_complaint(error), body, sent, wrong)
     text = sent if kept is obj else canonical(kept)
     alike = _of_event_in_one_spelling(read, kept, text)
     return Event(
@@ -145,7 +145,8 @@ def read_call(
     if len(given) != 1 or len(args) + len(kwargs) != 1 or not isinstance(given[0], list | tuple):
         call = {"args": list(args), "kwargs": dict(kwargs)}
         text = canonical(call)
-        rejection = replace(_rejection(call_complaint(args, kwargs), call, text), sent_by=sent_by)
+        rejection = _rejection(call_complaint(args, kwargs), call, text, Wrong.CALL)
+        rejection = replace(rejection, sent_by=sent_by)
         return [], [rejection if (long := _too_large(text)) is None else _cut(rejection, long)]
     events: list[Event] = []
     rejections: list[Rejection] = []
@@ -183,15 +184,16 @@ def _storable(obj: Any) -> tuple[dict[str, Any], str] | Rejection:
     sent, is_plain = encoded(obj)
     if (written := _too_large(sent)) is not None:
         reason = f"The event has {len(written)} bytes; permitted are {MAX_EVENT_BYTES}."
-        return _cut(_rejection(reason, obj, sent), written)
+        return _cut(_rejection(reason, obj, sent, Wrong.SIZE), written)
     trouble, body = (None, obj) if is_plain else _reread(obj, sent)
     if trouble is None and may_be_unstorable(body, sent):
         trouble = unstorable(body)
     if trouble is not None:
-        return _rejection(trouble, obj, sent)
+        return _rejection(trouble, obj, sent, Wrong.JSON)
     body = sanitized(body, sent)
     if not isinstance(body, dict):
-        return _rejection(f"The event must be an object, not {shown(body)}.", body, sent)
+        reason = f"The event must be an object, not {shown(body)}."
+        return _rejection(reason, body, sent, Wrong.JSON)
     return body, sent
 
 
@@ -215,7 +217,7 @@ def _cut(rejection: Rejection, written: bytes) -> Rejection:
     return replace(rejection, text=beginning(written, KEPT_BYTES), cut=True)
 
 
-def _rejection(reason: str, obj: Any, text: str) -> Rejection:
+def _rejection(reason: str, obj: Any, text: str, wrong: Wrong) -> Rejection:
     fields = obj if isinstance(obj, dict) else {}
     alike = _in_one_spelling(text)
     return Rejection(
@@ -226,6 +228,7 @@ def _rejection(reason: str, obj: Any, text: str) -> Rejection:
         event_id=_readable_id(fields.get("id")),
         client_id=_readable_client(fields.get("client_id")),
         type=_readable_type(fields.get("type")),
+        wrong=wrong,
     )
 
 

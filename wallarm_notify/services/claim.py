@@ -36,6 +36,7 @@ from wallarm_notify.domain.rate_limit import (
     take_grants,
 )
 from wallarm_notify.domain.sending import Claim, Sending
+from wallarm_notify.domain.traffic import counted_waits
 from wallarm_notify.services.bulkheads import free_unused, hold_back
 from wallarm_notify.services.name_applications import name_applications
 from wallarm_notify.services.record import log_ends
@@ -89,6 +90,8 @@ def _take(tx: Transaction, ids: Sequence[int], carried: Mapping[int, int], ctx: 
     later = [waiting_for_grant(c.notification, grant, settings.grace) for c, grant in reserved]
     early, alone, moved = _carried_on(tx, found)
     tx.save([*ends, *behind, *later, *moved, *(t.notification for t in taken)])
+    if reserved:
+        tx.count(counted_waits(grant - now for _, grant in reserved))
     result = Claim(
         now=now,
         began=began,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wallarm_notify.domain.batches import gap_between, messages
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import BadRow, TooMuch, Unavailable
+from wallarm_notify.domain.event import Wrong
 from wallarm_notify.services.inline_dispatch import hand_over, room_of
 from wallarm_notify.services.routing import TooMuchOfOneClient, conflict, route
 
@@ -123,7 +124,8 @@ def _smaller(part: Part, error: NotifyError) -> list[Part]:
 
 
 def _refused(event: Event, error: NotifyError) -> Rejection:
-    return replace(conflict(event, canonical(event.body)), reason=str(error))
+    refused = conflict(event, canonical(event.body))
+    return replace(refused, reason=str(error), wrong=Wrong.DATABASE)
 
 
 def _route(

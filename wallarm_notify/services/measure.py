@@ -45,8 +45,9 @@ class Measurements:
     measured of each. ``not_kept`` are rejected events beyond the day's limit. ``made`` is how many notifications there
     ever were, ``states`` those that are stored. ``consumers`` are how many nodes take from each queue. ``nodes`` and
     ``runs`` are how long ago each worker's node was seen and each of beat's tasks began. ``overdue`` is how long the
-    oldest delivery is overdue. ``slow`` integrations have one request at a time. ``failing`` has the share of failed
-    attempts of the last hour, of the ten enabled integrations with most failures that failed more often than not.
+    oldest delivery is overdue. ``slow`` integrations have one request at a time. ``quiet`` is of how many clients
+    events stay away beyond their habit. ``failing`` has the share of failed attempts of the last hour, of the ten
+    enabled integrations with most failures that failed more often than not.
     ``rate_limited`` has how long the last alert waits, of the ten integrations whose rate limit holds them for longest.
     ``set_aside`` calls are those that workers died of, ``undecodable`` the messages of the last hour that are no task.
     """
@@ -69,6 +70,7 @@ class Measurements:
     runs: Mapping[str, timedelta]
     overdue: timedelta
     slow: int
+    quiet: int
     failing: Mapping[int, float]
     rate_limited: Mapping[int, timedelta]
     set_aside: int
@@ -105,6 +107,7 @@ def measure(ctx: Context, scope: Scope) -> Measurements:
             runs={name: tx.now - at for name in RUNS if (at := tx.last_run(name)) is not None},
             overdue=_overdue(tx),
             slow=len(trouble.slow),
+            quiet=trouble.quiet.number,
             failing={one.id: one.failed / one.attempts for one in trouble.failing},
             rate_limited={one.id: one.wait for one in trouble.rate_limited},
             set_aside=trouble.set_aside,

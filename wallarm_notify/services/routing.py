@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.canonical import canonical
 from wallarm_notify.domain.errors import TooMuch, Unavailable
-from wallarm_notify.domain.event import Event, EventKey, Rejection, is_ahead, is_too_far_ahead
+from wallarm_notify.domain.event import (
+    Event,
+    EventKey,
+    Rejection,
+    Wrong,
+    is_ahead,
+    is_too_far_ahead,
+)
 from wallarm_notify.domain.integration import Subscriber, Subscribers
 from wallarm_notify.domain.ledger import AHEAD, FIRED, NOT_KEPT, counts_of
 from wallarm_notify.domain.notification import NewNotification, fresh
@@ -52,6 +59,7 @@ def conflict(event: Event, text: str) -> Rejection:
         event_id=event.id,
         client_id=event.client_id,
         type=event.type,
+        wrong=Wrong.CONFLICT,
         sent_by=event.sent_by,
     )
 
@@ -121,7 +129,7 @@ def _traffic_of(new: _New, made: Sequence[Made], kept: Sequence[Rejection]) -> M
     """Return what the batch adds to the counters by type: events, those that matched, and rejections."""
     matched = {m.event.key: m.event.type for m in made}
     counts = counted_events((e.type for e in new.events), matched.values())
-    counts.update(counted_rejections(r.type for r in kept))
+    counts.update(counted_rejections(kept))
     return counts
 
 
@@ -230,7 +238,7 @@ def _too_far_ahead(event: Event, text: str, now: datetime, *, is_ours: bool) -> 
         conflict(event, text),
         reason=f"occurred_at: {event.occurred_at.isoformat()} is more than 24 hours ahead of the database's "
         f"clock, which says {now.isoformat()}; {advice}",
-        is_for_its_time=True,
+        wrong=Wrong.TIME,
     )
 
 

@@ -18,6 +18,7 @@ from wallarm_notify.domain.traffic import SWEPT
 from wallarm_notify.domain.words import counted
 from wallarm_notify.services.end_pauses import end_pauses
 from wallarm_notify.services.follow_clock import follow_clock
+from wallarm_notify.services.note_feeds import note_feeds
 from wallarm_notify.services.readiness import measure_queues
 from wallarm_notify.services.replay_jobs import revive_replay_jobs
 from wallarm_notify.services.take_in_ahead import take_in_ahead
@@ -62,14 +63,15 @@ def sweep(ctx: Context) -> Swept:
     """Do one run; end at once where another is under way or has just been. Raise Unavailable.
 
     Two runs at once harm nothing. First it follows the database's clock and enables what was disabled until
-    now, and notes how long queues are. Last it takes in events that were kept apart for their time, and has replay jobs
-    worked on.
+    now, and notes how long queues are and when events came. Last it takes in events that were kept apart for their
+    time, and has replay jobs worked on.
     """
     if not ctx.store.transact(lambda tx: tx.may_run("sweep", ctx.settings.sweep_interval * 0.8)):
         return Swept(ran=False)
     _do_beside(follow_clock, ctx)
     _do_beside(measure_queues, ctx)
     _do_beside(end_pauses, ctx)
+    _do_beside(note_feeds, ctx)
     cancelled = cancel_left_behind(ctx)
     ctx.store.transact(lambda tx: tx.wipe_ended_keys())
     if ctx.store.transact(lambda tx: tx.may_run("forget_grants", FORGET_EVERY)):

@@ -10,6 +10,7 @@ from wallarm_notify.domain.diagnosis import (
     Trouble,
 )
 from wallarm_notify.domain.health import FailureClass
+from wallarm_notify.store.feeds import FeedQueries
 from wallarm_notify.store.health import HealthQueries
 
 _MOST = 1000
@@ -22,8 +23,27 @@ _LAST = "n.integration_id, n.attempts_made = 0 AS first, n.due_at"
 _BACKWARDS = "n.integration_id DESC, (n.attempts_made = 0) DESC, n.recheck_at DESC"
 """The order of ``ix_notifications_backlog``, from its end."""
 
+_FAILING = f"""
+    SELECT f.id, f.client_id, a.* FROM (
+        SELECT i.id, i.client_id, i.generation, h.failures FROM integrations i CROSS JOIN LATERAL (
+            SELECT sum(failed) AS failures FROM health_minutes m
+            WHERE m.integration_id = i.id AND m.generation = i.generation AND m.failed > 0
+              AND m.minute >= now() - :lately OFFSET 0) h
+        WHERE i.enabled AND i.deleted_at IS NULL AND h.failures > 0
+        ORDER BY h.failures DESC, i.id) f
+    CROSS JOIN LATERAL (
+        SELECT sum(attempts) AS attempts, sum(failed) AS failed,
+            {", ".join(f"sum({kind}) AS {kind}" for kind in FailureClass)}
+        FROM health_minutes m
+        WHERE m.integration_id = f.id AND m.generation = f.generation AND m.minute >= now() - :lately
+        HAVING sum(failed) * 2 > sum(attempts)) a
+    ORDER BY f.failures DESC, f.id LIMIT 10"""  # noqa: S608 - names of our own
+"""Those that failed more often than not. Minutes with failures, mostly few, are in an index of their own; all minutes
+are added up only of the first ten, or of those before them that failed less often.
+"""
 
-class DiagnosisQueries(HealthQueries):
+
+class DiagnosisQueries(HealthQueries, FeedQueries):
     """What operators are told by ``doctor``. Every query reads a bounded number of rows."""
 
     def server(self) -> Server:
@@ -74,6 +94,7 @@ class DiagnosisQueries(HealthQueries):
             rejected={(row["type"], row["reason"]): row["events"] for row in rejected},
             undecodable=counts["undecodable"],
             set_aside=counts["set_aside"],
+            quiet=self.quiet_feeds(),
         )
 
     def _integration_ids(self, condition: str, **parameters: object) -> list[int]:
@@ -112,17 +133,7 @@ class DiagnosisQueries(HealthQueries):
 
     def _failing(self, lately: timedelta) -> list[FailingIntegration]:
         """Return the enabled integrations that failed more often than not, those with most failures first."""
-        rows = self._rows(
-            f"""SELECT i.id, i.client_id, m.* FROM (
-                    SELECT integration_id, generation, sum(attempts) AS attempts, sum(failed) AS failed,
-                        {", ".join(f"sum({kind}) AS {kind}" for kind in FailureClass)}
-                    FROM health_minutes WHERE minute >= now() - :lately GROUP BY 1, 2
-                    HAVING sum(failed) * 2 > sum(attempts)) m
-                JOIN integrations i ON i.id = m.integration_id AND i.generation = m.generation
-                WHERE i.enabled AND i.deleted_at IS NULL
-                ORDER BY m.failed DESC, i.id LIMIT 10""",  # noqa: S608 - names of our own
-            lately=lately,
-        )
+        rows = self._rows(_FAILING, lately=lately)
         return [
             FailingIntegration(
                 id=row["id"],

@@ -115,6 +115,18 @@ rejected_by_day = sa.Table(
     sa.PrimaryKeyConstraint("client_id", "day"),
 )
 
+# When events of a client came on a day (UTC), and the longest time without one that ended on it. SWEEP writes it each
+# minute; it is kept for a week.
+feed_days = sa.Table(
+    "feed_days",
+    metadata,
+    sa.Column("client_id", sa.BigInteger, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    moment("last_at", nullable=False),
+    sa.Column("longest_gap", sa.Interval, nullable=False),
+    sa.PrimaryKeyConstraint("client_id", "day"),
+)
+
 # Messages that are no JSON or no task of ours. They do not count as received (spec 2).
 undecodable = sa.Table(
     "undecodable",
