@@ -67,7 +67,7 @@ def test_rejected_events_are_counted_by_what_is_wrong_with_them(bench: Bench) ->
     assert found.rejected_from == {"task": 5, "token 3": 1}
 
 
-def test_waits_for_the_rate_limit_are_counted_when_they_are_promised(
+def test_waits_for_the_rate_limit_are_counted_by_the_claim_that_finds_no_grant(
     make_bench: Callable[..., Bench],
 ) -> None:
     bench = make_bench(rate_limit=10)

@@ -1,4 +1,4 @@
-"""A feed: the events of one client, in the order in which they came, and when it is quiet beyond its habit.
+"""A feed: the events of one client as they come, and when it is quiet beyond its habit.
 
 A feed has a habit once events came on three days of the last week. It is quiet when none came for twice as long as the
 longest time without one in that week, and for an hour at least. So nights and weekends are no news, and a feed that

@@ -18,7 +18,10 @@ class FeedQueries(Queries):
     """What is known of the habits of feeds."""
 
     def note_feeds(self, looked_back: timedelta) -> None:
-        """Note the events that came so long ago at most, and forget what is older than the week of a habit."""
+        """Note the events of the last time, and forget what is older than the week of a habit.
+
+        ``looked_back`` is how long that time is.
+        """
         self._do(
             """WITH known AS MATERIALIZED (
                    SELECT client_id, max(last_at) AS last_at FROM feed_days GROUP BY client_id
