@@ -28,7 +28,10 @@ NAMED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class QuietFeed:
-    """A client whose events stay away: for how long by now, and for how long at most in the last week."""
+    """A client whose events stay away.
+
+    ``quiet`` is for how long by now, ``longest`` for how long at most in the last week.
+    """
 
     client_id: int
     quiet: timedelta
