@@ -149,6 +149,7 @@ def dumped_and_lost(system: System, server: EmbeddedPostgres, folder: Path) -> I
     return failing
 
 
+@pytest.mark.faults
 def test_nothing_of_a_dump_is_lost_and_what_was_delivered_since_pages_nobody_unasked(
     lost: EmbeddedPostgres,
     new: EmbeddedPostgres,
