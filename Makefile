@@ -26,7 +26,7 @@ comma := ,
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo console pictures test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
+.PHONY: help setup demo console up pictures test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -63,6 +63,9 @@ demo: $(STAMP) ## the whole way of an event, on servers it starts and stops itse
 
 console: $(STAMP) ## the console with a week of data, on servers it starts and stops itself; FRESH=1 for a new week
 	@$(BIN)/wallarm-notify console --port $(API_PORT) $(if $(FRESH),--fresh)
+
+up: $(STAMP) ## all of it on this machine, with the settings of .env and until Ctrl-C; kept in .up/; API_PORT=8000
+	@$(BIN)/wallarm-notify up --port $(API_PORT)
 
 pictures: $(STAMP) ## pictures of the console into docs/console/, in Chromium, which has to be installed; TO=folder takes all
 	$(BIN)/python -m pictures $(if $(TO),--all --png --to $(TO))

@@ -71,6 +71,7 @@ DEFAULTS: dict[str, Any] = {
     "identity_header": "",
     "heartbeat_url": None,
     "log_format": "text",
+    "liveness_file": None,
     "hosts": "",
     "env_file": ".env",
 }

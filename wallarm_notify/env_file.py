@@ -18,6 +18,7 @@ from wallarm_notify.domain.errors import NotifyError, system_words
 LARGEST: Final = 1_000_000
 """The most bytes of such a file."""
 
+_OWNERS_ALONE: Final = stat.S_IRUSR | stat.S_IWUSR
 _OTHERS_READ: Final = stat.S_IRGRP | stat.S_IROTH
 _ROOT: Final = 0
 
@@ -54,6 +55,42 @@ def read_env_file(path: Path, prefix: str) -> EnvFile:
         os.close(number)
     warning = f"{path} can be read by others, and may hold secrets: chmod 600 {path}"
     return EnvFile(_values(path, text, prefix), (warning,) if about.st_mode & _OTHERS_READ else ())
+
+
+def add_to_env_file(path: Path, name: str, value: str) -> None:
+    """Add a variable at the end of a file, which its owner alone can read from then on. Raise EnvFileError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        number = os.open(path, flags, _OWNERS_ALONE)
+        with os.fdopen(number, "r+b", buffering=0) as file:
+            about = os.fstat(number)
+            if fault := fault_of(about.st_mode, about.st_uid, os.geteuid(), about.st_size):
+                raise EnvFileError(f"{path} {fault}")
+            os.fchmod(number, _OWNERS_ALONE)
+            last = os.pread(number, 1, about.st_size - 1) if about.st_size else b"\n"
+            break_before = "" if last == b"\n" else "\n"
+            file.write(f"{break_before}{_line(name, value)}".encode())
+    except OSError as error:
+        raise EnvFileError(f"{path} cannot be written: {system_words(error)}.") from None
+
+
+def write_env_file(path: Path, values: Mapping[str, str]) -> None:
+    """Write a file of variables in place of the one that is there; its owner alone can read it. Raise EnvFileError."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNERS_ALONE)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.writelines(_line(name, value) for name, value in values.items())
+        new.replace(path)
+    except OSError as error:
+        raise EnvFileError(f"{path} cannot be written: {system_words(error)}.") from None
+
+
+def _line(name: str, value: str) -> str:
+    """Return the line that sets a variable, as ``read_env_file`` reads it."""
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{name}='{quoted}'\n"
 
 
 def fault_of(mode: int, owner: int, user: int, size: int) -> str | None:

@@ -189,6 +189,8 @@ class Settings(BaseSettings):
     """How workers, beat and the API write their logs: lines for people, or JSON for programs."""
     heartbeat_url: Secret[HttpUrl] | None = None
     """What beat calls each minute while alerts are attended to, so that somebody outside notices when it does not."""
+    liveness_file: str | None = None
+    """Path of a file that workers and beat touch while they live, for whoever starts them again; unset: none."""
     env_file: str = ".env"
     """Path of a file with settings that the environment does not have; ``none``: there is none."""
     api_threads: int = Field(8, ge=1, le=200)
@@ -517,17 +519,18 @@ def _sentence(error: ValidationError, given: Mapping[str, str], file: EnvFile) -
     old = next((old for old, new in RENAMED.items() if new.lower() == field), None)
     is_old = old is not None and field in _under_old_names(given)
     name = PREFIX + (str(old) if is_old else field.upper())
-    place = f" (in {_env_file_path()})" if name in file.values and name not in os.environ else ""
+    place = f" (in {env_file_path()})" if name in file.values and name not in os.environ else ""
     return f"{name}{place}: {text[0].lower()}{text[1:]}."
 
 
-def _env_file_path() -> str:
+def env_file_path() -> str:
+    """Return the path of the file of settings; ``NO_ENV_FILE``: there is none."""
     return os.environ.get(ENV_FILE) or str(Settings.model_fields["env_file"].default)
 
 
 def _env_file() -> EnvFile:
     """Return what stands in the file of settings. Raise SettingsError."""
-    path = _env_file_path()
+    path = env_file_path()
     try:
         return EnvFile() if path == NO_ENV_FILE else read_env_file(Path(path), PREFIX)
     except EnvFileError as error:
@@ -538,6 +541,12 @@ def _with_file(environ: Mapping[str, str], file: EnvFile) -> dict[str, str]:
     """Return the environment, and what of ``file`` it does not have: under no name, nor as an empty text."""
     named = {*environ, *(PREFIX + new for old, new in RENAMED.items() if PREFIX + old in environ)}
     return {**{k: v for k, v in file.values.items() if k not in named}, **environ}
+
+
+def variables() -> dict[str, str]:
+    """Return what is set, by its variables: in the environment, else in the file of settings. Raise SettingsError."""
+    given = _with_file(os.environ, _env_file())
+    return {name: value for name, value in given.items() if name.startswith(PREFIX)}
 
 
 def read_settings() -> Settings:

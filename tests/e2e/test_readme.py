@@ -7,6 +7,8 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -19,9 +21,8 @@ from wallarm_notify.devstack.processes import Process, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-SECTION: Final = re.compile(r"^## Setting up\n(.*?)^## ", re.MULTILINE | re.DOTALL)
+SECTION: Final = r"^## {}\n(.*?)^## "
 BLOCK: Final = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -31,15 +32,16 @@ READY: Final = {
     "make beat": "beat: Starting",
     "make flower": "Flower at ",
     "make serve": "The API at ",
+    "make up": "All parts run.",
 }
 """What each line for a terminal of its own prints once it runs."""
 
 FOR_A_TERMINAL_OF_ITS_OWN: Final = tuple(READY)
 
 
-def lines_of(text: str) -> list[str]:
-    """Return the lines of the section's blocks in their order, continued ones as one."""
-    (section,) = SECTION.findall(text)
+def lines_of(text: str, title: str) -> list[str]:
+    """Return the lines of a section's blocks in their order, continued ones as one."""
+    (section,) = re.findall(SECTION.format(title), text, re.MULTILINE | re.DOTALL)
     return [
         line for block in BLOCK.findall(section) for line in block.replace("\\\n", "").splitlines()
     ]
@@ -51,9 +53,17 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A fresh copy of the project; what `make setup` installs, which takes minutes, is there and counts as new."""
-    folder = tmp_path / "checkout"
+def checkout() -> Iterator[Path]:
+    """A fresh copy of the project; what `make setup` installs, which takes minutes, is there and counts as new.
+
+    PostgreSQL reaches it, which does not run as root.
+    """
+    with tempfile.TemporaryDirectory(prefix="wallarm-notify-checkout-") as made:
+        Path(made).chmod(0o711)
+        yield copied_to(Path(made) / "checkout")
+
+
+def copied_to(folder: Path) -> Path:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -110,7 +120,7 @@ class Terminals:
             folder=self.folder,
         )
         self.running[name] = process
-        process.wait_for(READY[name], 60)
+        process.wait_for(READY[name], 120)
 
 
 @pytest.fixture
@@ -142,7 +152,7 @@ def test_each_line_works_in_its_order_on_a_machine_without_any_setting(
     }
     text = read(ROOT / "README.md")
     printed = {}
-    for line in lines_of(text):
+    for line in lines_of(text, "Setting up"):
         for there, here in meant.items():
             line = line.replace(there, here)  # noqa: PLW2901 - as the reader writes it
         if line.startswith(FOR_A_TERMINAL_OF_ITS_OWN):
@@ -152,7 +162,7 @@ def test_each_line_works_in_its_order_on_a_machine_without_any_setting(
     assert (terminals.folder / ".env").stat().st_mode & 0o077 == 0
     assert "3 of 3 test alerts were taken." in printed["wallarm-notify integrations test 1"]
     assert "It balances." in printed["wallarm-notify ledger"]
-    assert set(terminals.running) == set(FOR_A_TERMINAL_OF_ITS_OWN)
+    assert set(terminals.running) == set(FOR_A_TERMINAL_OF_ITS_OWN) - {"make up"}
     # What the lines have set up is one system: the integration is notified of its own disabling.
     listing = "wallarm-notify notifications list --client 1"
     eventually(lambda: "Accepted" in terminals.run(listing), 60, "a delivery by make worker")
@@ -162,3 +172,19 @@ def test_each_line_works_in_its_order_on_a_machine_without_any_setting(
         lambda: is_ready(terminals.environment["API_PORT"]), 60, "all parts, as the API sees them"
     )
     assert not [name for name, process in terminals.running.items() if process.has_ended()]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.demo
+def test_all_of_it_comes_up_by_one_line_and_says_where_it_is(terminals: Terminals) -> None:
+    (line,) = lines_of(read(ROOT / "README.md"), "All of it on this machine")
+    terminals.open(line)
+    assert (terminals.folder / ".env").stat().st_mode & 0o077 == 0
+    port = terminals.environment["API_PORT"]
+    said = terminals.running["make up"].text()
+    assert f"Console and API: http://127.0.0.1:{port}\n" in said
+    assert f"Flower: http://127.0.0.1:{terminals.environment['FLOWER_PORT']}\n" in said
+    (link,) = re.findall(r"http://\S+/sign-in/\S+", said)
+    with urlopen(link) as page:
+        assert page.status == 200
+    eventually(lambda: is_ready(port), 60, "all parts, as the API sees them")

@@ -46,9 +46,9 @@ def test_a_newer_database_that_serves_only_newer_programs_is_refused(
 
 NEEDS_NO_DATABASE = {
     "cloud-ips", "console", "db upgrade", "demo", "events check", "events emit", "events schema", "events types",
-    "flower", "policy show", "sandbox", "secrets generate", "triggers conditions",
+    "flower", "policy show", "sandbox", "secrets generate", "triggers conditions", "up",
 }  # fmt: skip
-"""Commands that look at no row, and the one that changes the schema."""
+"""Commands that look at no row, and those that change the schema."""
 
 OPTIONS = {
     "clients set": "--name x",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wallarm_notify.devstack.valkey import EmbeddedBroker
     from wallarm_notify.sandbox.server import Sandbox
 
-NO_DATABASE = {"cloud-ips", "console", "demo", "flower", "sandbox", "secrets generate", "serve"} | {
+NO_DATABASE = {"cloud-ips", "console", "demo", "flower", "sandbox", "secrets generate", "serve", "up"} | {
     "events emit", "events schema", "events types", "triggers conditions"
 }  # fmt: skip
 """Commands that need no database, or go on until they are ended; the API has tests of its own."""

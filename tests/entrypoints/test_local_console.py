@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from wallarm_notify.devstack import kept
+from wallarm_notify.devstack.kept_folder import marker_of
 from wallarm_notify.devstack.processes import CannotStart
 from wallarm_notify.devstack.week import CALM
 from wallarm_notify.domain.actor import Role
@@ -150,7 +151,7 @@ def test_what_another_program_has_in_the_folder_is_not_touched(folder: Path, nam
     with pytest.raises(CannotStart, match="that is not of a console"), kept.alone(folder):
         pass
     assert (theirs / "kept").exists()
-    assert not (folder / kept.OURS).exists()
+    assert not (folder / marker_of("console")).exists()
 
 
 def test_a_folder_that_another_console_uses_is_refused_and_free_once_that_has_ended(

@@ -19,6 +19,7 @@ NOT_TESTED = {
     ("demo",),
     ("sandbox",),
     ("serve",),
+    ("up",),
     ("metrics",),
     ("flower",),
     ("db", "upgrade"),

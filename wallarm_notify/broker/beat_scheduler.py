@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from celery.beat import Scheduler
 
+from wallarm_notify.broker.liveness import of_this_process
 from wallarm_notify.domain.clock import since_boot
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,18 @@ class SteadyScheduler(Scheduler):
     # Attributes of Celery's class that its published types lack.
     app: Any
     schedule: Any
+    connection: Any
     _heap: Any
 
     _booted_at: datetime | None = None
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        self._liveness = of_this_process()
+        super().__init__(*given, **options)
+
+    def _ensure_connected(self) -> Any:
+        self._liveness.note_tries_of(self.connection)
+        return super()._ensure_connected()  # type: ignore[misc]  # the published types lack it
 
     def setup_schedule(self) -> None:
         """Set up the schedule, with the tasks apart from each other."""
@@ -52,6 +62,7 @@ class SteadyScheduler(Scheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """Follow the clock, run one round of the schedule, and return the seconds until the next round."""
+        self._liveness.note()
         self._follow_clock()
         return super().tick(*args, **kwargs)
 

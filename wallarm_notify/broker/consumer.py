@@ -20,6 +20,7 @@ from wallarm_notify.broker.batching import (
     Batcher,
     BatchMessage,
 )
+from wallarm_notify.broker.liveness import EVERY, of_this_process
 from wallarm_notify.broker.message_check import fault_of
 from wallarm_notify.broker.quarantine import Quarantine, bytes_of, is_returned, mark_returned
 from wallarm_notify.broker.rabbitmq_channel import CallsChannel
@@ -70,6 +71,7 @@ class KeepingConsumer(Consumer):
         self._receive: Callable[[Any], None]
         self._keeps_again_at = 0.0
         self._queue_by_tag: dict[Any, str] = {}
+        self._liveness = of_this_process()
         # This system does not use gossip and mingle, and one malformed message of theirs ends every worker.
         super().__init__(*args, **kwargs, without_gossip=True, without_mingle=True)
         signals.worker_shutting_down.connect(self._stop_was_requested)
@@ -119,13 +121,15 @@ class KeepingConsumer(Consumer):
     def connection_for_read(self, heartbeat: float | None = None) -> Connection:
         """Return the connection that messages are taken from; to a Redis it uses this project's transport."""
         kombus = self.app.connection_for_read(heartbeat=heartbeat)
-        return self.ensure_connected(
-            WorkerConnection.in_place_of(kombus, batched_queues=INGEST_QUEUES)
-        )
+        ours = WorkerConnection.in_place_of(kombus, batched_queues=INGEST_QUEUES)
+        self._liveness.note_tries_of(ours)
+        return self.ensure_connected(ours)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return the function that takes each message of one connection and passes valid ones to Celery's handler."""
         self._receive = super().create_task_handler(*args, **kwargs)
+        # Celery's timers end with each connection.
+        self.timer.call_repeatedly(EVERY, self._liveness.note)
         # With a timer: what is called "soon" from an acknowledgement waits for the next message.
         self._batcher = batcher = Batcher(
             partial(self._later, 0), self._begin, self._drain, self._processes

@@ -4,14 +4,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from fcntl import LOCK_EX, LOCK_NB, flock
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from wallarm_notify.devstack.kept_folder import check_postgres_reaches, used_alone
 from wallarm_notify.devstack.postgres import EmbeddedPostgres
-from wallarm_notify.devstack.processes import CannotStart
-from wallarm_notify.devstack.server import is_open_to_all
 from wallarm_notify.devstack.stack import Say, Stack
 from wallarm_notify.devstack.valkey import EmbeddedBroker
 from wallarm_notify.sandbox.server import Sandbox
@@ -21,8 +19,7 @@ from wallarm_notify.store.migrations import upgrade
 _DATABASE: Final = "wallarm_notify"
 _DATA: Final = "database"
 _KEYS: Final = "secret_keys"
-OURS: Final = "wallarm-notify-console"
-"""The file that says that the folder is one of these, so that nothing of another's is deleted; who uses it locks it."""
+_KIND: Final = "console"
 
 _FILLED: Final = "filled"
 """The file that says that the database was filled to its end; one that was not is made anew."""
@@ -70,31 +67,14 @@ def kept_stack(
         yield stack
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> AbstractContextManager[None]:
     """Make the folder, and use it alone until the end of the block. Raise CannotStart."""
-    folder.mkdir(parents=True, exist_ok=True)
-    taken = [name for name in (_DATA, _KEYS, _FILLED) if (folder / name).exists()]
-    if taken and not (folder / OURS).exists():
-        raise CannotStart(
-            f"{folder.resolve()} has a {taken[0]} that is not of a console; name another folder."
-        )
-    with (folder / OURS).open("a", encoding="ascii") as marker:
-        try:
-            flock(marker, LOCK_EX | LOCK_NB)
-        except OSError:
-            raise CannotStart(
-                f"Another console uses {folder.resolve()}; stop it first, or name another folder."
-            ) from None
-        yield
+    return used_alone(folder, _KIND, (_DATA, _KEYS, _FILLED))
 
 
 def _prepare(folder: Path, *, fresh: bool) -> bool:
     """Make what the folder lacks; return whether its database is to be made, and filled."""
-    if os.geteuid() == 0 and not is_open_to_all(folder.resolve()):
-        raise CannotStart(
-            f"Started by root, PostgreSQL runs as nobody, who does not reach {folder.resolve()}; name another folder."
-        )
+    check_postgres_reaches(folder)
     is_new = fresh or not (folder / _FILLED).exists()
     if is_new:
         (folder / _FILLED).unlink(missing_ok=True)

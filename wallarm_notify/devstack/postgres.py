@@ -57,9 +57,27 @@ class EmbeddedPostgres(EmbeddedServer):
             raise self._not_started()
         return self._process.pid
 
+    def exit_status(self) -> int | None:
+        """See ``EmbeddedServer``."""
+        if self._process is None:
+            raise self._not_started()
+        return self._process.exit_status()
+
+    def tail(self) -> str:
+        """See ``EmbeddedServer``."""
+        if self._process is None:
+            raise self._not_started()
+        return self._process.tail()
+
+    def has_database(self, name: str) -> bool:
+        """Return whether there is a database of this name."""
+        with self._engine().connect() as connection:
+            sought = sa.text("SELECT EXISTS (SELECT FROM pg_database WHERE datname = :name)")
+            return bool(connection.scalar(sought, {"name": name}))
+
     def create_database(self, name: str) -> str:
         """Return the URL of a new, empty database."""
-        engine = sa.create_engine(self.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        engine = self._engine()
         with engine.connect() as connection:
             quoted = engine.dialect.identifier_preparer.quote(name)
             connection.execute(sa.text(f"CREATE DATABASE {quoted}"))
@@ -72,6 +90,9 @@ class EmbeddedPostgres(EmbeddedServer):
         # The port is a part of the socket's name, and PGPORT would change it for clients.
         where = f"host={quote(str(self._folder))}&port=5432"
         return f"postgresql+psycopg2://postgres@/{quote(database)}?{where}"
+
+    def _engine(self) -> sa.Engine:
+        return sa.create_engine(self.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
 
     def _data(self, folder: Path) -> Path:
         return self._kept or folder / "data"

@@ -16,7 +16,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from wallarm_notify.domain.errors import NotifyError
 
@@ -50,6 +50,22 @@ def wait_until(look: Callable[[], T | None], within: float, what: str) -> T:
     return found
 
 
+def last_lines(text: str) -> str:
+    """Return the last lines of a log."""
+    return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def exit_status_of(pid: int) -> int | None:
+    """Return the exit status of a child of this process, or minus the signal that ended it; None while it runs.
+
+    It is not reaped: no other process has its id.
+    """
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+
 class Process:
     """A started program; its name is that of its ``log``, without the extension.
 
@@ -70,7 +86,7 @@ class Process:
         setpriv = shutil.which("setpriv")
         guard = [setpriv, "--pdeathsig", when_orphaned, "--"] if setpriv else []
         self.log = log
-        with log.open("wb") as output:
+        with self._output() as output:
             self.popen = subprocess.Popen(  # noqa: S603 - this project's own command line
                 [*guard, *command],
                 stdin=subprocess.DEVNULL,
@@ -83,6 +99,10 @@ class Process:
                 group=account.pw_gid if account else None,
                 extra_groups=[] if account else None,
             )
+
+    def _output(self) -> BinaryIO:
+        """Return where the program writes to."""
+        return self.log.open("wb")
 
     @property
     def name(self) -> str:
@@ -100,7 +120,7 @@ class Process:
 
     def tail(self) -> str:
         """Return the last lines of its output."""
-        return "\n".join(self.text().splitlines()[-_TAIL_LINES:])
+        return last_lines(self.text())
 
     def exit_status(self) -> int | None:
         """Return its exit status, or minus the signal that ended it; None while it runs.
@@ -109,10 +129,7 @@ class Process:
         """
         if self.popen.returncode is not None:
             return self.popen.returncode
-        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if found is None:
-            return None
-        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+        return exit_status_of(self.pid)
 
     def has_ended(self) -> bool:
         """Return whether it has ended, by itself or not."""
@@ -165,9 +182,9 @@ def end(
             process.kill()
 
 
-def celery(*words: str, app: str = "tasks") -> list[str]:
-    """Return the command line of Celery."""
-    return [sys.executable, "-m", "celery", "-A", app, *words]
+def celery(*words: str, app: str = "tasks", quiet: bool = False) -> list[str]:
+    """Return the command line of Celery; where it is ``quiet``, without the table at its start."""
+    return [sys.executable, "-m", "celery", *(["-q"] if quiet else []), "-A", app, *words]
 
 
 def product_command(*words: str) -> list[str]:

@@ -52,6 +52,14 @@ class EmbeddedServer(ABC):
     def pid(self) -> int:
         """The id of the server's first process."""
 
+    @abstractmethod
+    def exit_status(self) -> int | None:
+        """Return the exit status of a server that was started; None while it runs. See ``Process.exit_status``."""
+
+    @abstractmethod
+    def tail(self) -> str:
+        """Return the last lines of the log of a server that was started."""
+
     def start(self) -> None:
         """Start with the existing data; after a crash at an unchanged URL."""
         is_new = self._folder is None

