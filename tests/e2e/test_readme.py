@@ -181,10 +181,10 @@ def test_all_of_it_comes_up_by_one_line_and_says_where_it_is(terminals: Terminal
     terminals.open(line)
     assert (terminals.folder / ".env").stat().st_mode & 0o077 == 0
     port = terminals.environment["API_PORT"]
-    said = terminals.running["make up"].text()
-    assert f"Console and API: http://127.0.0.1:{port}\n" in said
-    assert f"Flower: http://127.0.0.1:{terminals.environment['FLOWER_PORT']}\n" in said
-    (link,) = re.findall(r"http://\S+/sign-in/\S+", said)
+    printed = terminals.running["make up"].text()
+    assert f"Console and API: http://127.0.0.1:{port}\n" in printed
+    assert f"Flower: http://127.0.0.1:{terminals.environment['FLOWER_PORT']}\n" in printed
+    (link,) = re.findall(r"http://\S+/sign-in/\S+", printed)
     with urlopen(link) as page:
         assert page.status == 200
     eventually(lambda: is_ready(port), 60, "all parts, as the API sees them")

@@ -80,11 +80,11 @@ class Running:
     def says(self, words: str, times: int = 1) -> None:
         """Wait until it has said something so often."""
 
-        def has_said() -> bool:
+        def has_printed() -> bool:
             assert self.process.poll() is None, self.text
             return self.text.count(words) >= times
 
-        eventually(has_said, 120, f"{words} {times} times in:\n{self.text}")
+        eventually(has_printed, 120, f"{words} {times} times in:\n{self.text}")
 
     def command(self, *words: str, stdin: str = "") -> str:
         """Run a command in another terminal, as the first lines say it."""

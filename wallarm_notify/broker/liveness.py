@@ -1,4 +1,4 @@
-"""The file by which a worker or beat shows that it lives, for whoever starts it again where it does not.
+"""The file by which a worker or beat shows that it lives, for whoever would start it again.
 
 Its main loop touches the file, and so does each try to reach a broker that is away: starting the process again would
 bring neither the broker nor the database back. Nothing else touches it, so a loop that hangs lets it grow old.

@@ -1,4 +1,4 @@
-"""A kept folder: what stays of an installation from one start to the next, used by one program at a time."""
+"""A kept folder: what stays of an installation between its starts, used by one program at a time."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,10 @@ from wallarm_notify.devstack.server import is_open_to_all
 
 
 def marker_of(kind: str) -> str:
-    """Return the name of the file that says what ``kind`` of folder it is; who uses the folder locks it."""
+    """Return the name of the file that says what ``kind`` of folder it is.
+
+    Who uses the folder locks it.
+    """
     return f"wallarm-notify-{kind}"
 
 

@@ -40,7 +40,7 @@ class KeptServers:
 
 @contextmanager
 def kept_servers(folder: Path, given: Mapping[str, str], say: Say) -> Iterator[KeptServers]:
-    """Yield the servers that ``given`` settings name, and in place of those they do not name own ones in ``folder``.
+    """Yield the servers that ``given`` settings name; where none is named, an own one, kept in ``folder``.
 
     ``say`` gets a line about each. Raise NotifyError.
     """

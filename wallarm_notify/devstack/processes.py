@@ -56,7 +56,7 @@ def last_lines(text: str) -> str:
 
 
 def exit_status_of(pid: int) -> int | None:
-    """Return the exit status of a child of this process, or minus the signal that ended it; None while it runs.
+    """Return a child's exit status, or minus the signal that ended it; None while it runs.
 
     It is not reaped: no other process has its id.
     """

@@ -18,9 +18,9 @@ _LAST_WORDS_SECONDS: Final = 5.0
 
 
 class ShownProcess(Process):
-    """A started program, each line of whose output ``show`` gets; its last lines are kept, and no log is written.
+    """A started program, each line of whose output ``show`` gets.
 
-    It ``is_ready`` from a line on that has the words ``ready``.
+    Its last lines are kept, and no log is written. It ``is_ready`` from a line on that has the words ``ready``.
     """
 
     def __init__(

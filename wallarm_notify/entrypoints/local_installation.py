@@ -258,7 +258,7 @@ class _Parts:
 
     def watch(self) -> None:
         """Start again what ends by itself. Raise Unavailable where that would not help, or a server has ended."""
-        is_said = False
+        is_announced = False
         while True:
             if server := self._servers.ended():
                 # Its data is to be looked at first; what works on it could do nothing meanwhile.
@@ -266,9 +266,9 @@ class _Parts:
             for name, part in self._running.items():
                 if part.has_ended():
                     self._start_again(name, part)
-            if not is_said and all(part.is_ready for part in self._running.values()):
+            if not is_announced and all(part.is_ready for part in self._running.values()):
                 self._say("All parts run.")
-                is_said = True
+                is_announced = True
             time.sleep(_POLL_SECONDS)
 
     def close(self) -> None:

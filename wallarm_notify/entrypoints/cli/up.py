@@ -64,6 +64,6 @@ def up(folder: Path, port: int, flower_port: int) -> None:
 
 
 def print_of(console: Console, name: str, line: str) -> None:
-    """Print a line of a part after its name, which has a color of its own where that can be seen."""
+    """Print a line of a part after its name, which has a color where the console shows any."""
     shown = Text.assemble((f"{name:<{_WIDTH}} | ", _COLORS[name]), plain(line))
     console.print(shown, soft_wrap=True)
