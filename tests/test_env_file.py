@@ -11,7 +11,14 @@ import pytest
 from entrypoints.command_line import COMMAND
 
 from wallarm_notify.devstack.processes import celery, folder_of_tasks
-from wallarm_notify.env_file import LARGEST, EnvFileError, fault_of, read_env_file
+from wallarm_notify.env_file import (
+    LARGEST,
+    EnvFileError,
+    add_to_env_file,
+    fault_of,
+    read_env_file,
+    write_env_file,
+)
 from wallarm_notify.settings import SettingsError, read_settings, settings
 
 if TYPE_CHECKING:
@@ -178,3 +185,44 @@ def test_every_program_reads_it(tmp_path: Path, program: str) -> None:
     assert (done.returncode, "WALLARM_NOTIFY_BROKER_URL (in .env): " in output) == (1, True), output
     assert SECRET not in output
     assert "Traceback" not in output
+
+
+VALUES = [
+    "plain",
+    "",
+    "it's",
+    "back\\slash",
+    'a "quoted" one',
+    "# no comment",
+    "$HOME",
+    "a=b,c",
+    "ü",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_what_is_added_is_read_as_it_is_and_by_its_owner_alone(tmp_path: Path, value: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text("WALLARM_NOTIFY_CLOUD=eu  # no line break", encoding="utf-8")
+    path.chmod(0o644)
+    add_to_env_file(path, "WALLARM_NOTIFY_ADDED", value)
+    add_to_env_file(path, "WALLARM_NOTIFY_LAST", "one")
+    found = read_env_file(path, PREFIX)
+    added = {"WALLARM_NOTIFY_ADDED": value, "WALLARM_NOTIFY_LAST": "one"}
+    assert found.values == {"WALLARM_NOTIFY_CLOUD": "eu", **added}
+    assert found.warnings == ()
+    write_env_file(path, added)
+    assert read_env_file(path, PREFIX).values == added
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == [".env"]
+
+
+def test_a_file_that_is_missing_is_made_and_one_that_is_none_is_left_alone(tmp_path: Path) -> None:
+    add_to_env_file(tmp_path / ".env", "WALLARM_NOTIFY_CLOUD", "eu")
+    assert read_env_file(tmp_path / ".env", PREFIX).values == {"WALLARM_NOTIFY_CLOUD": "eu"}
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EnvFileError, match="is no file"):
+        add_to_env_file(tmp_path / "pipe", "WALLARM_NOTIFY_SECRET_KEYS", SECRET)
+    with pytest.raises(EnvFileError, match="cannot be written") as error:
+        write_env_file(tmp_path / "missing" / "file", {"WALLARM_NOTIFY_SECRET_KEYS": SECRET})
+    assert SECRET not in str(error.value)
