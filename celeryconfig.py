@@ -6,6 +6,7 @@ from typing import Any
 from wallarm_notify import task_names
 from wallarm_notify.domain.drill import RUN_EVERY
 from wallarm_notify.ingest_queue import ingest_queue, our_queue
+from wallarm_notify.redis_options import KEEPALIVE
 from wallarm_notify.settings import settings
 from wallarm_notify.tls import use_ssl
 
@@ -31,7 +32,7 @@ broker_transport_options: dict[str, Any] = _soon | (
         "unacked_restore_interval": 2,
         "socket_timeout": 5,
         "socket_connect_timeout": 3,
-        "socket_keepalive": True,
+        **KEEPALIVE,
         "health_check_interval": 25,
         **_settings.redis_setup.options(_broker, _settings.trusted()),
     }

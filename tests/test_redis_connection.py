@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +15,7 @@ from kombu import Connection, Queue
 from kombu.transport import redis as transport
 from redis import Redis
 
+from wallarm_notify.broker.app import app
 from wallarm_notify.broker.redis_check import CheckConnection
 from wallarm_notify.broker.redis_transport import (
     NAME,
@@ -24,7 +25,11 @@ from wallarm_notify.broker.redis_transport import (
     WorkerConnection,
 )
 from wallarm_notify.devstack.valkey import EmbeddedBroker
+from wallarm_notify.producer import Producer
 from wallarm_notify.redis_connection import RedisConnection, is_behind_sentinel, is_redis
+
+if TYPE_CHECKING:
+    from e2e.system import System
 
 NOBODY = "redis://127.0.0.1:1/0"
 BOTH = pytest.mark.parametrize("kind", [WorkerConnection, CheckConnection])
@@ -245,3 +250,30 @@ def test_whoever_refuses_to_be_spoken_to_is_named_as_kombu_names_it() -> None:
                 connection.connect()
             errors.append(str(caught.value))
         assert errors[0] == errors[1]
+
+
+NOTICED = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 20_000}
+
+
+def test_workers_notice_within_20_s_that_the_machine_of_a_redis_vanished(system: System) -> None:
+    with WorkerConnection.in_place_of(app.connection_for_read()) as connection:
+        assert noticed_by(connection) == NOTICED
+
+
+def test_producers_notice_within_20_s_that_the_machine_of_a_redis_vanished(broker: str) -> None:
+    with Producer(broker) as producer:
+        assert noticed_by(producer._connection()) == NOTICED
+
+
+def noticed_by(connection: Connection) -> dict[str, int]:
+    """Return what the socket of a connection has of what it is noticed by that the other side is gone."""
+    channel: Any = connection.default_channel
+    client = channel.client.connection_pool.get_connection()
+    try:
+        assert client._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        return {
+            name: client._sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+            for name in NOTICED
+        }
+    finally:
+        client.disconnect()

@@ -30,7 +30,7 @@ from wallarm_notify.event_types import GivenEvent, body_of
 from wallarm_notify.events_channel import WINDOW, EventsChannel, Published
 from wallarm_notify.ingest_queue import QueueType, ingest_queue
 from wallarm_notify.redis_connection import is_behind_sentinel
-from wallarm_notify.redis_options import RedisSetup
+from wallarm_notify.redis_options import KEEPALIVE, RedisSetup
 from wallarm_notify.redis_publishing import PublishingConnection
 from wallarm_notify.schemas.read import read_event
 from wallarm_notify.schemas.sendable import MISREAD, is_misread
@@ -66,7 +66,7 @@ _TRANSPORT_OPTIONS: Final = {
     "interval_step": 0,
     "socket_connect_timeout": CONNECT_TIMEOUT,
     "socket_timeout": ANSWER_TIMEOUT,
-    "socket_keepalive": True,
+    **KEEPALIVE,
     # Above for Redis, below for RabbitMQ; confirms are waited for together, whatever an app sets:
     "confirm_publish": False,
     "connect_timeout": CONNECT_TIMEOUT,

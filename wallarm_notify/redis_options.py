@@ -1,11 +1,29 @@
 """How a Redis is set up, beyond what its URL says, as kombu's transport options."""
 
 import re
+import socket
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wallarm_notify.tls import use_ssl
 from wallarm_notify.urls import Broker
+
+_NOTICED_BY: Final = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 2,
+    "TCP_USER_TIMEOUT": 20_000,
+}
+"""After 10 s without a word the other side is asked, every 5 s, twice; what is sent has to be confirmed within 20 s."""
+
+KEEPALIVE: Final[dict[str, Any]] = {
+    "socket_keepalive": True,
+    # By itself the system asks after two hours. Some systems lack some of these.
+    "socket_keepalive_options": {
+        getattr(socket, name): value for name, value in _NOTICED_BY.items() if hasattr(socket, name)
+    },
+}
+"""How a Redis is noticed whose machine vanished, so that no connection to it ends: as a database is, within 20 s."""
 
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{0,100}")
 """What needs no escape in the patterns of an ACL."""
