@@ -15,6 +15,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from releases import RELEASES
 
 from wallarm_notify.domain.alert_identity import dedup_key, start_of
 from wallarm_notify.domain.errors import Unavailable
@@ -275,10 +276,6 @@ def test_the_revisions_of_schema_and_program_decide_whether_they_work_together(
     fault = fault_of(revision, serves_from, "0012")
     assert (fault is None) == (words is None)
     assert words is None or words in str(fault)
-
-
-RELEASES = {"1.0.0": "0013"}
-"""The newest revision that each release knows, by its version."""
 
 
 def test_the_schema_serves_the_programs_of_the_last_release(database_url: str) -> None:
