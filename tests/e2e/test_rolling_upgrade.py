@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from releases import (
 )
 
 from wallarm_notify.devstack.processes import Process, celery, product_command, run
+from wallarm_notify.devstack.stack import READY_SECONDS
 from wallarm_notify.domain.alert_identity import dedup_key
 from wallarm_notify.producer import Producer
 from wallarm_notify.store import migrations, schema_check
@@ -121,6 +123,7 @@ def test_old_and_new_programs_work_side_by_side_on_the_new_schema(
     system.sandbox.set_faults([{"kind": "status", "status": 503}], rate_limit=0)
     integration = integration_made_by(old, system)
     former = begin_old_worker(system, old)
+    former.wait_for(" ready.", READY_SECONDS)
     emitted = emit_by_old(system, old)
     eventually(lambda: len(system.sandbox.requests(brief=True)) >= 10, what="first attempts")
 
@@ -142,6 +145,7 @@ def test_old_and_new_programs_work_side_by_side_on_the_new_schema(
 
     def both_have_routed() -> bool:
         emitted.extend(emit_by_new(system, 5))
+        time.sleep(0.2)  # a few events are enough
         return has_routed(former) and has_routed(new)
 
     eventually(both_have_routed, what="both took events")
@@ -177,7 +181,7 @@ def test_an_old_program_refuses_a_schema_that_serves_it_no_longer(
         "install the newer program."
     )
     worker = begin_old_worker(system, old)
-    eventually(worker.has_ended, what="the worker's end")
+    eventually(worker.has_ended, READY_SECONDS, "the worker's end")
     assert (worker.exit_status(), "Traceback" in worker.text()) == (1, False)
     assert worker.text().rstrip().endswith(sentence)
     for words in (("db", "upgrade"), ("ledger",)):
