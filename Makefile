@@ -26,7 +26,7 @@ comma := ,
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo console up pictures test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
+.PHONY: help setup demo console up pictures test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-machines chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -90,13 +90,22 @@ test-demo: $(STAMP) ## make demo, README's "Setting up", the compose file and th
 	$(BIN)/pytest -s -m demo
 
 chaos: $(STAMP) ## every fault at every step of the way, then a random history; MINUTES=10 SEED=7; half an hour and more
-	$(BIN)/pytest tests/chaos -s -m 'not servers and not outage and not failover' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
+	$(BIN)/pytest tests/chaos -s -m 'not servers and not outage and not failover and not machines' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
 
 chaos-outage: $(STAMP) ## 200,000 notifications sit out an outage of MINUTES=10; twice as long and more
 	$(BIN)/pytest tests/chaos -s -m outage --minutes $(MINUTES) --waiting $(WAITING) --reliability docs/reliability.md
 
 chaos-failover: $(STAMP) ## Sentinel, a RabbitMQ cluster and a PostgreSQL standby take over, at every step of the way; 18 minutes
 	$(BIN)/pytest tests/chaos -s -m failover --reliability docs/reliability.md
+
+chaos-machines: $(STAMP) ## an installation on six machines, network namespaces, of which some are cut off; needs root; 15 minutes
+	@missing=; \
+	[ "$$(id -u)" = 0 ] || missing="$$missing root"; \
+	command -v ip >/dev/null || missing="$$missing iproute2"; \
+	[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$$missing rabbitmq-server"; \
+	[ -z "$$missing" ] || { echo "make chaos-machines needs root, and Debian's iproute2 and rabbitmq-server." \
+		"Missing:$$missing" >&2; exit 1; }
+	$(BIN)/pytest tests/chaos -s -m machines --reliability docs/reliability.md
 
 chaos-sample: $(STAMP) ## what CI plays of it, with two minutes of random history
 	$(BIN)/pytest tests/chaos -s -m sample --minutes 2
