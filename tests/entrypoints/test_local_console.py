@@ -86,7 +86,7 @@ def console(folder: Path, *words: str) -> Iterator[Running]:
             lines = []
             for line in process.stdout:
                 lines.append(line)
-                if "10 minutes" in line:
+                if "another terminal" in line:
                     break
             links = re.findall(r"http://\S+/sign-in/\S+", "".join(lines))
             assert len(links) == 2, "".join(lines)
@@ -109,12 +109,22 @@ def test_the_console_is_signed_in_to_ends_in_order_and_comes_again_with_what_it_
                 assert answer.status_code == (200 if may_see else 403), (route.path, role)
         page = operator.get(f"{first.url}/integrations?client_id={CALM}", timeout=30)
         assert "Platform team" in page.text
+        listed = subprocess.run(
+            [CONSOLE[0], "integrations", "list", "--client", str(CALM)],
+            env=os.environ | {"WALLARM_NOTIFY_ENV_FILE": str(folder / "state" / "settings")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert ("Platform team" in listed.stdout, listed.stderr) == (True, "")
         rest = first.end(signal.SIGTERM)
     assert first.process.returncode == 0, rest
     assert "nothing is left running" in rest
     assert "Traceback" not in rest
     assert stray() == []
     assert [one.name for one in folder.iterdir()] == ["state"]
+    assert not (folder / "state" / "settings").exists()
 
     with console(folder) as second:
         assert set(first.links).isdisjoint(second.links)

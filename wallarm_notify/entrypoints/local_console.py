@@ -1,5 +1,6 @@
 """The console on one machine, with a week of data to look at: everything is started and stopped here."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,13 +65,28 @@ def _running(folder: Path, port: int, say: Say, *, fresh: bool) -> Iterator[Stac
         note("Celery worker and beat started")
         served = stack.start("serve", product_command("serve", "--port", str(port)))
         served.wait_for("until Ctrl-C", READY_SECONDS)
-        for line in _greeting(stack, url):
-            say(line)
-        with uninterrupted_at_the_end():
-            yield stack
+        with _settings_in(folder, stack) as settings_file:
+            for line in _greeting(stack, url, settings_file):
+                say(line)
+            with uninterrupted_at_the_end():
+                yield stack
 
 
-def _greeting(stack: Stack, url: str) -> list[str]:
+@contextmanager
+def _settings_in(folder: Path, stack: Stack) -> Iterator[Path]:
+    """Write a file of settings by which commands reach the installation; it goes with it, as its servers do."""
+    path = folder / "settings"
+    path.unlink(missing_ok=True)
+    # Nobody else may read it, from its first byte on.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.writelines(f"{name}='{value}'\n" for name, value in stack.environment.items())
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _greeting(stack: Stack, url: str, settings_file: Path) -> list[str]:
     return [
         "",
         f"The console is at {url} until Ctrl-C. Sign in by one of these links, as an operator, who sees all clients,",
@@ -78,6 +94,8 @@ def _greeting(stack: Stack, url: str) -> list[str]:
         "or as an administrator of a client that was attacked:",
         _link(stack, url, ADMINISTRATOR),
         "Each is good once, within 10 minutes; start again for new ones.",
+        f"What its PagerDuty, which is none, was sent: {stack.settings.pagerduty_url('us')}/sandbox/alerts",
+        f"For commands in another terminal: export WALLARM_NOTIFY_ENV_FILE={settings_file.resolve()}",
     ]
 
 
