@@ -26,7 +26,7 @@ comma := ,
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo console up pictures test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-machines chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
+.PHONY: help setup demo console up pictures reference test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-machines chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -69,6 +69,9 @@ up: $(STAMP) ## all of it on this machine, with the settings of .env and until C
 
 pictures: $(STAMP) ## pictures of the console into docs/console/, in Chromium, which has to be installed; TO=folder takes all
 	$(BIN)/python -m pictures $(if $(TO),--all --png --to $(TO))
+
+reference: $(STAMP) ## docs/reference/ anew, from the code
+	cd tests && ../$(BIN)/python -m reference
 
 # What judges time comes after the rest, and little is beside it: one of the three mostly waits.
 test: $(STAMP) ## every test but those below, on a real PostgreSQL and a real broker; SEED=7 for an order played before

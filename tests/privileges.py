@@ -1,4 +1,4 @@
-"""Servers with the roles and users of docs/operations.md, made by what that page prints."""
+"""Servers with the roles and users of docs/how-to/least-privilege.md, made by what that page prints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wallarm_notify.store import migrations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DOCUMENT: Final = "docs/operations.md"
+DOCUMENT: Final = "docs/how-to/least-privilege.md"
 STATEMENTS: Final = block(DOCUMENT, r"\getenv owner_password")
 COMMANDS: Final = block(DOCUMENT, "ACL SETUSER").splitlines()
 OF_SENTINELS: Final = block(DOCUMENT, "# On each Sentinel").splitlines()[1]

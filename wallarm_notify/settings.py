@@ -105,31 +105,52 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = None
-    """PostgreSQL, as a URL; see ``urls.database_parameters``."""
+    """PostgreSQL: ``postgresql://`` or ``postgresql+psycopg2://``, also with a socket directory (``?host=/dir``).
+
+    Several servers are named as docs/operations.md#a-standby-of-the-database says.
+    """
     broker_url: SecretStr | None = None
-    """Redis, Valkey, their Sentinels or RabbitMQ, as Celery writes it."""
+    """Redis or Valkey, their Sentinels, or RabbitMQ, as Celery writes it.
+
+    The schemes are ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://``, ``redis+socket://``, ``sentinel://``,
+    ``sentinels://``, ``amqp://`` and ``amqps://``. See docs/how-to/another-broker.md.
+    """
     sentinel_master_name: str | None = None
-    """The name by which the Sentinels in ``broker_url`` know the master."""
+    """The name by which the Sentinels in ``BROKER_URL`` know the master."""
     sentinel_username: str | None = None
+    """The user name at the Sentinels themselves; that of the master is in ``BROKER_URL``."""
     sentinel_password: SecretStr | None = None
-    """The password of the Sentinels themselves; that of the master is in ``broker_url``."""
+    """The password of that user name."""
     broker_key_prefix: str = ""
-    """What stands before each key and channel of a Redis; Celery calls it ``global_keyprefix``."""
+    """What stands before each key and channel of a Redis that several installations use.
+
+    Celery calls it ``global_keyprefix``.
+    """
     broker_wait_replicas: int = Field(0, ge=0, le=100)
-    """How many replicas of a Redis must have an event before its publish succeeds."""
+    """How many replicas of a Redis must have an event before its publish succeeds.
+
+    What a fail-over loses without it is in docs/how-to/another-broker.md#sentinel.
+    """
     secret_keys: SecretStr | None = None
     """Fernet keys for the integration keys at rest, separated by commas, newest first."""
     ca_file: str | None = None
-    """Path of a PEM file: the CAs that may have issued the certificates of PagerDuty, broker and database."""
+    """Path of a PEM file: the CAs to trust for PagerDuty, for the broker, and for a database whose CA is checked.
+
+    What is checked where is in docs/how-to/tls.md.
+    """
 
     pagerduty_us_url: HttpUrl = HttpUrl("https://events.pagerduty.com")
+    """The base URL of the events host of the region ``us``; https, unless the host is this machine."""
     pagerduty_eu_url: HttpUrl = HttpUrl("https://events.eu.pagerduty.com")
+    """The base URL of the events host of the region ``eu``; https, unless the host is this machine."""
     pagerduty_plain_http_hosts: str = ""
-    """Hosts, separated by commas, that may get integration keys without TLS; loopback always may."""
+    """Hosts, separated by commas, that may get integration keys without TLS: a sandbox. Loopback always may."""
     console_us_url: HttpUrl | None = HttpUrl("https://us1.my.wallarm.com")
+    """Where alerts of clients of the cloud ``us`` lead: Wallarm's console; no links if it is unset."""
     console_eu_url: HttpUrl | None = HttpUrl("https://my.wallarm.com")
+    """Where alerts of clients of the cloud ``eu`` lead; no links if it is unset."""
     console_me_url: HttpUrl | None = None
-    """The target of links into the console, per cloud; no links if it is unset."""
+    """Where alerts of clients of the cloud ``me`` lead; no links if it is unset."""
     public_url: HttpUrl | None = None
     """Where people reach this installation: alerts lead to the page that says why they came; no link if it is unset."""
     flower_url: HttpUrl | None = None
@@ -139,70 +160,108 @@ class Settings(BaseSettings):
     cloud: Literal["us", "eu", "me"] = "us"
     """The cloud of clients that have none of their own."""
     summary: Literal["original", "brief", "full"] = "brief"
-    """The form of the summaries of new integrations."""
+    """What a phone shows of the alerts of new integrations (spec 4)."""
 
     connect_timeout: float = Field(5.0, gt=0, le=60)
+    """Seconds that connecting to PagerDuty may take; at most ``REQUEST_TIMEOUT``."""
     request_timeout: float = Field(15.0, gt=0, le=300)
-    """The wall-clock deadline of a whole request, body included."""
+    """Seconds, by the wall clock, that a whole request to PagerDuty may take, body included."""
     rate_limit_per_minute: int = Field(100, ge=0, le=1_000_000)
     """The rate limit: requests for one key in any sliding 60 s, a fifth for severe ones alone; 0 turns it off."""
     retry_time_scale: float = Field(1.0, gt=0, le=1)
-    """Multiplies the waits of the retry cycles; for demos and tests."""
+    """Multiplies the waits of the retry cycles and ``FAILURE_MIN_SPAN``, for demos and tests.
+
+    With PagerDuty itself any other value is refused.
+    """
     lease_seconds: float = Field(30.0, gt=0, le=3600)
-    """How long a worker may have a notification before another takes over."""
+    """How many seconds a worker may have a notification before another takes over; at least ``REQUEST_TIMEOUT`` + 5."""
     grace_seconds: float = Field(15.0, gt=0, le=300)
-    """How long after its time a notification may be left before SWEEP enqueues it again."""
+    """How many seconds an overdue notification may be left before SWEEP enqueues it again."""
     sweep_seconds: float = Field(5.0, gt=0, le=60)
     """Seconds between two runs of SWEEP."""
     failure_ratio: Decimal = Field(Decimal(60), gt=0, le=100)
-    """Per cent of failed attempts at which an integration is disabled."""
+    """Per cent of failed attempts at which an integration is disabled (docs/failure-ratio.md)."""
     failure_window: int = Field(43_200, ge=60, le=_LONGEST_WINDOW, multiple_of=60)
-    """The window of the failure ratio, in whole minutes (given in seconds, like all times)."""
+    """Seconds over which failed attempts are counted: whole minutes."""
     failure_min_attempts: int = Field(ATTEMPTS, ge=0, le=LARGEST_MINIMUM)
     """The least number of attempts in the window; 0 turns the guard off."""
     failure_min_span: float = Field(SCHEDULE.total_seconds(), ge=0, le=_LONGEST_WINDOW)
-    """The least time between the first and the last failure, and the last attempt failed; 0 turns the guard off.
+    """The least seconds between the first and the last failure, and the last attempt failed; 0 turns the guard off.
 
-    It is scaled by ``retry_time_scale``.
+    ``RETRY_TIME_SCALE`` multiplies it.
     """
     outage_guard: bool = True
-    """Whether failures during an outage of PagerDuty are left out."""
+    """Whether failures are left out while a region of PagerDuty is down for at least half of its integrations."""
     review_seconds: float = Field(60.0, gt=0, le=3600)
     """Seconds between two reviews of the failure ratios."""
     events_queue_type: Literal["classic", "quorum"] = "classic"
-    """The type of the queues of events on RabbitMQ; see docs/decisions/0007."""
+    """The type of the queues of events on RabbitMQ, where they are missing; ``quorum`` for a cluster.
+
+    The other queues are transient then: docs/how-to/another-broker.md#rabbitmq, docs/decisions/0007-brokers.md.
+    """
     broker_may_evict: bool = False
-    """Whether a Redis that evicts messages when its memory is full is accepted; events may then be lost."""
+    """Whether a Redis that evicts when its memory is full is accepted, and the loss of confirmed events with it.
+
+    There is a warning each hour then.
+    """
     visibility_timeout: float = Field(120.0, ge=1, le=86400)
-    """How long Redis keeps an unacknowledged message from other workers."""
+    """Seconds until Redis hands out again what a dead worker held."""
     rejected_per_day: int = Field(10_000, ge=0, le=1_000_000_000)
-    """How many rejected events of a client, and undecodable messages, are kept a day; 0: all of them."""
+    """How many rejected events of one client are kept a day, and how many undecodable messages; 0: all of them.
+
+    The ledger counts the others.
+    """
     retention_days: float = Field(90.0, gt=0, le=36500)
-    """How long events, notifications, attempts and rejections are kept after their end."""
+    """How many days everything is kept after its end; at least ``FAILURE_WINDOW``."""
     unmatched_retention_days: float | None = Field(None, gt=0, le=36500)
-    """How long events are kept that nothing was made of; unset: 7, and RETENTION_DAYS where it was installed before."""
+    """How many days events are kept that made no notification and that no trigger counted.
+
+    Unset it is 7, or ``RETENTION_DAYS`` for what was installed before there was a difference.
+    """
     prune_seconds: float = Field(5.0, gt=0, le=3600)
-    """Seconds between two runs of PRUNE."""
+    """Seconds between two runs of PRUNE, which deletes what is past its retention for a second at most."""
     drill_hours: float = Field(0.0, ge=0, le=8760)
-    """Hours between two drills of each enabled integration; 0: by command alone."""
+    """Hours between two drills of each enabled integration, which prove its key and page nobody; 0: by command alone.
+
+    Set it for workers and beat, once all workers are of this version.
+    """
     log_format: Literal["text", "json"] = "text"
     """How workers, beat and the API write their logs: lines for people, or JSON for programs."""
     heartbeat_url: Secret[HttpUrl] | None = None
-    """What beat calls each minute while alerts are attended to, so that somebody outside notices when it does not."""
+    """What beat calls each minute while alerts are attended to, so that somebody outside notices when it does not.
+
+    Beat needs ``DATABASE_URL`` then: docs/operations.md#what-is-wrong.
+    """
     liveness_file: str | None = None
-    """Path of a file that workers and beat touch while they live, for whoever starts them again; unset: none."""
+    """Path of a file that workers and beat touch every 10 s while they live, for whoever starts them again; unset: none.
+
+    See docs/operations.md#containers.
+    """
     env_file: str = ".env"
-    """Path of a file with settings that the environment does not have; ``none``: there is none."""
+    """Path, from the current folder, of a file with settings that the environment lacks; ``none``: there is none."""
     api_threads: int = Field(8, ge=1, le=200)
-    """How many requests of the HTTP API a process works on at once, each with a connection to the database."""
+    """How many requests of the HTTP API a process works on at once, each with a connection to the database.
+
+    Four times as many may be under way; the next one is answered 503.
+    """
     api_token_rate: int = Field(1200, ge=0, le=1_000_000)
     """How many requests a token may make in any sliding 60 s, as each process of the API counts; 0: any number."""
     trusted_proxies: str = ""
-    """Addresses, networks and names of proxies before the HTTP API, whose X-Forwarded-For is believed."""
+    """Addresses, networks and names, separated by commas, of the proxies before the HTTP API.
+
+    Their ``X-Forwarded-For`` is believed.
+    """
     identity_header: str = Field("", pattern="^([A-Za-z0-9-]{1,100})?$")
-    """The header in which a trusted proxy names who is signed in, by e-mail address; empty: none is read."""
+    """The header in which a proxy of ``TRUSTED_PROXIES`` names who is signed in to the console, by e-mail address.
+
+    Of everybody else it is ignored. Each of these proxies has to know the people it names, and to take the header away
+    where a client sends it.
+    """
     hosts: str = ""
-    """Further host names under which Flower and the metrics answer, besides localhost and their own address."""
+    """Host names, separated by commas, to which Flower and the metrics answer, besides localhost and their own address.
+
+    To others they answer 421.
+    """
 
     @field_validator("database_url")
     @classmethod

@@ -3,36 +3,45 @@
 from typing import Final
 
 INGEST: Final = "events.ingest"
-"""Takes ``events``: a list of event objects (spec 2, the producers' contract)."""
+"""Stores and routes ``events``, a list of event objects (spec 2, the producers' contract)."""
 
 INGEST_CALLS: Final = "events.ingest_calls"
-"""Takes ``calls``: bodies of messages of ``events.ingest`` that a worker took together."""
+"""Stores and routes ``calls``, bodies of messages of ``events.ingest`` that a worker took together.
+
+``origins`` are their producers, as these name themselves. A worker makes this task itself.
+"""
 
 DELIVER: Final = "notifications.deliver"
-"""Takes ``ids``: up to 100 notification ids. The claim makes every decision on them."""
+"""Claims and sends up to 100 notifications, by their ``ids``. The claim makes every decision on them.
+
+``links`` has for each id the link that this message is.
+"""
 
 SWEEP: Final = "upkeep.sweep"
-"""Beat: enqueues again what is overdue and no worker has."""
+"""Enqueues again what is overdue and no worker has."""
 
 REVIEW: Final = "upkeep.review"
-"""Beat: disables integrations whose attempts failed too often, and warns before that."""
+"""Disables integrations whose attempts failed too often, and warns before that."""
 
 PRUNE: Final = "upkeep.prune"
-"""Beat: deletes what ended longer ago than the retention."""
+"""Deletes what ended longer ago than the retention."""
 
 DRILL: Final = "upkeep.drill"
-"""Beat, where DRILL_HOURS is set: proves the keys and ways of integrations, and pages nobody."""
+"""Proves the keys and ways of integrations, and pages nobody; beat sends it where ``DRILL_HOURS`` is set."""
 
 REPLAY: Final = "upkeep.replay"
 """Works on replay jobs and computations; sent where there are any."""
 
 EVENTS_QUEUE: Final = "events"
+"""Events from producers."""
 DEFAULT_QUEUE: Final = "celery"
 """Celery's own default, consumed too, so that a producer with no routing works (spec 2)."""
 NOTIFICATIONS_QUEUE: Final = "notifications"
+"""First attempts of deliveries, and what SWEEP enqueues again."""
 RETRIES_QUEUE: Final = "retries"
-"""The queue of retries, separate from first attempts so that retries cannot delay them."""
+"""Retries, separate from first attempts so that they cannot delay those."""
 UPKEEP_QUEUE: Final = "upkeep"
+"""What beat sends, replay jobs and computations."""
 
 INGEST_QUEUES: Final = (EVENTS_QUEUE, DEFAULT_QUEUE)
 """The queues of events, which are nowhere else until they are stored."""

@@ -1,4 +1,4 @@
-"""The rights that docs/operations.md gives a process are enough for its work, and no more."""
+"""The rights that docs/how-to/least-privilege.md gives a process are enough for its work, and no more."""
 
 from __future__ import annotations
 

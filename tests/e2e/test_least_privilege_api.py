@@ -1,4 +1,4 @@
-"""The rights that docs/operations.md gives the API on Redis are enough for its work: nothing is refused to it."""
+"""The rights that docs/how-to/least-privilege.md gives the API on Redis are enough: nothing is refused to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rights that docs/operations.md gives on RabbitMQ are enough for each process, and no more."""
+"""The rights that docs/how-to/least-privilege.md gives on RabbitMQ are enough for each process, and no more."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def test_what_an_acl_lacks_is_named(
         line = refusal(system, program, url)
         assert all(words in line for words in named), line
         assert "user worker" in line
-        assert "docs/operations.md" in line
+        assert "docs/how-to/least-privilege.md" in line
         with redis.Redis.from_url(server.url) as administrator:
             assert administrator.dbsize() == 0, "the attempts did nothing"
 

@@ -69,7 +69,7 @@ def test_permissions_that_are_missing_are_named(
 ) -> None:
     line = refusal(system, program, vhost_of(rabbitmq, permissions))
     assert all(words in line for words in named), line
-    assert "docs/operations.md" in line
+    assert "docs/how-to/least-privilege.md" in line
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every command but ``db upgrade`` does its work with the database role of docs/operations.md."""
+"""Every command but ``db upgrade`` does its work with the database role of docs/how-to/least-privilege.md."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NO_DATABASE = {"cloud-ips", "console", "demo", "flower", "sandbox", "secrets gen
 ANA = ("--email", "ana@example.com", "--name", "Ana", "--role", "admin")
 
 REVOKED = "REVOKE UPDATE ON activity FROM notify"
-"""The statement that docs/operations.md offers as an option."""
+"""The statement that docs/how-to/least-privilege.md offers as an option."""
 
 
 def as_owner(url: str, statement: str) -> None:
@@ -48,7 +48,7 @@ def as_owner(url: str, statement: str) -> None:
 
 
 def test_the_page_has_the_statement_that_revokes_a_right_here() -> None:
-    assert f"`{REVOKED}`" in read(DOCS / "operations.md")
+    assert f"`{REVOKED}`" in read(DOCS / "how-to" / "least-privilege.md")
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def check_rabbitmq(
         user = connection.userid or "guest"
         needs = ", ".join(dict.fromkeys(asked.lacks))
         raise Refused(
-            f"The broker at {where} does not permit the user {user} to {needs}; docs/operations.md has the "
+            f"The broker at {where} does not permit the user {user} to {needs}; docs/how-to/least-privilege.md has the "
             "permissions that are needed."
         )
     return warnings
@@ -132,7 +132,7 @@ def _other_type(reason: str) -> BrokerWarning:
     return BrokerWarning(
         "broker.other_queue_type",
         f"A queue is there and of another kind than asked for ({reason}); it is used as it is. "
-        "docs/operations.md says how to convert it.",
+        "docs/how-to/another-broker.md says how to convert it.",
     )
 
 

@@ -23,7 +23,7 @@ from wallarm_notify.redis_connection import RedisConnection
 from wallarm_notify.redis_sentinel import MasterChannel
 
 _ALLOW_EVICTION: Final = "WALLARM_NOTIFY_BROKER_MAY_EVICT"
-_ACL: Final = "docs/operations.md has the ACL that is needed"
+_ACL: Final = "docs/how-to/least-privilege.md has the ACL that is needed"
 _CLUSTER: Final = ("MOVED", "ASK", "CLUSTERDOWN", "CROSSSLOT")
 _REPLICA: Final = "read only replica"
 

@@ -1,4 +1,4 @@
-"""The check at start of what a Redis with replicas may lose: see docs/operations.md."""
+"""The check at start of what a Redis with replicas may lose: see docs/how-to/another-broker.md."""
 
 from collections.abc import Mapping
 from typing import Any, Final

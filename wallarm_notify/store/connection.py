@@ -170,8 +170,8 @@ def meaning(error: PsycopgError) -> NotifyError:
         return Unavailable(_SENTENCES[code])
     if code == _NOT_PERMITTED:
         return Unavailable(
-            f"The database does not let this role do it ({_first_line(error)}); docs/operations.md has the rights "
-            "that each process needs."
+            f"The database does not let this role do it ({_first_line(error)}); docs/how-to/least-privilege.md has "
+            "the rights that each process needs."
         )
     if code[:2] in ("22", "23"):
         return BadRow(f"The database refuses the data: {_first_line(error)}")
