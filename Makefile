@@ -89,7 +89,7 @@ test-browser: $(STAMP) ## the console in Chromium, which has to be installed: ap
 test-faults: $(STAMP) ## what workers, beat and commands do where something dies, hangs or refuses; some minutes
 	$(TESTS) -n $(PROCESSES) -m 'faults and not servers and not timing'
 
-test-demo: $(STAMP) ## make demo, README's "Setting up", the compose file and the manifests: is all they show as it should be
+test-demo: $(STAMP) ## make demo, README's ways in, the tutorial, the compose file and the manifests: is all they show as it should be
 	$(BIN)/pytest -s -m demo
 
 chaos: $(STAMP) ## every fault at every step of the way, then a random history; MINUTES=10 SEED=7; half an hour and more

@@ -21,7 +21,8 @@ INTRODUCTION: Final = f"""
 Each setting is an environment variable named `{PREFIX}` and the name below, or a line of the file `.env` ([how that
 is read](../../README.md#setting-up)). A bad value stops the start with a sentence that says what is permitted. In a
 URL's user name or password `/ ? # @ ; %` are written `%2F %3F %23 %40 %3B %25`; a refused URL is never shown, as it
-may have a password.
+may have a password. Both hold for the proxies that are read from the environment, too: `https_proxy`, `all_proxy`,
+`no_proxy`, also in capitals, and `http_proxy`.
 """
 
 
