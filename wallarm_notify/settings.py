@@ -233,7 +233,7 @@ class Settings(BaseSettings):
     Beat needs ``DATABASE_URL`` then: docs/operations.md#what-is-wrong.
     """
     liveness_file: str | None = None
-    """Path of a file that workers and beat touch every 10 s while they live, for whoever starts them again; unset: none.
+    """Path of a file that a worker, or beat, touches every 10 s while it lives, for whoever starts it again.
 
     See docs/operations.md#containers.
     """
