@@ -52,12 +52,12 @@ def test_of_nothing_at_all_holes_are_named_by_family_and_by_what_lacks() -> None
     assert hole_sentences(covered(an_integration())) == [
         (
             "Nobody is told of users, integrations, applications and specifications, rules and triggers or security "
-            "issues: no integration subscribes to system, rules_and_triggers or security_issue."
+            "issues: no integration subscribes to «System related», «Rules and triggers changed» or "
+            "«Security issues of any risk»."
         ),
         (
             "Nobody is told of attacks, hits, incidents, changes of the API, denylisted IP addresses or rogue APIs: no "
-            "trigger has the condition attacks_exceeded, hits_exceeded, incidents_exceeded, api_structure_changed, "
-            "blacklist_ip_added or rogue_api_detected."
+            "trigger looks at them."
         ),
     ]
 
@@ -68,16 +68,14 @@ def test_a_single_hole_is_a_sentence_of_its_own() -> None:
         for c in (*OF_ATTACKS, "blacklist_ip_added")
     ]
     found = covered(an_integration(3, *ALL_BUT_TRIGGERS_ONLY), *others)
-    assert hole_sentences(found) == [
-        "Nobody is told of incidents: no trigger has the condition incidents_exceeded."
-    ]
+    assert hole_sentences(found) == ["Nobody is told of incidents: no trigger looks at them."]
 
 
 def test_risks_that_nobody_subscribes_to_are_named_together() -> None:
     some = [s for s in ALL_BUT_TRIGGERS_ONLY if not s.endswith(("_low", "_info"))]
     assert sentence_about(covered(an_integration(3, *some)), "risk") == (
         "Nobody is told of security issues of low or info risk: no integration subscribes to "
-        "security_issue_low or security_issue_info."
+        "«Low risk» or «Info risk»."
     )
 
 

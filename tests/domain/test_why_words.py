@@ -14,11 +14,11 @@ from domain.test_why_rules import an_integration_rule
 from wallarm_notify.domain.event import EVENT_TYPES, Subscription
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.rules import TriggerRule
+from wallarm_notify.domain.subscription_words import SUBSCRIPTION_WORDS
 from wallarm_notify.domain.views import ShownNotification
 from wallarm_notify.domain.why import Absent, Cause, Line, Reason, Why
 from wallarm_notify.domain.why_words import (
     NOUNS,
-    SUBSCRIPTION_WORDS,
     absence_words,
     after_acceptance,
     answer_of,
@@ -273,8 +273,8 @@ def test_each_type_of_events_and_each_subscription_has_words() -> None:
         pytest.param(
             [of_card(Cause(Reason.NOT_SUBSCRIBED, wanted="system")) for _ in range(5)],
             {},
-            "Nobody was paged: SOC does not subscribe to System, SOC does not subscribe to System, "
-            "SOC does not subscribe to System, and 2 more, see below.",
+            "Nobody was paged: SOC does not subscribe to System related, SOC does not subscribe to System related, "
+            "SOC does not subscribe to System related, and 2 more, see below.",
             id="many did not",
         ),
         pytest.param(
@@ -342,7 +342,7 @@ def test_all_that_stood_in_the_way_is_in_the_words_and_what_was_deleted_since_sa
         deleted_at=AT,
     )
     assert line_words(line, why_of(line)) == (
-        "does not subscribe to System; was disabled by ana at 12:00:00Z; deleted at 12:02:04Z"
+        "does not subscribe to System related; was disabled by ana at 12:00:00Z; deleted at 12:02:04Z"
     )
 
 

@@ -14,6 +14,7 @@ from wallarm_notify.domain.coverage import (
     Way,
 )
 from wallarm_notify.domain.rules import IntegrationRule, TriggerRule
+from wallarm_notify.domain.subscription_words import ALL_RISKS, SUBSCRIPTION_WORDS
 from wallarm_notify.domain.triggers.condition import Condition
 
 _NOUNS: Final = {
@@ -133,8 +134,7 @@ def _in_words(reason: tuple[str, ...], kinds: Sequence[Kind]) -> tuple[str, ...]
         wanted = list(dict.fromkeys(_subscribed_by(kinds)))
         return (f"no integration subscribes to {listed(wanted, 'or')}",)
     if reason == (_NO_TRIGGER,):
-        conditions = [str(kind.condition) for kind in kinds]
-        return (f"no trigger has the condition {listed(conditions, 'or')}",)
+        return ("no trigger looks at them",)
     return reason
 
 
@@ -153,10 +153,11 @@ def _obstacle_words(way: Way) -> Iterable[str]:
 
 
 def _subscribed_by(kinds: Sequence[Kind]) -> Iterable[str]:
-    """Yield the words that would have to be subscribed to: that of a family where all of it lacks."""
+    """Yield what would have to be subscribed to, as the form says it: all risks together where all of them lack."""
     for kind in kinds:
         if kind.family is not None and kind.subscription is not None:
-            yield kind.family if _is_all(kind.family, kinds) else str(kind.subscription)
+            is_any = kind.risk is not None and _is_all(kind.family, kinds)
+            yield f"«{ALL_RISKS if is_any else SUBSCRIPTION_WORDS[kind.subscription]}»"
 
 
 def _is_all(family: str | None, kinds: Sequence[Kind]) -> bool:

@@ -10,24 +10,13 @@ from wallarm_notify.domain.event import SECURITY_ISSUES, Subscription
 from wallarm_notify.domain.evidence import Explanation
 from wallarm_notify.domain.health import Counts
 from wallarm_notify.domain.integration import Integration
+from wallarm_notify.domain.subscription_words import ALL_RISKS, SUBSCRIPTION_WORDS
 
 COUNTED_UP_TO: Final = 1000
 """Figures of a card that would grow with history are counted no further, and shown as ``1,000+``."""
 
 PROOF_OLD_AFTER: Final = timedelta(days=30)
 """A proof by drill is called old after so long, where no schedule drills."""
-
-_WORDS: Final = {
-    Subscription.SYSTEM: "System related",
-    Subscription.RULES_AND_TRIGGERS: "Rules and triggers changed",
-}
-_RISKS: Final = {
-    Subscription.SECURITY_ISSUE_CRITICAL: "Critical",
-    Subscription.SECURITY_ISSUE_HIGH: "High",
-    Subscription.SECURITY_ISSUE_MEDIUM: "Medium",
-    Subscription.SECURITY_ISSUE_LOW: "Low",
-    Subscription.SECURITY_ISSUE_INFO: "Info",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +39,9 @@ class CardFigures:
     """What is counted for one card, each figure up to ``COUNTED_UP_TO``.
 
     ``triggers`` name the integration. ``retrying`` are its notifications that are being retried, ``unsent`` those
-    that ended undelivered since it was disabled. ``accepted_in`` is the last hour in which PagerDuty accepted
-    something, in the days that are kept. ``has_others``: another enabled integration of the client takes system events,
-    among them that this one was disabled.
+    that it missed since it broke, as ``Unsent`` counts them: 0 of one that is enabled. ``accepted_in`` is the last
+    hour in which PagerDuty accepted something, in the days that are kept. ``has_others``: another enabled integration
+    of the client takes system events, among them that this one was disabled.
     """
 
     triggers: int = 0
@@ -95,11 +84,15 @@ class Card:
 
 def subscription_words(subscriptions: Iterable[str]) -> str:
     """Return what an integration subscribes to: ``System related · Critical, High risk``."""
-    chosen = set(subscriptions)
-    words = [word for one, word in _WORDS.items() if one in chosen]
-    risks = [word for one, word in _RISKS.items() if one in chosen]
+    chosen = {one for one in Subscription if one in set(subscriptions)}
+    words = [
+        SUBSCRIPTION_WORDS[one] for one in Subscription if one in chosen - set(SECURITY_ISSUES)
+    ]
+    risks = [
+        SUBSCRIPTION_WORDS[one] for one in Subscription if one in chosen & set(SECURITY_ISSUES)
+    ]
     if len(risks) == len(SECURITY_ISSUES):
-        words.append("Security issues of any risk")
+        words.append(ALL_RISKS)
     elif risks:
-        words.append(f"{', '.join(risks)} risk")
+        words.append(f"{', '.join(one.removesuffix(' risk') for one in risks)} risk")
     return " · ".join(words) or "No events of its own"

@@ -10,11 +10,12 @@ from wallarm_notify.domain.notification import RESTORED, WORKER_LOST, State
 from wallarm_notify.domain.sending import Payload, ShownSending
 from wallarm_notify.domain.state_words import state_words
 from wallarm_notify.domain.subjects import words_of
+from wallarm_notify.domain.subscription_words import SUBSCRIPTION_WORDS
 from wallarm_notify.domain.triggers.condition import Condition
 from wallarm_notify.domain.triggers.firing import Firing
 from wallarm_notify.domain.triggers.trigger import Trigger, period_words
 from wallarm_notify.domain.views import ShownNotification
-from wallarm_notify.domain.why_words import NOUNS, SUBSCRIPTION_WORDS
+from wallarm_notify.domain.why_words import NOUNS
 
 ONLY_PAGERDUTY: Final = (
     "After a 202, only PagerDuty can tell whom it paged: search there for the dedup key."

@@ -5,25 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
+from wallarm_notify.domain.actor import REVIEW
 from wallarm_notify.domain.event import Event, Subscription
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.state_words import state_words
+from wallarm_notify.domain.subscription_words import SUBSCRIPTION_WORDS
 from wallarm_notify.domain.why import Absent, Cause, Line, Reason, Why
 from wallarm_notify.domain.words import duration_of
 
 MOST_CLAUSES: Final = 3
 """The most integrations and triggers that the first sentence names."""
-
-SUBSCRIPTION_WORDS: Final = {
-    Subscription.SYSTEM: "System",
-    Subscription.RULES_AND_TRIGGERS: "Rules and triggers",
-    Subscription.SECURITY_ISSUE_CRITICAL: "Critical risk",
-    Subscription.SECURITY_ISSUE_HIGH: "High risk",
-    Subscription.SECURITY_ISSUE_MEDIUM: "Medium risk",
-    Subscription.SECURITY_ISSUE_LOW: "Low risk",
-    Subscription.SECURITY_ISSUE_INFO: "Info risk",
-}
-"""What an integration subscribes to, as people read it."""
 
 NOUNS: Final = {
     "user.created": "new users",
@@ -195,14 +186,20 @@ def _failed(cause: Cause, _telling: _Telling) -> str:
 
 def _cancelled(cause: Cause, telling: _Telling) -> str:
     noted = f": {cause.note}" if cause.note else ""
-    why = f": it was disabled by {cause.by}{_because(cause)}" if cause.by else noted
+    why = f": it {_off_by(cause.by)}{_because(cause)}" if cause.by else noted
     return f"was cancelled at {telling.moment(cause.at)}{why}"
 
 
 def _disabled(cause: Cause, telling: _Telling) -> str:
-    by = f" by {cause.by}" if cause.by else ""
     at = f" at {telling.moment(cause.at)}" if cause.at else ""
-    return f"was disabled{by}{at}{_because(cause)}"
+    return f"{_off_by(cause.by)}{at}{_because(cause)}"
+
+
+def _off_by(name: str | None) -> str:
+    """Return who disabled an integration or a trigger, in the console's words: its failures are nobody."""
+    if name == REVIEW.name:
+        return "switched itself off"
+    return f"was disabled by {name}" if name else "was disabled"
 
 
 def _because(cause: Cause) -> str:
