@@ -55,7 +55,7 @@ def test_enabling_again_names_how_many_were_not_sent_and_offers_them(
     line.sql("UPDATE notifications SET state = 'skipped', finished_at = now()")
     page.goto(f"/integrations/{number}")
     page.get_by_role("button", name="Enable now").click()
-    expect(page.locator("main")).to_contain_text("1 alert was not sent since")
+    expect(page.locator("main")).to_contain_text("1 alert was missed since")
     page.get_by_role("button", name="Send 1 alert").click()
     expect(page.locator("h1")).to_have_text("Sending 1 alert")
     expect(page.locator("#progress")).to_contain_text("0 of 1 given to workers")

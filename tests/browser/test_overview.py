@@ -76,6 +76,19 @@ def test_an_analyst_a_read_only_user_and_a_developer_see_neither_page_nor_menu_e
         assert "You are signed in as" in answer.text()
 
 
+def test_an_open_overview_reads_itself_again(
+    line: CommandLine, sign_in: Callable[..., Page]
+) -> None:
+    mine, page = owned(line, 1), sign_in()
+    page.clock.install()
+    page.goto("/overview")
+    before = page.locator("#read").get_attribute("datetime")
+    line.ok("integrations", "disable", mine.integration_id, "--reason", "night")
+    page.clock.fast_forward(31_000)
+    expect(page.locator("main")).to_contain_text("It has no integration that is on")
+    expect(page.locator("#read")).not_to_have_attribute("datetime", str(before))
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_the_first_three_steps_lead_to_a_proven_integration(
     sign_in: Callable[..., Page], scripts: bool

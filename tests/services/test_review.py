@@ -805,8 +805,10 @@ def test_events_while_it_is_off_are_skipped_and_a_clean_window_follows(bench: Be
     integration = failing(bench)
     bench.reviewed()
     assert bench.ingest(an_event(), an_event()).skipped == 2
+    figures = bench.store.transact(lambda tx: tx.card_figures([integration]))[integration]
     after, unsent = bench.enable_integration(integration)
     assert after.enabled
+    assert figures.unsent == unsent.total, "what is shown while it is off is what is offered then"
     assert unsent.counts == {"failed": 0, "skipped": 2, "cancelled": 17}
     assert bench.reviewed().disabled == ()
     found = explained(bench, integration)

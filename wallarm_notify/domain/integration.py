@@ -228,7 +228,8 @@ class IntegrationChange:
 
     ``reason`` is why it is disabled, which its subscribers are sent; nothing else needs one. ``until`` is when
     its disabling ends; of one that is disabled already, only the end changes. ``kept_key`` is the mask of the key
-    that is to stay: the change is refused where there is another by now.
+    that is to stay: the change is refused where there is another by now. ``marks`` are those of the settings that
+    were shown (``domain.meanwhile``): it is refused where somebody has changed them since.
     """
 
     name: str | None = None
@@ -240,6 +241,7 @@ class IntegrationChange:
     reason: str = ""
     until: DisabledUntil | None = None
     kept_key: KeyMask | None = None
+    marks: str | None = None
 
     @property
     def is_nothing(self) -> bool:
@@ -291,6 +293,7 @@ def news_of(
         enabled=None if change.enabled == stored.enabled else change.enabled,
         until=change.until if _is_another_end(stored, change) else None,
         kept_key=None,
+        marks=None,
     )
 
 

@@ -202,8 +202,21 @@ def answer_words(attempt: ShownAttempt) -> tuple[str, str]:
     within = duration_of(attempt.duration_ms / 1000)
     if attempt.error in _UNANSWERED:
         return "No answer", f"within {within}; may have arrived"
-    reason = FailureReason.NETWORK if attempt.error is None else FailureReason(attempt.error)
-    return "No answer", f"within {within}: {_NETWORK.get(reason, 'the network failed')}"
+    return "No answer", f"within {within}: {_network_words(attempt.error)}"
+
+
+def failure_words(status: int | None, error: str) -> tuple[str, str]:
+    """Return a kind of failure in words: the code or that there was none, and what it says."""
+    if status is not None:
+        return str(status), _phrase(status)
+    if error in _UNANSWERED:
+        return "No answer", "in time; they may have arrived"
+    return "No answer", _network_words(error)
+
+
+def _network_words(error: str | None) -> str:
+    reason = FailureReason.NETWORK if error is None else FailureReason(error)
+    return _NETWORK.get(reason, "the network failed")
 
 
 _NETWORK: Final = {

@@ -19,6 +19,7 @@ from wallarm_notify.domain.integration import (
     default_name,
     news_of,
 )
+from wallarm_notify.domain.meanwhile import check_unchanged
 from wallarm_notify.domain.original import region_of
 from wallarm_notify.domain.pause import DisabledUntil, check_end, is_over, reason_with_end
 from wallarm_notify.domain.scope import EVERY_CLIENT
@@ -81,7 +82,8 @@ def apply_integration(
     """Change all that ``change`` names at once; do nothing where nothing differs.
 
     What waits is sent by the new key or region. Where it is enabled, a clean failure window begins; where it
-    is disabled, the client's subscribers are notified, itself last. Raise NotFound, Refused, Unavailable.
+    is disabled, the client's subscribers are notified, itself last. Raise NotFound, Refused, ChangedMeanwhile,
+    Unavailable.
     """
     if change.name is not None:
         change = replace(change, name=read_name(change.name))
@@ -226,6 +228,7 @@ def _apply(
     fingerprint = None if change.key is None else tx.fingerprint(change.key)
     news = news_of(stored, change, fingerprint)
     before = _shown(tx, stored.id)
+    check_unchanged(change.marks, integration_settings(before))
     check_kept(change.kept_key, before)
     if news.is_nothing:
         return _Done(Applied(before, news), [], tx.now)

@@ -12,6 +12,7 @@ from wallarm_notify.domain.activity import Action, Change, ObjectType, action_of
 from wallarm_notify.domain.actor import PAUSE_END
 from wallarm_notify.domain.batches import messages
 from wallarm_notify.domain.errors import NotFound, Refused
+from wallarm_notify.domain.meanwhile import check_unchanged
 from wallarm_notify.domain.pause import DisabledUntil, check_end, is_over
 from wallarm_notify.domain.scope import EVERY_CLIENT
 from wallarm_notify.domain.text import LONGEST_NAME, check_lines, read_name
@@ -65,7 +66,8 @@ def apply_trigger(
 ) -> AppliedTrigger:
     """Change all that ``change`` names at once; do nothing where nothing differs.
 
-    Where criteria change, or it is enabled, it starts counting afresh. Raise NotFound, Refused, Unavailable.
+    Where criteria change, or it is enabled, it starts counting afresh. Raise NotFound, Refused,
+    ChangedMeanwhile, Unavailable.
     """
     check_lines("comment", change.comment or "")
     if change.name is not None:
@@ -79,6 +81,7 @@ def apply_trigger(
         if change.until is not None:
             check_end(change.until.at, tx.now)
         before = there_is(trigger_id, tx.lock_trigger(scope, trigger_id))
+        check_unchanged(change.marks, trigger_settings(before))
         return _changed(ctx, tx, actor, before, changed_trigger(before, change))
 
     done = _finished(ctx, work)

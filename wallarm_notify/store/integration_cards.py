@@ -9,6 +9,7 @@ from wallarm_notify.domain.event import Subscription
 from wallarm_notify.domain.health import Policy, Window
 from wallarm_notify.domain.integration_card import COUNTED_UP_TO, CardFigures, IntegrationCounts
 from wallarm_notify.domain.scope import Scope
+from wallarm_notify.store.broken import BROKEN
 from wallarm_notify.store.health import HealthQueries
 from wallarm_notify.store.queries import in_scope
 
@@ -28,14 +29,14 @@ _FIGURES: Final = f"""
         CASE WHEN i.disabled_at IS NULL THEN 0 ELSE {
     _up_to('''notifications n
             WHERE n.integration_id = i.id AND n.state IN ('failed', 'skipped', 'cancelled')
-              AND n.finished_at >= i.disabled_at''')
+              AND n.finished_at >= b.at AND NOT n.closing''')
 } END AS unsent,
         (SELECT max(h.hour) FROM ended_by_hour h
          WHERE h.integration_id = i.id AND h.delivered > 0) AS accepted_in,
         EXISTS (SELECT FROM integrations o
                 WHERE o.client_id = i.client_id AND o.id <> i.id AND o.deleted_at IS NULL AND o.enabled
                   AND '{Subscription.SYSTEM}' = ANY(o.subscriptions)) AS has_others
-    FROM integrations i WHERE i.id = ANY(CAST(:ids AS bigint[]))"""  # noqa: S608 - constants
+    FROM integrations i {BROKEN} WHERE i.id = ANY(CAST(:ids AS bigint[]))"""  # noqa: S608 - constants
 
 
 class IntegrationCardQueries(HealthQueries):

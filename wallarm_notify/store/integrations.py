@@ -10,6 +10,7 @@ from wallarm_notify.domain.notification import Notification, State
 from wallarm_notify.domain.scope import Scope
 from wallarm_notify.domain.summary_form import BEFORE, SummaryForm
 from wallarm_notify.domain.unsent import AGES, Age, Unsent, UnsentGroup
+from wallarm_notify.store.broken import BROKEN
 from wallarm_notify.store.integration_keys import IntegrationKeyQueries
 from wallarm_notify.store.pause_ends import end_of
 from wallarm_notify.store.queries import NOTIFICATION_COLUMNS, in_scope
@@ -175,10 +176,7 @@ class IntegrationQueries(IntegrationKeyQueries):
     def broke_at(self, integration_id: int) -> datetime:
         """Return when a disabled integration's failures began, or when it was disabled."""
         rows = self._rows(
-            """SELECT coalesce(CAST(s.evidence ->> 'first_failed_at' AS timestamptz), i.disabled_at, now()) AS at
-               FROM integrations i
-               LEFT JOIN switch_offs s ON s.integration_id = i.id AND s.at = i.disabled_at
-               WHERE i.id = :id""",
+            f"SELECT b.at FROM integrations i {BROKEN} WHERE i.id = :id",  # noqa: S608 - a constant
             id=integration_id,
         )
         at: datetime = rows[0]["at"]

@@ -155,7 +155,7 @@ def test_the_page_of_an_event_has_each_reason_with_what_would_change_it(
     assert re.search(
         r"Nobody was paged .*New user: leo@example.com \(Analyst\) .*Happened at .*taken in .*"
         r"1 alert, and what became of it .*Night shift Was disabled by Ana at .*\(moved\)\. .*Its alert .*"
-        r"3 not sent can be sent once it is on .*Enable now .*"
+        r"3 missed can be sent once it is on .*Enable now .*"
         r"1 integration by subscription, and why not Payments Does not subscribe to System\. .*"
         r"Would have sent 4 in 7 days, (none|\d) at night .*Add System related .*"
         r"1 trigger, and why not New administrators Wants .*Administrator.*\(the event has Analyst\)\. .*"
@@ -170,7 +170,7 @@ def test_the_page_of_an_event_has_each_reason_with_what_would_change_it(
     ("figure", "words"),
     [
         ("events_like", "Would have sent"),
-        ("show_missed", "not sent can be sent"),
+        ("show_missed", "missed can be sent"),
         ("tried_triggers", "What in 7 days?"),
     ],
 )
@@ -267,7 +267,7 @@ def test_who_may_change_nothing_reads_the_reasons_without_buttons(
     page = person(api, Role.ANALYST).page(f"/events/{event.id}")
     assert "Night shift" in page.text
     assert "Does not subscribe to System" in page.text
-    for words in ("Enable now", "Add System", "not sent can", "What in 7 days"):
+    for words in ("Enable now", "Add System", "missed can", "What in 7 days"):
         assert words not in page.text
     assert [f for f in page.all("form") if (f.get("action") or "").startswith("/integ")] == []
 

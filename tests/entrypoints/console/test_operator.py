@@ -228,19 +228,19 @@ def test_clients_say_whether_anybody_is_reached_and_lead_to_their_pages(
 ) -> None:
     line.ok("integrations", "disable", two[1].integration_id)
     page = check_page(ops.get("/clients"))
-    assert "Reached Example Shop" in page.text
+    assert "Somebody is told Example Shop" in page.text
     assert "Nobody is told Client 2" in page.text
     assert any((a["href"] or "").endswith("?client_id=2") for a in page.all("a"))
     only = ops.page("/clients?show=nobody").text
     assert "Client 2" in only
-    assert "Reached" not in only
+    assert "Somebody is told" not in only
 
 
 def test_a_client_is_found_and_what_is_not_found_says_what_to_drop(
     ops: Person, two: tuple[Owned, Owned]
 ) -> None:
-    assert "Reached Example Shop" in ops.page("/clients?name=shop").text
-    assert "Reached Client 2" in ops.page("/clients?name=2").text
+    assert "Somebody is told Example Shop" in ops.page("/clients?name=shop").text
+    assert "Somebody is told Client 2" in ops.page("/clients?name=2").text
     nothing = check_page(ops.get("/clients?name=100%25"))
     assert "No client has “100%” in its name" in nothing.text
     assert "Drop the name" in nothing.text

@@ -276,7 +276,7 @@ def test_what_was_missed_is_offered_and_sent_when_asked_for(
     line.ok("integrations", "disable", number)
     line.sql("UPDATE notifications SET state = 'skipped', finished_at = now()")
     offer = Page(admin.send(f"/integrations/{number}/enable").text)
-    assert "1 alert was not sent since" in offer.text
+    assert "1 alert was missed since" in offer.text
     times = {
         f["name"]: f["value"] for f in offer.all("input") if f["name"] in ("since", "offered_since")
     }

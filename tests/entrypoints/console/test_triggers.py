@@ -313,6 +313,22 @@ def test_one_that_has_lost_its_integrations_can_be_renamed(api: HttpApi, line: C
     assert "Set up in Integrations" in admin.page(f"{path}/settings").text
 
 
+def test_who_saves_later_sees_what_was_changed_meanwhile(api: HttpApi, line: CommandLine) -> None:
+    _, trigger = flood(line)
+    admin, path = person(api, ADMIN), f"/triggers/{trigger}/settings"
+    opened = {**fields_of(admin, path), "name": ["Mine"]}
+    line.ok("triggers", "update", trigger, "--name", "Theirs", "--comment", "call the bank")
+    assert admin.send(f"{path}/step", opened).status_code == 200, "a step is no reading of it anew"
+    refused = admin.send(path, opened)
+    text = check_page(refused).text
+    assert (refused.status_code, "somebody changed: name, comment." in text) == (400, True)
+    assert made(line)["name"] == "Theirs"
+    again = FormFields(refused.text, "trigger-form").fields
+    assert again["name"] == ["Mine"]
+    assert admin.send(path, again).status_code == 303
+    assert (made(line)["name"], made(line)["comment"]) == ("Mine", "")
+
+
 def test_settings_are_changed_and_the_condition_too(api: HttpApi, line: CommandLine) -> None:
     _, trigger = flood(line)
     admin = person(api, ADMIN)
@@ -321,6 +337,7 @@ def test_settings_are_changed_and_the_condition_too(api: HttpApi, line: CommandL
     assert admin.send(f"/triggers/{trigger}/settings", fields).status_code == 303
     one = made(line)
     assert (one["threshold"]["count"], one["threshold"]["period"], one["name"]) == (5, 90, "Other")
+    fields = fields_of(admin, f"/triggers/{trigger}/settings")
     fields["condition"] = ["blacklist_ip_added"]
     assert admin.send(f"/triggers/{trigger}/settings", fields).status_code == 303
     assert (made(line)["condition"], made(line)["threshold"], made(line)["filters"]) == (

@@ -222,7 +222,8 @@ class TriggerChange:
     """The fields that an update sets; None leaves a field as it is.
 
     A condition that has no threshold drops the existing one. ``unsets_severity``: it is the condition's again.
-    ``until`` is when its disabling ends.
+    ``until`` is when its disabling ends. ``marks`` are those of the settings that were shown (``domain.meanwhile``):
+    the change is refused where somebody has changed them since.
     """
 
     name: str | None = None
@@ -236,6 +237,7 @@ class TriggerChange:
     unsets_severity: bool = False
     group: AlertGroup | None = None
     until: DisabledUntil | None = None
+    marks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ def _missed(visit: Visit, integration_id: int) -> Sent | None:
         unsent = show_missed(visit.pages, visit.scope, integration_id)
     except (NotFound, Unavailable):  # deleted since the answer was read, or too much to count now
         return None
-    return Sent(f"{unsent.total} not sent", "can be sent once it is on")
+    return Sent(f"{unsent.total} missed", "can be sent once it is on")
 
 
 def _like(visit: Visit, why: Why) -> Sent | None:

@@ -18,6 +18,8 @@ from wallarm_notify.domain.integration import (
     parse_subscriptions,
 )
 from wallarm_notify.domain.integration_card import subscription_words
+from wallarm_notify.domain.meanwhile import ChangedMeanwhile, marks_of
+from wallarm_notify.domain.places import failure_words
 from wallarm_notify.domain.replay_job import at_the_rate_limit
 from wallarm_notify.domain.rights import Thing, Verb
 from wallarm_notify.domain.summary_form import SummaryForm, parse_summary_form
@@ -38,6 +40,7 @@ from wallarm_notify.entrypoints.console.pages.integration_form import (
 from wallarm_notify.entrypoints.console.pages.integrations import LONGEST_REASON, NO_REASON
 from wallarm_notify.entrypoints.console.route import PageRoute
 from wallarm_notify.entrypoints.console.visit import Visit, Visited
+from wallarm_notify.schemas.documents.integrations import integration_settings
 from wallarm_notify.services.drill import drill
 from wallarm_notify.services.explain import explain
 from wallarm_notify.services.integration_cards import show_card, show_missed
@@ -150,8 +153,12 @@ def save(visit: Visited, integration_id: PathId) -> Response:
             subscriptions=parse_subscriptions(entered.chosen),
             key=IntegrationKey.parse(visit.text("key")) if visit.text("key") else None,
             summary=parse_summary_form(visit.text("summary")),
+            marks=visit.text("marks") or None,
         )
         apply_integration(visit.ctx, visit.actor, visit.scope, integration_id, change)
+    except ChangedMeanwhile as error:
+        now = show_integration(visit.pages, visit.scope, integration_id)
+        return _settings(visit, now, entered, {"whole": error.sentence}, is_read_again=True)
     except Refused as error:
         return _settings(visit, before, entered, {error.field or "name": error.sentence})
     return visit.go(f"/integrations/{integration_id}")
@@ -204,6 +211,7 @@ def show_failures(visit: Visited, integration_id: PathId) -> Response:
         evidence=found.evidence,
         chart=ratio_chart(found.evidence, float(found.policy["ratio"])),
         guard_words=_GUARDS,
+        failure_words=failure_words,
         answer=_answer_of(found),
         moment=datetime.fromisoformat,
     )
@@ -214,13 +222,15 @@ def show_failures(visit: Visited, integration_id: PathId) -> Response:
 def show_what_was_missed(visit: Visited, integration_id: PathId) -> Response:
     """Show what an integration missed by severity and age, and what of it is being sent."""
     unsent = show_missed(visit.pages, visit.scope, integration_id)
-    integration = show_integration(visit.pages, visit.scope, integration_id)
+    card = show_card(visit.pages, visit.scope, integration_id)
+    integration = card.integration
     jobs = list_replay_jobs(
         visit.pages, visit.scope, client_id=integration.client_id, limit=_JOBS
     ).items
     return visit.page(
         "integration_missed.html",
         integration=integration,
+        lacks_key=card.lacks_key,
         unsent=unsent,
         offered_since=unsent.counted_at - OFFERED_FOR,
         severities=sorted(Severity, reverse=True),
@@ -264,7 +274,11 @@ def _settings(
     integration: Integration,
     entered: Entered | None = None,
     errors: dict[str, str] | None = None,
+    *,
+    is_read_again: bool = False,
 ) -> Response:
+    """Show the form; ``is_read_again``: what was changed meanwhile is known to whoever saves it now."""
+    marks = "" if is_read_again else visit.text("marks")
     now = entered or Entered(
         integration.client_id,
         integration.name,
@@ -278,6 +292,7 @@ def _settings(
         integration=integration,
         entered=now,
         errors=errors or {},
+        marks=marks or marks_of(integration_settings(integration)),
         summary=visit.text("summary") or integration.summary.value,
         summaries=[(one.value, one.value.capitalize()) for one in SummaryForm],
         pauses=list(PAUSES.items()),

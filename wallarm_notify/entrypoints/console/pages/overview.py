@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from wallarm_notify.domain.advice import NEW_KEY, advice_on
+from wallarm_notify.domain.advice import advice_on
 from wallarm_notify.domain.coverage import Extent
 from wallarm_notify.domain.drill import Drilled
 from wallarm_notify.domain.integration import Integration
@@ -81,7 +81,6 @@ def _overview(visit: Visit, drilled: tuple[Integration, Drilled] | None = None) 
         marked=_marked(found.switched_off, hours),
         holes=_holes(visit, found),
         answer_of=answer_of,
-        has_wrong_key=lambda card: card.why_off is not None and card.why_off.advice == NEW_KEY,
         unsent_in=unsent_in,
     )
 

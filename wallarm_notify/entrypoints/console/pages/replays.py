@@ -105,9 +105,9 @@ def _asking(
 def show(visit: Visited, replay_id: PathId) -> Response:
     """Show how far a replay has come; to htmx that part alone."""
     job = show_replay_job(visit.pages, visit.scope, replay_id)
-    if visit.request.headers.get("hx-request") == "true":
-        return visit.part("replay.html", "progress", job=job)
     is_there = _is_there(visit, job.wanted.integration_id)
+    if visit.request.headers.get("hx-request") == "true":
+        return visit.part("replay.html", "progress", job=job, integration_is_there=is_there)
     return visit.page("replay.html", job=job, integration_is_there=is_there)
 
 

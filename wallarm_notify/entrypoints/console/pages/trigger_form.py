@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from wallarm_notify.domain.errors import NotFound, Refused, TooMuch
 from wallarm_notify.domain.event import Severity
+from wallarm_notify.domain.meanwhile import ChangedMeanwhile, marks_of
 from wallarm_notify.domain.rights import Thing, Verb
 from wallarm_notify.domain.text import LONGEST_NAME, LONGEST_TEXT
 from wallarm_notify.domain.triggers.alert_group import AlertGroup
@@ -48,6 +49,7 @@ from wallarm_notify.entrypoints.console.trigger_entry import (
     same_text,
 )
 from wallarm_notify.entrypoints.console.visit import Visit, Visited
+from wallarm_notify.schemas.documents.triggers import trigger_settings
 from wallarm_notify.services.manage_applications import list_applications
 from wallarm_notify.services.manage_triggers import apply_trigger, create_trigger
 from wallarm_notify.services.trigger_listings import find_trigger
@@ -187,11 +189,18 @@ def save(visit: Visited, trigger_id: PathId) -> Response:
     found = checked(entered, trigger)
     if found.criteria is None:
         return _form(visit, trigger.client_id, entered, found.errors, trigger)
-    change = _change_of(trigger, entered, found, found.criteria)
+    change = replace(
+        _change_of(trigger, entered, found, found.criteria), marks=visit.text("marks") or None
+    )
     try:
         apply_trigger(visit.ctx, visit.actor, visit.scope, trigger_id, change)
     except NotFound:
         raise
+    except ChangedMeanwhile as error:
+        now = find_trigger(visit.pages, visit.scope, trigger_id)
+        return _form(
+            visit, now.client_id, entered, {"whole": error.sentence}, now, is_read_again=True
+        )
     except Refused as error:
         errors = {error.field or "whole": error.sentence}
         return _form(visit, trigger.client_id, entered, errors, trigger)
@@ -240,8 +249,12 @@ def _form(
     standing: Trigger | None = None,
     *,
     is_tried: bool = True,
+    is_read_again: bool = False,
 ) -> Response:
-    """Return the page of the form; a trial takes longer than a page may, so that it comes after the first one."""
+    """Return the page of the form; a trial takes longer than a page may, so that it comes after the first one.
+
+    ``is_read_again``: what was changed meanwhile is known to whoever saves it now.
+    """
     found = checked(entered, standing)
     offered, are_more = offered_integrations(
         *(visit.pages, visit.scope, client_id, entered.integration_ids, OFFERED)
@@ -258,6 +271,7 @@ def _form(
         errors=errors or {},
         problem=next(iter(found.errors.values()), None),
         trigger=standing,
+        marks=_marks(visit, standing, is_read_again=is_read_again),
         client_id=client_id,
         at="/triggers/new" if standing is None else f"/triggers/{standing.id}/settings",
         sentence=None if found.criteria is None else sentence_of(found.criteria, to, names),
@@ -282,6 +296,14 @@ def _form(
         longest_name=LONGEST_NAME,
         longest_text=LONGEST_TEXT,
     )
+
+
+def _marks(visit: Visit, standing: Trigger | None, *, is_read_again: bool) -> str:
+    """Return the marks of the settings that the form was opened with; of a new trigger there are none."""
+    if standing is None:
+        return ""
+    had = "" if is_read_again else visit.text("marks")
+    return had or marks_of(trigger_settings(standing))
 
 
 def _tried(visit: Visit, client_id: int, criteria: Criteria) -> TrialShown | None:
