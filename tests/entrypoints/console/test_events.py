@@ -156,7 +156,7 @@ def test_the_page_of_an_event_has_each_reason_with_what_would_change_it(
         r"Nobody was paged .*New user: leo@example.com \(Analyst\) .*Happened at .*taken in .*"
         r"1 alert, and what became of it .*Night shift Was disabled by Ana at .*\(moved\)\. .*Its alert .*"
         r"3 missed can be sent once it is on .*Enable now .*"
-        r"1 integration by subscription, and why not Payments Does not subscribe to System\. .*"
+        r"1 integration by subscription, and why not Payments Does not subscribe to System related\. .*"
         r"Would have sent 4 in 7 days, (none|\d) at night .*Add System related .*"
         r"1 trigger, and why not New administrators Wants .*Administrator.*\(the event has Analyst\)\. .*"
         r"What in 7 days\?",

@@ -58,7 +58,7 @@ from wallarm_notify.services.try_trigger import try_trigger
 
 router = APIRouter(route_class=PageRoute)
 
-OFFERED: Final = 36
+OFFERED: Final = 35
 """So many integrations are offered to choose from, beside those that are chosen."""
 
 APPLICATIONS_OFFERED: Final = 40
