@@ -159,8 +159,9 @@ def filled_in(words: list[str], ids: Mapping[str, str], folder: Path) -> list[st
     at = len(path)
     if kind in ids and len(words) > at and re.fullmatch(r"ID|\d+|[0-9a-f-]{36}", words[at]):
         filled[at] = ids[kind]
-    if "--integration" in filled:
-        filled[filled.index("--integration") + 1] = ids["integration"]
+    for option, number in (("--client", "1"), ("--integration", ids["integration"])):
+        if option in filled:
+            filled[filled.index(option) + 1] = number
     return filled
 
 
