@@ -255,29 +255,6 @@ def test_a_workers_machine_of_rabbitmq_is_cut_off(
     scenario.end_well(report, fault, step, happened, within=INGESTED_WITHIN, since=since)
 
 
-def test_the_machine_of_rabbitmq_is_cut_off_and_comes_back(
-    make_on_machines: Callable[..., Scenario],
-    rabbitmq: RabbitMQOnMachine,
-    machines: Machines,
-    report: Report,
-) -> None:
-    empty(rabbitmq)
-    scenario = make_on_machines(broker_url=rabbitmq.url)
-    first, second = machines.workers
-    start_host(scenario, first, ("ingest.committed", "pause"))
-    emit(scenario, machines)
-    scenario.wait_for_point("ingest.committed")
-    start_host(scenario, second)
-    machines.broker.cut_off()
-    scenario.go_on()
-    time.sleep(AWAY)
-    machines.broker.bring_back()
-    emit_more(scenario, machines)
-    happened = f"away for {AWAY:.0f} s, both workers went on"
-    fault = "RabbitMQ: its machine cut off"
-    scenario.end_well(report, fault, "ingest.committed", happened, within=INGESTED_WITHIN)
-
-
 def test_a_producers_machine_is_cut_off_and_comes_back(
     scenario: Scenario, machines: Machines, report: Report
 ) -> None:
