@@ -1,4 +1,4 @@
-"""An installation on eight machines, of which some are cut off and come back, or are far away (spec 7)."""
+"""An installation on six machines, of which some are cut off and come back, or are far away (spec 7)."""
 
 from __future__ import annotations
 
