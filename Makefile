@@ -26,7 +26,7 @@ comma := ,
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo console up pictures reference test test-faults test-servers test-browser test-demo chaos chaos-outage chaos-failover chaos-machines chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
+.PHONY: help setup demo console up pictures reference test test-faults test-servers test-browser test-upgrade test-demo chaos chaos-outage chaos-failover chaos-machines chaos-sample mutants check bench bench-quick bench-retention format lock worker beat flower serve sandbox clean
 .DELETE_ON_ERROR:
 
 help: ## what can be made
@@ -87,7 +87,10 @@ test-browser: $(STAMP) ## the console in Chromium, which has to be installed: ap
 	$(BIN)/pytest -n 2 --dist worksteal -m browser
 
 test-faults: $(STAMP) ## what workers, beat and commands do where something dies, hangs or refuses; some minutes
-	$(TESTS) -n $(PROCESSES) -m 'faults and not servers and not timing'
+	$(TESTS) -n $(PROCESSES) -m 'faults and not servers and not timing and not history'
+
+test-upgrade: $(STAMP) ## programs of each release since 1.0.0, out of the history of this repository, beside new ones
+	$(BIN)/pytest -n 2 --dist worksteal -m history
 
 test-demo: $(STAMP) ## make demo, README's ways in, the tutorial, the compose file and the manifests: is all they show as it should be
 	$(BIN)/pytest -s -m demo

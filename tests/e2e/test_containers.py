@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import URLError
 from urllib.request import urlopen
+from uuid import uuid4
 
 import pytest
 from build import eventually
@@ -112,10 +113,13 @@ class Composed:
     def start(self, name: str, *more: str, writable: Sequence[Path] = ()) -> Container:
         service = SERVICES[name]
         assert service["read_only"] is True
-        environment = {
-            variable: self._text(value or "")
+        # Without a value in the file it is that of whoever starts it, where there is one.
+        asked = {
+            variable: self._given.get(variable) if value is None else value
             for variable, value in (service.get("environment") or {}).items()
-            if value is not None
+        }
+        environment = {
+            variable: self._text(value) for variable, value in asked.items() if value is not None
         }
         command = [*service.get("entrypoint", []), *service["command"]]
         words = [self._text(word) for word in command]
@@ -146,6 +150,7 @@ def test_the_services_of_compose_come_up_confined_and_stop_in_time(folder: Path)
         "NOTIFY_PASSWORD": "rows",
         "VALKEY_PASSWORD": "broker",
         "WALLARM_NOTIFY_SECRET_KEYS": generate(),
+        "WALLARM_NOTIFY_FLOWER_LOGIN": f"ana:{uuid4().hex}",
     }
     with postgres() as database:
         moved = {

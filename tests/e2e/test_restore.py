@@ -14,7 +14,6 @@ import requests
 from build import a_key, an_event_object, eventually
 from documents import block
 from privileges import (
-    DOCUMENT,
     STATEMENTS,
     as_role,
     client_program,
@@ -36,12 +35,12 @@ if TYPE_CHECKING:
     from wallarm_notify.domain.integration import IntegrationKey
     from wallarm_notify.domain.views import ShownNotification
 
-ROLE: Final = block(DOCUMENT, r"\getenv backup_password")
-DUMP: Final = block(DOCUMENT, "pg_dump").splitlines()
+PAGE: Final = "docs/operations.md"
+
+ROLE: Final = block(PAGE, r"\getenv backup_password")
+DUMP: Final = block(PAGE, "pg_dump").splitlines()
 RESTORE: Final = [
-    line
-    for line in block(DOCUMENT, "pg_restore").splitlines()
-    if not line.startswith("wallarm-notify")
+    line for line in block(PAGE, "pg_restore").splitlines() if not line.startswith("wallarm-notify")
 ]
 PLACE: Final = "postgresql://{role}@database.example/notify"
 FAILING: Final = 2

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from e2e.system import System
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.history]
 
 EMIT = """
 import json, sys
