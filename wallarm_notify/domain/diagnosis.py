@@ -27,12 +27,16 @@ _ORDER: Final = tuple(Grade)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part: a sentence, and what to do unless it is good."""
+    """What was found of one part: a sentence, and what to do unless it is good.
+
+    ``integration_id``: the integration that it is about, or the first of them.
+    """
 
     part: str
     grade: Grade
     sentence: str
     todo: str | None = None
+    integration_id: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where nothing is said to do about what is not good."""

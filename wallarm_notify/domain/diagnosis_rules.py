@@ -292,6 +292,7 @@ def _of_integrations(trouble: Trouble) -> list[Finding]:
                 Grade.ODD,
                 f"Disabled automatically: {_named(trouble.off)}; nobody is paged by them.",
                 f"Find out why: wallarm-notify integrations explain {trouble.off[0]}; then enable it, and replay.",
+                trouble.off[0],
             )
         )
     found += [_of_failing(one) for one in trouble.failing[:NAMED]]
@@ -303,6 +304,7 @@ def _of_integrations(trouble: Trouble) -> list[Finding]:
                 Grade.ODD,
                 f"PagerDuty answers slowly for {_named(trouble.slow)}; these are sent one at a time.",
                 "Wait: they hold up nobody else. Many at once are PagerDuty's trouble, or the way to it.",
+                trouble.slow[0],
             )
         )
     return found
@@ -315,6 +317,7 @@ def _of_rate_limited(one: RateLimitedIntegration) -> Finding:
         f"Integration {one.id} of client {one.client_id} has {counted(one.alerts, 'alert')} that "
         f"{'waits' if one.alerts == 1 else 'wait'} for the rate limit of its key, the last for {_span(one.wait)}.",
         f"See what floods it: wallarm-notify events list --client {one.client_id} --since 10m; severe alerts go first.",
+        one.id,
     )
 
 
@@ -325,6 +328,7 @@ def _of_failing(one: FailingIntegration) -> Finding:
         f"Integration {one.id} of client {one.client_id} failed {one.failed} of "
         f"{counted(one.attempts, 'attempt')} in the last hour, mostly: {_FAILURES[one.mostly]}.",
         f"See the answers and what to do: wallarm-notify integrations explain {one.id}",
+        one.id,
     )
 
 

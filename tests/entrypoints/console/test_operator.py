@@ -71,6 +71,17 @@ def test_the_system_says_first_whether_alerts_are_delivered(
     assert page.text.count("Keeps up") == len(QUEUES)
 
 
+def test_the_system_leads_to_the_integration_that_something_is_wrong_with(
+    line: CommandLine, ops: Person
+) -> None:
+    all_is_well(line)
+    number = line.integration("--subscribe", "system")
+    line.sql(f"UPDATE integrations SET slow_since = now() WHERE id = {number}")
+    page = ops.page("/system")
+    assert f"PagerDuty answers slowly for integration {number}" in page.text
+    assert f"/integrations/{number}/failures" in {a["href"] for a in page.all("a")}
+
+
 def test_the_system_names_what_is_wrong_and_since_when(
     api: HttpApi, line: CommandLine, ops: Person
 ) -> None:

@@ -245,6 +245,7 @@ def test_an_integration_is_disabled_and_enabled_by_forms(api: HttpApi, line: Com
     admin = person(api, Role.ADMINISTRATOR)
     assert "Why" in admin.page(f"/integrations/{number}/disable").text
     done = admin.send(f"/integrations/{number}/disable", {"reason": "holidays"})
+    assert "is disabled already" in admin.page(f"/integrations/{number}/disable").text
     assert (done.status_code, done.headers["Location"]) == (303, "/integrations")
     shown = line.json("integrations", "show", number)
     assert (shown["enabled"], shown["disabled_reason"]) == (False, "holidays")

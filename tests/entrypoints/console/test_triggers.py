@@ -399,7 +399,7 @@ def test_a_trigger_is_disabled_paused_and_enabled(api: HttpApi, line: CommandLin
     assert admin.send(f"{path}/disable", {"hours": ""}).headers["Location"] == path
     assert (made(line)["enabled"], made(line)["disabled_until"]) == (False, None)
     assert "is disabled" in admin.page(path).text
-    assert "It is disabled already" in admin.page(f"{path}/disable").text
+    assert "is disabled already" in admin.page(f"{path}/disable").text
     assert admin.send(f"{path}/enable").status_code == 303
     assert made(line)["enabled"]
     assert admin.send(f"{path}/disable", {"hours": "4"}).status_code == 303
