@@ -25,6 +25,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wallarm_notify.domain.errors import NotifyError
@@ -570,16 +571,23 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 def _sentence(error: ValidationError, given: Mapping[str, str], file: EnvFile) -> str:
     """Return the first error in words, with the variable's name and whether it stands in the file."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    text = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return text
-    field = str(first["loc"][0])
+    if not (loc := _first(error)["loc"]):
+        return words_of(error)
+    text, field = words_of(error), str(loc[0])
     old = next((old for old, new in RENAMED.items() if new.lower() == field), None)
     is_old = old is not None and field in _under_old_names(given)
     name = PREFIX + (str(old) if is_old else field.upper())
     place = f" (in {env_file_path()})" if name in file.values and name not in os.environ else ""
     return f"{name}{place}: {text[0].lower()}{text[1:]}."
+
+
+def words_of(error: ValidationError) -> str:
+    """Return what the first error says, without any value."""
+    return str(_first(error)["msg"].removeprefix("Value error, "))
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    return error.errors(include_url=False, include_input=False)[0]
 
 
 def env_file_path() -> str:

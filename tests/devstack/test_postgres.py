@@ -130,6 +130,25 @@ def test_a_given_directory_keeps_postgres_data(temporary: Path) -> None:
     assert list(temporary.iterdir()) == [kept]
 
 
+def test_what_a_start_left_half_made_is_made_anew(temporary: Path) -> None:
+    kept = temporary / "kept"
+    half = temporary / "kept.new"
+    half.mkdir()
+    (half / "PG_VERSION").write_text("16\n")
+    with EmbeddedPostgres(kept) as postgres, connection(postgres.url) as opened:
+        assert opened.scalar(sa.text("SELECT 42")) == 42
+    assert list(temporary.iterdir()) == [kept]
+
+
+def test_a_directory_of_something_else_is_refused_and_stays_as_it_is(temporary: Path) -> None:
+    kept = temporary / "kept"
+    kept.mkdir()
+    (kept / "thesis.txt").write_text("mine")
+    with pytest.raises(CannotStart, match="something else than a database"):
+        EmbeddedPostgres(kept).start()
+    assert [one.name for one in kept.iterdir()] == ["thesis.txt"]
+
+
 def test_ctrl_c_at_a_terminal_does_not_reach_postgres(served: EmbeddedPostgres) -> None:
     assert os.getsid(served.pid) != os.getsid(0)
     assert os.getpgid(served.pid) != os.getpgrp()

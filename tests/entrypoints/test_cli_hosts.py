@@ -152,6 +152,16 @@ def test_an_address_among_flowers_own_options_is_refused_without_a_login_too(
     assert "set WALLARM_NOTIFY_FLOWER_LOGIN to name:password" in done.stderr
 
 
+@pytest.mark.parametrize("given", ["", "me:word,", ":", "me:", ":word", "me"])
+def test_a_login_of_flowers_own_that_lets_in_whoever_sends_none_is_refused(
+    line: CommandLine, given: str
+) -> None:
+    words = ("flower", "--port=0", "--address=0.0.0.0")
+    done = line.process(*words, FLOWER_BASIC_AUTH=given, WALLARM_NOTIFY_FLOWER_LOGIN=LOGIN)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "an entry that is no name:password" in done.stderr
+
+
 def test_flower_asks_for_its_login_and_shows_it_nowhere(line: CommandLine) -> None:
     environment = {**line.environment, "WALLARM_NOTIFY_FLOWER_LOGIN": LOGIN}
     with served(environment, "flower", "--port=0", "--address=0.0.0.0") as server:

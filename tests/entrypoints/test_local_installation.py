@@ -149,7 +149,10 @@ def test_one_command_runs_all_of_it_and_the_next_time_with_what_there_was(
         assert settings.stat().st_mode & 0o777 == 0o600
         assert settings.read_text().count("\nWALLARM_NOTIFY_SECRET_KEYS='") == 1
         made = settings.read_text()
-        (link,) = re.findall(r"http://\S+/sign-in/\S+", first.text)
+        # Its output is kept by others: a link is made by a command.
+        assert "/sign-in/" not in first.text
+        made_link = first.command("users", "sign-in", "operator@localhost")
+        (link,) = re.findall(r"http://\S+/sign-in/\S+", made_link)
         assert "Sign in" in requests.get(link, timeout=30).text
         (flower,) = re.findall(r"^Flower: (\S+)", first.text, re.MULTILINE)
         assert requests.get(f"{flower}/workers", timeout=30).status_code == 200
@@ -240,6 +243,17 @@ def test_a_part_is_started_again_if_it_was_ready_and_not_just_started_again(
     was_ready: bool, since_restart: timedelta | None, expected: bool
 ) -> None:
     assert is_started_again(was_ready=was_ready, since_restart=since_restart) is expected
+
+
+def test_settings_that_do_not_fit_the_broker_that_is_started_are_named_without_any_value() -> None:
+    settings = {
+        "WALLARM_NOTIFY_DATABASE_URL": "postgresql://notify:Hidden1@db.example/notify",
+        "WALLARM_NOTIFY_BROKER_URL": "redis://:Hidden2@127.0.0.1:6379/0",
+        "WALLARM_NOTIFY_EVENTS_QUEUE_TYPE": "quorum",
+    }
+    with pytest.raises(CannotStart, match="EVENTS_QUEUE_TYPE is quorum") as refused:
+        local_installation._settings_of(settings)
+    assert "Hidden" not in str(refused.value)
 
 
 def test_servers_that_settings_name_are_used_and_no_other_is_started(tmp_path: Path) -> None:

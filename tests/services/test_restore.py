@@ -9,7 +9,7 @@ import pytest
 from build import an_event
 
 from wallarm_notify.domain.actor import operator
-from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.notification import State
 from wallarm_notify.domain.scope import EVERY_CLIENT, only
 from wallarm_notify.domain.views import Wanted
@@ -44,10 +44,26 @@ def test_what_was_due_when_the_database_was_lost_may_have_been_sent_and_nothing_
     bench.claim([claimed])
     found = show_restored(bench.ctx, EVERY_CLIENT)
     assert [(one.id, one.notifications) for one in found.may_be_sent] == [(number, 3)]
+    for table, column in (("events", "received_at"), ("activity", "at")):
+        bench.sql(f"UPDATE {table} SET {column} = {column} - interval '3 hours'")
     lost_at = bench.value("SELECT now()") - HOUR
     (before,) = show_restored(bench.ctx, EVERY_CLIENT, lost_at).may_be_sent
     assert before.notifications == 1
     assert found.cancelled_at is None
+    assert bench.notification(due).is_open
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"), [(-HOUR, "so it was lost later"), (HOUR, "that lies ahead")]
+)
+def test_a_time_at_which_the_database_cannot_have_been_lost_is_refused_and_nothing_is_cancelled(
+    bench: Bench, ahead: timedelta, words: str
+) -> None:
+    bench.integration()
+    (due,) = bench.made(1)
+    lost_at = bench.value("SELECT now()") + ahead
+    with pytest.raises(Refused, match=f"{words}.*UTC|UTC.*{words}"):
+        cancel_may_be_sent(bench.ctx, OPS, EVERY_CLIENT, lost_at)
     assert bench.notification(due).is_open
 
 

@@ -16,7 +16,9 @@ _BAD: Final = frozenset({"broker.takes_nothing", "broker.too_few_replicas"})
 _BRING_BACK: Final = (
     "Bring it back, or mend WALLARM_NOTIFY_BROKER_URL; what is stored waits, and is sent then."
 )
-_MEND: Final = "Change that setting of the broker: docs/operations.md has those that lose messages."
+_MEND: Final = (
+    "Change that setting of the broker: docs/how-to/another-broker.md has those that lose messages."
+)
 
 _KEEPS: Final = "The broker answers, and keeps what it has confirmed"
 _ON_NODES: Final[dict[QueueType, str]] = {

@@ -148,11 +148,22 @@ class EmbeddedPostgres(EmbeddedServer):
         )
 
     def _make_cluster(self, binaries: Path, data: Path, log: Path) -> None:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the data beside its place and move it there: what a killed start leaves behind is made anew."""
+        if data.exists() and any(data.iterdir()):
+            raise CannotStart(f"{data} has something else than a database of PostgreSQL.")
+        made = data.with_name(f"{data.name}.new")
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True, mode=0o700)
         if self._account is not None:
-            os.chown(data, self._account.pw_uid, self._account.pw_gid)
+            os.chown(made, self._account.pw_uid, self._account.pw_gid)
+        self._initialize(binaries, made, log)
+        if data.exists():
+            data.rmdir()
+        made.rename(data)
+
+    def _initialize(self, binaries: Path, data: Path, log: Path) -> None:
         command = [str(binaries / "initdb"), "-D", str(data), "--username=postgres", "--auth=trust"]
-        command += ["--encoding=UTF8", "--no-locale", "--no-sync"]
+        command += ["--encoding=UTF8", "--no-locale", *([] if self._kept else ["--no-sync"])]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         process = self._launch(command, log, "KILL")
         try:

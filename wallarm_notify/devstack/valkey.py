@@ -132,7 +132,9 @@ class EmbeddedBroker(EmbeddedServer):
                 client.config_set("port", port)
                 self._port = port
                 return
-        raise CannotStart(f"no port that Valkey was to have is free on 127.0.0.1: {ports}")
+        raise CannotStart(
+            f"no port that Valkey was to have is free on 127.0.0.1: {ports}; end what listens there"
+        )
 
     def _kill(self) -> None:
         """End it as in a crash, if it runs; its last changes are not written to disk."""

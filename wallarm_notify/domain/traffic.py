@@ -38,7 +38,10 @@ _MATCHED: Final = "matched"
 _REJECTED: Final = "rejected"
 _REJECTED_FROM: Final = "rejected_from"
 _API_SENDER: Final = re.compile(r"(user|token [1-9][0-9]{0,3})\b.*\(")
-"""A sender as the API names it (``Caller.sender``). Whoever writes to the broker can claim any, so these are few."""
+"""A sender as the API names it (``Caller.sender``). Whoever writes to the broker can claim any.
+
+So they are bounded: a token with a number above 9,999 counts as ``task``, as do programs that name nobody.
+"""
 
 _WAITS: Final = "grant_waits"
 _WAITED: Final = "grant_waits_ms"

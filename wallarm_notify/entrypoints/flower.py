@@ -3,7 +3,7 @@
 import re
 import signal
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 from flower.app import Flower
@@ -70,6 +70,10 @@ def _links(public_url: str, ids: Sequence[int]) -> bytes:
     return row.encode()
 
 
+_LOGIN: Final = re.compile(r"[^:\s]+:\S+")
+"""A name and a password. Flower would take an empty entry of its list for the login of whoever sends none."""
+
+
 class _Misdirected(RequestHandler):
     def check_xsrf_cookie(self) -> None:
         """Accept any request, as there is nothing to protect."""
@@ -102,8 +106,7 @@ class Monitor:
     ) -> None:
         apply_env_options()
         apply_options("flower", [f"--address={address}", f"--port={port}", *given])
-        if login is not None:
-            options.basic_auth = [*(options.basic_auth or ()), login]
+        options.basic_auth = _logins(options.basic_auth or (), login)
         _check_login()
         extract_settings()
         setup_logging()
@@ -117,6 +120,16 @@ class Monitor:
             self._flower.start()
         finally:
             self._flower.stop()
+
+
+def _logins(given: Sequence[str], own: str | None) -> list[str]:
+    """Return Flower's own logins and ours. Raise SettingsError for an entry that would let in whoever sends nothing."""
+    if not all(_LOGIN.fullmatch(one) for one in given):
+        raise SettingsError(
+            "Flower's own logins (FLOWER_BASIC_AUTH, --basic-auth) have an entry that is no name:password; mend it, "
+            "or unset it."
+        )
+    return [*given, *([] if own is None else [own])]
 
 
 def _check_login() -> None:

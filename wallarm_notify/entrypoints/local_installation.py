@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from wallarm_notify.bootstrap import context_of
 from wallarm_notify.devstack.kept_folder import used_alone
 from wallarm_notify.devstack.kept_servers import CONTENTS, KeptServers, kept_servers
@@ -34,6 +36,7 @@ from wallarm_notify.settings import (
     env_file_path,
     read_settings,
     variables,
+    words_of,
 )
 from wallarm_notify.store.encryption import generate
 from wallarm_notify.store.migrations import upgrade
@@ -88,14 +91,15 @@ class _Ended(Unavailable):
         self.tail = tail
 
 
-def run(folder: Path, ports: Ports, say: Say, show: Show) -> None:
+def run(folder: Path, ports: Ports, say: Say, show: Show, *, is_watched: bool) -> None:
     """Run an installation until Ctrl-C or SIGTERM, with its state in ``folder``; then nothing is left running.
 
-    ``say`` gets lines for people, ``show`` the output of each part, line by line. Raise NotifyError.
+    ``say`` gets lines for people, ``show`` the output of each part, line by line. ``is_watched``: a person reads them,
+    and they are not kept, so that a link to sign in by may be among them. Raise NotifyError.
     """
     with ending_in_order():
         try:
-            with _running(folder, ports, say, show) as parts:
+            with _running(folder, ports, say, show, is_watched=is_watched) as parts:
                 parts.watch()
         except (KeyboardInterrupt, SystemExit):
             say(f"Stopped; nothing is left running. What there was is in {folder}.")
@@ -106,7 +110,9 @@ def run(folder: Path, ports: Ports, say: Say, show: Show) -> None:
 
 
 @contextmanager
-def _running(folder: Path, ports: Ports, say: Say, show: Show) -> Iterator["_Parts"]:
+def _running(
+    folder: Path, ports: Ports, say: Say, show: Show, *, is_watched: bool
+) -> Iterator["_Parts"]:
     with (
         used_alone(folder, _KIND, (*CONTENTS, _SETTINGS)),
         TemporaryDirectory(prefix="wallarm-notify-up-") as temporary,
@@ -115,7 +121,7 @@ def _running(folder: Path, ports: Ports, say: Say, show: Show) -> Iterator["_Par
         found = Ports(ports.api or free_port(), ports.flower or free_port())
         environment = _environment(servers, found, say)
         write_env_file(folder / _SETTINGS, environment)
-        for line in _greeting(folder, environment, found):
+        for line in _greeting(folder, environment, found, is_watched=is_watched):
             say(line)
         # What a part leaves behind that is killed goes with this folder.
         parts = _Parts({**environment, "TMPDIR": temporary}, found, servers, say, show)
@@ -155,7 +161,13 @@ def _settings_of(environment: Mapping[str, str]) -> Settings:
     texts: dict[str, Any] = {
         name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if value
     }
-    return Settings(_env_prefix=_NO_VARIABLE, **texts)
+    try:
+        return Settings(_env_prefix=_NO_VARIABLE, **texts)
+    except ValidationError as error:
+        # Its own text would have the values that stand beside the wrong one.
+        raise CannotStart(
+            f"With the servers that are started here the settings do not fit: {words_of(error)}"
+        ) from None
 
 
 def _context_of(environment: Mapping[str, str], *, keyless: bool = False) -> Context:
@@ -181,7 +193,9 @@ def _new_secret_keys(ctx: Context, say: Say) -> str:
     return made
 
 
-def _greeting(folder: Path, environment: Mapping[str, str], ports: Ports) -> list[str]:
+def _greeting(
+    folder: Path, environment: Mapping[str, str], ports: Ports, *, is_watched: bool
+) -> list[str]:
     """Return what people need to know, where each part is and how to sign in."""
     us, eu = (f"{PREFIX}PAGERDUTY_{region}_URL" for region in ("US", "EU"))
     settings = _settings_of(environment)
@@ -190,7 +204,7 @@ def _greeting(folder: Path, environment: Mapping[str, str], ports: Ports) -> lis
         f"Console and API: http://127.0.0.1:{ports.api}",
         f"Flower: http://127.0.0.1:{ports.flower}",
         f"Alerts go to {settings.pagerduty_us_url} and {settings.pagerduty_eu_url} ({us}, {eu})",
-        *_sign_in(_context_of(environment, keyless=True), ports),
+        *_sign_in(_context_of(environment, keyless=True), ports, with_link=is_watched),
         "Commands in another terminal, and producers, have the same settings by",
         f"  export {ENV_FILE}={folder.resolve() / _SETTINGS}",
         "Until Ctrl-C; all is kept for the next start. The parts, with what they say:",
@@ -198,11 +212,13 @@ def _greeting(folder: Path, environment: Mapping[str, str], ports: Ports) -> lis
     ]
 
 
-def _sign_in(ctx: Context, ports: Ports) -> list[str]:
+def _sign_in(ctx: Context, ports: Ports, *, with_link: bool) -> list[str]:
     """Return how to sign in to the console: by a link, where the only operator is the one that is made here."""
     actor = operator("up")
     if not list_users(ctx, EVERY_CLIENT, limit=1).items:
         create_user(ctx, actor, EVERY_CLIENT, UserDraft(None, OPERATOR, "Operator", Role.OPERATOR))
+    if not with_link:
+        return [f"Sign in by a link that this makes: wallarm-notify users sign-in {OPERATOR}"]
     try:
         secret = make_sign_in_link(ctx, actor, EVERY_CLIENT, OPERATOR)
     except Refused:  # there are other people, who have their own ways
@@ -221,7 +237,10 @@ def _commands(ports: Ports) -> dict[str, tuple[Sequence[str], str]]:
         "first": (_worker("first", first), " ready."),
         "retries": (_worker("retries", RETRIES_QUEUE), " ready."),
         "beat": (celery("beat", "--loglevel", "INFO", quiet=True), "beat: Starting"),
-        "flower": (product_command("flower", "--port", str(ports.flower)), "Flower at "),
+        "flower": (
+            product_command("flower", "--address", "127.0.0.1", "--port", str(ports.flower)),
+            "Flower at ",
+        ),
         "api": (product_command("serve", "--port", str(ports.api)), "The API at "),
     }
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wallarm_notify.domain.activity import Action, Change, ObjectType
-from wallarm_notify.domain.errors import NotFound
+from wallarm_notify.domain.errors import NotFound, Refused
 from wallarm_notify.domain.notification import RESTORED, State, ended
 from wallarm_notify.domain.restore import Restored
 from wallarm_notify.domain.scope import EVERY_CLIENT
@@ -29,19 +29,32 @@ SLICE: Final = 500
 
 
 def show_restored(ctx: Context, scope: Scope, lost_at: datetime | None = None) -> Restored:
-    """Return how it stands after a restore. Raise Unavailable; NotFound where ``scope`` is of some clients.
+    """Return how it stands after a restore. Raise Unavailable, Refused; NotFound where ``scope`` is of some clients.
 
     ``lost_at`` is when the database was lost; None: now, as it cannot have sent anything later.
     """
     if scope != EVERY_CLIENT:
         raise NotFound("A database is restored with all of its clients.")
-    return ctx.store.transact(
-        lambda tx: Restored(
-            tx.known_until(),
-            tx.may_be_sent(tx.now if lost_at is None else lost_at),
-            tx.open_replays(),
+
+    def work(tx: Transaction) -> Restored:
+        known_until = tx.known_until()
+        if lost_at is not None:
+            _check_lost(lost_at, known_until, tx.now)
+        may_be_sent = tx.may_be_sent(tx.now if lost_at is None else lost_at)
+        return Restored(known_until, may_be_sent, tx.open_replays())
+
+    return ctx.store.transact(work)
+
+
+def _check_lost(lost_at: datetime, known_until: datetime | None, now: datetime) -> None:
+    """Raise Refused where the former database can't have been lost then: mostly it is a time of another zone."""
+    if known_until is not None and lost_at < known_until:
+        raise Refused(
+            f"it knows of {known_until:%Y-%m-%d %H:%M:%S} UTC, so it was lost later; times are in UTC.",
+            field="lost-at",
         )
-    )
+    if lost_at > now:
+        raise Refused("that lies ahead; times are in UTC.", field="lost-at")
 
 
 def cancel_may_be_sent(
@@ -49,7 +62,7 @@ def cancel_may_be_sent(
 ) -> Restored:
     """Cancel what may have been sent, and open replays, slice by slice; return what that was.
 
-    To repeat it goes on where it ended. Raise NotFound, Unavailable.
+    To repeat it goes on where it ended. Raise NotFound, Refused, Unavailable.
     """
     found = show_restored(ctx, scope, lost_at)
 

@@ -72,7 +72,8 @@ def upgrade(as_json: bool) -> None:
 @click.option(
     "--lost-at",
     type=LINE,
-    help="When the former database was lost: what was due later cannot have been sent. Now, where it is left out.",
+    help="When the former database was lost, in UTC where it names no zone: what was due later cannot have been "
+    "sent. Now, where it is left out.",
 )
 @user_option
 @json_option

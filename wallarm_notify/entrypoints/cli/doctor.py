@@ -32,7 +32,9 @@ LONGEST_WAIT: Final = timedelta(hours=1)
 
 _REGIONS: Final = ("us", "eu")
 
-_SET: Final = "Set it right in the environment or in .env; README.md has every setting."
+_SET: Final = (
+    "Set it right in the environment or in .env; docs/reference/settings.md has all of them."
+)
 
 
 @click.command(epilog=example("wallarm-notify doctor", "wallarm-notify doctor --wait 2m"))

@@ -1,5 +1,6 @@
 """``wallarm-notify up``: a whole installation on this machine."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -60,7 +61,8 @@ def up(folder: Path, port: int, flower_port: int) -> None:
         run,
     )
 
-    run(folder, Ports(port, flower_port), print_line, partial(print_of, Console(highlight=False)))
+    show = partial(print_of, Console(highlight=False))
+    run(folder, Ports(port, flower_port), print_line, show, is_watched=sys.stdout.isatty())
 
 
 def print_of(console: Console, name: str, line: str) -> None:
