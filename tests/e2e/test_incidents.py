@@ -131,7 +131,8 @@ def test_pagerduty_slow(start: Callable[..., System]) -> None:
 
 
 def test_a_key_that_was_revoked(start: Callable[..., System]) -> None:
-    system = start()
+    # It stays enabled for as long as it takes to look.
+    system = start(failure_min_attempts=1000)
     (number,) = integrations(system, 1)
     system.sandbox.set_faults([{"kind": "status", "status": 400}])
     emit(system, 1)

@@ -48,7 +48,7 @@ FAILING: Final = 2
 
 SETTINGS: Final = {
     "secret_keys": generate(),
-    "retry_time_scale": 0.02,
+    "retry_time_scale": 0.05,
     "sweep_seconds": 1,
     "rate_limit_per_minute": 0,
 }
@@ -144,11 +144,12 @@ def dumped_and_lost(system: System, server: EmbeddedPostgres, folder: Path) -> I
         dumped = len(emitted)
         eventually(lambda: system.states()["delivered"] > dumped, what="deliveries since")
     system.sandbox.set_faults()
-    system.wait_for_states(90, delivered=len(emitted))
+    system.wait_for_states(180, delivered=len(emitted))
     return failing
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(900)
 def test_nothing_of_a_dump_is_lost_and_what_was_delivered_since_pages_nobody_unasked(
     lost: EmbeddedPostgres,
     new: EmbeddedPostgres,

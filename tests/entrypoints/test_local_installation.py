@@ -201,8 +201,7 @@ def test_one_command_runs_all_of_it_and_the_next_time_with_what_there_was(
         assert "Accepted" in second.command("notifications", "list", "--client", "1")
         second.node("first").kill()
         second.says("first ended, killed by signal 9; it is started again.")
-        ready = second.text.count("first@")
-        second.says("first@", ready + 2)
+        # Soon, or it would count as one that ran.
         second.node("first").kill()
         text = second.wait()
     assert second.process.returncode == 1

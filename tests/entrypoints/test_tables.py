@@ -152,6 +152,7 @@ def filled(line: CommandLine, name: str, folder: Path) -> list[tuple[object, ...
         ("integrations", "list"),
         *(("integrations", shown, number) for shown in ("show", "test", "explain", "hours")),
         ("ledger",),
+        ("db", "restored"),
         ("notifications", "list"),
         ("notifications", "show", notification),
         ("policy", "show"),

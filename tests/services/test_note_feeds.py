@@ -30,8 +30,12 @@ def quiet(bench: Bench) -> list[QuietFeed]:
 def later(bench: Bench, by: timedelta) -> None:
     """Move all that is known so far into the past, as if so much time had passed."""
     bench.sql("UPDATE events SET received_at = received_at - :by", by=by)
-    # In two steps, for a day must not be that of another row even for a moment.
+    # In two steps, for a day must not be that of another row even for a moment; two rows of one day become one.
     bench.sql("UPDATE feed_days SET last_at = last_at - :by, day = day - 10000", by=by)
+    bench.sql(
+        """DELETE FROM feed_days d USING feed_days o WHERE o.client_id = d.client_id AND o.last_at > d.last_at
+           AND (o.last_at AT TIME ZONE 'UTC')::date = (d.last_at AT TIME ZONE 'UTC')::date"""
+    )
     bench.sql("UPDATE feed_days SET day = (last_at AT TIME ZONE 'UTC')::date")
     bench.sql("DELETE FROM upkeep_runs")
 
@@ -137,3 +141,22 @@ def test_where_nobody_noted_for_a_while_what_came_meanwhile_is_noted_in_bounds(
     assert note_feeds(bench.ctx)
     seen = bench.value("SELECT count(*) FROM feed_days WHERE client_id = 2")
     assert seen == (away < HOUR)
+
+
+def test_what_this_system_makes_itself_is_no_event_of_a_feed(bench: Bench) -> None:
+    for _ in range(4):
+        bench.trigger(threshold="2 in 1h")
+        bench.sql("DELETE FROM upkeep_runs")
+        assert note_feeds(bench.ctx)
+        later(bench, timedelta(days=1))
+    later(bench, timedelta(days=2))
+    assert quiet(bench) == []
+    assert bench.value("SELECT count(*) FROM feed_days") == 0
+
+
+def test_what_was_noted_while_the_clock_was_ahead_is_forgotten(bench: Bench) -> None:
+    come(bench)
+    later(bench, -timedelta(hours=3))
+    bench.sql("DELETE FROM events")
+    come(bench)
+    assert bench.value("SELECT max(last_at) <= now() FROM feed_days")

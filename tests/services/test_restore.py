@@ -140,3 +140,11 @@ def test_the_last_that_a_database_knows_of_is_its_newest_event_or_run_of_beat(
 def test_a_restore_is_of_all_clients(bench: Bench) -> None:
     with pytest.raises(NotFound, match="with all of its clients"):
         cancel_may_be_sent(bench.ctx, OPS, only([1]))
+
+
+def test_what_it_did_itself_is_not_the_last_that_the_database_knows_of(bench: Bench) -> None:
+    bench.integration()
+    bench.made(2)
+    before = show_restored(bench.ctx, EVERY_CLIENT).known_until
+    assert cancel_may_be_sent(bench.ctx, OPS, EVERY_CLIENT).notifications == 2
+    assert show_restored(bench.ctx, EVERY_CLIENT).known_until == before

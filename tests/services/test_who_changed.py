@@ -28,6 +28,7 @@ from wallarm_notify.services.activity import list_activity
 from wallarm_notify.services.manage_clients import set_client
 from wallarm_notify.services.replay import replay_notifications
 from wallarm_notify.services.replay_jobs import create_replay_job, do_replay_slice
+from wallarm_notify.services.restore import cancel_may_be_sent
 from wallarm_notify.services.resubmit import resubmit_event
 from wallarm_notify.services.rotate_secrets import rotate_secrets
 
@@ -120,6 +121,14 @@ MADE: Final[dict[str, tuple[str, Callable[[Bench, Who], object]]]] = {
 }
 """What has the name of who made it, by its table."""
 
+
+def a_restore(bench: Bench, who: Who) -> None:
+    """Cancel what may have been sent before the database was lost."""
+    bench.integration()
+    bench.made(1)
+    cancel_may_be_sent(*who)
+
+
 CHANGES: Final[dict[str, Callable[[Bench, Who], object]]] = {
     **dict(MADE.values()),
     "trigger created by a copy": lambda b, who: triggers.duplicate_trigger(
@@ -175,6 +184,7 @@ CHANGES: Final[dict[str, Callable[[Bench, Who], object]]] = {
     "token disabled": lambda b, who: tokens.disable_token(*who, a_token(b)),
     "integration replayed": lambda b, who: replay_notifications(*who, a_skipped_one(b)[1]),
     "integration replayed by a job": a_replay_job,
+    "integration cancelled": a_restore,
     "rejected_event resubmitted": a_resubmission,
     "encryption_keys rotated": lambda _, who: rotate_secrets(*who),
 }

@@ -112,7 +112,11 @@ def _absence(
     """Return the absence that goes on; until it is logged, it begins within the time that was watched."""
     if known is None:
         known = Absence(seen_at or now)
-    return known if known.logged_at else replace(known, since=max(known.since, watched_since))
+    return (
+        known
+        if known.logged_at
+        else replace(known, since=min(max(known.since, watched_since), now))
+    )
 
 
 def _change(absence: Absence, now: datetime) -> Change | None:

@@ -27,6 +27,7 @@ from wallarm_notify.entrypoints.demo.signals import ending_in_order, uninterrupt
 from wallarm_notify.env_file import add_to_env_file, write_env_file
 from wallarm_notify.services.context import Context
 from wallarm_notify.services.manage_users import create_user, list_users
+from wallarm_notify.services.rotate_secrets import has_secrets
 from wallarm_notify.services.sessions import make_sign_in_link
 from wallarm_notify.settings import (
     ENV_FILE,
@@ -177,7 +178,7 @@ def _context_of(environment: Mapping[str, str], *, keyless: bool = False) -> Con
 def _new_secret_keys(ctx: Context, say: Say) -> str:
     """Return a new secret key, which the file of settings has from now on. Raise CannotStart, EnvFileError."""
     path = env_file_path()
-    if ctx.store.transact(lambda tx: tx.has_secrets()):
+    if has_secrets(ctx):
         raise CannotStart(
             f"{SECRET_KEYS} is not set, and the database has integration keys that were encrypted with one: "
             f"put it back into {path}."

@@ -228,10 +228,10 @@ def _apply(
     fingerprint = None if change.key is None else tx.fingerprint(change.key)
     news = news_of(stored, change, fingerprint)
     before = _shown(tx, stored.id)
-    check_unchanged(change.marks, integration_settings(before))
     check_kept(change.kept_key, before)
     if news.is_nothing:
         return _Done(Applied(before, news), [], tx.now)
+    check_unchanged(change.marks, integration_settings(before))
     unsent = _write(tx, actor, stored.id, news)
     after = _shown(tx, stored.id)
     log_changes(tx, actor, _change_by(news, before, after))

@@ -81,8 +81,10 @@ def apply_trigger(
         if change.until is not None:
             check_end(change.until.at, tx.now)
         before = there_is(trigger_id, tx.lock_trigger(scope, trigger_id))
-        check_unchanged(change.marks, trigger_settings(before))
-        return _changed(ctx, tx, actor, before, changed_trigger(before, change))
+        after = changed_trigger(before, change)
+        if after != before:  # who sends the same form twice overwrites nothing
+            check_unchanged(change.marks, trigger_settings(before))
+        return _changed(ctx, tx, actor, before, after)
 
     done = _finished(ctx, work)
     return AppliedTrigger(done.trigger, done.changed)

@@ -64,13 +64,15 @@ def cancel_may_be_sent(
 
     To repeat it goes on where it ended. Raise NotFound, Refused, Unavailable.
     """
-    found = show_restored(ctx, scope, lost_at)
+    before = show_restored(ctx, scope, lost_at)
 
     def begin(tx: Transaction) -> datetime:
         tx.cancel_replays(actor.name)
         return tx.now
 
     began = ctx.store.transact(begin)
+    # Read again, now that no replay adds to it.
+    found = replace(show_restored(ctx, scope, lost_at), replays=before.replays)
     for one in found.may_be_sent:
         while _cancel_slice(ctx, actor, one, began if lost_at is None else lost_at) == SLICE:
             pass

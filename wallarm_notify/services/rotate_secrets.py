@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from wallarm_notify.store import Transaction
 
 
+def has_secrets(ctx: Context) -> bool:
+    """Return whether anything is stored that was encrypted with a secret key. Raise Unavailable."""
+    return ctx.store.transact(lambda tx: tx.has_secrets())
+
+
 def rotate_secrets(ctx: Context, actor: Actor, scope: Scope) -> tuple[int, list[int]]:
     """Encrypt every secret with the newest key; return how many, and which integrations' could not be opened.
 

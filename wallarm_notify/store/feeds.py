@@ -18,10 +18,12 @@ class FeedQueries(Queries):
     """What is known of the habits of feeds."""
 
     def note_feeds(self, looked_back: timedelta) -> None:
-        """Note the events of the last time, and forget what is older than the week of a habit.
+        """Note the events of producers of the last time, and forget what is older than the week of a habit.
 
         ``looked_back`` is how long that time is.
         """
+        # The clock was ahead when these were noted.
+        self._do("DELETE FROM feed_days WHERE last_at > now()")
         self._do(
             """WITH known AS MATERIALIZED (
                    SELECT client_id, max(last_at) AS last_at FROM feed_days GROUP BY client_id
@@ -29,6 +31,7 @@ class FeedQueries(Queries):
                    SELECT client_id, min(received_at) AS first_at, max(received_at) AS last_at, max(k.last_at) AS before
                    FROM events LEFT JOIN known k USING (client_id)
                    WHERE received_at > now() - :looked_back AND (k.last_at IS NULL OR received_at > k.last_at)
+                     AND NOT (sent_by IS NULL AND CAST(type AS text) ~ '^(integration|trigger)[.]')
                    GROUP BY client_id
                )
                INSERT INTO feed_days AS d (client_id, day, last_at, longest_gap)

@@ -10,6 +10,7 @@ from wallarm_notify.store.queries import NOTIFICATION_COLUMNS, Queries
 _MAY_BE_SENT: Final = "n.finished_at IS NULL AND NOT n.closing AND n.due_at <= :lost_at"
 """The condition that an open notification can have been sent until the database was lost.
 
+
 One of an integration's own end is left out: it cannot be replayed, and tells of no attack.
 """
 
@@ -18,12 +19,12 @@ class RestoreQueries(Queries):
     """What is asked and done after a restore, before workers start."""
 
     def known_until(self) -> datetime | None:
-        """Return the last moment that this database knows of; None: it is empty."""
+        """Return the last moment that this database knows of, but for what ``db restored`` did; None: it is empty."""
         rows = self._rows(
             """SELECT greatest(
                    (SELECT max(began_at) FROM upkeep_runs), (SELECT max(seen_at) FROM heartbeats),
                    (SELECT received_at FROM events ORDER BY no DESC LIMIT 1),
-                   (SELECT at FROM activity ORDER BY id DESC LIMIT 1)) AS at"""
+                   (SELECT at FROM activity WHERE action <> 'cancelled' ORDER BY id DESC LIMIT 1)) AS at"""
         )
         at: datetime | None = rows[0]["at"]
         return at

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def client(api: HttpApi, line: CommandLine) -> Any:
     made = line.json("tokens", "create", "--client", 1, "--role", "admin", "--with-uuid")
+    # It hands out one client per process, for as long as any lives: that of a test before knows a server that is gone.
+    wallarm_api.Singleton._instances.clear()
     return wallarm_api.WallarmAPI(made["uuid"], made["secret"], api.url)
 
 

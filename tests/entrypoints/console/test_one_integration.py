@@ -170,3 +170,25 @@ def test_a_saved_integration_is_tested_and_its_test_alerts_are_closed(
     assert sorted(actions) == ["resolve"] * 3 + ["trigger"] * 3
     late = admin.send(f"{path}/close", {"opened": "x"})
     assert (late.status_code, "They are still open" in check_page(late).text) == (400, True)
+
+
+def test_a_form_that_is_sent_twice_is_saved_once(api: HttpApi, line: CommandLine) -> None:
+    number, admin = line.integration(), person(api, ADMIN)
+    path = f"/integrations/{number}/settings"
+    opened = {**FORM, "marks": marks_of(admin.page(path))}
+    assert [admin.send(path, opened).status_code for _ in range(2)] == [303, 303]
+
+
+def test_a_key_of_a_form_that_came_too_late_is_to_be_pasted_again(
+    api: HttpApi, line: CommandLine
+) -> None:
+    number, admin = line.integration(), person(api, ADMIN)
+    path = f"/integrations/{number}/settings"
+    opened = {
+        **FORM,
+        "marks": marks_of(admin.page(path)),
+        "key": "NewSecretKey0123456789abcdefgh12",
+    }
+    line.ok("integrations", "update", number, "--name", "Day shift")
+    page = check_page(admin.send(path, opened))
+    assert "aste it again: a key is never shown." in page.text

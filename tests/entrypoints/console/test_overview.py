@@ -114,7 +114,7 @@ def test_a_wrong_key_is_to_be_replaced(
     disabled_by_failures(line, number)
     page = overview(api)
     assert "last answer was 400" in page.text
-    assert f"/integrations/{number}/settings" in links(page)
+    assert f"/integrations/{number}/settings#f-key" in links(page)
 
 
 def test_what_is_not_through_names_its_attempt_answer_and_the_next(

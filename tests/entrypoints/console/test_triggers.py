@@ -470,3 +470,10 @@ def test_a_trial_that_takes_too_long_keeps_nobody_from_saving(
     fields = FormFields(answer.text, "trigger-form").fields
     assert admin.send("/triggers/new", fields).status_code == 303
     assert made(line)["name"] == "Kept"
+
+
+def test_a_form_that_is_sent_twice_is_saved_once(api: HttpApi, line: CommandLine) -> None:
+    _, trigger = flood(line)
+    admin, path = person(api, ADMIN), f"/triggers/{trigger}/settings"
+    opened = {**fields_of(admin, path), "name": ["Mine"]}
+    assert [admin.send(path, opened).status_code for _ in range(2)] == [303, 303]

@@ -158,7 +158,10 @@ def save(visit: Visited, integration_id: PathId) -> Response:
         apply_integration(visit.ctx, visit.actor, visit.scope, integration_id, change)
     except ChangedMeanwhile as error:
         now = show_integration(visit.pages, visit.scope, integration_id)
-        return _settings(visit, now, entered, {"whole": error.sentence}, is_read_again=True)
+        errors = {"whole": error.sentence}
+        if visit.text("key"):
+            errors["key"] = "paste it again: a key is never shown."
+        return _settings(visit, now, entered, errors, is_read_again=True)
     except Refused as error:
         return _settings(visit, before, entered, {error.field or "name": error.sentence})
     return visit.go(f"/integrations/{integration_id}")
