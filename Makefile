@@ -93,7 +93,8 @@ test-upgrade: $(STAMP) ## programs of each release since 1.0.0, out of the histo
 	$(BIN)/pytest -n 2 --dist worksteal -m history
 
 test-demo: $(STAMP) ## make demo, README's ways in, the tutorial, the compose file and the manifests: is all they show as it should be
-	$(BIN)/pytest -s -m demo
+	$(BIN)/pytest -s -m demo tests/entrypoints/test_demo.py
+	$(BIN)/pytest -n 2 --dist worksteal -m demo --ignore tests/entrypoints/test_demo.py
 
 chaos: $(STAMP) ## every fault at every step of the way, then a random history; MINUTES=10 SEED=7; half an hour and more
 	$(BIN)/pytest tests/chaos -s -m 'not servers and not outage and not failover and not machines' --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --reliability docs/reliability.md
