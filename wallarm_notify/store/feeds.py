@@ -18,7 +18,7 @@ class FeedQueries(Queries):
     """What is known of the habits of feeds."""
 
     def note_feeds(self, looked_back: timedelta) -> None:
-        """Note the events of producers of the last time, and forget what is older than the week of a habit.
+        """Note what producers sent lately, and forget what is older than the week of a habit.
 
         ``looked_back`` is how long that time is.
         """
