@@ -219,8 +219,13 @@ def test_after_a_restore_what_may_be_sent_again_is_shown_and_cancelled_where_ask
     assert "The last that this database knows of was at 20" in shown
     assert "On-call" in shown
     assert "1 notification and 0 open replays may have been done since the backup." in shown
-    before = line.json("db", "restored", "--lost-at", "2015-01-01")
-    assert (before["may_be_sent"], before["cancelled_at"]) == ([], None)
+    early = line.refusal("db", "restored", "--lost-at", "2015-01-01")
+    assert early.startswith("lost-at: it knows of 20")
+    before = line.json("db", "restored")
+    assert ([one["notifications"] for one in before["may_be_sent"]], before["cancelled_at"]) == (
+        [1],
+        None,
+    )
     done = line.ok("db", "restored", "--cancel", "--user", "Ops")
     assert "1 notification and 0 open replays cancelled." in done
     since = done.split("--ended-since ")[1].strip()

@@ -135,6 +135,8 @@ def ids(line: CommandLine) -> Mapping[str, str]:
     line.end_all("failed")
     person = ("--email", "kept@example.com", "--name", "Kept", "--role", "admin")
     user = line.json("users", "create", "--client", 1, *person)
+    ops = ("--email", "operator@localhost", "--name", "Operator", "--role", "operator")
+    line.ok("users", "create", "--all-clients", *ops)
     token, unneeded = (
         line.json("tokens", "create", "--client", 1, "--role", "auditor")["id"] for _ in range(2)
     )
