@@ -190,7 +190,7 @@ def test_one_command_runs_all_of_it_and_the_next_time_with_what_there_was(
     assert "Stopped; nothing is left running." in text
     assert "Traceback" not in text
     assert "\x1b" not in text
-    assert stray() == []
+    eventually(lambda: stray() == [], 60, "nothing is left running")
     assert sorted(one.name for one in folder.iterdir()) == [".env", ".up"]
     (url,) = ADDRESSES.findall((folder / ".up" / "broker.env").read_text())
 
@@ -209,7 +209,7 @@ def test_one_command_runs_all_of_it_and_the_next_time_with_what_there_was(
     assert text.endswith(
         "wallarm-notify: first ended, killed by signal 9, and all else was ended.\n"
     )
-    assert stray() == []
+    eventually(lambda: stray() == [], 60, "nothing is left running")
 
 
 @pytest.mark.timeout(300)
@@ -225,7 +225,7 @@ def test_where_the_database_ends_all_ends_with_its_last_lines(
     assert running.process.returncode == 1
     assert "The last lines of PostgreSQL:\n" in text
     assert text.endswith("PostgreSQL ended, killed by signal 9, and all else was ended.\n")
-    assert stray() == []
+    eventually(lambda: stray() == [], 60, "nothing is left running")
 
 
 @pytest.mark.parametrize(

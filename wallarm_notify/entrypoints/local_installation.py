@@ -295,6 +295,7 @@ class _Parts:
         """End all of them, and show their last words."""
         end(list(self._running.values()), _PATIENCE)
         for part in self._running.values():
+            part.kill()  # what it has left of its group
             part.finish()
 
     def _start(self, name: str) -> None:
